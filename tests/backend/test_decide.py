@@ -1,0 +1,316 @@
+"""The rules of design section 3, each by example and by property."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.backend.builders import NOW, POLICY, attempt, ended, job, seen, unreachable, workspace
+from wsdash.backend.decide import (
+    FOREVER,
+    Adopt,
+    Cancel,
+    Decision,
+    Destroy,
+    ForceCancel,
+    GiveUp,
+    Launch,
+    Wait,
+    backoff_s,
+    crashes,
+    decide,
+    end_of,
+)
+from wsdash.model import Attempt, Beat, Cause, Desired, JobState, Observation, Policy, Workspace
+
+
+def decided(
+    attempts: list[Attempt],
+    observation: Observation | None,
+    *,
+    of: Workspace | None = None,
+    policy: Policy = POLICY,
+    now: float = NOW,
+) -> Decision:
+    return decide(of or workspace(), attempts, observation, policy, now)
+
+
+class TestRule1LaunchWhatIsWanted:
+    def test_a_new_workspace_is_launched(self) -> None:
+        assert isinstance(decided([], seen()), Launch)
+
+    def test_after_a_start_the_earlier_end_does_not_matter(self) -> None:
+        before = ended(1, NOW - 1, Cause.CONFIGURATION)
+        assert isinstance(decided([before], seen(), of=workspace(generation=2)), Launch)
+
+    def test_a_running_workspace_is_left_alone(self) -> None:
+        live = attempt()
+        assert isinstance(decided([live], seen(job(live))), Wait)
+
+
+class TestRule2TheOldJobEndsBeforeTheNewOneStarts:
+    def test_silence_beyond_the_threshold_cancels_and_counts_as_a_crash(self) -> None:
+        live = attempt()
+        decision = decided([live], seen(job(live, beat_at=NOW - 91)))
+        assert isinstance(decision, Cancel)
+        assert decision.cause is Cause.RUNNER_LOST
+
+    def test_silence_below_the_threshold_only_sets_the_clock(self) -> None:
+        live = attempt()
+        decision = decided([live], seen(job(live, beat_at=NOW - 40)))
+        assert decision == Wait(NOW + 50, "running, as wanted")
+
+    def test_no_launch_while_the_cancelled_job_is_still_there(self) -> None:
+        live = replace(attempt(), cancel_requested_at=NOW - 5, cancel_reason="no heartbeat")
+        decision = decided([live], seen(job(live)))
+        assert decision == Wait(NOW + 25, "ending: no heartbeat")
+
+    def test_a_job_that_does_not_end_in_its_grace_is_forced(self) -> None:
+        live = replace(attempt(), cancel_requested_at=NOW - 31, cancel_reason="no heartbeat")
+        assert isinstance(decided([live], seen(job(live))), ForceCancel)
+
+    def test_a_lost_job_is_force_cancelled_at_once_so_that_nothing_of_it_stays(self) -> None:
+        live = attempt()
+        assert isinstance(decided([live], seen(job(live, JobState.LOST))), ForceCancel)
+
+
+class TestRule3StopIsGraceful:
+    def test_stop_cancels(self) -> None:
+        live = attempt()
+        decision = decided([live], seen(job(live)), of=workspace(Desired.STOPPED))
+        assert isinstance(decision, Cancel)
+        assert decision.cause is Cause.CANCELLED
+
+    def test_stopped_stays_stopped(self) -> None:
+        decision = decided([ended(1, NOW, Cause.CANCELLED)], seen(), of=workspace(Desired.STOPPED))
+        assert decision == Wait(FOREVER, "stopped, as wanted")
+
+
+class TestRule4DeleteCancelsThenDestroys:
+    def test_the_job_ends_first(self) -> None:
+        live = attempt()
+        assert isinstance(decided([live], seen(job(live)), of=workspace(Desired.DELETED)), Cancel)
+
+    def test_then_what_it_owned_is_destroyed(self) -> None:
+        of = workspace(Desired.DELETED)
+        assert isinstance(decided([ended(1, NOW, Cause.CANCELLED)], seen(), of=of), Destroy)
+
+    def test_a_volume_is_never_destroyed_on_stop(self) -> None:
+        of = workspace(Desired.STOPPED)
+        assert not isinstance(decided([ended(1, NOW - 10**7)], seen(), of=of), Destroy)
+
+
+class TestRule5APlannedEndIsNoCrash:
+    def test_the_jobs_own_deadline_is_followed_by_a_new_job_at_once(self) -> None:
+        past = [ended(n, NOW - 100 + n, Cause.DEADLINE) for n in range(1, 12)]
+        assert isinstance(decided(past, seen()), Launch)
+
+    def test_a_deadline_right_after_the_start_is_a_crash_or_it_would_spin(self) -> None:
+        quick = replace(ended(1, NOW, Cause.DEADLINE), launched_at=NOW - 5)
+        assert crashes(workspace(), [quick], POLICY) == [quick]
+
+    def test_an_outdated_job_is_cancelled_without_backoff(self) -> None:
+        live = attempt()
+        decision = decided([live], seen(job(live)), of=workspace(generation=2))
+        assert isinstance(decision, Cancel)
+        assert decision.cause is Cause.CANCELLED
+
+
+class TestRule6Crashes:
+    def test_the_first_is_replaced_at_once(self) -> None:
+        assert isinstance(decided([ended(1, NOW)], seen()), Launch)
+
+    def test_the_second_backs_off(self) -> None:
+        decision = decided([ended(1, NOW - 5), ended(2, NOW)], seen())
+        assert isinstance(decision, Wait)
+        assert NOW < decision.until <= NOW + 15
+
+    def test_a_success_does_not_end_the_episode_but_a_quiet_gap_does(self) -> None:
+        old, recent = ended(1, NOW - 7 * 3600), ended(2, NOW)
+        assert crashes(workspace(), [old, recent], POLICY) == [recent]
+        older = ended(1, NOW - 5 * 3600)
+        assert crashes(workspace(), [older, recent], POLICY) == [older, recent]
+
+    def test_after_ten_restarts_it_waits_for_the_user(self) -> None:
+        past = [ended(n, NOW - 1000 + n) for n in range(1, 12)]
+        decision = decided(past, seen(), now=NOW + 10_000)
+        assert isinstance(decision, GiveUp)
+        assert "it broke" in decision.reason
+
+    def test_a_wrong_configuration_stops_at_once_with_its_message(self) -> None:
+        decision = decided([ended(1, NOW, Cause.CONFIGURATION)], seen())
+        assert decision == GiveUp(ended(1, NOW, Cause.CONFIGURATION), "it broke")
+
+    def test_a_lost_runner_is_nobodys_fault_and_never_gives_up(self) -> None:
+        past = [ended(n, NOW - 1000 + n, Cause.RUNNER_LOST) for n in range(1, 30)]
+        assert isinstance(decided(past, seen(), now=NOW + 10_000), Launch)
+
+    def test_a_queue_is_no_failure(self) -> None:
+        live = attempt(launched=NOW - 86_000)
+        decision = decided([live], seen(job(live, JobState.QUEUED, beat_at=None, ready=False)))
+        assert isinstance(decision, Wait)
+
+    def test_a_clock_that_was_set_back_does_not_stretch_the_wait(self) -> None:
+        past = [ended(1, NOW + 3600), ended(2, NOW + 3601)]
+        assert isinstance(decided(past, seen()), Launch)
+
+
+class TestRule7OneJobAWorkspace:
+    def test_the_newest_healthy_one_is_kept(self) -> None:
+        old, new = attempt(1), attempt(2)
+        decision = decided([old, new], seen(job(old), job(new)))
+        assert isinstance(decision, Cancel)
+        assert decision.attempt == old
+
+    def test_an_older_one_is_kept_when_only_it_is_healthy(self) -> None:
+        old, new = attempt(1), attempt(2)
+        decision = decided([old, new], seen(job(old), job(new, beat_at=NOW - 45)))
+        assert isinstance(decision, Cancel)
+        assert decision.attempt == new
+
+
+class TestRule8IgnoranceIsNotDeath:
+    def test_nothing_is_decided_while_the_provider_cannot_be_reached(self) -> None:
+        for attempts in ([], [attempt()], [ended(1, NOW)]):
+            decision = decided(attempts, unreachable())
+            assert isinstance(decision, Wait)
+            assert "the runner cannot be reached" in decision.reason
+
+    def test_silence_before_we_watched_is_not_held_against_the_job(self) -> None:
+        live = attempt()
+        asleep = seen(job(live, beat_at=NOW - 8 * 3600), since=NOW - 10)
+        assert isinstance(decided([live], asleep), Wait)
+
+    def test_a_job_that_was_just_accepted_may_be_missing_from_the_list(self) -> None:
+        fresh = attempt(launched=NOW - 10)
+        assert end_of(fresh, seen(), POLICY, NOW) is None
+        old = attempt(launched=NOW - 100)
+        end = end_of(old, seen(), POLICY, NOW)
+        assert end is not None
+        assert end.cause is Cause.RUNNER_LOST
+
+
+class TestRule9Autostop:
+    def test_after_the_maximum_hours(self) -> None:
+        policy = replace(POLICY, max_hours=1)
+        live = attempt(launched=NOW - 3600)
+        decision = decided([live], seen(job(live)), policy=policy)
+        assert isinstance(decision, Cancel)
+        assert decision.autostop
+
+    def test_after_idle_minutes(self) -> None:
+        policy = replace(POLICY, idle_minutes=5)
+        live = attempt()
+        idle = replace(job(live), beat=Beat(NOW - 1, active_at=NOW - 301))
+        busy = replace(job(live), beat=Beat(NOW - 1, active_at=NOW - 299))
+        assert isinstance(decided([live], seen(idle), policy=policy), Cancel)
+        assert decided([live], seen(busy), policy=policy) == Wait(NOW + 1, "running, as wanted")
+
+    def test_autodelete_only_if_the_user_set_it(self) -> None:
+        of = replace(workspace(Desired.STOPPED), changed_at=NOW - 100 * 3600)
+        policy = replace(POLICY, delete_after_stopped_hours=72)
+        assert isinstance(decided([], seen(), of=of, policy=policy), Destroy)
+        assert decided([], seen(), of=of) == Wait(FOREVER, "stopped, as wanted")
+
+
+class TestIntentsAreRepaired:
+    def test_the_job_of_an_unanswered_launch_is_adopted(self) -> None:
+        intended = attempt(launched=None)
+        decision = decided([intended], seen(job(intended)))
+        assert isinstance(decision, Adopt)
+
+    def test_an_unanswered_launch_without_a_job_is_launched_under_the_same_key(self) -> None:
+        intended = attempt(launched=None)
+        decision = decided([intended], seen())
+        assert isinstance(decision, Launch)
+        assert decision.attempt == intended
+
+    def test_it_is_withdrawn_when_it_is_no_longer_wanted(self) -> None:
+        intended = attempt(launched=None)
+        decision = decided([intended], seen(), of=workspace(Desired.STOPPED))
+        assert isinstance(decision, Cancel)
+
+
+# Properties, over every mixture of attempts and observations.
+
+instants = st.floats(min_value=NOW - 50_000, max_value=NOW)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Workspace, list[Attempt], Observation | None]:
+    of = workspace(draw(st.sampled_from(Desired)), draw(st.integers(1, 3)))
+    attempts, jobs = [], []
+    for number in range(1, draw(st.integers(0, 5)) + 1):
+        generation = draw(st.integers(1, of.generation))
+        launched = draw(st.none() | instants)
+        one = attempt(number, generation=generation, launched=launched)
+        if draw(st.booleans()):
+            one = ended(number, draw(instants), draw(st.sampled_from(Cause)), generation=generation)
+        elif draw(st.booleans()):
+            one = replace(
+                one,
+                cancel_requested_at=draw(instants),
+                cancel_reason="asked",
+                force_cancelled_at=draw(st.none() | instants),
+            )
+        attempts.append(one)
+        if draw(st.booleans()):
+            state = draw(st.sampled_from(JobState))
+            jobs.append(job(one, state, beat_at=draw(st.none() | instants), ready=draw(st.booleans())))
+    reachable = draw(st.booleans())
+    observation = Observation(NOW, reachable, draw(instants), tuple(jobs))
+    return of, attempts, draw(st.none() | st.just(observation))
+
+
+@given(situations())
+def test_a_job_is_launched_only_where_none_can_be_alive(
+    situation: tuple[Workspace, list[Attempt], Observation | None],
+) -> None:
+    of, attempts, observation = situation
+    decision = decide(of, attempts, observation, POLICY, NOW)
+    if isinstance(decision, Launch):
+        assert of.desired is Desired.RUNNING
+        assert observation is not None and observation.reachable
+        live = [a for a in attempts if a.is_live]
+        assert live == ([decision.attempt] if decision.attempt else [])
+        assert all(a.launched_at is None for a in live)
+
+
+@given(situations())
+def test_nothing_is_done_in_ignorance(
+    situation: tuple[Workspace, list[Attempt], Observation | None],
+) -> None:
+    of, attempts, observation = situation
+    if observation is None or not observation.reachable:
+        assert isinstance(decide(of, attempts, observation, POLICY, NOW), Wait)
+
+
+@given(situations())
+def test_what_is_destroyed_was_wanted_gone_and_has_no_job(
+    situation: tuple[Workspace, list[Attempt], Observation | None],
+) -> None:
+    of, attempts, observation = situation
+    if isinstance(decide(of, attempts, observation, POLICY, NOW), Destroy):
+        assert of.desired is Desired.DELETED
+        assert not any(a.is_live for a in attempts)
+
+
+@given(situations())
+def test_every_decision_has_a_reason_and_every_wait_lies_ahead(
+    situation: tuple[Workspace, list[Attempt], Observation | None],
+) -> None:
+    of, attempts, observation = situation
+    decision = decide(of, attempts, observation, POLICY, NOW)
+    assert decision.reason
+    if isinstance(decision, Wait):
+        assert decision.until > NOW
+
+
+@given(st.integers(1, 100), st.text(min_size=1))
+def test_the_backoff_is_a_ladder_with_full_jitter(count: int, attempt_id: str) -> None:
+    wait = backoff_s(count, attempt_id, POLICY)
+    ceiling = 0.0 if count == 1 else POLICY.ladder_s[min(count - 2, 5)]
+    assert 0 <= wait <= ceiling
+    assert wait == backoff_s(count, attempt_id, POLICY)

@@ -1,0 +1,61 @@
+"""The phase of a workspace, computed from the same facts as the decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.backend.builders import NOW, POLICY, attempt, ended, job, seen, unreachable, workspace
+from wsdash.backend.status import status, words_for_seconds
+from wsdash.model import Attempt, Cause, Desired, JobState, Observation, Phase, StepResult, Workspace
+
+LIVE = attempt()
+CANCELLED = replace(LIVE, cancel_requested_at=NOW - 1, cancel_reason="wanted stopped")
+
+
+@pytest.mark.parametrize(
+    ("of", "attempts", "observation", "phase"),
+    [
+        (workspace(), [], seen(), Phase.PENDING),
+        (workspace(), [attempt(launched=None)], seen(), Phase.PENDING),
+        (workspace(), [LIVE], seen(job(LIVE, JobState.QUEUED)), Phase.PENDING),
+        (workspace(), [LIVE], seen(job(LIVE, ready=False)), Phase.STARTING),
+        (workspace(), [LIVE], seen(job(LIVE)), Phase.RUNNING),
+        (workspace(), [LIVE], seen(job(LIVE, beat_at=NOW - 40)), Phase.UNHEALTHY),
+        (workspace(), [LIVE], seen(job(LIVE, JobState.LOST)), Phase.UNHEALTHY),
+        (workspace(), [LIVE], unreachable(), Phase.UNKNOWN),
+        (workspace(), [LIVE], seen(job(LIVE), at=NOW - 60), Phase.UNKNOWN),
+        (workspace(), [CANCELLED], seen(job(LIVE)), Phase.STOPPING),
+        (workspace(), [ended(1, NOW - 1), ended(2, NOW)], seen(), Phase.BACKING_OFF),
+        (workspace(), [ended(1, NOW, Cause.CONFIGURATION)], seen(), Phase.FAILED),
+        (workspace(Desired.STOPPED), [LIVE], seen(job(LIVE)), Phase.STOPPING),
+        (workspace(Desired.STOPPED), [ended(1, NOW, Cause.CANCELLED)], seen(), Phase.STOPPED),
+        (workspace(Desired.STOPPED), [], None, Phase.STOPPED),
+        (workspace(Desired.DELETED), [LIVE], seen(job(LIVE)), Phase.DELETING),
+        (replace(workspace(Desired.DELETED), deleted_at=NOW), [], seen(), Phase.DELETED),
+    ],
+)
+def test_phase(of: Workspace, attempts: list[Attempt], observation: Observation, phase: Phase) -> None:
+    found = status(of, attempts, observation, POLICY, NOW)
+    assert found.phase is phase
+    assert found.reason
+
+
+def test_a_failed_step_is_named_though_the_workspace_runs() -> None:
+    failed = replace(job(LIVE), steps=(StepResult("postStart", "install", NOW - 9, NOW - 8, 127),))
+    found = status(workspace(), [LIVE], seen(failed), POLICY, NOW)
+    assert found.phase is Phase.RUNNING
+    assert "postStart install failed with exit 127" in found.reason
+
+
+def test_a_step_that_runs_is_named_while_starting() -> None:
+    starting = replace(job(LIVE, ready=False), steps=(StepResult("postStart", "install", NOW - 9),))
+    assert status(workspace(), [LIVE], seen(starting), POLICY, NOW).reason == "postStart install"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (7200, "2 h"), (200_000, "2 d")]
+)
+def test_durations_as_people_say_them(seconds: float, words: str) -> None:
+    assert words_for_seconds(seconds) == words

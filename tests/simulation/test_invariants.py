@@ -1,0 +1,144 @@
+"""The invariants of design section 4 under crashes at every line, lost replies and unplugged networks."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.simulation.world import World
+from wsdash.backend.reader import Reader
+from wsdash.config import Paths
+from wsdash.model import Cause, Desired, JobState
+
+faults = st.one_of(
+    st.tuples(st.just("kill the reconciler"), st.integers(0, 25)),
+    st.tuples(st.just("kill the job"), st.sampled_from([Cause.USER_CODE, Cause.RUNNER_LOST])),
+    st.tuples(st.just("unplug"), st.booleans()),
+    st.tuples(st.just("lose replies"), st.booleans()),
+    st.tuples(st.just("lose the supervisor"), st.none()),
+    st.tuples(st.just("stop obeying"), st.none()),
+    st.tuples(st.just("pass time"), st.sampled_from([0.0, 3.0, 40.0, 100.0])),
+    st.tuples(st.just("wish"), st.sampled_from(["start", "stop", "restart"])),
+)
+
+
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where the stores of this file are kept: the invariants do not depend on the disk."""
+
+
+async def play(world: World, script: list[tuple[str, object]]) -> tuple[str, Desired]:
+    """Act out the faults, a look after each, and return the workspace with the last acknowledged wish."""
+    workspace_id = await world.create("demo")
+    wanted = Desired.RUNNING
+    for what, how in script:
+        jobs = world.provider.live(workspace_id)
+        match what, how:
+            case "kill the reconciler", int():
+                world.provider.fuse.left = how
+            case "kill the job", Cause():
+                for job in jobs:
+                    world.provider.end(job, how)
+            case "unplug", bool():
+                world.provider.is_reachable = not how
+            case "lose replies", bool():
+                world.provider.drop_replies = how
+            case "lose the supervisor", _:
+                for job in jobs:
+                    job.state = JobState.LOST
+            case "stop obeying", _:
+                for job in jobs:
+                    job.obeys = False
+            case "pass time", float():
+                await world.tick(how)
+            case "wish", str():
+                fuse, world.provider.fuse.left = world.provider.fuse.left, None
+                wanted = Desired.STOPPED if how == "stop" else Desired.RUNNING
+                await world.wish(workspace_id, wanted, renew=how == "restart")
+                world.provider.fuse.left = fuse
+        await world.tick()
+    return workspace_id, wanted
+
+
+@given(st.lists(faults, max_size=25))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_when_the_faults_end_what_was_wanted_is_so(script: list[tuple[str, object]]) -> None:
+    async def story() -> None:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+            async with World.open(Path(folder)) as world:
+                workspace_id, wanted = await play(world, script)
+                # A user's restart clears an episode, so that the start limit does not decide this test.
+                await world.settle()
+                if wanted is Desired.RUNNING:
+                    await world.wish(workspace_id, wanted, renew=True)
+                    await world.settle()
+                live = world.provider.live(workspace_id)
+                assert len(live) == (1 if wanted is Desired.RUNNING else 0), "I1, I2, I3, I4"
+                attempts = await world.store.attempts(workspace_id)
+                assert [a.id for a in attempts if a.is_live] == [job.attempt_id for job in live]
+                assert set(world.provider.jobs) <= {a.id for a in attempts}, "a job without an intent"
+
+    asyncio.run(story())
+
+
+@given(st.lists(faults, max_size=15))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+def test_after_delete_nothing_is_left_at_the_provider(script: list[tuple[str, object]]) -> None:
+    async def story() -> None:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+            async with World.open(Path(folder)) as world:
+                workspace_id, _ = await play(world, script)
+                world.provider.fuse.left = None
+                await world.wish(workspace_id, Desired.DELETED)
+                for what, how in script:
+                    if what == "kill the reconciler":
+                        assert isinstance(how, int)
+                        world.provider.fuse.left = how
+                        await world.tick()
+                await world.settle()
+                assert not world.provider.jobs and not world.provider.volumes, "I6"
+                assert (await world.store.workspace(workspace_id)).deleted_at is not None
+
+    asyncio.run(story())
+
+
+def test_killed_at_every_single_call_of_a_launch_it_still_ends_with_one_job() -> None:
+    async def killed_at(call: int) -> bool:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+            async with World.open(Path(folder)) as world:
+                workspace_id = await world.create("demo")
+                world.provider.fuse.left = call
+                await world.tick()
+                was_killed = world.kills == 1
+                await world.settle()
+                assert len(world.provider.live(workspace_id)) == 1
+                assert world.provider.launches == 1, "the same key, not a second job"
+                return was_killed
+
+    calls = 0
+    while asyncio.run(killed_at(calls)):
+        calls += 1
+    assert calls >= 8, "lease, look, intent, launch and answer, before and after each"
+
+
+def test_a_plan_is_what_is_then_done(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with World.open(tmp_path) as world:
+            reader = Reader(Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache"))
+            workspace_id = await world.create("demo")
+            await world.tick()
+            for wish in (Desired.STOPPED, Desired.RUNNING, Desired.DELETED):
+                await world.wish(workspace_id, wish, renew=wish is Desired.RUNNING)
+                (planned,) = reader.plan(world.provider.now)
+                assert world.reconciler is not None
+                done = await world.reconciler.step(workspace_id)
+                assert type(planned.decision) is type(done)
+                assert planned.decision.reason == done.reason
+                for _ in range(3):
+                    await world.tick()
+            reader.close()
+
+    asyncio.run(story())

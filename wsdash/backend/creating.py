@@ -1,0 +1,184 @@
+"""From what the user typed to what would be created: the source looked at, the devfile translated."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.providers.base import Capabilities
+from wsdash.backend.source import Glimpse, SourceError, glimpse
+from wsdash.workload import Source, Workload
+
+if TYPE_CHECKING:
+    from wsdash.devfile import Diagnostic, Document
+
+T = TypeVar("T")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """What the user typed. `source` None is no repository at all.
+
+    `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run
+    in where several could be it.
+    """
+
+    source: str | None
+    ref: str | None = None
+    devfile: str | None = None
+    name: str | None = None
+    context: str = "local"
+    main: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be created: shown before the user confirms, and then created exactly so.
+
+    `devfile_path` is None where the default devfile is used. `job` is the rendered job, as text.
+    """
+
+    name: str
+    context: str
+    source_url: str | None
+    ref: str | None
+    devfile_path: str | None
+    workload: Workload
+    diagnostics: tuple[Diagnostic, ...]
+    job: str
+    isolation: str
+
+
+def free_name(request: CreateRequest, taken: set[str]) -> str:
+    """The name asked for, or one made from the source's. Raises `UserError`."""
+    if request.name:
+        if not NAME.fullmatch(request.name):
+            raise UserError(
+                f"{request.name!r} is not a name",
+                "Use at most 63 lower-case letters, digits and dashes; no dash first or last.",
+            )
+        if request.name in taken:
+            raise UserError(f"there is a workspace {request.name} already", "Choose another name.")
+        return request.name
+    base = (request.source or "workspace").rstrip("/").removesuffix(".git").replace(":", "/")
+    if base in ("", ".", ".."):
+        base = str(Path(base or "/").resolve())
+    stem = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(base).name.lower()).strip("-")[:58].strip("-")
+    stem = stem or "workspace"
+    number, name = 1, stem
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+async def look_and_translate(
+    request: CreateRequest, name: str, capabilities: Capabilities, progress: Callable[[str], None]
+) -> Preview:
+    """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either."""
+    from wsdash.devfile import default_document
+
+    if request.source is None:
+        found = await asyncio.to_thread(_devfile_of_machine, request.devfile)
+        path, document = found or (None, default_document())
+        return _preview(request, name, capabilities, None, path, document)
+    progress(f"fetching {request.source}")
+    try:
+        async with glimpse(request.source, request.ref) as seen:
+            progress("reading the devfile")
+            path, document = await _devfile_of(seen, request.devfile)
+            return _preview(request, name, capabilities, seen.url, path, document)
+    except SourceError as error:
+        raise UserError(error.message, error.hint, exit_code=4 if error.unreachable else 1) from error
+
+
+async def _devfile_of(seen: Glimpse, wanted: str | None) -> tuple[str | None, Document]:
+    from wsdash.devfile import choose, default_document
+
+    if wanted is None:
+        chosen = _or_user_error(lambda: choose(seen.names))
+        if chosen is None:
+            return None, default_document()
+        return chosen, _load(await seen.read(chosen) or b"", chosen)
+    data = await seen.read(str(PurePosixPath(wanted)))
+    if data is not None:
+        return wanted, _load(data, wanted)
+    found = await asyncio.to_thread(_devfile_of_machine, wanted)
+    assert found is not None
+    return found
+
+
+def _devfile_of_machine(wanted: str | None) -> tuple[str | None, Document] | None:
+    if wanted is None:
+        return None
+    path = Path(wanted).expanduser()
+    try:
+        return str(path.absolute()), _load(path.read_bytes(), wanted)
+    except OSError as error:
+        raise UserError(
+            f"there is no devfile {wanted}: {error.strerror}",
+            "Give its path in the repository, or of a file on this machine.",
+        ) from None
+
+
+def _preview(
+    request: CreateRequest,
+    name: str,
+    capabilities: Capabilities,
+    url: str | None,
+    path: str | None,
+    document: Document,
+) -> Preview:
+    from wsdash.backend.job import render
+    from wsdash.devfile import translate
+
+    source = None if url is None else Source(url, request.ref)
+    translation = _or_user_error(lambda: translate(document, source=source, main=request.main))
+    workload = translation.workload
+    diagnostics = (*document.diagnostics, *translation.diagnostics)
+    _refuse_errors(diagnostics, path or "the default devfile")
+    try:
+        job = render(workload)
+    except ValueError as error:
+        raise UserError(f"the devfile cannot become a job: {error}", "Change the devfile.") from error
+    return Preview(
+        name=name,
+        context=request.context,
+        source_url=workload.source.url if workload.source else None,
+        ref=request.ref,
+        devfile_path=path,
+        workload=workload,
+        diagnostics=diagnostics,
+        job=job,
+        isolation=capabilities.isolation,
+    )
+
+
+def _load(data: bytes, name: str) -> Document:
+    from wsdash.devfile import load
+
+    return _or_user_error(lambda: load(data, file=name))
+
+
+def _or_user_error(read: Callable[[], T]) -> T:
+    from wsdash.devfile import DevfileError
+
+    try:
+        return read()
+    except DevfileError as error:
+        _refuse_errors(error.diagnostics, error.file)
+        raise UserError(str(error)) from error
+
+
+def _refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
+    if errors:
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise UserError(f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint)

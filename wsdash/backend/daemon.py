@@ -1,0 +1,30 @@
+"""The reconciler without a dashboard: a process of its own that outlives the terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from wsdash.config import Paths
+
+IDLE_EXIT_S = 300.0
+"""A daemon that was started by itself ends when it has had nothing to do for this long."""
+
+
+def spawn(paths: Paths) -> int:
+    """Start a detached daemon and return its pid. It leaves at once if another process reconciles."""
+    paths.prepare()
+    log = os.open(paths.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wsdash", "daemon", "--idle-exit", f"{IDLE_EXIT_S:g}"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+    return process.pid

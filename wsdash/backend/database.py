@@ -1,0 +1,235 @@
+"""The SQLite file: opened safely, migrated by number, backed up, and mended when it is damaged.
+
+The settings follow https://sqlite.org/pragma.html, https://sqlite.org/wal.html and
+https://sqlite.org/howtocorrupt.html. All functions here block; none is called on the event loop but at
+the start, before there is anything else to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from wsdash.config import NETWORK_FILE_SYSTEMS, Paths, file_system
+
+BUSY_TIMEOUT_S = 10.0
+APPLICATION_ID = 0x77736473  # "wsds"
+BACKUPS_KEPT = 24
+
+
+class DatabaseError(Exception):
+    """The state store cannot be used: what happened, to which file, and what to do."""
+
+
+class NewerSchema(DatabaseError):
+    """The file was written by a newer wsdash, so this one may only read it."""
+
+
+def migrations() -> list[str]:
+    """The numbered SQL files, in order; the first takes an empty file to version 1."""
+    folder = Path(__file__).parent / "migrations"
+    return [file.read_text() for file in sorted(folder.glob("[0-9]*.sql"))]
+
+
+def wal_is_sound(version: tuple[int, int, int], file_system_type: str | None) -> bool:
+    """Whether several writing processes may share a write-ahead log.
+
+    Before SQLite 3.51.3 (3.50.7 and 3.44.6 in their branches) a checkpoint could miss pages when another
+    process reset the log meanwhile: https://sqlite.org/wal.html#walresetbug. And WAL needs shared memory,
+    which no network file system gives.
+    """
+    if file_system_type in NETWORK_FILE_SYSTEMS:
+        return False
+    fixed_in_branch = {(3, 50): 7, (3, 44): 6}
+    fixed_at = fixed_in_branch.get(version[:2])
+    return version >= (3, 51, 3) or (fixed_at is not None and version[2] >= fixed_at)
+
+
+def journal_mode(path: Path) -> str:
+    return "WAL" if wal_is_sound(sqlite3.sqlite_version_info[:3], file_system(path)) else "TRUNCATE"
+
+
+def configure(connection: sqlite3.Connection) -> None:
+    """The settings of every connection. A commit is on the disk before it is acknowledged."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode, so that each transaction is begun by name."""
+    if read_only:
+        uri = f"{path.as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    else:
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        configure(connection)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def prepare(paths: Paths) -> list[str]:
+    """Make the file ready for use and return what was done to it, as sentences for the user.
+
+    A damaged file is moved aside and the newest good backup takes its place. Raises `NewerSchema` when
+    only reading is possible, and `DatabaseError` when nothing is.
+    """
+    path = paths.database
+    paths.prepare()
+    try:
+        damage = _loss(paths) or _damage(path)
+        said = _restore(paths, damage) if damage else []
+        connection = connect(path)
+        try:
+            _migrate(connection, paths)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise DatabaseError(explain(error, path)) from error
+    return said
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the file has this version's schema. Raises `NewerSchema` when it has a later one's."""
+    version = _version(connection)
+    if version > len(migrations()):
+        raise NewerSchema(
+            f"the state store has schema {version}, and this wsdash knows {len(migrations())}: it can be "
+            "read but not changed. Use the newer wsdash that wrote it."
+        )
+    return version == len(migrations())
+
+
+def backup(paths: Paths, label: str) -> Path:
+    """Copy the store with SQLite's backup API to `backups/`, and let the oldest copies go."""
+    paths.backups.mkdir(mode=0o700, exist_ok=True)
+    target = paths.backups / f"state-{label}.db"
+    partial = target.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    source = connect(paths.database, read_only=True)
+    copy = sqlite3.connect(partial)
+    try:
+        source.backup(copy)
+    finally:
+        copy.close()
+        source.close()
+    partial.chmod(0o600)
+    partial.replace(target)
+    for old in _backups(paths)[BACKUPS_KEPT:]:
+        old.unlink(missing_ok=True)
+    return target
+
+
+def _migrate(connection: sqlite3.Connection, paths: Paths) -> None:
+    if is_current(connection):
+        return
+    connection.execute(f"PRAGMA journal_mode = {journal_mode(paths.database)}")
+    before = _version(connection)
+    if before > 0:
+        backup(paths, f"schema-{before}")
+    for number, script in enumerate(migrations(), start=1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(connection) < number:  # another process may have done it while we waited
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> list[str]:
+    """The script's statements: `executescript` would commit the transaction that they belong to."""
+    statements, current = [], ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return statements
+
+
+def _loss(paths: Paths) -> str | None:
+    """Whether the file is missing or empty though there are backups; a fresh one is simply made."""
+    path = paths.database
+    if not path.exists():
+        path.touch(mode=0o600)
+    return "it was empty" if path.stat().st_size == 0 and _backups(paths) else None
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with the file, None if nothing is."""
+    try:
+        connection = connect(path, read_only=True)
+        try:
+            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+            return str(error)
+        raise
+    return None if answer == "ok" else answer
+
+
+def _restore(paths: Paths, damage: str) -> list[str]:
+    """Move the damaged file aside and put the newest backup that is whole in its place."""
+    path = paths.database
+    aside = _free_name(path.with_suffix(".damaged"))
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+    said = [f"The state store was damaged ({damage}); it was moved to {aside}."]
+    for candidate in _backups(paths):
+        if _damage(candidate) is None:
+            source, copy = connect(candidate, read_only=True), sqlite3.connect(path)
+            source.backup(copy)
+            source.close()
+            copy.close()
+            path.chmod(0o600)
+            said.append(f"The backup {candidate.name} took its place; jobs started since are adopted.")
+            return said
+    path.touch(mode=0o600)
+    said.append("There was no backup, so it starts empty. Running jobs were left alone.")
+    return said
+
+
+def _backups(paths: Paths) -> list[Path]:
+    """Newest first."""
+    return sorted(paths.backups.glob("state-*.db"), key=lambda file: file.stat().st_mtime, reverse=True)
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    candidate = path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def explain(error: sqlite3.Error, path: Path) -> str:
+    """What an error of SQLite means to the user, and what to do about it."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_FULL") or name == "SQLITE_IOERR_WRITE":
+        return f"no space is left for {path}: free some, then try again. Running jobs go on meanwhile."
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return f"{path} cannot be written to (owner uid {_owner(path)}). Set WSDASH_HOME, or mend its rights."
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"{path} was locked by another process for {BUSY_TIMEOUT_S:g} s. Try again."
+    return f"{path}: {error}"
+
+
+def _owner(path: Path) -> int | str:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return "unknown"

@@ -1,0 +1,144 @@
+"""The Protocol that every provider of jobs follows.
+
+The contract, which `tests/backend/providers/contract.py` holds every provider to:
+
+- Every call names an attempt by its id, the idempotency key that the provider keeps. Calling twice is
+  the same as calling once, also after a lost reply or from a second process.
+- `observe` is one look at all jobs at a cost that does not grow with their number in requests. A job that
+  a provider has no trace of is absent from the answer; not being able to look raises `Unreachable`.
+- No call runs longer than its provider's stated limit, and none blocks the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from wsdash.model import Attempt, JobObservation, Workspace
+from wsdash.workload import Workload
+
+
+class ProviderError(Exception):
+    """The provider refused: what happened, to what, and what to do about it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Unreachable(ProviderError):
+    """The provider could not be asked, so nothing is known."""
+
+
+class Refused(ProviderError):
+    """Permission or configuration: trying again will not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The answer to one `observe`: the provider's clock, and every job that it knows."""
+
+    at: float
+    jobs: tuple[JobObservation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """Bytes of a log from `offset` on. `size` is the log's length now; `ended` says it will not grow."""
+
+    data: bytes
+    offset: int
+    size: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShellCommand:
+    """A process for the user's own terminal that stands inside the workspace."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnsavedWork:
+    """What only this workspace has, as lines for the user: ` M src/app.py`, `1a2b3c4 Fix the parser`.
+
+    At most a hundred lines each are kept; a last line says how many more there are. Untrusted text.
+    """
+
+    uncommitted: tuple[str, ...] = ()
+    unpushed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.uncommitted or self.unpushed)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this provider offers here and now, in words for `doctor` and the dashboard.
+
+    `isolation` is what jobs run in; `honours_image` says whether the devfile's image is used;
+    `notes` explain what is missing and what would bring it.
+    """
+
+    isolation: str
+    honours_image: bool
+    notes: tuple[str, ...] = ()
+
+
+class Provider(Protocol):
+    """Runs jobs. One instance serves one context."""
+
+    kind: str
+
+    async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
+        """Start the attempt's job, or find the one that this attempt already has.
+
+        Raises `Unreachable` when it is not known whether a job was made, `Refused` when none ever will be.
+        """
+
+    async def observe(self) -> Look:
+        """Every job that this provider knows of in this context. Raises `Unreachable`."""
+
+    def changes(self) -> AsyncIterator[frozenset[str]]:
+        """Ids of attempts that have just changed: a hint to look sooner, never the only witness."""
+
+    async def cancel(self, attempt: Attempt, grace_s: float) -> None:
+        """Ask the job to end by itself: preStop, then the end, at most `grace_s` later.
+
+        An attempt without a job is marked so that a launch still on its way ends at once.
+        """
+
+    async def force_cancel(self, attempt: Attempt) -> None:
+        """End the job and everything it started, now. When this returns nothing of it runs."""
+
+    async def destroy(self, workspace: Workspace) -> None:
+        """Remove everything that only this workspace owned: folder, volumes, logs, jobs' records."""
+
+    async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
+        """Up to `limit` bytes of the attempt's log. An offset past the end gives an empty chunk."""
+
+    async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+        """A command for a terminal in the running workspace; no argv is the login shell.
+
+        Raises `Refused` when the job does not run.
+        """
+
+    async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
+        """Changes not committed and commits not pushed, found out where they cannot harm this machine.
+
+        None where there is no checkout to look at or no way to look.
+        """
+
+    async def capabilities(self) -> Capabilities:
+        """What jobs get here, found out by trying it."""
+
+    def folder(self, workspace: Workspace) -> str | None:
+        """Where the workspace's files are on this machine, None if they are elsewhere."""
+
+    async def aclose(self) -> None:
+        """Let go of watches and helpers. Jobs go on."""

@@ -1,0 +1,189 @@
+"""Reads for people: the list, one workspace, its events, the plan. On `sqlite3` alone, and quick.
+
+The quick verbs of the command line load neither asyncio nor anything that does; the dashboard calls the
+same functions in a thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass
+
+from wsdash.backend import rows
+from wsdash.backend.database import NewerSchema, connect, is_current, prepare
+from wsdash.backend.decide import Decision, decide
+from wsdash.backend.lease import Lease, lease_of
+from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.status import status
+from wsdash.config import Paths
+from wsdash.model import Attempt, Event, Observation, Status, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceRow:
+    """One workspace in the list. `attempt` is its newest, `event` the last of its timeline."""
+
+    workspace: Workspace
+    status: Status
+    attempt: Attempt | None
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceDetail:
+    """One workspace whole: attempts and events newest first; `workload` as its JSON text."""
+
+    row: WorkspaceRow
+    attempts: tuple[Attempt, ...]
+    events: tuple[Event, ...]
+    workload: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What the reconciler would do next with one workspace."""
+
+    workspace: Workspace
+    decision: Decision
+
+
+class Reader:
+    """A read-only connection to the state store. Not for use by two threads at a time."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._connection: sqlite3.Connection | None = None
+        self.notices: list[str] = []
+        """What had to be done to the store before it could be read, as sentences for the user."""
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def workspaces(self, now: float, *, deleted: bool = False) -> list[WorkspaceRow]:
+        """All workspaces by name, with their phase at `now`; tombstones only when asked for."""
+        where = "" if deleted else "WHERE workspace.deleted_at IS NULL"
+        found = self._query(
+            f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace {where} ORDER BY name, created_at"
+        )
+        attempts: dict[str, list[Attempt]] = defaultdict(list)
+        for row in self._query(
+            "SELECT attempt.* FROM attempt JOIN workspace ON workspace.id = workspace_id"
+            f" {where} {'AND' if where else 'WHERE'}"
+            " (ended_at IS NULL OR attempt.generation >= workspace.generation - 1) ORDER BY number"
+        ):
+            attempts[row["workspace_id"]].append(rows.attempt_of(row))
+        events = {
+            row["workspace_id"]: rows.event_of(row)
+            for row in self._query(
+                "SELECT event.* FROM event JOIN"
+                " (SELECT max(id) AS id FROM event GROUP BY workspace_id) AS last ON last.id = event.id"
+            )
+        }
+        looks = self._looks()
+        return [
+            self._row(
+                workspace, attempts[workspace.id], events.get(workspace.id), looks.get(workspace.context), now
+            )
+            for workspace in map(rows.workspace_of, found)
+        ]
+
+    def find(self, name: str) -> Workspace:
+        """By name, or by id (also of a deleted one). Raises `NoSuchWorkspace`."""
+        found = self._query(
+            f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE (name = ? AND deleted_at IS NULL) OR id = ?"
+            " ORDER BY deleted_at IS NOT NULL LIMIT 1",
+            name,
+            name,
+        )
+        if not found:
+            raise NoSuchWorkspace(name)
+        return rows.workspace_of(found[0])
+
+    def detail(self, name: str, now: float, *, events: int = 200) -> WorkspaceDetail:
+        """One workspace with its attempts and its last `events` events. Raises `NoSuchWorkspace`."""
+        workspace = self.find(name)
+        attempts = self.attempts(workspace.id)
+        timeline = self.events(workspace.id, limit=events)
+        row = self._row(
+            workspace, attempts, timeline[0] if timeline else None, self._looks().get(workspace.context), now
+        )
+        workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)[0][0]
+        return WorkspaceDetail(row, tuple(reversed(attempts)), tuple(timeline), workload)
+
+    def attempts(self, workspace_id: str) -> list[Attempt]:
+        """Oldest first."""
+        found = self._query("SELECT * FROM attempt WHERE workspace_id = ? ORDER BY number", workspace_id)
+        return [rows.attempt_of(row) for row in found]
+
+    def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
+        """Newest first."""
+        found = self._query(
+            "SELECT * FROM event WHERE workspace_id = ? ORDER BY id DESC LIMIT ?", workspace_id, limit
+        )
+        return [rows.event_of(row) for row in found]
+
+    def plan(self, now: float) -> list[PlannedStep]:
+        """The next step for every workspace, from what is stored: the reconciler would do the same."""
+        looks = self._looks()
+        steps = []
+        for row in self._query(
+            f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE deleted_at IS NULL ORDER BY name"
+        ):
+            workspace = rows.workspace_of(row)
+            attempts = self.attempts(workspace.id)
+            observation = rows.observation_of(looks.get(workspace.context), attempts)
+            steps.append(
+                PlannedStep(workspace, decide(workspace, attempts, observation, workspace.policy, now))
+            )
+        return steps
+
+    def lease(self) -> Lease | None:
+        """Who reconciles, or did last."""
+        found = self._query("SELECT * FROM lease")
+        return lease_of(found[0]) if found else None
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        return int(self._query("PRAGMA data_version")[0][0])
+
+    def _row(
+        self,
+        workspace: Workspace,
+        attempts: list[Attempt],
+        event: Event | None,
+        look: sqlite3.Row | None,
+        now: float,
+    ) -> WorkspaceRow:
+        observation: Observation | None = rows.observation_of(look, attempts)
+        return WorkspaceRow(
+            workspace,
+            status(workspace, attempts, observation, workspace.policy, now),
+            attempts[-1] if attempts else None,
+            event,
+        )
+
+    def _looks(self) -> dict[str, sqlite3.Row]:
+        return {row["context"]: row for row in self._query("SELECT * FROM look")}
+
+    def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection.execute(sql, values).fetchall()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file; make it, migrate it or mend it first where that is needed."""
+        try:
+            connection = connect(self._paths.database, read_only=True)
+            if is_current(connection):
+                return connection
+            connection.close()
+        except NewerSchema as newer:
+            self.notices.append(str(newer))
+            return connect(self._paths.database, read_only=True)
+        except sqlite3.Error:
+            pass
+        self.notices += prepare(self._paths)
+        return connect(self._paths.database, read_only=True)

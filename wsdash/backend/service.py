@@ -1,0 +1,392 @@
+"""The use cases: what a user can do with workspaces. The only door for `cli.py` and `screens/`.
+
+(The quick, reading verbs of the command line go through `wsdash.backend.reader`, which this module also
+uses, because they may not load asyncio.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from wsdash.backend import daemon, database
+from wsdash.backend.creating import CreateRequest, Preview, free_name, look_and_translate
+from wsdash.backend.errors import UserError
+from wsdash.backend.lease import LeaseLost, boot_time
+from wsdash.backend.processes import ProcessIdentity
+from wsdash.backend.providers import LOCAL, provider_of
+from wsdash.backend.providers.base import (
+    Capabilities,
+    LogChunk,
+    Provider,
+    ProviderError,
+    ShellCommand,
+    UnsavedWork,
+)
+from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
+from wsdash.backend.reconciler import Reconciler
+from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.store import NameTaken, Store
+from wsdash.backend.why import Why, why
+from wsdash.config import Paths
+from wsdash.model import Attempt, Desired, Event, Phase, Workspace
+
+if TYPE_CHECKING:
+    from wsdash.model import Policy
+
+__all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BACKUP_S = 3600.0
+CHANGES_S = 0.25
+LEASE_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """Who keeps the jobs alive now: `this` process, a `daemon`, another `dashboard`, or `nobody`."""
+
+    by: str
+    pid: int | None
+
+
+class Service:
+    """Open it with `async with Service.open(paths)`. For use on one event loop."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        store: Store,
+        reader: Reader,
+        thread: ThreadPoolExecutor,
+        notices: list[str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._paths = paths
+        self._store = store
+        self._reader = reader
+        self._thread = thread
+        self._clock = clock
+        self._providers: dict[str, Provider] = {}
+        self._reconciler: Reconciler | None = None
+        self.notices = notices
+        """What had to be done to the store before it could be used, as sentences for the user."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, paths: Paths, *, clock: Callable[[], float] = time.time) -> AsyncIterator[Service]:
+        """Raises `PathError` and `DatabaseError` when the state cannot be used."""
+        with ThreadPoolExecutor(1, "wsdash-reader") as thread:
+            loop = asyncio.get_running_loop()
+            notices = await loop.run_in_executor(thread, database.prepare, paths)
+            reader = Reader(paths)
+            try:
+                async with Store.open(paths) as store:
+                    service = cls(paths, store, reader, thread, notices, clock)
+                    try:
+                        yield service
+                    finally:
+                        for provider in service._providers.values():
+                            await provider.aclose()
+            finally:
+                await loop.run_in_executor(thread, reader.close)
+
+    # Reading.
+
+    async def workspaces(self, *, deleted: bool = False) -> list[WorkspaceRow]:
+        """All workspaces by name, with their phase now."""
+        return await self._read(lambda: self._reader.workspaces(self._clock(), deleted=deleted))
+
+    async def detail(self, name: str) -> WorkspaceDetail:
+        """Raises `NoSuchWorkspace`, as every call with a name does."""
+        return await self._read(lambda: self._reader.detail(name, self._clock()))
+
+    async def events(self, name: str, *, limit: int = 200) -> list[Event]:
+        """Newest first."""
+        workspace = await self._find(name)
+        return await self._read(lambda: self._reader.events(workspace.id, limit=limit))
+
+    async def why(self, name: str) -> Why:
+        return why(await self.detail(name), self._clock())
+
+    async def plan(self) -> list[PlannedStep]:
+        """What the reconciler would do next, and why."""
+        return await self._read(lambda: self._reader.plan(self._clock()))
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields when anybody has changed the store."""
+        version = await self._read(self._reader.data_version)
+        while True:
+            await asyncio.sleep(CHANGES_S)
+            latest = await self._read(self._reader.data_version)
+            if latest != version:
+                version = latest
+                yield
+
+    async def read_log(
+        self, name: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
+    ) -> LogChunk:
+        """Bytes of an attempt's log (the newest attempt's by default): untrusted text."""
+        workspace, found = await self._attempt(name, attempt)
+        return await self._provider(workspace).read_log(found, offset, limit)
+
+    async def capabilities(self, context: str = LOCAL) -> Capabilities:
+        """What jobs run in here."""
+        return await self._provider_of(context).capabilities()
+
+    async def unsaved_work(self, name: str) -> UnsavedWork | None:
+        """What only this workspace has, None if that cannot be found out."""
+        workspace = await self._find(name)
+        workload = await self._store.workload(workspace.id)
+        try:
+            return await self._provider(workspace).unsaved_work(workspace, workload)
+        except ProviderError:
+            return None
+
+    def folder(self, workspace: Workspace) -> str | None:
+        """Where the workspace's files are on this machine, if they are."""
+        return self._provider(workspace).folder(workspace)
+
+    # Doing. Each returns when the wish is committed; `wait_for` waits for the phase.
+
+    async def preview(
+        self, request: CreateRequest, progress: Callable[[str], None] = lambda _: None
+    ) -> Preview:
+        """Look at the source and show what would be created. Raises `UserError`."""
+        provider = self._provider_of(request.context)
+        rows = await self.workspaces()
+        name = free_name(request, {row.workspace.name for row in rows})
+        progress("looking at what jobs run in here")
+        capabilities = await provider.capabilities()
+        return await look_and_translate(request, name, capabilities, progress)
+
+    async def create(self, preview: Preview, policy: Policy | None = None) -> Workspace:
+        """Create exactly what the preview showed, wanted running. Raises `UserError`."""
+        from wsdash.config import policy_for
+
+        now = self._clock()
+        workspace = Workspace(
+            id=secrets.token_hex(5),
+            name=preview.name,
+            context=preview.context,
+            source_url=preview.source_url,
+            ref=preview.ref,
+            devfile_path=preview.devfile_path,
+            desired=Desired.RUNNING,
+            generation=1,
+            policy=policy or policy_for(self._paths, preview.context),
+            created_at=now,
+            changed_at=now,
+        )
+        text = f"created from {preview.source_url or 'no source'} at {preview.ref or 'the default branch'}"
+        try:
+            await self._store.create_workspace(workspace, preview.workload, text)
+        except NameTaken:
+            raise UserError(f"there is a workspace {preview.name} already", "Choose another name.") from None
+        self._nudge(workspace)
+        return workspace
+
+    async def start(self, name: str) -> Workspace:
+        """Want it running; one that has failed gets a new chance."""
+        workspace = await self._find(name)
+        row = (await self.detail(workspace.id)).row
+        renew = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
+        return await self._wish(workspace, Desired.RUNNING, renew=renew, text="start")
+
+    async def stop(self, name: str) -> Workspace:
+        return await self._wish(await self._find(name), Desired.STOPPED, renew=False, text="stop")
+
+    async def restart(self, name: str) -> Workspace:
+        """Want a new attempt; the present job ends gracefully first."""
+        return await self._wish(await self._find(name), Desired.RUNNING, renew=True, text="restart")
+
+    async def delete(self, name: str) -> Workspace:
+        """Want it gone, with everything that only it owned."""
+        return await self._wish(await self._find(name), Desired.DELETED, renew=False, text="delete")
+
+    async def wait_for(self, name: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
+        """Wait until the workspace is in one of the phases. Raises `UserError` (exit code 5) in time."""
+        workspace = await self._find(name)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    row = (await self.detail(workspace.id)).row
+                    if row.status.phase in phases:
+                        return row
+                    await asyncio.sleep(CHANGES_S)
+        except TimeoutError:
+            wanted = " or ".join(sorted(phases))
+            raise UserError(
+                f"{workspace.name} is {row.status.phase}, not {wanted}, after {timeout_s:g} s",
+                row.status.reason,
+                exit_code=5,
+            ) from None
+
+    async def shell(self, name: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+        """A login shell (or a command) for the user's terminal, inside the workspace. Raises `UserError`."""
+        workspace, attempt = await self._attempt(name, None)
+        try:
+            return await self._provider(workspace).shell(workspace, attempt, argv)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error
+
+    # Reconciling.
+
+    async def reconcile(self, owner: str, *, idle_exit_s: float | None = None) -> None:
+        """Reconcile whenever the lease can be had, until cancelled.
+
+        `owner` is `dashboard` or `daemon`. With `idle_exit_s` it returns when there was nothing to do for
+        that long, or when another process reconciles.
+        """
+        while True:
+            token = await self._acquire(owner)
+            if token is not None:
+                try:
+                    return await self._reconcile_while_held(token, idle_exit_s)
+                except LeaseLost:
+                    pass
+                finally:
+                    self._reconciler = None
+                    with suppress(database.DatabaseError):
+                        await self._store.release_lease(token)
+            elif idle_exit_s is not None:
+                return None
+            await asyncio.sleep(LEASE_RETRY_S)
+
+    async def reconciling(self) -> Reconciling:
+        """Who reconciles now."""
+        lease = await self._store.lease()
+        if lease is None or not lease.is_held(boot_time()):
+            return Reconciling("nobody", None)
+        own = lease.holder == ProcessIdentity.own()
+        return Reconciling("this" if own else lease.owner, lease.holder.pid)
+
+    async def ensure_reconciler(self) -> None:
+        """Start a detached daemon unless somebody reconciles already."""
+        if (await self.reconciling()).by == "nobody":
+            daemon.spawn(self._paths)
+
+    async def hand_over(self) -> bool:
+        """Before this process ends: let a daemon take over if there is something to keep alive or to end."""
+        rows = await self.workspaces()
+        if not any(_needs_care(row) for row in rows):
+            return False
+        if (await self.reconciling()).by in ("nobody", "this"):
+            daemon.spawn(self._paths)
+            return True
+        return False
+
+    async def _acquire(self, owner: str) -> int | None:
+        lease = await self._store.lease()
+        if lease is not None and lease.is_held(boot_time()):
+            return None
+        return await self._store.acquire_lease(owner, ProcessIdentity.own(), boot_time())
+
+    async def _reconcile_while_held(self, token: int, idle_exit_s: float | None) -> None:
+        contexts = {LOCAL} | {row.workspace.context for row in await self.workspaces()}
+        providers: dict[str, Provider] = {}
+        for context in contexts:
+            with suppress(UserError):
+                providers[context] = self._provider_of(context)
+        self._reconciler = Reconciler(
+            self._store,
+            providers,
+            token,
+            clock=self._clock,
+            boot_clock=boot_time,
+            new_id=lambda: secrets.token_hex(8),
+        )
+        work = [self._reconciler.run(), self._back_up_hourly()]
+        if idle_exit_s is not None:
+            work.append(self._until_idle(self._reconciler, idle_exit_s))
+        tasks = [asyncio.create_task(coroutine) for coroutine in work]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _back_up_hourly(self) -> None:
+        while True:
+            label = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H")
+            try:
+                await asyncio.to_thread(database.backup, self._paths, label)
+            except (sqlite3.Error, OSError) as error:
+                log.warning("the state store could not be backed up: %s", error)
+            await asyncio.sleep(BACKUP_S)
+
+    async def _until_idle(self, reconciler: Reconciler, idle_exit_s: float) -> None:
+        busy_at = boot_time()
+        while boot_time() - busy_at < idle_exit_s:
+            await asyncio.sleep(min(1.0, idle_exit_s))
+            if reconciler.has_work:
+                busy_at = boot_time()
+
+    # Small helpers.
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+
+    async def _find(self, name: str) -> Workspace:
+        return await self._read(lambda: self._reader.find(name))
+
+    async def _attempt(self, name: str, number: int | None) -> tuple[Workspace, Attempt]:
+        workspace = await self._find(name)
+        attempts = await self._read(lambda: self._reader.attempts(workspace.id))
+        if not attempts:
+            raise UserError(f"{workspace.name} has not been launched yet", "Wait for its first attempt.")
+        if number is None:
+            return workspace, attempts[-1]
+        for attempt in attempts:
+            if attempt.number == number:
+                return workspace, attempt
+        raise UserError(
+            f"{workspace.name} has no attempt {number}", f"It has 1 to {attempts[-1].number}.", exit_code=2
+        )
+
+    async def _wish(self, workspace: Workspace, desired: Desired, *, renew: bool, text: str) -> Workspace:
+        try:
+            changed = await self._store.wish(
+                workspace.id, desired, renew=renew, now=self._clock(), text=f"the user asked: {text}"
+            )
+        except NoSuchWorkspace:
+            raise UserError(
+                f"{workspace.name} is being deleted", "Create it again when it is gone."
+            ) from None
+        self._nudge(changed)
+        return changed
+
+    def _nudge(self, workspace: Workspace) -> None:
+        if self._reconciler is not None:
+            self._reconciler.nudge(workspace.id)
+
+    def _provider(self, workspace: Workspace) -> Provider:
+        return self._provider_of(workspace.context)
+
+    def _provider_of(self, context: str) -> Provider:
+        if context not in self._providers:
+            try:
+                self._providers[context] = provider_of(context, self._paths)
+            except LookupError:
+                raise UserError(
+                    f"there is no context {context}", "See `wsdash context list`.", exit_code=3
+                ) from None
+        return self._providers[context]
+
+
+def _needs_care(row: WorkspaceRow) -> bool:
+    return row.workspace.desired is not Desired.STOPPED or row.status.phase is Phase.STOPPING

@@ -1,0 +1,127 @@
+"""A workspace's phase, in words. Computed from the same facts as the decision, so it cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wsdash.backend.decide import (
+    FOREVER,
+    Decision,
+    Destroy,
+    GiveUp,
+    Launch,
+    Wait,
+    decide,
+    is_healthy,
+    silent_for,
+)
+from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Policy, Status, Workspace
+
+STALE_S = 35.0
+"""A look older than this is no longer news: the reconciler looks every ten seconds."""
+
+
+def status(
+    workspace: Workspace,
+    attempts: Sequence[Attempt],
+    observation: Observation | None,
+    policy: Policy,
+    now: float,
+) -> Status:
+    """The phase of one workspace, from the same arguments as `decide`."""
+    if workspace.deleted_at is not None:
+        return Status(Phase.DELETED, "deleted")
+    live = [attempt for attempt in attempts if attempt.is_live]
+    fresh = observation is not None and observation.reachable and now - observation.at <= STALE_S
+    if live and not fresh:
+        return _unknown(workspace, live[-1], observation, now)
+    decision = decide(workspace, attempts, replace(observation, at=now) if observation else None, policy, now)
+    if workspace.desired is Desired.DELETED:
+        return Status(Phase.DELETING, _wait_reason(decision, "its job ends, then its files are removed"))
+    if workspace.desired is Desired.STOPPED:
+        if live:
+            return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is told to end"))
+        return Status(Phase.STOPPED, _last_words(attempts), until=_until(decision))
+    if live:
+        return _of_live(live[-1], observation, policy, decision, now)
+    return _of_none_live(workspace, decision)
+
+
+def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | None, now: float) -> Status:
+    """Rule 8: what cannot be seen is unknown, not dead; a launch that nobody has looked at yet is pending."""
+    if observation is not None and not observation.reachable:
+        return Status(Phase.UNKNOWN, f"{observation.problem or 'the provider cannot be asked'}; asking again")
+    is_new = observation is None or attempt.intended_at > observation.at
+    if is_new and now - attempt.intended_at <= STALE_S:
+        return Status(Phase.PENDING, "being launched")
+    seen = "" if observation is None else f" for {words_for_seconds(now - observation.at)}"
+    return Status(
+        Phase.UNKNOWN,
+        f"nobody has looked{seen}: no reconciler runs here (`wsdash daemon --detach` starts one)",
+    )
+
+
+def _of_live(
+    attempt: Attempt, observation: Observation | None, policy: Policy, decision: Decision, now: float
+) -> Status:
+    job = observation.job_of(attempt.id) if observation else None
+    if attempt.cancel_requested_at is not None:
+        return Status(
+            Phase.STOPPING, f"ending #{attempt.number}: {attempt.cancel_reason}", until=_until(decision)
+        )
+    if job is None or observation is None:
+        return Status(Phase.PENDING, "being launched")
+    if job.state is JobState.QUEUED:
+        return Status(Phase.PENDING, job.message or "waiting for a runner")
+    if job.state is JobState.LOST:
+        return Status(Phase.UNHEALTHY, "its supervisor is gone; what is left of it is being ended", False)
+    if not isinstance(decision, Wait):
+        return Status(Phase.STOPPING, f"ending #{attempt.number}: {decision.reason}")
+    if is_healthy(attempt, observation, policy, now) is False:
+        silence = silent_for(attempt, observation, now) or 0.0
+        return Status(
+            Phase.UNHEALTHY, f"no heartbeat for {words_for_seconds(silence)}", False, _until(decision)
+        )
+    if job.ready_at is None:
+        running = next((step for step in reversed(job.steps) if step.ended_at is None), None)
+        return Status(Phase.STARTING, running.title if running else "starting", True)
+    failed = [step for step in job.steps if step.failed]
+    if failed:
+        others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        text = f"{failed[0].title} failed with exit {failed[0].exit_code}{others}; the workspace runs on"
+        return Status(Phase.RUNNING, text, True, _until(decision))
+    return Status(Phase.RUNNING, decision.reason, True, _until(decision))
+
+
+def _of_none_live(workspace: Workspace, decision: Decision) -> Status:
+    if isinstance(decision, GiveUp):
+        return Status(Phase.FAILED, decision.reason, False)
+    if isinstance(decision, Launch):
+        return Status(Phase.PENDING, decision.reason)
+    if isinstance(decision, Wait) and decision.reason.startswith("backing off"):
+        return Status(Phase.BACKING_OFF, decision.reason, False, decision.until)
+    return Status(Phase.PENDING, decision.reason, until=_until(decision))
+
+
+def _wait_reason(decision: Decision, otherwise: str) -> str:
+    return otherwise if isinstance(decision, Destroy) else decision.reason
+
+
+def _last_words(attempts: Sequence[Attempt]) -> str:
+    end = attempts[-1].end if attempts else None
+    if end is None:
+        return "not started yet"
+    return f"#{attempts[-1].number} ended: {end.message or end.cause}"
+
+
+def _until(decision: Decision) -> float | None:
+    return decision.until if isinstance(decision, Wait) and decision.until != FOREVER else None
+
+
+def words_for_seconds(seconds: float) -> str:
+    """A duration as people say it: `12 s`, `5 min`, `3 h`, `2 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"

@@ -1,0 +1,452 @@
+"""Writes to the state store, each a short transaction, and the reads that the reconciler needs.
+
+Every write is begun with `BEGIN IMMEDIATE`, so that it either has the lock or waits for it, and holds no
+provider call. Writes of the reconciler carry the token of its lease; where the token is no longer the
+lease's, nothing is changed and `LeaseLost` is raised. An event is part of the transaction that it tells of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import TypeVar
+
+import aiosqlite
+
+from wsdash.backend import rows
+from wsdash.backend.database import BUSY_TIMEOUT_S, DatabaseError, explain
+from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, LeaseLost, lease_of
+from wsdash.backend.processes import ProcessIdentity
+from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.config import Paths
+from wsdash.model import Attempt, Desired, End, JobObservation, Observation, Workspace
+from wsdash.workload import Workload
+
+T = TypeVar("T")
+Row = aiosqlite.Row
+
+
+class NameTaken(Exception):
+    """Another workspace has this name."""
+
+
+class Store:
+    """One connection to the state store. Use one a process; other processes have their own."""
+
+    def __init__(self, connection: aiosqlite.Connection, paths: Paths) -> None:
+        self._connection = connection
+        self._paths = paths
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, paths: Paths) -> AsyncIterator[Store]:
+        """Open a store that `wsdash.backend.database.prepare` has made ready."""
+        async with aiosqlite.connect(
+            paths.database, timeout=BUSY_TIMEOUT_S, isolation_level=None
+        ) as connection:
+            connection.row_factory = sqlite3.Row
+            for setting in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+                await connection.execute(f"PRAGMA {setting}")
+            yield cls(connection, paths)
+
+    # Wishes: what users ask for. They need no lease.
+
+    async def create_workspace(self, workspace: Workspace, workload: Workload, text: str) -> None:
+        """Raises `NameTaken`."""
+
+        async def write() -> None:
+            try:
+                await self._connection.execute(
+                    f"INSERT INTO workspace ({rows.WORKSPACE_COLUMNS}, workload)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        workspace.id,
+                        workspace.name,
+                        workspace.context,
+                        workspace.source_url,
+                        workspace.ref,
+                        workspace.devfile_path,
+                        workspace.desired,
+                        workspace.generation,
+                        rows.json_of(workspace.policy),
+                        workspace.created_at,
+                        workspace.changed_at,
+                        workspace.deleted_at,
+                        json.dumps(asdict(workload)),
+                    ),
+                )
+            except sqlite3.IntegrityError as error:
+                raise NameTaken(workspace.name) from error
+            await self._event(workspace.created_at, workspace.id, None, "user", "created", text)
+
+        await self._transaction(write)
+
+    async def wish(
+        self, workspace_id: str, desired: Desired, *, renew: bool, now: float, text: str
+    ) -> Workspace:
+        """Record what the user wants now. `renew` asks for a new attempt and clears earlier crashes.
+
+        Raises `NoSuchWorkspace`; a workspace that is wanted deleted cannot be wanted otherwise again.
+        """
+
+        async def write() -> Workspace:
+            cursor = await self._connection.execute(
+                f"UPDATE workspace SET desired = ?, generation = generation + ?, changed_at = ?"
+                " WHERE id = ? AND deleted_at IS NULL AND (desired <> 'deleted' OR ? = 'deleted')"
+                f" RETURNING {rows.WORKSPACE_COLUMNS}",
+                (desired, int(renew), now, workspace_id, desired),
+            )
+            row = await cursor.fetchone()
+            if row is None:
+                raise NoSuchWorkspace(workspace_id)
+            kind = "restart" if renew and desired is Desired.RUNNING else desired.value
+            await self._event(now, workspace_id, None, "user", f"wanted-{kind}", text)
+            return rows.workspace_of(row)
+
+        return await self._transaction(write)
+
+    # What the reconciler writes. Each carries the token of its lease.
+
+    async def intend(self, attempt: Attempt, token: int, text: str, evidence: Mapping[str, object]) -> None:
+        """Commit an attempt before its job is asked for."""
+
+        async def write() -> None:
+            await self._insert_attempt(attempt)
+            await self._event(
+                attempt.intended_at,
+                attempt.workspace_id,
+                attempt.number,
+                "reconciler",
+                "launch",
+                text,
+                evidence,
+            )
+
+        await self._transaction(write, token)
+
+    async def adopt(self, attempt: Attempt, token: int, now: float, text: str) -> None:
+        """Record an attempt whose job the provider already has, known to this store or not."""
+
+        async def write() -> None:
+            await self._connection.execute("DELETE FROM attempt WHERE id = ?", (attempt.id,))
+            await self._insert_attempt(attempt)
+            await self._event(
+                now,
+                attempt.workspace_id,
+                attempt.number,
+                "reconciler",
+                "adopt",
+                text,
+                {"job": attempt.job_id},
+            )
+
+        await self._transaction(write, token)
+
+    async def launched(self, attempt: Attempt, job: JobObservation, token: int, now: float) -> None:
+        """The provider's answer to a launch."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE attempt SET launched_at = ?, job_id = ?, url = ?, seen = ? WHERE id = ?",
+                (now, job.job_id, job.url, rows.json_of(job), attempt.id),
+            )
+
+        await self._transaction(write, token)
+
+    async def cancel_requested(
+        self,
+        attempt: Attempt,
+        token: int,
+        now: float,
+        reason: str,
+        cause: str,
+        evidence: Mapping[str, object],
+        *,
+        autostop: bool = False,
+    ) -> None:
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE attempt SET cancel_requested_at = ?, cancel_reason = ?, cancel_cause = ? WHERE id = ?",
+                (now, reason, cause, attempt.id),
+            )
+            if autostop:
+                await self._connection.execute(
+                    "UPDATE workspace SET desired = 'stopped', changed_at = ?"
+                    " WHERE id = ? AND desired = 'running'",
+                    (now, attempt.workspace_id),
+                )
+            kind = "autostop" if autostop else "cancel"
+            await self._event(now, attempt.workspace_id, attempt.number, "reconciler", kind, reason, evidence)
+
+        await self._transaction(write, token)
+
+    async def force_cancelled(
+        self, attempt: Attempt, token: int, now: float, reason: str, evidence: Mapping[str, object]
+    ) -> None:
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE attempt SET force_cancelled_at = ? WHERE id = ?", (now, attempt.id)
+            )
+            await self._event(
+                now, attempt.workspace_id, attempt.number, "reconciler", "force-cancel", reason, evidence
+            )
+
+        await self._transaction(write, token)
+
+    async def failed_to(
+        self, workspace_id: str, number: int | None, token: int, now: float, kind: str, text: str
+    ) -> None:
+        """Tell of a call that the provider refused, once for each new answer."""
+
+        async def write() -> None:
+            await self._event_once(now, workspace_id, number, kind, text, {})
+
+        await self._transaction(write, token)
+
+    async def gave_up(self, attempt: Attempt, token: int, now: float, reason: str) -> None:
+        async def write() -> None:
+            await self._event_once(now, attempt.workspace_id, attempt.number, "gave-up", reason, {})
+
+        await self._transaction(write, token)
+
+    async def ended(self, attempt: Attempt, end: End, token: int, text: str) -> None:
+        """Record that an attempt's job is known to have ended, with its last observation kept."""
+
+        async def write() -> None:
+            await self._end(attempt, end, text)
+
+        await self._transaction(write, token)
+
+    async def destroyed(self, workspace_id: str, token: int, now: float, text: str) -> None:
+        """The tombstone: the name is free again, the timeline stays."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE workspace SET deleted_at = ?, desired = 'deleted' WHERE id = ?", (now, workspace_id)
+            )
+            await self._event(now, workspace_id, None, "reconciler", "deleted", text)
+
+        await self._transaction(write, token)
+
+    async def observed(
+        self,
+        context: str,
+        observation: Observation,
+        changed: Iterable[tuple[Attempt, JobObservation]],
+        ends: Iterable[tuple[Attempt, End, str]],
+        told: Iterable[tuple[Attempt, str, str, Mapping[str, object]]],
+        token: int,
+        now: float,
+    ) -> None:
+        """One look at a context, in one transaction: what changed, what ended, and what jobs told of."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "INSERT INTO look VALUES (?, ?, ?, ?, ?) ON CONFLICT (context) DO UPDATE SET at = excluded.at,"
+                " reachable = excluded.reachable, watching_since = excluded.watching_since,"
+                " problem = excluded.problem",
+                (
+                    context,
+                    observation.at,
+                    int(observation.reachable),
+                    observation.watching_since,
+                    observation.problem,
+                ),
+            )
+            await self._connection.executemany(
+                "UPDATE attempt SET seen = ? WHERE id = ?",
+                [(rows.json_of(job), attempt.id) for attempt, job in changed],
+            )
+            for attempt, kind, text, evidence in told:
+                await self._event(now, attempt.workspace_id, attempt.number, "job", kind, text, evidence)
+            for attempt, end, text in ends:
+                await self._end(attempt, end, text)
+
+        await self._transaction(write, token)
+
+    # The lease.
+
+    async def acquire_lease(self, owner: str, holder: ProcessIdentity, now: float) -> int | None:
+        """The token, if the lease was free, had run out, or its holder is gone; else None.
+
+        `now` is on the boot-time clock.
+        """
+
+        async def write() -> int | None:
+            row = await self._one("SELECT * FROM lease WHERE name = ?", LEASE_NAME)
+            if row is not None and lease_of(row).is_held(now):
+                return None
+            token = 1 if row is None else int(row["token"]) + 1
+            await self._connection.execute(
+                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (LEASE_NAME, token, owner, holder.boot_id, holder.pid, holder.start, now + LEASE_S),
+            )
+            return token
+
+        return await self._transaction(write)
+
+    async def renew_lease(self, token: int, now: float) -> None:
+        """Raises `LeaseLost`."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE lease SET expires_at = ? WHERE name = ?", (now + LEASE_S, LEASE_NAME)
+            )
+
+        await self._transaction(write, token)
+
+    async def release_lease(self, token: int) -> None:
+        """Let the next process have it at once. Nothing happens if it is another's already."""
+        await self._connection.execute(
+            "UPDATE lease SET expires_at = 0 WHERE name = ? AND token = ?", (LEASE_NAME, token)
+        )
+
+    async def lease(self) -> Lease | None:
+        row = await self._one("SELECT * FROM lease WHERE name = ?", LEASE_NAME)
+        return None if row is None else lease_of(row)
+
+    # Reads.
+
+    async def workspaces(self) -> list[Workspace]:
+        """Those that are not deleted."""
+        found = await self._all(f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE deleted_at IS NULL")
+        return [rows.workspace_of(row) for row in found]
+
+    async def workspace(self, workspace_id: str) -> Workspace:
+        """Raises `NoSuchWorkspace`."""
+        row = await self._one(f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE id = ?", workspace_id)
+        if row is None:
+            raise NoSuchWorkspace(workspace_id)
+        return rows.workspace_of(row)
+
+    async def workload(self, workspace_id: str) -> Workload:
+        """What the workspace's job runs. Raises `NoSuchWorkspace`."""
+        from pydantic import TypeAdapter
+
+        row = await self._one("SELECT workload FROM workspace WHERE id = ?", workspace_id)
+        if row is None:
+            raise NoSuchWorkspace(workspace_id)
+        return TypeAdapter(Workload).validate_json(row["workload"])
+
+    async def attempts(self, workspace_id: str) -> list[Attempt]:
+        """All of them, oldest first."""
+        found = await self._all("SELECT * FROM attempt WHERE workspace_id = ? ORDER BY number", workspace_id)
+        return [rows.attempt_of(row) for row in found]
+
+    async def recent_attempts(self) -> dict[str, list[Attempt]]:
+        """By workspace, oldest first: the live ones, and all of the present generation."""
+        attempts: dict[str, list[Attempt]] = {}
+        for row in await self._all(
+            "SELECT attempt.* FROM attempt JOIN workspace ON workspace.id = workspace_id"
+            " WHERE deleted_at IS NULL AND (ended_at IS NULL OR attempt.generation = workspace.generation)"
+            " ORDER BY number"
+        ):
+            attempts.setdefault(row["workspace_id"], []).append(rows.attempt_of(row))
+        return attempts
+
+    async def data_version(self) -> int:
+        """A number that changes when another connection has committed (SQLite's `data_version`)."""
+        row = await self._one("PRAGMA data_version")
+        assert row is not None
+        return int(row[0])
+
+    # How a transaction is made.
+
+    async def _transaction(self, body: Callable[[], Awaitable[T]], token: int | None = None) -> T:
+        """Run the body in one transaction. A caller that is cancelled does not tear it."""
+        return await asyncio.shield(asyncio.ensure_future(self._transact(body, token)))
+
+    async def _transact(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
+        async with self._turn:
+            try:
+                await self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    if token is not None:
+                        await self._guard(token)
+                    result = await body()
+                    await self._connection.execute("COMMIT")
+                    return result
+                except BaseException:
+                    if self._connection.in_transaction:
+                        await self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise DatabaseError(explain(error, self._paths.database)) from error
+
+    async def _guard(self, token: int) -> None:
+        cursor = await self._connection.execute(
+            "UPDATE lease SET token = token WHERE name = ? AND token = ?", (LEASE_NAME, token)
+        )
+        if cursor.rowcount == 0:
+            raise LeaseLost(f"token {token} is no longer the lease's")
+
+    async def _insert_attempt(self, attempt: Attempt) -> None:
+        await self._connection.execute(
+            "INSERT INTO attempt (id, workspace_id, number, generation, intended_at, launched_at, job_id, url, seen)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                attempt.id,
+                attempt.workspace_id,
+                attempt.number,
+                attempt.generation,
+                attempt.intended_at,
+                attempt.launched_at,
+                attempt.job_id,
+                attempt.url,
+                None if attempt.seen is None else rows.json_of(attempt.seen),
+            ),
+        )
+
+    async def _end(self, attempt: Attempt, end: End, text: str) -> None:
+        await self._connection.execute(
+            "UPDATE attempt SET ended_at = ?, end_cause = ?, end_exit_code = ?, end_message = ?"
+            " WHERE id = ? AND ended_at IS NULL",
+            (end.at, end.cause, end.exit_code, end.message, attempt.id),
+        )
+        evidence = {"cause": end.cause, "exit_code": end.exit_code, "message": end.message}
+        await self._event(end.at, attempt.workspace_id, attempt.number, "job", "ended", text, evidence)
+
+    async def _event(
+        self,
+        at: float,
+        workspace_id: str,
+        attempt: int | None,
+        actor: str,
+        kind: str,
+        text: str,
+        evidence: Mapping[str, object] | None = None,
+    ) -> None:
+        await self._connection.execute(
+            "INSERT INTO event (at, workspace_id, attempt, actor, kind, text, evidence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (at, workspace_id, attempt, actor, kind, text, json.dumps(evidence or {})),
+        )
+
+    async def _event_once(
+        self,
+        at: float,
+        workspace_id: str,
+        attempt: int | None,
+        kind: str,
+        text: str,
+        evidence: Mapping[str, object],
+    ) -> None:
+        """Tell it unless it is the last thing that was told of this workspace."""
+        last = await self._one(
+            "SELECT attempt, kind, text FROM event WHERE workspace_id = ? ORDER BY id DESC LIMIT 1",
+            workspace_id,
+        )
+        if last is None or (last["attempt"], last["kind"], last["text"]) != (attempt, kind, text):
+            await self._event(at, workspace_id, attempt, "reconciler", kind, text, evidence)
+
+    async def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        cursor = await self._connection.execute(sql, values)
+        return await cursor.fetchone()
+
+    async def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        return list(await self._connection.execute_fetchall(sql, values))

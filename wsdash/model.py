@@ -1,0 +1,271 @@
+"""The words of wsdash as values: workspaces, attempts, observations, events, phases.
+
+Frozen dataclasses without I/O. Every instant is in seconds since the epoch (UTC) and every duration
+in seconds, unless its name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Desired(StrEnum):
+    """What the user wants of a workspace."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DELETED = "deleted"
+
+
+class Phase(StrEnum):
+    """Where a workspace stands. Never stored: computed by `wsdash.backend.status.status`."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    RUNNING = "running"
+    UNHEALTHY = "unhealthy"
+    BACKING_OFF = "backing-off"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    UNKNOWN = "unknown"
+
+
+class JobState(StrEnum):
+    """What a provider says of one job.
+
+    `QUEUED` waits for a runner; `STARTING` has one but runs no user command yet; `LOST` means that
+    whoever watched the job is gone and parts of it may still run, so it must be force-cancelled
+    before it can be replaced.
+    """
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDING = "ending"
+    LOST = "lost"
+    ENDED = "ended"
+
+
+class Cause(StrEnum):
+    """Why a job ended. Design section 3, rule 6: causes are kept apart, for each has its own remedy."""
+
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
+    USER_CODE = "user-code"
+    IMAGE = "image"
+    SOURCE = "source"
+    RUNNER_LOST = "runner-lost"
+    CONFIGURATION = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits by which one workspace is kept alive. Design section 3."""
+
+    grace_s: float = 30.0
+    """From a graceful cancel to the force-cancel."""
+    suspect_s: float = 30.0
+    dead_s: float = 90.0
+    """Heartbeats silent for longer than this, with the provider reachable, mean dead."""
+    ladder_s: tuple[float, ...] = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+    """Waits before the second and later restarts of an episode; the first restart waits for nothing."""
+    start_limit: int = 10
+    """Restarts in one episode before the workspace is `failed` and waits for the user."""
+    quiet_s: float = 6 * 3600.0
+    """A gap between two crashes that ends an episode."""
+    absent_s: float = 60.0
+    """How long a provider may not list a job it has just accepted."""
+    shortest_run_s: float = 60.0
+    """A planned end sooner than this after the start counts as a crash."""
+    max_hours: float | None = None
+    idle_minutes: float | None = None
+    delete_after_stopped_hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What the user wants: a source, a workload, a desired state, a policy.
+
+    `generation` grows with each command that asks for a new attempt (start, restart, a changed
+    workload). Attempts of an older generation are superseded, and their crashes no longer count.
+    `number` of the newest attempt fences the other way: an older job ends when it is told so.
+    """
+
+    id: str
+    name: str
+    context: str
+    source_url: str | None
+    ref: str | None
+    devfile_path: str | None
+    desired: Desired
+    generation: int
+    policy: Policy
+    created_at: float
+    changed_at: float
+    """When the user (or autostop) last changed `desired` or `generation`."""
+    deleted_at: float | None = None
+
+    @property
+    def project(self) -> str:
+        """The source's last path part without `.git`, which is what people call the project."""
+        return (self.source_url or "").rstrip("/").removesuffix(".git").replace(":", "/").rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One heartbeat: proof of life that the running job itself sent. Memory and disk are in bytes."""
+
+    at: float
+    load: float | None = None
+    memory: int | None = None
+    disk_free: int | None = None
+    active_at: float | None = None
+    """When the job last saw its user do something; None where the job cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """One phase or command of a job, as the job reported it. `exit_code` is None while it runs.
+
+    `log_start` and `log_end` are byte offsets in the attempt's log.
+    """
+
+    phase: str
+    command: str | None
+    started_at: float
+    ended_at: float | None = None
+    exit_code: int | None = None
+    log_start: int | None = None
+    log_end: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.exit_code not in (None, 0)
+
+    @property
+    def title(self) -> str:
+        return f"{self.phase} {self.command}" if self.command else self.phase
+
+
+@dataclass(frozen=True, slots=True)
+class JobObservation:
+    """What a provider said of one attempt's job. Everything but the state may be unknown to it.
+
+    `message` is the last thing the job (or the provider about it) said, untrusted text.
+    `isolation` names what the job runs in: `podman`, `docker`, `bubblewrap`, `plain`, or an executor.
+    """
+
+    attempt_id: str
+    state: JobState
+    job_id: str
+    url: str | None = None
+    created_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    ready_at: float | None = None
+    """When postStart was done and the workspace could be used."""
+    beat: Beat | None = None
+    steps: tuple[StepResult, ...] = ()
+    exit_code: int | None = None
+    cause: Cause | None = None
+    message: str | None = None
+    isolation: str | None = None
+    workspace_id: str = ""
+    number: int = 0
+    generation: int = 0
+    """Whose job it is, as the provider keeps it: enough to adopt a job that the store does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at the jobs of one workspace.
+
+    `at` is on the provider's clock. `watching_since` is when the present unbroken watch began: after a
+    pause of our own (a suspended laptop, a stopped process) heartbeats get time to arrive again before
+    silence may be held against them.
+    """
+
+    at: float
+    reachable: bool
+    watching_since: float
+    jobs: tuple[JobObservation, ...] = ()
+    problem: str | None = None
+
+    def job_of(self, attempt_id: str) -> JobObservation | None:
+        return next((job for job in self.jobs if job.attempt_id == attempt_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt ended."""
+
+    at: float
+    cause: Cause
+    exit_code: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One launch of a workspace's workload.
+
+    `id` is the idempotency key that the provider keeps. `number` counts the workspace's attempts from 1.
+    The row is committed (`intended_at`) before the provider is called; `launched_at` and `job_id` follow
+    its answer.
+    """
+
+    id: str
+    workspace_id: str
+    number: int
+    generation: int
+    intended_at: float
+    launched_at: float | None = None
+    job_id: str | None = None
+    url: str | None = None
+    cancel_requested_at: float | None = None
+    cancel_reason: str | None = None
+    cancel_cause: Cause | None = None
+    """`CANCELLED` when somebody wanted the end; another cause when the job was cancelled for being dead."""
+    force_cancelled_at: float | None = None
+    end: End | None = None
+    seen: JobObservation | None = None
+    """The last thing the provider said of it."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its job may still run: known ended is the only other answer."""
+        return self.end is None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a workspace, with its cause and evidence, kept for its timeline.
+
+    `actor` is `user`, `reconciler` or `job`. `evidence` holds the facts on which it was done.
+    """
+
+    id: int
+    at: float
+    workspace_id: str
+    attempt: int | None
+    actor: str
+    kind: str
+    text: str
+    evidence: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A workspace's phase, and why, in a sentence that a user can read.
+
+    `healthy` is None where nothing is known. `until` is when the phase will change by itself, if it will.
+    """
+
+    phase: Phase
+    reason: str
+    healthy: bool | None = None
+    until: float | None = None

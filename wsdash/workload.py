@@ -1,0 +1,138 @@
+"""What a job must run, said without naming any provider.
+
+A workload is made from a devfile (or the default one) and is turned into a job by a provider.
+Everything here is a frozen value; nothing does I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class EnvVar:
+    """One environment variable. The value is passed exactly as written: no `$` is expanded in it."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command line of the devfile, run by `sh -c` in the job.
+
+    `working_dir` may hold `$PROJECT_SOURCE` or `$PROJECTS_ROOT`, which are known only inside the job;
+    None is the project's folder. `env` is set for this command alone.
+    """
+
+    id: str
+    line: str
+    working_dir: str | None = None
+    env: tuple[EnvVar, ...] = ()
+    label: str | None = None
+    kind: Literal["command"] = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Steps run one after the other. A step that fails does not keep the next one from running."""
+
+    id: str
+    steps: tuple[Step, ...]
+    kind: Literal["sequence"] = "sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Steps run at the same time; the group ends when all of them have ended."""
+
+    id: str
+    steps: tuple[Step, ...]
+    kind: Literal["parallel"] = "parallel"
+
+
+Step = Command | Sequence | Parallel
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The Git repository that the job clones: a URL or an absolute path, and a branch, tag or commit.
+
+    `folder` is the project's folder below `$PROJECTS_ROOT` (a devfile's clonePath); `ref` None is the
+    repository's default branch.
+    """
+
+    url: str
+    ref: str | None = None
+    folder: str = "project"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port that the workspace listens on. `exposure` is `public`, `internal` or `none` (devfile)."""
+
+    name: str
+    number: int
+    protocol: str = "http"
+    exposure: str = "public"
+    path: str = ""
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A folder kept across restarts, mounted at `path` in the job; an ephemeral one starts empty each time.
+
+    `size` is in bytes and only a wish: most runners cannot enforce it.
+    """
+
+    name: str
+    path: str
+    size: int | None = None
+    ephemeral: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the job asks for: CPU in cores, memory in bytes; None is the runner's default."""
+
+    cpu_limit: float | None = None
+    cpu_request: float | None = None
+    memory_limit: int | None = None
+    memory_request: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A container beside the job's own, reached by its name."""
+
+    name: str
+    image: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    health_port: int | None = None
+    resources: Resources = field(default_factory=Resources)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One workspace's job.
+
+    `image` is the container image, None where the devfile names none. `entrypoint` is run in the
+    background beside the workspace when the devfile says `overrideCommand: false`. The phases run in
+    the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end.
+    """
+
+    image: str | None = None
+    entrypoint: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    source: Source | None = None
+    pre_start: tuple[Step, ...] = ()
+    post_start: tuple[Step, ...] = ()
+    pre_stop: tuple[Step, ...] = ()
+    services: tuple[Service, ...] = ()
+    ports: tuple[Port, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    resources: Resources = field(default_factory=Resources)
