@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,38 @@ async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: P
     assert row.attempt is not None
     assert row.attempt.seen == told
     assert "postStart install failed with exit 2" in row.status.reason
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+async def test_on_a_full_disk_the_ballast_makes_room_and_then_the_error_is_clear(small_disk: Path) -> None:
+    full = Paths(small_disk / "state", small_disk / "config", small_disk / "cache")
+    database.prepare(full)
+    ballast = full.state / "ballast"
+    ballast.write_bytes(b"\0" * database.BALLAST_SIZE)
+    async with Store.open(full) as store:
+        await store.create_workspace(workspace(), Workload(), "created")
+        with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(b"\0" * 4096)
+        large = "x" * 20_000
+        await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
+        assert not ballast.exists()
+        with pytest.raises(database.DatabaseError, match="no space is left"):
+            for _ in range(100):
+                await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
+        assert (await store.workspace("w1")).desired is Desired.STOPPED
 
 
 WRITER = """

@@ -8,6 +8,7 @@ the start, before there is anything else to do.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from wsdash.config import NETWORK_FILE_SYSTEMS, Paths, file_system
 BUSY_TIMEOUT_S = 10.0
 APPLICATION_ID = 0x77736473  # "wsds"
 BACKUPS_KEPT = 24
+BALLAST_SIZE = 1024 * 1024
 
 
 class DatabaseError(Exception):
@@ -83,10 +85,13 @@ def prepare(paths: Paths) -> list[str]:
         connection = connect(path)
         try:
             _migrate(connection, paths)
+            _lay_ballast(paths)
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise DatabaseError(explain(error, path)) from error
+    except OSError as error:
+        raise DatabaseError(f"{error.filename or path}: {error.strerror}. Free some space there.") from error
     return said
 
 
@@ -119,6 +124,26 @@ def backup(paths: Paths, label: str) -> Path:
     for old in _backups(paths)[BACKUPS_KEPT:]:
         old.unlink(missing_ok=True)
     return target
+
+
+def drop_ballast(paths: Paths) -> bool:
+    """Free a megabyte on a full disk: SQLite needs room even to delete. False when it was dropped before."""
+    try:
+        (paths.state / "ballast").unlink()
+    except OSError:
+        return False
+    return True
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+
+
+def _lay_ballast(paths: Paths) -> None:
+    """Keep a megabyte for the day when the disk is full, if the disk has plenty now."""
+    ballast = paths.state / "ballast"
+    if not ballast.exists() and shutil.disk_usage(paths.state).free > 100 * BALLAST_SIZE:
+        ballast.write_bytes(b"\0" * BALLAST_SIZE)
 
 
 def _migrate(connection: sqlite3.Connection, paths: Paths) -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 import aiosqlite
 
 from wsdash.backend import rows
-from wsdash.backend.database import BUSY_TIMEOUT_S, DatabaseError, explain
+from wsdash.backend.database import BUSY_TIMEOUT_S, DatabaseError, drop_ballast, explain, is_full
 from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, LeaseLost, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
@@ -364,19 +364,27 @@ class Store:
     async def _transact(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
         async with self._turn:
             try:
-                await self._connection.execute("BEGIN IMMEDIATE")
                 try:
-                    if token is not None:
-                        await self._guard(token)
-                    result = await body()
-                    await self._connection.execute("COMMIT")
-                    return result
-                except BaseException:
-                    if self._connection.in_transaction:
-                        await self._connection.execute("ROLLBACK")
-                    raise
+                    return await self._attempt(body, token)
+                except sqlite3.Error as error:
+                    if not (is_full(error) and drop_ballast(self._paths)):
+                        raise
+                    return await self._attempt(body, token)
             except sqlite3.Error as error:
                 raise DatabaseError(explain(error, self._paths.database)) from error
+
+    async def _attempt(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
+        await self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if token is not None:
+                await self._guard(token)
+            result = await body()
+            await self._connection.execute("COMMIT")
+            return result
+        except BaseException:
+            if self._connection.in_transaction:
+                await self._connection.execute("ROLLBACK")
+            raise
 
     async def _guard(self, token: int) -> None:
         cursor = await self._connection.execute(
