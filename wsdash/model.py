@@ -208,6 +208,17 @@ class End:
     exit_code: int | None = None
     message: str | None = None
 
+    @property
+    def headline(self) -> str:
+        """Cause, exit code and the last line of the message: what fits in a sentence."""
+        return self.tail(1)
+
+    def tail(self, lines: int) -> str:
+        """Cause, exit code and the last lines of the message, in one line."""
+        code = "" if self.exit_code is None else f", exit {self.exit_code}"
+        said = [line.strip() for line in (self.message or "").splitlines() if line.strip()][-lines:]
+        return f"{self.cause}{code}" + (f": {' / '.join(said)}" if said else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -141,7 +141,7 @@ class TestRule6Crashes:
 
     def test_a_wrong_configuration_stops_at_once_with_its_message(self) -> None:
         decision = decided([ended(1, NOW, Cause.CONFIGURATION)], seen())
-        assert decision == GiveUp(ended(1, NOW, Cause.CONFIGURATION), "it broke")
+        assert decision == GiveUp(ended(1, NOW, Cause.CONFIGURATION), "configuration, exit 1: it broke")
 
     def test_a_lost_runner_is_nobodys_fault_and_never_gives_up(self) -> None:
         past = [ended(n, NOW - 1000 + n, Cause.RUNNER_LOST) for n in range(1, 30)]

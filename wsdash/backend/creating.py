@@ -66,16 +66,20 @@ def free_name(request: CreateRequest, taken: set[str]) -> str:
         if request.name in taken:
             raise UserError(f"there is a workspace {request.name} already", "Choose another name.")
         return request.name
-    base = (request.source or "workspace").rstrip("/").removesuffix(".git").replace(":", "/")
-    if base in ("", ".", ".."):
-        base = str(Path(base or "/").resolve())
-    stem = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(base).name.lower()).strip("-")[:58].strip("-")
-    stem = stem or "workspace"
+    source = request.source or "workspace"
+    stem = project_name(str(Path(source).resolve()) if Path(source).is_dir() else source)
+    stem = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:58].strip("-") or "workspace"
     number, name = 1, stem
     while name in taken:
         number += 1
         name = f"{stem}-{number}"
     return name
+
+
+def project_name(url: str) -> str:
+    """The last part of a repository's address without `.git`, fit to be a folder's name."""
+    last = PurePosixPath(url.rstrip("/").removesuffix(".git").replace(":", "/")).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "project"
 
 
 async def look_and_translate(
@@ -138,7 +142,7 @@ def _preview(
     from wsdash.backend.job import render
     from wsdash.devfile import translate
 
-    source = None if url is None else Source(url, request.ref)
+    source = None if url is None else Source(url, request.ref, project_name(url))
     translation = _or_user_error(lambda: translate(document, source=source, main=request.main))
     workload = translation.workload
     diagnostics = (*document.diagnostics, *translation.diagnostics)

@@ -264,7 +264,7 @@ def _keep_alive(
     if silence is not None and silence >= policy.dead_s:
         reason = f"no heartbeat for {silence:.0f} s, though the provider could be asked"
         return Cancel(attempt, reason, cause=Cause.RUNNER_LOST)
-    due = _autostop_due(attempt, job, policy)
+    due = autostop_due(attempt, job, policy)
     if due is not None and now >= due[0]:
         return Cancel(attempt, due[1], autostop=True)
     checks = [due[0]] if due is not None else []
@@ -302,17 +302,17 @@ def _replace(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, 
     end = last.end
     assert end is not None
     if end.cause is Cause.CONFIGURATION:
-        return GiveUp(last, end.message or "the configuration or a permission must change first")
+        return GiveUp(last, end.tail(3))
     episode = crashes(workspace, attempts, policy)
     if len(episode) > policy.start_limit and end.cause is not Cause.RUNNER_LOST:
-        return GiveUp(last, f"{len(episode)} crashes in one episode; the last: {_words(end)}")
+        return GiveUp(last, f"{len(episode)} crashes in one episode; the last: {end.tail(3)}")
     due = end.at + backoff_s(len(episode), last.id, policy)
     if end.at <= now < due:  # an end in the future means that the clock was set back: do not wait for it
-        return Wait(due, f"backing off after crash {len(episode)}: {_words(end)}")
-    return Launch(None, f"crash {len(episode)} of this episode: {_words(end)}")
+        return Wait(due, f"backing off after crash {len(episode)}: {end.headline}")
+    return Launch(None, f"crash {len(episode)} of this episode: {end.headline}")
 
 
-def _autostop_due(attempt: Attempt, job: JobObservation | None, policy: Policy) -> tuple[float, str] | None:
+def autostop_due(attempt: Attempt, job: JobObservation | None, policy: Policy) -> tuple[float, str] | None:
     """Rule 9: when autostop comes, and why; None when no policy asks for it."""
     if job is None or job.started_at is None:
         return None
@@ -342,9 +342,3 @@ def _is_crash(attempt: Attempt, policy: Policy) -> bool:
 def _ended_at(attempt: Attempt) -> float:
     assert attempt.end is not None
     return attempt.end.at
-
-
-def _words(end: End) -> str:
-    code = f", exit {end.exit_code}" if end.exit_code is not None else ""
-    text = f": {end.message}" if end.message else ""
-    return f"{end.cause}{code}{text}"

@@ -151,7 +151,7 @@ class Reconciler:
                 told += [(attempt, *news) for news in _news(attempt.seen, job)]
             end = rules.end_of(attempt, observation, workspaces[attempt.workspace_id].policy, now)
             if end is not None:
-                ends.append((attempt, end, _words_for_end(attempt, end)))
+                ends.append((attempt, end, f"job #{attempt.number} ended: {end.headline}"))
         await self._store.observed(context, observation, changed, ends, told, self._token, now)
         return bool(ends)
 
@@ -293,7 +293,9 @@ class Reconciler:
                 await provider.cancel(attempt, workspace.policy.grace_s)
                 if attempt.launched_at is None:
                     end = End(now, Cause.CANCELLED, None, "cancelled before it was launched")
-                    await self._store.ended(attempt, end, token, _words_for_end(attempt, end))
+                    await self._store.ended(
+                        attempt, end, token, f"job #{attempt.number} ended: {end.headline}"
+                    )
             case rules.ForceCancel(attempt, reason):
                 evidence = self._evidence(workspace, attempt)
                 await self._store.force_cancelled(attempt, token, now, reason, evidence)
@@ -315,7 +317,7 @@ class Reconciler:
         if attempt is None:
             number = attempts[-1].number + 1 if attempts else 1
             attempt = Attempt(self._new_id(), workspace.id, number, workspace.generation, self._clock())
-            evidence = {"after": attempts[-1].number, "crash": str(attempts[-1].end)} if attempts else {}
+            evidence = {"after": attempts[-1].number} if attempts else {}
             await self._store.intend(attempt, self._token, decision.reason, evidence)
         else:
             await self._store.renew_lease(self._token, self._boot_clock())
@@ -325,7 +327,7 @@ class Reconciler:
         except Refused as error:
             message = f"{error.message}. {error.hint}".strip()
             end = End(self._clock(), Cause.CONFIGURATION, None, message)
-            await self._store.ended(attempt, end, self._token, _words_for_end(attempt, end))
+            await self._store.ended(attempt, end, self._token, f"job #{attempt.number} ended: {end.headline}")
             self._queue.add(workspace.id)
             return
         await self._store.launched(attempt, job, self._token, self._clock())
@@ -416,9 +418,3 @@ def _news(
             yield "step-failed", f"{step.title} failed with exit {step.exit_code}", evidence
     if now.ready_at is not None and (before is None or before.ready_at is None):
         yield "ready", "the workspace can be used", {"isolation": now.isolation}
-
-
-def _words_for_end(attempt: Attempt, end: End) -> str:
-    code = "" if end.exit_code is None else f" with exit {end.exit_code}"
-    message = f": {end.message}" if end.message else ""
-    return f"job #{attempt.number} ended ({end.cause}){code}{message}"

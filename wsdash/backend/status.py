@@ -12,6 +12,7 @@ from wsdash.backend.decide import (
     GiveUp,
     Launch,
     Wait,
+    autostop_due,
     decide,
     is_healthy,
     silent_for,
@@ -86,12 +87,14 @@ def _of_live(
     if job.ready_at is None:
         running = next((step for step in reversed(job.steps) if step.ended_at is None), None)
         return Status(Phase.STARTING, running.title if running else "starting", True)
+    due = autostop_due(attempt, job, policy)
+    autostop = due[0] if due else None
     failed = [step for step in job.steps if step.failed]
     if failed:
         others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         text = f"{failed[0].title} failed with exit {failed[0].exit_code}{others}; the workspace runs on"
-        return Status(Phase.RUNNING, text, True, _until(decision))
-    return Status(Phase.RUNNING, decision.reason, True, _until(decision))
+        return Status(Phase.RUNNING, text, True, autostop)
+    return Status(Phase.RUNNING, decision.reason, True, autostop)
 
 
 def _of_none_live(workspace: Workspace, decision: Decision) -> Status:
@@ -112,7 +115,7 @@ def _last_words(attempts: Sequence[Attempt]) -> str:
     end = attempts[-1].end if attempts else None
     if end is None:
         return "not started yet"
-    return f"#{attempts[-1].number} ended: {end.message or end.cause}"
+    return f"#{attempts[-1].number} ended: {end.headline}"
 
 
 def _until(decision: Decision) -> float | None:

@@ -34,5 +34,9 @@ def why(detail: WorkspaceDetail, now: float) -> Why:
 def _line(event: Event) -> str:
     at = datetime.fromtimestamp(event.at).strftime("%Y-%m-%d %H:%M:%S")
     attempt = f" #{event.attempt}" if event.attempt is not None else ""
-    facts = ", ".join(f"{name} {value}" for name, value in event.evidence.items() if value is not None)
+    facts = ", ".join(
+        f"{name} {value}"
+        for name, value in event.evidence.items()
+        if value is not None and name != "message" and str(value) not in event.text
+    )
     return f"{at} {event.actor}{attempt} {event.kind}: {event.text}" + (f" [{facts}]" if facts else "")
