@@ -144,26 +144,27 @@ def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: floa
     return End(job.ended_at if job.ended_at is not None else now, cause, job.exit_code, job.message)
 
 
-def silent_for(attempt: Attempt, observation: Observation, now: float) -> float | None:
+def silent_for(attempt: Attempt, observation: Observation) -> float | None:
     """Seconds without a heartbeat that may be held against the job; None if it owes none yet.
 
-    Rule 8: silence counts only while we were watching, and from the job's own start.
+    Rule 8: silence counts only while we were watching, from the job's own start, and up to the moment
+    that was looked at: what happened since is not known.
     """
     job = observation.job_of(attempt.id)
     if job is None or job.state not in (JobState.STARTING, JobState.RUNNING) or job.started_at is None:
         return None
     last = job.beat.at if job.beat is not None else job.started_at
-    return max(0.0, now - max(last, job.started_at, observation.watching_since))
+    return max(0.0, observation.at - max(last, job.started_at, observation.watching_since))
 
 
-def is_healthy(attempt: Attempt, observation: Observation, policy: Policy, now: float) -> bool | None:
+def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bool | None:
     """Whether the attempt's job proves itself alive; None where it has had no chance to."""
     job = observation.job_of(attempt.id)
     if not observation.reachable or job is None or job.state is JobState.QUEUED:
         return None
     if job.state in (JobState.LOST, JobState.ENDED):
         return False
-    silence = silent_for(attempt, observation, now)
+    silence = silent_for(attempt, observation)
     return silence is None or silence < policy.suspect_s
 
 
@@ -240,7 +241,7 @@ def _wind_down(
 
 def _one_survives(live: Sequence[Attempt], observation: Observation, policy: Policy, now: float) -> Decision:
     """Rule 7: keep the newest healthy job (the newest, if none is), cancel the rest."""
-    healthy = [a for a in live if is_healthy(a, observation, policy, now) and a.cancel_requested_at is None]
+    healthy = [a for a in live if is_healthy(a, observation, policy) and a.cancel_requested_at is None]
     keep = (healthy or list(live))[-1]
     others = [attempt for attempt in live if attempt is not keep]
     attempt = next((a for a in others if a.cancel_requested_at is None), others[0])
@@ -260,7 +261,7 @@ def _keep_alive(
         return _end_gracefully(attempt, attempt.cancel_reason or "cancelled", observation, policy, now)
     if attempt.generation != workspace.generation:
         return Cancel(attempt, "a new attempt was asked for")
-    silence = silent_for(attempt, observation, now)
+    silence = silent_for(attempt, observation)
     if silence is not None and silence >= policy.dead_s:
         reason = f"no heartbeat for {silence:.0f} s, though the provider could be asked"
         return Cancel(attempt, reason, cause=Cause.RUNNER_LOST)
@@ -269,7 +270,8 @@ def _keep_alive(
         return Cancel(attempt, due[1], autostop=True)
     checks = [due[0]] if due is not None else []
     if silence is not None:
-        checks.append(now + (policy.suspect_s if silence < policy.suspect_s else policy.dead_s) - silence)
+        limit = policy.suspect_s if silence < policy.suspect_s else policy.dead_s
+        checks.append(max(now, observation.at) + limit - silence)
     return Wait(
         min(checks, default=FOREVER), "running, as wanted" if job else "waiting for the job to appear"
     )

@@ -37,6 +37,7 @@ WORKERS = 4
 STEADY_S = 10.0
 BUSY_S = 1.0
 WISHES_S = 0.25
+SOON_S = 0.02
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -68,6 +69,7 @@ class Reconciler:
         self._look_now = {context: asyncio.Event() for context in providers}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
+        self._put_off_until: dict[str, float] = {}
         self._told: dict[str, str] = {}
         self._wanted: dict[str, tuple[Desired, int]] = {}
         self._busy = False
@@ -198,7 +200,7 @@ class Reconciler:
             self._busy = self._busy or _is_changing(workspace, own)
             decision = self._decide(workspace, own)
             if isinstance(decision, rules.Wait):
-                self._wake_at(workspace.id, decision.until)
+                self._wake_at(workspace, decision.until)
             elif (
                 not isinstance(decision, rules.GiveUp) or self._told.get(workspace.id) != decision.attempt.id
             ):
@@ -243,9 +245,8 @@ class Reconciler:
         while True:
             workspace_id = await self._queue.take()
             try:
-                await self._surviving(
-                    f"reconciling {workspace_id}", self.step(workspace_id), workspace_id=workspace_id
-                )
+                if not await self._surviving(f"reconciling {workspace_id}", self.step(workspace_id)):
+                    self._put_off_until[workspace_id] = self._clock() + STEADY_S
             finally:
                 self._queue.done(workspace_id)
 
@@ -255,7 +256,7 @@ class Reconciler:
         attempts = await self._store.attempts(workspace_id)
         decision = self._decide(workspace, attempts)
         if isinstance(decision, rules.Wait):
-            self._wake_at(workspace_id, decision.until)
+            self._wake_at(workspace, decision.until)
             return decision
         provider = self._providers.get(workspace.context)
         if provider is None:
@@ -263,9 +264,10 @@ class Reconciler:
         try:
             await self._act(provider, workspace, attempts, decision)
         except ProviderError as error:
-            await self._put_off(workspace_id, error)
+            await self._put_off(workspace, error)
             return decision
         self._failures.pop(workspace_id, None)
+        self._put_off_until.pop(workspace_id, None)
         if not isinstance(decision, rules.GiveUp):
             self._busy = True
             self._look_now[workspace.context].set()
@@ -343,35 +345,31 @@ class Reconciler:
             "looked_at": observation.at if observation else None,
         }
 
-    async def _put_off(self, workspace_id: str, error: ProviderError) -> None:
+    async def _put_off(self, workspace: Workspace, error: ProviderError) -> None:
         """A refused or unanswered call is told of once and tried again later."""
-        count = self._failures.get(workspace_id, 0)
-        self._failures[workspace_id] = count + 1
+        count = self._failures.get(workspace.id, 0)
+        self._failures[workspace.id] = count + 1
         text = f"{error.message}. {error.hint}".strip()
-        await self._store.failed_to(workspace_id, None, self._token, self._clock(), "provider-error", text)
-        self._wake_at(workspace_id, self._clock() + RETRY_S[min(count, len(RETRY_S) - 1)])
+        await self._store.failed_to(workspace.id, None, self._token, self._clock(), "provider-error", text)
+        self._put_off_until[workspace.id] = self._clock() + RETRY_S[min(count, len(RETRY_S) - 1)]
 
     # Keep going.
 
-    async def _surviving(
-        self, doing: str, work: Coroutine[Any, Any, object], *, workspace_id: str | None = None
-    ) -> None:
-        """Await the work. A full disk or a fault of one workspace must not end the loop; a lost lease must."""
+    async def _surviving(self, doing: str, work: Coroutine[Any, Any, object]) -> bool:
+        """Await the work; False when it failed. A full disk must not end the loop; a lost lease must."""
         try:
             await work
         except LeaseLost:
             raise
-        except (DatabaseError, ProviderError) as error:
-            log.error("%s: %s", doing, error)
         except NoSuchWorkspace:
             log.info("%s: it is gone", doing)
-            return
+        except (DatabaseError, ProviderError) as error:
+            log.error("%s: %s", doing, error)
+            return False
         except Exception:
             log.exception("%s: unexpected", doing)
-        else:
-            return
-        if workspace_id is not None:
-            self._wake_at(workspace_id, self._clock() + RETRY_S[-2])
+            return False
+        return True
 
     async def _renew(self) -> None:
         renewed = self._boot_clock()
@@ -385,16 +383,16 @@ class Reconciler:
                 if self._boot_clock() - renewed > LEASE_S:
                     raise LeaseLost("it could not be renewed in time") from error
 
-    def _wake_at(self, workspace_id: str, when: float) -> None:
-        previous = self._timers.pop(workspace_id, None)
+    def _wake_at(self, workspace: Workspace, when: float) -> None:
+        """Look again at that time, so that the next decision rests on what is so then."""
+        previous = self._timers.pop(workspace.id, None)
         if previous is not None:
             previous.cancel()
-        if when == rules.FOREVER:
+        look_now = self._look_now.get(workspace.context)
+        if when == rules.FOREVER or look_now is None:
             return
-        delay = max(0.05, when - self._clock())
-        self._timers[workspace_id] = asyncio.get_running_loop().call_later(
-            delay, self._queue.add, workspace_id
-        )
+        delay = max(SOON_S, when - self._clock())
+        self._timers[workspace.id] = asyncio.get_running_loop().call_later(delay, look_now.set)
 
 
 def _is_changing(workspace: Workspace, attempts: Sequence[Attempt]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wsdash.backend.decide import (
     FOREVER,
@@ -37,7 +36,7 @@ def status(
     fresh = observation is not None and observation.reachable and now - observation.at <= STALE_S
     if live and not fresh:
         return _unknown(workspace, live[-1], observation, now)
-    decision = decide(workspace, attempts, replace(observation, at=now) if observation else None, policy, now)
+    decision = decide(workspace, attempts, observation, policy, now)
     if workspace.desired is Desired.DELETED:
         return Status(Phase.DELETING, _wait_reason(decision, "its job ends, then its files are removed"))
     if workspace.desired is Desired.STOPPED:
@@ -79,8 +78,8 @@ def _of_live(
         return Status(Phase.UNHEALTHY, "its supervisor is gone; what is left of it is being ended", False)
     if not isinstance(decision, Wait):
         return Status(Phase.STOPPING, f"ending #{attempt.number}: {decision.reason}")
-    if is_healthy(attempt, observation, policy, now) is False:
-        silence = silent_for(attempt, observation, now) or 0.0
+    if is_healthy(attempt, observation, policy) is False:
+        silence = silent_for(attempt, observation) or 0.0
         return Status(
             Phase.UNHEALTHY, f"no heartbeat for {words_for_seconds(silence)}", False, _until(decision)
         )

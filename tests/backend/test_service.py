@@ -1,0 +1,306 @@
+"""The use cases on the embedded provider: real repositories, real jobs, one reconciler in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.repositories import DEVFILE, make_repository
+from tests.waiting import until
+from wsdash.backend.creating import CreateRequest, free_name, project_name
+from wsdash.backend.errors import UserError
+from wsdash.backend.reader import WorkspaceRow
+from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.service import Service
+from wsdash.config import Paths
+from wsdash.model import Cause, Desired, Phase, Policy, Workspace
+
+RUNNING = frozenset({Phase.RUNNING})
+QUICK = Policy(ladder_s=(0.01,), start_limit=2, grace_s=5.0)
+
+
+@pytest.fixture
+async def service(paths: Paths, leaves_nothing_running: None) -> AsyncIterator[Service]:
+    async with Service.open(paths) as opened:
+        reconciling = asyncio.create_task(opened.reconcile("dashboard"))
+        yield opened
+        reconciling.cancel()
+        await asyncio.gather(reconciling, return_exceptions=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "demo")
+
+
+async def created(service: Service, source: Path, policy: Policy = QUICK) -> Workspace:
+    preview = await service.preview(CreateRequest(str(source)))
+    return await service.create(preview, policy)
+
+
+async def running(service: Service, name: str, attempt: int) -> WorkspaceRow:
+    """The workspace's row as soon as it runs in (at least) this attempt."""
+
+    async def row() -> WorkspaceRow | None:
+        found = (await service.detail(name)).row
+        is_there = found.attempt is not None and found.attempt.number >= attempt
+        return found if is_there and found.status.phase is Phase.RUNNING else None
+
+    return await until(row, 20.0, f"{name} running in attempt {attempt}")
+
+
+def supervisor_of(row: WorkspaceRow) -> psutil.Process:
+    assert row.attempt is not None and row.attempt.job_id is not None
+    return psutil.Process(int(row.attempt.job_id))
+
+
+async def test_the_preview_shows_the_job_and_create_makes_exactly_that(
+    service: Service, repository: Path
+) -> None:
+    preview = await service.preview(CreateRequest(str(repository)))
+    assert preview.name == "demo"
+    assert preview.devfile_path == "devfile.yaml"
+    assert "greeting.txt" in preview.job
+    workspace = await service.create(preview)
+    row = await service.wait_for(workspace.name, RUNNING, 20.0)
+    folder = Path(service.folder(row.workspace) or "")
+    greeting = folder / "projects" / "demo" / "greeting.txt"
+    assert greeting.read_text() == "hello from demo\n"
+
+
+async def test_a_repository_without_a_devfile_gets_the_default_one(service: Service, tmp_path: Path) -> None:
+    preview = await service.preview(CreateRequest(str(make_repository(tmp_path / "plain", devfile=None))))
+    assert preview.devfile_path is None
+    assert preview.workload.image
+
+
+async def test_restart_makes_a_new_attempt_and_keeps_the_files(service: Service, repository: Path) -> None:
+    workspace = await created(service, repository)
+    row = await running(service, "demo", 1)
+    unsaved = Path(service.folder(workspace) or "") / "projects" / "demo" / "unsaved.txt"
+    unsaved.write_text("not committed")
+    await service.restart("demo")
+    row = await running(service, "demo", 2)
+    assert row.attempt is not None and row.attempt.number == 2
+    assert unsaved.read_text() == "not committed"
+    first = (await service.detail("demo")).attempts[-1]
+    assert first.end is not None and first.end.cause is Cause.CANCELLED
+
+
+async def test_stop_keeps_the_folder_and_delete_removes_it(service: Service, repository: Path) -> None:
+    workspace = await created(service, repository)
+    await running(service, "demo", 1)
+    await service.stop("demo")
+    await service.wait_for("demo", frozenset({Phase.STOPPED}), 20.0)
+    folder = Path(service.folder(workspace) or "")
+    assert (folder / "projects" / "demo" / "README.md").exists()
+    await service.delete("demo")
+    await service.wait_for(workspace.id, frozenset({Phase.DELETED}), 20.0)
+    assert not folder.exists()
+    assert await service.workspaces() == []
+    assert [row.workspace.id for row in await service.workspaces(deleted=True)] == [workspace.id]
+
+
+async def test_a_killed_job_comes_back(service: Service, repository: Path) -> None:
+    await created(service, repository)
+    row = await running(service, "demo", 1)
+    for process in supervisor_of(row).children():
+        process.kill()
+    row = await running(service, "demo", 2)
+    kinds = [event.kind for event in await service.events("demo")]
+    assert kinds.count("launch") == 2 and "ended" in kinds
+
+
+async def test_a_killed_supervisor_leaves_nothing_behind_and_the_job_comes_back(
+    service: Service, repository: Path
+) -> None:
+    await created(service, repository)
+    row = await running(service, "demo", 1)
+    family = [supervisor_of(row), *supervisor_of(row).children(recursive=True)]
+    family[0].kill()
+    await running(service, "demo", 2)
+    assert not [process for process in family if process.is_running() and process.status() != "zombie"]
+    assert "force-cancel" in [event.kind for event in await service.events("demo")]
+
+
+async def test_a_silent_job_is_cancelled_and_replaced(service: Service, repository: Path) -> None:
+    policy = replace(QUICK, suspect_s=0.5, dead_s=1.0, grace_s=0.5)
+    await created(service, repository, policy)
+    row = await running(service, "demo", 1)
+    family = [supervisor_of(row), *supervisor_of(row).children(recursive=True)]
+    for process in family:
+        process.suspend()
+    await running(service, "demo", 2)
+    cancels = [event for event in await service.events("demo") if event.kind == "cancel"]
+    assert any("no heartbeat" in event.text for event in cancels)
+
+
+async def test_a_job_that_fails_at_once_ends_as_failed_with_its_last_words(
+    service: Service, tmp_path: Path
+) -> None:
+    source = make_repository(tmp_path / "demo")
+    preview = await service.preview(CreateRequest(str(source)))
+    for file in sorted(source.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    await service.create(preview, QUICK)
+    row = await service.wait_for("demo", frozenset({Phase.FAILED}), 30.0)
+    assert "does not exist" in row.status.reason
+    await service.start("demo")
+    retried = await until(
+        lambda: _newest_generation(service), 10.0, "a new attempt after the user cleared the failure"
+    )
+    assert retried == 2
+
+
+async def _newest_generation(service: Service) -> int | None:
+    attempts = (await service.detail("demo")).attempts
+    return attempts[0].generation if attempts[0].generation > 1 else None
+
+
+async def test_a_failed_step_does_not_end_the_workspace(service: Service, tmp_path: Path) -> None:
+    broken = DEVFILE.replace("commandLine: printf", "commandLine: exit 7; printf")
+    source = make_repository(tmp_path / "demo", devfile=broken)
+    await created(service, source)
+    row = await running(service, "demo", 1)
+    assert "postStart greet failed with exit 7" in row.status.reason
+    assert "step-failed" in [event.kind for event in await service.events("demo")]
+
+
+async def test_a_shell_runs_in_the_workspace_with_its_environment(service: Service, repository: Path) -> None:
+    await created(service, repository)
+    await running(service, "demo", 1)
+    command = await service.shell("demo", ("sh", "-c", 'echo "$GREETING"; basename "$PWD"; exit 3'))
+    process = await asyncio.create_subprocess_exec(
+        *command.argv, env=command.env, cwd=command.cwd, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out.split() == [b"hello", b"demo"]
+    assert process.returncode == 3
+
+
+async def test_unsaved_and_unpushed_work_is_named(service: Service, repository: Path) -> None:
+    workspace = await created(service, repository)
+    await running(service, "demo", 1)
+    if (await service.capabilities()).isolation == "plain":
+        pytest.skip("without a sandbox nobody asks git in an untrusted checkout")
+    project = Path(service.folder(workspace) or "") / "projects" / "demo"
+    (project / "draft.txt").write_text("x")
+    work = await service.unsaved_work("demo")
+    assert work is not None
+    assert any("draft.txt" in line for line in work.uncommitted)
+
+
+async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:
+    await created(service, repository)
+    await running(service, "demo", 1)
+    chunk = await service.read_log("demo")
+    assert b"hello from demo" in chunk.data
+    later = await service.read_log("demo", offset=chunk.size - 5)
+    assert len(later.data) == 5
+
+
+async def test_user_commands_reach_a_reconciler_in_another_process(
+    paths: Paths, repository: Path, service: Service
+) -> None:
+    async with Service.open(paths) as other:
+        assert (await other.reconciling()).by == "this"  # the lease is this process's, whoever asks
+        await created(other, repository)
+        await running(other, "demo", 1)
+
+
+async def test_two_services_never_reconcile_at_once(paths: Paths, service: Service) -> None:
+    await until(lambda: _is_reconciled(service), 5.0, "the first has the lease")
+    async with Service.open(paths) as other:
+        await asyncio.wait_for(other.reconcile("daemon", idle_exit_s=0.1), 5.0)
+
+
+async def _is_reconciled(service: Service) -> bool:
+    return (await service.reconciling()).by == "this"
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (CreateRequest("/nowhere/at/all"), "does not exist"),
+        (CreateRequest("SOURCE", ref="nowhere"), "has no ref nowhere"),
+        (CreateRequest("SOURCE", devfile="missing.yaml"), "there is no devfile missing.yaml"),
+        (CreateRequest("SOURCE", name="Not A Name"), "is not a name"),
+        (CreateRequest("SOURCE", context="elsewhere"), "there is no context elsewhere"),
+    ],
+)
+async def test_what_cannot_be_created_says_why(
+    service: Service, repository: Path, request_: CreateRequest, said: str
+) -> None:
+    source = str(repository) if request_.source == "SOURCE" else request_.source
+    with pytest.raises(UserError) as caught:
+        await service.preview(replace(request_, source=source))
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+async def test_a_devfile_that_is_no_yaml_names_the_line(service: Service, tmp_path: Path) -> None:
+    source = make_repository(tmp_path / "demo", devfile="schemaVersion: 2.2.0\n  bad: [\n")
+    with pytest.raises(UserError, match=r"devfile.yaml:\d+:\d+: "):
+        await service.preview(CreateRequest(str(source)))
+
+
+async def test_a_name_that_is_taken_is_refused_and_the_next_free_one_is_offered(
+    service: Service, repository: Path
+) -> None:
+    await created(service, repository)
+    with pytest.raises(UserError, match="already"):
+        await service.preview(CreateRequest(str(repository), name="demo"))
+    assert (await service.preview(CreateRequest(str(repository)))).name == "demo-2"
+
+
+async def test_an_unknown_name_is_said_to_be_unknown(service: Service) -> None:
+    with pytest.raises(NoSuchWorkspace):
+        await service.stop("nobody")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("https://example.com/group/My_Project.git", "my-project"),
+        ("git@example.com:group/api.git", "api"),
+        ("https://example.com/group/api/", "api"),
+        ("ssh://example.com/ünï", "n"),
+        (None, "workspace"),
+    ],
+)
+def test_names_come_from_the_source(source: str | None, name: str) -> None:
+    assert free_name(CreateRequest(source), set()) == name
+    assert free_name(CreateRequest(source), {name}) == f"{name}-2"
+
+
+def test_a_projects_folder_is_a_plain_name() -> None:
+    assert project_name("https://example.com/group/My_Project.git") == "My_Project"
+    assert project_name("https://example.com/..") == "project"
+
+
+async def test_the_reconciler_survives_a_provider_that_cannot_be_asked(
+    service: Service, repository: Path, paths: Paths
+) -> None:
+    workspace = await created(service, repository)
+    await running(service, "demo", 1)
+    jobs = paths.contexts / "local" / "jobs"
+    hidden = jobs.with_name("hidden")
+    jobs.rename(hidden)
+    jobs.write_text("not a folder")
+    await until(lambda: _phase(service, Phase.UNKNOWN), 20.0, "unknown")
+    jobs.unlink()
+    hidden.rename(jobs)
+    row = await running(service, "demo", 1)
+    assert row.attempt is not None and row.attempt.number == 1, "ignorance is not death"
+    assert row.workspace == replace(workspace, desired=Desired.RUNNING)
+    assert os.path.exists(f"/proc/{supervisor_of(row).pid}")  # noqa: PTH110
+
+
+async def _phase(service: Service, phase: Phase) -> bool:
+    return (await service.detail("demo")).row.status.phase is phase

@@ -1,0 +1,51 @@
+"""Waits for a condition, with a deadline: the one place of the tests that sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
+
+T = TypeVar("T")
+_FIRST_S = 0.002
+_LONGEST_S = 0.1
+
+
+@overload
+async def until(
+    condition: Callable[[], Awaitable[T | None]], timeout: float = ..., what: str = ...
+) -> T: ...
+@overload
+async def until(condition: Callable[[], T | None], timeout: float = ..., what: str = ...) -> T: ...
+async def until(condition: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
+    """The condition's first true value. Raises AssertionError when there is none within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    pause = _FIRST_S
+    while True:
+        found = condition()
+        value = await found if inspect.isawaitable(found) else found
+        if value:
+            return value
+        _check(deadline, value, what)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_S)
+
+
+def until_sync(condition: Callable[[], T | None], timeout: float = 10.0, what: str = "") -> T:
+    """`until` outside of an event loop."""
+    deadline = time.monotonic() + timeout
+    pause = _FIRST_S
+    while True:
+        value = condition()
+        if value:
+            return value
+        _check(deadline, value, what)
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_S)
+
+
+def _check(deadline: float, value: object, what: str) -> None:
+    if time.monotonic() > deadline:
+        raise AssertionError(f"waited in vain for {what or 'a condition'}; last seen: {value!r}")

@@ -1,0 +1,91 @@
+"""Devfiles: find, read, check, and translate them to a workload.
+
+    >>> from wsdash.devfile import check, load, translate
+    >>> text = '''
+    ... schemaVersion: 2.2.0
+    ... components:
+    ...   - name: dev
+    ...     container:
+    ...       image: docker.io/library/debian:13
+    ...       memoryLimit: 1Gi
+    ... commands:
+    ...   - id: install
+    ...     exec: {component: dev, commandLine: make install, workingDir: "${PROJECT_SOURCE}"}
+    ... events:
+    ...   postStart: [install]
+    ... '''
+    >>> check(text).verdict
+    'accept'
+    >>> translation = translate(load(text))
+    >>> translation.main, translation.workload.image, translation.workload.resources.memory_limit
+    ('dev', 'docker.io/library/debian:13', 1073741824)
+    >>> [step.line for step in translation.workload.post_start]
+    ['make install']
+    >>> for problem in check(text.replace("1Gi", "1GB")).diagnostics:
+    ...     print(f"{problem.line}:{problem.column} {problem.severity} {problem.code}")
+    7:20 error quantity.invalid
+
+`find` looks in a folder, `choose` among a repository's file names. `load` gives a `Document` with the place of
+every value; `check` gives every problem at once; `translate` gives the workload and names all that is left out;
+`caret` shows a problem in its line. `default_document` is for a repository without a devfile.
+
+Importing this package costs nothing: what a name needs is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+# As in typing, which is itself not free to import.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from wsdash.devfile.checking import PROFILES as PROFILES
+    from wsdash.devfile.checking import check as check
+    from wsdash.devfile.default import default_document as default_document
+    from wsdash.devfile.diagnostics import DevfileError as DevfileError
+    from wsdash.devfile.diagnostics import Diagnostic as Diagnostic
+    from wsdash.devfile.diagnostics import Profile as Profile
+    from wsdash.devfile.diagnostics import Severity as Severity
+    from wsdash.devfile.diagnostics import Verdict as Verdict
+    from wsdash.devfile.diagnostics import caret as caret
+    from wsdash.devfile.document import Document as Document
+    from wsdash.devfile.document import load as load
+    from wsdash.devfile.locate import choose as choose
+    from wsdash.devfile.locate import find as find
+    from wsdash.devfile.quantity import format_quantity as format_quantity
+    from wsdash.devfile.quantity import parse_quantity as parse_quantity
+    from wsdash.devfile.translation import Translation as Translation
+    from wsdash.devfile.translation import translate as translate
+
+_HOMES = {
+    "PROFILES": "checking",
+    "check": "checking",
+    "default_document": "default",
+    "DevfileError": "diagnostics",
+    "Diagnostic": "diagnostics",
+    "Profile": "diagnostics",
+    "Severity": "diagnostics",
+    "Verdict": "diagnostics",
+    "caret": "diagnostics",
+    "Document": "document",
+    "load": "document",
+    "choose": "locate",
+    "find": "locate",
+    "format_quantity": "quantity",
+    "parse_quantity": "quantity",
+    "Translation": "translation",
+    "translate": "translation",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,111 @@
+"""What is wrong with a document, where, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from wsdash.devfile.limits import MAX_DIAGNOSTICS
+
+Severity = Literal["error", "warning", "info"]
+Profile = Literal["lenient", "library", "gitlab"]
+
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""Line breaks as YAML 1.1 counts them (section 4.2), so that our lines are the parser's lines."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    """One remark about a document. `line` and `column` count from 1; a column is one character.
+
+    `code` is stable (`wsdash.devfile.codes` lists them all): test on it, never on the texts.
+    `message` and `hint` are one line each, with control characters made visible.
+    """
+
+    line: int
+    column: int
+    severity: Severity
+    code: str
+    message: str
+    hint: str = ""
+
+
+class DevfileError(Exception):
+    """Nothing usable could be made of the document; `diagnostics` say why."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], file: str = "devfile.yaml") -> None:
+        self.diagnostics = tuple(sorted(diagnostics))
+        self.file = file
+        first = next((d for d in self.diagnostics if d.severity == "error"), None)
+        super().__init__(f"{file}:{first.line}:{first.column}: {first.message}" if first else file)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the document can become a job, and every remark about it in the order of the text."""
+
+    file: str
+    verdict: Literal["accept", "reject"]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def bounded(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """In the order of the text, without repeats, and cut at `MAX_DIAGNOSTICS`, errors kept first."""
+    unique = sorted(set(diagnostics))
+    if len(unique) <= MAX_DIAGNOSTICS:
+        return tuple(unique)
+    by_weight = sorted(unique, key=lambda d: ("error", "warning", "info").index(d.severity))
+    kept = sorted(by_weight[:MAX_DIAGNOSTICS])
+    left_out = len(unique) - MAX_DIAGNOSTICS
+    last = kept[-1]
+    message = f"{left_out} more remarks are left out"
+    return (*kept, Diagnostic(last.line, last.column, "error", "schema.too-many-problems", message))
+
+
+def visible(text: str) -> str:
+    """The text with everything that could move a cursor or reorder a line shown as a visible sign."""
+    return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(char: str) -> str:
+    code = ord(char)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return "\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
+
+
+def show(value: object, limit: int = 60) -> str:
+    """An untrusted value for use in a message: quoted, on one line, and cut at `limit` characters."""
+    text = value if isinstance(value, str) else str(value)
+    return f'"{visible(text[:limit])}{"..." if len(text) > limit else ""}"'
+
+
+def caret(text: str, diagnostic: Diagnostic, width: int = 100) -> str:
+    """The diagnostic's source line, with a caret below its column.
+
+    At most `width` characters of a long line are shown. The empty string where the text has no such line.
+    """
+    start = 0
+    for _ in range(diagnostic.line - 1):
+        found = LINE_BREAK.search(text, start)
+        if not found:
+            return ""
+        start = found.end()
+    end = found.start() if (found := LINE_BREAK.search(text, start)) else len(text)
+    column = min(diagnostic.column - 1, end - start)
+    first = max(0, column - width * 3 // 4) if end - start > width else 0
+    cut = text[start + first : min(end, start + first + width)].replace("\t", " ")
+    before = visible(cut[: column - first])
+    return f"{visible(cut)}\n{' ' * _cells(before)}^"
+
+
+def _cells(text: str) -> int:
+    """Terminal cells: East Asian wide characters take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )

@@ -1,0 +1,11 @@
+"""How large a document may be. Real devfiles have some hundred values, nested less than ten deep."""
+
+MAX_BYTES = 3 * 1024 * 1024
+"""GitLab's own limit for a devfile."""
+MAX_DEPTH = 100
+MAX_VALUES = 50_000
+"""Keys, items and values together, with aliases expanded."""
+MAX_DIAGNOSTICS = 200
+MAX_STEPS = 1_000
+"""Commands of one event after its composites are unfolded."""
+MAX_NESTED_COMPOSITES = 20
