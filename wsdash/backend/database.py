@@ -8,7 +8,7 @@ the start, before there is anything else to do.
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 import sqlite3
 from pathlib import Path
 
@@ -142,7 +142,8 @@ def is_full(error: sqlite3.Error) -> bool:
 def _lay_ballast(paths: Paths) -> None:
     """Keep a megabyte for the day when the disk is full, if the disk has plenty now."""
     ballast = paths.state / "ballast"
-    if not ballast.exists() and shutil.disk_usage(paths.state).free > 100 * BALLAST_SIZE:
+    disk = os.statvfs(paths.state)
+    if not ballast.exists() and disk.f_bavail * disk.f_frsize > 100 * BALLAST_SIZE:
         ballast.write_bytes(b"\0" * BALLAST_SIZE)
 
 

@@ -6,7 +6,7 @@ decision out; `wsdash plan` prints it; `wsdash.backend.status` words the same fa
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -192,8 +192,7 @@ def backoff_s(crash_count: int, attempt_id: str, policy: Policy) -> float:
     if crash_count <= 1 or not policy.ladder_s:
         return 0.0
     step = policy.ladder_s[min(crash_count - 2, len(policy.ladder_s) - 1)]
-    digest = hashlib.blake2b(attempt_id.encode(), digest_size=4).digest()
-    return step * int.from_bytes(digest) / 0xFFFFFFFF
+    return step * zlib.crc32(attempt_id.encode(errors="surrogatepass")) / 0xFFFFFFFF
 
 
 def _ignorance_is_not_death(observation: Observation | None, now: float) -> Wait:

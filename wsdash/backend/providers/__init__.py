@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from wsdash.backend.providers.base import Provider
-from wsdash.config import Paths
+# As in typing, which the quick verbs do without.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.base import Provider
+    from wsdash.config import Paths
 
 LOCAL = "local"
 

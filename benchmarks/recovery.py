@@ -1,0 +1,86 @@
+"""From `kill -9` of a job to its replacement running, for the first crash of an episode."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure
+from benchmarks.seed import paths_in
+from wsdash.backend.creating import CreateRequest
+from wsdash.backend.processes import start_ticks
+from wsdash.backend.reader import Reader
+from wsdash.backend.service import Service
+from wsdash.model import Phase
+
+KILLS = 15
+DEVFILE = "schemaVersion: 2.2.0\ncomponents: [{name: dev, container: {image: debian:12}}]\n"
+
+
+def measure() -> list[Figure]:
+    """Median and worst of fifteen kills of the job's first process."""
+    with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as folder:
+        waits = asyncio.run(_kill_and_wait(Path(folder)))
+    return [
+        Figure("kill -9 of a job to its replacement running, median", statistics.median(waits), "s", 0.5),
+        Figure("kill -9 of a job to its replacement running, worst", max(waits), "s", 0.5),
+    ]
+
+
+async def _kill_and_wait(home: Path) -> list[float]:
+    source = _repository(home / "source")
+    paths = paths_in(home)
+    waits = []
+    async with Service.open(paths) as service:
+        reconciling = asyncio.create_task(service.reconcile("daemon"))
+        preview = await service.preview(CreateRequest(str(source)))
+        workspace = await service.create(preview)
+        running = frozenset({Phase.RUNNING})
+        await service.wait_for(workspace.id, running, 60)
+        reader = Reader(paths)
+        for _ in range(KILLS):
+            before = reader.attempts(workspace.id)[-1]
+            assert before.job_id is not None
+            child = _first_child(int(before.job_id))
+            killed_at = time.perf_counter()
+            os.kill(child, signal.SIGKILL)
+            while True:
+                newest = reader.attempts(workspace.id)[-1]
+                if newest.number > before.number and newest.seen is not None and newest.seen.ready_at:
+                    break
+                await asyncio.sleep(0.005)
+            waits.append(time.perf_counter() - killed_at)
+            await service.restart(workspace.id)  # a new episode, so that each kill is a first crash
+            while reader.attempts(workspace.id)[-1].number == newest.number:
+                await asyncio.sleep(0.02)
+            await service.wait_for(workspace.id, running, 60)
+        reader.close()
+        await service.delete(workspace.id)
+        await service.wait_for(workspace.id, frozenset({Phase.DELETED}), 60)
+        reconciling.cancel()
+        await asyncio.gather(reconciling, return_exceptions=True)
+    return waits
+
+
+def _first_child(pid: int) -> int:
+    """The job's own first process: what its supervisor started."""
+    while start_ticks(pid) is not None:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if children:
+            return int(children[0])
+    raise ProcessLookupError(pid)
+
+
+def _repository(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "devfile.yaml").write_text(DEVFILE)
+    identity = ["-c", "user.name=bench", "-c", "user.email=bench@example.com"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
+    return folder

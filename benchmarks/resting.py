@@ -1,0 +1,65 @@
+"""What the dashboard costs while nothing, or one thing, happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure
+from benchmarks.seed import paths_in, running_workspaces
+from benchmarks.terminal import Terminal
+from wsdash.backend import database
+
+REST_S = 30.0
+WSDASH = [sys.executable, "-m", "wsdash"]
+
+
+def measure() -> list[Figure]:
+    """CPU and bytes at rest, bytes for one changed status and for one step of the cursor."""
+    with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as folder:
+        home = Path(folder)
+        beating = running_workspaces(home, 100)
+        try:
+            with Terminal(WSDASH, {**os.environ, "WSDASH_HOME": folder}) as terminal:
+                terminal.seconds_to(b"workspace-w0000")
+                time.sleep(12)  # a whole steady period, so that the start is over
+                return [*_at_rest(terminal), _cursor_step(terminal), _changed_status(terminal, home)]
+        finally:
+            beating.kill()
+            beating.wait()
+
+
+def _at_rest(terminal: Terminal) -> list[Figure]:
+    terminal.settle(1.0)
+    cpu, written = terminal.cpu_s(), len(terminal.output)
+    time.sleep(REST_S)
+    share = (terminal.cpu_s() - cpu) / REST_S * 100
+    return [
+        Figure("CPU at rest, 100 running workspaces", share, "% of a core", 1.0),
+        Figure("bytes to the terminal at rest", len(terminal.output) - written, f"in {REST_S:g} s", 0),
+    ]
+
+
+def _cursor_step(terminal: Terminal) -> Figure:
+    steps = [terminal.bytes_for(lambda: terminal.press(b"j")) for _ in range(5)]
+    return Figure("bytes for one cursor step, worst of five", max(steps), "bytes", 1500)
+
+
+def _changed_status(terminal: Terminal, home: Path) -> Figure:
+    """A heartbeat that has gone silent: the row's status changes, and nothing else."""
+
+    def change() -> None:
+        connection = database.connect(paths_in(home).database)
+        connection.execute(
+            'UPDATE attempt SET seen = json_set(seen, \'$.steps\', json(\'[{"phase":"postStart",'
+            '"command":"install","started_at":1,"ended_at":2,"exit_code":1}]\')) WHERE workspace_id = \'w0020\''
+        )
+        connection.execute(
+            "UPDATE workspace SET desired = 'stopped' WHERE id = 'w0020'",
+        )
+        connection.close()
+
+    return Figure("bytes for one changed status", terminal.bytes_for(change, 0.6), "bytes", 600)
