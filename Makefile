@@ -1,0 +1,50 @@
+# `make run` opens the dashboard, `make test` checks everything. Both set themselves up in .venv, once.
+
+PYTHON ?=
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml constraints.txt
+
+# A start without compiled modules takes four times as long.
+unexport PYTHONDONTWRITEBYTECODE
+# The build back end is held to the same versions; newer versions of pip want that said by another name.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Where the virtual environment's Python has gone, it is made anew.
+$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.run $(VENV)/.test)
+
+.PHONY: run test bench clean
+
+run: $(VENV)/.run
+	@exec $(BIN)/wsdash $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck wsdash/backend/job/*.sh
+	$(BIN)/pytest -n auto
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find wsdash tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.run: $(SOURCES)
+	@echo "Setting up $(VENV), once ..."
+	@$(BIN)/python -c '' 2>/dev/null || { \
+	    python=$$(PYTHON='$(PYTHON)' sh .ci/find-python) && "$$python" -m venv --clear $(VENV); }
+	@$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m compileall -q wsdash
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@echo "Adding what the tests use ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@

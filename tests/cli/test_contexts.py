@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import pytest
+
+from tests.backend import builders
+from wsdash import cli
+from wsdash.config import Paths
+from wsdash.model import Workspace
+from wsdash.settings import load_settings
+
+CONFIG = """\
+# where I work
+default_context = "laptop"
+
+[contexts.laptop]   # this one
+provider = "local"
+
+[dashboard]
+mouse = false
+"""
+
+
+@pytest.fixture
+def config(paths: Paths) -> Paths:
+    paths.config.mkdir()
+    paths.config_file.write_text(CONFIG)
+    return paths
+
+
+def test_the_local_context_is_always_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["context", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"name": "local", "provider": "local", "default": True}]
+    assert cli.main(["context", "list"]) == 0
+    assert "local" in capsys.readouterr().out
+
+
+def test_use_changes_the_default_and_nothing_else(config: Paths) -> None:
+    assert cli.main(["context", "use", "local"]) == 0
+    assert load_settings(config.config_file).default_context == "local"
+    assert config.config_file.read_text() == CONFIG.replace('"laptop"', '"local"')
+
+
+def test_use_makes_the_file_where_there_is_none(paths: Paths) -> None:
+    assert cli.main(["context", "use", "local"]) == 0
+    assert paths.config_file.read_text() == 'default_context = "local"\n'
+
+
+def test_remove_takes_the_table_out_and_falls_back_to_local(config: Paths) -> None:
+    assert cli.main(["context", "remove", "laptop"]) == 0
+    settings = load_settings(config.config_file)
+    assert (settings.default_context, list(settings.contexts)) == ("local", ["local"])
+    text = config.config_file.read_text()
+    assert "# where I work" in text
+    assert "[dashboard]\nmouse = false\n" in text
+
+
+def test_a_context_with_workspaces_stays(
+    config: Paths, store_with: Callable[[Iterable[Workspace]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_with([replace(builders.workspace(), context="laptop")])
+    assert cli.main(["context", "remove", "laptop"]) == 1
+    assert "demo" in capsys.readouterr().err
+    assert config.config_file.read_text() == CONFIG
+
+
+def test_the_local_context_cannot_be_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["context", "remove", "local"]) == 1
+    assert "always there" in capsys.readouterr().err
+
+
+def test_a_layout_that_is_not_understood_is_left_to_its_author(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = 'contexts = {laptop = {provider = "local"}}\n'
+    paths.config.mkdir()
+    paths.config_file.write_text(text)
+    assert cli.main(["context", "remove", "laptop"]) == 1
+    assert "Edit it" in capsys.readouterr().err
+    assert paths.config_file.read_text() == text
+
+
+def test_a_link_to_the_file_stays_a_link(config: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    real = config.config_file.rename(config.config / "real.toml")
+    config.config_file.symlink_to(real)
+    assert cli.main(["context", "use", "local"]) == 0
+    assert config.config_file.is_symlink()
+    assert 'default_context = "local"' in real.read_text()

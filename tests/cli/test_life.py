@@ -1,0 +1,309 @@
+"""The life of real workspaces on this machine, by commands alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from tests.cli.conftest import PYTHON, Command
+from tests.repositories import DEVFILE, commit_files, make_repository
+from tests.waiting import until_sync
+from wsdash.backend.lease import boot_time
+from wsdash.backend.reader import Reader
+from wsdash.config import Paths
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing_running")
+
+
+@pytest.fixture(autouse=True)
+def plain_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs as plain processes: what they run in is tested with the provider."""
+    monkeypatch.setenv("WSDASH_ISOLATION", "plain")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "web")
+
+
+def rows(wsdash: Command) -> dict[str, dict[str, Any]]:
+    done = wsdash("list", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return {row["name"]: row for row in json.loads(done.stdout)}
+
+
+def test_a_workspace_is_created_entered_restarted_stopped_started_and_deleted(
+    wsdash: Command, repository: Path
+) -> None:
+    created = wsdash("create", str(repository), "--wait", "--json")
+    assert created.returncode == 0, created.stderr
+    row = json.loads(created.stdout)
+    assert (row["name"], row["phase"], row["healthy"], row["attempt"]) == ("web", "running", True, 1)
+    assert row["job"]["id"]
+    assert Path(row["folder"]).is_dir()
+    assert "export GREETING=hello" in created.stderr  # what will run is shown before
+    assert "web: running" in created.stderr  # and how far it is
+
+    inside = wsdash("ssh", "web", "--", "sh", "-c", "cat greeting.txt; echo error >&2; exit 7")
+    assert (inside.returncode, inside.stdout) == (7, "hello from web\n")
+    assert "error\n" in inside.stderr
+
+    log = wsdash("logs", "web")
+    assert log.returncode == 0
+    assert "hello from web" in log.stdout
+
+    assert wsdash("restart", "web", "--wait").returncode == 0
+    assert rows(wsdash)["web"]["attempt"] == 2
+    assert "hello from web" in wsdash("logs", "web", "--attempt", "1").stdout
+    assert wsdash("logs", "web", "--attempt", "9").returncode == 2
+
+    assert wsdash("stop", "web", "--wait").returncode == 0
+    assert rows(wsdash)["web"]["phase"] == "stopped"
+    refused = wsdash("ssh", "web", "--", "true")
+    assert (refused.returncode, "wsdash start web --wait" in refused.stderr) == (1, True)
+
+    assert wsdash("start", "web", "--wait").returncode == 0
+    assert wsdash("delete", "web").returncode == 2  # it asks, and nobody is there to answer
+    assert wsdash("delete", "web", "--yes", "--wait").returncode == 0
+    assert rows(wsdash) == {}
+    assert not Path(row["folder"]).exists()
+    shown = wsdash("list", "--json", "--all")
+    assert [row["phase"] for row in json.loads(shown.stdout)] == ["deleted"]
+
+
+def test_the_repository_of_the_present_directory_is_the_source(wsdash: Command, repository: Path) -> None:
+    (repository / "src").mkdir()
+    created = wsdash("create", "--json", "--name", "here", cwd=repository / "src")
+    assert created.returncode == 0, created.stderr
+    assert json.loads(created.stdout)["source"] == str(repository)
+    assert "here" in rows(wsdash)
+
+
+def test_outside_of_a_repository_a_source_must_be_given(wsdash: Command) -> None:
+    done = wsdash("create")
+    assert (done.returncode, "wsdash create SOURCE" in done.stderr) == (2, True)
+
+
+def test_a_workspace_without_a_repository(wsdash: Command) -> None:
+    done = wsdash("create", "--no-source", "--name", "empty", "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["source"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "does not exist"),
+        (["web", "--ref", "no-such-branch"], "no-such-branch"),
+        (["web", "--devfile", "no-such-file.yaml"], "no-such-file.yaml"),
+        (["web", "--name", "Not A Name"], "is not a name"),
+        (["web", "--component", "nothing"], "nothing"),
+    ],
+)
+def test_what_cannot_be_created_is_told_and_leaves_nothing(
+    arguments: list[str], words: str, wsdash: Command, repository: Path
+) -> None:
+    done = wsdash("create", *arguments, "--json", cwd=repository.parent)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rows(wsdash) == {}
+
+
+def test_a_job_that_cannot_run_ends_the_wait_with_1_and_its_reason(
+    wsdash: Command, repository: Path, paths: Paths
+) -> None:
+    paths.config.mkdir()
+    paths.config_file.write_text("[policy]\nstart_limit = 1\nladder_s = [0.1]\n")
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    assert wsdash("stop", "web", "--wait").returncode == 0
+    shutil.rmtree(Path(rows(wsdash)["web"]["folder"]) / "projects")
+    shutil.rmtree(repository)
+    failed = wsdash("start", "web", "--wait")
+    assert failed.returncode == 1
+    assert "web failed: " in failed.stderr
+    assert "wsdash logs web" in failed.stderr
+    assert rows(wsdash)["web"]["phase"] == "failed"
+
+
+def test_several_names_are_all_done_and_the_worst_exit_code_wins(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--name", "one").returncode == 0
+    assert wsdash("create", str(repository), "--name", "two").returncode == 0
+    done = wsdash("stop", "one", "three", "two", "--wait")
+    assert (done.returncode, "there is no workspace three" in done.stderr) == (3, True)
+    assert {row["phase"] for row in rows(wsdash).values()} == {"stopped"}
+
+
+def test_a_wait_that_takes_too_long_exits_with_5(wsdash: Command, tmp_path: Path) -> None:
+    slow = make_repository(tmp_path / "slow", devfile=DEVFILE.replace("printf", "sleep 60; printf"))
+    done = wsdash("create", str(slow), "--wait", "--timeout", "0.5")
+    assert done.returncode == 5
+    assert "slow is " in done.stderr
+
+
+def test_following_a_log_ends_with_the_job(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    with subprocess.Popen([*PYTHON, "logs", "web", "-f"], stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        first = following.stdout.readline()
+        assert wsdash("stop", "web", "--wait").returncode == 0
+        assert b"hello from web" in first + following.stdout.read()
+        assert following.wait(30) == 0
+
+
+def test_ctrl_c_ends_a_followed_log_quietly(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    with subprocess.Popen(
+        [*PYTHON, "logs", "web", "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 130
+        assert following.stderr.read() == b""
+
+
+def test_delete_asks_on_a_terminal_and_names_unsaved_work(
+    wsdash: Command, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WSDASH_ISOLATION")
+    if "jobs run in: plain" in wsdash("doctor").stdout:
+        pytest.skip(
+            "neither bubblewrap nor a container engine works here, so the checkout is not looked into"
+        )
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    wsdash("ssh", "web", "--", "sh", "-c", "echo new > notes.txt")
+    asked = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "delete", "web"], timeout=60, encoding="utf-8")
+    asked.expect("notes.txt")
+    asked.expect(r"Delete web with all its files\? \[y/N\]")
+    asked.sendline("n")
+    asked.expect("web was not deleted")
+    asked.expect(pexpect.EOF)
+    assert asked.wait() == 1
+    assert "web" in rows(wsdash)
+
+
+def test_delete_says_when_unsaved_work_cannot_be_told(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    asked = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "delete", "web", "--wait"], timeout=60, encoding="utf-8")
+    asked.expect("Whether web has unsaved work cannot be told")
+    asked.expect(r"\[y/N\]")
+    asked.sendline("yes")
+    asked.expect("web: deleted")
+    asked.expect(pexpect.EOF)
+    assert asked.wait() == 0
+
+
+def test_create_asks_on_a_terminal(repository: Path, wsdash: Command) -> None:
+    asked = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "create", str(repository)], timeout=60, encoding="utf-8")
+    asked.expect("GREETING=hello")
+    asked.expect(r"Create it\? \[y/N\]")
+    asked.sendline("")
+    asked.expect("Nothing was created")
+    asked.expect(pexpect.EOF)
+    assert asked.wait() == 1
+    assert rows(wsdash) == {}
+
+
+def test_on_a_terminal_a_log_is_text_without_control_sequences(wsdash: Command, tmp_path: Path) -> None:
+    loud = make_repository(tmp_path / "loud", devfile=DEVFILE.replace("%s from", r"\033]0;owned\007%s from"))
+    assert wsdash("create", str(loud), "--wait").returncode == 0
+    assert "\x1b]0;owned\x07hello" in wsdash("logs", "loud").stdout
+    seen = pexpect.run(f"{PYTHON[0]} -m wsdash logs loud", timeout=60).decode()
+    assert "hello from loud" in seen
+    assert "\x1b" not in seen
+
+
+def test_a_new_commit_is_fetched_by_a_new_workspace(wsdash: Command, repository: Path) -> None:
+    commit_files(repository, {"news.txt": "new\n"}, "News")
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    assert wsdash("ssh", "web", "--", "cat", "news.txt").stdout == "new\n"
+
+
+def test_the_daemon_is_started_found_and_stopped(wsdash: Command) -> None:
+    assert wsdash("daemon", "--status").returncode == 1
+    started = wsdash("daemon", "--detach")
+    assert started.returncode == 0, started.stderr
+    again = wsdash("daemon", "--detach")
+    assert (again.returncode, again.stdout) == (0, started.stdout)
+    assert wsdash("daemon", "--status").stdout == started.stdout
+    assert wsdash("daemon", "--stop").returncode == 0
+    assert wsdash("daemon", "--status").returncode == 1
+    assert wsdash("daemon", "--stop").stdout == "No daemon runs.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_daemon_in_the_foreground_ends_cleanly_on_a_signal(
+    number: signal.Signals, wsdash: Command, paths: Paths
+) -> None:
+    with subprocess.Popen([*PYTHON, "daemon"], stderr=subprocess.PIPE, text=True) as running:
+        until_sync(lambda: wsdash("daemon", "--status").returncode == 0, 30, "the daemon to reconcile")
+        running.send_signal(number)
+        assert running.wait(30) == 0
+        assert running.stderr is not None
+        assert "Traceback" not in running.stderr.read()
+    reader = Reader(paths)
+    lease = reader.lease()
+    reader.close()
+    assert lease is not None
+    assert not lease.is_held(boot_time())
+
+
+def test_a_daemon_with_nothing_to_do_ends_itself(wsdash: Command) -> None:
+    done = wsdash("daemon", "--idle-exit", "0.5")
+    assert done.returncode == 0
+    assert "ended" in done.stderr
+
+
+def test_what_is_wanted_is_done_after_the_daemon_was_killed(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    pid = int(wsdash("daemon", "--status").stdout.rpartition("pid ")[2].rstrip(").\n"))
+    os.kill(pid, signal.SIGKILL)
+    assert wsdash("restart", "web", "--wait").returncode == 0
+    assert rows(wsdash)["web"]["attempt"] == 2
+
+
+def test_doctor_finds_a_sound_machine(wsdash: Command, repository: Path) -> None:
+    done = wsdash("doctor", "--json")
+    findings = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert {"wsdash", "state", "database", "config", "git", "isolation", "reconciler", "jobs", "disk"} <= {
+        finding["subject"] for finding in findings
+    }
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    assert "every job belongs to a workspace" in wsdash("doctor").stdout
+
+
+def test_doctor_names_what_is_broken(wsdash: Command, paths: Paths) -> None:
+    paths.config.mkdir()
+    paths.config_file.write_text("[polcy]\n")
+    done = wsdash("doctor", "--json")
+    assert done.returncode == 1
+    broken = [finding for finding in json.loads(done.stdout) if finding["verdict"] == "broken"]
+    assert [finding["subject"] for finding in broken] == ["config"]
+    assert "polcy" in broken[0]["text"]
+
+
+def test_shells_complete_names_of_workspaces(wsdash: Command, repository: Path, tmp_path: Path) -> None:
+    assert wsdash("create", str(repository), "--name", "frontend").returncode == 0
+    line = "wsdash ssh fro"
+    answer = tmp_path / "answer"
+    env = {
+        **os.environ,
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    subprocess.run([Path(PYTHON[0]).with_name("wsdash")], env=env, check=False, timeout=60)
+    assert answer.read_text().strip() == "frontend"

@@ -1,0 +1,83 @@
+"""What holds for every test: state in a folder of its own, and an environment that says nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, settings
+
+from wsdash.config import Paths
+
+settings.register_profile(
+    "wsdash", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("wsdash")
+
+GIT_IDENTITY = {
+    "GIT_AUTHOR_NAME": "Test",
+    "GIT_AUTHOR_EMAIL": "test@example.com",
+    "GIT_COMMITTER_NAME": "Test",
+    "GIT_COMMITTER_EMAIL": "test@example.com",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+UNWANTED = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "TMUX", "STY", "LC_ALL")
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All of wsdash's files under `tmp_path/home`, which is returned."""
+    for name in list(os.environ):
+        if name in UNWANTED or name.startswith(("SSH_", "XDG_", "WSDASH_", "GIT_", "TEXTUAL")):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("WSDASH_HOME", str(home))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    for name, value in GIT_IDENTITY.items():
+        monkeypatch.setenv(name, value)
+    return home
+
+
+@pytest.fixture
+def paths(environment: Path) -> Paths:
+    """The folders of this test's wsdash, made."""
+    found = Paths.from_environment()
+    found.prepare()
+    return found
+
+
+@pytest.fixture
+def leaves_nothing_running(tmp_path: Path) -> Iterator[None]:
+    """At the end of the test, end every process that belongs to its folder: daemons, supervisors, jobs."""
+    yield
+    for _ in range(5):
+        left = processes_of(tmp_path)
+        if not left:
+            return
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=5)
+    assert not processes_of(tmp_path)
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Other processes whose environment, command line or working directory names the folder."""
+    own = os.getpid()
+    return [p for p in psutil.process_iter() if p.pid != own and _belongs_to(p, str(folder))]
+
+
+def _belongs_to(process: psutil.Process, folder: str) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        told = [process.cwd(), *process.cmdline(), *process.environ().values()]
+    except (psutil.Error, OSError):
+        return False
+    return any(text == folder or f"{folder}/" in text for text in told)

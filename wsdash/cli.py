@@ -1,0 +1,298 @@
+"""The command line: which verbs there are, what they take, and which function answers.
+
+Only the verb that is asked for is set up, and only what it needs is imported, for `wsdash list` is run often
+and by scripts.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from argparse import Action, ArgumentParser, BooleanOptionalAction, HelpFormatter, Namespace
+from collections.abc import Callable, Iterable, Sequence
+
+from wsdash import __version__
+
+TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+if TYPE_CHECKING:
+    from wsdash.config import Paths
+
+PIPE_CLOSED = 141
+INTERRUPTED = 130
+TIMEOUT_S = 600.0
+
+EPILOG = """\
+exit codes: 0 done; 1 it failed; 2 usage; 3 no such workspace or context; 4 the provider refused or cannot be
+reached; 5 timed out waiting
+"""
+
+
+class Verb:
+    """One verb: what it is for, the function that answers (`module:function`), and what it takes."""
+
+    __slots__ = ("answer", "arguments", "purpose")
+
+    def __init__(self, purpose: str, answer: str, *arguments: Callable[[ArgumentParser], object]) -> None:
+        self.purpose = purpose
+        self.answer = answer
+        self.arguments = arguments
+
+
+def _completed_by(action: Action, function: str) -> None:
+    """Let argcomplete, when it asks, complete this argument by a function of `commands.completion`."""
+    if "_ARGCOMPLETE" in os.environ:
+        from wsdash.commands import completion
+
+        action.completer = getattr(completion, function)  # type: ignore[attr-defined]
+
+
+def _name(parser: ArgumentParser) -> None:
+    _completed_by(
+        parser.add_argument("name", metavar="NAME", help="a workspace's name or id"), "workspace_names"
+    )
+
+
+def _names(parser: ArgumentParser) -> None:
+    action = parser.add_argument("names", metavar="NAME", nargs="+", help="names or ids of workspaces")
+    _completed_by(action, "workspace_names")
+
+
+def _json(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _wait(parser: ArgumentParser) -> None:
+    parser.add_argument("--wait", action="store_true", help="wait until it is done, and show how far it is")
+    _timeout(parser)
+
+
+def _timeout(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=TIMEOUT_S,
+        metavar="S",
+        help="how long to wait, in seconds (%(default)g)",
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+_seconds.__name__ = "number of seconds"
+
+
+def _yes(parser: ArgumentParser) -> None:
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
+def _context(parser: ArgumentParser) -> None:
+    action = parser.add_argument("--context", metavar="C", help="where it runs (the default context)")
+    _completed_by(action, "context_names")
+
+
+def _create(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "source", metavar="SOURCE", nargs="?", help="a Git URL or folder (the repository of this directory)"
+    )
+    _context(parser)
+    parser.add_argument("--name", metavar="N", help="the workspace's name (made from SOURCE)")
+    parser.add_argument("--ref", metavar="R", help="a branch, tag or commit (the default branch)")
+    parser.add_argument("--devfile", metavar="PATH", help="a path in the repository, or of a file here")
+    parser.add_argument("--component", metavar="NAME", help="the devfile's component to run in")
+    parser.add_argument("--no-source", action="store_true", help="a workspace without a repository")
+
+
+def _list(parser: ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="deleted workspaces too")
+
+
+def _logs(parser: ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+    parser.add_argument("--attempt", type=int, metavar="N", help="the log of attempt N (the newest)")
+
+
+def _devfile(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="tell everything that is wrong with devfiles")
+    check.add_argument("files", metavar="FILE", nargs="+")
+    check.add_argument("--profile", choices=("lenient", "library", "gitlab"), default="lenient")
+    _json(check)
+    flatten = actions.add_parser("flatten", help="apply parents, overrides and variables (not available yet)")
+    flatten.add_argument("file", metavar="FILE")
+    _json(flatten)
+    render = actions.add_parser("render", help="print the job that a devfile becomes")
+    render.add_argument("file", metavar="FILE")
+    render.add_argument("--provider", choices=("local", "gitlab"), default="local")
+    render.add_argument("--name", metavar="N", help="the workspace that it is for")
+
+
+def _contexts(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _json(actions.add_parser("list", help="the contexts, and which is the default"))
+    add = actions.add_parser("add", help="(not available yet)")
+    add.add_argument("name", metavar="NAME", nargs="?")
+    for action, purpose in (("use", "make it the default"), ("remove", "take it out of config.toml")):
+        named = actions.add_parser(action, help=purpose).add_argument("name", metavar="NAME")
+        _completed_by(named, "context_names")
+
+
+def _daemon(parser: ArgumentParser) -> None:
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--detach", action="store_true", help="start it in the background")
+    one.add_argument("--status", action="store_true", help="tell who reconciles; exit 1 if nobody does")
+    one.add_argument("--stop", action="store_true", help="end the daemon; jobs go on")
+    parser.add_argument(
+        "--idle-exit", type=_seconds, metavar="S", help="end after S seconds without anything to do"
+    )
+
+
+def _shell(parser: ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def _file(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE")
+
+
+def _ssh_config(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=("install", "uninstall", "show"))
+
+
+LATER = "later:not_available"
+QUICK = frozenset({"list", "show", "events", "why", "plan"})
+"""Verbs that read, print and end, with no service and no event loop."""
+
+VERBS: dict[str, Verb] = {
+    "create": Verb("make a workspace from a Git repository", "creating:create", _create, _wait, _yes, _json),
+    "list": Verb("all workspaces and their phases", "reading:list_workspaces", _list, _json),
+    "show": Verb("one workspace: job, steps, attempts, events", "reading:show", _name, _json),
+    "start": Verb("want workspaces running", "wishes:start", _names, _wait),
+    "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _wait),
+    "restart": Verb("end the jobs of workspaces and start new ones", "wishes:restart", _names, _wait),
+    "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _wait, _yes),
+    "logs": Verb("the log of a workspace's job", "inside:logs", _name, _logs),
+    "events": Verb("what happened to a workspace", "reading:events", _name, _json),
+    "why": Verb("why a workspace is where it is, in a sentence", "reading:why", _name, _json),
+    "plan": Verb("what the reconciler would do next, and why", "reading:plan", _json),
+    "ssh": Verb(
+        "open a shell in a workspace, or run a command: NAME -- CMD...", "inside:ssh", _name, _timeout
+    ),
+    "devfile": Verb("check a devfile, or print the job it becomes", "devfiles:devfile", _devfile),
+    "context": Verb("the places where workspaces run", "contexts:context", _contexts),
+    "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", _daemon),
+    "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", _json),
+    "completion": Verb("print the completion script of a shell", "completion:completion", _shell),
+    "open": Verb("(not available yet)", LATER, _name),
+    "ports": Verb("(not available yet)", LATER, _name),
+    "ssh-config": Verb("(not available yet)", LATER, _ssh_config),
+    "export": Verb("(not available yet)", LATER, _name, _file),
+    "import": Verb("(not available yet)", LATER, _file),
+    "recover": Verb("(not available yet)", LATER, _context),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Answer one command line, and return the exit code. Expected errors are told, never raised."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    verb = argv[0] if argv and argv[0] in VERBS else ""
+    if verb in QUICK:
+        gc.disable()  # a sixth of a quick verb's time would go into looking for garbage that is not there
+    try:
+        code = _answer(argv, verb)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has gone. What is still in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        from wsdash.commands.failing import fail
+        from wsdash.config import Paths
+
+        return fail(error, Paths.from_environment())
+    finally:
+        if verb in QUICK:
+            gc.freeze()  # so that the interpreter's end does not look through everything either
+            gc.enable()
+
+
+def _answer(argv: list[str], verb: str) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from wsdash.commands.completion import answer
+
+        answer(build_parser(VERBS))
+    if argv and not verb and not argv[0].startswith("-"):
+        raise _unknown_verb(argv[0])
+    argv, command = split_command(argv) if verb == "ssh" else (argv, [])
+    needed: Iterable[str] = [verb] if verb else VERBS if {"-h", "--help"}.intersection(argv) else []
+    args = build_parser(needed).parse_args(argv)
+    args.command = command
+    args.verb = verb
+
+    from wsdash.config import Paths
+
+    return function_of(verb)(args, Paths.from_environment())
+
+
+def function_of(verb: str) -> Callable[[Namespace, Paths], int]:
+    """The function that answers the verb; "" is the dashboard."""
+    module, _, name = (VERBS[verb].answer if verb else "dashboard:dashboard").partition(":")
+    function: Callable[[Namespace, Paths], int] = getattr(
+        importlib.import_module(f"wsdash.commands.{module}"), name
+    )
+    return function
+
+
+def build_parser(verbs: Iterable[str]) -> ArgumentParser:
+    """A parser that knows these verbs, and the options of the dashboard."""
+    parser = ArgumentParser(
+        prog="wsdash",
+        description="Development workspaces from a terminal. Without a verb: the dashboard.",
+        epilog=EPILOG,
+        formatter_class=_help,
+    )
+    parser.add_argument("--version", action="version", version=f"wsdash {__version__}")
+    parser.add_argument("--ascii", action=BooleanOptionalAction, help="draw the dashboard in ASCII")
+    parser.add_argument("--mouse", action=BooleanOptionalAction, help="use the mouse in the dashboard")
+    parser.add_argument("--theme", metavar="NAME", help="the dashboard's theme")
+    subparsers = parser.add_subparsers(metavar="VERB", prog="wsdash")
+    for name in verbs:
+        subparser = subparsers.add_parser(
+            name, help=VERBS[name].purpose, description=VERBS[name].purpose, formatter_class=_help
+        )
+        for add in VERBS[name].arguments:
+            add(subparser)
+    return parser
+
+
+def _help(prog: str) -> HelpFormatter:
+    """Help of a fixed width: argparse would ask the terminal at every start, help or not."""
+    return HelpFormatter(prog, width=80)
+
+
+def split_command(argv: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before the first `--`, and what stands after it and belongs to the workspace."""
+    if "--" not in argv:
+        return argv, []
+    cut = argv.index("--")
+    return argv[:cut], argv[cut + 1 :]
+
+
+def _unknown_verb(word: str) -> Exception:
+    import difflib
+
+    from wsdash.backend.errors import UserError
+
+    near = difflib.get_close_matches(word, VERBS, 1, 0.5)
+    hint = f"Did you mean `wsdash {near[0]}`?" if near else "`wsdash --help` names them all."
+    return UserError(f"there is no verb {word}", hint, exit_code=2)

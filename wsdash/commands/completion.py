@@ -1,0 +1,38 @@
+"""Completion in shells: what it completes, and the script that a shell reads."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, Namespace
+
+from wsdash.config import Paths
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def completion(args: Namespace, paths: Paths) -> int:
+    """Print the script: `eval "$(wsdash completion bash)"`."""
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode(["wsdash"], shell=args.shell))
+    return 0
+
+
+def answer(parser: ArgumentParser) -> None:
+    """Answer a shell that asks through argcomplete's environment, and leave the process."""
+    import argcomplete
+
+    argcomplete.autocomplete(parser)
+
+
+def workspace_names(**_: object) -> list[str]:
+    from wsdash.commands.opening import reading
+
+    with reading(Paths.from_environment()) as reader:
+        return [row.workspace.name for row in reader.workspaces(time.time())]
+
+
+def context_names(**_: object) -> list[str]:
+    from wsdash.settings import load_settings
+
+    return list(load_settings(Paths.from_environment().config_file).contexts)

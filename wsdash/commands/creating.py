@@ -1,0 +1,110 @@
+"""`wsdash create`: look at the source, show what would run, ask, create."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, print_json, tell
+from wsdash.commands.serving import with_service
+from wsdash.commands.waiting import wait_showing
+from wsdash.config import Paths
+from wsdash.model import Phase
+from wsdash.settings import load_settings
+from wsdash.text import one_line, printable
+
+if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceRow
+    from wsdash.backend.service import CreateRequest, Preview, Service
+
+
+def create(args: Namespace, paths: Paths) -> int:
+    if paths.notice:
+        tell(paths.notice)
+    request = _request(args, paths)
+    preview = with_service(paths, lambda service: service.preview(request, _progress))
+    _show(preview)
+    if not args.yes and can_ask() and not ask("Create it?"):
+        tell("Nothing was created.")
+        return FAILED
+    row = with_service(paths, lambda service: _create(service, preview, args))
+    name = row.workspace.name
+    if args.json:
+        from wsdash.commands.rows import row_json
+
+        print_json(row_json(row, paths))
+    else:
+        print(f"{name} is created: {row.status.phase} ({one_line(row.status.reason)})")
+    if row.status.phase is Phase.FAILED:
+        raise UserError(
+            f"{name} failed: {one_line(row.status.reason)}",
+            f"`wsdash logs {name}` shows its log; `wsdash delete {name}` removes it.",
+        )
+    if not args.json:
+        tell(f"`wsdash ssh {name}` opens a shell in it.")
+    return DONE
+
+
+def _request(args: Namespace, paths: Paths) -> CreateRequest:
+    from wsdash.backend.service import CreateRequest
+
+    if args.no_source and args.source:
+        raise UserError("a SOURCE and --no-source exclude each other", "Give one of them.", USAGE)
+    source = None if args.no_source else args.source or _repository_here()
+    context = args.context or load_settings(paths.config_file).default_context
+    return CreateRequest(source, args.ref, args.devfile, args.name, context, args.component)
+
+
+def _repository_here() -> str:
+    """The top folder of the Git repository of the present directory. Raises `UserError`."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise UserError("git is not installed on this machine", "Install it (apt-get install git).") from None
+    if found.returncode != 0:
+        raise UserError(
+            "no SOURCE is given, and the present directory is in no Git repository",
+            "Give a URL or a folder: `wsdash create SOURCE`; or --no-source for an empty workspace.",
+            USAGE,
+        )
+    return found.stdout.removesuffix("\n")
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        tell(f"{one_line(text)} ...")
+
+
+def _show(preview: Preview) -> None:
+    """What would be created, on standard error."""
+    facts = {
+        "source": f"{preview.source_url or 'none'} at {preview.ref or 'its default branch'}",
+        "devfile": preview.devfile_path or "none: the default one",
+        "image": preview.workload.image or "none",
+        "runs in": preview.isolation,
+    }
+    tell(f"Workspace {preview.name} in the context {preview.context}")
+    for name, value in facts.items():
+        tell(f"  {name:<8} {one_line(value)}")
+    for remark in preview.diagnostics:
+        place = f"{preview.devfile_path or 'devfile'}:{remark.line}:{remark.column}"
+        tell(
+            one_line(f"{place}: {remark.severity}: {remark.message}")
+            + (f" {one_line(remark.hint)}" if remark.hint else "")
+        )
+    tell("The job:")
+    for line in printable(preview.job).splitlines():
+        tell(f"    {line}")
+
+
+async def _create(service: Service, preview: Preview, args: Namespace) -> WorkspaceRow:
+    workspace = await service.create(preview)
+    await service.ensure_reconciler()
+    if args.wait:
+        return await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)
+    return (await service.detail(workspace.id)).row

@@ -1,0 +1,133 @@
+"""`wsdash daemon`: the reconciler without a dashboard."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.lease import Lease, boot_time
+from wsdash.backend.processes import ProcessIdentity
+from wsdash.commands.opening import reading
+from wsdash.commands.output import DONE, FAILED
+from wsdash.config import Paths
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import Service
+
+WAIT_S = 60.0
+LOOK_S = 0.05
+
+
+def daemon(args: Namespace, paths: Paths) -> int:
+    if args.status:
+        return _status(paths)
+    if args.stop:
+        return _stop(paths)
+    if args.detach:
+        return _detach(paths)
+    return _run(paths, args.idle_exit)
+
+
+def holder(paths: Paths) -> Lease | None:
+    """The lease, if somebody reconciles now."""
+    with reading(paths) as reader:
+        lease = reader.lease()
+    return lease if lease is not None and lease.is_held(boot_time()) else None
+
+
+def _status(paths: Paths) -> int:
+    lease = holder(paths)
+    if lease is None:
+        print(
+            "Nobody reconciles: no job is replaced and no wish carried out. `wsdash daemon --detach` starts it."
+        )
+        return FAILED
+    print(f"A {lease.owner} reconciles (pid {lease.holder.pid}).")
+    return DONE
+
+
+def _stop(paths: Paths) -> int:
+    """End the daemon, never a dashboard. Jobs go on."""
+    lease = holder(paths)
+    if lease is None:
+        print("No daemon runs.")
+        return DONE
+    if lease.owner != "daemon":
+        raise UserError(
+            f"a {lease.owner} reconciles (pid {lease.holder.pid}), not a daemon",
+            "Leave that dashboard instead.",
+        )
+    try:
+        os.kill(lease.holder.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        raise UserError(f"the daemon (pid {lease.holder.pid}) is another user's", "Ask that user.") from None
+    deadline = time.monotonic() + WAIT_S
+    while lease.holder.is_running():
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"the daemon (pid {lease.holder.pid}) did not end within {WAIT_S:g} s",
+                f"`kill -9 {lease.holder.pid}` ends it; jobs are not harmed.",
+            )
+        time.sleep(LOOK_S)
+    print(f"The daemon (pid {lease.holder.pid}) has ended. Jobs go on, and nobody replaces them.")
+    return DONE
+
+
+def _detach(paths: Paths) -> int:
+    from wsdash.backend.daemon import spawn
+
+    lease = holder(paths)
+    if lease is None:
+        child = ProcessIdentity.of(spawn(paths))
+        deadline = time.monotonic() + WAIT_S
+        while (lease := holder(paths)) is None:
+            if child is None or not child.is_running() or time.monotonic() > deadline:
+                raise UserError(
+                    f"the daemon did not start: {_last_line(paths.daemon_log)}", f"See {paths.daemon_log}."
+                )
+            time.sleep(LOOK_S)
+    print(f"A {lease.owner} reconciles (pid {lease.holder.pid}).")
+    return DONE
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError as error:
+        return str(error)
+    return lines[-1] if lines else "it said nothing"
+
+
+def _run(paths: Paths, idle_exit_s: float | None) -> int:
+    """Reconcile in the foreground until a signal comes, or until idle for that long."""
+    import asyncio
+    import contextlib
+    import logging
+
+    from wsdash import __version__
+    from wsdash.commands.serving import with_service
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log = logging.getLogger("wsdash.daemon")
+
+    async def reconcile(service: Service) -> None:
+        work = asyncio.ensure_future(service.reconcile("daemon", idle_exit_s=idle_exit_s))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+        log.info("wsdash %s, pid %d, state in %s", __version__, os.getpid(), paths.state)
+        found = await service.reconciling()
+        if found.by != "nobody":
+            log.info("a %s reconciles already (pid %s)", found.by, found.pid)
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        log.info("ended; jobs go on")
+
+    with_service(paths, reconcile)
+    return DONE

@@ -1,0 +1,31 @@
+"""`wsdash` without a verb: the dashboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.output import USAGE
+from wsdash.config import Paths
+from wsdash.settings import load_settings
+
+
+def dashboard(args: Namespace, paths: Paths) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+        raise UserError(
+            "the dashboard needs a terminal that can move its cursor, and there is none",
+            "`wsdash list` prints the workspaces; `wsdash --help` names the other verbs.",
+            USAGE,
+        )
+    settings = load_settings(paths.config_file).dashboard
+
+    from wsdash.app import run
+
+    return run(
+        paths,
+        ascii=settings.ascii if args.ascii is None else args.ascii,
+        mouse=settings.mouse if args.mouse is None else args.mouse,
+        theme=args.theme or settings.theme,
+    )

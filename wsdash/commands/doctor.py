@@ -1,0 +1,237 @@
+"""`wsdash doctor`: is this machine fit for wsdash, and is its state in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from wsdash import __version__
+from wsdash.backend.database import DatabaseError, connect, journal_mode
+from wsdash.backend.errors import UserError
+from wsdash.backend.providers import LOCAL, provider_of
+from wsdash.backend.providers.base import ProviderError
+from wsdash.commands.daemon import holder
+from wsdash.commands.opening import reading
+from wsdash.commands.output import DONE, FAILED, coloured, encodes, print_json
+from wsdash.commands.serving import with_service
+from wsdash.config import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
+from wsdash.model import Desired, JobObservation
+from wsdash.settings import SettingsError, load_settings
+from wsdash.text import one_line
+
+Verdict = Literal["ok", "note", "broken"]
+LITTLE_SPACE = 2**30
+NO_SPACE = 100 * 2**20
+COLOURS = {"ok": 32, "note": 33, "broken": 31}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `remedy` says what to do where something is to be done."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+    remedy: str = ""
+
+
+def doctor(args: Namespace, paths: Paths) -> int:
+    """Exit code 1 when something is broken."""
+    findings = [finding for look in LOOKS for finding in _looked(look, paths)]
+    broken = any(finding.verdict == "broken" for finding in findings)
+    if args.json:
+        print_json(
+            [
+                {"subject": f.subject, "verdict": f.verdict, "text": f.text, "remedy": f.remedy or None}
+                for f in findings
+            ]
+        )
+    else:
+        for finding in findings:
+            _print(finding)
+    return FAILED if broken else DONE
+
+
+def _looked(look: Callable[[Paths], Iterator[Finding]], paths: Paths) -> Iterator[Finding]:
+    """A look that fails in a way that the user can mend is a finding itself."""
+    subject = look.__name__.strip("_").replace("_", " ")
+    try:
+        yield from look(paths)
+    except (PathError, DatabaseError, SettingsError, sqlite3.Error) as error:
+        yield Finding(subject, "broken", str(error))
+    except (UserError, ProviderError) as error:
+        yield Finding(subject, "broken", error.message, error.hint)
+
+
+def _print(finding: Finding) -> None:
+    word = f"{finding.verdict:<7}"
+    if coloured(sys.stdout):
+        word = f"\x1b[{COLOURS[finding.verdict]}m{word}\x1b[0m"
+    print(f"{word} {finding.subject}: {one_line(finding.text)}")
+    if finding.remedy:
+        print(f"        {one_line(finding.remedy)}")
+
+
+def _versions(paths: Paths) -> Iterator[Finding]:
+    yield Finding("wsdash", "ok", f"{__version__} on Python {platform.python_version()} ({sys.executable})")
+
+
+def _state(paths: Paths) -> Iterator[Finding]:
+    paths.prepare()
+    kind = file_system(paths.state)
+    mode = paths.state.stat().st_mode & 0o777
+    yield Finding("state", "ok", f"{paths.state}, mode {mode:04o}, on {kind or 'an unknown file system'}")
+    if kind in NETWORK_FILE_SYSTEMS:
+        yield Finding(
+            "state",
+            "broken",
+            f"{kind} is a network file system, where SQLite's locks do not hold between hosts",
+            "Set WSDASH_HOME to a folder on a disk of this host.",
+        )
+    if paths.notice:
+        yield Finding("state", "note", paths.notice)
+
+
+def _database(paths: Paths) -> Iterator[Finding]:
+    with reading(paths) as reader:
+        count = len(reader.workspaces(time.time()))
+    connection = connect(paths.database, read_only=True)
+    try:
+        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0]).upper()
+        damage = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    finally:
+        connection.close()
+    wanted = journal_mode(paths.database)
+    journal = "a write-ahead log" if mode == "WAL" else f"a rollback journal: {_why_no_wal(paths)}"
+    yield Finding("database", "ok", f"{count} workspaces; SQLite {sqlite3.sqlite_version} with {journal}")
+    if damage != "ok":
+        yield Finding(
+            "database", "broken", f"damaged: {damage}", f"`wsdash list` mends it from {paths.backups}."
+        )
+    if mode == "WAL" and wanted != "WAL":
+        yield Finding(
+            "database",
+            "broken",
+            f"it has a WAL journal, which is not safe with SQLite {sqlite3.sqlite_version} here",
+            f"Close wsdash, then: sqlite3 {paths.database} 'PRAGMA journal_mode = TRUNCATE'",
+        )
+
+
+def _why_no_wal(paths: Paths) -> str:
+    kind = file_system(paths.database)
+    if kind in NETWORK_FILE_SYSTEMS:
+        return f"a write-ahead log needs shared memory, which {kind} does not give"
+    return "before SQLite 3.51.3 (3.50.7, 3.44.6) a write-ahead log can lose pages (the WAL-reset bug)"
+
+
+def _config(paths: Paths) -> Iterator[Finding]:
+    config = load_settings(paths.config_file)
+    there = "" if paths.config_file.exists() else " (not there: the defaults hold)"
+    yield Finding("config", "ok", f"{paths.config_file}{there}, default context {config.default_context}")
+
+
+def _git(paths: Paths) -> Iterator[Finding]:
+    try:
+        done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10, check=False)
+    except FileNotFoundError:
+        yield Finding("git", "broken", "not installed, so no source can be fetched", "apt-get install git")
+    except subprocess.TimeoutExpired:
+        yield Finding("git", "broken", "`git --version` did not answer within 10 s", "Look at what git is.")
+    else:
+        yield Finding("git", "ok" if done.returncode == 0 else "broken", done.stdout or done.stderr)
+
+
+def _isolation(paths: Paths) -> Iterator[Finding]:
+    found = with_service(paths, lambda service: service.capabilities())
+    image = ", in the devfile's image" if found.honours_image else ""
+    yield Finding("isolation", "ok", f"jobs run in: {found.isolation}{image}")
+    for note in found.notes:
+        yield Finding("isolation", "note", note)
+
+
+def _reconciler(paths: Paths) -> Iterator[Finding]:
+    lease = holder(paths)
+    if lease is not None:
+        yield Finding("reconciler", "ok", f"a {lease.owner} reconciles (pid {lease.holder.pid})")
+        return
+    with reading(paths) as reader:
+        rows = reader.workspaces(time.time())
+    waiting = [row.workspace.name for row in rows if row.workspace.desired is not Desired.STOPPED]
+    if waiting:
+        text = f"nobody reconciles, so nobody cares for {', '.join(waiting[:5])}"
+        yield Finding(
+            "reconciler", "broken", text, "`wsdash daemon --detach` starts it; so does the dashboard."
+        )
+    else:
+        yield Finding("reconciler", "ok", "nobody reconciles, and nothing needs it")
+
+
+def _jobs(paths: Paths) -> Iterator[Finding]:
+    """Jobs that the provider has and the state store does not know (invariant I2)."""
+    with reading(paths) as reader:
+        rows = reader.workspaces(time.time(), deleted=True)
+        known = {attempt.id for row in rows for attempt in reader.attempts(row.workspace.id)}
+    unknown = [job for job in asyncio.run(_jobs_at_provider(paths)) if job.attempt_id not in known]
+    for job in unknown:
+        text = f"the job {job.job_id} is {job.state} and belongs to no workspace that is known here"
+        yield Finding("jobs", "note", text, "A reconciler adopts it, or ends it.")
+    if not unknown:
+        yield Finding("jobs", "ok", "every job belongs to a workspace")
+
+
+async def _jobs_at_provider(paths: Paths) -> tuple[JobObservation, ...]:
+    provider = provider_of(LOCAL, paths)
+    try:
+        return (await provider.observe()).jobs
+    finally:
+        await provider.aclose()
+
+
+def _disk(paths: Paths) -> Iterator[Finding]:
+    folder = paths.state
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    verdict: Verdict = "broken" if free < NO_SPACE else "note" if free < LITTLE_SPACE else "ok"
+    remedy = "" if verdict == "ok" else f"Free some: workspaces and state are in {paths.state}."
+    yield Finding("disk", verdict, f"{free / 2**30:.1f} GiB free for {paths.state}", remedy)
+
+
+def _terminal(paths: Paths) -> Iterator[Finding]:
+    term = os.environ.get("TERM", "dumb")
+    if not sys.stdout.isatty():
+        yield Finding("terminal", "ok", f"standard output is not a terminal (TERM is {term})")
+        return
+    size = shutil.get_terminal_size()
+    colours = (
+        "24-bit colour" if os.environ.get("COLORTERM") in ("truecolor", "24bit") else "colours as TERM says"
+    )
+    if os.environ.get("NO_COLOR"):
+        colours = "no colour wanted (NO_COLOR)"
+    yield Finding("terminal", "ok", f"{term}, {size.columns}x{size.lines}, {colours}")
+    if term == "dumb":
+        yield Finding(
+            "terminal", "note", "a dumb terminal cannot show the dashboard", "Set TERM to what it is."
+        )
+    if size.columns < 80 or size.lines < 24:
+        yield Finding("terminal", "note", "the dashboard is made for 80x24 and more", "Enlarge the window.")
+    if not encodes(sys.stdout, "●"):
+        yield Finding(
+            "terminal",
+            "note",
+            f"the locale's encoding is {sys.stdout.encoding}",
+            "Set LANG to C.UTF-8, or use --ascii.",
+        )
+
+
+LOOKS = (_versions, _state, _database, _config, _git, _isolation, _reconciler, _jobs, _disk, _terminal)

@@ -1,0 +1,133 @@
+"""The verbs that look into a running workspace: ssh and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.output import DONE
+from wsdash.commands.serving import with_service
+from wsdash.commands.waiting import wait_showing
+from wsdash.config import Paths
+from wsdash.model import Phase, Workspace
+from wsdash.text import one_line, printable
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.base import ShellCommand
+    from wsdash.backend.service import Service
+
+ENTERED = frozenset({Phase.RUNNING, Phase.UNHEALTHY})
+ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.BACKING_OFF, Phase.UNKNOWN})
+CHUNK = 65536
+LOOK_S = 0.25
+
+
+def ssh(args: Namespace, paths: Paths) -> int:
+    """Become the shell or command in the workspace, so that its exit code is ours."""
+    command = with_service(
+        paths, lambda service: _shell(service, args.name, tuple(args.command), args.timeout)
+    )
+    sys.stdout.flush()
+    if command.cwd is not None:
+        os.chdir(command.cwd)
+    os.execvpe(command.argv[0], list(command.argv), command.env)
+
+
+async def _shell(service: Service, name: str, argv: tuple[str, ...], timeout_s: float) -> ShellCommand:
+    row = (await service.detail(name)).row
+    workspace = row.workspace
+    if row.status.phase in ON_THE_WAY:
+        await service.ensure_reconciler()
+        row = await wait_showing(service, workspace, ENTERED | {Phase.FAILED, Phase.STOPPED}, timeout_s)
+    if row.status.phase in ENTERED:
+        return await service.shell(workspace.id, argv)
+    if row.status.phase in (Phase.STOPPED, Phase.STOPPING):
+        hint = f"`wsdash start {workspace.name} --wait` starts it."
+    elif row.status.phase is Phase.FAILED:
+        hint = f"`wsdash logs {workspace.name}` shows why; `wsdash restart {workspace.name}` tries again."
+    else:
+        hint = f"`wsdash why {workspace.name}` tells more."
+    raise UserError(f"{workspace.name} is {row.status.phase}: {one_line(row.status.reason)}", hint)
+
+
+def logs(args: Namespace, paths: Paths) -> int:
+    """The bytes as they are, or on a terminal as text without control sequences."""
+    writer = _ToTerminal() if sys.stdout.isatty() else _Raw()
+    with_service(paths, lambda service: _copy_log(service, args, writer))
+    return DONE
+
+
+async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
+    workspace = (await service.detail(args.name)).row.workspace
+    number = args.attempt or await _newest_attempt(service, workspace, wait=args.follow)
+    offset, ended = 0, False
+    while True:
+        chunk = await service.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
+        await asyncio.to_thread(writer.write, chunk.data)
+        offset += len(chunk.data)
+        if chunk.data:
+            continue
+        if ended or not args.follow:
+            break
+        ended = chunk.ended or await _has_ended(service, workspace, number)
+        if not ended:
+            await asyncio.sleep(LOOK_S)
+    writer.close()
+
+
+async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool) -> int:
+    while True:
+        attempt = (await service.detail(workspace.id)).row.attempt
+        if attempt is not None:
+            return attempt.number
+        if not wait:
+            raise UserError(f"{workspace.name} has no log yet: no job was launched", "Follow it with -f.")
+        await asyncio.sleep(LOOK_S)
+
+
+async def _has_ended(service: Service, workspace: Workspace, number: int) -> bool:
+    """Whether the job is known to have ended, also when its log went with the workspace."""
+    detail = await service.detail(workspace.id)
+    return any(attempt.number == number and not attempt.is_live for attempt in detail.attempts)
+
+
+class _Raw:
+    """For files and pipes: byte for byte."""
+
+    def write(self, data: bytes) -> None:
+        if data:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        pass
+
+
+class _ToTerminal:
+    """For people: whole lines, as text, without control sequences."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def write(self, data: bytes) -> None:
+        text = self._rest + self._decoder.decode(data)
+        cut = text.rfind("\n") + 1
+        if len(text) - cut > CHUNK:  # a line without end is shown in pieces
+            cut = len(text)
+        self._rest = text[cut:]
+        if cut:
+            sys.stdout.write(printable(text[:cut]))
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        if self._rest:
+            sys.stdout.write(printable(self._rest) + "\n")
+
+
+_Writer = _Raw | _ToTerminal

@@ -1,0 +1,21 @@
+"""Verbs that the command line has a place for, and that need GitLab or the relay, which come later."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from wsdash.backend.errors import UserError
+from wsdash.config import Paths
+
+INSTEAD = {
+    "open": "`wsdash ssh NAME` opens a shell in a workspace.",
+    "ports": "A workspace of the local context listens on this machine itself.",
+    "ssh-config": "`wsdash ssh NAME` opens a shell in a workspace.",
+    "export": "`wsdash show NAME --json` tells where its files are.",
+    "import": "`wsdash create SOURCE` makes a workspace.",
+    "recover": "Workspaces of the local context are found again from the state folder by themselves.",
+}
+
+
+def not_available(args: Namespace, paths: Paths) -> int:
+    raise UserError(f"`wsdash {args.verb}` is not available yet", INSTEAD[args.verb])

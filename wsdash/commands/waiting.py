@@ -1,0 +1,53 @@
+"""Waiting for a phase, and saying on the way what the workspace is doing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from wsdash.commands.output import tell
+from wsdash.model import Phase, Workspace
+from wsdash.text import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceRow
+    from wsdash.backend.service import Service
+
+LOOK_S = 0.25
+
+
+async def wait_showing(
+    service: Service, workspace: Workspace, phases: frozenset[Phase], timeout_s: float
+) -> WorkspaceRow:
+    """Wait for one of the phases; each new phase or step is a line on standard error.
+
+    Raises `UserError` with exit code 5 when the time is over.
+    """
+    progress = _Progress()
+    showing = asyncio.create_task(_show_changes(service, workspace, progress))
+    try:
+        row = await service.wait_for(workspace.id, phases, timeout_s)
+    finally:
+        showing.cancel()
+    progress.show(row)
+    return row
+
+
+class _Progress:
+    """Says each phase, and each step of a starting job, once. Reasons that count seconds do not repeat."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def show(self, row: WorkspaceRow) -> None:
+        status = row.status
+        key = f"{status.phase} {status.reason if status.phase is Phase.STARTING else ''}"
+        if key != self._said:
+            tell(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
+            self._said = key
+
+
+async def _show_changes(service: Service, workspace: Workspace, progress: _Progress) -> None:
+    while True:
+        progress.show((await service.detail(workspace.id)).row)
+        await asyncio.sleep(LOOK_S)

@@ -1,0 +1,105 @@
+"""The verbs that say what is wanted of workspaces: start, stop, restart, delete."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.providers.base import UnsavedWork
+from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.commands.failing import report
+from wsdash.commands.opening import unknown_workspace
+from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, tell
+from wsdash.commands.serving import with_service
+from wsdash.commands.waiting import wait_showing
+from wsdash.config import Paths
+from wsdash.model import Phase
+from wsdash.text import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import Service
+
+SHOWN = 10
+"""Lines of unsaved work that a question names; more are counted."""
+
+
+def start(args: Namespace, paths: Paths) -> int:
+    return _each(args, paths, "start", frozenset({Phase.RUNNING, Phase.FAILED}))
+
+
+def stop(args: Namespace, paths: Paths) -> int:
+    return _each(args, paths, "stop", frozenset({Phase.STOPPED}))
+
+
+def restart(args: Namespace, paths: Paths) -> int:
+    return _each(args, paths, "restart", frozenset({Phase.RUNNING, Phase.FAILED}))
+
+
+def delete(args: Namespace, paths: Paths) -> int:
+    if not args.yes and not can_ask():
+        raise UserError(
+            "delete asks first, and there is no terminal to ask on",
+            "Add --yes if it shall be deleted.",
+            USAGE,
+        )
+    return _each(args, paths, "delete", frozenset({Phase.DELETED}))
+
+
+def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> int:
+    """Do it to every workspace named, also when one fails; the worst exit code is the answer."""
+    worst = DONE
+    for name in dict.fromkeys(args.names):
+        try:
+            if verb == "delete" and not args.yes and not _confirmed(name, paths):
+                tell(f"{name} was not deleted.")
+                worst = max(worst, FAILED)
+                continue
+            act = partial(_one, name=name, verb=verb, goal=goal, args=args)
+            worst = max(worst, with_service(paths, act))
+        except NoSuchWorkspace:
+            worst = max(worst, report(unknown_workspace(name, paths)))
+        except UserError as error:
+            worst = max(worst, report(error))
+    return worst
+
+
+async def _one(service: Service, name: str, verb: str, goal: frozenset[Phase], args: Namespace) -> int:
+    wish = {
+        "start": service.start,
+        "stop": service.stop,
+        "restart": service.restart,
+        "delete": service.delete,
+    }
+    workspace = await wish[verb](name)
+    await service.ensure_reconciler()
+    if not args.wait:
+        tell(f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far).")
+        return DONE
+    row = await wait_showing(service, workspace, goal, args.timeout)
+    if row.status.phase is Phase.FAILED:
+        raise UserError(
+            f"{workspace.name} failed: {one_line(row.status.reason)}",
+            f"`wsdash logs {workspace.name}` shows its log; `wsdash restart {workspace.name}` tries again.",
+        )
+    return DONE
+
+
+def _confirmed(name: str, paths: Paths) -> bool:
+    """Ask once, and name what would be lost."""
+
+    async def look(service: Service) -> UnsavedWork | None:
+        return await service.unsaved_work(name)
+
+    unsaved = with_service(paths, look)
+    if unsaved is None:
+        tell(f"Whether {name} has unsaved work cannot be told now.")
+    elif unsaved.uncommitted or unsaved.unpushed:
+        tell(f"{name} has work that is nowhere else:")
+        lines = [*unsaved.uncommitted, *unsaved.unpushed]
+        for line in lines[:SHOWN]:
+            tell(f"  {one_line(line)}")
+        if len(lines) > SHOWN:
+            tell(f"  and {len(lines) - SHOWN} more")
+    return ask(f"Delete {name} with all its files?")

@@ -1,0 +1,217 @@
+"""What the user's config.toml says: contexts, the limits of new workspaces, the dashboard.
+
+Checked by hand and not by pydantic, because the dashboard needs it before its first paint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wsdash.model import Policy
+
+
+class SettingsError(Exception):
+    """config.toml cannot be used: where, what is wrong, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A named place to run workspaces. `provider` is the kind of what runs jobs there."""
+
+    name: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """How the dashboard looks and behaves. `theme` and `mouse` None are the dashboard's own choice.
+
+    `handover` says whether leaving it while workspaces are wanted running starts a daemon.
+    """
+
+    mouse: bool | None = None
+    ascii: bool = False
+    theme: str | None = None
+    handover: bool = True
+
+
+LOCAL = Context("local", "local")
+PROVIDERS = ("local",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What config.toml says, or would say if it were there.
+
+    `policy` holds the fields of `wsdash.model.Policy` that the user set.
+    """
+
+    default_context: str = LOCAL.name
+    contexts: Mapping[str, Context] = field(default_factory=lambda: {LOCAL.name: LOCAL})
+    dashboard: Dashboard = Dashboard()
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_settings(file: Path) -> Settings:
+    """Read and check config.toml; the defaults where there is none. Raises `SettingsError`."""
+    text = read_settings(file)
+    return parse_settings(text, file) if text else Settings()
+
+
+def read_settings(file: Path) -> str:
+    """The text of config.toml, empty if there is none. Raises `SettingsError`."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be read: {error.strerror}. Mend its rights, or remove it."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+
+
+def parse_settings(text: str, file: Path) -> Settings:
+    """Check the text of a config.toml; `file` is named in errors. Raises `SettingsError`."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: {error}. Mend that line (https://toml.io has the rules).") from error
+    check = _Check(text, file)
+    top = check.values((), document, {"default_context": _text, "contexts": _table, **_SECTIONS})
+    contexts = {LOCAL.name: LOCAL}
+    for name, table in top.get("contexts", {}).items():
+        contexts[name] = check.context(name, table)
+    default = top.get("default_context", LOCAL.name)
+    if default not in contexts:
+        raise check.error(
+            ("default_context",), f"there is no context {default}", f"one of {', '.join(contexts)}"
+        )
+    own = check.values(("policy",), top.get("policy", {}), _POLICY)
+    limits = policy(LOCAL.provider, own)
+    if limits.suspect_s >= limits.dead_s:
+        raise check.error(
+            ("policy", "suspect_s"), "suspect_s is not below dead_s", f"less than {limits.dead_s:g}"
+        )
+    dashboard = check.values(("dashboard",), top.get("dashboard", {}), _DASHBOARD)
+    return Settings(default, contexts, Dashboard(**dashboard), own)
+
+
+def policy(provider: str, own: Mapping[str, Any]) -> Policy:
+    """The provider's defaults, then the user's. A restart on this machine costs little: a tenth of the waits."""
+    usual = Policy()
+    if provider == LOCAL.provider:
+        usual = replace(usual, ladder_s=tuple(step / 10 for step in usual.ladder_s))
+    return replace(usual, **own)
+
+
+class _Wrong(Exception):
+    """A value is not what the key takes; the text says what it takes."""
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("true or false")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise _Wrong("a text in quotes")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise _Wrong("a number above 0")
+    return float(value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _Wrong("a whole number from 1")
+    return value
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("a list of numbers above 0")
+    return tuple(_number(item) for item in value)
+
+
+def _table(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _Wrong("a table")
+    return value
+
+
+_Takes = Mapping[str, Callable[[object], Any]]
+_SECTIONS: _Takes = {"policy": _table, "dashboard": _table}
+_CONTEXT: _Takes = {"provider": _text}
+_DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
+_POLICY: _Takes = {
+    "grace_s": _number,
+    "suspect_s": _number,
+    "dead_s": _number,
+    "ladder_s": _numbers,
+    "start_limit": _count,
+    "quiet_s": _number,
+    "absent_s": _number,
+    "shortest_run_s": _number,
+    "max_hours": _number,
+    "idle_minutes": _number,
+    "delete_after_stopped_hours": _number,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Checks tables of one file, and names the line in its errors."""
+
+    text: str
+    file: Path
+
+    def values(self, path: tuple[str, ...], table: Mapping[str, object], takes: _Takes) -> dict[str, Any]:
+        """The table's values, each as its key takes it."""
+        found: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in takes:
+                raise self.unknown((*path, key), takes)
+            try:
+                found[key] = takes[key](value)
+            except _Wrong as wrong:
+                raise self.error((*path, key), f"{'.'.join((*path, key))} is not right", str(wrong)) from None
+        return found
+
+    def context(self, name: str, table: object) -> Context:
+        path = ("contexts", name)
+        if not name.isidentifier() and not name.replace("-", "_").isidentifier():
+            raise self.error(path, f"{name!r} is no name for a context", "letters, digits and dashes")
+        settings = self.values(("contexts",), {name: table}, {name: _table})[name]
+        provider = self.values(path, settings, _CONTEXT).get("provider")
+        if provider not in PROVIDERS:
+            raise self.error(
+                (*path, "provider"),
+                f"the context {name} has no known provider",
+                f"one of {', '.join(PROVIDERS)}",
+            )
+        return Context(name, provider)
+
+    def unknown(self, path: tuple[str, ...], takes: _Takes) -> SettingsError:
+        import difflib
+
+        near = difflib.get_close_matches(path[-1], takes, 1, 0.5)
+        remedy = near[0] if near else f"one of {', '.join(takes)}"
+        return self.error(path, f"{'.'.join(path)} is no setting of wsdash", remedy)
+
+    def error(self, path: tuple[str, ...], problem: str, right: str) -> SettingsError:
+        from wsdash.toml_text import line_of
+
+        line = line_of(self.text, path)
+        return SettingsError(f"{self.file}{f', line {line}' if line else ''}: {problem}. It takes {right}.")

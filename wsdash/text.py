@@ -1,0 +1,36 @@
+"""Text from jobs, repositories and servers, made safe to show on a terminal.
+
+Such text may hold control sequences that move the cursor, set the title, write the clipboard or make the
+terminal type an answer (ECMA-48, section 5; xterm's control sequences), and marks that reorder a line.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # a control sequence (CSI)
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"  # a control string (OSC, DCS)
+    r"|\x1b[ -/]*[0-~]"  # another escape sequence
+)
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff\ud800-\udfff]"  # what has no width or turns the direction of writing
+)
+
+
+def printable(text: str) -> str:
+    """The text without control sequences and characters; tabs and line feeds stay.
+
+    A carriage return before a line feed goes; one alone, as progress bars have it, becomes a line feed.
+    """
+    if text.isprintable():
+        return text
+    text = _SEQUENCE.sub("", text)
+    return _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def one_line(text: str) -> str:
+    """As `printable`, on one line: each run of white space is a space."""
+    return " ".join(printable(text).split())
