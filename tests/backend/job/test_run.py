@@ -1,0 +1,210 @@
+"""`job.sh run` in real shells: commands in order, heartbeats, and a clean end."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests.backend.job.conftest import Job
+from tests.waiting import until_sync
+from wsdash.backend.job import scripts
+from wsdash.backend.job.protocol import LINE_LIMIT
+from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Workload
+
+
+def test_commands_run_in_order_in_the_project_with_the_environment(job: Job) -> None:
+    (job.projects / "app").mkdir(parents=True)
+    workload = Workload(
+        source=Source("https://example.com/app.git", folder="app"),
+        env=(EnvVar("GREETING", "it's $HOME, `id` and\ntwo lines"),),
+        pre_start=(Command("first", 'printf "%s|" "$GREETING"; basename "$PWD"'),),
+        post_start=(
+            Command("sub", "pwd", working_dir="${PROJECTS_ROOT}/app"),
+            Command("own", 'echo "$EXTRA $PROJECT_SOURCE"', env=(EnvVar("EXTRA", "more"),)),
+        ),
+    )
+    running = job.run_until_ready(workload)
+    project = job.projects / "app"
+    expected = ["it's $HOME, `id` and", "two lines|app", str(project), f"more {project}"]
+    assert running.log.splitlines()[:4] == expected
+    assert running.exits() == {"first": 0, "sub": 0, "own": 0}
+
+
+def test_variables_named_like_the_scripts_own_reach_commands_and_break_nothing(job: Job) -> None:
+    names = ("id", "line", "folder", "phase", "file", "stop", "worker", "status", "now", "source_url")
+    shown = " ".join(f"${name}" for name in names)
+    command = Command("show", f"echo {shown}", env=(EnvVar("pair", "p"),))
+    workload = Workload(env=tuple(EnvVar(name, f"<{name}>") for name in names), post_start=(command,))
+    running = job.run_until_ready(workload)
+    assert running.log.splitlines()[0] == " ".join(f"<{name}>" for name in names)
+    assert running.stop() == 0
+
+
+def test_a_path_that_finds_nothing_fails_the_command_and_not_the_job(job: Job) -> None:
+    workload = Workload(env=(EnvVar("PATH", "/nowhere"),), post_start=(Command("lost", "git --version"),))
+    running = job.run_until_ready(workload)
+    assert running.exits()["lost"] == 127
+    assert running.stop() == 0
+
+
+def test_a_failed_command_is_recorded_and_the_next_one_runs(job: Job) -> None:
+    workload = Workload(
+        pre_start=(Command("broken", "echo no; exit 3"),),
+        post_start=(Command("nowhere", "true", working_dir="missing"), Command("after", "echo yes")),
+    )
+    running = job.run_until_ready(workload)
+    assert running.exits() == {"broken": 3, "nowhere": 1, "after": 0}
+    assert "preStart broken failed with exit code 3; the workspace goes on." in running.log
+
+
+def test_a_parallel_group_runs_at_the_same_time_and_a_sequence_in_it_in_order(job: Job) -> None:
+    # Each waits for what the other writes, so one after the other would never end.
+    meet = "mkfifo a b 2>/dev/null; "
+    workload = Workload(
+        pre_start=(Command("pipes", meet),),
+        post_start=(
+            Parallel(
+                "both",
+                (
+                    Command("left", "echo from-left >a; cat b"),
+                    Sequence("right", (Command("one", "cat a"), Command("two", "echo from-right >b"))),
+                ),
+            ),
+            Command("last", "echo last"),
+        ),
+    )
+    running = job.run_until_ready(workload)
+    assert set(running.log.split()) >= {"from-left", "from-right"}
+    assert running.log.splitlines()[-1] == "last"
+    assert set(running.exits().values()) == {0}
+
+
+def test_a_command_reads_no_input(job: Job) -> None:
+    running = job.run_until_ready(Workload(post_start=(Command("read", "cat; echo done"),)))
+    assert "done" in running.log
+
+
+def test_heartbeats_come_from_the_start_and_while_a_command_runs(job: Job) -> None:
+    job.environment["WSDASH_BEAT_S"] = "0.05"
+    running = job.start("run", Workload(post_start=(Command("long", "sleep 60"),)))
+    until_sync(lambda: len(running.messages("beat")) >= 3)
+    assert not running.messages("ready")
+    beat = running.messages("beat")[0]
+    assert beat.number("at") and beat.number("disk_free") and beat.number("load") is not None
+
+
+def test_a_heartbeat_is_found_behind_output_without_a_newline(job: Job) -> None:
+    job.environment["WSDASH_BEAT_S"] = "0.05"
+    running = job.start("run", Workload(post_start=(Command("bar", "printf 50%%; sleep 60"),)))
+    until_sync(lambda: running.log.startswith("50%") and len(running.messages("beat")) >= 3)
+    assert "beat" not in running.log
+
+
+def test_term_runs_pre_stop_and_ends_well(job: Job) -> None:
+    workload = Workload(pre_stop=(Command("bye", "echo saved; exit 1"), Command("more", "echo more")))
+    running = job.run_until_ready(workload)
+    assert running.stop() == 0
+    assert running.log.splitlines()[-3:] == [
+        "saved",
+        "wsdash: preStop bye failed with exit code 1; the workspace goes on.",
+        "more",
+    ]
+    assert running.messages("end")[0].fields["cause"] == "cancelled"
+
+
+def test_term_during_post_start_ends_the_command_and_what_it_started(job: Job) -> None:
+    line = "sh -c 'trap \"echo told; exit\" TERM; echo up; sleep 60 & wait'; echo never"
+    workload = Workload(
+        post_start=(Command("long", line), Command("next", "echo never")),
+        pre_stop=(Command("bye", "echo bye"),),
+    )
+    running = job.start("run", workload)
+    until_sync(lambda: "up" in running.log)
+    assert running.stop() == 0
+    assert "told" in running.log and "bye" in running.log and "never" not in running.log
+
+
+def test_the_deadline_ends_the_job_by_itself(job: Job) -> None:
+    job.environment["WSDASH_DEADLINE"] = "1"
+    running = job.start("run", Workload(pre_stop=(Command("bye", "echo bye"),)))
+    assert running.process.wait(20) == 0
+    assert running.messages("end")[0].fields["cause"] == "deadline"
+    assert "bye" in running.log
+
+
+def test_a_deadline_that_is_no_number_is_said_and_ignored(job: Job) -> None:
+    job.environment["WSDASH_DEADLINE"] = "soon; exit"
+    running = job.run_until_ready(Workload())
+    assert "WSDASH_DEADLINE" in running.log
+
+
+def test_no_line_of_the_protocol_is_longer_than_its_limit(job: Job) -> None:
+    long = Command("x" * 500, "exit 255")
+    workload = Workload(pre_start=(long,), post_start=(long,), pre_stop=(long,))
+    running = job.run_until_ready(workload)
+    running.stop()
+    lines = [line for line in running.output.read_bytes().splitlines(True) if b"wsdash/1" in line]
+    assert len(lines) >= 8
+    assert max(map(len, lines)) <= LINE_LIMIT
+
+
+def test_an_entrypoint_runs_beside_the_workspace(job: Job) -> None:
+    running = job.run_until_ready(Workload(entrypoint=("sh", "-c", 'echo "serving $1"', "sh", "a b")))
+    until_sync(lambda: running.exits() == {"entrypoint": 0})
+    assert "serving a b" in running.log
+
+
+def test_missing_tools_are_a_line_in_the_log(job: Job) -> None:
+    tools = job.folder / "bin"
+    tools.mkdir()
+    for name in ("sleep", "mkdir", "sh"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    job.shell = (shutil.which(job.shell[0]) or job.shell[0], *job.shell[1:])
+    job.environment["PATH"] = str(tools)
+    running = job.run_until_ready(Workload(post_start=(Command("hi", "echo hi"),)))
+    assert "hi" in running.log
+    if job.shell[0].endswith("dash"):  # a busybox has its tools inside
+        assert "wsdash: df is missing" in running.log and "wsdash: date is missing" in running.log
+    assert running.stop() == 0
+
+
+def test_enter_gives_a_command_the_workspace_and_its_exit_code(job: Job) -> None:
+    workload = Workload(env=(EnvVar("GREETING", "hello  there"), EnvVar("PATH", "/usr/bin:/bin:/extra")))
+    running = job.start("enter", workload, "sh", "-c", 'echo "$GREETING|$PATH|$PWD"; exit 7')
+    assert running.process.wait(10) == 7
+    assert running.log.strip() == f"hello  there|/usr/bin:/bin:/extra|{job.projects}"
+
+
+def test_a_login_shell_keeps_the_workloads_environment(job: Job) -> None:
+    (job.folder / ".profile").write_text("PATH=/usr/bin:/bin; FROM_PROFILE=yes; export PATH FROM_PROFILE\n")
+    workload = Workload(env=(EnvVar("PATH", "/usr/bin:/bin:/extra"),))
+    running = job.start("enter", workload)
+    assert running.process.wait(10) == 0
+    script_file = job.folder / "workload.sh"
+    # The same shell, told what to do after its profile.
+    line = f'. {script_file}; environment; echo "$PATH $FROM_PROFILE"'
+    shown = subprocess.run(
+        ["sh", "-lc", line],
+        env={"HOME": str(job.folder), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.split() == ["/usr/bin:/bin:/extra", "yes"]
+
+
+def test_a_wrong_call_is_told_how(job: Job) -> None:
+    running = job.start("dance", Workload())
+    assert running.process.wait(10) == 64
+    assert "usage" in running.log
+
+
+@pytest.mark.parametrize("name", scripts())
+def test_shellcheck_finds_nothing(name: str) -> None:
+    program = shutil.which("shellcheck")
+    if program is None:
+        pytest.skip("shellcheck is not installed")
+    argv = [program, "--shell=sh", "-"]
+    done = subprocess.run(argv, input=scripts()[name], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode()

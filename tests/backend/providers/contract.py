@@ -1,0 +1,398 @@
+"""What every provider must do, as tests: subclass `ProviderContract` and give it a `harness` fixture.
+
+The jobs of these tests need a POSIX shell with `sleep`, `cat`, `printf` and `test`, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.repositories import git, make_repository
+from tests.waiting import until
+from wsdash.backend.providers.base import LogChunk, Provider, Refused
+from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
+from wsdash.workload import Command, EnvVar, Source, Volume, Workload
+
+RUN = secrets.token_hex(3)
+"""Tests run at once in several processes, and names of containers are everybody's."""
+STAY = "while :; do sleep 60; done"
+ENDED = JobState.ENDED
+
+
+def workspace(number: int = 1) -> Workspace:
+    return Workspace(
+        id=f"w{number}-{RUN}",
+        name=f"demo-{number}",
+        context="test",
+        source_url=None,
+        ref=None,
+        devfile_path=None,
+        desired=Desired.RUNNING,
+        generation=1,
+        policy=Policy(),
+        created_at=0.0,
+        changed_at=0.0,
+    )
+
+
+def attempt(number: int = 1, of: Workspace | None = None, generation: int = 1) -> Attempt:
+    owner = of or workspace()
+    return Attempt(f"{owner.id}-a{number}", owner.id, number, generation, intended_at=0.0)
+
+
+@dataclass
+class Harness:
+    """A provider, ways to make a second one for the same context, and what its jobs need.
+
+    `make` gives a provider as another process would have it. `image` is one that jobs can run in, None
+    where images are not used. `patience_s` is how long a job may take to start or end.
+    """
+
+    make: Callable[[], Provider]
+    image: str | None = None
+    patience_s: float = 15.0
+    provider: Provider = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.provider = self.make()
+
+    def workload(self, *lines: str, stop: str = "", **more: object) -> Workload:
+        """A workload whose postStart commands are these lines, named `one`, `two`, `three`..."""
+        names = ("one", "two", "three", "four")
+        commands = tuple(Command(name, line) for name, line in zip(names, lines, strict=False))
+        pre_stop = (Command("bye", stop),) if stop else ()
+        return Workload(image=self.image, post_start=commands, pre_stop=pre_stop, **more)  # type: ignore[arg-type]
+
+    async def job(self, of: Attempt, provider: Provider | None = None) -> JobObservation | None:
+        look = await (provider or self.provider).observe()
+        found = [job for job in look.jobs if job.attempt_id == of.id]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    async def until(
+        self, of: Attempt, condition: Callable[[JobObservation], object], provider: Provider | None = None
+    ) -> JobObservation:
+        async def holds() -> JobObservation | None:
+            job = await self.job(of, provider)
+            return job if job is not None and condition(job) else None
+
+        return await until(holds, self.patience_s, f"a state of {of.id}")
+
+    async def launch(self, workload: Workload, of: Attempt | None = None) -> JobObservation:
+        """Launches and waits until the job is ready."""
+        launched = of or attempt()
+        await self.provider.launch(workspace(), launched, workload)
+        job = await self.until(launched, lambda job: job.ready_at is not None or job.state is ENDED)
+        assert job.state is JobState.RUNNING, (job, await self.log(launched))
+        return job
+
+    async def ended(self, of: Attempt | None = None) -> JobObservation:
+        return await self.until(of or attempt(), lambda job: job.state is ENDED)
+
+    async def log(self, of: Attempt | None = None) -> bytes:
+        return (await self.provider.read_log(of or attempt(), 0, 1_000_000)).data
+
+    async def run_inside(self, *argv: str) -> tuple[int, bytes]:
+        """Exit code and output of a command in the workspace, as `wsdash ssh NAME -- CMD` runs it."""
+        command = await self.provider.shell(workspace(), attempt(), argv)
+        process = await asyncio.create_subprocess_exec(
+            *command.argv,
+            env=command.env,
+            cwd=command.cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output
+
+    async def close(self) -> None:
+        for number in (1, 2):
+            await self.provider.destroy(workspace(number))
+        await self.provider.aclose()
+
+
+class ProviderContract:
+    """See the module."""
+
+    # --- launch and observe ---------------------------------------------------------------------
+
+    async def test_nothing_is_known_before_the_first_launch(self, harness: Harness) -> None:
+        look = await harness.provider.observe()
+        assert look.jobs == ()
+        assert look.at > 0
+
+    async def test_a_launched_job_gets_ready_and_says_whose_it_is(self, harness: Harness) -> None:
+        job = await harness.launch(harness.workload("true"))
+        assert (job.workspace_id, job.number, job.generation) == (workspace().id, 1, 1)
+        assert job.job_id and job.isolation and job.created_at and job.started_at
+        assert job.ready_at is not None and job.created_at <= job.started_at <= job.ready_at
+
+    async def test_launching_twice_gives_one_job(self, harness: Harness) -> None:
+        workload = harness.workload("printf x >>count")
+        launches = [harness.provider.launch(workspace(), attempt(), workload) for _ in range(4)]
+        first = {job.job_id for job in await asyncio.gather(*launches)}
+        await harness.until(attempt(), lambda job: job.ready_at)
+        again = await harness.provider.launch(workspace(), attempt(), workload)
+        assert first == {again.job_id}
+        assert await harness.run_inside("cat", "count") == (0, b"x")
+
+    async def test_another_process_finds_the_job_and_does_not_double_it(self, harness: Harness) -> None:
+        workload = harness.workload("printf x >>count")
+        job = await harness.launch(workload)
+        async with _closing(harness.make()) as other:
+            assert (await harness.job(attempt(), other)) == await harness.job(attempt())
+            assert (await other.launch(workspace(), attempt(), workload)).job_id == job.job_id
+            await other.cancel(attempt(), 10)
+        assert (await harness.ended()).cause is Cause.CANCELLED
+
+    async def test_an_ended_attempt_is_not_launched_again(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("true"))
+        await harness.provider.force_cancel(attempt())
+        again = await harness.provider.launch(workspace(), attempt(), harness.workload("true"))
+        assert again.state is ENDED
+
+    async def test_jobs_of_several_attempts_are_told_apart(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("true"))
+        await harness.launch(harness.workload("true"), attempt(2))
+        await harness.provider.force_cancel(attempt())
+        jobs = {job.number: job.state for job in (await harness.provider.observe()).jobs}
+        assert jobs == {1: ENDED, 2: JobState.RUNNING}
+
+    async def test_heartbeats_arrive(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("true"))
+        first = await harness.until(attempt(), lambda job: job.beat)
+        assert first.beat is not None
+        at = first.beat.at
+        later = await harness.until(attempt(), lambda job: job.beat is not None and job.beat.at > at)
+        assert later.beat is not None and later.beat.at <= (await harness.provider.observe()).at + 1
+
+    async def test_changes_tell_of_the_start_and_of_the_end(self, harness: Harness) -> None:
+        seen: set[str] = set()
+        changes = harness.provider.changes()
+        listening = asyncio.ensure_future(_collect(changes, seen))
+        try:
+            await harness.launch(harness.workload("true"))
+            await until(lambda: attempt().id in seen, harness.patience_s)
+            await until(_quiet(seen), harness.patience_s)
+            await harness.provider.force_cancel(attempt())
+            await until(lambda: attempt().id in seen, harness.patience_s)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    # --- what runs ------------------------------------------------------------------------------
+
+    async def test_a_failed_command_is_a_failed_step_and_the_workspace_runs(self, harness: Harness) -> None:
+        job = await harness.launch(harness.workload("echo trying; exit 3", "echo still here"))
+        steps = {step.command: step for step in job.steps if step.phase == "postStart"}
+        assert steps["one"].failed and steps["one"].exit_code == 3
+        assert not steps["two"].failed and steps["two"].ended_at is not None
+        log = await harness.log()
+        assert b"trying" in log[steps["one"].log_start : steps["one"].log_end]
+        assert b"still here" in log[steps["two"].log_start : steps["two"].log_end]
+
+    async def test_environment_values_arrive_as_written(self, harness: Harness) -> None:
+        value = 'it\'s "$HOME" `id` \\ é🙂\nsecond line'
+        await harness.launch(harness.workload("true", env=(EnvVar("ODD", value),)))
+        assert await harness.run_inside("sh", "-c", 'printf %s "$ODD"') == (0, value.encode())
+
+    async def test_output_is_kept_byte_by_byte(self, harness: Harness) -> None:
+        await harness.launch(harness.workload(r"printf '\033[2J\033]0;owned\007\000\377\r\n\233x'"))
+        assert b"\x1b[2J\x1b]0;owned\x07\x00\xff\r\n\x9bx" in await harness.log()
+
+    async def test_the_log_can_be_read_in_pieces(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("echo one; echo two; echo three"))
+        whole = await harness.log()
+        assert whole
+        pieces = b""
+        while chunk := (await harness.provider.read_log(attempt(), len(pieces), 7)).data:
+            pieces += chunk
+        assert pieces == whole
+        beyond = await harness.provider.read_log(attempt(), len(whole) + 100, 7)
+        assert (beyond.data, beyond.offset, beyond.ended) == (b"", len(whole) + 100, False)
+        await harness.provider.force_cancel(attempt())
+        assert (await harness.provider.read_log(attempt(), 0, 7)).ended
+
+    async def test_the_log_of_an_unknown_attempt_is_empty(self, harness: Harness) -> None:
+        assert await harness.provider.read_log(attempt(9), 0, 100) == LogChunk(b"", 0, 0, False)
+
+    async def test_the_source_is_there_before_the_first_command(
+        self, harness: Harness, tmp_path: Path
+    ) -> None:
+        repository = make_repository(tmp_path / "sample", files={"file": "from the repository\n"})
+        source = Source(str(repository), "main", "sample")
+        await harness.launch(harness.workload("cat file", source=source))
+        assert b"from the repository" in await harness.log()
+
+    async def test_a_restart_keeps_unsaved_work(self, harness: Harness, tmp_path: Path) -> None:
+        repository = make_repository(tmp_path / "sample", files={"file": "original\n"})
+        workload = harness.workload("cat file", source=Source(str(repository), None, "sample"))
+        await harness.launch(workload)
+        assert (await harness.run_inside("sh", "-c", "echo unsaved >file; echo $HOME >~/dot"))[0] == 0
+        await harness.provider.cancel(attempt(), 10)
+        await harness.ended()
+        await harness.launch(workload, attempt(2))
+        assert b"unsaved" in await harness.log(attempt(2))
+
+    async def test_volumes_keep_their_files_and_ephemeral_ones_do_not(self, harness: Harness) -> None:
+        kept, fresh = Volume("kept", "/kept-volume"), Volume("fresh", "/fresh-volume", ephemeral=True)
+        workload = harness.workload("true", volumes=(kept, fresh))
+        await harness.launch(workload)
+        if (await harness.run_inside("test", "-d", kept.path))[0] != 0:
+            pytest.skip("no volume can be mounted in this isolation")
+        await harness.run_inside("sh", "-c", "echo a >/kept-volume/a; echo b >/fresh-volume/b")
+        await harness.provider.cancel(attempt(), 10)
+        await harness.ended()
+        await harness.provider.launch(
+            workspace(), attempt(2), harness.workload("cat /*-volume/*", volumes=(kept, fresh))
+        )
+        await harness.until(attempt(2), lambda job: job.ready_at)
+        log = await harness.log(attempt(2))
+        assert b"a\n" in log and b"b\n" not in log
+
+    @pytest.mark.parametrize(("url", "ref"), [("/nowhere/at/all", None), ("{repository}", "no-such-ref")])
+    async def test_a_source_that_can_never_work_ends_as_a_configuration_error(
+        self, harness: Harness, tmp_path: Path, url: str, ref: str | None
+    ) -> None:
+        repository = make_repository(tmp_path / "sample")
+        source = Source(url.format(repository=repository), ref, "sample")
+        await harness.provider.launch(workspace(), attempt(), harness.workload(source=source))
+        job = await harness.ended()
+        assert job.cause is Cause.CONFIGURATION
+        assert job.message and (ref or "does not exist") in job.message
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def test_cancel_lets_the_job_run_pre_stop(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("true", stop="echo saved for later"))
+        await harness.provider.cancel(attempt(), 20)
+        job = await harness.ended()
+        assert (job.cause, job.exit_code) == (Cause.CANCELLED, 0)
+        assert b"saved for later" in await harness.log()
+        await harness.provider.cancel(attempt(), 20)
+        assert await harness.job(attempt()) == job
+
+    async def test_a_job_that_will_not_end_is_ended_after_the_grace(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("true", stop=STAY))
+        await harness.provider.cancel(attempt(), 0.3)
+        assert (await harness.ended()).cause is Cause.CANCELLED
+
+    async def test_cancel_before_the_launch_makes_the_launch_end_at_once(self, harness: Harness) -> None:
+        await harness.provider.cancel(attempt(), 10)
+        await harness.provider.launch(workspace(), attempt(), harness.workload("echo ran"))
+        job = await harness.ended()
+        assert job.cause is Cause.CANCELLED
+        assert b"ran" not in await harness.log()
+
+    async def test_cancel_while_a_command_runs_ends_the_job(self, harness: Harness) -> None:
+        await harness.provider.launch(workspace(), attempt(), harness.workload("echo begun; sleep 60"))
+        await harness.until(attempt(), lambda job: any(step.command == "one" for step in job.steps))
+        await harness.provider.cancel(attempt(), 20)
+        assert (await harness.ended()).cause is Cause.CANCELLED
+
+    async def test_nothing_runs_when_force_cancel_returns(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("true", stop=STAY))
+        await harness.provider.force_cancel(attempt())
+        job = await harness.job(attempt())
+        assert job is not None and job.state is ENDED
+        await harness.provider.force_cancel(attempt())
+        assert await harness.job(attempt()) == job
+
+    async def test_destroy_leaves_nothing_of_the_workspace_and_all_of_others(self, harness: Harness) -> None:
+        other = workspace(2)
+        await harness.launch(harness.workload("echo mine >file"))
+        await harness.provider.launch(other, attempt(1, other), harness.workload("true"))
+        await harness.until(attempt(1, other), lambda job: job.ready_at)
+        await harness.provider.force_cancel(attempt())
+        for _ in range(2):
+            await harness.provider.destroy(workspace())
+            assert [job.workspace_id for job in (await harness.provider.observe()).jobs] == [other.id]
+        folder = harness.provider.folder(workspace())
+        assert folder is None or not Path(folder).exists()
+        assert await harness.log() == b""
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    async def test_a_shell_stands_in_the_project_and_passes_the_exit_code_on(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("echo here >marker", env=(EnvVar("GREETING", "hello"),)))
+        line = 'cat marker; echo "$GREETING"; test "$PWD" = "$PROJECT_SOURCE"; echo $?; exit 7'
+        assert await harness.run_inside("sh", "-c", line) == (7, b"here\nhello\n0\n")
+
+    async def test_unsaved_work_is_found_without_obeying_the_checkout(
+        self, harness: Harness, tmp_path: Path
+    ) -> None:
+        repository = make_repository(tmp_path / "sample", files={"file": "original\n"})
+        workload = harness.workload("echo changed >file", source=Source(str(repository), None, "sample"))
+        assert await harness.provider.unsaved_work(workspace(), workload) is None
+        await harness.launch(workload)
+        await harness.provider.force_cancel(attempt())
+        checkout = Path(harness.provider.folder(workspace()) or "") / "projects" / "sample"
+        git(checkout, "commit", "--quiet", "--allow-empty", "--message=Only here")
+        proof = tmp_path / "proof"
+        git(checkout, "config", "core.fsmonitor", f"touch {proof}; false")
+        work = await harness.provider.unsaved_work(workspace(), workload)
+        assert not proof.exists()
+        if work is None:
+            pytest.skip("this isolation has no safe place to ask git in")
+        assert work.uncommitted == (" M file",)
+        assert [line.partition(" ")[2] for line in work.unpushed] == ["Only here"]
+
+    async def test_no_shell_where_nothing_runs(self, harness: Harness) -> None:
+        with pytest.raises(Refused):
+            await harness.provider.shell(workspace(), attempt(), ())
+        await harness.launch(harness.workload("true"))
+        await harness.provider.force_cancel(attempt())
+        with pytest.raises(Refused, match="ended"):
+            await harness.provider.shell(workspace(), attempt(), ())
+
+    async def test_capabilities_agree_with_what_jobs_get(self, harness: Harness) -> None:
+        job = await harness.launch(harness.workload("true"))
+        offered = await harness.provider.capabilities()
+        assert offered.isolation == job.isolation
+        assert offered.honours_image == (harness.image is not None)
+
+    async def test_secrets_of_the_users_environment_stay_out(
+        self, harness: Harness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MY_TOKEN", "secret-value")
+        harness.provider = harness.make()
+        await harness.launch(harness.workload("true"))
+        assert os.environ["MY_TOKEN"] == "secret-value"
+        code, output = await harness.run_inside("sh", "-c", "env; cat /proc/*/environ 2>/dev/null")
+        if (await harness.provider.capabilities()).isolation == "plain":
+            code, output = await harness.run_inside("env")
+        assert code == 0 or output
+        assert b"secret-value" not in output
+
+
+@asynccontextmanager
+async def _closing(provider: Provider) -> AsyncIterator[Provider]:
+    try:
+        yield provider
+    finally:
+        await provider.aclose()
+
+
+async def _collect(changes: AsyncIterator[frozenset[str]], seen: set[str]) -> None:
+    async for attempt_ids in changes:
+        seen |= attempt_ids
+
+
+def _quiet(seen: set[str]) -> Callable[[], bool]:
+    """True once nothing has arrived since it was last asked."""
+
+    def is_quiet() -> bool:
+        was_quiet = not seen
+        seen.clear()
+        return was_quiet
+
+    return is_quiet

@@ -1,0 +1,277 @@
+"""The local provider's jobs are killed, lost, stubborn and flooded: what is left, and what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.backend.providers.contract import ENDED, RUN, STAY, Harness, attempt, workspace
+from tests.conftest import processes_of
+from tests.waiting import until
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.local import Isolation, LocalProvider, records
+from wsdash.backend.providers.local.layout import JobFiles
+from wsdash.model import Cause, JobState
+from wsdash.workload import Command, Workload
+
+LEAVES = (
+    # Ignores TERM; leaves its session; loses its parent; all three.
+    "sh -c 'trap \"\" TERM; echo stubborn; while :; do sleep 60; done' &",
+    "setsid sleep 61 &",
+    "(setsid sh -c 'trap \"\" TERM HUP; sleep 62; sleep 63' &) &",
+)
+
+
+def files(root: Path, number: int = 1) -> JobFiles:
+    return JobFiles(root / "jobs" / attempt(number).id)
+
+
+def job_shell(harness: Harness, supervisor: int) -> psutil.Process:
+    (main,) = (
+        child for child in psutil.Process(supervisor).children() if "job.sh" in " ".join(child.cmdline())
+    )
+    return main
+
+
+async def nothing_runs(folder: Path) -> None:
+    await until(lambda: not processes_of(folder), what=f"the end of {processes_of(folder)}")
+
+
+@pytest.mark.parametrize("how", ["cancel", "force_cancel", "kill the job", "kill the supervisor"])
+async def test_nothing_of_a_job_is_left_however_it_ends(plain: Harness, root: Path, how: str) -> None:
+    job = await plain.launch(plain.workload(" ".join(LEAVES)))
+    await until(lambda: len(psutil.Process(int(job.job_id)).children(recursive=True)) >= 5)
+    if how == "cancel":
+        await plain.provider.cancel(attempt(), 20)
+    elif how == "force_cancel":
+        await plain.provider.force_cancel(attempt())
+    elif how == "kill the job":
+        job_shell(plain, int(job.job_id)).kill()
+    else:
+        os.kill(int(job.job_id), signal.SIGKILL)
+        await plain.until(attempt(), lambda job: job.state is JobState.LOST)
+        await plain.provider.force_cancel(attempt())
+    await plain.ended()
+    await nothing_runs(root)
+
+
+async def test_a_killed_job_is_recorded_with_its_last_words(plain: Harness) -> None:
+    job = await plain.launch(plain.workload("echo last words"))
+    job_shell(plain, int(job.job_id)).kill()
+    ended = await plain.ended()
+    assert (ended.cause, ended.exit_code) == (Cause.USER_CODE, 128 + signal.SIGKILL)
+    assert ended.message and "last words" in ended.message and "signal 9" in ended.message
+    assert ended.steps and ended.ready_at == job.ready_at
+
+
+async def test_a_killed_job_is_told_of_by_changes(plain: Harness) -> None:
+    job = await plain.launch(plain.workload("true"))
+    changes = plain.provider.changes()
+    heard: set[str] = set()
+
+    async def listen() -> None:
+        async for attempt_ids in changes:
+            heard.update(attempt_ids)
+
+    listening = asyncio.ensure_future(listen())
+    await until(lambda: any((Path(files_root(plain)) / "listeners").iterdir()))
+    job_shell(plain, int(job.job_id)).kill()
+    await until(lambda: attempt().id in heard)
+    await plain.ended()
+    await plain.provider.aclose()
+    await listening
+    assert list((Path(files_root(plain)) / "listeners").iterdir()) == []
+
+
+def files_root(harness: Harness) -> str:
+    return str(Path(harness.provider.folder(workspace()) or "").parents[1])
+
+
+async def test_a_killed_supervisor_is_told_of_by_changes_and_the_job_is_lost(plain: Harness) -> None:
+    job = await plain.launch(plain.workload("true"))
+    heard: set[str] = set()
+
+    async def listen() -> None:
+        async for attempt_ids in plain.provider.changes():
+            heard.update(attempt_ids)
+
+    listening = asyncio.ensure_future(listen())
+    await until(lambda: any((Path(files_root(plain)) / "listeners").iterdir()))
+    # The listener is there before the supervisors are watched, so kill until it is heard.
+    os.kill(int(job.job_id), signal.SIGKILL)
+    lost = await plain.until(attempt(), lambda job: job.state is JobState.LOST)
+    assert lost.cause is Cause.RUNNER_LOST
+    await plain.provider.force_cancel(attempt())
+    await until(lambda: attempt().id in heard)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    ended = await plain.ended()
+    assert ended.cause is Cause.RUNNER_LOST
+
+
+async def test_a_lost_job_is_not_launched_a_second_time(plain: Harness) -> None:
+    job = await plain.launch(plain.workload("printf x >>count"))
+    os.kill(int(job.job_id), signal.SIGKILL)
+    await plain.until(attempt(), lambda job: job.state is JobState.LOST)
+    again = await plain.provider.launch(workspace(), attempt(), plain.workload("printf x >>count"))
+    assert again.state is JobState.LOST
+
+
+async def test_after_a_reboot_a_job_has_ended(plain: Harness, root: Path) -> None:
+    await plain.launch(plain.workload("true"))
+    await plain.provider.force_cancel(attempt())
+    record = records.read(files(root).supervisor)
+    assert record is not None
+    records.write(files(root).supervisor, {**record, "boot_id": "another boot"})
+    files(root).exit.unlink()
+    plain.provider = plain.make()
+    job = await plain.job(attempt())
+    assert job is not None
+    assert (job.state, job.cause) == (ENDED, Cause.RUNNER_LOST)
+    assert job.message and "restarted" in job.message
+
+
+async def test_a_pid_that_was_given_to_another_process_is_not_mistaken(plain: Harness, root: Path) -> None:
+    await plain.launch(plain.workload("true"))
+    await plain.provider.force_cancel(attempt())
+    record = records.read(files(root).supervisor)
+    assert record is not None
+    bystander = await asyncio.create_subprocess_exec("sleep", "60")
+    records.write(files(root).supervisor, {**record, "pid": bystander.pid})
+    files(root).exit.unlink()
+    plain.provider = plain.make()
+    job = await plain.job(attempt())
+    assert job is not None and job.state is JobState.LOST
+    await plain.provider.force_cancel(attempt())
+    assert bystander.returncode is None
+    bystander.kill()
+    await bystander.wait()
+
+
+async def test_a_stopped_supervisor_does_not_save_its_job(
+    plain: Harness, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsdash.backend.providers.local.ending._PATIENCE_S", 0.3)
+    job = await plain.launch(plain.workload("true"))
+    os.kill(int(job.job_id), signal.SIGSTOP)
+    await plain.provider.force_cancel(attempt())
+    assert (await plain.ended()).cause is Cause.RUNNER_LOST
+    await nothing_runs(root)
+
+
+async def test_term_to_the_supervisor_itself_ends_the_job_in_order(plain: Harness) -> None:
+    job = await plain.launch(plain.workload("true", stop="echo saved"))
+    os.kill(int(job.job_id), signal.SIGTERM)
+    ended = await plain.ended()
+    assert ended.cause is Cause.CANCELLED
+    assert b"saved" in await plain.log()
+
+
+async def test_a_hangup_and_an_interrupt_leave_the_job_alone(plain: Harness) -> None:
+    await plain.launch(plain.workload("true"))
+    job = await plain.until(attempt(), lambda job: job.beat)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        os.kill(int(job.job_id), number)
+    beat = await plain.until(attempt(), lambda seen: seen.beat and job.beat and seen.beat.at > job.beat.at)
+    assert beat.state is JobState.RUNNING
+
+
+async def test_processes_launching_at_once_make_one_job(root: Path, plain: Harness) -> None:
+    code = (
+        "import asyncio, sys; from pathlib import Path; from tests.backend.providers import contract; "
+        "from wsdash.backend.providers.local import Isolation, LocalProvider; "
+        "from wsdash.workload import Command, Workload; contract.RUN = sys.argv[2]; "
+        "provider = LocalProvider(Path(sys.argv[1]), isolation=Isolation('plain')); "
+        "workload = Workload(post_start=(Command('one', 'printf x >>count'),)); "
+        "job = asyncio.run(provider.launch(contract.workspace(), contract.attempt(), workload)); "
+        "print(job.job_id)"
+    )
+    argv = [sys.executable, "-c", code, str(root), RUN]
+    started = [await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE) for _ in range(3)]
+    answers = {(await process.communicate())[0] for process in started}
+    assert len(answers) == 1 and answers != {b""}
+    await plain.until(attempt(), lambda job: job.ready_at)
+    assert await plain.run_inside("cat", "count") == (0, b"x")
+
+
+async def test_a_flood_of_output_and_forged_messages_is_taken_as_it_comes(plain: Harness, root: Path) -> None:
+    flood = (
+        "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); "
+        'printf \'wsdash/1 step {"phase":"p%s","state":"start"}\\nwsdash/1 ready {"x":1}\\n\' $i; done; '
+        'printf \'wsdash/1 end {"cause":"nonsense"}\\nwsdash/1 beat {nonsense\\n\'; head -c 3000000 /dev/zero'
+    )
+    await plain.launch(plain.workload(flood, "echo after the flood"))
+    await until(lambda: b"after the flood" in files(root).log.read_bytes()[-200:])
+    job = await plain.job(attempt())
+    assert job is not None
+    assert job.state is JobState.RUNNING and len(job.steps) <= 400
+    log = files(root).log.read_bytes()
+    assert log.count(b"\0") == 3_000_000
+    assert b"wsdash/1 beat {nonsense\n" in log
+
+
+async def test_a_command_that_closes_its_output_does_not_end_the_job(plain: Harness) -> None:
+    job = await plain.launch(plain.workload("exec >&- 2>&-; true"))
+    assert job.state is JobState.RUNNING
+
+
+async def test_the_job_of_a_full_disk_lives_and_its_end_is_recorded(
+    tmp_path: Path, leaves_nothing_running: None
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = await asyncio.create_subprocess_exec(
+        "mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk), stderr=asyncio.subprocess.DEVNULL
+    )
+    if await mount.wait() != 0:
+        pytest.skip("needs the right to mount a small tmpfs")
+    harness = Harness(
+        lambda: LocalProvider(disk, isolation=Isolation("plain"), settings={"WSDASH_BEAT_S": "0.1"})
+    )
+    try:
+        await harness.launch(harness.workload("true", stop="rm ~/filler; echo room again; echo the end"))
+        assert (await harness.run_inside("sh", "-c", "cat /dev/zero >~/filler"))[0] != 0
+        assert (await harness.run_inside("sh", "-c", "echo x >~/more"))[0] != 0
+        full = await harness.job(attempt())
+        assert full is not None and full.beat is not None
+        at = full.beat.at
+        await harness.until(attempt(), lambda job: job.beat is not None and job.beat.at > at)
+        with pytest.raises(ProviderError, match="no space"):
+            await harness.provider.launch(workspace(), attempt(2), harness.workload("true"))
+        await harness.provider.force_cancel(attempt())
+        assert (await harness.ended()).cause is Cause.CANCELLED
+        await harness.close()
+    finally:
+        await (await asyncio.create_subprocess_exec("umount", "-l", str(disk))).wait()
+
+
+async def test_a_job_that_cannot_be_run_at_all_says_why(plain: Harness, root: Path) -> None:
+    await plain.provider.launch(workspace(), attempt(), Workload(post_start=(Command("one", STAY),)))
+    await plain.provider.force_cancel(attempt())
+    spec = records.read(files(root).spec)
+    assert spec is not None
+    (root / "jobs" / attempt(2).id).mkdir()
+    records.write(files(root, 2).spec, {**spec, "attempt": attempt(2).id, "stages": [_broken_stage(spec)]})
+    await plain.provider.launch(workspace(), attempt(2), Workload())
+    job = await plain.ended(attempt(2))
+    assert (job.cause, job.exit_code) == (Cause.USER_CODE, 127)
+    assert job.message and "cannot run" in job.message
+
+
+def _broken_stage(spec: dict[str, object]) -> dict[str, object]:
+    stages = spec["stages"]
+    assert isinstance(stages, list)
+    return {**stages[-1], "argv": ["/nowhere/sh"]}
+
+
+async def test_destroy_ends_what_still_runs(plain: Harness, root: Path) -> None:
+    await plain.launch(plain.workload(" ".join(LEAVES)))
+    await plain.provider.destroy(workspace())
+    await nothing_runs(root)
+    assert [list((root / name).iterdir()) for name in ("workspaces", "jobs", "trash")] == [[], [], []]

@@ -1,0 +1,298 @@
+#!/bin/sh
+# The job of a workspace, in POSIX sh: an image may hold nothing more.
+#
+#   sh job.sh fetch FILE             clone the source, unless the project's folder is already there
+#   sh job.sh run FILE               preStart, postStart, ready, then wait for TERM or the deadline; preStop
+#   sh job.sh enter FILE [ARG...]    become a shell, or ARG..., with the workspace's environment
+#
+# FILE is the rendered workload (rendering.py): an absolute path, sourced by this script.
+# fetch and run are apart so that a provider may fetch with the user's own git, keys and network outside
+# of the isolation, and run in an image that holds no git.
+#
+# Environment: PROJECTS_ROOT (needed), WSDASH_BEAT_S (seconds between two beats, 10), WSDASH_DEADLINE
+# (seconds after which run ends by itself; none).
+# Standard output carries the log, and between its lines the protocol that protocol.py reads.
+# fetch.sh stands beside this file. Exit codes are named again in protocol.py.
+done_well=0
+
+file=
+stop=                 # why the job ends; empty while it goes on
+worker=               # the background process that does the present phase
+worker_ended=
+nap_pid=
+now=0
+clock_offset=0
+beats=1
+disk_free=
+# From FILE:
+project_folder=
+
+say() {
+  printf 'wsdash: %s\n' "$1"
+}
+
+emit() {
+  printf 'wsdash/1 %s %s\n' "$1" "$2"
+}
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# --- time and beats: builtins and /proc, since a hundred jobs may run on one machine ------------------
+
+set_clock() {
+  epoch=$(date +%s 2>/dev/null) || epoch=0
+  if read -r uptime _ 2>/dev/null </proc/uptime; then
+    clock_offset=$((${epoch:-0} - ${uptime%%.*}))
+  fi
+}
+
+tell_time() {
+  if read -r uptime _ 2>/dev/null </proc/uptime; then
+    now=$((clock_offset + ${uptime%%.*}))
+  else
+    now=$(date +%s 2>/dev/null) || now=0
+  fi
+}
+
+measure_disk() {
+  disk_free=
+  have df || return 0
+  disk_free=$(df -Pk "$PROJECTS_ROOT" 2>/dev/null | {
+    read -r _
+    read -r _ _ _ free _ && printf '%s' "$free"
+  })
+  case $disk_free in '' | *[!0-9]*) disk_free= ;; *) disk_free=$((disk_free * 1024)) ;; esac
+}
+
+beat() {
+  # The wall clock may be set while the job runs, so ask for it again now and then.
+  [ "$((beats % 60))" -ne 0 ] || set_clock
+  [ "$((beats % 6))" -ne 1 ] || measure_disk
+  beats=$((beats + 1))
+  tell_time
+  facts="\"at\":$now"
+  if read -r load _ 2>/dev/null </proc/loadavg; then facts="$facts,\"load\":$load"; fi
+  if read -r memory 2>/dev/null </sys/fs/cgroup/memory.current; then facts="$facts,\"memory\":$memory"; fi
+  [ -z "$disk_free" ] || facts="$facts,\"disk_free\":$disk_free"
+  emit beat "{$facts}"
+}
+
+# --- waiting ------------------------------------------------------------------------------------------
+
+# The traps end the nap themselves: a signal that comes just before `wait` would else be noticed late.
+# shellcheck disable=SC2317,SC2329  # called by a trap
+on_stop() {
+  [ -n "$stop" ] || stop=cancelled
+  [ -z "$nap_pid" ] || kill "$nap_pid" 2>/dev/null
+}
+
+# shellcheck disable=SC2317,SC2329  # called by a trap
+on_worker_ended() {
+  worker_ended=yes
+  [ -z "$nap_pid" ] || kill "$nap_pid" 2>/dev/null
+}
+
+nap() {
+  sleep "$1" &
+  nap_pid=$!
+  [ -n "$stop$worker_ended" ] || wait "$nap_pid"
+  kill "$nap_pid" 2>/dev/null
+  nap_pid=
+}
+
+has_ended() {
+  read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 0
+  case $stat_line in *') Z '*) return 0 ;; esac
+  return 1
+}
+
+# Beats until the worker ends (with $1 = worker) or the job is to stop.
+tend() {
+  worker_ended=
+  while [ -z "$stop" ]; do
+    beat
+    if [ "$1" = worker ]; then
+      [ -z "$worker_ended" ] || break
+      ! has_ended "$worker" || break
+    else
+      worker_ended=
+    fi
+    pause=${WSDASH_BEAT_S:-10}
+    if [ -n "${deadline_at:-}" ]; then
+      left=$((deadline_at - now))
+      if [ "$left" -le 0 ]; then
+        stop=deadline
+        break
+      fi
+      [ "$left" -ge "${pause%%.*}" ] || pause=$left
+    fi
+    nap "$pause"
+    [ "$1" != worker ] || [ -z "$worker_ended" ] || break
+  done
+}
+
+# TERM to process $1 and all below it: a parent before its children, so that it starts no other.
+end_tree() {
+  children=
+  read -r children 2>/dev/null <"/proc/$1/task/$1/children"
+  kill -TERM "$1" 2>/dev/null
+  for child in $children; do end_tree "$child"; done
+}
+
+await_worker() {
+  status=0
+  wait "$worker" || status=$?
+  # A trapped signal cuts `wait` short.
+  while ! has_ended "$worker"; do
+    wait "$worker" || status=$?
+  done
+}
+
+# --- phases and commands -----------------------------------------------------------------------------
+
+# shellcheck disable=SC2317,SC2329  # called by run and by fetch.sh
+step_started() {
+  tell_time
+  emit step "{\"phase\":\"$1\"${2:+,\"command\":\"$2\"},\"state\":\"start\",\"at\":$now}"
+}
+
+# shellcheck disable=SC2317,SC2329  # called by run and by fetch.sh
+step_ended() {
+  tell_time
+  emit step "{\"phase\":\"$1\"${2:+,\"command\":\"$2\"},\"state\":\"end\",\"at\":$now,\"exit\":$3}"
+}
+
+# run ID FOLDER LINE [NAME=VALUE...]: one command of the rendered workload. A relative FOLDER is below the
+# project's. The environment is set in the subshell only: the workload's PATH must not break this script;
+# and from there only positional parameters count, for the workload may name a variable as this script does.
+# shellcheck disable=SC2317,SC2329  # called by the workload's file
+run() {
+  id=$1
+  shift
+  step_started "$phase" "$id"
+  (
+    cd "$PROJECT_SOURCE" && { [ -z "$1" ] || cd "$1"; } || exit 1
+    environment
+    set -- "$@" "$2"
+    shift 2
+    while [ "$#" -gt 1 ]; do
+      export "${1?}"
+      shift
+    done
+    exec sh -c "$1"
+  ) </dev/null
+  status=$?
+  [ "$status" -eq 0 ] || say "$phase $id failed with exit code $status; the workspace goes on."
+  step_ended "$phase" "$id" "$status"
+}
+
+do_phases() {
+  notices
+  phase=preStart
+  pre_start
+  phase=postStart
+  post_start
+  emit ready '{}'
+}
+
+do_pre_stop() {
+  phase=preStop
+  pre_stop
+  kill -USR1 "$$" 2>/dev/null
+}
+
+do_entrypoint() {
+  phase=entrypoint
+  entrypoint
+}
+
+finish() {
+  emit end "{\"cause\":\"$1\",\"message\":\"$2\"}"
+}
+
+job_run() {
+  mkdir -p "$PROJECT_SOURCE" || { say "cannot make the folder $PROJECT_SOURCE"; exit 1; }
+  set_clock
+  tell_time
+  deadline_at=
+  case ${WSDASH_DEADLINE:-} in
+    '') ;;
+    *[!0-9]*) say "WSDASH_DEADLINE is no whole number of seconds and is ignored: $WSDASH_DEADLINE" ;;
+    *) deadline_at=$((now + WSDASH_DEADLINE)) ;;
+  esac
+  for tool in sleep date df; do
+    have "$tool" || say "$tool is missing: heartbeats are less exact."
+  done
+  have sleep || { finish image 'the image holds no sleep, which a job needs'; exit 1; }
+  do_entrypoint &
+  # A shell without job control starts background processes with SIGINT ignored; so are their children.
+  do_phases &
+  worker=$!
+  tend stop
+  end_tree "$worker"
+  await_worker
+  reason=$stop
+  say "ending: $reason"
+  stop=
+  do_pre_stop &
+  worker=$!
+  deadline_at=
+  tend worker
+  # A second TERM while preStop runs changes nothing: whoever is in a hurry sends KILL.
+  await_worker
+  case $reason in
+    deadline) finish deadline 'the deadline of the job came' ;;
+    *) finish cancelled 'ended on request' ;;
+  esac
+  exit "$done_well"
+}
+
+# --- enter --------------------------------------------------------------------------------------------
+
+# The profile of a login shell may set PATH again, so the workload's environment comes after it.
+job_enter() {
+  cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
+  if [ "$#" -eq 0 ]; then
+    shell='sh'
+    ! have bash || shell='bash'
+    # shellcheck disable=SC2016  # expanded by the shell that is started here
+    set -- "$shell" -lc '. "$1"; environment; exec "$0" -i' "$shell" "$file"
+  fi
+  environment
+  exec "$@"
+}
+
+# ------------------------------------------------------------------------------------------------------
+
+main() {
+  entry=${1:-}
+  file=${2:-}
+  case $entry in
+    fetch | run | enter) ;;
+    *) printf 'usage: sh job.sh fetch|run|enter FILE\n' >&2; exit 64 ;;
+  esac
+  [ -r "$file" ] || { printf 'job.sh: cannot read the workload %s\n' "$file" >&2; exit 64; }
+  [ -n "${PROJECTS_ROOT:-}" ] || { printf 'job.sh: PROJECTS_ROOT is not set\n' >&2; exit 64; }
+  shift 2
+  # shellcheck source=/dev/null
+  . "$file"
+  PROJECT_SOURCE=$PROJECTS_ROOT${project_folder:+/$project_folder}
+  export PROJECTS_ROOT PROJECT_SOURCE
+  if [ "$entry" = enter ]; then job_enter "$@"; fi
+  exec 2>&1
+  trap on_stop TERM INT HUP
+  trap on_worker_ended USR1
+  case $entry in
+    fetch)
+      # shellcheck source=/dev/null
+      . "${0%/*}/fetch.sh"
+      job_fetch
+      ;;
+    run) job_run ;;
+  esac
+}
+
+main "$@"
+exit

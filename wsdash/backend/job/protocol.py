@@ -1,0 +1,120 @@
+"""What `job.sh` says on its standard output, between the lines of the log.
+
+A line is `wsdash/1 KIND {json}`, at most 200 bytes with its newline, so that one write to a pipe is whole.
+It may follow output that ended without a newline (a progress bar), so it is looked for anywhere in a line.
+Everything here reads text that a job may have forged: a job can only lie about itself.
+
+Standard library only, and little of it: every job's supervisor loads this file.
+"""
+
+from __future__ import annotations
+
+import json
+
+MARK = b"wsdash/1 "
+LINE_LIMIT = 200
+KINDS = ("beat", "step", "ready", "end")
+
+EXIT_DONE = 0
+EXIT_USAGE = 64
+EXIT_SOURCE_FAILED = 75
+"""`job.sh fetch`: the source could not be fetched now; trying again may help."""
+EXIT_CONFIGURATION = 78
+"""`job.sh fetch`: trying again will not help: no git, no such repository, no such ref."""
+
+END_CAUSES = ("deadline", "cancelled", "image")
+"""Causes that a job may give for its own end."""
+
+
+class Message:
+    """One line of the protocol: a kind of `KINDS`, and its JSON object."""
+
+    __slots__ = ("fields", "kind")
+
+    def __init__(self, kind: str, fields: dict[str, object]) -> None:
+        self.kind = kind
+        self.fields = fields
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and (self.kind, self.fields) == (other.kind, other.fields)
+
+    def __hash__(self) -> int:
+        return hash(self.kind)
+
+    def __repr__(self) -> str:
+        return f"Message({self.kind!r}, {self.fields!r})"
+
+    def number(self, name: str) -> float | None:
+        """A finite number at least 0 and below 2^63, None if the field is anything else."""
+        value = self.fields.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:
+            return None
+        return value
+
+    def integer(self, name: str) -> int | None:
+        """`number` without its fraction."""
+        value = self.number(name)
+        return None if value is None else int(value)
+
+    def text(self, name: str) -> str | None:
+        """A text, None if the field is anything else or empty."""
+        value = self.fields.get(name)
+        return value if isinstance(value, str) and value else None
+
+
+def parse(line: bytes) -> Message | None:
+    """The message in a line (without its newline), None when it is not one. Never raises."""
+    if len(line) >= LINE_LIMIT or not line.startswith(MARK):
+        return None
+    kind, _, body = line[len(MARK) :].partition(b" ")
+    name = kind.decode("ascii", "replace")
+    if name not in KINDS:
+        return None
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return Message(name, fields) if isinstance(fields, dict) else None
+
+
+class Splitter:
+    """Takes a job's output apart: what belongs to the log, and the messages, in their order."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, data: bytes) -> list[bytes | Message]:
+        """The parts of the output so far. A few bytes that may begin a message are held for the next call."""
+        data = self._held + data
+        parts: list[bytes | Message] = []
+        start = at = 0
+        while (at := data.find(MARK, at)) >= 0:
+            end = data.find(b"\n", at, at + LINE_LIMIT)
+            if end < 0 and len(data) - at < LINE_LIMIT:
+                break
+            message = parse(data[at:end]) if end >= 0 else None
+            if message is None:
+                at += len(MARK)
+                continue
+            if at > start:
+                parts.append(data[start:at])
+            parts.append(message)
+            start = at = end + 1
+        hold = at if at >= 0 else len(data) - _begun(data[start:])
+        if hold > start:
+            parts.append(data[start:hold])
+        self._held = data[hold:]
+        return parts
+
+    def flush(self) -> bytes:
+        """What is still held when the output has ended."""
+        held, self._held = self._held, b""
+        return held
+
+
+def _begun(data: bytes) -> int:
+    """How many of the last bytes may be the beginning of `MARK`."""
+    for length in range(min(len(MARK) - 1, len(data)), 0, -1):
+        if MARK.startswith(data[-length:]):
+            return length
+    return 0

@@ -1,0 +1,152 @@
+"""Renders a workload into the file of shell data that `job.sh` sources.
+
+The file holds what the workload says and nothing else, so that a person can read in it what will run.
+Every text from the workload is quoted for POSIX sh: it reaches the command exactly as written.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib.resources import files
+from pathlib import PurePosixPath
+
+from wsdash.workload import Command, EnvVar, Parallel, Step, Workload
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KNOWN_FOLDER = re.compile(
+    r"\$(?:\{(PROJECT_SOURCE|PROJECTS_ROOT)\}|(PROJECT_SOURCE|PROJECTS_ROOT)(?![A-Za-z0-9_]))"
+)
+_ODD = re.compile(r"[^A-Za-z0-9_.:/@+ -]")
+_LONGEST_ID = 64
+
+OWN_NAMES = frozenset({"PROJECTS_ROOT", "PROJECT_SOURCE"}) | frozenset(
+    {"BASHOPTS", "BASH_VERSINFO", "EUID", "LINENO", "OPTIND", "PPID", "SHELLOPTS", "UID"}
+)
+"""Variables that belong to the job or to some shell, which ends when they are set."""
+
+_HEAD = """\
+# What the job of this workspace runs: data for job.sh, rendered from the devfile.
+# run ID FOLDER LINE [NAME=VALUE...] runs LINE with sh -c; no FOLDER is the project's.
+"""
+
+
+def render(workload: Workload) -> str:
+    """The workload as a file for `job.sh`.
+
+    Raises ValueError when a text holds a NUL, which no process can be given, or when the project's
+    folder would lie outside of the projects root.
+    """
+    source = workload.source
+    blocks = [
+        _HEAD,
+        f"source_url={_quote(source.url if source else '')}",
+        f"source_ref={_quote((source.ref or '') if source else '')}",
+        f"project_folder={_quote(project_folder(workload))}",
+        "",
+        _function("notices", _notices(workload)),
+        _function("environment", [f"export {_assignment(v)}" for v in workload.env if _is_settable(v)]),
+        _function("entrypoint", _entrypoint(workload.entrypoint)),
+        _function("pre_start", _steps(workload.pre_start)),
+        _function("post_start", _steps(workload.post_start)),
+        _function("pre_stop", _steps(workload.pre_stop)),
+    ]
+    return "\n".join(blocks)
+
+
+def scripts() -> dict[str, bytes]:
+    """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
+    return {name: (files(__package__) / name).read_bytes() for name in ("job.sh", "fetch.sh")}
+
+
+def project_folder(workload: Workload) -> str:
+    """The project's folder below the projects root, "" when there is no source. Raises ValueError."""
+    if workload.source is None:
+        return ""
+    folder = PurePosixPath(workload.source.folder)
+    if folder.is_absolute() or not folder.parts or ".." in folder.parts or "\n" in str(folder):
+        raise ValueError(f"the project's folder {workload.source.folder!r} must lie below the projects root")
+    return str(folder)
+
+
+def step_id(command_id: str) -> str:
+    """A command's id as it stands in the protocol's lines, where it must be short and plain."""
+    return _ODD.sub("?", command_id)[:_LONGEST_ID]
+
+
+def _quote(text: str) -> str:
+    if "\0" in text:
+        raise ValueError(f"a text for the job holds a NUL character: {text!r}")
+    return shlex.quote(text)
+
+
+def _function(name: str, lines: list[str]) -> str:
+    body = "\n".join(f"  {line}" for line in lines or [":"])
+    return f"{name}() {{\n{body}\n}}\n"
+
+
+def _is_settable(variable: EnvVar) -> bool:
+    return bool(_NAME.fullmatch(variable.name)) and variable.name not in OWN_NAMES
+
+
+def _assignment(variable: EnvVar) -> str:
+    return f"{variable.name}={_quote(variable.value)}"
+
+
+def _notices(workload: Workload) -> list[str]:
+    commands = _commands((*workload.pre_start, *workload.post_start, *workload.pre_stop))
+    variables = [*workload.env, *(variable for command in commands for variable in command.env)]
+    names = dict.fromkeys(variable.name for variable in variables if not _is_settable(variable))
+    return [
+        f"say {_quote(f'the variable {name!r} cannot be set in a shell and is left out')}" for name in names
+    ]
+
+
+def _commands(steps: tuple[Step, ...]) -> list[Command]:
+    found: list[Command] = []
+    for step in steps:
+        found += [step] if isinstance(step, Command) else _commands(step.steps)
+    return found
+
+
+def _entrypoint(argv: tuple[str, ...]) -> list[str]:
+    # A line of its own words, quoted once for the line and once for this file.
+    return [f"run entrypoint '' {_quote(' '.join(map(_quote, argv)))}"] if argv else []
+
+
+def _steps(steps: tuple[Step, ...]) -> list[str]:
+    return [line for step in steps for line in _step(step)]
+
+
+def _step(step: Step) -> list[str]:
+    if isinstance(step, Command):
+        words = ["run", _quote(step_id(step.id)), _folder(step.working_dir), _quote(step.line)]
+        words += [f"{_assignment(variable)}" for variable in step.env if _is_settable(variable)]
+        return [" ".join(words)]
+    if not step.steps:
+        return []
+    if isinstance(step, Parallel):
+        return [f"# {step_id(step.id)}: at the same time", "(", *_parallel(step.steps), "  wait", ")"]
+    return [f"# {step_id(step.id)}: one after the other", *_steps(step.steps)]
+
+
+def _parallel(steps: tuple[Step, ...]) -> list[str]:
+    lines: list[str] = []
+    for step in steps:
+        inner = _step(step)
+        lines += [f"  {line}" for line in (["{", *(f"  {line}" for line in inner), "} &"] if inner else [])]
+    return lines
+
+
+def _folder(working_dir: str | None) -> str:
+    """A folder as a shell word in which only the two known variables are expanded."""
+    if not working_dir:
+        return "''"
+    words: list[str] = []
+    end = 0
+    for match in _KNOWN_FOLDER.finditer(working_dir):
+        words += [_quote(working_dir[end : match.start()])] if match.start() > end else []
+        words.append(f'"${match[1] or match[2]}"')
+        end = match.end()
+    words += [_quote(working_dir[end:])] if end < len(working_dir) else []
+    return "".join(words)

@@ -1,0 +1,70 @@
+"""Where the local provider keeps what: names of files and folders below its root, and nothing else.
+
+workspaces/ID/   projects/ home/ tmp/ volumes/NAME/    the workspace's folder, which is its volume
+jobs/ATTEMPT/    spec.json     what the supervisor runs, and for whom
+                 job/          the job's scripts and the rendered workload, as they were at launch
+                 lock          held by the supervisor for its life
+                 supervisor.json, sandbox.json    who supervises; the sandbox's first process
+                 log, state.json, beat.json       what the job said
+                 cancel.json   the wish that the job ends
+                 exit.json     how it ended; nothing follows it
+listeners/       a datagram socket for each process that wants to hear of changes
+trash/           what is being removed
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def checked_id(identifier: str) -> str:
+    """The id, which becomes a file name. Raises ValueError when it could name anything else."""
+    if not _ID.fullmatch(identifier):
+        raise ValueError(f"{identifier!r} is no id: letters, digits, '.', '_' and '-' only, at most 128")
+    return identifier
+
+
+class JobFiles:
+    """The files of one attempt's job."""
+
+    __slots__ = (
+        "beat", "cancel", "exit", "folder", "lock", "log", "sandbox", "scripts", "spec", "state", "supervisor",
+    )  # fmt: skip
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.spec = folder / "spec.json"
+        self.scripts = folder / "job"
+        self.lock = folder / "lock"
+        self.supervisor = folder / "supervisor.json"
+        self.sandbox = folder / "sandbox.json"
+        self.log = folder / "log"
+        self.state = folder / "state.json"
+        self.beat = folder / "beat.json"
+        self.cancel = folder / "cancel.json"
+        self.exit = folder / "exit.json"
+
+
+class Layout:
+    """The root of one local provider."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.workspaces = root / "workspaces"
+        self.jobs = root / "jobs"
+        self.listeners = root / "listeners"
+        self.trash = root / "trash"
+
+    def workspace(self, workspace_id: str) -> Path:
+        return self.workspaces / checked_id(workspace_id)
+
+    def job(self, attempt_id: str) -> JobFiles:
+        return JobFiles(self.jobs / checked_id(attempt_id))
+
+    def make(self) -> None:
+        """Makes the folders, for the user alone. Raises OSError."""
+        for folder in (self.root, self.workspaces, self.jobs, self.listeners, self.trash):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

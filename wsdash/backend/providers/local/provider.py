@@ -1,0 +1,362 @@
+"""The local provider: the contract of `base.py` on this machine's processes. Every blocking call is in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+from wsdash.backend.job.rendering import project_folder, render, scripts
+from wsdash.backend.providers.base import (
+    Capabilities,
+    LogChunk,
+    Look,
+    ProviderError,
+    Refused,
+    ShellCommand,
+    Unreachable,
+    UnsavedWork,
+)
+from wsdash.backend.providers.local import isolation as isolations
+from wsdash.backend.providers.local import plan, probe, records, removal, unsaved
+from wsdash.backend.providers.local.ending import Ender
+from wsdash.backend.providers.local.isolation import Isolation, Place
+from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
+from wsdash.backend.providers.local.observer import Observer
+from wsdash.backend.providers.local.start import python_argv, start_supervisor
+from wsdash.backend.providers.local.watch import Watch
+from wsdash.model import Attempt, JobObservation, JobState, Workspace
+from wsdash.workload import Workload
+
+_TERMINAL = ("TERM", "COLORTERM", "LANG")
+
+
+class LocalProvider:
+    """Runs jobs on this machine, each under a supervisor of its own, with all its files below `root`.
+
+    `isolation` None is the best that works here, found out once a boot. `environ` is the user's
+    environment, from which the source is fetched and of which jobs see little. `settings` are variables
+    that `job.sh` reads (`WSDASH_BEAT_S`, `WSDASH_DEADLINE`).
+    """
+
+    kind = "local"
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        isolation: Isolation | None = None,
+        environ: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._layout = Layout(root.absolute())
+        self._clock = clock
+        self._isolation = isolation
+        self._environ = dict(os.environ if environ is None else environ)
+        self._settings = dict(settings or {})
+        self._observer = Observer(self._layout)
+        self._observing = threading.Lock()
+        self._ender = Ender(clock, self._layout.listeners)
+        self._watches: set[Watch] = set()
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
+        """Start the attempt's job, or find the one that this attempt already has.
+
+        Raises Refused for a workload or an isolation that cannot work, ProviderError when the disk is
+        full or the like, Unreachable when the supervisor does not answer.
+        """
+        return await asyncio.to_thread(self._launch, workspace, attempt, workload)
+
+    async def observe(self) -> Look:
+        """Every job of this root. Raises Unreachable when its folder cannot be read."""
+        return Look(self._clock(), await asyncio.to_thread(self._look))
+
+    async def changes(self) -> AsyncIterator[frozenset[str]]:
+        """Ids of attempts that have just changed, until `aclose`."""
+        watch = Watch(self._layout)
+        self._watches.add(watch)
+        try:
+            async for attempt_ids in watch.changes():
+                yield attempt_ids
+        except OSError as error:
+            raise Unreachable(f"cannot listen in {self._layout.listeners}: {error.strerror}") from error
+        finally:
+            self._watches.discard(watch)
+
+    async def cancel(self, attempt: Attempt, grace_s: float) -> None:
+        """Ask the job to end by itself within `grace_s` seconds."""
+        files, owner = self._files(attempt), plan.owner(attempt)
+        await asyncio.to_thread(self._guarded, lambda: self._ender.cancel(files, owner, grace_s))
+
+    async def force_cancel(self, attempt: Attempt) -> None:
+        """End the job and everything it started, now. Raises ProviderError for what cannot be ended."""
+        files, owner = self._files(attempt), plan.owner(attempt)
+        await asyncio.to_thread(self._guarded, lambda: self._ender.force_cancel(files, owner))
+
+    async def destroy(self, workspace: Workspace) -> None:
+        """Remove the workspace's folder and the records of its jobs, ending those that run."""
+        await asyncio.to_thread(self._guarded, lambda: self._destroy(workspace))
+
+    # --- looking inside -------------------------------------------------------------------------
+
+    async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
+        """Up to `limit` bytes of the attempt's log from `offset` on."""
+        return await asyncio.to_thread(_read_log, self._files(attempt), max(0, offset), max(0, limit))
+
+    async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+        """A command for the user's terminal that stands in the job's surroundings. Raises Refused."""
+        return await asyncio.to_thread(self._shell, workspace, attempt, argv)
+
+    async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
+        """Changes not committed and commits not pushed; None without a sandbox to ask git in."""
+        return await asyncio.to_thread(self._unsaved_work, workspace, workload)
+
+    async def capabilities(self, *, again: bool = False) -> Capabilities:
+        """What jobs get here; `again` tries everything anew. Raises Refused for a bad `WSDASH_ISOLATION`."""
+        found = await asyncio.to_thread(self._found, again)
+        return Capabilities(found.best.kind, found.best.is_container, found.notes)
+
+    def folder(self, workspace: Workspace) -> str | None:
+        """The workspace's folder: `projects/`, `home/`, `volumes/`."""
+        return str(self._workspace(workspace))
+
+    async def aclose(self) -> None:
+        """Ends the watches. Jobs go on."""
+        for watch in self._watches:
+            watch.close()
+
+    # --- blocking -------------------------------------------------------------------------------
+
+    def _launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
+        files = self._files(attempt)
+        self._guarded(lambda: self._prepare(files, workspace, attempt, workload))
+        try:
+            answer = start_supervisor(files, self._layout.listeners, self._environ)
+        except OSError as error:
+            raise Unreachable(f"the job of {workspace.name} may not have started: {error}") from error
+        if answer.startswith("failed"):
+            raise ProviderError(
+                f"the job of {workspace.name} could not be started: {answer}", _space_hint(answer)
+            )
+        with self._observing:
+            job = self._observer.look_at(attempt.id)
+        if job is None:
+            raise Unreachable(f"the job of {workspace.name} has not answered yet")
+        return job
+
+    def _prepare(self, files: JobFiles, workspace: Workspace, attempt: Attempt, workload: Workload) -> None:
+        """Makes the workspace's folders and the attempt's, the latter complete or not at all."""
+        self._layout.make()
+        if files.spec.exists():
+            return
+        try:
+            rendered = render(workload)
+            volumes = [checked_id(volume.name) for volume in workload.volumes]
+        except ValueError as error:
+            raise Refused(f"the workload cannot become a job: {error}", "Change the devfile.") from error
+        place = self._place(workspace, attempt.id)
+        spec = self._spec(attempt, workload, place)
+        for folder in (
+            place.projects,
+            place.home,
+            place.tmp,
+            *(place.workspace / "volumes" / v for v in volumes),
+        ):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = JobFiles(files.folder.with_name(f".{attempt.id}.{secrets.token_hex(4)}"))
+        try:
+            draft.scripts.mkdir(mode=0o700, parents=True)
+            for name, text in (scripts() | {"workload.sh": rendered.encode()}).items():
+                (draft.scripts / name).write_bytes(text)
+            records.write(draft.spec, spec)
+            draft.folder.rename(files.folder)
+        except OSError:
+            removal.remove(draft.folder, self._layout.trash / draft.folder.name)
+            # Somebody else may have launched or cancelled the attempt meanwhile.
+            if not files.folder.exists():
+                raise
+
+    def _spec(self, attempt: Attempt, workload: Workload, place: Place) -> dict[str, object]:
+        found = self._found(again=False)
+        isolation = (
+            found.best if workload.image is not None or not found.best.is_container else found.imageless
+        )
+        host = probe.read_host(self._environ)
+        folders = frozenset(volume.path for volume in workload.volumes if Path(volume.path).is_dir())
+        return plan.spec(
+            attempt,
+            workload,
+            isolation=isolation,
+            place=place,
+            host=host,
+            env=isolations.job_environment(isolation, place, host.home, self._environ),
+            settings=self._settings,
+            unmounted=isolations.unmountable(isolation, host, workload.volumes, folders),
+            notes=_isolation_notes(isolation, workload),
+            at=self._clock(),
+        )
+
+    def _found(self, again: bool) -> probe.Found:
+        if self._isolation is not None:
+            imageless = Isolation("plain") if self._isolation.is_container else self._isolation
+            return probe.Found(self._isolation, imageless, ())
+        try:
+            self._layout.make()
+            return probe.find(self._layout.root, self._environ, again=again)
+        except probe.ProbeError as error:
+            raise Refused(str(error), f"Unset {probe.FORCE}, or make that kind work.") from error
+        except OSError as error:
+            raise _as_provider_error(error) from error
+
+    def _look(self) -> tuple[JobObservation, ...]:
+        try:
+            with self._observing:
+                return self._observer.look()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise Unreachable(f"cannot read {self._layout.jobs}: {error.strerror}") from error
+
+    def _destroy(self, workspace: Workspace) -> None:
+        folder, trash = self._workspace(workspace), self._layout.trash / workspace.id
+        jobs = [JobFiles(Path(entry)) for entry in os.scandir(self._layout.jobs)]
+        specs = {files: records.read(files.spec) or {} for files in jobs}
+        own = {files: spec for files, spec in specs.items() if spec.get("workspace") == workspace.id}
+        for files, spec in own.items():
+            # A dot begins the name of a job that was never launched completely.
+            if not files.folder.name.startswith("."):
+                self._ender.force_cancel(files, spec)
+        try:
+            removal.remove(folder, trash)
+        except PermissionError:
+            self._remove_foreign(trash, [str(spec["image"]) for spec in own.values() if spec.get("image")])
+        for files in own:
+            removal.remove(files.folder, self._layout.trash / f"job-{files.folder.name}")
+
+    def _remove_foreign(self, trash: Path, images: list[str]) -> None:
+        """Files of other users, such as root in a container has made, are removed by a container."""
+        best = self._found(again=False).best
+        if best.is_container and images:
+            probe.run(list(isolations.purge_argv(best, trash, images[-1])), self._environ)
+        try:
+            removal.remove(trash, trash.with_name(f"{trash.name}.rest"))
+        except PermissionError as error:
+            raise ProviderError(
+                f"files of the workspace belong to another user and cannot be removed: {error.filename}",
+                f"Remove them with: sudo rm -rf {self._layout.trash}",
+            ) from error
+
+    def _shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+        files = self._files(attempt)
+        with self._observing:
+            job = self._observer.look_at(attempt.id)
+        if job is None or job.state is not JobState.RUNNING:
+            state = "has no job" if job is None else f"is {job.state}"
+            raise Refused(
+                f"{workspace.name} {state}, so there is nothing to enter", "Start it, or wait until it runs."
+            )
+        spec = records.read(files.spec) or {}
+        given = spec.get("env")
+        env = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
+        shown = {name: self._environ[name] for name in _TERMINAL if name in self._environ}
+        isolation = self._isolation_of(str(spec.get("isolation")))
+        place = self._place(workspace, attempt.id)
+        terminal = not argv or (sys.stdin is not None and sys.stdin.isatty())
+        command = isolations.enter_argv(isolation, place, argv, terminal=terminal, env=shown)
+        if isolation.is_container:
+            return ShellCommand(command, self._environ)
+        if isolation.kind == "bubblewrap":
+            command = tuple(python_argv("enter", str(files.sandbox), *command))
+        return ShellCommand(command, {**env, **shown}, cwd="/")
+
+    def _unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
+        try:
+            folder = project_folder(workload)
+        except ValueError:
+            return None
+        found = self._found(again=False)
+        # The machine's own git, where it can be shut in, does not depend on what the image holds.
+        isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
+        place = self._place(workspace, "inspection")
+        host = probe.read_host(self._environ)
+        return unsaved.look(isolation, place, host, folder, workload.image, self._environ)
+
+    def _place(self, workspace: Workspace, attempt_id: str) -> Place:
+        return Place(
+            attempt_id,
+            workspace=self._workspace(workspace),
+            scripts=self._layout.job(attempt_id).scripts,
+            state=self._layout.root,
+            name=workspace.name,
+        )
+
+    def _isolation_of(self, kind: str) -> Isolation:
+        """What a job runs in, which may differ from what a new one would."""
+        found = self._found(again=False)
+        for isolation in (found.best, found.imageless):
+            if isolation.kind == kind:
+                return isolation
+        if kind not in isolations.KINDS:
+            raise Refused(f"the job runs in {kind!r}, which is no kind of isolation")
+        return Isolation(kind, {"bubblewrap": "bwrap"}.get(kind, kind))
+
+    def _workspace(self, workspace: Workspace) -> Path:
+        try:
+            return self._layout.workspace(workspace.id)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
+    def _files(self, attempt: Attempt) -> JobFiles:
+        try:
+            return self._layout.job(attempt.id)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            self._layout.make()
+            act()
+        except OSError as error:
+            raise _as_provider_error(error) from error
+
+
+def _isolation_notes(isolation: Isolation, workload: Workload) -> tuple[str, ...]:
+    if isolation.is_container:
+        limited = workload.resources.cpu_limit or workload.resources.memory_limit
+        return (
+            (f"{isolation.kind} cannot limit CPU and memory here.",)
+            if limited and not isolation.limits
+            else ()
+        )
+    if workload.image is None:
+        return (f"the job runs in {isolation.kind}: the devfile names no image.",)
+    return (f"the job runs in {isolation.kind}: the image {workload.image} is not used.",)
+
+
+def _read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
+    ended = files.exit.exists()
+    try:
+        descriptor = os.open(files.log, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return LogChunk(b"", offset, 0, ended)
+    try:
+        return LogChunk(os.pread(descriptor, limit, offset), offset, os.fstat(descriptor).st_size, ended)
+    finally:
+        os.close(descriptor)
+
+
+def _as_provider_error(error: OSError) -> ProviderError:
+    where = f": {error.filename}" if error.filename else ""
+    return ProviderError(f"{(error.strerror or str(error)).lower()}{where}", _space_hint(str(error)))
+
+
+def _space_hint(text: str) -> str:
+    return "Free some disk space." if "No space left" in text else ""

@@ -1,0 +1,102 @@
+"""Small JSON files that survive crashes and full disks. Used by the supervisor: standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_LARGEST = 4 * 1024 * 1024
+RESERVE = 4096
+"""Bytes kept for a record that must be written even when the disk is full."""
+
+
+def read(path: Path) -> dict[str, object] | None:
+    """The record, or None when there is none that can be read."""
+    try:
+        with path.open("rb") as file:
+            value = json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def write(path: Path, record: Mapping[str, object], *, durable: bool = False) -> None:
+    """Replaces the record at once: a reader sees the old one or the new one. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _fill(temporary, _encode(record), durable)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def reserve(path: Path) -> None:
+    """Sets disk space aside for `write_reserved`. Raises OSError."""
+    _fill(_reserve_of(path), b" " * RESERVE, durable=False)
+
+
+def write_reserved(path: Path, record: Mapping[str, object]) -> None:
+    """`write` for a record that must not be lost: on a full disk it goes into the space set aside."""
+    try:
+        write(path, record, durable=True)
+    except OSError:
+        data = _encode(record)
+        if len(data) > RESERVE:
+            raise
+        # JSON allows spaces after the value.
+        _overwrite(_reserve_of(path), data.ljust(RESERVE))
+        _reserve_of(path).replace(path)
+    else:
+        _reserve_of(path).unlink(missing_ok=True)
+
+
+def write_in_place(path: Path, record: Mapping[str, object], size: int = 512) -> None:
+    """Overwrites a record of one fixed size, which needs no space on the disk after the first time.
+
+    A reader that meets a half-written one finds no JSON and keeps what it knew. Raises OSError.
+    """
+    _overwrite(path, _encode(record).ljust(size)[:size])
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable. Some file systems cannot, which is no error."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _encode(record: Mapping[str, object]) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def _reserve_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.reserve")
+
+
+def _fill(path: Path, data: bytes, durable: bool) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(descriptor, data, 0)
+    finally:
+        os.close(descriptor)
