@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.seed import paths_in
 from wsdash.backend.creating import CreateRequest
-from wsdash.backend.processes import start_ticks
+from wsdash.backend.processes import stat_of
 from wsdash.backend.reader import Reader
 from wsdash.backend.service import Service
 from wsdash.model import Phase
@@ -70,7 +70,7 @@ async def _kill_and_wait(home: Path) -> list[float]:
 
 def _first_child(pid: int) -> int:
     """The job's own first process: what its supervisor started."""
-    while start_ticks(pid) is not None:
+    while stat_of(pid) is not None:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if children:
             return int(children[0])

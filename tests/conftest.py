@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,18 @@ GIT_IDENTITY = {
 UNWANTED = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "TMUX", "STY", "LC_ALL")
 
 
+@pytest.fixture(scope="session")
+def isolation() -> str:
+    """What jobs of tests run in: no container engine, whose images cannot be pulled without a network."""
+    try:
+        tried = subprocess.run(["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "true"], check=False)
+    except FileNotFoundError:
+        return "plain"
+    return "bubblewrap" if tried.returncode == 0 else "plain"
+
+
 @pytest.fixture(autouse=True)
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str) -> Path:
     """All of wsdash's files under `tmp_path/home`, which is returned."""
     for name in list(os.environ):
         if name in UNWANTED or name.startswith(("SSH_", "XDG_", "WSDASH_", "GIT_", "TEXTUAL")):
@@ -39,6 +50,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WSDASH_HOME", str(home))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("WSDASH_ISOLATION", isolation)
     for name, value in GIT_IDENTITY.items():
         monkeypatch.setenv(name, value)
     return home

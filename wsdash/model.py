@@ -68,6 +68,8 @@ class Policy:
 
     grace_s: float = 30.0
     """From a graceful cancel to the force-cancel."""
+    beat_s: float = 10.0
+    """Between two heartbeats of a job."""
     suspect_s: float = 30.0
     dead_s: float = 90.0
     """Heartbeats silent for longer than this, with the provider reachable, mean dead."""

@@ -157,6 +157,7 @@ _CONTEXT: _Takes = {"provider": _text}
 _DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
 _POLICY: _Takes = {
     "grace_s": _number,
+    "beat_s": _number,
     "suspect_s": _number,
     "dead_s": _number,
     "ladder_s": _numbers,

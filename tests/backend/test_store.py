@@ -127,9 +127,9 @@ async def test_the_lease_of_a_killed_process_is_free_at_once(store: Store) -> No
 
 async def test_a_pid_that_was_given_to_another_process_holds_nothing(store: Store) -> None:
     own = ProcessIdentity.own()
-    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.start - 1, boot_id()), 0.0) == 1
+    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.ticks - 1, boot_id()), 0.0) == 1
     assert await store.acquire_lease("dashboard", own, 1.0) == 2
-    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.start, "before"), 99.0) == 3
+    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.ticks, "before"), 99.0) == 3
 
 
 async def test_a_cancelled_caller_does_not_tear_its_transaction(store: Store) -> None:

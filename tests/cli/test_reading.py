@@ -12,6 +12,7 @@ import pytest
 from tests.backend import builders
 from wsdash import cli
 from wsdash.commands.output import SIGNS, cells, fit, instant
+from wsdash.config import Paths
 from wsdash.model import Phase, Workspace
 from wsdash.screens.widgets.glyphs import ASCII, UNICODE
 
@@ -33,9 +34,11 @@ def test_the_empty_list_teaches_the_first_step(capsys: pytest.CaptureFixture[str
 
 
 def test_list_json_has_the_keys_that_scripts_rely_on(
-    store_with: Fill, capsys: pytest.CaptureFixture[str]
+    store_with: Fill, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store_with([named("web", 1), named("api", 2)])
+    folder = paths.contexts / "local" / "workspaces" / "id2"
+    folder.mkdir(parents=True)
     assert cli.main(["list", "--json"]) == 0
     said = capsys.readouterr()
     rows = json.loads(said.out)
@@ -47,7 +50,8 @@ def test_list_json_has_the_keys_that_scripts_rely_on(
     assert rows[0]["project"] == "demo"
     assert rows[0]["desired"] == "running"
     assert rows[0]["phase"] == "pending"
-    assert rows[0]["folder"].endswith("/workspaces/id2")
+    assert rows[0]["folder"] == str(folder)
+    assert rows[1]["folder"] is None, "nothing of it is on this machine before its first launch"
 
 
 @pytest.mark.parametrize("columns", [80, 120, 200])

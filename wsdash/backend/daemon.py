@@ -8,6 +8,8 @@ import sys
 
 from wsdash.config import Paths
 
+LARGEST_LOG = 1024 * 1024
+"""Bytes after which a new daemon begins a new log and keeps the last one."""
 IDLE_EXIT_S = 300.0
 """A daemon that was started by itself ends when it has had nothing to do for this long."""
 
@@ -15,6 +17,8 @@ IDLE_EXIT_S = 300.0
 def spawn(paths: Paths) -> int:
     """Start a detached daemon and return its pid. It leaves at once if another process reconciles."""
     paths.prepare()
+    if paths.daemon_log.exists() and paths.daemon_log.stat().st_size > LARGEST_LOG:
+        paths.daemon_log.replace(paths.daemon_log.with_suffix(".log.1"))
     log = os.open(paths.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         process = subprocess.Popen(

@@ -52,11 +52,17 @@ def journal_mode(path: Path) -> str:
     return "WAL" if wal_is_sound(sqlite3.sqlite_version_info[:3], file_system(path)) else "TRUNCATE"
 
 
-def configure(connection: sqlite3.Connection) -> None:
-    """The settings of every connection. A commit is on the disk before it is acknowledged."""
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA trusted_schema = OFF")
+def settings(path: Path) -> list[str]:
+    """The pragmas of every writing connection. A commit is on the disk before it is acknowledged.
+
+    WAL, once set, stays with the file; the other journal modes are each connection's own.
+    """
+    return [
+        f"journal_mode = {journal_mode(path)}",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "trusted_schema = OFF",
+    ]
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -66,7 +72,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     else:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        configure(connection)
+        for setting in settings(path):
+            connection.execute(f"PRAGMA {setting}")
     connection.row_factory = sqlite3.Row
     return connection
 
@@ -150,7 +157,6 @@ def _lay_ballast(paths: Paths) -> None:
 def _migrate(connection: sqlite3.Connection, paths: Paths) -> None:
     if is_current(connection):
         return
-    connection.execute(f"PRAGMA journal_mode = {journal_mode(paths.database)}")
     before = _version(connection)
     if before > 0:
         backup(paths, f"schema-{before}")

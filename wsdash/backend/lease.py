@@ -35,7 +35,7 @@ class Lease:
         """Whether its holder may still act. A holder that is known to be gone has let go at once."""
         if self.holder.boot_id != boot_id():
             return False
-        return now < self.expires_at and self.holder.is_running()
+        return now < self.expires_at and self.holder.is_alive()
 
 
 def boot_time() -> float:

@@ -1,68 +1,119 @@
-"""Which process is meant: pid and start time, for a pid alone may have been given to another."""
+"""Which process is meant: pid and start time, for a pid alone may have been given to another.
+
+Raw start ticks are compared, since a start time in seconds (psutil's `create_time`) moves whenever the wall
+clock is set. Standard library only, and no dataclass: every supervisor loads this, and a hundred may run.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from functools import cache
+import signal
 from pathlib import Path
 
+_PROC = Path("/proc")
 
-@dataclass(frozen=True, slots=True)
+
 class ProcessIdentity:
-    """One process of one boot of this machine.
+    """A process, told apart from every later one with the same pid: pid, start in clock ticks, boot id."""
 
-    `start` is the kernel's own count (clock ticks since boot), which no change of the wall clock moves;
-    psutil's `create_time` is derived from the wall clock and does move.
-    """
+    __slots__ = ("boot_id", "pid", "ticks")
 
-    pid: int
-    start: int
-    boot_id: str
+    def __init__(self, pid: int, ticks: int, boot_id: str) -> None:
+        self.pid = pid
+        self.ticks = ticks
+        self.boot_id = boot_id
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """The process that has this pid now, None if there is none."""
-        start = start_ticks(pid)
-        return None if start is None else cls(pid, start, boot_id())
+        """The process that has this pid now, None when there is none."""
+        found = stat_of(pid)
+        return None if found is None else cls(pid, found[1], boot_id())
+
+    @classmethod
+    def from_record(cls, record: dict[str, object] | None) -> ProcessIdentity | None:
+        """What `record` made, None when it is anything else."""
+        pid, ticks, boot = (
+            (record or {}).get("pid"),
+            (record or {}).get("ticks"),
+            (record or {}).get("boot_id"),
+        )
+        if isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot, str) and pid > 1:
+            return cls(pid, ticks, boot)
+        return None
+
+    def record(self) -> dict[str, object]:
+        return {"pid": self.pid, "ticks": self.ticks, "boot_id": self.boot_id}
 
     @classmethod
     def own(cls) -> ProcessIdentity:
+        """This process."""
         identity = cls.of(os.getpid())
         assert identity is not None
         return identity
 
-    def is_running(self) -> bool:
-        return self.boot_id == boot_id() and start_ticks(self.pid) == self.start
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProcessIdentity) and self.record() == other.record()
+
+    def __hash__(self) -> int:
+        return hash((self.pid, self.ticks, self.boot_id))
+
+    def is_of_this_boot(self) -> bool:
+        return self.boot_id == boot_id()
+
+    def is_alive(self) -> bool:
+        """Whether it still runs. A zombie does not."""
+        found = stat_of(self.pid)
+        return (
+            found is not None and found[1] == self.ticks and found[0] not in "ZX" and self.is_of_this_boot()
+        )
+
+    def send(self, number: int) -> bool:
+        """Sends a signal to this process and to no other. False when it has ended."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if not self.is_alive():
+                return False
+            signal.pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
 
 
-def start_ticks(pid: int) -> int | None:
-    """Start time of a process that is not a zombie, None if there is none (proc(5), stat fields 3 and 22)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    except OSError:
-        return _start_without_proc(pid)
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+_boot_id: str | None = None
 
 
-@cache
 def boot_id() -> str:
-    """An id of this boot of the machine."""
+    """The kernel's id of this boot."""
+    global _boot_id
+    if _boot_id is None:
+        _boot_id = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return _boot_id
+
+
+def stat_of(pid: int) -> tuple[str, int, int] | None:
+    """State, start ticks (field 22 of proc(5)) and parent."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        import psutil
-
-        return f"{psutil.boot_time():.0f}"
-
-
-def _start_without_proc(pid: int) -> int | None:
-    import psutil
-
-    try:
-        return int(psutil.Process(pid).create_time() * 100)
-    except psutil.NoSuchProcess:
+        # The name may hold spaces and parentheses, so count from the last parenthesis.
+        fields = read_file(f"/proc/{pid}/stat", 4096).rpartition(b")")[2].split()
+        return fields[0].decode(), int(fields[19]), int(fields[1])
+    except (OSError, ValueError, IndexError):
         return None
+
+
+def read_file(path: str, at_most: int | None = None) -> bytes:
+    """The whole file, or one read of it, which is faster."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if at_most is not None:
+            return os.read(descriptor, at_most)
+        data = b""
+        while chunk := os.read(descriptor, 65536):
+            data += chunk
+        return data
+    finally:
+        os.close(descriptor)

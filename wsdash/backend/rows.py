@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import asdict, fields
-from typing import Any
 
 from wsdash.model import (
     Attempt,
@@ -97,7 +96,7 @@ def event_of(row: sqlite3.Row) -> Event:
 
 
 def job_observation_of(text: str) -> JobObservation:
-    values: dict[str, Any] = json.loads(text)
+    values = json.loads(text)
     values["state"] = JobState(values["state"])
     values["cause"] = Cause(values["cause"]) if values.get("cause") else None
     values["beat"] = Beat(**values["beat"]) if values.get("beat") else None

@@ -38,7 +38,7 @@ from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.store import NameTaken, Store
 from wsdash.backend.why import Why, why
 from wsdash.config import Paths
-from wsdash.model import Attempt, Desired, Event, Phase, Workspace
+from wsdash.model import Attempt, Desired, Event, JobObservation, JobState, Phase, Workspace
 
 if TYPE_CHECKING:
     from wsdash.model import Policy
@@ -153,6 +153,13 @@ class Service:
             return await self._provider(workspace).unsaved_work(workspace, workload)
         except ProviderError:
             return None
+
+    async def unknown_jobs(self, context: str = LOCAL) -> list[JobObservation]:
+        """Live jobs of the provider whose workspace the store does not know. Raises `ProviderError`."""
+        rows = await self.workspaces(deleted=True)
+        known = {row.workspace.id for row in rows}
+        look = await self._provider_of(context).observe()
+        return [j for j in look.jobs if j.workspace_id not in known and j.state is not JobState.ENDED]
 
     def folder(self, workspace: Workspace) -> str | None:
         """Where the workspace's files are on this machine, if they are."""
@@ -278,7 +285,14 @@ class Service:
             daemon.spawn(self._paths)
 
     async def hand_over(self) -> bool:
-        """Before this process ends: let a daemon take over if there is something to keep alive or to end."""
+        """Before this process ends: let a daemon take over if there is something to keep alive or to end.
+
+        True when it does. The user's config.toml may forbid it (`handover`).
+        """
+        from wsdash.settings import load_settings
+
+        if not load_settings(self._paths.config_file).dashboard.handover:
+            return False
         rows = await self.workspaces()
         if not any(_needs_care(row) for row in rows):
             return False

@@ -18,7 +18,7 @@ from typing import TypeVar
 import aiosqlite
 
 from wsdash.backend import rows
-from wsdash.backend.database import BUSY_TIMEOUT_S, DatabaseError, drop_ballast, explain, is_full
+from wsdash.backend.database import BUSY_TIMEOUT_S, DatabaseError, drop_ballast, explain, is_full, settings
 from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, LeaseLost, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
@@ -50,7 +50,7 @@ class Store:
             paths.database, timeout=BUSY_TIMEOUT_S, isolation_level=None
         ) as connection:
             connection.row_factory = sqlite3.Row
-            for setting in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+            for setting in settings(paths.database):
                 await connection.execute(f"PRAGMA {setting}")
             yield cls(connection, paths)
 
@@ -284,7 +284,7 @@ class Store:
             token = 1 if row is None else int(row["token"]) + 1
             await self._connection.execute(
                 "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (LEASE_NAME, token, owner, holder.boot_id, holder.pid, holder.start, now + LEASE_S),
+                (LEASE_NAME, token, owner, holder.boot_id, holder.pid, holder.ticks, now + LEASE_S),
             )
             return token
 

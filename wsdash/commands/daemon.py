@@ -69,7 +69,7 @@ def _stop(paths: Paths) -> int:
     except PermissionError:
         raise UserError(f"the daemon (pid {lease.holder.pid}) is another user's", "Ask that user.") from None
     deadline = time.monotonic() + WAIT_S
-    while lease.holder.is_running():
+    while lease.holder.is_alive():
         if time.monotonic() > deadline:
             raise UserError(
                 f"the daemon (pid {lease.holder.pid}) did not end within {WAIT_S:g} s",
@@ -88,7 +88,7 @@ def _detach(paths: Paths) -> int:
         child = ProcessIdentity.of(spawn(paths))
         deadline = time.monotonic() + WAIT_S
         while (lease := holder(paths)) is None:
-            if child is None or not child.is_running() or time.monotonic() > deadline:
+            if child is None or not child.is_alive() or time.monotonic() > deadline:
                 raise UserError(
                     f"the daemon did not start: {_last_line(paths.daemon_log)}", f"See {paths.daemon_log}."
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import shutil
@@ -18,14 +17,13 @@ from typing import Literal
 from wsdash import __version__
 from wsdash.backend.database import DatabaseError, connect, journal_mode
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers import LOCAL, provider_of
 from wsdash.backend.providers.base import ProviderError
 from wsdash.commands.daemon import holder
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, FAILED, coloured, encodes, print_json
 from wsdash.commands.serving import with_service
 from wsdash.config import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
-from wsdash.model import Desired, JobObservation
+from wsdash.model import Desired
 from wsdash.settings import SettingsError, load_settings
 from wsdash.text import one_line
 
@@ -178,23 +176,12 @@ def _reconciler(paths: Paths) -> Iterator[Finding]:
 
 def _jobs(paths: Paths) -> Iterator[Finding]:
     """Jobs that the provider has and the state store does not know (invariant I2)."""
-    with reading(paths) as reader:
-        rows = reader.workspaces(time.time(), deleted=True)
-        known = {attempt.id for row in rows for attempt in reader.attempts(row.workspace.id)}
-    unknown = [job for job in asyncio.run(_jobs_at_provider(paths)) if job.attempt_id not in known]
+    unknown = with_service(paths, lambda service: service.unknown_jobs())
     for job in unknown:
         text = f"the job {job.job_id} is {job.state} and belongs to no workspace that is known here"
-        yield Finding("jobs", "note", text, "A reconciler adopts it, or ends it.")
+        yield Finding("jobs", "note", text, "It is left alone. If nobody misses it, end its process.")
     if not unknown:
         yield Finding("jobs", "ok", "every job belongs to a workspace")
-
-
-async def _jobs_at_provider(paths: Paths) -> tuple[JobObservation, ...]:
-    provider = provider_of(LOCAL, paths)
-    try:
-        return (await provider.observe()).jobs
-    finally:
-        await provider.aclose()
 
 
 def _disk(paths: Paths) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.commands.output import instant
@@ -94,6 +93,5 @@ def event_json(event: Event) -> dict[str, object]:
 
 def folder_of(workspace: Workspace, paths: Paths) -> str | None:
     """Where the workspace's files are on this machine: only the local provider keeps them here."""
-    if workspace.context != LOCAL or workspace.deleted_at is not None:
-        return None
-    return str(Layout(paths.contexts / LOCAL).workspace(workspace.id))
+    folder = Layout(paths.contexts / workspace.context).workspace(workspace.id)
+    return str(folder) if folder.exists() else None

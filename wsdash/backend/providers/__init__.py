@@ -13,9 +13,12 @@ LOCAL = "local"
 
 
 def provider_of(context: str, paths: Paths) -> Provider:
-    """The provider of a context. `local` is this machine and is always there. Raises `LookupError`."""
-    if context != LOCAL:
-        raise LookupError(context)
+    """The provider of a context of config.toml; `local` is always there. Raises `LookupError`."""
+    from wsdash.settings import load_settings
+
+    kind = LOCAL if context == LOCAL else load_settings(paths.config_file).contexts[context].provider
+    if kind != LOCAL:
+        raise LookupError(kind)
     from wsdash.backend.providers.local import LocalProvider
 
-    return LocalProvider(paths.contexts / LOCAL)
+    return LocalProvider(paths.contexts / context)

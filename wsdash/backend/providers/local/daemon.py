@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from wsdash.backend.providers.local import processes, records, tree
+from wsdash.backend.processes import ProcessIdentity
+from wsdash.backend.providers.local import records, tree
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import Supervisor
 
@@ -44,7 +45,7 @@ def _begin(files: JobFiles, listeners: Path) -> Supervisor | None:
     if spec is None or files.exit.exists() or files.supervisor.exists():
         os.close(lock)
         return None
-    own = processes.Identity.of(os.getpid())
+    own = ProcessIdentity.of(os.getpid())
     assert own is not None
     tree.become_subreaper()
     records.reserve(files.exit)

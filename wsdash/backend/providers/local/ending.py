@@ -10,11 +10,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local import notices, records, tree
 from wsdash.backend.providers.local.daemon import take_lock
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.providers.local.processes import Identity
 from wsdash.model import Cause
 
 _PATIENCE_S = 15.0
@@ -39,7 +39,7 @@ class Ender:
         # First the wish, then the signal: a supervisor that is just starting reads the wish by itself.
         with contextlib.suppress(OSError):
             records.write(files.cancel, {"grace_s": grace_s, "at": self._clock()})
-        supervisor = Identity.from_record(records.read(files.supervisor))
+        supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
         if supervisor is not None:
             supervisor.send(signal.SIGTERM)
             return
@@ -58,7 +58,7 @@ class Ender:
         Raises ProviderError when something of it cannot be ended.
         """
         self.cancel(files, owner, 0.0)
-        supervisor = Identity.from_record(records.read(files.supervisor))
+        supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
         if supervisor is not None and not _await_end(supervisor, _PATIENCE_S):
             supervisor.send(signal.SIGKILL)
             _await_end(supervisor, _PATIENCE_S)
@@ -100,7 +100,7 @@ class Ender:
         notices.send(self._listeners, files.folder.name)
 
 
-def _await_end(supervisor: Identity, timeout_s: float) -> bool:
+def _await_end(supervisor: ProcessIdentity, timeout_s: float) -> bool:
     """Whether the process has ended within the time."""
     try:
         descriptor = os.pidfd_open(supervisor.pid)

@@ -13,7 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-from wsdash.backend.providers.local import processes, records
+from wsdash.backend.processes import ProcessIdentity
+from wsdash.backend.providers.local import records
 
 _NS_GET_USERNS = 0xB701
 _PR_CAPBSET_DROP = 24
@@ -23,7 +24,7 @@ _OTHERS = ("mnt", "ipc", "uts", "pid")
 
 def main(sandbox: str, *argv: str) -> None:
     """Runs argv in the sandbox and ends with its exit code."""
-    inner = processes.Identity.from_record(records.read(Path(sandbox)))
+    inner = ProcessIdentity.from_record(records.read(Path(sandbox)))
     if inner is None or not inner.is_alive():
         sys.exit("wsdash: the workspace's job does not run any more")
     try:

@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import records
 from wsdash.backend.providers.local.layout import JobFiles, Layout
-from wsdash.backend.providers.local.processes import Identity
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
 
 _Signature = tuple[int, int, int] | None
@@ -23,7 +23,7 @@ class _Seen:
     """What is known of one job, with the signatures of the files that it comes from."""
 
     base: JobObservation
-    supervisor: Identity
+    supervisor: ProcessIdentity
     state_signature: _Signature = None
     beat_signature: _Signature = None
 
@@ -76,7 +76,7 @@ class Observer:
     def _read(self, attempt_id: str, files: JobFiles) -> _Seen | None:
         seen = self._living.get(attempt_id)
         if seen is None:
-            supervisor = Identity.from_record(records.read(files.supervisor))
+            supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
             if supervisor is None:
                 return None
             base = replace(_base(attempt_id, files), job_id=str(supervisor.pid))

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from wsdash.backend.processes import boot_id
 from wsdash.backend.providers.local import isolation as isolations
-from wsdash.backend.providers.local import processes, records
+from wsdash.backend.providers.local import records
 from wsdash.backend.providers.local.isolation import KINDS, Host, Isolation, Kind, Place
 
 _TIMEOUT_S = 30.0
@@ -54,7 +55,7 @@ def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> Foun
     """
     cache = root / "isolation.json"
     key = {
-        "boot_id": processes.boot_id(),
+        "boot_id": boot_id(),
         "environ": [environ.get(n, "") for n in (FORCE, "PATH", "HOME", "DOCKER_HOST", "CONTAINER_HOST")],
     }
     kept = records.read(cache)

@@ -163,7 +163,7 @@ class LocalProvider:
         except ValueError as error:
             raise Refused(f"the workload cannot become a job: {error}", "Change the devfile.") from error
         place = self._place(workspace, attempt.id)
-        spec = self._spec(attempt, workload, place)
+        spec = self._spec(workspace, attempt, workload, place)
         for folder in (
             place.projects,
             place.home,
@@ -184,7 +184,9 @@ class LocalProvider:
             if not files.folder.exists():
                 raise
 
-    def _spec(self, attempt: Attempt, workload: Workload, place: Place) -> dict[str, object]:
+    def _spec(
+        self, workspace: Workspace, attempt: Attempt, workload: Workload, place: Place
+    ) -> dict[str, object]:
         found = self._found(again=False)
         isolation = (
             found.best if workload.image is not None or not found.best.is_container else found.imageless
@@ -198,7 +200,7 @@ class LocalProvider:
             place=place,
             host=host,
             env=isolations.job_environment(isolation, place, host.home, self._environ),
-            settings=self._settings,
+            settings={"WSDASH_BEAT_S": f"{workspace.policy.beat_s:g}", **self._settings},
             unmounted=isolations.unmountable(isolation, host, workload.volumes, folders),
             notes=_isolation_notes(isolation, workload),
             at=self._clock(),

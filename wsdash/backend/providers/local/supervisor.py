@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from wsdash.backend.job.protocol import Message, Splitter
+from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import notices, processes, records, tree
 from wsdash.backend.providers.local.joblog import JobLog
 from wsdash.backend.providers.local.layout import JobFiles
@@ -189,7 +190,7 @@ class Supervisor:
         while select.select([info], [], [], _LONGEST_END_S)[0] and (chunk := os.read(info, 4096)):
             text += chunk
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            inner = processes.Identity.of(json.loads(text)["child-pid"])
+            inner = ProcessIdentity.of(json.loads(text)["child-pid"])
             if inner is not None:
                 records.write(self._files.sandbox, inner.record())
 
@@ -211,7 +212,7 @@ class Supervisor:
         self._main_told = True
         self._progress.state = "ending"
         self._changed()
-        inner = processes.Identity.from_record(records.read(self._files.sandbox))
+        inner = ProcessIdentity.from_record(records.read(self._files.sandbox))
         inside = processes.children(inner.pid) if inner is not None and inner.is_alive() else []
         for pid in inside[:1] or [self._main or 0]:
             with contextlib.suppress(ProcessLookupError):

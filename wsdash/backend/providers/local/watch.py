@@ -8,10 +8,10 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 
+from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import records
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.notices import Listener
-from wsdash.backend.providers.local.processes import Identity
 
 
 class Watch:
@@ -69,7 +69,9 @@ class Watch:
         found: dict[str, int] = {}
         for attempt_id in attempt_ids - self._pidfds.keys():
             with contextlib.suppress(ValueError, OSError):
-                supervisor = Identity.from_record(records.read(self._layout.job(attempt_id).supervisor))
+                supervisor = ProcessIdentity.from_record(
+                    records.read(self._layout.job(attempt_id).supervisor)
+                )
                 if supervisor is not None and supervisor.is_alive():
                     found[attempt_id] = os.pidfd_open(supervisor.pid)
         return found
