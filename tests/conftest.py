@@ -12,6 +12,7 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.waiting import until_sync
 from wsdash.config import Paths
 
 settings.register_profile(
@@ -68,15 +69,15 @@ def paths(environment: Path) -> Paths:
 def leaves_nothing_running(tmp_path: Path) -> Iterator[None]:
     """At the end of the test, end every process that belongs to its folder: daemons, supervisors, jobs."""
     yield
-    for _ in range(5):
+
+    def have_ended() -> bool:
         left = processes_of(tmp_path)
-        if not left:
-            return
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(left, timeout=5)
-    assert not processes_of(tmp_path)
+        return not left
+
+    until_sync(have_ended, 10.0, "the end of every process of the test")
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

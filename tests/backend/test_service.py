@@ -13,6 +13,7 @@ import pytest
 
 from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
+from wsdash.backend import reconciler
 from wsdash.backend.creating import CreateRequest, free_name, project_name
 from wsdash.backend.errors import UserError
 from wsdash.backend.reader import WorkspaceRow
@@ -130,7 +131,7 @@ async def test_a_killed_supervisor_leaves_nothing_behind_and_the_job_comes_back(
 
 
 async def test_a_silent_job_is_cancelled_and_replaced(service: Service, repository: Path) -> None:
-    policy = replace(QUICK, suspect_s=0.5, dead_s=1.0, grace_s=0.5)
+    policy = replace(QUICK, beat_s=0.3, suspect_s=1.5, dead_s=3.0, grace_s=0.5)
     await created(service, repository, policy)
     row = await running(service, "demo", 1)
     family = [supervisor_of(row), *supervisor_of(row).children(recursive=True)]
@@ -285,8 +286,20 @@ def test_a_projects_folder_is_a_plain_name() -> None:
 
 
 async def test_the_reconciler_survives_a_provider_that_cannot_be_asked(
-    service: Service, repository: Path, paths: Paths
+    paths: Paths,
+    repository: Path,
+    leaves_nothing_running: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(reconciler, "STEADY_S", 0.3)
+    async with Service.open(paths) as service:
+        reconciling = asyncio.create_task(service.reconcile("daemon"))
+        await _survives_an_unplugged_provider(service, repository, paths)
+        reconciling.cancel()
+        await asyncio.gather(reconciling, return_exceptions=True)
+
+
+async def _survives_an_unplugged_provider(service: Service, repository: Path, paths: Paths) -> None:
     workspace = await created(service, repository)
     await running(service, "demo", 1)
     jobs = paths.contexts / "local" / "jobs"

@@ -302,9 +302,13 @@ class Store:
 
     async def release_lease(self, token: int) -> None:
         """Let the next process have it at once. Nothing happens if it is another's already."""
-        await self._connection.execute(
-            "UPDATE lease SET expires_at = 0 WHERE name = ? AND token = ?", (LEASE_NAME, token)
-        )
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE lease SET expires_at = 0 WHERE name = ? AND token = ?", (LEASE_NAME, token)
+            )
+
+        await self._transaction(write)
 
     async def lease(self) -> Lease | None:
         row = await self._one("SELECT * FROM lease WHERE name = ?", LEASE_NAME)

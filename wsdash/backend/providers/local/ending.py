@@ -59,6 +59,8 @@ class Ender:
         """
         self.cancel(files, owner, 0.0)
         supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
+        if supervisor is not None:
+            supervisor.send(signal.SIGCONT)  # one that was stopped would not act on the wish
         if supervisor is not None and not _await_end(supervisor, _PATIENCE_S):
             supervisor.send(signal.SIGKILL)
             _await_end(supervisor, _PATIENCE_S)
