@@ -1,46 +1,35 @@
-"""Writes to the state store, each a short transaction, and the reads that the reconciler needs.
+"""Writes to the state store, and the reads that the reconciler needs.
 
-Every write is begun with `BEGIN IMMEDIATE`, so that it either has the lock or waits for it, and holds no
-provider call. Writes of the reconciler carry the token of its lease; where the token is no longer the
-lease's, nothing is changed and `LeaseLost` is raised. An event is part of the transaction that it tells of.
+An event is part of the transaction that it tells of.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TypeVar
 
 import aiosqlite
 
 from wsdash.backend import rows
-from wsdash.backend.database import BUSY_TIMEOUT_S, DatabaseError, drop_ballast, explain, is_full, settings
-from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, LeaseLost, lease_of
+from wsdash.backend.database import BUSY_TIMEOUT_S, settings
+from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.transactions import Transactions
 from wsdash.config import Paths
 from wsdash.model import Attempt, Desired, End, JobObservation, Observation, Workspace
 from wsdash.workload import Workload
-
-T = TypeVar("T")
-Row = aiosqlite.Row
 
 
 class NameTaken(Exception):
     """Another workspace has this name."""
 
 
-class Store:
-    """One connection to the state store. Use one a process; other processes have their own."""
-
-    def __init__(self, connection: aiosqlite.Connection, paths: Paths) -> None:
-        self._connection = connection
-        self._paths = paths
-        self._turn = asyncio.Lock()
+class Store(Transactions):
+    """The workspaces, attempts, events and the lease. Use one a process; other processes have their own."""
 
     @classmethod
     @asynccontextmanager
@@ -359,43 +348,7 @@ class Store:
         assert row is not None
         return int(row[0])
 
-    # How a transaction is made.
-
-    async def _transaction(self, body: Callable[[], Awaitable[T]], token: int | None = None) -> T:
-        """Run the body in one transaction. A caller that is cancelled does not tear it."""
-        return await asyncio.shield(asyncio.ensure_future(self._transact(body, token)))
-
-    async def _transact(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
-        async with self._turn:
-            try:
-                try:
-                    return await self._attempt(body, token)
-                except sqlite3.Error as error:
-                    if not (is_full(error) and drop_ballast(self._paths)):
-                        raise
-                    return await self._attempt(body, token)
-            except sqlite3.Error as error:
-                raise DatabaseError(explain(error, self._paths.database)) from error
-
-    async def _attempt(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
-        await self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            if token is not None:
-                await self._guard(token)
-            result = await body()
-            await self._connection.execute("COMMIT")
-            return result
-        except BaseException:
-            if self._connection.in_transaction:
-                await self._connection.execute("ROLLBACK")
-            raise
-
-    async def _guard(self, token: int) -> None:
-        cursor = await self._connection.execute(
-            "UPDATE lease SET token = token WHERE name = ? AND token = ?", (LEASE_NAME, token)
-        )
-        if cursor.rowcount == 0:
-            raise LeaseLost(f"token {token} is no longer the lease's")
+    # Small helpers.
 
     async def _insert_attempt(self, attempt: Attempt) -> None:
         await self._connection.execute(
@@ -455,10 +408,3 @@ class Store:
         )
         if last is None or (last["attempt"], last["kind"], last["text"]) != (attempt, kind, text):
             await self._event(at, workspace_id, attempt, "reconciler", kind, text, evidence)
-
-    async def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        cursor = await self._connection.execute(sql, values)
-        return await cursor.fetchone()
-
-    async def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        return list(await self._connection.execute_fetchall(sql, values))
