@@ -1,0 +1,72 @@
+"""A stub service, the dashboard over it, and a local time zone that does not change with the machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.screens.stub import StubService, dashboard, every_phase
+from wsdash.app import WsdashApp
+
+Running = Callable[..., AbstractAsyncContextManager[Pilot[None]]]
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def stub() -> StubService:
+    return StubService(every_phase())
+
+
+@pytest.fixture
+def running(stub: StubService, tmp_path: Path) -> Running:
+    """`async with running() as pilot`: the dashboard, connected; a fault of ours fails the test."""
+
+    @asynccontextmanager
+    async def run(
+        size: tuple[int, int] = (120, 40),
+        *,
+        ascii: bool = False,  # noqa: A002
+        no_color: bool = False,
+        theme: str | None = None,
+    ) -> AsyncIterator[Pilot[None]]:
+        app = dashboard(stub, tmp_path, ascii=ascii, no_color=no_color, theme=theme)
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: app.connected and app.session.isolation is not None)
+            yield pilot
+            assert not [said.text for said in app.said if "something failed in wsdash" in said.text]
+        await app.session.close()
+
+    return run
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object], rounds: int = 400) -> None:
+    """Let the app work until this holds."""
+    for _ in range(rounds):
+        if condition():
+            await pilot.pause()
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"this never came true; the messages were {said(pilot)}")
+
+
+def app_of(pilot: Pilot[None]) -> WsdashApp:
+    assert isinstance(pilot.app, WsdashApp)
+    return pilot.app
+
+
+def said(pilot: Pilot[None]) -> list[str]:
+    """What the user has been told."""
+    return [message.text for message in app_of(pilot).said]

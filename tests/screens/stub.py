@@ -1,0 +1,325 @@
+"""A service that answers from memory, and workspaces in every phase, at a frozen time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from wsdash.app import WsdashApp
+from wsdash.backend.providers.base import Capabilities, LogChunk, ShellCommand
+from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
+from wsdash.backend.service import CreateRequest, Preview, Reconciling, Service, UnsavedWork, UserError
+from wsdash.config import Paths
+from wsdash.devfile import Diagnostic
+from wsdash.model import (
+    Attempt,
+    Cause,
+    Desired,
+    End,
+    Event,
+    JobObservation,
+    JobState,
+    Phase,
+    Policy,
+    Status,
+    StepResult,
+    Workspace,
+)
+from wsdash.workload import Source, Workload
+
+NOW = 1_750_000_000.0
+JOB = """image: docker.io/library/python:3.12
+source: https://git.example/shop/api.git at main
+postStart:
+  install: pip install -e .
+"""
+
+
+def workspace(name: str, **changes: object) -> Workspace:
+    """A workspace that is wanted running, created three hours ago."""
+    made = Workspace(
+        id=f"id-{name}",
+        name=name,
+        context="local",
+        source_url=f"https://git.example/shop/{name}.git",
+        ref="main",
+        devfile_path="devfile.yaml",
+        desired=Desired.RUNNING,
+        generation=1,
+        policy=Policy(),
+        created_at=NOW - 3 * 3600,
+        changed_at=NOW - 3 * 3600,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def attempt(name: str, number: int = 1, **changes: object) -> Attempt:
+    """An attempt that was launched two hours ago and runs."""
+    started = NOW - 2 * 3600
+    made = Attempt(
+        id=f"{name}-{number}",
+        workspace_id=f"id-{name}",
+        number=number,
+        generation=1,
+        intended_at=started,
+        launched_at=started,
+        job_id=f"job-{number}",
+        seen=JobObservation(
+            f"{name}-{number}", JobState.RUNNING, f"job-{number}", started_at=started, ready_at=started + 9
+        ),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def event(name: str, text: str, kind: str = "launched", at: float = NOW - 7200, **evidence: object) -> Event:
+    return Event(1, at, f"id-{name}", 1, "reconciler", kind, text, dict(evidence))
+
+
+def row(
+    name: str,
+    phase: Phase = Phase.RUNNING,
+    reason: str = "running, as wanted",
+    healthy: bool | None = True,
+    *,
+    last: Attempt | None = None,
+    said: str = "ready: postStart is done",
+    **changes: object,
+) -> WorkspaceRow:
+    """One line of the list."""
+    return WorkspaceRow(
+        workspace(name, **changes), Status(phase, reason, healthy), last or attempt(name), event(name, said)
+    )
+
+
+FAILED_STEP = StepResult("postStart", "install", NOW - 7190, NOW - 7181, 1, 120, 300)
+
+
+def every_phase() -> list[WorkspaceRow]:
+    """One workspace in each phase that a user meets."""
+    broken = attempt("billing")
+    assert broken.seen is not None
+    broken = replace(broken, seen=replace(broken.seen, steps=(FAILED_STEP,)))
+    ended = replace(attempt("legacy", 11), end=End(NOW - 1800, Cause.USER_CODE, 127, "sh: yarn: not found"))
+    return [
+        row("api-gateway"),
+        row(
+            "billing",
+            reason="postStart install failed with exit 1; the workspace runs on",
+            last=broken,
+            said="postStart install failed with exit 1",
+        ),
+        row("catalog", Phase.STARTING, "postStart build", True, said="launched attempt #1 as job 4711"),
+        row(
+            "docs-site",
+            Phase.STOPPED,
+            "#1 ended: wanted stopped",
+            None,
+            desired=Desired.STOPPED,
+            said="stopped by the user",
+        ),
+        row(
+            "frontend",
+            Phase.UNHEALTHY,
+            "no heartbeat for 47 s",
+            False,
+            ref="feature/checkout-redesign",
+            said="heartbeats are missing",
+        ),
+        row(
+            "legacy",
+            Phase.FAILED,
+            "11 crashes in one episode; the last: user-code, exit 127: sh: yarn: not found",
+            False,
+            last=ended,
+            said="gave up after 11 crashes",
+        ),
+        row(
+            "ml-pipeline",
+            Phase.BACKING_OFF,
+            "backing off after crash 3: runner-lost",
+            False,
+            said="attempt #3 was lost",
+        ),
+        row(
+            "mobile",
+            Phase.UNKNOWN,
+            "the provider cannot be asked: connection refused; asking again",
+            None,
+            said="not reachable",
+        ),
+        row(
+            "playground",
+            Phase.PENDING,
+            "waiting for a runner",
+            None,
+            source_url=None,
+            said="created",
+            created_at=NOW - 20,
+        ),
+        row(
+            "search",
+            Phase.STOPPING,
+            "wanted stopped; its job is told to end",
+            None,
+            desired=Desired.STOPPED,
+            said="stop was asked for",
+        ),
+    ]
+
+
+class StubService:
+    """Duck-typed like `Service`; remembers what it was asked to do in `asked`."""
+
+    def __init__(self, rows: list[WorkspaceRow]) -> None:
+        self.rows = rows
+        self.notices: list[str] = []
+        self.asked: list[tuple[str, str]] = []
+        self.refusals: dict[str, Exception] = {}
+        self.logs: dict[int, bytes] = {}
+        self.log_ended = False
+        self.unsaved: UnsavedWork | None = UnsavedWork((), ())
+        self.keeper = Reconciling("this", 4242)
+        self.isolation = Capabilities("podman", True)
+        self.previews: list[CreateRequest] = []
+        self.diagnostics: tuple[Diagnostic, ...] = ()
+        self.attempts: dict[str, tuple[Attempt, ...]] = {}
+        self.events_of: dict[str, tuple[Event, ...]] = {}
+        self.workload = '{"image": "docker.io/library/python:3.12", "env": [{"name": "A", "value": "1"}]}'
+        self.released = asyncio.Event()
+        self.released.set()
+        """Cleared by a test that wants unsaved work and previews to take their time."""
+        self.handed_over = False
+        self._changed = asyncio.Event()
+
+    def change(self, rows: list[WorkspaceRow]) -> None:
+        """What another process would do to the store."""
+        self.rows = rows
+        self._changed.set()
+
+    async def changes(self) -> AsyncIterator[None]:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            yield
+
+    async def workspaces(self, *, deleted: bool = False) -> list[WorkspaceRow]:
+        return list(self.rows)
+
+    async def detail(self, name: str) -> WorkspaceDetail:
+        found = next(row for row in self.rows if row.workspace.name == name)
+        attempts = self.attempts.get(name, (found.attempt,) if found.attempt else ())
+        events = self.events_of.get(name, (found.event,) if found.event else ())
+        return WorkspaceDetail(found, attempts, events, self.workload)
+
+    async def read_log(
+        self, name: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
+    ) -> LogChunk:
+        data = self.logs.get(attempt or max(self.logs, default=1), b"")
+        return LogChunk(data[offset : offset + limit], offset, len(data), self.log_ended)
+
+    async def capabilities(self, context: str = "local") -> Capabilities:
+        return self.isolation
+
+    async def reconciling(self) -> Reconciling:
+        return self.keeper
+
+    async def unsaved_work(self, name: str) -> UnsavedWork | None:
+        await self.released.wait()
+        return self.unsaved
+
+    async def preview(self, request: CreateRequest, progress: Callable[[str], None] = print) -> Preview:
+        self.previews.append(request)
+        progress("looking at the repository")
+        await self.released.wait()
+        if "preview" in self.refusals:
+            raise self.refusals["preview"]
+        return Preview(
+            name=request.name or "api",
+            context=request.context,
+            source_url=request.source,
+            ref=request.ref,
+            devfile_path="devfile.yaml",
+            workload=Workload(source=Source(request.source) if request.source else None),
+            diagnostics=self.diagnostics,
+            job=JOB,
+            isolation="podman",
+        )
+
+    async def create(self, preview: Preview) -> Workspace:
+        made = workspace(preview.name, created_at=NOW)
+        self.asked.append(("create", preview.name))
+        self.change(
+            [*self.rows, WorkspaceRow(made, Status(Phase.STARTING, "fetch source", True), None, None)]
+        )
+        return made
+
+    async def _wish(self, verb: str, name: str) -> Workspace:
+        if verb in self.refusals:
+            raise self.refusals[verb]
+        self.asked.append((verb, name))
+        return workspace(name)
+
+    async def start(self, name: str) -> Workspace:
+        return await self._wish("start", name)
+
+    async def stop(self, name: str) -> Workspace:
+        return await self._wish("stop", name)
+
+    async def restart(self, name: str) -> Workspace:
+        return await self._wish("restart", name)
+
+    async def delete(self, name: str) -> Workspace:
+        return await self._wish("delete", name)
+
+    async def shell(self, name: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+        if "shell" in self.refusals:
+            raise self.refusals["shell"]
+        return ShellCommand(("sh", "-c", "exit 0"), {"PATH": "/usr/bin:/bin"})
+
+    async def reconcile(self, owner: str, *, idle_exit_s: float | None = None) -> None:
+        self.asked.append(("reconcile", owner))
+        await asyncio.Event().wait()
+
+    async def hand_over(self) -> bool:
+        self.handed_over = True
+        return True
+
+
+class StubbedApp(WsdashApp):
+    """Ends its session with the screen, as `wsdash.app.run` does after it."""
+
+    async def on_unmount(self) -> None:
+        await self.session.close()
+
+
+def dashboard(
+    stub: StubService,
+    folder: Path,
+    *,
+    rows: list[WorkspaceRow] | None = None,
+    ascii: bool = False,  # noqa: A002
+    no_color: bool = False,
+    theme: str | None = None,
+) -> WsdashApp:
+    """The app over a stub, at the frozen time. `rows` are those of the first paint."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Service]:
+        yield cast(Service, stub)
+
+    return StubbedApp(
+        Paths(folder / "state", folder / "config", folder / "cache"),
+        clock=lambda: NOW,
+        open_service=opened,
+        first_rows=lambda _now: list(stub.rows if rows is None else rows),
+        ascii=ascii,
+        no_color=no_color,
+        theme=theme,
+    )
+
+
+__all__ = ["NOW", "StubService", "UserError", "dashboard", "every_phase", "row"]

@@ -1,0 +1,187 @@
+"""The one table of actions: nothing that is made from it can drift."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import pytest
+from textual.binding import BindingsMap, BindingType
+
+from tests.screens.stub import every_phase, row
+from wsdash.actions import (
+    ACTIONS,
+    BY_ID,
+    Action,
+    Danger,
+    Group,
+    Where,
+    hinted,
+    key_name,
+    markdown,
+    on,
+    sensible,
+)
+from wsdash.availability import Subject
+from wsdash.model import Desired, Phase
+from wsdash.screens.base import Acts
+from wsdash.screens.confirm import ConfirmScreen
+from wsdash.screens.create import CreateScreen
+from wsdash.screens.detail import DetailScreen
+from wsdash.screens.help import HelpScreen, help_lines
+from wsdash.screens.log import LogScreen
+from wsdash.screens.messages import MessagesScreen
+from wsdash.screens.workload import WorkloadScreen
+from wsdash.screens.workspaces import WorkspacesScreen
+
+SCREENS: list[type[Acts]] = [
+    WorkspacesScreen,
+    DetailScreen,
+    LogScreen,
+    CreateScreen,
+    ConfirmScreen,
+    HelpScreen,
+    MessagesScreen,
+    WorkloadScreen,
+]
+each_screen = pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.__name__)
+each_action = pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
+
+
+def test_ids_are_unique_and_say_area_and_verb() -> None:
+    assert len(BY_ID) == len(ACTIONS)
+    assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", action.id) for action in ACTIONS)
+
+
+@pytest.mark.parametrize("where", Where)
+def test_no_key_means_two_things_on_one_kind_of_screen(where: Where) -> None:
+    keys = [key for action in on(where) for key in action.keys]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_key_means_the_same_everywhere() -> None:
+    meanings: dict[str, set[str]] = defaultdict(set)
+    for action in ACTIONS:
+        for key in action.keys:
+            meanings[key].add(action.id)
+    # Enter goes on with what is in front of the user: a row, or a form.
+    assert meanings.pop("enter") == {"workspace.open", "form.accept"}
+    assert {key: ids for key, ids in meanings.items() if len(ids) > 1} == {}
+
+
+@pytest.mark.parametrize("key", ["ctrl+a", "ctrl+b", "ctrl+s", "ctrl+h", "ctrl+m", "ctrl+j", "ctrl+i"])
+def test_keys_that_terminals_and_multiplexers_take_are_left_alone(key: str) -> None:
+    assert not [action.id for action in ACTIONS if key in action.keys]
+
+
+@each_action
+def test_every_action_says_what_it_does(action: Action) -> None:
+    assert action.title
+    assert action.help.endswith(".")
+    assert action.where
+
+
+@each_screen
+def test_a_screen_can_do_everything_that_the_table_has_for_it(screen: type[Acts]) -> None:
+    missing = [action.id for action in on(screen.WHERE) if not callable(getattr(screen, action.method, None))]
+    assert missing == []
+
+
+@each_screen
+def test_the_bindings_of_a_screen_are_those_of_the_table(screen: type[Acts]) -> None:
+    bindings: list[BindingType] = screen.BINDINGS  # type: ignore[attr-defined]
+    bound = {(binding.id, binding.action) for _, binding in BindingsMap(bindings)}
+    assert bound == {(action.id, f"act('{action.id}')") for action in on(screen.WHERE) if action.keys}
+    keys = [key for key, _ in BindingsMap(bindings)]
+    assert len(keys) == len(set(keys)) == sum(len(action.keys) for action in on(screen.WHERE))
+
+
+@each_screen
+def test_every_view_can_be_left_by_a_letter(screen: type[Acts]) -> None:
+    assert any("q" in action.keys for action in on(screen.WHERE))
+
+
+@pytest.mark.parametrize("where", Where)
+def test_the_help_page_names_every_action_with_its_keys(where: Where) -> None:
+    text = "\n".join("".join(text for text, _ in line) for line in help_lines(on(where), 200))
+    for action in on(where):
+        assert action.title in text
+        assert action.help in text
+        assert all(key_name(key) in text for key in action.keys)
+
+
+def test_the_documentation_names_every_action_with_its_keys() -> None:
+    text = markdown()
+    for action in ACTIONS:
+        line = next(
+            line for line in text.splitlines() if f"| {action.title} |" in line and action.help in line
+        )
+        assert all(f"`{key_name(key)}`" in line for key in action.keys)
+    assert [line[4:] for line in text.splitlines() if line.startswith("### ")] == [
+        group.value for group in Group
+    ]
+
+
+@pytest.mark.parametrize("where", Where)
+def test_the_key_bar_shows_only_actions_of_the_screen(where: Where) -> None:
+    assert set(hinted(where)) <= set(on(where))
+
+
+def test_what_destroys_is_on_an_upper_case_letter() -> None:
+    for action in ACTIONS:
+        if action.danger is Danger.DESTROYS:
+            assert all(len(key) == 1 and key.isupper() for key in action.keys)
+
+
+def reason(action_id: str, *rows: object, connected: bool = True) -> str | None:
+    return BY_ID[action_id].available(Subject(rows, connected))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("action_id", "phase", "desired", "expected"),
+    [
+        ("workspace.shell", Phase.RUNNING, Desired.RUNNING, None),
+        ("workspace.shell", Phase.STOPPED, Desired.STOPPED, "api is stopped; r starts it"),
+        ("workspace.shell", Phase.PENDING, Desired.RUNNING, "api is pending; wait until it runs"),
+        ("workspace.start", Phase.STOPPED, Desired.STOPPED, None),
+        ("workspace.start", Phase.FAILED, Desired.RUNNING, None),
+        ("workspace.start", Phase.RUNNING, Desired.RUNNING, "api is running already; r restarts it"),
+        ("workspace.stop", Phase.RUNNING, Desired.RUNNING, None),
+        ("workspace.stop", Phase.STOPPED, Desired.STOPPED, "api is stopped already; S starts it"),
+        ("workspace.restart", Phase.FAILED, Desired.RUNNING, None),
+        ("workspace.restart", Phase.DELETING, Desired.DELETED, "api is being deleted"),
+        ("workspace.delete", Phase.DELETING, Desired.DELETED, "api is being deleted already"),
+    ],
+)
+def test_an_action_that_cannot_be_done_says_why(
+    action_id: str, phase: Phase, desired: Desired, expected: str | None
+) -> None:
+    assert reason(action_id, row("api", phase, "because", None, desired=desired)) == expected
+
+
+def test_without_a_workspace_the_next_step_is_named() -> None:
+    assert reason("workspace.delete") == "no workspace is selected; a creates one"
+
+
+def test_before_the_service_is_open_nothing_is_done() -> None:
+    said = "still opening the store; try again in a moment"
+    assert reason("workspace.restart", row("api"), connected=False) == said
+    assert reason("workspace.create", connected=False) == said
+
+
+def test_a_bulk_action_is_available_when_one_of_the_workspaces_allows_it() -> None:
+    stopped = row("docs", Phase.STOPPED, "", None, desired=Desired.STOPPED)
+    assert reason("workspace.start", row("api"), stopped) is None
+    assert reason("workspace.start", row("api"), row("web")) == "api is running already; r restarts it"
+
+
+def test_sensible_keys_follow_the_phase() -> None:
+    def keys(phase: Phase) -> set[str]:
+        found = next(row for row in every_phase() if row.status.phase is phase)
+        return {action.id.removeprefix("workspace.") for action in sensible(Where.LIST, Subject((found,)))}
+
+    assert "shell" in keys(Phase.RUNNING)
+    assert "start" not in keys(Phase.RUNNING)
+    assert "shell" not in keys(Phase.FAILED)
+    assert {"start", "restart", "logs"} <= keys(Phase.FAILED)
+    assert "stop" not in keys(Phase.STOPPED)

@@ -1,0 +1,177 @@
+"""Creating a workspace: nothing typed is lost, and nothing runs before the job has been seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.screens.conftest import Running, until
+from tests.screens.stub import StubService
+from wsdash.backend.service import CreateRequest, UserError
+from wsdash.devfile import Diagnostic
+from wsdash.screens.create import CreateScreen, field_of, repository_here
+from wsdash.screens.widgets.lines import LineScroll, LineView
+from wsdash.screens.workspaces import WorkspacesScreen
+
+DEMO = "https://git.example/demo.git"
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in a repository, so that nothing is suggested."""
+    (tmp_path / "somewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "somewhere")
+
+
+def form_of(pilot: Pilot[None]) -> CreateScreen:
+    assert isinstance(pilot.app.screen, CreateScreen)
+    return pilot.app.screen
+
+
+def fill(pilot: Pilot[None], **fields: str) -> None:
+    for name, value in fields.items():
+        form_of(pilot).query_one(f"#{name}", Input).value = value
+
+
+def job(pilot: Pilot[None]) -> str:
+    return form_of(pilot).query_one("#job", LineScroll).text
+
+
+async def opened(pilot: Pilot[None]) -> None:
+    await pilot.press("a")
+    await until(pilot, lambda: isinstance(pilot.app.screen, CreateScreen))
+
+
+async def previewed(pilot: Pilot[None]) -> None:
+    await pilot.press("enter")
+    await until(pilot, lambda: form_of(pilot).has_class("-previewed"))
+
+
+async def test_the_job_is_shown_before_anything_is_created(stub: StubService, running: Running) -> None:
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        fill(pilot, source=DEMO, ref="main", name="demo")
+        await previewed(pilot)
+        assert stub.previews == [CreateRequest(DEMO, "main", None, "demo")]
+        assert "  install: pip install -e ." in job(pilot)
+        assert "runs in   podman" in job(pilot)
+        assert ("create", "demo") not in stub.asked
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
+        assert ("create", "demo") in stub.asked
+
+
+async def test_the_new_workspace_is_selected_and_its_progress_shows(
+    stub: StubService, running: Running
+) -> None:
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        fill(pilot, name="newest")
+        await previewed(pilot)
+        await pilot.press("enter")
+
+        def is_selected() -> bool:
+            screen = pilot.app.screen
+            row = screen.selected if isinstance(screen, WorkspacesScreen) else None
+            return row is not None and row.workspace.name == "newest"
+
+        await until(pilot, is_selected)
+        summary = pilot.app.screen.query_one("#summary", LineView).text
+        assert "starting" in summary
+        assert "fetch source" in summary
+
+
+async def test_all_fields_may_be_empty(stub: StubService, running: Running) -> None:
+    async with running() as pilot:
+        await opened(pilot)
+        await previewed(pilot)
+        assert stub.previews == [CreateRequest(None, None, None, None)]
+
+
+async def test_remarks_about_the_devfile_have_their_line_and_remedy(
+    stub: StubService, running: Running
+) -> None:
+    stub.diagnostics = (Diagnostic(7, 3, "warning", "x", "memoryRequest is ignored", "Remove it."),)
+    async with running() as pilot:
+        await opened(pilot)
+        await previewed(pilot)
+        assert "line 7: warning: memoryRequest is ignored\n  Remove it." in job(pilot)
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ("/nowhere does not exist", "source"),
+        ("https://git.example/x has no ref nope", "ref"),
+        ("'a b' is not a ref", "ref"),
+        ("devfile.yaml:3:1: components must be a list", "devfile"),
+        ("there is no devfile other.yaml: No such file or directory", "devfile"),
+        ("'UPPER' is not a name", "name"),
+        ("there is a workspace api already", "name"),
+    ],
+)
+def test_an_error_belongs_to_the_field_that_caused_it(message: str, field: str) -> None:
+    assert field_of(message) == field
+
+
+async def test_an_error_stands_beside_its_field_and_nothing_typed_is_lost(
+    stub: StubService, running: Running
+) -> None:
+    stub.refusals["preview"] = UserError("https://git.example/demo.git has no ref nope", "Give a branch.")
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        fill(pilot, source=DEMO, ref="nope", name="demo")
+        await pilot.press("enter")
+        error = form_of(pilot).query_one("#ref-error", LineView)
+        await until(pilot, lambda: "has no ref nope" in error.text)
+        assert "Give a branch." in error.text
+        assert error.display
+        assert pilot.app.focused is form_of(pilot).query_one("#ref", Input)
+        assert form_of(pilot).query_one("#source", Input).value == DEMO
+        await pilot.press("x")
+        await until(pilot, lambda: error.text == "")
+
+
+async def test_a_slow_look_at_the_repository_shows_progress_and_can_be_stopped(
+    stub: StubService, running: Running
+) -> None:
+    stub.released.clear()
+    async with running() as pilot:
+        await opened(pilot)
+        fill(pilot, source=DEMO)
+        await pilot.press("enter")
+        progress = form_of(pilot).query_one("#progress", LineView)
+        await until(pilot, lambda: "looking at the repository ... esc stops it" in progress.text)
+        await pilot.press("escape")
+        await until(pilot, lambda: "looking" not in progress.text)
+        assert form_of(pilot).query_one("#source", Input).value == DEMO
+
+
+async def test_escape_goes_back_to_the_form_and_then_keeps_the_draft(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await opened(pilot)
+        fill(pilot, source=DEMO)
+        await previewed(pilot)
+        await pilot.press("escape")
+        assert not form_of(pilot).has_class("-previewed")
+        await pilot.press("escape")
+        await opened(pilot)
+        assert form_of(pilot).query_one("#source", Input).value == DEMO
+
+
+async def test_the_repository_that_the_user_stands_in_is_suggested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: Running
+) -> None:
+    here = tmp_path / "project" / "src"
+    here.mkdir(parents=True)
+    (tmp_path / "project" / ".git").mkdir()
+    monkeypatch.chdir(here)
+    assert repository_here() == str(tmp_path / "project")
+    async with running() as pilot:
+        await opened(pilot)
+        assert form_of(pilot).query_one("#source", Input).value == str(tmp_path / "project")

@@ -1,0 +1,316 @@
+"""The list: it updates itself, filters, marks, and does what is asked to what is meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.screens.conftest import Running, said, until
+from tests.screens.stub import StubService, dashboard, every_phase, row
+from wsdash.backend.providers.base import Capabilities
+from wsdash.backend.service import Reconciling, UserError
+from wsdash.model import Phase, Status
+from wsdash.screens.detail import DetailScreen
+from wsdash.screens.help import HelpScreen
+from wsdash.screens.log import LogScreen
+from wsdash.screens.messages import MessagesScreen
+from wsdash.screens.widgets.find import FindInput
+from wsdash.screens.widgets.lines import LineView
+from wsdash.screens.widgets.table import WorkspaceTable
+from wsdash.screens.workload import WorkloadScreen
+from wsdash.screens.workspaces import WorkspacesScreen
+
+
+def screen_of(pilot: object) -> WorkspacesScreen:
+    from textual.pilot import Pilot
+
+    assert isinstance(pilot, Pilot)
+    screen = pilot.app.screen_stack[0]
+    assert isinstance(screen, WorkspacesScreen)
+    return screen
+
+
+def text_of(pilot: object, selector: str) -> str:
+    return screen_of(pilot).query_one(selector, LineView).text
+
+
+def shown(pilot: object) -> list[str]:
+    """The list as it is drawn."""
+    table = screen_of(pilot).query_one(WorkspaceTable)
+    return [table.render_line(y).text.rstrip() for y in range(table.page)]
+
+
+def selected(pilot: object) -> str:
+    row = screen_of(pilot).selected
+    assert row is not None
+    return row.workspace.name
+
+
+async def test_the_first_paint_needs_no_service(stub: StubService, tmp_path: Path) -> None:
+    app = dashboard(stub, tmp_path)
+    app.session.start = lambda: None  # type: ignore[method-assign]
+    async with app.run_test() as pilot:
+        assert "● running" in shown(pilot)[0]
+        assert not app.connected
+
+
+async def test_rows_of_the_store_come_first_and_those_of_the_service_after(
+    stub: StubService, tmp_path: Path
+) -> None:
+    app = dashboard(stub, tmp_path, rows=[row("as-it-was")])
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: len(app.rows) == len(stub.rows))
+        assert "api-gateway" in shown(pilot)[0]
+    await app.session.close()
+
+
+async def test_the_list_follows_the_store_and_the_cursor_its_workspace(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await pilot.press("j")
+        assert selected(pilot) == "billing"
+        stub.change([row("aaa-first"), *stub.rows])
+        await until(pilot, lambda: "aaa-first" in shown(pilot)[0])
+        assert selected(pilot) == "billing"
+        assert "billing" in text_of(pilot, "#summary")
+
+
+async def test_a_changed_status_is_shown_in_the_row_the_counts_and_the_pane(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        first = replace(stub.rows[0], status=Status(Phase.FAILED, "the image does not exist", False))
+        stub.change([first, *stub.rows[1:]])
+        await until(pilot, lambda: "✗ failed" in shown(pilot)[0])
+        assert "2 failed" in text_of(pilot, "#counts")
+        assert "the image does not exist" in text_of(pilot, "#summary")
+
+
+async def test_movement_keys(running: Running) -> None:
+    async with running() as pilot:
+        for keys, name in [
+            ("j", "billing"),
+            ("down", "catalog"),
+            ("k", "billing"),
+            ("up", "api-gateway"),
+            ("up", "api-gateway"),
+            ("G", "search"),
+            ("j", "search"),
+            ("g", "api-gateway"),
+            ("end", "search"),
+            ("home", "api-gateway"),
+            ("pagedown", "search"),
+            ("ctrl+u", "api-gateway"),
+        ]:
+            await pilot.press(keys)
+            assert selected(pilot) == name, keys
+
+
+async def test_the_header_says_who_keeps_jobs_alive_and_that_the_image_is_not_used(
+    stub: StubService, running: Running
+) -> None:
+    stub.isolation = Capabilities("plain", False)
+    stub.keeper = Reconciling("daemon", 99)
+    async with running() as pilot:
+        await until(pilot, lambda: "the daemon (99) keeps jobs alive" in text_of(pilot, "#place"))
+        assert "plain processes; the devfile's image is not used" in text_of(pilot, "#place")
+
+
+async def test_the_filter_stays_visible_and_escape_clears_it(running: Running) -> None:
+    async with running() as pilot:
+        await pilot.press("slash", *"front")
+        await until(pilot, lambda: screen_of(pilot).query(FindInput))
+        await until(pilot, lambda: "legacy" not in "".join(shown(pilot)))
+        await pilot.press("enter")
+        await until(pilot, lambda: not screen_of(pilot).query(FindInput))
+        assert "/front  1 shown, esc shows all" in text_of(pilot, "#counts")
+        await pilot.press("escape")
+        assert "legacy" in "".join(shown(pilot))
+        assert "/front" not in text_of(pilot, "#counts")
+
+
+async def test_a_filter_that_matches_nothing_says_how_to_get_back(running: Running) -> None:
+    async with running() as pilot:
+        await pilot.press("slash", *"zzz", "enter")
+        await until(pilot, lambda: "Nothing matches zzz." in "".join(shown(pilot)))
+        assert "esc shows all again." in "".join(shown(pilot))
+
+
+async def test_letters_typed_into_the_filter_do_nothing_else(stub: StubService, running: Running) -> None:
+    async with running() as pilot:
+        await pilot.press("slash", *"xrDq", "enter")
+        assert [what for what, _ in stub.asked if what != "reconcile"] == []
+        assert pilot.app.is_running
+
+
+async def test_an_empty_list_teaches_the_first_step(stub: StubService, running: Running) -> None:
+    stub.rows = []
+    async with running((80, 24)) as pilot:
+        text = "\n".join(shown(pilot))
+        assert "No workspaces yet." in text
+        assert "Press a to create the first one." in text
+
+
+@pytest.mark.parametrize(
+    ("key", "asked"), [("r", ("restart", "api-gateway")), ("x", ("stop", "api-gateway"))]
+)
+async def test_one_key_does_it_to_the_selected_workspace(
+    stub: StubService, running: Running, key: str, asked: tuple[str, str]
+) -> None:
+    async with running() as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: asked in stub.asked)
+
+
+async def test_r_clears_a_failed_workspace_and_capital_s_starts_it(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await pilot.press(*"jjjjj", "r", "S")
+        await until(pilot, lambda: ("start", "legacy") in stub.asked)
+        assert ("restart", "legacy") in stub.asked
+
+
+async def test_a_disabled_action_says_why_in_a_message_that_can_be_read_again(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await pilot.press("S", "m")
+        assert "Start: api-gateway is running already; r restarts it" in said(pilot)
+        assert isinstance(pilot.app.screen, MessagesScreen)
+        assert "api-gateway is running already" in pilot.app.screen.page.text
+        assert ("start", "api-gateway") not in stub.asked
+
+
+async def test_marked_workspaces_are_done_together_after_one_question(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await pilot.press("space", "space")
+        assert "2 marked" in text_of(pilot, "#counts")
+        await pilot.press("r")
+        assert ("restart", "api-gateway") not in stub.asked
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: ("restart", "billing") in stub.asked)
+        assert ("restart", "api-gateway") in stub.asked
+        await pilot.press("escape")
+        assert "marked" not in text_of(pilot, "#counts")
+
+
+async def test_of_marked_workspaces_only_the_willing_ones_are_asked_for(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await pilot.press("asterisk", "S", "tab", "enter")
+        await until(pilot, lambda: ("start", "docs-site") in stub.asked)
+        await until(pilot, lambda: ("start", "search") in stub.asked)
+        assert ("start", "api-gateway") not in stub.asked
+
+
+async def test_a_refusal_is_told_with_its_remedy(stub: StubService, running: Running) -> None:
+    stub.refusals["stop"] = UserError("api-gateway is being deleted", "Create it again when it is gone.")
+    async with running() as pilot:
+        await pilot.press("x")
+        await until(
+            pilot, lambda: "api-gateway is being deleted\nCreate it again when it is gone." in said(pilot)
+        )
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("enter", DetailScreen),
+        ("d", DetailScreen),
+        ("l", LogScreen),
+        ("y", WorkloadScreen),
+        ("question_mark", HelpScreen),
+        ("f1", HelpScreen),
+    ],
+)
+async def test_views_open_with_a_key_and_close_with_q_or_escape(
+    running: Running, key: str, kind: type
+) -> None:
+    async with running((80, 24)) as pilot:
+        for close in ("q", "escape"):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(pilot.app.screen, kind))
+            await pilot.press(close)
+            await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
+        assert pilot.app.is_running
+
+
+async def test_q_leaves_only_the_list_and_the_jobs_are_handed_over(stub: StubService, tmp_path: Path) -> None:
+    app = dashboard(stub, tmp_path)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: ("reconcile", "dashboard") in stub.asked)
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    await app.session.close()
+    assert app.session.handed_over
+    assert app.return_code == 0
+
+
+async def test_ctrl_c_only_says_how_to_leave(running: Running) -> None:
+    async with running() as pilot:
+        await pilot.press("ctrl+c")
+        assert pilot.app.is_running
+        assert said(pilot) == ["ctrl+q leaves wsdash, q closes a view. Workspaces run on."]
+
+
+async def test_with_a_mouse_rows_and_keys_can_be_clicked(running: Running) -> None:
+    async with running() as pilot:
+        await pilot.click(WorkspaceTable, offset=(10, 2))
+        assert selected(pilot) == "catalog"
+        await pilot.click("KeyBar", offset=(2, 0))
+        await until(pilot, lambda: type(pilot.app.screen).__name__ == "CreateScreen")
+
+
+async def test_an_unreadable_store_is_told_and_shown(stub: StubService, running: Running) -> None:
+    async with running() as pilot:
+
+        async def broken(*, deleted: bool = False) -> list[object]:
+            raise OSError("disk I/O error")
+
+        stub.workspaces = broken  # type: ignore[method-assign, assignment]
+        await pilot.press("R")
+        await until(pilot, lambda: "not up to date: disk I/O error" in text_of(pilot, "#counts"))
+        assert "api-gateway" in shown(pilot)[0]
+
+
+async def test_more_rows_than_lines_scroll_with_the_cursor(stub: StubService, running: Running) -> None:
+    stub.rows = [row(f"workspace-{number:03}") for number in range(300)]
+    async with running((80, 24)) as pilot:
+        await pilot.press("G")
+        assert "workspace-299" in "".join(shown(pilot))
+        await pilot.press("g")
+        assert "workspace-000" in "".join(shown(pilot))
+
+
+async def test_a_row_at_rest_is_not_painted_again(stub: StubService, running: Running) -> None:
+    async with running() as pilot:
+        table = screen_of(pilot).query_one(WorkspaceTable)
+        painted: list[object] = []
+        table.refresh = lambda *regions, **_: painted.extend(regions)  # type: ignore[method-assign, assignment]
+        stub.change(every_phase())
+        changed = replace(stub.rows[3], status=Status(Phase.PENDING, "wanted running", None))
+        stub.change([*stub.rows[:3], changed, *stub.rows[4:]])
+        await until(pilot, lambda: painted)
+        assert len(painted) == 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45), (40, 12)])
+async def test_every_size_shows_the_list_and_the_keys(running: Running, size: tuple[int, int]) -> None:
+    async with running(size) as pilot:
+        assert "running" in shown(pilot)[0]
+        assert "Help" in screen_of(pilot).query_one("KeyBar", LineView).text
+
+
+async def test_resizing_keeps_the_selection(running: Running) -> None:
+    async with running((120, 40)) as pilot:
+        await pilot.press("j", "j")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: pilot.app.size.width == 80)
+        assert selected(pilot) == "catalog"

@@ -1,0 +1,353 @@
+"""The one table of actions. Bindings, key bar, palette, help page and the documentation come from it.
+
+An id such as `workspace.restart` is public and is not renamed. A key means one thing everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any
+
+from wsdash.availability import (
+    Availability,
+    Subject,
+    always,
+    can_delete,
+    can_enter,
+    can_log,
+    can_restart,
+    can_start,
+    can_stop,
+    each,
+    with_service,
+    with_workspace,
+)
+
+
+class Where(Enum):
+    """The kinds of screen that an action can be used on."""
+
+    LIST = "the list"
+    DETAIL = "a workspace"
+    LOG = "a log"
+    FORM = "the form"
+    DIALOG = "a question"
+    PAGE = "a page of text"
+
+
+class Group(StrEnum):
+    """The headings of the help page, in its order."""
+
+    WORKSPACE = "Workspace"
+    FORM = "Form"
+    LIST = "List"
+    LOG = "Log"
+    MOVE = "Move"
+    VIEW = "View"
+    PROGRAM = "wsdash"
+
+
+class Danger(Enum):
+    """What an action can cost. What destroys always asks; what interrupts asks when it is for several."""
+
+    NONE = 0
+    INTERRUPTS = 1
+    DESTROYS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that the user can do.
+
+    `available` gives the reason why not, or None. `hint` is its place in the key bar, 0 for none.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    title: str
+    help: str
+    group: Group
+    where: frozenset[Where]
+    available: Availability = always
+    danger: Danger = Danger.NONE
+    bulk: bool = False
+    hint: int = 0
+
+    @property
+    def method(self) -> str:
+        """The screen's method that does it."""
+        return "do_" + self.id.replace(".", "_")
+
+
+EVERYWHERE = frozenset(Where)
+ON_WORKSPACE = frozenset({Where.LIST, Where.DETAIL, Where.LOG})
+ON_LIST = frozenset({Where.LIST})
+LIST_AND_DETAIL = frozenset({Where.LIST, Where.DETAIL})
+SIDEWAYS = "In a log: what is beside the screen. In a question: the other button."
+TO_READ = frozenset({Where.LIST, Where.DETAIL, Where.LOG, Where.PAGE})
+
+
+def _on_workspace(verb: str, key: str, title: str, text: str, **more: Any) -> Action:  # noqa: ANN401
+    where = more.pop("where", LIST_AND_DETAIL)
+    return Action(f"workspace.{verb}", tuple(key.split()), title, text, Group.WORKSPACE, where, **more)
+
+
+def _on_log(verb: str, key: str, title: str, text: str, hint: int = 0) -> Action:
+    return Action(f"log.{verb}", (key,), title, text, Group.LOG, frozenset({Where.LOG}), hint=hint)
+
+
+def _move(verb: str, keys: str, title: str, text: str = "", where: frozenset[Where] = TO_READ) -> Action:
+    return Action(f"move.{verb}", tuple(keys.split()), title, text or f"{title}.", Group.MOVE, where)
+
+
+def _view(verb: str, keys: str, title: str, text: str, where: frozenset[Where], **more: Any) -> Action:  # noqa: ANN401
+    return Action(f"view.{verb}", tuple(keys.split()), title, text, Group.VIEW, where, **more)
+
+
+def _program(verb: str, keys: str, title: str, text: str, where: frozenset[Where], hint: int = 0) -> Action:
+    return Action(f"app.{verb}", tuple(keys.split()), title, text, Group.PROGRAM, where, hint=hint)
+
+
+ACTIONS: tuple[Action, ...] = (
+    _on_workspace(
+        "create",
+        "a",
+        "New",
+        "Create a workspace from a repository; you see the job before anything runs.",
+        where=ON_LIST,
+        available=with_service,
+        hint=1,
+    ),
+    _on_workspace(
+        "open",
+        "enter d",
+        "Open",
+        "Show the workspace: its steps, attempts and everything that happened to it.",
+        where=ON_LIST,
+        available=each(lambda _: None),
+        hint=2,
+    ),
+    _on_workspace(
+        "shell",
+        "s",
+        "Shell",
+        "Open a shell inside the workspace; the dashboard comes back when it ends.",
+        where=ON_WORKSPACE,
+        available=each(can_enter),
+        hint=13,
+    ),
+    _on_workspace(
+        "logs", "l", "Log", "Follow the log of the newest attempt.", available=each(can_log), hint=14
+    ),
+    _on_workspace(
+        "restart",
+        "r",
+        "Restart",
+        "End the job and run a new one; files are kept. Starts a stopped one, and clears a failed one.",
+        where=ON_WORKSPACE,
+        available=each(can_restart),
+        danger=Danger.INTERRUPTS,
+        bulk=True,
+        hint=15,
+    ),
+    _on_workspace(
+        "start",
+        "S",
+        "Start",
+        "Run a stopped or failed workspace.",
+        where=ON_WORKSPACE,
+        available=each(can_start),
+        bulk=True,
+    ),
+    _on_workspace(
+        "stop",
+        "x",
+        "Stop",
+        "End the job and keep the files.",
+        where=ON_WORKSPACE,
+        available=each(can_stop),
+        danger=Danger.INTERRUPTS,
+        bulk=True,
+        hint=16,
+    ),
+    _on_workspace(
+        "delete",
+        "D",
+        "Delete",
+        "End the job and remove the workspace with all its files. Asks first, and names unsaved work.",
+        available=each(can_delete),
+        danger=Danger.DESTROYS,
+        bulk=True,
+        hint=17,
+    ),
+    _on_workspace(
+        "workload",
+        "y",
+        "Workload",
+        "Show what the job runs, as the devfile made it.",
+        available=each(lambda _: None),
+    ),
+    Action(
+        "form.accept",
+        ("enter",),
+        "Go on",
+        "Look at the repository and show the job; then create the workspace.",
+        Group.FORM,
+        frozenset({Where.FORM}),
+        with_service,
+        hint=1,
+    ),
+    Action(
+        "list.mark",
+        ("space",),
+        "Mark",
+        "Mark or unmark the workspace; actions are then done to all marked ones.",
+        Group.LIST,
+        ON_LIST,
+        with_workspace,
+        hint=10,
+    ),
+    Action(
+        "list.mark_all",
+        ("*",),
+        "Mark all",
+        "Mark all that the filter shows, or unmark them.",
+        Group.LIST,
+        ON_LIST,
+        with_workspace,
+    ),
+    _on_log("next", "n", "Next match", "Go to the next line that matches.", hint=9),
+    _on_log("previous", "N", "Previous match", "Go to the match before."),
+    _on_log("only", "&", "Only matches", "Hide the lines that do not match, or show them again.", hint=10),
+    _on_log("follow", "f", "Follow", "Stay at the end as the log grows.", hint=11),
+    _on_log("wrap", "w", "Wrap", "Break long lines, or cut them.", hint=12),
+    _on_log("older", "[", "Older", "Show the log of the attempt before.", hint=18),
+    _on_log("newer", "]", "Newer", "Show the log of the attempt after.", hint=19),
+    _move("down", "j down", "Down"),
+    _move("up", "k up", "Up"),
+    _move("top", "g home", "To the top"),
+    _move("bottom", "G end", "To the bottom"),
+    _move("half_down", "ctrl+d", "Half a page down"),
+    _move("half_up", "ctrl+u", "Half a page up"),
+    _move("page_down", "pagedown ctrl+f", "A page down"),
+    _move("page_up", "pageup", "A page up"),
+    _move("left", "left", "Left", SIDEWAYS, frozenset({Where.LOG, Where.DIALOG})),
+    _move("right", "right", "Right", SIDEWAYS, frozenset({Where.LOG, Where.DIALOG})),
+    _view(
+        "find",
+        "/",
+        "Find",
+        "In the list: show only what matches. In a log: go to the next match.",
+        frozenset({Where.LIST, Where.LOG}),
+        hint=8,
+    ),
+    _view(
+        "pane",
+        "tab",
+        "Other pane",
+        "Scroll the other half of the screen.",
+        frozenset({Where.DETAIL}),
+        hint=29,
+    ),
+    _view("refresh", "R", "Refresh", "Read everything again now.", TO_READ, hint=30),
+    _view(
+        "back",
+        "escape",
+        "Back",
+        "One level back: clear the filter or the marks, then close the view.",
+        EVERYWHERE,
+    ),
+    _view(
+        "close",
+        "q",
+        "Close",
+        "Close this view; in the list, leave wsdash. Workspaces run on.",
+        EVERYWHERE,
+        hint=90,
+    ),
+    _program("messages", "m", "Messages", "Read again what wsdash has told you.", TO_READ, hint=31),
+    _program(
+        "palette",
+        ": ctrl+p",
+        "Commands",
+        "Find an action or a workspace by its name.",
+        TO_READ | {Where.FORM},
+        hint=91,
+    ),
+    _program("theme", "", "Colours", "Choose other colours.", TO_READ),
+    _program("help", "? f1", "Help", "All keys of this view.", EVERYWHERE, hint=92),
+    _program("suspend", "ctrl+z", "Suspend", "Put wsdash in the background; fg brings it back.", EVERYWHERE),
+    _program("interrupt", "ctrl+c", "How to leave", "Says how to leave.", EVERYWHERE),
+    _program("quit", "ctrl+q", "Quit", "Leave wsdash from anywhere. Workspaces run on.", EVERYWHERE),
+)
+
+BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
+
+KEY_NAMES = {
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "f1": "F1",
+}
+
+
+def on(where: Where) -> tuple[Action, ...]:
+    """The actions of one kind of screen, in the table's order."""
+    return tuple(action for action in ACTIONS if where in action.where)
+
+
+def hinted(where: Where) -> tuple[Action, ...]:
+    """The actions of the key bar, in its order. In the list those on a workspace stand beside it."""
+    chosen = [action for action in on(where) if action.hint and action.keys]
+    if where is Where.LIST:
+        chosen = [action for action in chosen if action.group is not Group.WORKSPACE or action.hint == 1]
+    if where is Where.FORM:
+        chosen = [BY_ID["view.back"], *(action for action in chosen if action.id != "view.close")]
+    return tuple(sorted(chosen, key=lambda action: action.hint))
+
+
+def sensible(where: Where, subject: Subject) -> tuple[Action, ...]:
+    """What can be done to the workspace now: the keys that make sense."""
+    if not subject.rows:
+        return ()
+    return tuple(
+        action
+        for action in on(where)
+        if action.group is Group.WORKSPACE
+        and action.id != "workspace.create"
+        and not action.available(subject)
+    )
+
+
+def bar_key(action: Action, where: Where) -> str:
+    """The key that the key bar shows. In a form letters are typed, so it is one that is no character."""
+    typed = where is Where.FORM
+    return next((key for key in action.keys if not typed or len(key) > 1), action.keys[0])
+
+
+def key_name(key: str) -> str:
+    """A key as people write it."""
+    return KEY_NAMES.get(key, key)
+
+
+def key_names(action: Action) -> str:
+    """All keys of an action, as people write them."""
+    return " ".join(key_name(key) for key in action.keys)
+
+
+def markdown(actions: Iterable[Action] = ACTIONS) -> str:
+    """The table of keys for the documentation."""
+    listed = list(actions)
+    lines: list[str] = []
+    for group in Group:
+        members = [action for action in listed if action.group is group]
+        if not members:
+            continue
+        lines += [f"### {group}", "", "| Keys | Action | What it does |", "|---|---|---|"]
+        for action in members:
+            keys = " ".join(f"`{key_name(key)}`" for key in action.keys).replace("|", "\\|")
+            lines.append(f"| {keys or '(palette)'} | {action.title} | {action.help} |")
+        lines.append("")
+    return "\n".join(lines)

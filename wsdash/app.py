@@ -1,0 +1,286 @@
+"""The Textual app: wiring, themes, signals, and what happens when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.screen import Screen
+
+from wsdash import crash
+from wsdash.actions import BY_ID
+from wsdash.config import Paths
+from wsdash.screens.base import NotConnected, Said, Severity
+from wsdash.screens.widgets.glyphs import ASCII, UNICODE
+from wsdash.screens.widgets.text import Line, Tone, plain
+from wsdash.screens.workspaces import WorkspacesScreen
+from wsdash.session import ServiceOpener, Session
+from wsdash.theme import DARK, MONO, THEMES, WithoutColour
+
+if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceRow
+    from wsdash.backend.service import Service
+
+TOAST_S = {"information": 4.0, "warning": 6.0, "error": 10.0}
+MOST_SAID = 500
+
+
+def _palette() -> type[Provider]:
+    from wsdash.screens.palette import EverythingProvider
+
+    return EverythingProvider
+
+
+class WsdashApp(App[None], inherit_bindings=False):
+    """Paints what the store said last, then opens the service; screens do the rest."""
+
+    TITLE = "wsdash"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
+    COMMAND_PALETTE_BINDING = BY_ID["app.palette"].keys[-1]
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ALLOW_SELECT = False
+
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        clock: Callable[[], float] = time.time,
+        open_service: ServiceOpener | None = None,
+        first_rows: Callable[[float], list[WorkspaceRow]] | None = None,
+        ascii: bool = False,  # noqa: A002
+        theme: str | None = None,
+        no_color: bool = False,
+    ) -> None:
+        """`first_rows` gives the rows of the first paint; `open_service` is called after it."""
+        super().__init__(ansi_color=True if no_color else None)
+        self.paths = paths
+        self.clock = clock
+        self.glyphs = ASCII if ascii else UNICODE
+        self.said: list[Said] = []
+        self.last_words: list[str] = []
+        """What went wrong when the screen was already gone."""
+        self.shell_process: int | None = None
+        self.set_class(ascii, "-ascii")
+        self.animation_level = "none"
+        for known in THEMES:
+            self.register_theme(known)
+        self.no_color = no_color
+        if no_color:
+            self._filters = [WithoutColour()]
+        self.theme = MONO.name if no_color else theme or DARK.name
+        self._first_rows = first_rows or (lambda now: _rows_in_store(paths, now))
+        self._exit_code: int | None = None
+        self.session = Session(
+            open_service or (lambda: _service(paths)),
+            changed=self._later_changed,
+            failed=self._later_failed,
+        )
+
+    # What screens use (see `wsdash.screens.base.Dashboard`).
+
+    @property
+    def service(self) -> Service:
+        if self.session.service is None:
+            raise NotConnected("the store is still being opened")
+        return self.session.service
+
+    @property
+    def connected(self) -> bool:
+        return self.session.service is not None
+
+    @property
+    def rows(self) -> list[WorkspaceRow]:
+        return self.session.rows
+
+    @property
+    def trouble(self) -> str:
+        return self.session.trouble
+
+    @property
+    def place(self) -> Line:
+        isolation = self.session.isolation
+        if isolation is None:
+            return (("local", Tone.STRONG),)
+        words = {"plain": "plain processes"}.get(isolation, plain(isolation))
+        if self.session.honours_image:
+            return (("local", Tone.STRONG), (f": {words}", Tone.MUTED))
+        return (
+            ("local", Tone.STRONG),
+            (f": {words}; ", Tone.MUTED),
+            ("the devfile's image is not used", Tone.WARN),
+        )
+
+    @property
+    def keeper(self) -> Line:
+        now = self.session.reconciling
+        if now is None:
+            return (("opening ...", Tone.MUTED),)
+        return {
+            "this": (("this dashboard keeps jobs alive", Tone.MUTED),),
+            "daemon": ((f"the daemon ({now.pid}) keeps jobs alive", Tone.MUTED),),
+            "dashboard": ((f"another dashboard ({now.pid}) keeps jobs alive", Tone.MUTED),),
+        }.get(now.by, (("nobody keeps jobs alive", Tone.WARN),))
+
+    def say(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
+        message = "\n".join(plain(part) for part in (*text.split("\n"), *hint.split("\n")) if part)
+        self.said = [*self.said[1 - MOST_SAID :], Said(self.clock(), severity, message)]
+        self.notify(message, severity=severity, timeout=TOAST_S[severity], markup=False)
+
+    async def guard(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.tell_failure(error, "")
+
+    def tell_failure(self, error: BaseException, what: str) -> None:
+        """What the user can mend is told with its remedy; a fault of ours also leaves a report."""
+        hint = getattr(error, "hint", None)
+        prefix = f"{what}: " if what else ""
+        if isinstance(hint, str):
+            self.say(f"{prefix}{error}", hint, severity="error")
+        elif type(error).__module__.startswith("wsdash."):
+            self.say(f"{prefix}{_sentence(error)}", severity="error")
+        else:
+            path = crash.report(error, self.paths.crash_reports, self.clock())
+            where = f"The report is in {path}." if path else ""
+            self.say(f"{prefix}something failed in wsdash ({type(error).__name__}).", where, severity="error")
+
+    def look_again(self) -> None:
+        self.session.look_again()
+
+    async def enter_shell(self, name: str) -> None:
+        from wsdash.screens.shell import lend_terminal
+
+        command = await self.service.shell(name)
+        code = await lend_terminal(self, command.argv, command.env, command.cwd, name)
+        if code in (126, 127):
+            self.say(f"{name}: the shell could not be started (exit {code})", severity="error")
+        self.look_again()
+        if self._exit_code is not None:
+            self.exit(return_code=self._exit_code)
+
+    # Life
+
+    def get_default_screen(self) -> Screen[Any]:
+        try:
+            self.session.rows = self._first_rows(self.clock())
+        except Exception as error:  # the service will say what is wrong, and mend it where it can
+            self.session.trouble = f"the store could not be read: {_sentence(error)}"
+        return WorkspacesScreen()
+
+    def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, self._resumed)
+        self.call_after_refresh(self._connect)
+
+    def _resumed(self, _app: App[Any]) -> None:
+        """Back from ctrl+z: the terminal has forgotten what stood there, and Textual paints only changes."""
+        self.screen.refresh()
+        self.look_again()
+
+    def _connect(self) -> None:
+        self.session.start()
+        if self.paths.notice:
+            self.say(self.paths.notice, severity="warning")
+
+    def _session_changed(self) -> None:
+        if self.session.service is not None:
+            while self.session.service.notices:
+                self.say(self.session.service.notices.pop(0), severity="warning")
+        for screen in self.screen_stack:
+            changed = getattr(screen, "store_changed", None)
+            if changed is not None and screen.is_mounted:
+                changed()
+
+    def _later_changed(self) -> None:
+        """From the session's tasks, which are not the app's, to the app's own."""
+        self.call_later(self._session_changed)
+
+    def _later_failed(self, error: BaseException, what: str) -> None:
+        if self.is_running:
+            self.call_later(self.tell_failure, error, what)
+        else:
+            self.last_words.append(f"{what}: {_sentence(error)}")
+
+    def leave(self, code: int) -> None:
+        """A signal asks us to end: give the terminal back first."""
+        if self.shell_process is not None:
+            if code == 128 + signal.SIGINT:  # ctrl+c in the shell is the shell's own
+                return
+            self._exit_code = code
+            os.kill(self.shell_process, signal.SIGHUP)
+        else:
+            self.exit(return_code=code)
+
+    def _fatal_error(self) -> None:
+        """Textual's own would print every local variable, and a token may be in one."""
+        error = sys.exc_info()[1] or self._exception or RuntimeError("unknown")
+        path = crash.report(error, self.paths.crash_reports, self.clock())
+        self._exit_renderables.append(Text(crash.words(error, path)))
+        self._close_messages_no_wait()
+
+
+def run(
+    paths: Paths,
+    *,
+    ascii: bool = False,  # noqa: A002
+    mouse: bool | None = None,
+    theme: str | None = None,
+) -> int:
+    """Show the dashboard until the user leaves it. Returns the exit code."""
+    if mouse is None:  # over SSH each movement would be bytes, and the terminal's own selection is missed
+        mouse = not os.environ.get("SSH_CONNECTION")
+    return asyncio.run(_run(paths, only_ascii=ascii, mouse=mouse, theme=theme))
+
+
+async def _run(paths: Paths, *, only_ascii: bool, mouse: bool, theme: str | None) -> int:
+    app = WsdashApp(paths, ascii=only_ascii, theme=theme, no_color=bool(os.environ.get("NO_COLOR")))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        loop.add_signal_handler(number, app.leave, 128 + number)
+    try:
+        await app.run_async(mouse=mouse)
+    finally:
+        await app.session.close()
+    if app.session.handed_over:
+        app.last_words.append("A daemon keeps your workspaces running (wsdash daemon --status).")
+    with suppress(OSError):  # the terminal may be gone
+        for words in app.last_words:
+            print(f"wsdash: {plain(words)}", file=sys.stderr)
+    return app.return_code or 0
+
+
+def _rows_in_store(paths: Paths, now: float) -> list[WorkspaceRow]:
+    """Read synchronously, for nothing is on the screen before it."""
+    from wsdash.backend.reader import Reader
+
+    reader = Reader(paths)
+    try:
+        return reader.workspaces(now)
+    finally:
+        reader.close()
+
+
+@asynccontextmanager
+async def _service(paths: Paths) -> AsyncIterator[Service]:
+    from wsdash.backend.service import Service
+
+    async with Service.open(paths) as service:
+        yield service
+
+
+def _sentence(error: BaseException) -> str:
+    if type(error).__name__ == "NoSuchWorkspace":
+        return f"there is no workspace {error} any more"
+    return str(error) or type(error).__name__

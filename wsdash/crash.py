@@ -1,0 +1,44 @@
+"""What is left for a developer when something of ours fails: a traceback in a private file.
+
+No value of a variable is written, for a token may stand in one; and nothing but the error's kind and the
+file's path goes to the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from pathlib import Path
+
+MOST_REPORTS = 20
+
+
+def report(error: BaseException, folder: Path, now: float) -> Path | None:
+    """Write the traceback without locals, mode 0600, and forget the oldest. None if it cannot be written."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    text = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = _unused(folder, f"{stamp}-{os.getpid()}")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
+            file.write(text)
+        for old in sorted(folder.glob("*.txt"))[:-MOST_REPORTS]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return None
+    return path
+
+
+def words(error: BaseException, path: Path | None) -> str:
+    """The sentence for the terminal: never the error's own text, which may hold anything."""
+    where = f"The report is in {path}." if path else "No report could be written."
+    return f"wsdash has failed ({type(error).__name__}). {where} Your workspaces run on."
+
+
+def _unused(folder: Path, stem: str) -> Path:
+    number = 0
+    while (path := folder / f"{stem}-{number}.txt").exists():
+        number += 1
+    return path

@@ -1,0 +1,257 @@
+"""What all screens share: bindings from the table of actions, and one way to do an action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+from textual.worker import Worker
+
+from wsdash.actions import BY_ID, Action, Where, on
+from wsdash.availability import Subject
+from wsdash.screens.widgets.glyphs import Glyphs
+from wsdash.screens.widgets.keybar import KeyBar
+from wsdash.screens.widgets.text import Line
+
+if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceRow
+    from wsdash.backend.service import Service
+
+Severity = Literal["information", "warning", "error"]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message to the user, kept so that it can be read again."""
+
+    at: float
+    severity: Severity
+    text: str
+
+
+class Dashboard(Protocol):
+    """What a screen needs of the app."""
+
+    clock: Callable[[], float]
+    glyphs: Glyphs
+    said: list[Said]
+
+    @property
+    def service(self) -> Service:
+        """The open service. Raises `NotConnected` while it is being opened."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the service is open."""
+
+    @property
+    def rows(self) -> list[WorkspaceRow]:
+        """The workspaces as last read."""
+
+    def say(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
+        """Tell the user, in a toast and in the list of messages."""
+
+    async def guard(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do it; a failure is told and, when it is a fault of ours, reported in a file."""
+
+    def look_again(self) -> None:
+        """Read the store soon, for something was just done."""
+
+    place: Line
+    """Where workspaces run, and in what."""
+    keeper: Line
+    """Who keeps the jobs alive."""
+    trouble: str
+    """Why what is shown may be old; empty when all is well."""
+
+    async def enter_shell(self, name: str) -> None:
+        """Leave the screen to a shell in the workspace, and come back."""
+
+
+class NotConnected(Exception):
+    """The service is not open yet."""
+
+    hint = "Try again in a moment."
+
+
+def bindings_of(where: Where) -> list[BindingType]:
+    """The bindings of one kind of screen, from the table of actions alone."""
+    return [
+        Binding(
+            ",".join(action.keys),
+            f"act('{action.id}')",
+            action.title,
+            show=bool(action.hint),
+            tooltip=action.help,
+            id=action.id,
+        )
+        for action in on(where)
+        if action.keys
+    ]
+
+
+class Movable(Protocol):
+    """A widget that the movement keys move."""
+
+    @property
+    def page(self) -> int: ...
+    def move(self, by: int) -> None: ...
+    def move_to_end(self, last: bool) -> None: ...
+
+
+class Acts:
+    """How an action is done, for screens and modal screens alike (mixed into both)."""
+
+    WHERE: ClassVar[Where]
+
+    @property
+    def dashboard(self) -> Dashboard:
+        return cast(Dashboard, cast(Screen[object], self).app)
+
+    def current(self) -> WorkspaceRow | None:
+        """The one workspace that the screen is about, or that is selected."""
+        return None
+
+    def subject(self, action: Action) -> Subject:
+        """What the action would be done to."""
+        current = self.current()
+        return Subject((current,) if current else (), self.dashboard.connected)
+
+    def movable(self) -> Movable | None:
+        """What the movement keys move."""
+        return None
+
+    def why_not(self, action: Action) -> str | None:
+        """The reason why the action cannot be done now, or None."""
+        return action.available(self.subject(action))
+
+    async def action_act(self, action_id: str) -> None:
+        """Every key, palette entry and click ends here."""
+        await self.perform(BY_ID[action_id])
+
+    async def perform(self, action: Action) -> None:
+        """Do it, or say why not."""
+        await self.dashboard.guard(self._perform(action))
+
+    async def _perform(self, action: Action) -> None:
+        reason = self.why_not(action)
+        if reason:
+            self.dashboard.say(f"{action.title}: {reason}", severity="warning")
+            return
+        done = getattr(self, action.method)()
+        if done is not None:
+            await done
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str, *, exclusive: bool = False) -> Worker[None]:
+        """Run it beside the screen, which cancels it when it closes."""
+        screen = cast(Screen[object], self)
+        return screen.run_worker(
+            self.dashboard.guard(work), name=name, group=name, exclusive=exclusive, exit_on_error=False
+        )
+
+    def store_changed(self) -> None:
+        """The store has changed: show what is true now."""
+
+    def refresh_keys(self) -> None:
+        """Draw the key bar again, for what is available has changed."""
+        for bar in cast(Screen[object], self).query(KeyBar):
+            bar.rebuild()
+
+    # Movement, the same everywhere.
+    def do_move_down(self) -> None:
+        self._move(1)
+
+    def do_move_up(self) -> None:
+        self._move(-1)
+
+    def do_move_half_down(self) -> None:
+        self._move_pages(0.5)
+
+    def do_move_half_up(self) -> None:
+        self._move_pages(-0.5)
+
+    def do_move_page_down(self) -> None:
+        self._move_pages(1)
+
+    def do_move_page_up(self) -> None:
+        self._move_pages(-1)
+
+    def do_move_top(self) -> None:
+        self._move_to_end(False)
+
+    def do_move_bottom(self) -> None:
+        self._move_to_end(True)
+
+    def _move(self, by: int) -> None:
+        target = self.movable()
+        if target is not None:
+            target.move(by)
+
+    def _move_pages(self, pages: float) -> None:
+        target = self.movable()
+        if target is not None:
+            lines = max(1, int(abs(pages) * target.page))
+            target.move(lines if pages > 0 else -lines)
+
+    def _move_to_end(self, last: bool) -> None:
+        target = self.movable()
+        if target is not None:
+            target.move_to_end(last)
+
+    # Views that every screen can open.
+    def do_view_refresh(self) -> None:
+        self.dashboard.look_again()
+
+    def do_app_help(self) -> None:
+        from wsdash.screens.help import HelpScreen
+
+        cast(Screen[object], self).app.push_screen(HelpScreen(self.WHERE, self.dashboard.glyphs))
+
+    def do_app_messages(self) -> None:
+        from wsdash.screens.messages import MessagesScreen
+
+        cast(Screen[object], self).app.push_screen(MessagesScreen())
+
+    def do_app_palette(self) -> None:
+        cast(Screen[object], self).app.action_command_palette()
+
+    def do_app_theme(self) -> None:
+        cast(Screen[object], self).app.search_themes()
+
+    def do_app_suspend(self) -> None:
+        cast(Screen[object], self).app.action_suspend_process()
+
+    def do_app_interrupt(self) -> None:
+        self.dashboard.say("ctrl+q leaves wsdash, q closes a view. Workspaces run on.")
+
+    async def do_app_quit(self) -> None:
+        cast(Screen[object], self).app.exit()
+
+
+class WsdashScreen(Acts, Screen[Result], Generic[Result]):
+    """A full screen."""
+
+    AUTO_FOCUS = ""
+
+    def do_view_back(self) -> None:
+        self.dismiss()
+
+    async def do_view_close(self) -> None:
+        self.dismiss()
+
+
+class WsdashDialog(Acts, ModalScreen[Result], Generic[Result]):
+    """A question over the screen that asked it. Closing it answers None."""
+
+    WHERE = Where.DIALOG
+    BINDINGS = bindings_of(Where.DIALOG)
+
+    def do_view_back(self) -> None:
+        self.dismiss()
+
+    def do_view_close(self) -> None:
+        self.dismiss()

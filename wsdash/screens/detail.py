@@ -1,0 +1,115 @@
+"""One workspace whole: why it is as it is, its facts, steps, attempts, and everything that happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from wsdash.actions import Where
+from wsdash.screens.base import WsdashScreen, bindings_of
+from wsdash.screens.lifecycle import OnWorkspace
+from wsdash.screens.story import now_lines, timeline
+from wsdash.screens.viewmodel import row_named, up_words
+from wsdash.screens.widgets.glyphs import TONES
+from wsdash.screens.widgets.keybar import KeyBar
+from wsdash.screens.widgets.lines import LineScroll, LineView
+from wsdash.screens.widgets.text import Line, Tone, joined, plain
+
+if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
+    from wsdash.model import StepResult
+
+STEP_LOG = 4096
+STEP_LINES = 5
+
+
+class DetailScreen(OnWorkspace, WsdashScreen[None]):
+    """Two halves to scroll: now, and the timeline."""
+
+    WHERE: ClassVar[Where] = Where.DETAIL
+    BINDINGS = bindings_of(Where.DETAIL)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._workspace = name
+        self._detail: WorkspaceDetail | None = None
+        self._step_logs: dict[tuple[int, int], list[str]] = {}
+
+    def compose(self) -> ComposeResult:
+        yield LineView(self._heading, id="head")
+        with Container(id="halves"):
+            yield LineScroll(self._now, id="now")
+            yield LineScroll(self._timeline, id="timeline")
+        yield KeyBar(self.WHERE, self.why_not)
+
+    def on_mount(self) -> None:
+        self.query_one("#now", LineScroll).border_title = "Now"
+        self.query_one("#timeline", LineScroll).border_title = "Timeline, newest first"
+        self.query_one("#now", LineScroll).focus()
+        self.spawn(self._read(), "detail", exclusive=True)
+
+    def movable(self) -> LineScroll:
+        return self.focused if isinstance(self.focused, LineScroll) else self.query_one("#now", LineScroll)
+
+    def current(self) -> WorkspaceRow | None:
+        return row_named(self.dashboard.rows, self._workspace)
+
+    def store_changed(self) -> None:
+        if not self.left_if_gone(self._workspace):
+            self.spawn(self._read(), "detail", exclusive=True)
+
+    def do_view_pane(self) -> None:
+        self.focus_next(LineScroll)
+
+    async def _read(self) -> None:
+        self._detail = await self.dashboard.service.detail(self._workspace)
+        self._redraw()
+        newest = self._detail.attempts[0] if self._detail.attempts else None
+        if newest is None or newest.seen is None:
+            return
+        for place, step in enumerate(newest.seen.steps):
+            key = (newest.number, place)
+            if step.failed and step.log_end is not None and key not in self._step_logs:
+                self._step_logs[key] = await self._last_lines(newest.number, step)
+                self._redraw()
+
+    async def _last_lines(self, number: int, step: StepResult) -> list[str]:
+        """The last lines of what the step wrote."""
+        start, end = step.log_start or 0, step.log_end or 0
+        start = max(start, end - STEP_LOG)
+        chunk = await self.dashboard.service.read_log(
+            self._workspace, attempt=number, offset=start, limit=max(0, end - start)
+        )
+        lines = [plain(line) for line in chunk.data.decode("utf-8", "replace").split("\n")]
+        return [line for line in lines if line.strip()][-STEP_LINES:]
+
+    def _redraw(self) -> None:
+        self.query_one("#head", LineView).rebuild()
+        for half in self.query(LineScroll):
+            half.rebuild()
+        self.refresh_keys()
+
+    def _heading(self, width: int, _height: int) -> list[Line]:
+        row = self.current()
+        parts: list[Line] = [((plain(self._workspace), Tone.TITLE),)]
+        if row is not None:
+            phase = row.status.phase
+            parts.append(((f"{self.dashboard.glyphs.phases[phase]} {phase}", TONES[phase]),))
+            parts.append(((up_words(row, self.dashboard.clock()), Tone.MUTED),))
+        return [joined(parts)]
+
+    def _now(self, width: int, _height: int) -> list[Line]:
+        if self._detail is None:
+            return [(("reading ...", Tone.MUTED),)]
+        place = "".join(text for text, _ in self.dashboard.place)
+        return now_lines(
+            self._detail, self._step_logs, place, self.dashboard.clock(), width, self.dashboard.glyphs
+        )
+
+    def _timeline(self, width: int, _height: int) -> list[Line]:
+        if self._detail is None:
+            return []
+        return timeline(self._detail.events, self.dashboard.clock(), width)

@@ -1,0 +1,109 @@
+"""Actions on workspaces that several screens offer: shell, log, start, stop, restart, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from textual.screen import Screen
+
+from wsdash.actions import BY_ID, Action, Danger
+from wsdash.availability import Subject
+from wsdash.screens.base import Acts
+
+if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceRow
+
+CONSEQUENCES = {
+    "restart": "Their jobs end and new ones start. Files are kept.",
+    "stop": "Their jobs end. Files are kept.",
+    "start": "A job is started for each.",
+    "delete": "Their jobs end, and all their files are removed for good.",
+}
+
+
+class OnWorkspace(Acts):
+    """Mixed into screens that have a current workspace."""
+
+    def do_workspace_shell(self) -> None:
+        row = self.current()
+        if row is not None:
+            self.spawn(self.dashboard.enter_shell(row.workspace.name), "shell", exclusive=True)
+
+    def do_workspace_open(self) -> None:
+        from wsdash.screens.detail import DetailScreen
+
+        self._push(DetailScreen)
+
+    def do_workspace_logs(self) -> None:
+        from wsdash.screens.log import LogScreen
+
+        self._push(LogScreen)
+
+    def do_workspace_workload(self) -> None:
+        from wsdash.screens.workload import WorkloadScreen
+
+        self._push(WorkloadScreen)
+
+    def do_workspace_start(self) -> None:
+        self._each("start")
+
+    def do_workspace_stop(self) -> None:
+        self._each("stop")
+
+    def do_workspace_restart(self) -> None:
+        self._each("restart")
+
+    def do_workspace_delete(self) -> None:
+        self._each("delete")
+
+    def left_if_gone(self, name: str) -> bool:
+        """Close the screen when its workspace is not there any more. True if it is gone."""
+        if self.current() is not None or not self.dashboard.connected:
+            return False
+        screen = cast(Screen[object], self)
+        if screen.is_current:
+            self.dashboard.say(f"{name} is gone")
+            screen.dismiss()
+        return True
+
+    def _push(self, kind: Callable[[str], Screen[None]]) -> None:
+        row = self.current()
+        if row is not None:
+            cast(Screen[object], self).app.push_screen(kind(row.workspace.name))
+
+    def _each(self, verb: str) -> None:
+        """Do it to every workspace of the subject that allows it, after at most one question."""
+        action = BY_ID[f"workspace.{verb}"]
+        rows = self._willing(action)
+        names = [row.workspace.name for row in rows]
+        if action.danger is not Danger.DESTROYS and len(rows) == 1:
+            self.spawn(self._do(verb, names), f"{verb} {names[0]}")
+            return
+        from wsdash.screens.confirm import ConfirmScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.spawn(self._do(verb, names), f"{verb} {' '.join(names)}")
+
+        cast(Screen[object], self).app.push_screen(
+            ConfirmScreen(verb, names, CONSEQUENCES[verb], look_for_unsaved=action.danger is Danger.DESTROYS),
+            answered,
+        )
+
+    def _willing(self, action: Action) -> list[WorkspaceRow]:
+        subject = self.subject(action)
+        return [row for row in subject.rows if action.available(Subject((row,), subject.connected)) is None]
+
+    async def _do(self, verb: str, names: list[str]) -> None:
+        """One after the other, so that one failure is told with the name it belongs to."""
+        service = self.dashboard.service
+        act = {
+            "start": service.start,
+            "stop": service.stop,
+            "restart": service.restart,
+            "delete": service.delete,
+        }[verb]
+        for name in names:
+            await self.dashboard.guard(act(name))
+        self.dashboard.look_again()

@@ -1,0 +1,52 @@
+"""Lend the terminal to a program, and take it back intact."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Lender(Protocol):
+    """The app, which must know whom to tell when it is itself asked to end."""
+
+    shell_process: int | None
+
+    def batch_update(self) -> AbstractContextManager[None]: ...
+    def suspend(self) -> AbstractContextManager[None]: ...
+
+
+async def lend_terminal(
+    app: Lender, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, name: str
+) -> int:
+    """Run a program on the terminal until it ends, and return its exit code.
+
+    The event loop goes on meanwhile: jobs are kept alive while the user works in the shell. Nothing is
+    painted until the terminal is ours again.
+    """
+    with app.batch_update(), _left_to_the_program(), app.suspend():
+        print(f"wsdash: a shell in {name}; leave it to come back.", flush=True)
+        try:
+            process = await asyncio.create_subprocess_exec(*argv, env=dict(env), cwd=cwd)
+        except OSError as error:
+            print(f"wsdash: {argv[0]}: {error.strerror}", flush=True)
+            return 127
+        app.shell_process = process.pid
+        try:
+            return await process.wait()
+        finally:
+            app.shell_process = None
+
+
+@contextmanager
+def _left_to_the_program() -> Iterator[None]:
+    """Keys such as ctrl+c are the program's. A handler, unlike ignoring, is not inherited by it."""
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

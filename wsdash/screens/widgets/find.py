@@ -1,0 +1,63 @@
+"""The line in which the user types what to find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+WIDTH = 36
+
+
+class FindInput(Input):
+    """Says what is typed as it is typed. Enter keeps it, escape clears it; both leave the line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear", "Clear", show=False)]
+    DEFAULT_CSS = f"""
+    FindInput, FindInput:focus {{
+        width: {WIDTH}; height: 1; border: none; padding: 0 1; background: $surface;
+    }}
+    """
+
+    @dataclass
+    class Typed(Message):
+        """The words have changed."""
+
+        control_: FindInput
+        words: str
+
+        @property
+        def control(self) -> FindInput:
+            return self.control_
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, type(self))
+
+    @dataclass
+    class Left(Message):
+        """The line is done with; these words stay in force."""
+
+        control_: FindInput
+        words: str
+
+        @property
+        def control(self) -> FindInput:
+            return self.control_
+
+    def __init__(self, words: str = "") -> None:
+        super().__init__(words, placeholder="type to find, enter keeps, esc clears", select_on_focus=False)
+        self.cursor_blink = False
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Typed(self, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Left(self, event.value))
+
+    def action_clear(self) -> None:
+        self.post_message(self.Left(self, ""))

@@ -1,0 +1,253 @@
+"""The main screen: the list of workspaces, and what the selected one is doing and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal
+from textual.timer import Timer
+
+from wsdash.actions import BY_ID, Action, Where, sensible
+from wsdash.availability import Subject
+from wsdash.screens.base import WsdashScreen, bindings_of
+from wsdash.screens.lifecycle import OnWorkspace
+from wsdash.screens.summary import summary
+from wsdash.screens.viewmodel import count_words, matches, next_age_change, row_view
+from wsdash.screens.widgets.keybar import KeyBar
+from wsdash.screens.widgets.lines import LineView
+from wsdash.screens.widgets.table import WorkspaceTable, header
+from wsdash.screens.widgets.text import Line, Tone, joined, plain, shortened, width_of
+
+if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceRow
+    from wsdash.screens.widgets.find import FindInput
+
+EMPTY: tuple[Line, ...] = (
+    (("No workspaces yet.", Tone.TITLE),),
+    (),
+    (("A workspace is one job that clones a repository, prepares it as its", Tone.PLAIN),),
+    (("devfile says, and stays up so that you can work in it.", Tone.PLAIN),),
+    (("wsdash keeps that job alive, also when you leave.", Tone.PLAIN),),
+    (),
+    (("Press ", Tone.PLAIN), ("a", Tone.KEY), (" to create the first one.", Tone.PLAIN)),
+    (("Press ", Tone.PLAIN), ("?", Tone.KEY), (" for all keys.", Tone.PLAIN)),
+)
+
+
+class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
+    """The root of the dashboard."""
+
+    WHERE: ClassVar[Where] = Where.LIST
+    BINDINGS = bindings_of(Where.LIST)
+    AUTO_FOCUS = "WorkspaceTable"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = ""
+        self._draft: dict[str, str] = {}
+        self._marked: frozenset[str] = frozenset()
+        self._shown: list[WorkspaceRow] = []
+        self._age_timer: Timer | None = None
+        self._wanted_selection: str | None = None
+
+    def compose(self) -> ComposeResult:
+        with Container(id="head"):
+            yield LineView(self._place, id="place")
+        with Horizontal(id="state"):
+            yield LineView(self._state, id="counts")
+        with Container(id="body"):
+            with Container(id="list"):
+                yield LineView(lambda width, _: [header(width - 1)], id="columns", margin=0)
+                yield WorkspaceTable(self.dashboard.glyphs)
+            yield LineView(self._summary, id="summary")
+        yield KeyBar(self.WHERE, self.why_not)
+
+    def on_mount(self) -> None:
+        self.show_rows()
+
+    @property
+    def table(self) -> WorkspaceTable:
+        return self.query_one(WorkspaceTable)
+
+    def movable(self) -> WorkspaceTable:
+        return self.table
+
+    @property
+    def selected(self) -> WorkspaceRow | None:
+        """The workspace under the cursor."""
+        key = self.table.selected
+        return next((row for row in self._shown if row.workspace.id == key), None)
+
+    def current(self) -> WorkspaceRow | None:
+        return self.selected
+
+    def subject(self, action: Action) -> Subject:
+        if action.bulk and self._marked:
+            marked = tuple(row for row in self.dashboard.rows if row.workspace.id in self._marked)
+            return Subject(marked, self.dashboard.connected)
+        return super().subject(action)
+
+    def store_changed(self) -> None:
+        self.show_rows()
+
+    def show_rows(self) -> None:
+        """Show the app's rows, through the filter; what has not changed is not painted."""
+        rows = self.dashboard.rows
+        now = self.dashboard.clock()
+        known = {row.workspace.id for row in rows}
+        self._marked &= known
+        self._shown = [row for row in rows if matches(row, self._filter)] if self._filter else list(rows)
+        views = [row_view(row, now, self.dashboard.glyphs) for row in self._shown]
+        self.table.set_marked(self._marked)
+        self.table.set_rows(views, self._empty())
+        if self._wanted_selection in known:
+            self.table.select(self._wanted_selection or "")
+            self._wanted_selection = None
+        self._redraw()
+        self._wait_for_age(now)
+
+    def select(self, workspace_id: str) -> None:
+        """Put the cursor on a workspace, now or as soon as it is in the list."""
+        self._wanted_selection = workspace_id
+        self.show_rows()
+
+    # What stands on the screen
+
+    def _redraw(self) -> None:
+        self.query_one("#place", LineView).rebuild()
+        self.query_one("#counts", LineView).rebuild()
+        self.query_one("#summary", LineView).rebuild()
+        self.refresh_keys()
+
+    def _empty(self) -> Sequence[Line]:
+        if self._shown:
+            return ()
+        if self._filter:
+            return (
+                ((f"Nothing matches {plain(self._filter)}.", Tone.PLAIN),),
+                (("esc", Tone.KEY), (" shows all again.", Tone.PLAIN)),
+            )
+        return EMPTY
+
+    def _place(self, width: int, _height: int) -> list[Line]:
+        dashboard = self.dashboard
+        left: Line = (("wsdash", Tone.TITLE), ("  ", Tone.MUTED), *dashboard.place)
+        right = dashboard.keeper
+        if width_of(left) + width_of(right) + 2 > width:  # narrow: the same in fewer words
+            left = tuple((text.replace("the devfile's image is", "image"), tone) for text, tone in left)
+        gap = width - width_of(left) - width_of(right)
+        return [(*left, (" " * max(2, gap), Tone.MUTED), *right)]
+
+    def _state(self, width: int, _height: int) -> list[Line]:
+        parts: list[Line] = []
+        if self._filter:
+            parts.append(
+                (
+                    (f"/{plain(self._filter)}", Tone.KEY),
+                    (f"  {len(self._shown)} shown, esc shows all", Tone.MUTED),
+                )
+            )
+        if self._marked:
+            parts.append(((f"{len(self._marked)} marked", Tone.KEY), (", esc unmarks", Tone.MUTED)))
+        if self.dashboard.trouble:
+            parts.append(((plain(self.dashboard.trouble), Tone.BAD),))
+        parts.append(count_words(self.dashboard.rows))
+        return [shortened(joined(parts), width, self.dashboard.glyphs.ellipsis)]
+
+    def _summary(self, width: int, height: int) -> list[Line]:
+        row = self.selected
+        if row is None:
+            return []
+        keys = [
+            action
+            for action in sensible(self.WHERE, Subject((row,), self.dashboard.connected))
+            if action.id != "workspace.workload"
+        ]
+        return summary(row, keys, self.dashboard.clock(), width, height, self.dashboard.glyphs)
+
+    def _wait_for_age(self, now: float) -> None:
+        """One timer, for the moment at which the first shown age becomes another one."""
+        if self._age_timer is not None:
+            self._age_timer.stop()
+            self._age_timer = None
+        if self._shown:
+            soonest = min(next_age_change(now - row.workspace.created_at) for row in self._shown)
+            self._age_timer = self.set_timer(max(10.0, soonest), self.show_rows)
+
+    @on(WorkspaceTable.Selected)
+    def _on_selected(self) -> None:
+        self.query_one("#summary", LineView).rebuild()
+        self.refresh_keys()
+
+    @on(WorkspaceTable.Opened)
+    async def _on_opened(self) -> None:
+        await self.perform(BY_ID["workspace.open"])
+
+    # Actions
+
+    def do_workspace_create(self) -> None:
+        from wsdash.screens.create import CreateScreen, repository_here
+
+        if not self._draft:
+            self._draft["source"] = repository_here() or ""
+        self.app.push_screen(CreateScreen(self._draft), self._created)
+
+    def _created(self, workspace_id: str | None) -> None:
+        if workspace_id is not None:
+            self.show_created(workspace_id)
+
+    def show_created(self, workspace_id: str) -> None:
+        """Select a workspace that has just been made."""
+        self._filter = ""
+        self.select(workspace_id)
+        self.dashboard.look_again()
+
+    def do_list_mark(self) -> None:
+        row = self.selected
+        if row is not None:
+            self._marked ^= {row.workspace.id}
+            self.table.set_marked(self._marked)
+            self.table.move(1)
+            self._redraw()
+
+    def do_list_mark_all(self) -> None:
+        shown = frozenset(row.workspace.id for row in self._shown)
+        self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
+        self.table.set_marked(self._marked)
+        self._redraw()
+
+    async def do_view_find(self) -> None:
+        from wsdash.screens.widgets.find import FindInput
+
+        line = self.query_one("#state", Horizontal)
+        if not line.query(FindInput):
+            await line.mount(FindInput(self._filter), before=0)
+        line.query_one(FindInput).focus()
+
+    def on_find_input_typed(self, message: FindInput.Typed) -> None:
+        self._filter = message.words
+        self.show_rows()
+
+    async def on_find_input_left(self, message: FindInput.Left) -> None:
+        self._filter = message.words
+        await message.control.remove()
+        self.table.focus()
+        self.show_rows()
+
+    def do_view_back(self) -> None:
+        if self._filter:
+            self._filter = ""
+        elif self._marked:
+            self._marked = frozenset()
+        else:
+            self.dashboard.say("q leaves wsdash; workspaces run on.")
+            return
+        self.show_rows()
+
+    async def do_view_close(self) -> None:
+        await self.do_app_quit()
