@@ -13,8 +13,8 @@ from benchmarks.figures import Figure
 from benchmarks.seed import paths_in, running_workspaces
 from benchmarks.terminal import Terminal
 
-REST_S = 30.0
-LOOK_S = 10.0
+REST_S = 60.0
+LOOK_S = 15.0
 """Between two looks of the reconciler at rest."""
 WSDASH = [sys.executable, "-m", "wsdash"]
 
@@ -27,7 +27,7 @@ def measure() -> list[Figure]:
         try:
             with Terminal(WSDASH, {**os.environ, "WSDASH_HOME": folder}) as terminal:
                 terminal.seconds_to(b"workspace-w0000")
-                time.sleep(12)  # a whole steady period, so that the start is over
+                time.sleep(17)  # a whole steady period, so that the start is over
                 return [*_at_rest(terminal), _cursor_step(terminal), _changed_status(terminal, home)]
         finally:
             beating.kill()

@@ -154,7 +154,7 @@ async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: P
     await store.launched(one, job(one), token, NOW)
     (known,) = await store.attempts("w1")
     told = replace(job(known), steps=(StepResult("postStart", "install", NOW, NOW + 1, 2, 10, 20),))
-    await store.observed("local", Observation(NOW, True, NOW), [(known, told)], [], [], token, NOW)
+    await store.observed("local", Observation(NOW, True, NOW), [(known, told)], [], [], token, NOW, 0.0)
     reader = Reader(paths)
     (row,) = reader.workspaces(NOW + 1)
     reader.close()

@@ -34,9 +34,9 @@ from wsdash.model import (
 log = logging.getLogger(__name__)
 
 WORKERS = 4
-STEADY_S = 10.0
+STEADY_S = 15.0
 BUSY_S = 1.0
-WISHES_S = 0.25
+WISHES_S = 0.5
 SOON_S = 0.02
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -73,6 +73,7 @@ class Reconciler:
         self._told: dict[str, str] = {}
         self._wanted: dict[str, tuple[Desired, int]] = {}
         self._busy = False
+        self._renewed_at = boot_clock()
 
     def nudge(self, workspace_id: str) -> None:
         """A user's command for this workspace was committed: it overtakes background work."""
@@ -154,7 +155,9 @@ class Reconciler:
             end = rules.end_of(attempt, observation, workspaces[attempt.workspace_id].policy, now)
             if end is not None:
                 ends.append((attempt, end, f"job #{attempt.number} ended: {end.headline}"))
-        await self._store.observed(context, observation, changed, ends, told, self._token, now)
+        renewed_at = self._boot_clock()
+        await self._store.observed(context, observation, changed, ends, told, self._token, now, renewed_at)
+        self._renewed_at = renewed_at
         return bool(ends)
 
     async def _adopt_unknown(self, context: str, look: Observation, known: set[str]) -> bool:
@@ -226,13 +229,10 @@ class Reconciler:
 
     async def _notice_wishes(self) -> None:
         """Notice what other processes have committed."""
-        version = await self._store.data_version()
         while True:
             await asyncio.sleep(WISHES_S)
-            latest = await self._store.data_version()
-            if latest == version:
+            if not await self._store.changed_elsewhere():
                 continue
-            version = latest
             for workspace in await self._store.workspaces():
                 wish = (workspace.desired, workspace.generation)
                 if self._wanted.get(workspace.id) != wish:
@@ -372,15 +372,18 @@ class Reconciler:
         return True
 
     async def _renew(self) -> None:
-        renewed = self._boot_clock()
+        """Renew the lease where looks do not: while a provider is slow, or cannot be asked."""
         while True:
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(RENEW_S / 3)
+            now = self._boot_clock()
+            if now - self._renewed_at < RENEW_S + 1.0:
+                continue
             try:
-                await self._store.renew_lease(self._token, self._boot_clock())
-                renewed = self._boot_clock()
+                await self._store.renew_lease(self._token, now)
+                self._renewed_at = now
             except DatabaseError as error:
                 log.error("renewing the lease: %s", error)
-                if self._boot_clock() - renewed > LEASE_S:
+                if now - self._renewed_at > LEASE_S:
                     raise LeaseLost("it could not be renewed in time") from error
 
     def _wake_at(self, workspace: Workspace, when: float) -> None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend import daemon, database
+from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, free_name, look_and_translate
 from wsdash.backend.errors import UserError
 from wsdash.backend.lease import LeaseLost, boot_time
@@ -49,7 +50,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BACKUP_S = 3600.0
-CHANGES_S = 0.25
+CHANGES_S = 0.5
+WAITING_S = 0.1
 LEASE_RETRY_S = 1.0
 
 
@@ -126,9 +128,12 @@ class Service:
 
     async def changes(self) -> AsyncIterator[None]:
         """Yields when anybody has changed the store."""
+        watch = FileWatch(self._paths.database)
         version = await self._read(self._reader.data_version)
         while True:
             await asyncio.sleep(CHANGES_S)
+            if not watch.may_have_changed():
+                continue
             latest = await self._read(self._reader.data_version)
             if latest != version:
                 version = latest
@@ -231,7 +236,7 @@ class Service:
                     row = (await self.detail(workspace.id)).row
                     if row.status.phase in phases:
                         return row
-                    await asyncio.sleep(CHANGES_S)
+                    await asyncio.sleep(WAITING_S)
         except TimeoutError:
             wanted = " or ".join(sorted(phases))
             raise UserError(

@@ -18,8 +18,8 @@ from wsdash.backend.decide import (
 )
 from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Policy, Status, Workspace
 
-STALE_S = 35.0
-"""A look older than this is no longer news: the reconciler looks every ten seconds."""
+STALE_S = 40.0
+"""A look older than this is no longer news: the reconciler looks every fifteen seconds."""
 
 
 def status(

@@ -231,8 +231,12 @@ class Store(Transactions):
         told: Iterable[tuple[Attempt, str, str, Mapping[str, object]]],
         token: int,
         now: float,
+        boot_now: float,
     ) -> None:
-        """One look at a context, in one transaction: what changed, what ended, and what jobs told of."""
+        """One look at a context, in one transaction: what changed, what ended, and what jobs told of.
+
+        It renews the lease as well; `boot_now` is on the boot-time clock.
+        """
 
         async def write() -> None:
             await self._connection.execute(
@@ -255,6 +259,7 @@ class Store(Transactions):
                 await self._event(now, attempt.workspace_id, attempt.number, "job", kind, text, evidence)
             for attempt, end, text in ends:
                 await self._end(attempt, end, text)
+            await self._extend_lease(boot_now)
 
         await self._transaction(write, token)
 
@@ -283,9 +288,7 @@ class Store(Transactions):
         """Raises `LeaseLost`."""
 
         async def write() -> None:
-            await self._connection.execute(
-                "UPDATE lease SET expires_at = ? WHERE name = ?", (now + LEASE_S, LEASE_NAME)
-            )
+            await self._extend_lease(now)
 
         await self._transaction(write, token)
 
@@ -342,13 +345,21 @@ class Store(Transactions):
             attempts.setdefault(row["workspace_id"], []).append(rows.attempt_of(row))
         return attempts
 
-    async def data_version(self) -> int:
-        """A number that changes when another connection has committed (SQLite's `data_version`)."""
+    async def changed_elsewhere(self) -> bool:
+        """Whether another connection has committed since this was last asked (SQLite's `data_version`)."""
+        if not self._watch.may_have_changed():
+            return False
         row = await self._one("PRAGMA data_version")
         assert row is not None
-        return int(row[0])
+        before, self._data_version = self._data_version, int(row[0])
+        return before != self._data_version
 
     # Small helpers.
+
+    async def _extend_lease(self, boot_now: float) -> None:
+        await self._connection.execute(
+            "UPDATE lease SET expires_at = ? WHERE name = ?", (boot_now + LEASE_S, LEASE_NAME)
+        )
 
     async def _insert_attempt(self, attempt: Attempt) -> None:
         await self._connection.execute(

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from wsdash.backend.changes import FileWatch
 from wsdash.backend.database import DatabaseError, drop_ballast, explain, is_full
 from wsdash.backend.lease import LEASE_NAME, LeaseLost
 from wsdash.config import Paths
@@ -28,6 +29,8 @@ class Transactions:
         self._connection = connection
         self._paths = paths
         self._turn = asyncio.Lock()
+        self._watch = FileWatch(paths.database)
+        self._data_version = 0
 
     async def _transaction(self, body: Callable[[], Awaitable[T]], token: int | None = None) -> T:
         """Run the body in one transaction. A caller that is cancelled does not tear it."""
