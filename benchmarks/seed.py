@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wsdash.backend import database
 from wsdash.backend.rows import json_of
-from wsdash.config import Paths
+from wsdash.paths import Paths
 from wsdash.model import Policy
 from wsdash.workload import Workload
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.waiting import until_sync
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 settings.register_profile(
     "wsdash", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.config import PathError, Paths, file_system, host_local, policy_for, private_folder
+from wsdash.config import Config, ConfigError, Dashboard, load_config, parse_config, policy_for
 from wsdash.model import Policy
-from wsdash.settings import Dashboard, Settings, SettingsError, load_settings, parse_settings
+from wsdash.paths import PathError, Paths, file_system, host_local, private_folder
 
 FILE = Path("/home/dev/.config/wsdash/config.toml")
 MOUNTS = """\
@@ -68,7 +68,7 @@ def test_any_text_of_mounts_is_read(text: str) -> None:
 
 
 def test_state_on_a_network_file_system_is_moved_to_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsdash.config.file_system", lambda _: "nfs4")
+    monkeypatch.setattr("wsdash.paths.file_system", lambda _: "nfs4")
     folder, notice = host_local(Path("/home/dev/state"))
     assert folder == Path(f"/var/tmp/wsdash-{os.geteuid()}")
     assert notice is not None
@@ -92,7 +92,7 @@ def test_a_link_or_a_file_is_no_private_folder(tmp_path: Path) -> None:
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
-    assert load_settings(tmp_path / "config.toml") == Settings()
+    assert load_config(tmp_path / "config.toml") == Config()
 
 
 def test_a_whole_file_is_read() -> None:
@@ -110,7 +110,7 @@ ascii = true
 theme = "wsdash-light"
 handover = false
 """
-    settings = parse_settings(text, FILE)
+    settings = parse_config(text, FILE)
     assert settings.default_context == "spare"
     assert settings.contexts["spare"].provider == "local"
     assert settings.policy == {"max_hours": 8.0, "ladder_s": (1.0, 2.5), "start_limit": 3}
@@ -149,8 +149,8 @@ handover = false
 def test_an_error_names_the_file_the_line_and_what_would_be_right(
     text: str, line: int, words: list[str]
 ) -> None:
-    with pytest.raises(SettingsError) as caught:
-        parse_settings(text, FILE)
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, FILE)
     message = str(caught.value)
     assert message.startswith(str(FILE))
     assert f"line {line}" in message
@@ -172,8 +172,8 @@ def test_whatever_a_file_holds_it_is_settings_or_an_error_that_names_the_file(
 ) -> None:
     text = "".join(f"{key} = {toml(value)}\n" for key, value in document.items())
     try:
-        assert isinstance(parse_settings(text, FILE), Settings)
-    except SettingsError as error:
+        assert isinstance(parse_config(text, FILE), Config)
+    except ConfigError as error:
         assert str(FILE) in str(error)
 
 
@@ -195,29 +195,31 @@ def toml(value: object) -> str:
 def test_a_file_that_is_not_utf_8_or_not_readable_is_told(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"theme = '\xe4'")
     for name, words in (("latin", "not UTF-8"), (".", "cannot be read")):
-        with pytest.raises(SettingsError, match=words):
-            load_settings(tmp_path / name)
+        with pytest.raises(ConfigError, match=words):
+            load_config(tmp_path / name)
 
 
 def test_restarts_on_this_machine_wait_a_tenth(paths: Paths) -> None:
     usual = Policy()
-    assert policy_for(paths, "local").ladder_s == (1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
-    assert policy_for(paths, "local").dead_s == usual.dead_s
+    assert policy_for(paths.config_file, "local").ladder_s == (1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
+    assert policy_for(paths.config_file, "local").dead_s == usual.dead_s
 
 
 def test_the_users_limits_overrule_the_defaults(paths: Paths) -> None:
     paths.config.mkdir()
     paths.config_file.write_text("[policy]\nladder_s = [7]\nidle_minutes = 30\n")
-    policy = policy_for(paths, "local")
+    policy = policy_for(paths.config_file, "local")
     assert (policy.ladder_s, policy.idle_minutes, policy.start_limit) == ((7.0,), 30.0, Policy().start_limit)
 
 
 def test_the_documented_defaults_are_the_defaults(paths: Paths) -> None:
     document = Path(__file__).parent.parent / "docs" / "configuration.md"
     block = document.read_text().partition("```toml\n")[2].partition("```")[0]
-    settings = parse_settings(block, FILE)
-    assert (settings.default_context, settings.contexts) == (Settings().default_context, Settings().contexts)
+    settings = parse_config(block, FILE)
+    assert (settings.default_context, settings.contexts) == (Config().default_context, Config().contexts)
     assert settings.dashboard == Dashboard()
-    assert replace(policy_for(paths, "local"), **settings.policy) == policy_for(paths, "local")
-    everything = parse_settings(re.sub(r"^# (?=\w+ = )", "", block, flags=re.M), FILE)
+    assert replace(policy_for(paths.config_file, "local"), **settings.policy) == policy_for(
+        paths.config_file, "local"
+    )
+    everything = parse_config(re.sub(r"^# (?=\w+ = )", "", block, flags=re.M), FILE)
     assert everything.policy.keys() == {field.name for field in fields(Policy)}

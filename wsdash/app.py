@@ -20,7 +20,7 @@ from textual.screen import Screen
 
 from wsdash import crash
 from wsdash.actions import BY_ID
-from wsdash.config import Paths
+from wsdash.paths import Paths
 from wsdash.screens.base import NotConnected, Said, Severity
 from wsdash.screens.widgets.glyphs import ASCII, UNICODE
 from wsdash.screens.widgets.text import Line, Tone, plain

@@ -17,7 +17,7 @@ from wsdash import __version__
 
 TYPE_CHECKING = False  # as in typing, which the quick verbs do without
 if TYPE_CHECKING:
-    from wsdash.config import Paths
+    from wsdash.paths import Paths
 
 PIPE_CLOSED = 141
 INTERRUPTED = 130
@@ -217,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:
         from wsdash.commands.failing import fail
-        from wsdash.config import Paths
+        from wsdash.paths import Paths
 
         return fail(error, Paths.from_environment())
     finally:
@@ -239,7 +239,7 @@ def _answer(argv: list[str], verb: str) -> int:
     args.command = command
     args.verb = verb
 
-    from wsdash.config import Paths
+    from wsdash.paths import Paths
 
     return function_of(verb)(args, Paths.from_environment())
 

@@ -1,161 +1,224 @@
-"""Where wsdash keeps its files, and the limits that new workspaces get.
+"""What the user's config.toml says: contexts, the limits of new workspaces, the dashboard.
 
-`WSDASH_HOME` moves all of it under one folder. Without it the XDG base directories hold: state, cache,
-configuration. State must be on a file system of this host, for SQLite's locks do not hold over a network:
-where the home directory is on NFS or the like, state goes to `/var/tmp/wsdash-UID`.
+Checked by hand and not by pydantic, because the dashboard needs it before its first paint.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from wsdash.model import Policy
 
-NETWORK_FILE_SYSTEMS = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "afs",
-        "ceph",
-        "lustre",
-        "gpfs",
-        "9p",
-        "beegfs",
-        "glusterfs",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-    ]
-)
 
-
-class PathError(Exception):
-    """A folder of ours cannot be used: which, why, and what to do."""
+class ConfigError(Exception):
+    """config.toml cannot be used: where, what is wrong, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """The folders of one user's wsdash. `notice` says why state is not where one would look for it."""
+class Context:
+    """A named place to run workspaces. `provider` is the kind of what runs jobs there."""
 
-    state: Path
-    config: Path
-    cache: Path
-    notice: str | None = None
-
-    @property
-    def database(self) -> Path:
-        return self.state / "state.db"
-
-    @property
-    def backups(self) -> Path:
-        return self.state / "backups"
-
-    @property
-    def contexts(self) -> Path:
-        """A folder for each context, owned by its provider."""
-        return self.state / "contexts"
-
-    @property
-    def daemon_log(self) -> Path:
-        return self.state / "daemon.log"
-
-    @property
-    def crash_reports(self) -> Path:
-        return self.state / "crashes"
-
-    @property
-    def config_file(self) -> Path:
-        return self.config / "config.toml"
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Paths:
-        home = environ.get("WSDASH_HOME")
-        if home:
-            base = Path(home).expanduser().absolute()
-            return cls(base / "state", base / "config", base / "cache")
-        state, notice = host_local(_base(environ, "XDG_STATE_HOME", ".local/state"))
-        return cls(
-            state,
-            _base(environ, "XDG_CONFIG_HOME", ".config"),
-            _base(environ, "XDG_CACHE_HOME", ".cache"),
-            notice,
-        )
-
-    def prepare(self) -> None:
-        """Make the state folder, mode 0700. Raises `PathError` when it is not ours or not writable."""
-        private_folder(self.state)
+    name: str
+    provider: str
 
 
-def _base(environ: Mapping[str, str], variable: str, usual: str) -> Path:
-    """Our folder in one of the XDG base directories; a relative one is ignored, as that specification says."""
-    given = environ.get(variable, "")
-    return (Path(given) if given.startswith("/") else Path.home() / usual) / "wsdash"
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """How the dashboard looks and behaves. `theme` and `mouse` None are the dashboard's own choice.
 
-
-def private_folder(folder: Path) -> None:
-    """Make the folder with mode 0700, or check that it is ours and no link.
-
-    Raises `PathError`, which names the folder and the remedy.
+    `handover` says whether leaving it while workspaces are wanted running starts a daemon.
     """
+
+    mouse: bool | None = None
+    ascii: bool = False
+    theme: str | None = None
+    handover: bool = True
+
+
+LOCAL = Context("local", "local")
+PROVIDERS = ("local",)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What config.toml says, or would say if it were there.
+
+    `policy` holds the fields of `wsdash.model.Policy` that the user set.
+    """
+
+    default_context: str = LOCAL.name
+    contexts: Mapping[str, Context] = field(default_factory=lambda: {LOCAL.name: LOCAL})
+    dashboard: Dashboard = Dashboard()
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_config(file: Path) -> Config:
+    """Read and check config.toml; the defaults where there is none. Raises `ConfigError`."""
+    text = read_config(file)
+    return parse_config(text, file) if text else Config()
+
+
+def policy_for(file: Path, context: str) -> Policy:
+    """The limits for a new workspace in this context, by config.toml. Raises `ConfigError`."""
+    config = load_config(file)
+    return policy(config.contexts.get(context, LOCAL).provider, config.policy)
+
+
+def read_config(file: Path) -> str:
+    """The text of config.toml, empty if there is none. Raises `ConfigError`."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
     except OSError as error:
-        raise PathError(
-            f"{folder} cannot be made: {error.strerror}. "
-            "Set WSDASH_HOME to a folder of yours that can be written to."
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}. Mend its rights, or remove it."
         ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise PathError(
-            f"{folder} is not a folder of yours (owner: uid {found.st_uid}). "
-            "Set WSDASH_HOME to a folder of yours, or have it removed."
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+
+
+def parse_config(text: str, file: Path) -> Config:
+    """Check the text of a config.toml; `file` is named in errors. Raises `ConfigError`."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {error}. Mend that line (https://toml.io has the rules).") from error
+    check = _Check(text, file)
+    top = check.values((), document, {"default_context": _text, "contexts": _table, **_SECTIONS})
+    contexts = {LOCAL.name: LOCAL}
+    for name, table in top.get("contexts", {}).items():
+        contexts[name] = check.context(name, table)
+    default = top.get("default_context", LOCAL.name)
+    if default not in contexts:
+        raise check.error(
+            ("default_context",), f"there is no context {default}", f"one of {', '.join(contexts)}"
         )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PathError(
-            f"{folder} cannot be written to. Give yourself the right (chmod u+rwx), or set WSDASH_HOME."
+    own = check.values(("policy",), top.get("policy", {}), _POLICY)
+    limits = policy(LOCAL.provider, own)
+    if limits.suspect_s >= limits.dead_s:
+        raise check.error(
+            ("policy", "suspect_s"), "suspect_s is not below dead_s", f"less than {limits.dead_s:g}"
         )
-    if found.st_mode & 0o077:
-        folder.chmod(0o700)
+    dashboard = check.values(("dashboard",), top.get("dashboard", {}), _DASHBOARD)
+    return Config(default, contexts, Dashboard(**dashboard), own)
 
 
-def host_local(folder: Path) -> tuple[Path, str | None]:
-    """The folder itself if it is on this host, else one in /var/tmp, and the sentence that says so."""
-    kind = file_system(folder)
-    if kind not in NETWORK_FILE_SYSTEMS:
-        return folder, None
-    local = Path(f"/var/tmp/wsdash-{os.geteuid()}")
-    return local, f"{folder} is on a network file system ({kind}), so state is kept in {local} on this host."
+def policy(provider: str, own: Mapping[str, Any]) -> Policy:
+    """The provider's defaults, then the user's. A restart on this machine costs little: a tenth of the waits."""
+    usual = Policy()
+    if provider == LOCAL.provider:
+        usual = replace(usual, ladder_s=tuple(step / 10 for step in usual.ladder_s))
+    return replace(usual, **own)
 
 
-def file_system(folder: Path, mounts: str | None = None) -> str | None:
-    """The type of the file system that the folder is (or would be) on, from proc(5) mountinfo."""
-    if mounts is None:
-        try:
-            mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-        except OSError:
-            return None
-    parts = folder.absolute().parts
-    best: tuple[int, str | None] = (0, None)
-    for line in mounts.splitlines():
-        left, _, right = line.partition(" - ")
-        fields, kind = left.split(" "), right.split(" ")[0]
-        if len(fields) < 5:
-            continue
-        point = Path(fields[4].encode().decode("unicode_escape")).parts
-        if parts[: len(point)] == point and len(point) >= best[0]:
-            best = (len(point), kind)
-    return best[1]
+class _Wrong(Exception):
+    """A value is not what the key takes; the text says what it takes."""
 
 
-def policy_for(paths: Paths, context: str) -> Policy:
-    """The limits for a new workspace in this context. Raises `wsdash.settings.SettingsError`."""
-    from wsdash.settings import LOCAL, load_settings, policy
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("true or false")
+    return value
 
-    settings = load_settings(paths.config_file)
-    return policy(settings.contexts.get(context, LOCAL).provider, settings.policy)
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise _Wrong("a text in quotes")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise _Wrong("a number above 0")
+    return float(value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _Wrong("a whole number from 1")
+    return value
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("a list of numbers above 0")
+    return tuple(_number(item) for item in value)
+
+
+def _table(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _Wrong("a table")
+    return value
+
+
+_Takes = Mapping[str, Callable[[object], Any]]
+_SECTIONS: _Takes = {"policy": _table, "dashboard": _table}
+_CONTEXT: _Takes = {"provider": _text}
+_DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
+_POLICY: _Takes = {
+    "grace_s": _number,
+    "beat_s": _number,
+    "suspect_s": _number,
+    "dead_s": _number,
+    "ladder_s": _numbers,
+    "start_limit": _count,
+    "quiet_s": _number,
+    "absent_s": _number,
+    "shortest_run_s": _number,
+    "max_hours": _number,
+    "idle_minutes": _number,
+    "delete_after_stopped_hours": _number,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Checks tables of one file, and names the line in its errors."""
+
+    text: str
+    file: Path
+
+    def values(self, path: tuple[str, ...], table: Mapping[str, object], takes: _Takes) -> dict[str, Any]:
+        """The table's values, each as its key takes it."""
+        found: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in takes:
+                raise self.unknown((*path, key), takes)
+            try:
+                found[key] = takes[key](value)
+            except _Wrong as wrong:
+                raise self.error((*path, key), f"{'.'.join((*path, key))} is not right", str(wrong)) from None
+        return found
+
+    def context(self, name: str, table: object) -> Context:
+        path = ("contexts", name)
+        if not name.isidentifier() and not name.replace("-", "_").isidentifier():
+            raise self.error(path, f"{name!r} is no name for a context", "letters, digits and dashes")
+        settings = self.values(("contexts",), {name: table}, {name: _table})[name]
+        provider = self.values(path, settings, _CONTEXT).get("provider")
+        if provider not in PROVIDERS:
+            raise self.error(
+                (*path, "provider"),
+                f"the context {name} has no known provider",
+                f"one of {', '.join(PROVIDERS)}",
+            )
+        return Context(name, provider)
+
+    def unknown(self, path: tuple[str, ...], takes: _Takes) -> ConfigError:
+        import difflib
+
+        near = difflib.get_close_matches(path[-1], takes, 1, 0.5)
+        remedy = near[0] if near else f"one of {', '.join(takes)}"
+        return self.error(path, f"{'.'.join(path)} is no setting of wsdash", remedy)
+
+    def error(self, path: tuple[str, ...], problem: str, right: str) -> ConfigError:
+        from wsdash.toml_text import line_of
+
+        line = line_of(self.text, path)
+        return ConfigError(f"{self.file}{f', line {line}' if line else ''}: {problem}. It takes {right}.")

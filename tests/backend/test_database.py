@@ -10,7 +10,7 @@ import pytest
 from wsdash.backend import database
 from wsdash.backend.database import DatabaseError, NewerSchema, wal_is_sound
 from wsdash.backend.reader import Reader
-from wsdash.config import PathError, Paths
+from wsdash.paths import PathError, Paths
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.reader import WorkspaceRow
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.service import Service
-from wsdash.config import Paths
 from wsdash.model import Cause, Desired, Phase, Policy, Workspace
+from wsdash.paths import Paths
 
 RUNNING = frozenset({Phase.RUNNING})
 QUICK = Policy(ladder_s=(0.01,), start_limit=2, grace_s=5.0)

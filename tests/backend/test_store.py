@@ -19,8 +19,8 @@ from wsdash.backend.processes import ProcessIdentity, boot_id
 from wsdash.backend.reader import Reader
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.store import NameTaken, Store
-from wsdash.config import Paths
 from wsdash.model import Cause, Desired, End, Observation, StepResult
+from wsdash.paths import Paths
 from wsdash.workload import Command, EnvVar, Parallel, Port, Resources, Sequence, Source, Volume, Workload
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from wsdash.backend import database
 from wsdash.backend.store import Store
-from wsdash.config import Paths
 from wsdash.model import Workspace
+from wsdash.paths import Paths
 from wsdash.workload import Workload
 
 PYTHON = (sys.executable, "-m", "wsdash")

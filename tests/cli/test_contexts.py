@@ -8,9 +8,9 @@ import pytest
 
 from tests.backend import builders
 from wsdash import cli
-from wsdash.config import Paths
+from wsdash.config import load_config
 from wsdash.model import Workspace
-from wsdash.settings import load_settings
+from wsdash.paths import Paths
 
 CONFIG = """\
 # where I work
@@ -40,7 +40,7 @@ def test_the_local_context_is_always_there(capsys: pytest.CaptureFixture[str]) -
 
 def test_use_changes_the_default_and_nothing_else(config: Paths) -> None:
     assert cli.main(["context", "use", "local"]) == 0
-    assert load_settings(config.config_file).default_context == "local"
+    assert load_config(config.config_file).default_context == "local"
     assert config.config_file.read_text() == CONFIG.replace('"laptop"', '"local"')
 
 
@@ -51,7 +51,7 @@ def test_use_makes_the_file_where_there_is_none(paths: Paths) -> None:
 
 def test_remove_takes_the_table_out_and_falls_back_to_local(config: Paths) -> None:
     assert cli.main(["context", "remove", "laptop"]) == 0
-    settings = load_settings(config.config_file)
+    settings = load_config(config.config_file)
     assert (settings.default_context, list(settings.contexts)) == ("local", ["local"])
     text = config.config_file.read_text()
     assert "# where I work" in text

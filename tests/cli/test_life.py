@@ -18,7 +18,7 @@ from tests.repositories import DEVFILE, commit_files, make_repository
 from tests.waiting import until_sync
 from wsdash.backend.lease import boot_time
 from wsdash.backend.reader import Reader
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_running")
 

@@ -12,8 +12,8 @@ import pytest
 from tests.backend import builders
 from wsdash import cli
 from wsdash.commands.output import SIGNS, cells, fit, instant
-from wsdash.config import Paths
 from wsdash.model import Phase, Workspace
+from wsdash.paths import Paths
 from wsdash.screens.widgets.glyphs import ASCII, UNICODE
 
 Fill = Callable[[Iterable[Workspace]], None]

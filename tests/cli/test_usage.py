@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import PYTHON, Command
 from wsdash import __version__, cli
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -19,7 +19,7 @@ from tests.repositories import make_repository
 from tests.waiting import until_sync
 from wsdash.backend.lease import boot_time
 from wsdash.backend.reader import Reader
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 Open = Callable[[], Dashboard]
 

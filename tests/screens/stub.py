@@ -13,7 +13,6 @@ from wsdash.app import WsdashApp
 from wsdash.backend.providers.base import Capabilities, LogChunk, ShellCommand
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.service import CreateRequest, Preview, Reconciling, Service, UnsavedWork, UserError
-from wsdash.config import Paths
 from wsdash.devfile import Diagnostic
 from wsdash.model import (
     Attempt,
@@ -29,6 +28,7 @@ from wsdash.model import (
     StepResult,
     Workspace,
 )
+from wsdash.paths import Paths
 from wsdash.workload import Source, Workload
 
 NOW = 1_750_000_000.0

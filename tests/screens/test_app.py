@@ -20,7 +20,7 @@ from tests.screens.stub import StubService, dashboard
 from wsdash import crash
 from wsdash.app import WsdashApp
 from wsdash.backend.service import Service, UserError
-from wsdash.config import PathError, Paths
+from wsdash.paths import PathError, Paths
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help import HelpScreen
 from wsdash.screens.widgets.lines import LineView

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.simulation.world import World
 from wsdash.backend.reader import Reader
-from wsdash.config import Paths
 from wsdash.model import Cause, Desired, JobState
+from wsdash.paths import Paths
 
 faults = st.one_of(
     st.tuples(st.just("kill the reconciler"), st.integers(0, 25)),

@@ -17,7 +17,6 @@ from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import Capabilities, LogChunk, Look, ShellCommand, Unreachable, UnsavedWork
 from wsdash.backend.reconciler import Reconciler
 from wsdash.backend.store import Store
-from wsdash.config import Paths
 from wsdash.model import (
     Attempt,
     Beat,
@@ -28,6 +27,7 @@ from wsdash.model import (
     Policy,
     Workspace,
 )
+from wsdash.paths import Paths
 from wsdash.workload import Workload
 
 START = 1_700_000_000.0

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 LARGEST_LOG = 1024 * 1024
 """Bytes after which a new daemon begins a new log and keeps the last one."""

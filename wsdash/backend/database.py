@@ -12,7 +12,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from wsdash.config import NETWORK_FILE_SYSTEMS, Paths, file_system
+from wsdash.paths import NETWORK_FILE_SYSTEMS, Paths, file_system
 
 BUSY_TIMEOUT_S = 10.0
 APPLICATION_ID = 0x77736473  # "wsds"

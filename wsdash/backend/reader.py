@@ -16,8 +16,8 @@ from wsdash.backend.decide import Decision, decide
 from wsdash.backend.lease import Lease, lease_of
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.status import status
-from wsdash.config import Paths
 from wsdash.model import Attempt, Event, Observation, Status, Workspace
+from wsdash.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)

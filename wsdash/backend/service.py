@@ -38,8 +38,8 @@ from wsdash.backend.reconciler import Reconciler
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.store import NameTaken, Store
 from wsdash.backend.why import Why, why
-from wsdash.config import Paths
 from wsdash.model import Attempt, Desired, Event, JobObservation, JobState, Phase, Workspace
+from wsdash.paths import Paths
 
 if TYPE_CHECKING:
     from wsdash.model import Policy
@@ -197,7 +197,7 @@ class Service:
             devfile_path=preview.devfile_path,
             desired=Desired.RUNNING,
             generation=1,
-            policy=policy or policy_for(self._paths, preview.context),
+            policy=policy or policy_for(self._paths.config_file, preview.context),
             created_at=now,
             changed_at=now,
         )
@@ -294,9 +294,9 @@ class Service:
 
         True when it does. The user's config.toml may forbid it (`handover`).
         """
-        from wsdash.settings import load_settings
+        from wsdash.config import load_config
 
-        if not load_settings(self._paths.config_file).dashboard.handover:
+        if not load_config(self._paths.config_file).dashboard.handover:
             return False
         rows = await self.workspaces()
         if not any(_needs_care(row) for row in rows):

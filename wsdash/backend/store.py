@@ -19,8 +19,8 @@ from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.transactions import Transactions
-from wsdash.config import Paths
 from wsdash.model import Attempt, Desired, End, JobObservation, Observation, Workspace
+from wsdash.paths import Paths
 from wsdash.workload import Workload
 
 

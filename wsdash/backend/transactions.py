@@ -17,7 +17,7 @@ import aiosqlite
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.database import DatabaseError, drop_ballast, explain, is_full
 from wsdash.backend.lease import LEASE_NAME, LeaseLost
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -33,6 +33,6 @@ def workspace_names(**_: object) -> list[str]:
 
 
 def context_names(**_: object) -> list[str]:
-    from wsdash.settings import load_settings
+    from wsdash.config import load_config
 
-    return list(load_settings(Paths.from_environment().config_file).contexts)
+    return list(load_config(Paths.from_environment().config_file).contexts)

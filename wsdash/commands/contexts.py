@@ -11,13 +11,13 @@ from pathlib import Path
 from wsdash.backend.errors import UserError
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, NOT_FOUND, print_json, print_table
-from wsdash.config import Paths
-from wsdash.settings import LOCAL, Settings, SettingsError, load_settings, parse_settings, read_settings
+from wsdash.config import LOCAL, Config, ConfigError, load_config, parse_config, read_config
+from wsdash.paths import Paths
 from wsdash.toml_text import with_top_level, without_table
 
 
 def context(args: Namespace, paths: Paths) -> int:
-    config = load_settings(paths.config_file)
+    config = load_config(paths.config_file)
     if args.action == "list":
         return _list(args, config)
     if args.action == "use":
@@ -30,7 +30,7 @@ def context(args: Namespace, paths: Paths) -> int:
     )
 
 
-def _list(args: Namespace, config: Settings) -> int:
+def _list(args: Namespace, config: Config) -> int:
     contexts = config.contexts.values()
     if args.json:
         print_json(
@@ -51,15 +51,15 @@ def _list(args: Namespace, config: Settings) -> int:
     return DONE
 
 
-def _use(name: str, config: Settings, paths: Paths) -> int:
+def _use(name: str, config: Config, paths: Paths) -> int:
     _known(name, config)
-    text = with_top_level(read_settings(paths.config_file), "default_context", f'"{name}"')
-    _save(paths, text, Settings(name, config.contexts, config.dashboard, config.policy))
+    text = with_top_level(read_config(paths.config_file), "default_context", f'"{name}"')
+    _save(paths, text, Config(name, config.contexts, config.dashboard, config.policy))
     print(f"New workspaces are made in the context {name}.")
     return DONE
 
 
-def _remove(name: str, config: Settings, paths: Paths) -> int:
+def _remove(name: str, config: Config, paths: Paths) -> int:
     _known(name, config)
     if name == LOCAL.name:
         raise UserError("the context local is this machine and is always there", "Nothing needs to be done.")
@@ -72,30 +72,30 @@ def _remove(name: str, config: Settings, paths: Paths) -> int:
             f"the context {name} has workspaces: {', '.join(users[:5])}{', ...' if len(users) > 5 else ''}",
             f"Delete them first: `wsdash delete {users[0]}`.",
         )
-    text = without_table(read_settings(paths.config_file), ("contexts", name))
+    text = without_table(read_config(paths.config_file), ("contexts", name))
     contexts = {other: found for other, found in config.contexts.items() if other != name}
     default = config.default_context
     if default == name:
         default = LOCAL.name
         text = with_top_level(text, "default_context", f'"{default}"')
-    _save(paths, text, Settings(default, contexts, config.dashboard, config.policy))
+    _save(paths, text, Config(default, contexts, config.dashboard, config.policy))
     print(f"The context {name} is removed; new workspaces are made in {default}.")
     return DONE
 
 
-def _known(name: str, config: Settings) -> None:
+def _known(name: str, config: Config) -> None:
     if name not in config.contexts:
         raise UserError(
             f"there is no context {name}", f"There are: {', '.join(config.contexts)}.", exit_code=NOT_FOUND
         )
 
 
-def _save(paths: Paths, text: str, meant: Settings) -> None:
+def _save(paths: Paths, text: str, meant: Config) -> None:
     """Write config.toml if the text says what is meant, else leave it to the user, who wrote it."""
     file = paths.config_file
     try:
-        right = parse_settings(text, file) == meant
-    except SettingsError:
+        right = parse_config(text, file) == meant
+    except ConfigError:
         right = False
     if not right:
         raise UserError(

@@ -11,9 +11,9 @@ from wsdash.backend.errors import UserError
 from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, print_json, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
-from wsdash.config import Paths
+from wsdash.config import load_config
 from wsdash.model import Phase
-from wsdash.settings import load_settings
+from wsdash.paths import Paths
 from wsdash.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _request(args: Namespace, paths: Paths) -> CreateRequest:
     if args.no_source and args.source:
         raise UserError("a SOURCE and --no-source exclude each other", "Give one of them.", USAGE)
     source = None if args.no_source else args.source or _repository_here()
-    context = args.context or load_settings(paths.config_file).default_context
+    context = args.context or load_config(paths.config_file).default_context
     return CreateRequest(source, args.ref, args.devfile, args.name, context, args.component)
 
 

@@ -14,7 +14,7 @@ from wsdash.backend.lease import Lease, boot_time
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, FAILED
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 if TYPE_CHECKING:
     from wsdash.backend.service import Service

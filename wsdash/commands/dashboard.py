@@ -8,8 +8,8 @@ from argparse import Namespace
 
 from wsdash.backend.errors import UserError
 from wsdash.commands.output import USAGE
-from wsdash.config import Paths
-from wsdash.settings import load_settings
+from wsdash.config import load_config
+from wsdash.paths import Paths
 
 
 def dashboard(args: Namespace, paths: Paths) -> int:
@@ -19,7 +19,7 @@ def dashboard(args: Namespace, paths: Paths) -> int:
             "`wsdash list` prints the workspaces; `wsdash --help` names the other verbs.",
             USAGE,
         )
-    settings = load_settings(paths.config_file).dashboard
+    settings = load_config(paths.config_file).dashboard
 
     from wsdash.app import run
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from wsdash.backend.errors import UserError
 from wsdash.commands.output import DONE, FAILED, coloured, print_json
-from wsdash.config import Paths
 from wsdash.devfile import DevfileError, Diagnostic, Verdict, caret, check, load, translate
 from wsdash.devfile.limits import MAX_BYTES
+from wsdash.paths import Paths
 
 COLOURS = {"error": 31, "warning": 33, "info": 36}
 

@@ -22,9 +22,9 @@ from wsdash.commands.daemon import holder
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, FAILED, coloured, encodes, print_json
 from wsdash.commands.serving import with_service
-from wsdash.config import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
+from wsdash.config import ConfigError, load_config
 from wsdash.model import Desired
-from wsdash.settings import SettingsError, load_settings
+from wsdash.paths import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
 from wsdash.text import one_line
 
 Verdict = Literal["ok", "note", "broken"]
@@ -65,7 +65,7 @@ def _looked(look: Callable[[Paths], Iterator[Finding]], paths: Paths) -> Iterato
     subject = look.__name__.strip("_").replace("_", " ")
     try:
         yield from look(paths)
-    except (PathError, DatabaseError, SettingsError, sqlite3.Error) as error:
+    except (PathError, DatabaseError, ConfigError, sqlite3.Error) as error:
         yield Finding(subject, "broken", str(error))
     except (UserError, ProviderError) as error:
         yield Finding(subject, "broken", error.message, error.hint)
@@ -133,7 +133,7 @@ def _why_no_wal(paths: Paths) -> str:
 
 
 def _config(paths: Paths) -> Iterator[Finding]:
-    config = load_settings(paths.config_file)
+    config = load_config(paths.config_file)
     there = "" if paths.config_file.exists() else " (not there: the defaults hold)"
     yield Finding("config", "ok", f"{paths.config_file}{there}, default context {config.default_context}")
 

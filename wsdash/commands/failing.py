@@ -11,10 +11,10 @@ from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.commands.opening import unknown_workspace
 from wsdash.commands.output import FAILED, PROVIDER, tell
-from wsdash.config import PathError, Paths
+from wsdash.config import ConfigError
 from wsdash.crash import report as write_report
 from wsdash.crash import words
-from wsdash.settings import SettingsError
+from wsdash.paths import PathError, Paths
 from wsdash.text import one_line
 
 
@@ -52,6 +52,6 @@ def _known(error: BaseException, paths: Paths) -> UserError | None:
         return UserError(explain(error, paths.database))
     from wsdash.devfile import DevfileError
 
-    if isinstance(error, PathError | SettingsError | DatabaseError | DevfileError):
+    if isinstance(error, PathError | ConfigError | DatabaseError | DevfileError):
         return UserError(str(error))
     return None

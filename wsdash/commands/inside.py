@@ -13,8 +13,8 @@ from wsdash.backend.errors import UserError
 from wsdash.commands.output import DONE
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
-from wsdash.config import Paths
 from wsdash.model import Phase, Workspace
+from wsdash.paths import Paths
 from wsdash.text import one_line, printable
 
 if TYPE_CHECKING:

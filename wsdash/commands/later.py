@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from wsdash.backend.errors import UserError
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 INSTEAD = {
     "open": "`wsdash ssh NAME` opens a shell in a workspace.",

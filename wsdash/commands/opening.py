@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from wsdash.backend.errors import UserError
 from wsdash.backend.reader import Reader
 from wsdash.commands.output import NOT_FOUND, tell
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 
 @contextmanager

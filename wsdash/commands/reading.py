@@ -21,8 +21,8 @@ from wsdash.commands.output import (
     screen_width,
 )
 from wsdash.commands.rows import detail_json, event_json, folder_of, row_json
-from wsdash.config import Paths
 from wsdash.model import Attempt, Event, StepResult
+from wsdash.paths import Paths
 from wsdash.text import one_line
 
 STEPS: dict[type[Decision], str] = {

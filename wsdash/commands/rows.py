@@ -8,8 +8,8 @@ from dataclasses import asdict
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.commands.output import instant
-from wsdash.config import Paths
 from wsdash.model import Attempt, Event, StepResult, Workspace
+from wsdash.paths import Paths
 
 
 def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:

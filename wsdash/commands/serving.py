@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from wsdash.backend.service import Service
 from wsdash.commands.output import tell
-from wsdash.config import Paths
+from wsdash.paths import Paths
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from wsdash.commands.opening import unknown_workspace
 from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
-from wsdash.config import Paths
 from wsdash.model import Phase
+from wsdash.paths import Paths
 from wsdash.text import one_line
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from wsdash.backend.providers.base import Provider
-    from wsdash.config import Paths
+    from wsdash.paths import Paths
 
 LOCAL = "local"
 
 
 def provider_of(context: str, paths: Paths) -> Provider:
     """The provider of a context of config.toml; `local` is always there. Raises `LookupError`."""
-    from wsdash.settings import load_settings
+    from wsdash.config import load_config
 
-    kind = LOCAL if context == LOCAL else load_settings(paths.config_file).contexts[context].provider
+    kind = LOCAL if context == LOCAL else load_config(paths.config_file).contexts[context].provider
     if kind != LOCAL:
         raise LookupError(kind)
     from wsdash.backend.providers.local import LocalProvider

@@ -1,0 +1,151 @@
+"""Where wsdash keeps its files, and the limits that new workspaces get.
+
+`WSDASH_HOME` moves all of it under one folder. Without it the XDG base directories hold: state, cache,
+configuration. State must be on a file system of this host, for SQLite's locks do not hold over a network:
+where the home directory is on NFS or the like, state goes to `/var/tmp/wsdash-UID`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ceph",
+        "lustre",
+        "gpfs",
+        "9p",
+        "beegfs",
+        "glusterfs",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+    ]
+)
+
+
+class PathError(Exception):
+    """A folder of ours cannot be used: which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The folders of one user's wsdash. `notice` says why state is not where one would look for it."""
+
+    state: Path
+    config: Path
+    cache: Path
+    notice: str | None = None
+
+    @property
+    def database(self) -> Path:
+        return self.state / "state.db"
+
+    @property
+    def backups(self) -> Path:
+        return self.state / "backups"
+
+    @property
+    def contexts(self) -> Path:
+        """A folder for each context, owned by its provider."""
+        return self.state / "contexts"
+
+    @property
+    def daemon_log(self) -> Path:
+        return self.state / "daemon.log"
+
+    @property
+    def crash_reports(self) -> Path:
+        return self.state / "crashes"
+
+    @property
+    def config_file(self) -> Path:
+        return self.config / "config.toml"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Paths:
+        home = environ.get("WSDASH_HOME")
+        if home:
+            base = Path(home).expanduser().absolute()
+            return cls(base / "state", base / "config", base / "cache")
+        state, notice = host_local(_base(environ, "XDG_STATE_HOME", ".local/state"))
+        return cls(
+            state,
+            _base(environ, "XDG_CONFIG_HOME", ".config"),
+            _base(environ, "XDG_CACHE_HOME", ".cache"),
+            notice,
+        )
+
+    def prepare(self) -> None:
+        """Make the state folder, mode 0700. Raises `PathError` when it is not ours or not writable."""
+        private_folder(self.state)
+
+
+def _base(environ: Mapping[str, str], variable: str, usual: str) -> Path:
+    """Our folder in one of the XDG base directories; a relative one is ignored, as that specification says."""
+    given = environ.get(variable, "")
+    return (Path(given) if given.startswith("/") else Path.home() / usual) / "wsdash"
+
+
+def private_folder(folder: Path) -> None:
+    """Make the folder with mode 0700, or check that it is ours and no link.
+
+    Raises `PathError`, which names the folder and the remedy.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise PathError(
+            f"{folder} cannot be made: {error.strerror}. "
+            "Set WSDASH_HOME to a folder of yours that can be written to."
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise PathError(
+            f"{folder} is not a folder of yours (owner: uid {found.st_uid}). "
+            "Set WSDASH_HOME to a folder of yours, or have it removed."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PathError(
+            f"{folder} cannot be written to. Give yourself the right (chmod u+rwx), or set WSDASH_HOME."
+        )
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def host_local(folder: Path) -> tuple[Path, str | None]:
+    """The folder itself if it is on this host, else one in /var/tmp, and the sentence that says so."""
+    kind = file_system(folder)
+    if kind not in NETWORK_FILE_SYSTEMS:
+        return folder, None
+    local = Path(f"/var/tmp/wsdash-{os.geteuid()}")
+    return local, f"{folder} is on a network file system ({kind}), so state is kept in {local} on this host."
+
+
+def file_system(folder: Path, mounts: str | None = None) -> str | None:
+    """The type of the file system that the folder is (or would be) on, from proc(5) mountinfo."""
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+        except OSError:
+            return None
+    parts = folder.absolute().parts
+    best: tuple[int, str | None] = (0, None)
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, kind = left.split(" "), right.split(" ")[0]
+        if len(fields) < 5:
+            continue
+        point = Path(fields[4].encode().decode("unicode_escape")).parts
+        if parts[: len(point)] == point and len(point) >= best[0]:
+            best = (len(point), kind)
+    return best[1]
