@@ -226,29 +226,32 @@ async def _is_reconciled(service: Service) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "said", "field"),
     [
-        (CreateRequest("/nowhere/at/all"), "does not exist"),
-        (CreateRequest("SOURCE", ref="nowhere"), "has no ref nowhere"),
-        (CreateRequest("SOURCE", devfile="missing.yaml"), "there is no devfile missing.yaml"),
-        (CreateRequest("SOURCE", name="Not A Name"), "is not a name"),
-        (CreateRequest("SOURCE", context="elsewhere"), "there is no context elsewhere"),
+        (CreateRequest("/nowhere/at/all"), "does not exist", "source"),
+        (CreateRequest("SOURCE", ref="nowhere"), "has no ref nowhere", "ref"),
+        (CreateRequest("SOURCE", ref="--option"), "is not a ref", "ref"),
+        (CreateRequest("SOURCE", devfile="missing.yaml"), "there is no devfile missing.yaml", "devfile"),
+        (CreateRequest("SOURCE", name="Not A Name"), "is not a name", "name"),
+        (CreateRequest("SOURCE", context="elsewhere"), "there is no context elsewhere", ""),
     ],
 )
-async def test_what_cannot_be_created_says_why(
-    service: Service, repository: Path, request_: CreateRequest, said: str
+async def test_what_cannot_be_created_says_why_and_which_field_is_wrong(
+    service: Service, repository: Path, request_: CreateRequest, said: str, field: str
 ) -> None:
     source = str(repository) if request_.source == "SOURCE" else request_.source
     with pytest.raises(UserError) as caught:
         await service.preview(replace(request_, source=source))
     assert said in caught.value.message
     assert caught.value.hint
+    assert caught.value.field == field
 
 
 async def test_a_devfile_that_is_no_yaml_names_the_line(service: Service, tmp_path: Path) -> None:
     source = make_repository(tmp_path / "demo", devfile="schemaVersion: 2.2.0\n  bad: [\n")
-    with pytest.raises(UserError, match=r"devfile.yaml:\d+:\d+: "):
+    with pytest.raises(UserError, match=r"devfile.yaml:\d+:\d+: ") as caught:
         await service.preview(CreateRequest(str(source)))
+    assert caught.value.field == "devfile"
 
 
 async def test_a_name_that_is_taken_is_refused_and_the_next_free_one_is_offered(

@@ -12,7 +12,7 @@ from tests.screens.conftest import Running, until
 from tests.screens.stub import StubService
 from wsdash.backend.service import CreateRequest, UserError
 from wsdash.devfile import Diagnostic
-from wsdash.screens.create import CreateScreen, field_of, repository_here
+from wsdash.screens.create import CreateScreen, repository_here
 from wsdash.screens.widgets.lines import LineScroll, LineView
 from wsdash.screens.workspaces import WorkspacesScreen
 
@@ -101,26 +101,12 @@ async def test_remarks_about_the_devfile_have_their_line_and_remedy(
         assert "line 7: warning: memoryRequest is ignored\n  Remove it." in job(pilot)
 
 
-@pytest.mark.parametrize(
-    ("message", "field"),
-    [
-        ("/nowhere does not exist", "source"),
-        ("https://git.example/x has no ref nope", "ref"),
-        ("'a b' is not a ref", "ref"),
-        ("devfile.yaml:3:1: components must be a list", "devfile"),
-        ("there is no devfile other.yaml: No such file or directory", "devfile"),
-        ("'UPPER' is not a name", "name"),
-        ("there is a workspace api already", "name"),
-    ],
-)
-def test_an_error_belongs_to_the_field_that_caused_it(message: str, field: str) -> None:
-    assert field_of(message) == field
-
-
 async def test_an_error_stands_beside_its_field_and_nothing_typed_is_lost(
     stub: StubService, running: Running
 ) -> None:
-    stub.refusals["preview"] = UserError("https://git.example/demo.git has no ref nope", "Give a branch.")
+    stub.refusals["preview"] = UserError(
+        "https://git.example/demo.git has no ref nope", "Give a branch.", field="ref"
+    )
     async with running((80, 24)) as pilot:
         await opened(pilot)
         fill(pilot, source=DEMO, ref="nope", name="demo")

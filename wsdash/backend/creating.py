@@ -62,9 +62,12 @@ def free_name(request: CreateRequest, taken: set[str]) -> str:
             raise UserError(
                 f"{request.name!r} is not a name",
                 "Use at most 63 lower-case letters, digits and dashes; no dash first or last.",
+                field="name",
             )
         if request.name in taken:
-            raise UserError(f"there is a workspace {request.name} already", "Choose another name.")
+            raise UserError(
+                f"there is a workspace {request.name} already", "Choose another name.", field="name"
+            )
         return request.name
     source = request.source or "workspace"
     stem = project_name(str(Path(source).resolve()) if Path(source).is_dir() else source)
@@ -99,7 +102,8 @@ async def look_and_translate(
             path, document = await _devfile_of(seen, request.devfile)
             return _preview(request, name, capabilities, seen.url, path, document)
     except SourceError as error:
-        raise UserError(error.message, error.hint, exit_code=4 if error.unreachable else 1) from error
+        exit_code = 4 if error.unreachable else 1
+        raise UserError(error.message, error.hint, exit_code, field=error.field) from error
 
 
 async def _devfile_of(seen: Glimpse, wanted: str | None) -> tuple[str | None, Document]:
@@ -128,6 +132,7 @@ def _devfile_of_machine(wanted: str | None) -> tuple[str | None, Document] | Non
         raise UserError(
             f"there is no devfile {wanted}: {error.strerror}",
             "Give its path in the repository, or of a file on this machine.",
+            field="devfile",
         ) from None
 
 
@@ -150,7 +155,9 @@ def _preview(
     try:
         job = render(workload)
     except ValueError as error:
-        raise UserError(f"the devfile cannot become a job: {error}", "Change the devfile.") from error
+        raise UserError(
+            f"the devfile cannot become a job: {error}", "Change the devfile.", field="devfile"
+        ) from error
     return Preview(
         name=name,
         context=request.context,
@@ -177,7 +184,7 @@ def _or_user_error(read: Callable[[], T]) -> T:
         return read()
     except DevfileError as error:
         _refuse_errors(error.diagnostics, error.file)
-        raise UserError(str(error)) from error
+        raise UserError(str(error), field="devfile") from error
 
 
 def _refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
@@ -185,4 +192,6 @@ def _refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
     if errors:
         first = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise UserError(f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint)
+        raise UserError(
+            f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint, field="devfile"
+        )

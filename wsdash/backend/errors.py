@@ -4,10 +4,15 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """What happened, to what; and in `hint` what to do. `exit_code` is the command line's (design section 10)."""
+    """What happened, to what; and in `hint` what to do.
 
-    def __init__(self, message: str, hint: str = "", exit_code: int = 1) -> None:
+    `exit_code` is the command line's (docs/command-line.md). `field` names what the user typed wrongly in
+    the form or the request: `source`, `ref`, `devfile` or `name`; empty where it is none of these.
+    """
+
+    def __init__(self, message: str, hint: str = "", exit_code: int = 1, *, field: str = "") -> None:
         super().__init__(message)
+        self.field = field
         self.message = message
         self.hint = hint
         self.exit_code = exit_code

@@ -205,7 +205,9 @@ class Service:
         try:
             await self._store.create_workspace(workspace, preview.workload, text)
         except NameTaken:
-            raise UserError(f"there is a workspace {preview.name} already", "Choose another name.") from None
+            raise UserError(
+                f"there is a workspace {preview.name} already", "Choose another name.", field="name"
+            ) from None
         self._nudge(workspace)
         return workspace
 

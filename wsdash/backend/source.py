@@ -20,13 +20,16 @@ LARGEST_DEVFILE = 3 * 1024 * 1024
 
 
 class SourceError(Exception):
-    """The source cannot be used: what is wrong with it, and what to do."""
+    """The source (or the `field` of the request that is named) cannot be used: why, and what to do."""
 
-    def __init__(self, message: str, hint: str = "", *, unreachable: bool = False) -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, unreachable: bool = False, field: str = "source"
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.unreachable = unreachable
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Glimpse:
             raise SourceError(
                 f"{name} is {int(size):,} bytes, and a devfile has at most {LARGEST_DEVFILE:,}",
                 "Name another file with --devfile.",
+                field="devfile",
             )
         code, data, error = await _git(self._repository, "cat-file", "blob", f"FETCH_HEAD:{name}")
         if code != 0:
@@ -75,7 +79,7 @@ async def glimpse(source: str, ref: str | None) -> AsyncIterator[Glimpse]:
     """
     url = url_of(source)
     if ref is not None and (ref.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", ref)):
-        raise SourceError(f"{ref!r} is not a ref", "Give a branch, a tag or a commit.")
+        raise SourceError(f"{ref!r} is not a ref", "Give a branch, a tag or a commit.", field="ref")
     with tempfile.TemporaryDirectory(prefix="wsdash-glimpse-", ignore_cleanup_errors=True) as folder:
         repository = Path(folder)
         await _must(repository, url, ref, "init", "--quiet", "--bare", ".")
@@ -103,9 +107,8 @@ def explain(answer: str, url: str, ref: str | None) -> SourceError:
     if "couldn't find remote ref" in answer or "not our ref" in answer or "unadvertised object" in answer:
         if ref is None:
             return SourceError(f"{url} has no commit yet", "Commit something to it first.")
-        return SourceError(
-            f"{url} has no ref {ref}", "Give one of its branches or tags, or a whole commit id."
-        )
+        hint = "Give one of its branches or tags, or a whole commit id."
+        return SourceError(f"{url} has no ref {ref}", hint, field="ref")
     if "dubious ownership" in answer:
         return SourceError(
             f"{url} belongs to another user, so Git refuses it",

@@ -13,7 +13,8 @@ from wsdash.paths import Paths
 
 
 def dashboard(args: Namespace, paths: Paths) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+    streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual draws on the last
+    if not all(stream.isatty() for stream in streams) or os.environ.get("TERM", "dumb") == "dumb":
         raise UserError(
             "the dashboard needs a terminal that can move its cursor, and there is none",
             "`wsdash list` prints the workspaces; `wsdash --help` names the other verbs.",

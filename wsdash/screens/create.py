@@ -131,7 +131,7 @@ class CreateScreen(WsdashScreen[str | None]):
         self.dismiss(made.id)
 
     def _refuse(self, error: Exception) -> None:
-        field = field_of(str(error))
+        field = getattr(error, "field", "") or "source"
         self._errors[field] = (str(error), getattr(error, "hint", ""))
         self._redraw()
         self.query_one(f"#{field}", Input).focus()
@@ -232,17 +232,6 @@ def diagnostic_lines(diagnostic: Diagnostic, width: int) -> list[Line]:
     if diagnostic.hint:
         lines += [((f"  {text}", Tone.PLAIN),) for text in wrap(plain(diagnostic.hint), width - 2)]
     return lines
-
-
-def field_of(message: str) -> str:
-    """The field that an error is about, from its words; the source when they name no other."""
-    if "is not a name" in message or message.startswith("there is a workspace "):
-        return "name"
-    if "is not a ref" in message or "has no ref" in message:
-        return "ref"
-    if "devfile" in message.lower() or ".yaml:" in message or ".yml:" in message:
-        return "devfile"
-    return "source"
 
 
 def repository_here(folder: Path | None = None) -> str | None:
