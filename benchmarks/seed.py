@@ -11,8 +11,8 @@ from pathlib import Path
 
 from wsdash.backend import database
 from wsdash.backend.rows import json_of
-from wsdash.paths import Paths
 from wsdash.model import Policy
+from wsdash.paths import Paths
 from wsdash.workload import Workload
 
 BEATING = """
