@@ -6,7 +6,8 @@ in seconds, unless its name says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -196,6 +197,11 @@ class Observation:
     watching_since: float
     jobs: tuple[JobObservation, ...] = ()
     problem: str | None = None
+
+    def of(self, attempts: Iterable[Attempt]) -> Observation:
+        """This look at the jobs of these attempts, each as it was last seen."""
+        jobs = tuple(a.seen for a in attempts if a.is_live and a.seen is not None)
+        return replace(self, jobs=jobs)
 
     def job_of(self, attempt_id: str) -> JobObservation | None:
         return next((job for job in self.jobs if job.attempt_id == attempt_id), None)

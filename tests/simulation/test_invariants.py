@@ -124,21 +124,23 @@ def test_killed_at_every_single_call_of_a_launch_it_still_ends_with_one_job() ->
     assert calls >= 8, "lease, look, intent, launch and answer, before and after each"
 
 
-def test_a_plan_is_what_is_then_done(tmp_path: Path) -> None:
+@given(st.lists(faults.filter(lambda fault: fault[0] != "kill the reconciler"), min_size=1, max_size=12))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_plan_is_what_is_then_done(script: list[tuple[str, object]]) -> None:
     async def story() -> None:
-        async with World.open(tmp_path) as world:
-            reader = Reader(Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache"))
-            workspace_id = await world.create("demo")
-            await world.tick()
-            for wish in (Desired.STOPPED, Desired.RUNNING, Desired.DELETED):
-                await world.wish(workspace_id, wish, renew=wish is Desired.RUNNING)
-                (planned,) = reader.plan(world.provider.now)
-                assert world.reconciler is not None
-                done = await world.reconciler.step(workspace_id)
-                assert type(planned.decision) is type(done)
-                assert planned.decision.reason == done.reason
-                for _ in range(3):
-                    await world.tick()
-            reader.close()
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+            home = Path(folder)
+            async with World.open(home) as world:
+                workspace_id, _ = await play(world, script)
+                reader = Reader(Paths(home / "state", home / "config", home / "cache"))
+                for _ in range(6):
+                    assert world.reconciler is not None
+                    (planned,) = reader.plan(world.provider.now)
+                    done = await world.reconciler.step(workspace_id)
+                    assert type(planned.decision) is type(done)
+                    assert planned.decision.reason == done.reason
+                    await world.reconciler.look("memory")
+                    world.provider.now += 3.0
+                reader.close()
 
     asyncio.run(story())

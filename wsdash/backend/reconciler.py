@@ -149,7 +149,7 @@ class Reconciler:
         changed, ends, told = [], [], []
         for attempt in live:
             job = observation.job_of(attempt.id)
-            if job is not None and job != attempt.seen and attempt.launched_at is not None:
+            if job is not None and job != attempt.seen:
                 changed.append((attempt, job))
                 told += [(attempt, *news) for news in _news(attempt.seen, job)]
             end = rules.end_of(attempt, observation, workspaces[attempt.workspace_id].policy, now)
@@ -212,7 +212,9 @@ class Reconciler:
             del self._wanted[gone]
 
     def _decide(self, workspace: Workspace, attempts: Sequence[Attempt]) -> rules.Decision:
-        observation = self._observations.get(workspace.context)
+        """From the same facts as `Reader.plan`: the last look, and what each live attempt was last seen to be."""
+        look = self._observations.get(workspace.context)
+        observation = None if look is None else look.of(attempts)
         return rules.decide(workspace, attempts, observation, workspace.policy, self._clock())
 
     async def _look_again(self, context: str) -> None:
@@ -336,7 +338,7 @@ class Reconciler:
 
     def _evidence(self, workspace: Workspace, attempt: Attempt) -> dict[str, object]:
         observation = self._observations.get(workspace.context)
-        job = observation.job_of(attempt.id) if observation else None
+        job = attempt.seen
         return {
             "desired": workspace.desired,
             "generation": workspace.generation,

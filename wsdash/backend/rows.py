@@ -120,5 +120,7 @@ def observation_of(look: sqlite3.Row | None, attempts: list[Attempt]) -> Observa
     """The stored look at a context, with the jobs of one workspace: what `decide` is given."""
     if look is None:
         return None
-    jobs = tuple(a.seen for a in attempts if a.seen is not None and a.is_live)
-    return Observation(look["at"], bool(look["reachable"]), look["watching_since"], jobs, look["problem"])
+    observation = Observation(
+        look["at"], bool(look["reachable"]), look["watching_since"], problem=look["problem"]
+    )
+    return observation.of(attempts)

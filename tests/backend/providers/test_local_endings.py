@@ -154,14 +154,11 @@ async def test_a_pid_that_was_given_to_another_process_is_not_mistaken(plain: Ha
     await bystander.wait()
 
 
-async def test_a_stopped_supervisor_does_not_save_its_job(
-    plain: Harness, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wsdash.backend.providers.local.ending._PATIENCE_S", 0.3)
+async def test_a_stopped_supervisor_is_woken_to_end_its_job(plain: Harness, root: Path) -> None:
     job = await plain.launch(plain.workload("true"))
     os.kill(int(job.job_id), signal.SIGSTOP)
     await plain.provider.force_cancel(attempt())
-    assert (await plain.ended()).cause is Cause.RUNNER_LOST
+    assert (await plain.ended()).cause is Cause.CANCELLED
     await nothing_runs(root)
 
 
