@@ -126,6 +126,8 @@ class WsdashApp(App[None], inherit_bindings=False):
     def keeper(self) -> Line:
         now = self.session.reconciling
         if now is None:
+            if self.trouble:
+                return (("nobody keeps jobs alive here", Tone.WARN),)
             return (("opening ...", Tone.MUTED),)
         return {
             "this": (("this dashboard keeps jobs alive", Tone.MUTED),),

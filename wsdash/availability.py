@@ -33,7 +33,7 @@ Availability = Callable[[Subject], str | None]
 
 def with_service(subject: Subject) -> str | None:
     """Needs the open service."""
-    return None if subject.connected else "still opening the store; try again in a moment"
+    return None if subject.connected else "the store is not open; if it stays so, m tells why"
 
 
 def with_workspace(subject: Subject) -> str | None:

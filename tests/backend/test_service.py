@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
 from wsdash.backend import reconciler
+from wsdash.backend import service as service_module
 from wsdash.backend.creating import CreateRequest, free_name, project_name
 from wsdash.backend.errors import UserError
 from wsdash.backend.reader import WorkspaceRow
@@ -266,6 +268,27 @@ async def test_a_name_that_is_taken_is_refused_and_the_next_free_one_is_offered(
 async def test_an_unknown_name_is_said_to_be_unknown(service: Service) -> None:
     with pytest.raises(NoSuchWorkspace):
         await service.stop("nobody")
+
+
+async def test_a_new_workspace_is_in_the_backup_soon_after(
+    paths: Paths, repository: Path, leaves_nothing_running: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "BACKUP_S", 0.05)
+    async with Service.open(paths) as service:
+        reconciling = asyncio.create_task(service.reconcile("daemon"))
+        await created(service, repository)
+        await until(lambda: _names_in_backup(paths) == ["demo"], 20.0, "the backup")
+        reconciling.cancel()
+        await asyncio.gather(reconciling, return_exceptions=True)
+
+
+def _names_in_backup(paths: Paths) -> list[str] | None:
+    for backup in paths.backups.glob("state-*.db"):
+        connection = sqlite3.connect(backup)
+        found = [name for (name,) in connection.execute("SELECT name FROM workspace")]
+        connection.close()
+        return found
+    return None
 
 
 @pytest.mark.parametrize(

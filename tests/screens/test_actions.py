@@ -164,7 +164,7 @@ def test_without_a_workspace_the_next_step_is_named() -> None:
 
 
 def test_before_the_service_is_open_nothing_is_done() -> None:
-    said = "still opening the store; try again in a moment"
+    said = "the store is not open; if it stays so, m tells why"
     assert reason("workspace.restart", row("api"), connected=False) == said
     assert reason("workspace.create", connected=False) == said
 

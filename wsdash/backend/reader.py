@@ -145,6 +145,11 @@ class Reader:
         found = self._query("SELECT * FROM lease")
         return lease_of(found[0]) if found else None
 
+    def workspaces_mark(self) -> str:
+        """A text that changes when a workspace comes, goes, or is wanted otherwise."""
+        sql = "SELECT count(*), max(changed_at), max(deleted_at) FROM workspace"
+        return repr(tuple(self._query(sql)[0]))
+
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
         return int(self._query("PRAGMA data_version")[0][0])

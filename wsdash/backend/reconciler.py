@@ -71,6 +71,7 @@ class Reconciler:
         self._failures: dict[str, int] = {}
         self._put_off_until: dict[str, float] = {}
         self._told: dict[str, str] = {}
+        self._strangers: set[str] = set()
         self._wanted: dict[str, tuple[Desired, int]] = {}
         self._busy = False
         self._renewed_at = boot_clock()
@@ -169,7 +170,9 @@ class Reconciler:
             try:
                 workspace = await self._store.workspace(job.workspace_id)
             except NoSuchWorkspace:
-                log.warning("job %s belongs to no workspace of this store; it is left alone", job.job_id)
+                if job.attempt_id not in self._strangers:
+                    self._strangers.add(job.attempt_id)
+                    log.warning("job %s belongs to no workspace of this store; it is left alone", job.job_id)
                 continue
             since = job.created_at or look.at
             attempt = Attempt(
@@ -420,4 +423,4 @@ def _news(
             evidence = {"exit_code": step.exit_code, "log_start": step.log_start, "log_end": step.log_end}
             yield "step-failed", f"{step.title} failed with exit {step.exit_code}", evidence
     if now.ready_at is not None and (before is None or before.ready_at is None):
-        yield "ready", "the workspace can be used", {"isolation": now.isolation}
+        yield "ready", "ready to be used", {"isolation": now.isolation}

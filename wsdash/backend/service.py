@@ -49,7 +49,7 @@ __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-BACKUP_S = 3600.0
+BACKUP_S = 60.0
 CHANGES_S = 0.5
 WAITING_S = 0.1
 LEASE_RETRY_S = 1.0
@@ -328,7 +328,7 @@ class Service:
             boot_clock=boot_time,
             new_id=lambda: secrets.token_hex(8),
         )
-        work = [self._reconciler.run(), self._back_up_hourly()]
+        work = [self._reconciler.run(), self._keep_backups()]
         if idle_exit_s is not None:
             work.append(self._until_idle(self._reconciler, idle_exit_s))
         tasks = [asyncio.create_task(coroutine) for coroutine in work]
@@ -341,13 +341,18 @@ class Service:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _back_up_hourly(self) -> None:
+    async def _keep_backups(self) -> None:
+        """One an hour, which is made anew when workspaces have come, gone or changed."""
+        backed_up: tuple[str, str] | None = None
         while True:
             label = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H")
-            try:
-                await asyncio.to_thread(database.backup, self._paths, label)
-            except (sqlite3.Error, OSError) as error:
-                log.warning("the state store could not be backed up: %s", error)
+            latest = (label, await self._read(self._reader.workspaces_mark))
+            if latest != backed_up:
+                try:
+                    await asyncio.to_thread(database.backup, self._paths, label)
+                    backed_up = latest
+                except (sqlite3.Error, OSError) as error:
+                    log.warning("the state store could not be backed up: %s", error)
             await asyncio.sleep(BACKUP_S)
 
     async def _until_idle(self, reconciler: Reconciler, idle_exit_s: float) -> None:
