@@ -338,14 +338,14 @@ def key_names(action: Action) -> str:
 
 
 def markdown(actions: Iterable[Action] = ACTIONS) -> str:
-    """The table of keys for the documentation."""
+    """The page `docs/keys.md`."""
     listed = list(actions)
-    lines: list[str] = []
+    lines = ["# Keys of the dashboard", ""]
     for group in Group:
         members = [action for action in listed if action.group is group]
         if not members:
             continue
-        lines += [f"### {group}", "", "| Keys | Action | What it does |", "|---|---|---|"]
+        lines += [f"## {group}", "", "| Keys | Action | What it does |", "|---|---|---|"]
         for action in members:
             keys = " ".join(f"`{key_name(key)}`" for key in action.keys).replace("|", "\\|")
             lines.append(f"| {keys or '(palette)'} | {action.title} | {action.help} |")

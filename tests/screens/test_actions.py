@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from textual.binding import BindingsMap, BindingType
@@ -108,6 +109,13 @@ def test_the_help_page_names_every_action_with_its_keys(where: Where) -> None:
         assert action.title in text
         assert action.help in text
         assert all(key_name(key) in text for key in action.keys)
+
+
+def test_the_page_of_keys_is_made_from_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "keys.md"
+    assert page.read_text() == markdown(), (
+        "write it anew: python -c 'from wsdash.actions import markdown; print(markdown(), end=str())' >docs/keys.md"
+    )
 
 
 def test_the_documentation_names_every_action_with_its_keys() -> None:
