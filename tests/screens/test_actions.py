@@ -125,7 +125,7 @@ def test_the_documentation_names_every_action_with_its_keys() -> None:
             line for line in text.splitlines() if f"| {action.title} |" in line and action.help in line
         )
         assert all(f"`{key_name(key)}`" in line for key in action.keys)
-    assert [line[4:] for line in text.splitlines() if line.startswith("### ")] == [
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == [
         group.value for group in Group
     ]
 
