@@ -19,9 +19,9 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from wsdash import crash
-from wsdash.actions import BY_ID
+from wsdash.actions import BY_ID, Where
 from wsdash.paths import Paths
-from wsdash.screens.base import NotConnected, Said, Severity
+from wsdash.screens.base import NotConnected, Said, Severity, View
 from wsdash.screens.widgets.glyphs import ASCII, UNICODE
 from wsdash.screens.widgets.text import Line, Tone, plain
 from wsdash.screens.workspaces import WorkspacesScreen
@@ -161,6 +161,26 @@ class WsdashApp(App[None], inherit_bindings=False):
 
     def look_again(self) -> None:
         self.session.look_again()
+
+    def open_workspace(self, name: str, view: View) -> None:
+        # What the first paint does not show is loaded when it is first asked for.
+        from wsdash.screens.detail import DetailScreen
+        from wsdash.screens.log import LogScreen
+        from wsdash.screens.workload import WorkloadScreen
+
+        kinds: dict[View, Callable[[str], Screen[None]]]
+        kinds = {"detail": DetailScreen, "log": LogScreen, "workload": WorkloadScreen}
+        self.push_screen(kinds[view](name))
+
+    def open_help(self, where: Where) -> None:
+        from wsdash.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(where, self.glyphs))
+
+    def open_messages(self) -> None:
+        from wsdash.screens.messages import MessagesScreen
+
+        self.push_screen(MessagesScreen())
 
     async def enter_shell(self, name: str) -> None:
         from wsdash.screens.shell import lend_terminal

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.screens.tracelog import BLOCK, LONGEST, LineIndex, Matches, split_lines
+from wsdash.screens.widgets.tracelog import BLOCK, LONGEST, LineIndex, Matches, split_lines
 
 DATA = st.lists(
     st.one_of(

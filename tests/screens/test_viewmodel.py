@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from tests.screens.stub import NOW, every_phase, row
 from wsdash.model import Phase
-from wsdash.screens.viewmodel import (
+from wsdash.screens.widgets.glyphs import ASCII, TONES, UNICODE
+from wsdash.screens.widgets.text import Tone
+from wsdash.screens.widgets.viewmodel import (
     RowView,
     age_words,
     count_words,
@@ -20,8 +22,6 @@ from wsdash.screens.viewmodel import (
     row_view,
     time_words,
 )
-from wsdash.screens.widgets.glyphs import ASCII, TONES, UNICODE
-from wsdash.screens.widgets.text import Tone
 
 VIEWS = st.lists(
     st.builds(

@@ -33,6 +33,9 @@ class Said:
     text: str
 
 
+View = Literal["detail", "log", "workload"]
+
+
 class Dashboard(Protocol):
     """What a screen needs of the app."""
 
@@ -67,6 +70,15 @@ class Dashboard(Protocol):
     """Who keeps the jobs alive."""
     trouble: str
     """Why what is shown may be old; empty when all is well."""
+
+    def open_workspace(self, name: str, view: View) -> None:
+        """Show this view of a workspace above the present screen."""
+
+    def open_help(self, where: Where) -> None:
+        """Show the keys of a screen."""
+
+    def open_messages(self) -> None:
+        """Show what was said so far."""
 
     async def enter_shell(self, name: str) -> None:
         """Leave the screen to a shell in the workspace, and come back."""
@@ -207,14 +219,10 @@ class Acts:
         self.dashboard.look_again()
 
     def do_app_help(self) -> None:
-        from wsdash.screens.help import HelpScreen
-
-        cast(Screen[object], self).app.push_screen(HelpScreen(self.WHERE, self.dashboard.glyphs))
+        self.dashboard.open_help(self.WHERE)
 
     def do_app_messages(self) -> None:
-        from wsdash.screens.messages import MessagesScreen
-
-        cast(Screen[object], self).app.push_screen(MessagesScreen())
+        self.dashboard.open_messages()
 
     def do_app_palette(self) -> None:
         cast(Screen[object], self).app.action_command_palette()

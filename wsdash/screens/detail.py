@@ -11,11 +11,11 @@ from wsdash.actions import Where
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.lifecycle import OnWorkspace
 from wsdash.screens.story import now_lines, timeline
-from wsdash.screens.viewmodel import row_named, up_words
 from wsdash.screens.widgets.glyphs import TONES
 from wsdash.screens.widgets.keybar import KeyBar
 from wsdash.screens.widgets.lines import LineScroll, LineView
 from wsdash.screens.widgets.text import Line, Tone, joined, plain
+from wsdash.screens.widgets.viewmodel import row_named, up_words
 
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow

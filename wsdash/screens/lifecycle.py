@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen
 
 from wsdash.actions import BY_ID, Action, Danger
 from wsdash.availability import Subject
-from wsdash.screens.base import Acts
+from wsdash.screens.base import Acts, View
 
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow
@@ -31,19 +30,13 @@ class OnWorkspace(Acts):
             self.spawn(self.dashboard.enter_shell(row.workspace.name), "shell", exclusive=True)
 
     def do_workspace_open(self) -> None:
-        from wsdash.screens.detail import DetailScreen
-
-        self._push(DetailScreen)
+        self._show("detail")
 
     def do_workspace_logs(self) -> None:
-        from wsdash.screens.log import LogScreen
-
-        self._push(LogScreen)
+        self._show("log")
 
     def do_workspace_workload(self) -> None:
-        from wsdash.screens.workload import WorkloadScreen
-
-        self._push(WorkloadScreen)
+        self._show("workload")
 
     def do_workspace_start(self) -> None:
         self._each("start")
@@ -67,10 +60,10 @@ class OnWorkspace(Acts):
             screen.dismiss()
         return True
 
-    def _push(self, kind: Callable[[str], Screen[None]]) -> None:
+    def _show(self, view: View) -> None:
         row = self.current()
         if row is not None:
-            cast(Screen[object], self).app.push_screen(kind(row.workspace.name))
+            self.dashboard.open_workspace(row.workspace.name, view)
 
     def _each(self, verb: str) -> None:
         """Do it to every workspace of the subject that allows it, after at most one question."""

@@ -12,14 +12,14 @@ from textual.containers import Horizontal
 from wsdash.actions import Where
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.lifecycle import OnWorkspace
-from wsdash.screens.tracelog import Matches, split_lines
-from wsdash.screens.viewmodel import row_named
 from wsdash.screens.widgets.find import FindInput
 from wsdash.screens.widgets.glyphs import TONES
 from wsdash.screens.widgets.keybar import KeyBar
 from wsdash.screens.widgets.lines import LineView
 from wsdash.screens.widgets.text import Line, Tone, joined, plain, shortened
 from wsdash.screens.widgets.trace import TraceView
+from wsdash.screens.widgets.tracelog import Matches, split_lines
+from wsdash.screens.widgets.viewmodel import row_named
 
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.screen import Screen
 
 from wsdash.actions import key_names, on
 from wsdash.screens.base import Acts
@@ -49,11 +47,5 @@ class EverythingProvider(Provider):
             yield (
                 f"Open {name}",
                 f"{row.status.phase}: {plain(row.status.reason)}",
-                partial(_open, screen, row.workspace.name),
+                partial(screen.dashboard.open_workspace, row.workspace.name, "detail"),
             )
-
-
-def _open(screen: Acts, name: str) -> None:
-    from wsdash.screens.detail import DetailScreen
-
-    cast(Screen[object], screen).app.push_screen(DetailScreen(name))

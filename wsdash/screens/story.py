@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.status import words_for_seconds
 from wsdash.model import Attempt, Beat, Event, StepResult
-from wsdash.screens.viewmodel import age_words, time_words
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
 from wsdash.screens.widgets.text import Line, Span, Tone, fit, plain, wrap
+from wsdash.screens.widgets.viewmodel import age_words, time_words
 
 LABEL = 10
 StepLogs = Mapping[tuple[int, int], Sequence[str]]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from wsdash.actions import Action, key_name
 from wsdash.backend.reader import WorkspaceRow
 from wsdash.model import StepResult
-from wsdash.screens.viewmodel import up_words
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
 from wsdash.screens.widgets.text import Line, Span, Tone, joined, plain, width_of, wrap
+from wsdash.screens.widgets.viewmodel import up_words
 
 MOST_STEPS = 3
 TALL = 14

@@ -15,11 +15,11 @@ from wsdash.availability import Subject
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.lifecycle import OnWorkspace
 from wsdash.screens.summary import summary
-from wsdash.screens.viewmodel import count_words, matches, next_age_change, row_view
 from wsdash.screens.widgets.keybar import KeyBar
 from wsdash.screens.widgets.lines import LineView
 from wsdash.screens.widgets.table import WorkspaceTable, header
 from wsdash.screens.widgets.text import Line, Tone, joined, plain, shortened, width_of
+from wsdash.screens.widgets.viewmodel import count_words, matches, next_age_change, row_view
 
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow

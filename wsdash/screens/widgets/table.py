@@ -14,10 +14,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from wsdash.screens.viewmodel import RowView, patch
 from wsdash.screens.widgets.glyphs import Glyphs
 from wsdash.screens.widgets.lines import COMPONENTS, LINE_CSS, changed_cells, strip_of
 from wsdash.screens.widgets.text import Line, Tone, fit
+from wsdash.screens.widgets.viewmodel import RowView, patch
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from wsdash.screens.tracelog import BLOCK, LineIndex, Matches, split_lines
 from wsdash.screens.widgets.sgr import coloured
+from wsdash.screens.widgets.tracelog import BLOCK, LineIndex, Matches, split_lines
 
 Fetch = Callable[[int, int], Awaitable[bytes]]
 """Reads bytes of the log: offset and length."""
