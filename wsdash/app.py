@@ -133,7 +133,7 @@ class WsdashApp(App[None], inherit_bindings=False):
             "this": (("this dashboard keeps jobs alive", Tone.MUTED),),
             "daemon": ((f"the daemon ({now.pid}) keeps jobs alive", Tone.MUTED),),
             "dashboard": ((f"another dashboard ({now.pid}) keeps jobs alive", Tone.MUTED),),
-        }.get(now.by, (("nobody keeps jobs alive", Tone.WARN),))
+        }.get(now.by, (("taking over ...", Tone.MUTED),))
 
     def say(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
         message = "\n".join(plain(part) for part in (*text.split("\n"), *hint.split("\n")) if part)

@@ -232,6 +232,14 @@ class TestIntentsAreRepaired:
         decision = decided([intended], seen(), of=workspace(Desired.STOPPED))
         assert isinstance(decision, Cancel)
 
+    def test_a_withdrawn_launch_is_over_when_the_provider_says_so_or_would_have_a_trace(self) -> None:
+        withdrawn = replace(attempt(launched=None), cancel_requested_at=NOW - 5)
+        assert end_of(withdrawn, seen(), POLICY, NOW) is None
+        marked = replace(job(withdrawn), state=JobState.ENDED, cause=Cause.CANCELLED, ended_at=NOW - 4)
+        assert end_of(withdrawn, seen(marked), POLICY, NOW) is not None
+        later = seen(at=NOW + POLICY.absent_s)
+        assert end_of(withdrawn, later, POLICY, NOW + POLICY.absent_s) is not None
+
 
 # Properties, over every mixture of attempts and observations.
 

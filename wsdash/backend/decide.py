@@ -130,7 +130,7 @@ def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: floa
     job = observation.job_of(attempt.id)
     if job is None:
         if attempt.launched_at is None:
-            return None
+            return _end_of_withdrawn(attempt, observation, policy, now)
         if observation.at - attempt.launched_at < policy.absent_s:
             return None
         return End(
@@ -142,6 +142,14 @@ def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: floa
     if attempt.cancel_cause is not None and cause is not Cause.DEADLINE:
         cause = attempt.cancel_cause
     return End(job.ended_at if job.ended_at is not None else now, cause, job.exit_code, job.message)
+
+
+def _end_of_withdrawn(attempt: Attempt, observation: Observation, policy: Policy, now: float) -> End | None:
+    """A launch that was withdrawn, and of which the provider has no trace when it would have one."""
+    cancelled_at = attempt.cancel_requested_at
+    if cancelled_at is None or observation.at - max(cancelled_at, attempt.intended_at) < policy.absent_s:
+        return None
+    return End(now, Cause.CANCELLED, None, "cancelled before it was launched")
 
 
 def silent_for(attempt: Attempt, observation: Observation) -> float | None:

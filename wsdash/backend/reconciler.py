@@ -229,20 +229,31 @@ class Reconciler:
             await self._surviving(f"looking at {context}", self.look(context))
 
     async def _listen(self, context: str, provider: Provider) -> None:
-        async for _ in provider.changes():
-            self._look_now[context].set()
+        """Look at once when the provider hints at a change; without hints the regular looks go on."""
+
+        async def listen() -> None:
+            async for _ in provider.changes():
+                self._look_now[context].set()
+
+        while True:
+            if await self._surviving(f"listening to {context}", listen()):
+                return
+            await asyncio.sleep(STEADY_S)
 
     async def _notice_wishes(self) -> None:
         """Notice what other processes have committed."""
         while True:
             await asyncio.sleep(WISHES_S)
-            if not await self._store.changed_elsewhere():
-                continue
-            for workspace in await self._store.workspaces():
-                wish = (workspace.desired, workspace.generation)
-                if self._wanted.get(workspace.id) != wish:
-                    self._wanted[workspace.id] = wish
-                    self._queue.add(workspace.id, urgent=True)
+            await self._surviving("reading the wishes", self._take_in_wishes())
+
+    async def _take_in_wishes(self) -> None:
+        if not await self._store.changed_elsewhere():
+            return
+        for workspace in await self._store.workspaces():
+            wish = (workspace.desired, workspace.generation)
+            if self._wanted.get(workspace.id) != wish:
+                self._wanted[workspace.id] = wish
+                self._queue.add(workspace.id, urgent=True)
 
     # Act.
 
@@ -298,11 +309,6 @@ class Reconciler:
                     attempt, token, now, reason, cause, evidence, autostop=autostop
                 )
                 await provider.cancel(attempt, workspace.policy.grace_s)
-                if attempt.launched_at is None:
-                    end = End(now, Cause.CANCELLED, None, "cancelled before it was launched")
-                    await self._store.ended(
-                        attempt, end, token, f"job #{attempt.number} ended: {end.headline}"
-                    )
             case rules.ForceCancel(attempt, reason):
                 evidence = self._evidence(workspace, attempt)
                 await self._store.force_cancelled(attempt, token, now, reason, evidence)
