@@ -60,7 +60,7 @@ def test_render_of_a_broken_devfile_prints_no_job(bad: Path, capsys: pytest.Capt
     assert str(bad) in said.out + said.err
 
 
-@pytest.mark.parametrize("action", ["check", "render"])
+@pytest.mark.parametrize("action", ["check", "flatten", "render"])
 def test_a_file_that_cannot_be_read_is_told(
     action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,3 +74,77 @@ def test_a_file_that_cannot_be_read_is_told(
 def test_a_file_without_end_is_refused_and_not_read_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["devfile", "check", "/dev/zero"]) == 1
     assert "reject" in capsys.readouterr().out
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    """A devfile in a folder of a repository, whose parent is in the folder above."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "base.yaml").write_text(DEVFILE)
+    child = tmp_path / "app" / "devfile.yaml"
+    child.parent.mkdir()
+    child.write_text(
+        "schemaVersion: 2.2.0\nparent:\n  uri: ../base.yaml\n  components:\n"
+        "  - {name: tools, container: {memoryLimit: 1Gi}}\n"
+    )
+    return child
+
+
+def test_flatten_prints_the_devfile_with_its_parents(
+    family: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["devfile", "flatten", str(family)]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "memoryLimit: 1Gi" in said.out
+    assert "id: greet" in said.out
+    assert "parent" not in said.out
+    family.with_name("flat.yaml").write_text(said.out)
+    assert cli.main(["devfile", "check", str(family.with_name("flat.yaml"))]) == 0
+
+
+def test_flatten_json(family: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["devfile", "flatten", "--json", str(family)]) == 0
+    flat = json.loads(capsys.readouterr().out)
+    assert flat.keys() == {"schemaVersion", "components", "commands", "events"}
+
+
+@pytest.mark.parametrize(
+    "parent", ["uri: ../../base.yaml", "uri: none.yaml", "id: nodejs", "uri: devfile.yaml"]
+)
+def test_what_cannot_be_flattened_is_told_and_nothing_is_printed(
+    parent: str, family: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family.write_text(f"schemaVersion: 2.2.0\nparent: {{{parent}}}\n")
+    assert cli.main(["devfile", "flatten", str(family)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{family}:2:" in said.err
+
+
+def test_a_remark_about_a_parent_shows_the_parents_line_and_how_to_find_it_from_here(
+    family: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family.parent.with_name("base.yaml").write_text(DEVFILE.replace("component: tools", "component: tool"))
+    monkeypatch.chdir(family.parent)
+    line = DEVFILE.splitlines().index("      component: tools") + 1
+    assert cli.main(["devfile", "check", "devfile.yaml"]) == 1
+    text = capsys.readouterr().out
+    assert f"../base.yaml:{line}:18: error" in text
+    assert "          component: tool\n" in text
+    assert cli.main(["devfile", "check", "--json", "devfile.yaml"]) == 1
+    [verdict] = json.loads(capsys.readouterr().out)
+    assert [problem["file"] for problem in verdict["diagnostics"]] == ["../base.yaml"]
+
+
+def test_render_uses_what_the_parent_brings(family: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["devfile", "render", str(family)]) == 0
+    assert "export GREETING=hello" in capsys.readouterr().out
+
+
+def test_check_takes_the_profile_of_who_is_to_read_the_file(
+    good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["devfile", "check", "--profile", "library", str(good)]) == 0
+    assert cli.main(["devfile", "check", "--profile", "gitlab", str(good)]) == 1
+    assert "gl/inject-editor" in capsys.readouterr().out

@@ -338,7 +338,7 @@ LOST = {
     ),
     "ignored.architectures": devfile("metadata: {architectures: [arm64]}\n"),
     "ignored.metadata": devfile("metadata: {globalMemoryLimit: 1Gi}\n"),
-    "parent.unsupported": devfile("parent: {id: nodejs}\n"),
+    "parent.unread": devfile("parent: {id: nodejs}\n"),
     "ignored.hot-reload": devfile(
         "commands:\n" + exec_command("c", ", hotReloadCapable: true") + "events: {postStart: [c]}\n"
     ),

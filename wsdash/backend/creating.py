@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -58,12 +58,7 @@ class Preview:
 def free_name(request: CreateRequest, taken: set[str]) -> str:
     """The name asked for, or one made from the source's. Raises `UserError`."""
     if request.name:
-        if not NAME.fullmatch(request.name):
-            raise UserError(
-                f"{request.name!r} is not a name",
-                "Use at most 63 lower-case letters, digits and dashes; no dash first or last.",
-                field="name",
-            )
+        check_name(request.name)
         if request.name in taken:
             raise UserError(
                 f"there is a workspace {request.name} already", "Choose another name.", field="name"
@@ -71,7 +66,22 @@ def free_name(request: CreateRequest, taken: set[str]) -> str:
         return request.name
     source = request.source or "workspace"
     stem = project_name(str(Path(source).resolve()) if Path(source).is_dir() else source)
-    stem = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:58].strip("-") or "workspace"
+    return next_name(re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "workspace", taken)
+
+
+def check_name(name: str) -> None:
+    """Raises `UserError` for a text that cannot be a workspace's name."""
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is not a name",
+            "Use at most 63 lower-case letters, digits and dashes; no dash first or last.",
+            field="name",
+        )
+
+
+def next_name(stem: str, taken: Collection[str]) -> str:
+    """The name itself if it is free, else the first free one with a number."""
+    stem = stem[:58].strip("-")
     number, name = 1, stem
     while name in taken:
         number += 1
@@ -89,11 +99,8 @@ async def look_and_translate(
     request: CreateRequest, name: str, capabilities: Capabilities, progress: Callable[[str], None]
 ) -> Preview:
     """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either."""
-    from wsdash.devfile import default_document
-
     if request.source is None:
-        found = await asyncio.to_thread(_devfile_of_machine, request.devfile)
-        path, document = found or (None, default_document())
+        path, document = await asyncio.to_thread(_devfile_of_machine, request.devfile)
         return _preview(request, name, capabilities, None, path, document)
     progress(f"fetching {request.source}")
     try:
@@ -107,27 +114,29 @@ async def look_and_translate(
 
 
 async def _devfile_of(seen: Glimpse, wanted: str | None) -> tuple[str | None, Document]:
-    from wsdash.devfile import choose, default_document
+    """A parent by path is read from the repository that the devfile is in."""
+    from wsdash.devfile import choose, default_document, flatten_async
+
+    chosen = _or_user_error(lambda: choose(seen.names)) if wanted is None else str(PurePosixPath(wanted))
+    if chosen is None:
+        return None, default_document()
+    data = await seen.read(chosen)
+    if data is None and wanted is not None:
+        return await asyncio.to_thread(_devfile_of_machine, wanted)
+    return wanted or chosen, await flatten_async(_load(data or b"", chosen), read_parent=seen.read)
+
+
+def _devfile_of_machine(wanted: str | None) -> tuple[str | None, Document]:
+    """A parent by path is read from the repository or folder that the file is in."""
+    from wsdash.devfile import Folder, default_document, flatten
 
     if wanted is None:
-        chosen = _or_user_error(lambda: choose(seen.names))
-        if chosen is None:
-            return None, default_document()
-        return chosen, _load(await seen.read(chosen) or b"", chosen)
-    data = await seen.read(str(PurePosixPath(wanted)))
-    if data is not None:
-        return wanted, _load(data, wanted)
-    found = await asyncio.to_thread(_devfile_of_machine, wanted)
-    assert found is not None
-    return found
-
-
-def _devfile_of_machine(wanted: str | None) -> tuple[str | None, Document] | None:
-    if wanted is None:
-        return None
+        return None, default_document()
     path = Path(wanted).expanduser()
     try:
-        return str(path.absolute()), _load(path.read_bytes(), wanted)
+        document = _load(path.read_bytes(), wanted)
+        folder = Folder.of(path)
+        return str(path.absolute()), flatten(document, read_parent=folder.read, path=folder.path_of(path))
     except OSError as error:
         raise UserError(
             f"there is no devfile {wanted}: {error.strerror}",
@@ -191,6 +200,7 @@ def _refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
     if errors:
         first = errors[0]
+        file = first.file or file
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise UserError(
             f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint, field="devfile"

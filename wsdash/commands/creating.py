@@ -92,7 +92,8 @@ def _show(preview: Preview) -> None:
     for name, value in facts.items():
         tell(f"  {name:<8} {one_line(value)}")
     for remark in preview.diagnostics:
-        place = f"{preview.devfile_path or 'devfile'}:{remark.line}:{remark.column}"
+        file = remark.file or preview.devfile_path or "devfile"
+        place = f"{file}:{remark.line}:{remark.column}"
         tell(
             one_line(f"{place}: {remark.severity}: {remark.message}")
             + (f" {one_line(remark.hint)}" if remark.hint else "")

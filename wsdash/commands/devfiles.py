@@ -1,15 +1,31 @@
-"""`wsdash devfile`: check, and show the job that a devfile becomes."""
+"""`wsdash devfile`: check, flatten, and show the job that a devfile becomes."""
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TextIO
 
 from wsdash.backend.errors import UserError
 from wsdash.commands.output import DONE, FAILED, coloured, print_json
-from wsdash.devfile import DevfileError, Diagnostic, Verdict, caret, check, load, translate
+from wsdash.devfile import (
+    DevfileError,
+    Diagnostic,
+    Document,
+    Folder,
+    Verdict,
+    caret,
+    check,
+    flatten,
+    load,
+    to_json,
+    to_yaml,
+    translate,
+)
 from wsdash.devfile.limits import MAX_BYTES
 from wsdash.paths import Paths
 
@@ -17,29 +33,84 @@ COLOURS = {"error": 31, "warning": 33, "info": 36}
 
 
 def devfile(args: Namespace, paths: Paths) -> int:
-    if args.action == "check":
-        return _check(args)
-    if args.action == "render":
-        return _render(args)
-    raise UserError(
-        "`wsdash devfile flatten` is not available yet: parents are not read in this version",
-        "`wsdash devfile check FILE` tells what is used of a devfile.",
-    )
+    return {"check": _check, "flatten": _flatten, "render": _render}[args.action](args)
+
+
+@dataclass
+class _File:
+    """A devfile that was named on the command line, and its parents, which are named as seen from here."""
+
+    name: str
+    text: bytes = b""
+    parents: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.text = _read(self.name)
+        self.folder = Folder.of(Path(self.name))
+        self.path = self.folder.path_of(Path(self.name))
+
+    def read_parent(self, path: str) -> bytes | None:
+        try:
+            text = self.folder.read(path)
+        except OSError as error:
+            raise _unreadable(self.shown(path), error) from error
+        if text is not None:
+            self.parents[path] = text
+        return text
+
+    def shown(self, path: str) -> str:
+        return os.path.relpath(self.folder.root / path)
+
+    def named(self, remark: Diagnostic) -> Diagnostic:
+        """The remark with the parent's file as one would name it here."""
+        return replace(remark, file=self.shown(remark.file)) if remark.file else remark
+
+    def tell(self, remarks: Iterable[Diagnostic], stream: TextIO) -> None:
+        for remark in remarks:
+            named = self.named(remark)
+            print(_line(named.file or self.name, remark, colour=coloured(stream)), file=stream)
+            text = self.parents[remark.file] if remark.file else self.text
+            for line in caret(text.decode(errors="replace"), remark).splitlines():
+                print(f"    {line}", file=stream)
+            if remark.hint:
+                print(f"  {remark.hint}", file=stream)
 
 
 def _check(args: Namespace) -> int:
-    if args.profile != "lenient":
-        raise UserError(
-            f"the profile {args.profile} is not available yet", "Use --profile lenient, which is the default."
+    verdicts: list[tuple[_File, Verdict]] = []
+    for name in args.files:
+        file = _File(name)
+        verdict = check(
+            file.text, file=name, profile=args.profile, read_parent=file.read_parent, path=file.path
         )
-    texts = {file: _read(file) for file in args.files}
-    verdicts = [check(text, file=file) for file, text in texts.items()]
+        verdicts.append((file, verdict))
     if args.json:
-        print_json([asdict(verdict) for verdict in verdicts])
+        print_json([_plain(file, verdict) for file, verdict in verdicts])
     else:
-        for verdict in verdicts:
-            _print(verdict, texts[verdict.file].decode(errors="replace"))
-    return FAILED if any(verdict.verdict == "reject" for verdict in verdicts) else DONE
+        for file, verdict in verdicts:
+            file.tell(verdict.diagnostics, sys.stdout)
+            print(f"{verdict.file}: {verdict.verdict}")
+    return FAILED if any(verdict.verdict == "reject" for _, verdict in verdicts) else DONE
+
+
+def _plain(file: _File, verdict: Verdict) -> dict[str, object]:
+    """`file` stands in a remark only where it is about a parent."""
+    remarks = [asdict(file.named(remark)) for remark in verdict.diagnostics]
+    return {
+        "file": verdict.file,
+        "verdict": verdict.verdict,
+        "diagnostics": [{k: v for k, v in remark.items() if k != "file" or v} for remark in remarks],
+    }
+
+
+def _flatten(args: Namespace) -> int:
+    """The flat devfile on standard output, remarks on standard error."""
+    file = _File(args.file)
+    document = _flat(file)
+    if document is None or not _told(file, document.diagnostics):
+        return FAILED
+    print(to_json(document) if args.json else to_yaml(document), end="")
+    return DONE
 
 
 def _render(args: Namespace) -> int:
@@ -50,23 +121,33 @@ def _render(args: Namespace) -> int:
         raise UserError(
             f"rendering for the provider {args.provider} is not available yet", "Use --provider local."
         )
-    text = _read(args.file)
-    try:
-        document = load(text, file=args.file)
-        translation = translate(document)
-    except DevfileError as error:
-        _print(Verdict(args.file, "reject", error.diagnostics), text.decode(errors="replace"))
+    file = _File(args.file)
+    document = _flat(file)
+    if document is None:
         return FAILED
-    remarks = (*document.diagnostics, *translation.diagnostics)
-    rejected = any(remark.severity == "error" for remark in remarks)
-    for remark in remarks:
-        print(_line(args.file, remark, colour=coloured(sys.stderr)), file=sys.stderr)
-    if rejected:
+    translation = translate(document)
+    if not _told(file, (*document.diagnostics, *translation.diagnostics)):
         return FAILED
     if args.name:
         print(f"# workspace {args.name}")
     print(render(translation.workload), end="")
     return DONE
+
+
+def _flat(file: _File) -> Document | None:
+    """The devfile with its parents, None (and said why) where nothing of it can be read."""
+    try:
+        document = load(file.text, file=file.name)
+    except DevfileError as error:
+        file.tell(error.diagnostics, sys.stderr)
+        return None
+    return flatten(document, read_parent=file.read_parent, path=file.path)
+
+
+def _told(file: _File, remarks: tuple[Diagnostic, ...]) -> bool:
+    """Says the remarks; whether none is an error."""
+    file.tell(remarks, sys.stderr)
+    return all(remark.severity != "error" for remark in remarks)
 
 
 def _read(file: str) -> bytes:
@@ -75,17 +156,11 @@ def _read(file: str) -> bytes:
         with Path(file).open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}", "Give the path of a devfile.") from error
+        raise _unreadable(file, error) from error
 
 
-def _print(verdict: Verdict, text: str) -> None:
-    for remark in verdict.diagnostics:
-        print(_line(verdict.file, remark, colour=coloured(sys.stdout)))
-        for line in caret(text, remark).splitlines():
-            print(f"    {line}")
-        if remark.hint:
-            print(f"  {remark.hint}")
-    print(f"{verdict.file}: {verdict.verdict}")
+def _unreadable(file: str, error: OSError) -> UserError:
+    return UserError(f"{file} cannot be read: {error.strerror}", "Give the path of a devfile.")
 
 
 def _line(file: str, remark: Diagnostic, *, colour: bool) -> str:

@@ -26,8 +26,10 @@
     7:20 error quantity.invalid
 
 `find` looks in a folder, `choose` among a repository's file names. `load` gives a `Document` with the place of
-every value; `check` gives every problem at once; `translate` gives the workload and names all that is left out;
-`caret` shows a problem in its line. `default_document` is for a repository without a devfile.
+every value; `flatten` applies parents, overrides and variables (a `Folder` reads those on this machine), and
+`to_yaml` and `to_json` write the result;
+`check` gives every problem at once; `translate` gives the workload and names all that is left out; `caret` shows a
+problem in its line. `default_document` is for a repository without a devfile.
 
 Importing this package costs nothing: what a name needs is imported when it is first used.
 """
@@ -51,12 +53,17 @@ if TYPE_CHECKING:
     from wsdash.devfile.diagnostics import caret as caret
     from wsdash.devfile.document import Document as Document
     from wsdash.devfile.document import load as load
+    from wsdash.devfile.flattening import flatten as flatten
+    from wsdash.devfile.flattening import flatten_async as flatten_async
+    from wsdash.devfile.locate import Folder as Folder
     from wsdash.devfile.locate import choose as choose
     from wsdash.devfile.locate import find as find
     from wsdash.devfile.quantity import format_quantity as format_quantity
     from wsdash.devfile.quantity import parse_quantity as parse_quantity
     from wsdash.devfile.translation import Translation as Translation
     from wsdash.devfile.translation import translate as translate
+    from wsdash.devfile.writer import to_json as to_json
+    from wsdash.devfile.writer import to_yaml as to_yaml
 
 _HOMES = {
     "PROFILES": "checking",
@@ -70,12 +77,17 @@ _HOMES = {
     "caret": "diagnostics",
     "Document": "document",
     "load": "document",
+    "flatten": "flattening",
+    "flatten_async": "flattening",
+    "Folder": "locate",
     "choose": "locate",
     "find": "locate",
     "format_quantity": "quantity",
     "parse_quantity": "quantity",
     "Translation": "translation",
     "translate": "translation",
+    "to_json": "writer",
+    "to_yaml": "writer",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every code a diagnostic can have, with its severity in the lenient profile.
+"""Every code a diagnostic can have, with its severity in each profile.
 
 The codes are stable: scripts and tests rely on them. The lenient profile follows the reference parser's
 rules (devfile/api, pkg/validation/validation-rule.md), is milder where that parser refuses what runs well,
@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wsdash.devfile.diagnostics import Severity
+from wsdash.devfile.diagnostics import Profile, Severity
+
+GITLAB_ONLY = (
+    "gitlab.text", "gitlab.version", "gitlab.field", "gitlab.component", "gitlab.main-component",
+    "gitlab.override-command", "gitlab.command", "gitlab.event", "gitlab.reserved-name",
+)  # fmt: skip
+"""Restrictions that only the profile gitlab looks for."""
 
 LENIENT: Mapping[str, Severity] = {
     "locate.several": "error",
@@ -40,20 +46,33 @@ LENIENT: Mapping[str, Severity] = {
     "schema.unknown-field": "warning",
     "schema.newer-field": "warning",
     "schema.removed-field": "warning",
+    "schema.unused-field": "warning",
     "schema.missing-field": "error",
     "schema.wrong-type": "error",
     "schema.wrong-value": "error",
     "schema.bad-name": "error",
     "schema.too-long": "error",
     "schema.one-of": "error",
+    "schema.override-type": "warning",
     "schema.too-many-problems": "error",
     # Variables
     "variable.undefined": "warning",
     "variable.undefined-in-image": "error",
     "variable.too-large": "error",
     "variable.cpu": "warning",
-    # What elements say about each other
+    # Parents
     "parent.not-read": "warning",
+    "parent.unread": "error",
+    "parent.remote": "error",
+    "parent.unsupported": "error",
+    "parent.path": "error",
+    "parent.missing": "error",
+    "parent.cycle": "error",
+    "parent.too-deep": "error",
+    "parent.newer": "error",
+    "parent.conflict": "error",
+    "parent.override": "error",
+    # What elements say about each other
     "component.none": "error",
     "name.duplicate": "error",
     "reference.missing": "error",
@@ -78,7 +97,6 @@ LENIENT: Mapping[str, Severity] = {
     "project.remotes": "error",
     "project.checkout-remote": "error",
     # Translation: cannot be done
-    "parent.unsupported": "error",
     "main.missing": "error",
     "main.unknown": "error",
     "main.ambiguous": "warning",
@@ -118,4 +136,29 @@ LENIENT: Mapping[str, Severity] = {
     "ignored.checkout-remote": "info",
     "ignored.architectures": "info",
     "ignored.metadata": "info",
+    **dict.fromkeys(GITLAB_ONLY, "error"),
+}
+
+_ERRORS_TO_THE_LIBRARY = (
+    "schema.unknown-field", "schema.newer-field", "schema.removed-field", "schema.override-type", "variable.cpu",
+    "group.no-default", "annotation.conflict", "port.shared-dedicated-pod",
+)  # fmt: skip
+"""What runs well, and the reference parser refuses. It leaves variables in CPU quantities, which then are none."""
+
+_SOUND_TO_THE_LIBRARY = (
+    "yaml.duplicate-key", "yaml.several-documents", "text.nul", "variable.undefined-in-image", "component.none",
+    "image.invalid", "quantity.negative", "volume.path", "volume.same-path", "port.range",
+)  # fmt: skip
+"""What the reference parser takes, and can never run or is not what was meant."""
+
+LIBRARY: Mapping[str, Severity] = {
+    **LENIENT,
+    **dict.fromkeys(_ERRORS_TO_THE_LIBRARY, "error"),
+    **dict.fromkeys(_SOUND_TO_THE_LIBRARY, "warning"),
+}
+
+SEVERITIES: Mapping[Profile, Mapping[str, Severity]] = {
+    "lenient": LENIENT,
+    "library": LIBRARY,
+    "gitlab": LIBRARY,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
@@ -17,12 +17,13 @@ LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """Line breaks as YAML 1.1 counts them (section 4.2), so that our lines are the parser's lines."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One remark about a document. `line` and `column` count from 1; a column is one character.
 
-    `code` is stable (`wsdash.devfile.codes` lists them all): test on it, never on the texts.
-    `message` and `hint` are one line each, with control characters made visible.
+    `file` names the parent that the place is in, None for the document itself. `code` is stable
+    (`wsdash.devfile.codes` lists them all): test on it, never on the texts. `message` and `hint` are one line each,
+    with control characters made visible.
     """
 
     line: int
@@ -31,16 +32,25 @@ class Diagnostic:
     code: str
     message: str
     hint: str = ""
+    file: str | None = None
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """In the order of the text, the document itself before its parents."""
+    return sorted(
+        diagnostics, key=lambda d: (d.file or "", d.line, d.column, d.severity, d.code, d.message, d.hint)
+    )
 
 
 class DevfileError(Exception):
     """Nothing usable could be made of the document; `diagnostics` say why."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic], file: str = "devfile.yaml") -> None:
-        self.diagnostics = tuple(sorted(diagnostics))
+        self.diagnostics = tuple(in_order(diagnostics))
         self.file = file
         first = next((d for d in self.diagnostics if d.severity == "error"), None)
-        super().__init__(f"{file}:{first.line}:{first.column}: {first.message}" if first else file)
+        where = f"{first.file or file}:{first.line}:{first.column}: {first.message}" if first else file
+        super().__init__(where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +64,15 @@ class Verdict:
 
 def bounded(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """In the order of the text, without repeats, and cut at `MAX_DIAGNOSTICS`, errors kept first."""
-    unique = sorted(set(diagnostics))
+    unique = in_order(set(diagnostics))
     if len(unique) <= MAX_DIAGNOSTICS:
         return tuple(unique)
     by_weight = sorted(unique, key=lambda d: ("error", "warning", "info").index(d.severity))
-    kept = sorted(by_weight[:MAX_DIAGNOSTICS])
+    kept = in_order(by_weight[:MAX_DIAGNOSTICS])
     left_out = len(unique) - MAX_DIAGNOSTICS
     last = kept[-1]
     message = f"{left_out} more remarks are left out"
-    return (*kept, Diagnostic(last.line, last.column, "error", "schema.too-many-problems", message))
+    return (*kept, replace(last, severity="error", code="schema.too-many-problems", message=message, hint=""))
 
 
 def visible(text: str) -> str:
@@ -86,7 +96,7 @@ def show(value: object, limit: int = 60) -> str:
 
 
 def caret(text: str, diagnostic: Diagnostic, width: int = 100) -> str:
-    """The diagnostic's source line, with a caret below its column.
+    """The diagnostic's source line, with a caret below its column. `text` is that of the diagnostic's file.
 
     At most `width` characters of a long line are shown. The empty string where the text has no such line.
     """

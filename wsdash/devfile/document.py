@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, bounded
@@ -20,7 +20,8 @@ class Document:
 
     `diagnostics` tell what is wrong with text and structure; `check` adds what the rules say.
     `dropped` are names and ids of elements that are too broken to be in `devfile`; `inherits` tells that the
-    file names a parent.
+    file names a parent that is not merged into it. `parents` holds the texts of those that are, by file.
+    `flat` tells that the document went through `flatten`: its variables are replaced.
     """
 
     file: str
@@ -31,6 +32,8 @@ class Document:
     diagnostics: tuple[Diagnostic, ...] = ()
     dropped: frozenset[str] = frozenset()
     inherits: bool = False
+    parents: Mapping[str, str] = field(default_factory=dict)
+    flat: bool = False
 
     def position(self, *path: str | int) -> Mark:
         """Where the value at a path begins: `document.position("components", 0, "name")`."""

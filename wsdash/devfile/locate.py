@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, show
+from wsdash.devfile.limits import MAX_BYTES
 
 ROOT_NAMES = ("devfile.yaml", ".devfile.yaml", "devfile.yml", ".devfile.yml")
 """The order of devfile/library (pkg/devfile/parser/context/location.go)."""
@@ -59,3 +61,33 @@ def find(folder: Path) -> Path | None:
     files = (path for path in candidates if path.is_file() and path.resolve().is_relative_to(inside))
     name = choose(path.relative_to(folder).as_posix() for path in files)
     return folder / name if name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The repository that a devfile on this machine is in, else its folder: its parents are read from nowhere else."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, file: Path) -> Folder:
+        here = file.resolve().parent
+        return cls(next((place for place in (here, *here.parents) if (place / ".git").exists()), here))
+
+    def path_of(self, file: Path) -> str:
+        """The file's path from the root. Raises `ValueError` where it is outside."""
+        return file.resolve().relative_to(self.root).as_posix()
+
+    def read(self, path: str) -> bytes | None:
+        """For `flatten`: what the file holds, None where the root has no such file, symbolic links followed.
+
+        Reads at most one byte more than a devfile may have, which is enough to refuse it. Raises `OSError`.
+        """
+        try:
+            file = (self.root / path).resolve()
+        except RuntimeError:  # links that go round in a circle
+            return None
+        if not file.is_relative_to(self.root) or not file.is_file():
+            return None
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)

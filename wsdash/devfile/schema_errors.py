@@ -34,7 +34,7 @@ def explain(error: ErrorDetails, tree: Tree, prefix: Path = (), root: type[Eleme
         who = describe(path[:-1], tree.get(path[:-1]))
         return Finding("schema.missing-field", path[:-1], f"{who} needs the field {show(path[-1])}")
     if kind == "extra_forbidden":
-        return _unknown(path, model_at(error["loc"][:-1], root))
+        return _unknown(path, model_at(error["loc"][:-1], root), str(tree.get(("schemaVersion",))))
     what = f"{_label(path)}{owner(tree, path)}"
     context = error.get("ctx", {})
     if kind == "literal_error":
@@ -66,10 +66,11 @@ def _pattern(path: Path, what: str, value: Value) -> Finding:
     return Finding("schema.bad-name", path, f"{what} is no name: {show(value)}", _NAME_HINT)
 
 
-def _unknown(path: Path, model: type[Element] | None) -> Finding:
+def _unknown(path: Path, model: type[Element] | None, version: str) -> Finding:
     key = str(path[-1])
     if model and (remedy := REMOVED.get(model, {}).get(key)):
-        return Finding("schema.removed-field", path, f"the field {key} is not read", remedy, True)
+        code = "schema.unused-field" if is_unused(key, version) else "schema.removed-field"
+        return Finding(code, path, f"the field {key} is not read", remedy, True)
     known = fields_of(model) if model else {}
     hint = _nearest(key, list(known))
     if not hint:
@@ -80,6 +81,11 @@ def _unknown(path: Path, model: type[Element] | None) -> Finding:
     return Finding(
         "schema.unknown-field", path, f"the field {show(key)} is unknown here and is ignored", hint, True
     )
+
+
+def is_unused(key: str, version: str) -> bool:
+    """Whether the schema of that version still has the field, and the reference parser passes over it."""
+    return key in ("github", "sparseCheckoutDirs") and version.partition("-")[0] == "2.0.0"
 
 
 def _nearest(value: Value, known: list[str]) -> str:

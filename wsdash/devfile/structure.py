@@ -14,9 +14,9 @@ from pydantic_core import ErrorDetails
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, show
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
-from wsdash.devfile.models import V22, Component, Devfile, Element, Endpoint, Group
+from wsdash.devfile.models import V22, Devfile, Element, Endpoint, Group, Project, StarterProject
 from wsdash.devfile.schema import ONE_OF, OVERRIDES, REMOVED, VERSIONS, elements, fields_of, model_at
-from wsdash.devfile.schema_errors import explain
+from wsdash.devfile.schema_errors import explain, is_unused
 from wsdash.devfile.tree import Array, Finding, Object, Path, Tree
 from wsdash.devfile.wording import describe
 
@@ -52,11 +52,29 @@ def build(tree: Tree) -> Structure:
         raise _refusal(tree, Finding("schema.not-a-devfile", (), "a devfile is a mapping at its top level",
                                      "it begins with, for example: schemaVersion: 2.2.0"))  # fmt: skip
     version, findings = _version(tree, root)
-    root["schemaVersion"] = version
-    root.values_at.setdefault("schemaVersion", tree.start)
+    if findings:
+        root["schemaVersion"] = version
+        root.values_at.setdefault("schemaVersion", tree.start)
     inherits = root.get("parent") is not None
     shape = list(_shape(root, version))
-    findings += [*shape, *_override_findings(tree, root)]
+    findings += [*shape, *_override_findings(tree, root, version)]
+    return _structure(tree, root, version, findings, shape, inherits)
+
+
+def rebuild(tree: Tree, version: str) -> Structure:
+    """The typed devfile of a tree that was put together of others that were read and built already.
+
+    Only overrides can have broken its elements, so nothing else is reported once more.
+    """
+    root = tree.root
+    assert isinstance(root, Object)
+    shape = [finding for finding in _shape(root, version) if finding.code == "schema.one-of"]
+    return _structure(tree, root, version, shape, shape, "parent" in root)
+
+
+def _structure(
+    tree: Tree, root: Object, version: str, findings: list[Finding], shape: list[Finding], inherits: bool
+) -> Structure:
     devfile, errors = _model(root)
     findings += [explain(error, tree) for error in errors[: MAX_DIAGNOSTICS + 1]]
     # Located before anything is removed: afterwards the places are gone.
@@ -151,7 +169,7 @@ def _shape(root: Object, version: str) -> Iterator[Finding]:
 def _one_of(
     path: Path, value: Object, model: type[Element], choices: tuple[str, ...], version: str
 ) -> Iterator[Finding]:
-    if version == "2.0.0" and "github" in value and model is not Component:
+    if "github" in value and model in (Project, StarterProject) and is_unused("github", version):
         choices = (*choices, "github")
     present = [choice for choice in choices if choice in value]
     if len(present) == 1:
@@ -180,14 +198,25 @@ def _newer(path: Path, value: Object, model: type[Element], version: str) -> Ite
         yield Finding("schema.newer-field", (*path, "kind"), message, f"write schemaVersion: {V22.version}")
 
 
-def _override_findings(tree: Tree, root: Object) -> list[Finding]:
-    """Errors inside a parent's overrides, where only the name or id is required."""
+def _override_findings(tree: Tree, root: Object, version: str) -> list[Finding]:
+    """Errors inside a parent's overrides, where only the type and the name or id are required."""
     findings: list[Finding] = []
     parent = root.get("parent")
     for key, model in OVERRIDES.items():
         items = parent.get(key) if isinstance(parent, Object) else None
         if not isinstance(items, Array):
             continue
+        for path, value, inner in elements(items, model, ("parent", key)):
+            choices = ONE_OF.get(inner, ())
+            if inner is model and not value.keys() & {*choices, *REMOVED[inner]}:
+                message = f"the override of {describe(path, value)} does not repeat its type"
+                hint = (
+                    f"add, as it is in the parent, one of: {', '.join(choices)}; an empty one ({{}}) will do"
+                )
+                findings.append(Finding("schema.override-type", path, message, hint))
+            elif choices:
+                findings += _one_of(path, value, inner, choices, version)
+            findings += _newer(path, value, inner, version) if version < VERSIONS[4] else ()
         try:
             TypeAdapter(tuple[model, ...]).validate_python(items)  # type: ignore[valid-type]
         except ValidationError as error:

@@ -65,8 +65,9 @@ def translate(
     """The workload of a devfile.
 
     `source` is what to clone, None for the devfile's own first project. `main` names the component that the
-    workspace runs in, where the devfile does not say. `variables` count more than the file's own. Never raises
-    for what the document holds; a part that is in error is left out and reported.
+    workspace runs in, where the devfile does not say. `variables` count more than the file's own, and are for a
+    document that is not flat: `flatten` has replaced them. A devfile with a parent is to be flattened first.
+    Never raises for what the document holds; a part that is in error is left out and reported.
     """
     filled, diagnostics = apply_variables(document, variables)
     findings: list[Finding] = list(_general_losses(filled))
@@ -130,15 +131,9 @@ def _main_losses(main: Placed) -> Iterator[Finding]:
 def _general_losses(document: Document) -> Iterator[Finding]:
     """What has no place in a job, whichever component is the main one."""
     devfile = document.devfile
-    if document.inherits:
-        message = "the parent is not read by this version of wsdash: what it brings in is missing here"
-        yield Finding(
-            "parent.unsupported",
-            ("parent",),
-            message,
-            "copy its components and commands into this file",
-            True,
-        )
+    if document.inherits and not document.flat:
+        message = "the parent is not read, so what it brings in is missing"
+        yield Finding("parent.unread", ("parent",), message, "flatten the devfile first", True)
     for index, component in enumerate(devfile.components):
         path: Path = ("components", index)
         if component.kind in _BESIDES:

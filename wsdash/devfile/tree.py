@@ -16,10 +16,11 @@ Value: TypeAlias = Union[str, int, float, bool, "Object", "Array", None]
 
 
 class Mark(NamedTuple):
-    """A place in the text, both counted from 1."""
+    """A place in the text, both counted from 1. `file` is the parent's that holds it, None for the document's own."""
 
     line: int
     column: int
+    file: str | None = None
 
 
 START = Mark(1, 1)
@@ -34,6 +35,20 @@ class Object(dict[str, Value]):
         self.keys_at: dict[str, Mark] = {}
         self.values_at: dict[str, Mark] = {}
 
+    def put(self, key: str, value: Value, key_at: Mark, value_at: Mark) -> None:
+        self[key] = value
+        self.keys_at[key] = key_at
+        self.values_at[key] = value_at
+
+    def take(self, other: Object, key: str) -> None:
+        """The key with its value and places as they are in another mapping."""
+        self.put(key, other[key], other.keys_at.get(key, START), other.values_at.get(key, START))
+
+    def drop(self, key: str) -> None:
+        self.pop(key, None)
+        self.keys_at.pop(key, None)
+        self.values_at.pop(key, None)
+
 
 class Array(list[Value]):
     """A list that keeps the places of its items."""
@@ -42,6 +57,10 @@ class Array(list[Value]):
 
     def __init__(self) -> None:
         self.items_at: list[Mark] = []
+
+    def put(self, value: Value, at: Mark) -> None:
+        self.append(value)
+        self.items_at.append(at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,26 @@ class Tree:
             node = _child(node, step)
 
 
+def copied(value: Value, file: str | None = None) -> Value:
+    """A copy of the value; where a file is given, one that says of all its places that they are in it."""
+    if isinstance(value, Object):
+        mapping = Object()
+        for key, item in value.items():
+            key_at, value_at = value.keys_at.get(key, START), value.values_at.get(key, START)
+            mapping.put(key, copied(item, file), _in(key_at, file), _in(value_at, file))
+        return mapping
+    if isinstance(value, Array):
+        items = Array()
+        for item, at in zip(value, value.items_at, strict=True):
+            items.put(copied(item, file), _in(at, file))
+        return items
+    return value
+
+
+def _in(mark: Mark, file: str | None) -> Mark:
+    return Mark(mark.line, mark.column, file) if file else mark
+
+
 def _child(node: Value, step: str | int) -> Value:
     if isinstance(node, Object) and isinstance(step, str):
         return node.get(step)
@@ -101,9 +140,9 @@ class Finding(NamedTuple):
 
     def located(self, tree: Tree) -> Diagnostic:
         mark = tree.key_position(self.path) if self.on_key else tree.position(self.path)
-        return Diagnostic(mark.line, mark.column, LENIENT[self.code], self.code, self.message, self.hint)
+        return diagnostic(self.code, mark, self.message, self.hint)
 
 
 def diagnostic(code: str, mark: Mark, message: str, hint: str = "") -> Diagnostic:
-    """A remark about a place in the text, before there is a tree."""
-    return Diagnostic(mark.line, mark.column, LENIENT[code], code, message, hint)
+    """A remark about a place in the text, with the lenient profile's severity."""
+    return Diagnostic(mark.line, mark.column, LENIENT[code], code, message, hint, mark.file)

@@ -65,10 +65,13 @@ def apply_variables(
 ) -> tuple[Document, list[Diagnostic]]:
     """The document with its variables replaced, and a remark on each reference that has no value.
 
-    `extra` values count more than the file's own.
+    `extra` values count more than the file's own. A document that is flat has them replaced already.
     """
+    if document.flat:
+        return document, []
     # A brace can also be written as an escape in a quoted string.
-    if document.version == "2.0.0" or not ("{{" in document.text or "\\" in document.text):
+    texts = (document.text, *document.parents.values())
+    if document.version == "2.0.0" or not any("{{" in text or "\\" in text for text in texts):
         return document, []
     work = _Work({**document.devfile.variables, **(extra or {})})
     devfile = work.element(document.devfile, ())

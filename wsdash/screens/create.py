@@ -227,7 +227,10 @@ def preview_lines(preview: Preview, width: int) -> list[Line]:
 def diagnostic_lines(diagnostic: Diagnostic, width: int) -> list[Line]:
     """`line 7: warning: ...`, and what to do below."""
     tone = SEVERITIES.get(diagnostic.severity, Tone.PLAIN)
-    head = f"line {diagnostic.line}: {diagnostic.severity}: {plain(diagnostic.message)}"
+    place = (
+        f"{plain(diagnostic.file)} line {diagnostic.line}" if diagnostic.file else f"line {diagnostic.line}"
+    )
+    head = f"{place}: {diagnostic.severity}: {plain(diagnostic.message)}"
     lines: list[Line] = [((text, tone),) for text in wrap(head, width)]
     if diagnostic.hint:
         lines += [((f"  {text}", Tone.PLAIN),) for text in wrap(plain(diagnostic.hint), width - 2)]

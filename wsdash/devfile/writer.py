@@ -1,0 +1,59 @@
+"""A devfile as text: YAML for people, JSON for programs. What was written reads back as the same devfile."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from wsdash.devfile.document import Document
+from wsdash.devfile.scalars import resolve
+
+
+def to_json(document: Document) -> str:
+    """The devfile as JSON in ASCII, its keys in the schema's order."""
+    return json.dumps(_plain(document), indent=2, allow_nan=False) + "\n"
+
+
+def to_yaml(document: Document) -> str:
+    """The devfile as YAML: keys in the schema's order, texts of several lines as blocks, no aliases."""
+    text: str = yaml.dump(
+        _plain(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NO_FOLDING
+    )
+    return text
+
+
+def _plain(document: Document) -> dict[str, Any]:
+    """What the file gives, without the defaults of what it leaves out."""
+    return document.devfile.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+_NO_FOLDING = 1_000_000
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes for readers with the rules of YAML 1.1 as Go has them, which are not quite PyYAML's."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Lists are indented below their key."""
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
+
+
+def _style(text: str) -> str | None:
+    """A block for several lines, escapes for what cannot be seen, quotes for what would not stay a text."""
+    if not text.replace("\n", "").replace("\t", "").isprintable():
+        return '"'
+    if "\n" in text.rstrip("\n"):
+        return "|"
+    return None if isinstance(resolve(text), str) else "'"
+
+
+_Dumper.add_representer(str, _text)
