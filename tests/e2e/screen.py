@@ -39,13 +39,26 @@ class Dashboard:
     def press(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
+    def read(self) -> None:
+        """Take in what has been written so far."""
+        while select.select([self._fd], [], [], 0)[0]:
+            try:
+                data = os.read(self._fd, 65536)
+            except OSError:
+                return
+            if not data:
+                return
+            if SYNC_QUESTION in data:
+                os.write(self._fd, SYNC_ANSWER)
+            self._stream.feed(data)
+
     def sees(self, *texts: str, timeout: float = 30.0) -> None:
         """Wait until all the texts stand on the screen."""
         self.waits(lambda: all(text in self.text for text in texts), f"{texts} on the screen", timeout)
 
     def waits(self, condition: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
         def is_so() -> bool:
-            self._read()
+            self.read()
             return condition()
 
         try:
@@ -62,7 +75,7 @@ class Dashboard:
         status: list[int] = []
 
         def has_ended() -> bool:
-            self._read()
+            self.read()
             pid, code = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 status.append(code)
@@ -81,15 +94,3 @@ class Dashboard:
         if self.pid:
             self.kill()
         os.close(self._fd)
-
-    def _read(self) -> None:
-        while select.select([self._fd], [], [], 0)[0]:
-            try:
-                data = os.read(self._fd, 65536)
-            except OSError:
-                return
-            if not data:
-                return
-            if SYNC_QUESTION in data:
-                os.write(self._fd, SYNC_ANSWER)
-            self._stream.feed(data)

@@ -58,8 +58,8 @@ def reconciles(paths: Paths) -> str | None:
     return lease.owner if lease is not None and lease.is_held(boot_time()) else None
 
 
-def create_the_first(screen: Dashboard) -> None:
-    screen.sees("No workspaces yet", "Press a to create the first one", "this dashboard keeps jobs alive")
+def create_the_first(screen: Dashboard, keeper: str = "this dashboard keeps jobs alive") -> None:
+    screen.sees("No workspaces yet", "Press a to create the first one", keeper)
     screen.press("a")
     screen.sees("step 1 of 2", "demo")
     screen.press("\r")
@@ -157,3 +157,26 @@ def test_a_killed_daemon_is_replaced_by_the_next_dashboard_which_adopts_its_jobs
     os.kill(lease.holder.pid, signal.SIGKILL)
     again = dashboard()
     again.sees("running", "attempt #1", "this dashboard keeps jobs alive")
+
+
+def test_two_dashboards_and_a_daemon_keep_one_job_alive_between_them(dashboard: Open, paths: Paths) -> None:
+    subprocess.run([sys.executable, "-m", "wsdash", "daemon", "--detach"], check=True, capture_output=True)
+    first, second = dashboard(), dashboard()
+    create_the_first(first, "the daemon (")
+    second.sees("running", "attempt #1", "the daemon (")
+    reader = Reader(paths)
+    lease = reader.lease()
+    reader.close()
+    assert lease is not None
+    os.kill(lease.holder.pid, signal.SIGKILL)
+    keeper = "this dashboard keeps jobs alive"
+
+    def one_of_them_took_over() -> bool:
+        second.read()
+        return (keeper in first.text) != (keeper in second.text)
+
+    first.waits(one_of_them_took_over, "one of the two dashboards to take over")
+    second.press("r")
+    first.sees("running", "attempt #2")
+    (workspace,) = listed()
+    assert workspace["attempt"] == 2
