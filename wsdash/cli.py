@@ -124,7 +124,7 @@ def _devfile(parser: ArgumentParser) -> None:
     check.add_argument("files", metavar="FILE", nargs="+")
     check.add_argument("--profile", choices=("lenient", "library", "gitlab"), default="lenient")
     _json(check)
-    flatten = actions.add_parser("flatten", help="apply parents, overrides and variables (not available yet)")
+    flatten = actions.add_parser("flatten", help="print a devfile with its parents and variables applied")
     flatten.add_argument("file", metavar="FILE")
     _json(flatten)
     render = actions.add_parser("render", help="print the job that a devfile becomes")
@@ -157,8 +157,19 @@ def _shell(parser: ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
 
 
-def _file(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE")
+def _export(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", help="where to write: NAME.tar.gz, NAME.tar, or - for standard output"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a FILE that is there")
+    parser.add_argument("--stop", action="store_true", help="stop it first, and wait until it has ended")
+
+
+def _import(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="what `wsdash export` wrote, or - for standard input")
+    parser.add_argument("--name", metavar="N", help="the workspace's name (the one it had)")
+    _context(parser)
+    parser.add_argument("--start", action="store_true", help="want it running (it comes in stopped)")
 
 
 def _ssh_config(parser: ArgumentParser) -> None:
@@ -184,7 +195,11 @@ VERBS: dict[str, Verb] = {
     "ssh": Verb(
         "open a shell in a workspace, or run a command: NAME -- CMD...", "inside:ssh", _name, _timeout
     ),
-    "devfile": Verb("check a devfile, or print the job it becomes", "devfiles:devfile", _devfile),
+    "export": Verb(
+        "copy a workspace with its files into an archive", "moving:export", _name, _export, _timeout
+    ),
+    "import": Verb("make a workspace from an archive", "moving:import_", _import, _json),
+    "devfile": Verb("check a devfile, flatten it, or print the job it becomes", "devfiles:devfile", _devfile),
     "context": Verb("the places where workspaces run", "contexts:context", _contexts),
     "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", _daemon),
     "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", _json),
@@ -192,8 +207,6 @@ VERBS: dict[str, Verb] = {
     "open": Verb("(not available yet)", LATER, _name),
     "ports": Verb("(not available yet)", LATER, _name),
     "ssh-config": Verb("(not available yet)", LATER, _ssh_config),
-    "export": Verb("(not available yet)", LATER, _name, _file),
-    "import": Verb("(not available yet)", LATER, _file),
     "recover": Verb("(not available yet)", LATER, _context),
 }
 

@@ -93,14 +93,9 @@ def test_an_unknown_verb_gets_the_nearest_one(capsys: pytest.CaptureFixture[str]
         ["open", "web"],
         ["ports", "web"],
         ["ssh-config", "install"],
-        ["export", "web", "file"],
-        ["import", "file"],
         ["recover", "--context", "local"],
         ["context", "add", "gitlab"],
-        ["devfile", "flatten", "devfile.yaml"],
         ["devfile", "render", "devfile.yaml", "--provider", "gitlab"],
-        ["devfile", "check", "devfile.yaml", "--profile", "library"],
-        ["devfile", "check", "devfile.yaml", "--profile", "gitlab"],
     ],
 )
 def test_what_comes_later_says_so_and_exits_with_1(
@@ -127,6 +122,8 @@ def test_what_comes_later_says_so_and_exits_with_1(
         ["context", "use", "web"],
         ["context", "remove", "web"],
         ["create", ".", "--context", "web"],
+        ["export", "web", "web.tar.gz"],
+        ["import", "web.tar.gz", "--context", "web"],
     ],
 )
 def test_no_such_workspace_or_context_exits_with_3(

@@ -23,6 +23,7 @@ faults = st.one_of(
     st.tuples(st.just("stop obeying"), st.none()),
     st.tuples(st.just("pass time"), st.sampled_from([0.0, 3.0, 40.0, 100.0])),
     st.tuples(st.just("wish"), st.sampled_from(["start", "stop", "restart"])),
+    st.tuples(st.just("act on old news"), st.integers(1, 3)),
 )
 
 
@@ -54,17 +55,20 @@ async def play(world: World, script: list[tuple[str, object]]) -> tuple[str, Des
                     job.obeys = False
             case "pass time", float():
                 await world.tick(how)
+            case "act on old news", int():
+                await world.step(workspace_id, how)
             case "wish", str():
                 fuse, world.provider.fuse.left = world.provider.fuse.left, None
                 wanted = Desired.STOPPED if how == "stop" else Desired.RUNNING
                 await world.wish(workspace_id, wanted, renew=how == "restart")
                 world.provider.fuse.left = fuse
+                continue  # the next thing happens before anybody has looked
         await world.tick()
     return workspace_id, wanted
 
 
 @given(st.lists(faults, max_size=25))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 def test_when_the_faults_end_what_was_wanted_is_so(script: list[tuple[str, object]]) -> None:
     async def story() -> None:
         with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
@@ -124,6 +128,26 @@ def test_killed_at_every_single_call_of_a_launch_it_still_ends_with_one_job() ->
     assert calls >= 8, "lease, look, intent, launch and answer, before and after each"
 
 
+def test_a_withdrawn_launch_whose_job_lives_is_not_taken_for_ended(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with World.open(tmp_path) as world:
+            await world.tick()
+            workspace_id = await world.create("demo")
+            world.provider.drop_replies = True
+            await world.step(workspace_id, 1)
+            (job,) = world.provider.live(workspace_id)
+            job.obeys = False
+            world.provider.drop_replies = False
+            for wish in (Desired.STOPPED, Desired.RUNNING):
+                await world.wish(workspace_id, wish, renew=True)
+                await world.step(workspace_id, 3)
+            assert world.provider.live(workspace_id) == [job], "no second job before the first has ended"
+            await world.settle()
+            assert len(world.provider.live(workspace_id)) == 1
+
+    asyncio.run(story())
+
+
 @given(st.lists(faults.filter(lambda fault: fault[0] != "kill the reconciler"), min_size=1, max_size=12))
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_plan_is_what_is_then_done(script: list[tuple[str, object]]) -> None:
@@ -132,6 +156,7 @@ def test_a_plan_is_what_is_then_done(script: list[tuple[str, object]]) -> None:
             home = Path(folder)
             async with World.open(home) as world:
                 workspace_id, _ = await play(world, script)
+                await world.tick()
                 reader = Reader(Paths(home / "state", home / "config", home / "cache"))
                 for _ in range(6):
                     assert world.reconciler is not None

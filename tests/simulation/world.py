@@ -5,16 +5,26 @@ The provider checks the invariants of design section 4 itself: it refuses to be 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wsdash.backend import database
+from wsdash.backend.archive import tar
+from wsdash.backend.archive.streams import ByteSink, ByteSource
 from wsdash.backend.decide import Wait
 from wsdash.backend.lease import LeaseLost
 from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers.base import Capabilities, LogChunk, Look, ShellCommand, Unreachable, UnsavedWork
+from wsdash.backend.providers.base import (
+    Capabilities,
+    LogChunk,
+    Look,
+    Packed,
+    ShellCommand,
+    Unreachable,
+    UnsavedWork,
+)
 from wsdash.backend.reconciler import Reconciler
 from wsdash.backend.store import Store
 from wsdash.model import (
@@ -148,6 +158,23 @@ class Provider:
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         return None
 
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
+        sink.write(tar.END)
+        return Packed()
+
+    @asynccontextmanager
+    async def unpack(
+        self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
+    ) -> AsyncIterator[None]:
+        self._called()
+        assert list(tar.read_members(source)) == [], "there are no files in memory"
+        self.volumes.add(workspace.id)
+        try:
+            yield
+        except Exception:
+            self.volumes.discard(workspace.id)
+            raise
+
     async def capabilities(self) -> Capabilities:
         return Capabilities("memory", True)
 
@@ -259,6 +286,16 @@ class World:
             self.kills += 1
             self.reconciler = None
         except LeaseLost:
+            self.reconciler = None
+
+    async def step(self, workspace_id: str, times: int) -> None:
+        """Decide and act without a look, as a worker does that is quicker than the provider."""
+        try:
+            reconciler = self.reconciler or await self._start()
+            for _ in range(times):
+                await reconciler.step(workspace_id)
+        except Killed:
+            self.kills += 1
             self.reconciler = None
 
     async def settle(self) -> None:

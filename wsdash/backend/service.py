@@ -42,6 +42,9 @@ from wsdash.model import Attempt, Desired, Event, JobObservation, JobState, Phas
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsdash.backend.moving import Exported, ImportRequest
     from wsdash.model import Policy
 
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
@@ -254,6 +257,38 @@ class Service:
             return await self._provider(workspace).shell(workspace, attempt, argv)
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
+
+    async def export_workspace(
+        self, name: str, file: Path | int, *, force: bool = False, progress: Callable[[int], None]
+    ) -> Exported:
+        """Its description and files as an archive, at a path or into an open descriptor. Raises `UserError`."""
+        from wsdash.backend import moving
+        from wsdash.backend.archive.files import Target
+
+        workspace = await self._find(name)
+        return await moving.export_workspace(
+            self._store,
+            self._provider(workspace),
+            workspace,
+            Target(file, progress, force=force),
+            self._clock(),
+        )
+
+    async def import_workspace(self, request: ImportRequest, *, progress: Callable[[int], None]) -> Workspace:
+        """A new workspace from an archive, which is not trusted. Raises `UserError`."""
+        from wsdash.backend import moving
+        from wsdash.backend.archive.files import Source
+
+        workspace = await moving.import_workspace(
+            self._store,
+            self._provider_of(request.context),
+            request,
+            Source(request.file, progress),
+            secrets.token_hex(5),
+            self._clock(),
+        )
+        self._nudge(workspace)
+        return workspace
 
     # Reconciling.
 

@@ -45,8 +45,15 @@ class Store(Transactions):
 
     # Wishes: what users ask for. They need no lease.
 
-    async def create_workspace(self, workspace: Workspace, workload: Workload, text: str) -> None:
-        """Raises `NameTaken`."""
+    async def create_workspace(
+        self,
+        workspace: Workspace,
+        workload: Workload,
+        text: str,
+        kind: str = "created",
+        evidence: Mapping[str, object] | None = None,
+    ) -> None:
+        """`kind`, `text` and `evidence` are of the first event in its timeline. Raises `NameTaken`."""
 
         async def write() -> None:
             try:
@@ -71,7 +78,7 @@ class Store(Transactions):
                 )
             except sqlite3.IntegrityError as error:
                 raise NameTaken(workspace.name) from error
-            await self._event(workspace.created_at, workspace.id, None, "user", "created", text)
+            await self._event(workspace.created_at, workspace.id, None, "user", kind, text, evidence)
 
         await self._transaction(write)
 

@@ -11,8 +11,6 @@ INSTEAD = {
     "open": "`wsdash ssh NAME` opens a shell in a workspace.",
     "ports": "A workspace of the local context listens on this machine itself.",
     "ssh-config": "`wsdash ssh NAME` opens a shell in a workspace.",
-    "export": "`wsdash show NAME --json` tells where its files are.",
-    "import": "`wsdash create SOURCE` makes a workspace.",
     "recover": "Workspaces of the local context are found again from the state folder by themselves.",
 }
 

@@ -6,6 +6,7 @@ The jobs of these tests need a POSIX shell with `sleep`, `cat`, `printf` and `te
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ import pytest
 
 from tests.repositories import git, make_repository
 from tests.waiting import until
+from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.providers.base import LogChunk, Provider, Refused
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Command, EnvVar, Source, Volume, Workload
@@ -113,6 +115,12 @@ class Harness:
         )
         output, _ = await process.communicate()
         return process.returncode or 0, output
+
+    async def pack(self) -> bytes:
+        """The files of the first workspace, as a tar."""
+        sink = io.BytesIO()
+        await self.provider.pack(workspace(), sink)
+        return sink.getvalue()
 
     async def close(self) -> None:
         for number in (1, 2):
@@ -320,6 +328,57 @@ class ProviderContract:
         assert folder is None or not Path(folder).exists()
         assert await harness.log() == b""
 
+    # --- moving ---------------------------------------------------------------------------------
+
+    async def test_files_that_were_packed_are_there_for_the_workspace_that_unpacks_them(
+        self, harness: Harness, tmp_path: Path
+    ) -> None:
+        repository = make_repository(tmp_path / "sample", files={"file": "original\n"})
+        workload = harness.workload("cat file ~/dot", source=Source(str(repository), None, "sample"))
+        await harness.launch(workload)
+        await harness.run_inside("sh", "-c", "echo unsaved >file; echo at home >~/dot; ln -s /nowhere link")
+        packed = await harness.pack()
+        assert packed
+        other = workspace(2)
+        async with harness.provider.unpack(other, io.BytesIO(packed), _nobody):
+            pass
+        await harness.provider.launch(other, attempt(1, other), workload)
+        await harness.until(attempt(1, other), lambda job: job.ready_at)
+        assert b"unsaved\nat home\n" in await harness.log(attempt(1, other))
+
+    async def test_a_workspace_without_files_packs_as_an_empty_tar(self, harness: Harness) -> None:
+        assert list(tar.read_members(io.BytesIO(await harness.pack()))) == []
+
+    async def test_nothing_is_left_of_what_the_caller_could_not_commit(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("echo mine >file"))
+        packed, other = await harness.pack(), workspace(2)
+        with pytest.raises(LookupError):
+            async with harness.provider.unpack(other, io.BytesIO(packed), _nobody):
+                raise LookupError("the name is taken")
+        folder = harness.provider.folder(other)
+        assert folder is None or not Path(folder).exists()
+        async with harness.provider.unpack(other, io.BytesIO(packed), _nobody):
+            pass
+
+    async def test_a_tar_that_leads_out_or_is_damaged_is_refused_and_nothing_is_left(
+        self, harness: Harness
+    ) -> None:
+        leading_out = tar.header(tar.Member("projects/../../file", "file")) + tar.END
+        cut_off = tar.header(tar.Member("projects/file", "file", size=5)) + b"fi"
+        for data in (leading_out, cut_off, b"no tar " * 100):
+            with pytest.raises(ArchiveError):
+                async with harness.provider.unpack(workspace(), io.BytesIO(data), _nobody):
+                    pytest.fail("the block was entered")
+            assert list(tar.read_members(io.BytesIO(await harness.pack()))) == []
+
+    async def test_files_are_never_brought_to_a_workspace_that_has_some(self, harness: Harness) -> None:
+        await harness.launch(harness.workload("echo mine >file"))
+        packed = await harness.pack()
+        with pytest.raises(Refused):
+            async with harness.provider.unpack(workspace(), io.BytesIO(packed), _nobody):
+                pytest.fail("the block was entered")
+        assert await harness.run_inside("cat", "file") == (0, b"mine\n")
+
     # --- inside ---------------------------------------------------------------------------------
 
     async def test_a_shell_stands_in_the_project_and_passes_the_exit_code_on(self, harness: Harness) -> None:
@@ -372,6 +431,11 @@ class ProviderContract:
             code, output = await harness.run_inside("env")
         assert code == 0 or output
         assert b"secret-value" not in output
+
+
+async def _nobody() -> set[str]:
+    """No workspace is known."""
+    return set()
 
 
 @asynccontextmanager

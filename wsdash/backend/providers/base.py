@@ -11,12 +11,17 @@ The contract, which `tests/backend/providers/contract.py` holds every provider t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wsdash.model import Attempt, JobObservation, Workspace
 from wsdash.workload import Workload
+
+if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no asyncio
+    from contextlib import AbstractAsyncContextManager
+
+    from wsdash.backend.archive.streams import ByteSink, ByteSource
 
 
 class ProviderError(Exception):
@@ -78,6 +83,17 @@ class UnsavedWork:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """What `pack` could not do as one would wish, as paths below the workspace's folder: untrusted text.
+
+    `skipped` are sockets, devices and the like; `changed` are files that changed while they were read.
+    """
+
+    skipped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What this provider offers here and now, in words for `doctor` and the dashboard.
 
@@ -132,6 +148,26 @@ class Provider(Protocol):
         """Changes not committed and commits not pushed, found out where they cannot harm this machine.
 
         None where there is no checkout to look at or no way to look.
+        """
+
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
+        """Write the workspace's files as a tar: `projects/`, `home/`, `volumes/NAME/`; nothing of `tmp/`.
+
+        The workspace may run meanwhile. A workspace without files gives an empty tar. Raises Refused for
+        a file that cannot be read. Cancelled, it closes the sink and uses it no more.
+        """
+
+    def unpack(
+        self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
+    ) -> AbstractAsyncContextManager[None]:
+        """The files of a tar, which is not trusted, as those of a workspace that has none yet.
+
+        In the block they are all there; the caller commits the workspace in it. A block that raises
+        removes them again. What a process that died on the way has left is removed by the next call,
+        unless `known`, the ids of the workspaces that there are, has its workspace.
+
+        Raises ArchiveError for a tar that is not sound, Refused when the workspace has files already,
+        ProviderError when there is no room. Cancelled, it closes the source and uses it no more.
         """
 
     async def capabilities(self) -> Capabilities:

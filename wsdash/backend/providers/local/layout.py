@@ -9,6 +9,7 @@ jobs/ATTEMPT/    spec.json     what the supervisor runs, and for whom
                  cancel.json   the wish that the job ends
                  exit.json     how it ended; nothing follows it
 listeners/       a datagram socket for each process that wants to hear of changes
+drafts/ID/       a workspace on its way in: files/ until they are whole (drafts.py)
 trash/           what is being removed
 """
 
@@ -56,6 +57,7 @@ class Layout:
         self.workspaces = root / "workspaces"
         self.jobs = root / "jobs"
         self.listeners = root / "listeners"
+        self.drafts = root / "drafts"
         self.trash = root / "trash"
 
     def workspace(self, workspace_id: str) -> Path:
@@ -66,5 +68,5 @@ class Layout:
 
     def make(self) -> None:
         """Makes the folders, for the user alone. Raises OSError."""
-        for folder in (self.root, self.workspaces, self.jobs, self.listeners, self.trash):
+        for folder in (self.root, self.workspaces, self.jobs, self.listeners, self.drafts, self.trash):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

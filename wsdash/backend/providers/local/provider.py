@@ -8,22 +8,25 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.job.rendering import project_folder, render, scripts
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
     Look,
+    Packed,
     ProviderError,
     Refused,
     ShellCommand,
     Unreachable,
     UnsavedWork,
 )
+from wsdash.backend.providers.local import drafts, packing, plan, probe, records, removal, unpacking, unsaved
 from wsdash.backend.providers.local import isolation as isolations
-from wsdash.backend.providers.local import plan, probe, records, removal, unsaved
 from wsdash.backend.providers.local.ending import Ender
 from wsdash.backend.providers.local.isolation import Isolation, Place
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
@@ -118,6 +121,28 @@ class LocalProvider:
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         """Changes not committed and commits not pushed; None without a sandbox to ask git in."""
         return await asyncio.to_thread(self._unsaved_work, workspace, workload)
+
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
+        """Write `projects/`, `home/` and `volumes/` as a tar. Raises Refused for a file that cannot be read."""
+        folder = self._workspace(workspace)
+        try:
+            return await in_thread(lambda: packing.pack(folder, sink), sink)
+        except OSError as error:
+            raise _as_provider_error(error) from error
+
+    @asynccontextmanager
+    async def unpack(
+        self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
+    ) -> AsyncIterator[None]:
+        """The files of an untrusted tar, there in the block. See `drafts` for what follows what, and why."""
+        self._workspace(workspace)
+        try:
+            async with drafts.coming_in(self._layout, workspace.id, known) as folder:
+                await in_thread(lambda: unpacking.unpack(folder, source), source)
+                await in_thread(lambda: drafts.put_in_place(self._layout, workspace.id))
+                yield
+        except OSError as error:
+            raise _as_provider_error(error) from error
 
     async def capabilities(self, *, again: bool = False) -> Capabilities:
         """What jobs get here; `again` tries everything anew. Raises Refused for a bad `WSDASH_ISOLATION`."""
@@ -242,6 +267,7 @@ class LocalProvider:
             self._remove_foreign(trash, [str(spec["image"]) for spec in own.values() if spec.get("image")])
         for files in own:
             removal.remove(files.folder, self._layout.trash / f"job-{files.folder.name}")
+        drafts.remove_mark(self._layout, workspace.id)
 
     def _remove_foreign(self, trash: Path, images: list[str]) -> None:
         """Files of other users, such as root in a container has made, are removed by a container."""

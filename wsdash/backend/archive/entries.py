@@ -1,0 +1,106 @@
+"""What a member of an untrusted archive may become in a workspace's folder. Pure.
+
+The rules of Python's `data` filter for tars (PEP 706), but for links: a repository may hold a symbolic link
+to anywhere, so it is kept as a link, and whoever writes the files must never write through one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wsdash.backend.archive import ArchiveError
+from wsdash.backend.archive.tar import Member
+
+FOLDERS = ("projects", "home", "volumes")
+"""The folders of a workspace that are moved; a provider mounts them, so they are folders and never links."""
+LONGEST_PATH = 4095
+"""In bytes: more cannot be named in one call (PATH_MAX, with the final NUL, is 4096)."""
+
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_LAST_SECOND = 2**33
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A checked member. `parts` is its path below the workspace's folder, never empty.
+
+    `target` is a symbolic link's text as it stands; `link` is the path of a hard link's file, below the
+    workspace's folder too. `mode` has permissions only.
+    """
+
+    parts: tuple[str, ...]
+    kind: str
+    mode: int
+    mtime_ns: int
+    size: int = 0
+    target: str = ""
+    link: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        return "/".join(self.parts)
+
+
+def entry_of(member: Member) -> Entry | None:
+    """The member as an entry; None for the archive's root itself, which is nothing to make.
+
+    Raises ArchiveError for one that would lie outside of the folder, that is no file, folder or link, or
+    that would put something else where a provider needs a folder.
+    """
+    if member.kind not in ("file", "folder", "symlink", "hardlink"):
+        raise ArchiveError(f"{_shown(member.path)} is no file, folder or link (a device, or the like)")
+    parts = _parts(member.path)
+    if not parts and member.kind == "folder":
+        return None
+    _check_place(parts, member)
+    if member.kind == "symlink" and (not member.target or "\0" in member.target):
+        raise ArchiveError(f"{_shown(member.path)} is a link that points nowhere")
+    link = _parts(member.target) if member.kind == "hardlink" else ()
+    if member.kind == "hardlink":
+        _check_place(link, member)
+    return Entry(
+        parts=parts,
+        kind=member.kind,
+        mode=member.mode & 0o777,
+        mtime_ns=min(max(member.mtime_ns, 0), _LAST_SECOND * 10**9),
+        size=member.size,
+        target=member.target if member.kind == "symlink" else "",
+        link=link,
+    )
+
+
+def is_too_long(path: str) -> bool:
+    """Whether the path could not be read back from an archive."""
+    return len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    try:
+        too_long = is_too_long(path)
+    except UnicodeEncodeError:
+        raise ArchiveError(f"{_shown(path)} is no name for a file") from None
+    if too_long:
+        raise ArchiveError(f"{_shown(path[:100])}... is longer than {LONGEST_PATH} bytes")
+    if path.startswith("/"):
+        raise ArchiveError(f"{_shown(path)} is an absolute path, and would lie outside of the workspace")
+    parts = tuple(part for part in path.split("/") if part not in ("", "."))
+    if ".." in parts:
+        raise ArchiveError(f"{_shown(path)} would lie outside of the workspace")
+    if "\0" in path:
+        raise ArchiveError(f"{_shown(path)} is no name for a file")
+    return parts
+
+
+def _check_place(parts: tuple[str, ...], member: Member) -> None:
+    if not parts or parts[0] not in FOLDERS:
+        raise ArchiveError(f"{_shown(member.path)} belongs to none of {', '.join(FOLDERS)}")
+    mounted = 2 if parts[0] == "volumes" else 1
+    if len(parts) <= mounted and member.kind != "folder":
+        raise ArchiveError(f"{_shown(member.path)} must be a folder, and is a {member.kind}")
+    if parts[0] == "volumes" and len(parts) > 1 and not _VOLUME.fullmatch(parts[1]):
+        raise ArchiveError(f"{_shown(member.path)} belongs to a volume whose name is none")
+
+
+def _shown(path: str) -> str:
+    return repr(path)

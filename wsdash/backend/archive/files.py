@@ -1,0 +1,235 @@
+"""An archive as a file or a pipe: compressed or not, and written all or not at all. Every call may block."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import os
+import select
+import stat
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from wsdash.backend.archive import ArchiveError
+from wsdash.backend.archive.streams import CHUNK, Closed, StreamFailed, Watch
+from wsdash.backend.errors import UserError
+
+_LOOK_MS = 200
+_MOST_AFTER_END = 1024 * 1024
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_LEVEL = 6
+
+
+class Source(Watch):
+    """An archive to read, from a path or an open descriptor; decompressed if it is compressed."""
+
+    def __init__(self, file: Path | int, progress: Callable[[int], None] = lambda _: None) -> None:
+        super().__init__(progress)
+        self._file = file
+        self._raw: _Input | None = None
+        self._stream: IO[bytes] | None = None
+
+    def read(self, size: int, /) -> bytes:
+        """Raises UserError when it cannot be opened, ArchiveError when its compression is damaged."""
+        self.check()
+        try:
+            if self._stream is None:
+                self._stream = self._open()
+            return self.passed(self._stream.read(size))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ArchiveError(f"the archive is cut off or damaged: {error}") from error
+        except OSError as error:
+            raise StreamFailed(error) from error
+
+    def read_to_end(self) -> None:
+        """What follows the end mark, so that the compression's checksum is compared. Raises ArchiveError."""
+        left = _MOST_AFTER_END
+        while data := self.read(CHUNK):
+            left -= len(data)
+            if left < 0:
+                raise ArchiveError("the archive goes on after its end mark")
+
+    def release(self) -> None:
+        """Lets go of a file that this has opened, when nothing reads it any more."""
+        self.close()
+        if self._raw is not None and not isinstance(self._file, int):
+            os.close(self._raw.descriptor)
+        self._raw = None
+
+    def _open(self) -> IO[bytes]:
+        if isinstance(self._file, int):
+            self._raw = _Input(self._file, self)
+        else:
+            # Not blocking: a named pipe would else wait for its writer where `close` does not reach.
+            self._raw = _Input(os.open(self._file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), self)
+        buffered = io.BufferedReader(self._raw, CHUNK)
+        start = buffered.peek(len(_ZSTD))
+        if start.startswith(_ZSTD):
+            raise ArchiveError("the archive is compressed with zstd; decompress it first (zstd -d)")
+        if start.startswith(_GZIP):
+            return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered, mode="rb"))
+        return buffered
+
+
+class Target(Watch):
+    """An archive to write, for the user alone, to a path or an open descriptor.
+
+    It is compressed unless the path ends in `.tar`. At the path it is there, whole and on the disk, after
+    `finish`, and before that not at all; `force` lets it take the place of another file.
+    """
+
+    def __init__(
+        self, file: Path | int, progress: Callable[[int], None] = lambda _: None, *, force: bool = False
+    ) -> None:
+        super().__init__(progress)
+        self._file = file
+        self._force = force
+        self._partial: Path | None = None
+        self._raw: IO[bytes] | _Output | None = None
+        self._gzip: gzip.GzipFile | None = None
+
+    def open(self) -> None:
+        """Raises UserError for a path that is taken or cannot be written to, StreamFailed for a descriptor."""
+        if isinstance(self._file, int):
+            self._raw = _Output(self._file, self)
+        else:
+            _check_new(self._file, force=self._force)
+            self._raw, self._partial = _sibling(self._file)
+        if isinstance(self._file, int) or self._file.suffix != ".tar":
+            with _or_failed():  # a header is written at once
+                self._gzip = gzip.GzipFile("", "wb", _LEVEL, cast("IO[bytes]", self._raw))
+
+    def write(self, data: bytes, /) -> int:
+        """All of it. Raises StreamFailed, as `finish` does."""
+        self.check()
+        stream = self._gzip or self._raw
+        assert stream is not None, "it is open"
+        with _or_failed():
+            stream.write(data)
+        return len(self.passed(data))
+
+    def finish(self) -> int:
+        """Puts it in its place. Returns its size in bytes, as it is written. Raises UserError, as `open` does."""
+        assert self._raw is not None, "it is open"
+        with _or_failed():
+            if self._gzip is not None:
+                self._gzip.close()
+            self._raw.flush()
+            if isinstance(self._raw, _Output):
+                return self._raw.count
+            size = os.fstat(self._raw.fileno()).st_size
+            os.fsync(self._raw.fileno())
+            assert self._partial is not None and isinstance(self._file, Path)
+            _put_in_place(self._partial, self._file, force=self._force)
+            return size
+
+    def release(self) -> None:
+        """Removes what was not finished, when nothing writes to it any more."""
+        self.close()
+        # It writes a last time, and must not do so when the file has gone.
+        with contextlib.suppress(OSError, ValueError, Closed):
+            if self._gzip is not None:
+                self._gzip.close()
+        with contextlib.suppress(OSError):
+            if self._raw is not None and not isinstance(self._raw, _Output):
+                self._raw.close()
+        if self._partial is not None:
+            self._partial.unlink(missing_ok=True)
+
+
+class _Input(io.RawIOBase):
+    """A descriptor, perhaps of a pipe, on which waiting ends when the watch is closed."""
+
+    def __init__(self, descriptor: int, watch: Watch) -> None:
+        self.descriptor = descriptor
+        self._watch = watch
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        _wait(self.descriptor, select.POLLIN, self._watch)
+        return os.readv(self.descriptor, [buffer])
+
+
+class _Output:
+    """The same to write to."""
+
+    def __init__(self, descriptor: int, watch: Watch) -> None:
+        self._descriptor = descriptor
+        self._watch = watch
+        self.count = 0
+
+    def write(self, data: bytes, /) -> int:
+        rest = memoryview(data)
+        while rest:
+            _wait(self._descriptor, select.POLLOUT, self._watch)
+            # So much a pipe takes without waiting when it takes any (POSIX `write`).
+            rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
+        self.count += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _wait(descriptor: int, event: int, watch: Watch) -> None:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    while not poll.poll(_LOOK_MS):
+        watch.check()
+
+
+def _sibling(file: Path) -> tuple[IO[bytes], Path]:
+    try:
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:60]}.", suffix=".part")
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be made: {error.strerror}", "Choose a folder that is there and can be written to."
+        ) from error
+    return os.fdopen(handle, "wb"), Path(name)
+
+
+def _check_new(file: Path, *, force: bool) -> None:
+    if file.suffix in (".zst", ".zstd"):
+        raise UserError(
+            "zstd is not available here", "Let its name end in .tar.gz, or in .tar to compress it."
+        )
+    try:
+        mode = file.lstat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise UserError(f"{file} is no file", "Give the path of a file, or - for standard output.")
+    if not force:
+        raise _there_already(file)
+
+
+def _put_in_place(partial: Path, file: Path, *, force: bool) -> None:
+    if not force:
+        try:
+            os.link(partial, file)  # unlike a rename it never replaces what came there meanwhile
+        except FileExistsError:
+            raise _there_already(file) from None
+        except OSError:  # a file system without hard links
+            if file.exists():
+                raise _there_already(file) from None
+        else:
+            return
+    partial.rename(file)
+
+
+def _there_already(file: Path) -> UserError:
+    return UserError(f"{file} is there already", "Choose another name, or replace it with --force.")
+
+
+@contextlib.contextmanager
+def _or_failed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StreamFailed(error) from error
