@@ -14,8 +14,7 @@ import pytest
 
 from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
-from wsdash.backend import reconciler
-from wsdash.backend import service as service_module
+from wsdash.backend import keeping, reconciler
 from wsdash.backend.creating import CreateRequest, free_name, project_name
 from wsdash.backend.errors import UserError
 from wsdash.backend.reader import WorkspaceRow
@@ -273,7 +272,7 @@ async def test_an_unknown_name_is_said_to_be_unknown(service: Service) -> None:
 async def test_a_new_workspace_is_in_the_backup_soon_after(
     paths: Paths, repository: Path, leaves_nothing_running: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "BACKUP_S", 0.05)
+    monkeypatch.setattr(keeping, "BACKUP_S", 0.05)
     async with Service.open(paths) as service:
         reconciling = asyncio.create_task(service.reconcile("daemon"))
         await created(service, repository)

@@ -7,22 +7,20 @@ uses, because they may not load asyncio.)
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend import daemon, database
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, free_name, look_and_translate
 from wsdash.backend.errors import UserError
-from wsdash.backend.lease import LeaseLost, boot_time
+from wsdash.backend.keeping import Keeper
+from wsdash.backend.lease import boot_time
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers import LOCAL, provider_of
 from wsdash.backend.providers.base import (
@@ -34,7 +32,6 @@ from wsdash.backend.providers.base import (
     UnsavedWork,
 )
 from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
-from wsdash.backend.reconciler import Reconciler
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.store import NameTaken, Store
 from wsdash.backend.why import Why, why
@@ -50,12 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
-
-BACKUP_S = 60.0
 CHANGES_S = 0.5
 WAITING_S = 0.1
-LEASE_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,13 @@ class Service:
         self._thread = thread
         self._clock = clock
         self._providers: dict[str, Provider] = {}
-        self._reconciler: Reconciler | None = None
+        self._keeper = Keeper(
+            paths,
+            store,
+            providers=self._contexts,
+            workspaces_mark=lambda: self._read(reader.workspaces_mark),
+            clock=clock,
+        )
         self.notices = notices
         """What had to be done to the store before it could be used, as sentences for the user."""
 
@@ -211,7 +210,7 @@ class Service:
             raise UserError(
                 f"there is a workspace {preview.name} already", "Choose another name.", field="name"
             ) from None
-        self._nudge(workspace)
+        self._keeper.nudge(workspace.id)
         return workspace
 
     async def start(self, name: str) -> Workspace:
@@ -287,7 +286,7 @@ class Service:
             secrets.token_hex(5),
             self._clock(),
         )
-        self._nudge(workspace)
+        self._keeper.nudge(workspace.id)
         return workspace
 
     # Reconciling.
@@ -298,20 +297,7 @@ class Service:
         `owner` is `dashboard` or `daemon`. With `idle_exit_s` it returns when there was nothing to do for
         that long, or when another process reconciles.
         """
-        while True:
-            token = await self._acquire(owner)
-            if token is not None:
-                try:
-                    return await self._reconcile_while_held(token, idle_exit_s)
-                except LeaseLost:
-                    pass
-                finally:
-                    self._reconciler = None
-                    with suppress(database.DatabaseError):
-                        await self._store.release_lease(token)
-            elif idle_exit_s is not None:
-                return None
-            await asyncio.sleep(LEASE_RETRY_S)
+        await self._keeper.run(owner, idle_exit_s)
 
     async def reconciling(self) -> Reconciling:
         """Who reconciles now."""
@@ -343,59 +329,13 @@ class Service:
             return True
         return False
 
-    async def _acquire(self, owner: str) -> int | None:
-        lease = await self._store.lease()
-        if lease is not None and lease.is_held(boot_time()):
-            return None
-        return await self._store.acquire_lease(owner, ProcessIdentity.own(), boot_time())
-
-    async def _reconcile_while_held(self, token: int, idle_exit_s: float | None) -> None:
-        contexts = {LOCAL} | {row.workspace.context for row in await self.workspaces()}
+    async def _contexts(self) -> dict[str, Provider]:
+        """The providers of all contexts that have workspaces, and of the local one."""
         providers: dict[str, Provider] = {}
-        for context in contexts:
+        for context in {LOCAL} | {row.workspace.context for row in await self.workspaces()}:
             with suppress(UserError):
                 providers[context] = self._provider_of(context)
-        self._reconciler = Reconciler(
-            self._store,
-            providers,
-            token,
-            clock=self._clock,
-            boot_clock=boot_time,
-            new_id=lambda: secrets.token_hex(8),
-        )
-        work = [self._reconciler.run(), self._keep_backups()]
-        if idle_exit_s is not None:
-            work.append(self._until_idle(self._reconciler, idle_exit_s))
-        tasks = [asyncio.create_task(coroutine) for coroutine in work]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _keep_backups(self) -> None:
-        """One an hour, which is made anew when workspaces have come, gone or changed."""
-        backed_up: tuple[str, str] | None = None
-        while True:
-            label = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H")
-            latest = (label, await self._read(self._reader.workspaces_mark))
-            if latest != backed_up:
-                try:
-                    await asyncio.to_thread(database.backup, self._paths, label)
-                    backed_up = latest
-                except (sqlite3.Error, OSError) as error:
-                    log.warning("the state store could not be backed up: %s", error)
-            await asyncio.sleep(BACKUP_S)
-
-    async def _until_idle(self, reconciler: Reconciler, idle_exit_s: float) -> None:
-        busy_at = boot_time()
-        while boot_time() - busy_at < idle_exit_s:
-            await asyncio.sleep(min(1.0, idle_exit_s))
-            if reconciler.has_work:
-                busy_at = boot_time()
+        return providers
 
     # Small helpers.
 
@@ -428,12 +368,8 @@ class Service:
             raise UserError(
                 f"{workspace.name} is being deleted", "Create it again when it is gone."
             ) from None
-        self._nudge(changed)
+        self._keeper.nudge(changed.id)
         return changed
-
-    def _nudge(self, workspace: Workspace) -> None:
-        if self._reconciler is not None:
-            self._reconciler.nudge(workspace.id)
 
     def _provider(self, workspace: Workspace) -> Provider:
         return self._provider_of(workspace.context)
