@@ -74,7 +74,7 @@ def _quick_verbs(env: dict[str, str]) -> list[Figure]:
             "wsdash list --json, 1,000 workspaces",
             listing * 1000,
             "ms",
-            8,
+            6,
             sqlite * 1000,
             "python -c 'import sqlite3'",
         ),

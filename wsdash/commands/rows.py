@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
@@ -93,5 +96,13 @@ def event_json(event: Event) -> dict[str, object]:
 
 def folder_of(workspace: Workspace, paths: Paths) -> str | None:
     """Where the workspace's files are on this machine: only the local provider keeps them here."""
-    folder = Layout(paths.contexts / workspace.context).workspace(workspace.id)
-    return str(folder) if folder.exists() else None
+    return _folders(paths.contexts / workspace.context).get(workspace.id)
+
+
+@cache
+def _folders(root: Path) -> dict[str, str]:
+    """The folders of a local provider's workspaces by id; one look for a whole list."""
+    try:
+        return {entry.name: entry.path for entry in os.scandir(Layout(root).workspaces)}
+    except OSError:
+        return {}
