@@ -65,7 +65,7 @@ async def test_a_name_is_free_again_only_when_its_workspace_is_gone(store: Store
     second = replace(workspace(), id="w2")
     with pytest.raises(NameTaken):
         await store.create_workspace(second, Workload(), "created")
-    await store.destroyed("w1", await lease(store), NOW, "gone")
+    await store.destroyed("w1", await lease(store), NOW, "gone", {})
     await store.create_workspace(second, Workload(), "created")
 
 

@@ -316,7 +316,8 @@ class Reconciler:
             case rules.Destroy(reason):
                 await self._store.renew_lease(token, self._boot_clock())
                 await provider.destroy(workspace)
-                await self._store.destroyed(workspace.id, token, now, reason)
+                last = {"after": attempts[-1].number} if attempts else {}
+                await self._store.destroyed(workspace.id, token, now, reason, last)
             case rules.GiveUp(attempt, reason):
                 await self._store.gave_up(attempt, token, now, reason)
                 self._told[workspace.id] = attempt.id

@@ -206,7 +206,9 @@ class Store(Transactions):
 
     async def gave_up(self, attempt: Attempt, token: int, now: float, reason: str) -> None:
         async def write() -> None:
-            await self._event_once(now, attempt.workspace_id, attempt.number, "gave-up", reason, {})
+            await self._event_once(
+                now, attempt.workspace_id, attempt.number, "gave-up", reason, _evidence_of(attempt.end)
+            )
 
         await self._transaction(write, token)
 
@@ -218,14 +220,16 @@ class Store(Transactions):
 
         await self._transaction(write, token)
 
-    async def destroyed(self, workspace_id: str, token: int, now: float, text: str) -> None:
+    async def destroyed(
+        self, workspace_id: str, token: int, now: float, text: str, evidence: Mapping[str, object]
+    ) -> None:
         """The tombstone: the name is free again, the timeline stays."""
 
         async def write() -> None:
             await self._connection.execute(
                 "UPDATE workspace SET deleted_at = ?, desired = 'deleted' WHERE id = ?", (now, workspace_id)
             )
-            await self._event(now, workspace_id, None, "reconciler", "deleted", text)
+            await self._event(now, workspace_id, None, "reconciler", "deleted", text, evidence)
 
         await self._transaction(write, token)
 
@@ -391,8 +395,9 @@ class Store(Transactions):
             " WHERE id = ? AND ended_at IS NULL",
             (end.at, end.cause, end.exit_code, end.message, attempt.id),
         )
-        evidence = {"cause": end.cause, "exit_code": end.exit_code, "message": end.message}
-        await self._event(end.at, attempt.workspace_id, attempt.number, "job", "ended", text, evidence)
+        await self._event(
+            end.at, attempt.workspace_id, attempt.number, "job", "ended", text, _evidence_of(end)
+        )
 
     async def _event(
         self,
@@ -426,3 +431,9 @@ class Store(Transactions):
         )
         if last is None or (last["attempt"], last["kind"], last["text"]) != (attempt, kind, text):
             await self._event(at, workspace_id, attempt, "reconciler", kind, text, evidence)
+
+
+def _evidence_of(end: End | None) -> dict[str, object]:
+    if end is None:
+        return {}
+    return {"cause": end.cause, "exit_code": end.exit_code, "message": end.message}
