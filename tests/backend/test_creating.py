@@ -59,3 +59,11 @@ async def test_a_devfile_of_this_machine_has_its_parents_there(tmp_path: Path) -
     for source in (None, repository):
         seen = await preview(source, str(tmp_path / "child.yaml"))
         assert seen.workload.image == "docker.io/library/debian:12"
+
+
+async def test_a_container_that_is_not_started_is_named_before_the_workspace_is_made(tmp_path: Path) -> None:
+    database = "  - name: database\n    container:\n      image: docker.io/library/postgres:17\ncommands:"
+    repository = make_repository(tmp_path / "demo", devfile=DEVFILE.replace("commands:", database))
+    (remark,) = (d for d in (await preview(repository)).diagnostics if d.code == "provider.services")
+    assert "database" in remark.message
+    assert DEVFILE.replace("commands:", database).splitlines()[remark.line - 1] == "  - name: database"

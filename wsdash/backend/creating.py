@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -159,7 +159,11 @@ def _preview(
     source = None if url is None else Source(url, request.ref, project_name(url))
     translation = _or_user_error(lambda: translate(document, source=source, main=request.main))
     workload = translation.workload
-    diagnostics = (*document.diagnostics, *translation.diagnostics)
+    diagnostics = (
+        *document.diagnostics,
+        *translation.diagnostics,
+        *_not_started(workload, document, capabilities),
+    )
     _refuse_errors(diagnostics, path or "the default devfile")
     try:
         job = render(workload)
@@ -204,4 +208,25 @@ def _refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise UserError(
             f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint, field="devfile"
+        )
+
+
+def _not_started(workload: Workload, document: Document, capabilities: Capabilities) -> Iterator[Diagnostic]:
+    """A remark on each container that the provider does not start beside the job."""
+    from wsdash.devfile import Diagnostic
+
+    if capabilities.starts_services:
+        return
+    names = [component.name for component in document.devfile.components]
+    for service in workload.services:
+        path = ("components", names.index(service.name)) if service.name in names else ()
+        mark = document.position(*path)
+        yield Diagnostic(
+            mark.line,
+            mark.column,
+            "warning",
+            "provider.services",
+            f"the container {service.name} is not started: a workspace gets one container here",
+            "Start what it offers by hand, or use a context that starts services.",
+            file=mark.file,
         )

@@ -97,13 +97,15 @@ class Packed:
 class Capabilities:
     """What this provider offers here and now, in words for `doctor` and the dashboard.
 
-    `isolation` is what jobs run in; `honours_image` says whether the devfile's image is used;
-    `notes` explain what is missing and what would bring it.
+    `isolation` is what jobs run in; `honours_image` says whether the devfile's image is used, and
+    `starts_services` whether its other containers run beside the job; `notes` explain what is missing
+    and what would bring it.
     """
 
     isolation: str
     honours_image: bool
     notes: tuple[str, ...] = ()
+    starts_services: bool = False
 
 
 class Provider(Protocol):
