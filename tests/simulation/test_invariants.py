@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.world import World
+from tests.simulation.world import Provider, World
+from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.reader import Reader
-from wsdash.model import Cause, Desired, JobState
+from wsdash.model import Attempt, Cause, Desired, JobState
 from wsdash.paths import Paths
 
 faults = st.one_of(
@@ -126,6 +128,29 @@ def test_killed_at_every_single_call_of_a_launch_it_still_ends_with_one_job() ->
     while asyncio.run(killed_at(calls)):
         calls += 1
     assert calls >= 8, "lease, look, intent, launch and answer, before and after each"
+
+
+def test_one_job_that_cannot_be_ended_blinds_nobody_to_the_others(tmp_path: Path) -> None:
+    class Stubborn(Provider):
+        async def force_cancel(self, attempt: Attempt) -> None:
+            raise ProviderError("the job cannot be ended")
+
+    async def story() -> None:
+        async with World.open(tmp_path) as world:
+            gone, kept = await world.create("gone"), await world.create("kept")
+            await world.settle()
+            (returned,) = world.provider.live(gone)
+            await world.wish(gone, Desired.DELETED)
+            await world.settle()
+            stubborn = Stubborn(now=world.provider.now, jobs=world.provider.jobs)
+            stubborn.jobs[returned.attempt_id] = replace(returned, state=JobState.RUNNING)
+            world.provider, world.reconciler = stubborn, None
+            (job,) = world.provider.live(kept)
+            world.provider.end(job, Cause.USER_CODE)
+            await world.settle()
+            assert [job.number for job in world.provider.live(kept)] == [2]
+
+    asyncio.run(story())
 
 
 def test_a_withdrawn_launch_whose_job_lives_is_not_taken_for_ended(tmp_path: Path) -> None:

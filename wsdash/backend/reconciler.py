@@ -162,38 +162,40 @@ class Reconciler:
         return bool(ends)
 
     async def _adopt_unknown(self, context: str, look: Observation, known: set[str]) -> bool:
-        """Take in live jobs that the store has no live attempt for, as after a restored backup."""
-        adopted = False
-        for job in look.jobs:
-            if job.attempt_id in known or job.state is JobState.ENDED:
-                continue
-            try:
-                workspace = await self._store.workspace(job.workspace_id)
-            except NoSuchWorkspace:
-                if job.attempt_id not in self._strangers:
-                    self._strangers.add(job.attempt_id)
-                    log.warning("job %s belongs to no workspace of this store; it is left alone", job.job_id)
-                continue
-            since = job.created_at or look.at
-            attempt = Attempt(
-                job.attempt_id,
-                workspace.id,
-                job.number,
-                job.generation,
-                intended_at=since,
-                launched_at=since,
-                job_id=job.job_id,
-                url=job.url,
-                seen=job,
-            )
-            if workspace.deleted_at is not None:
-                await self._providers[context].force_cancel(attempt)
-                await self._providers[context].destroy(workspace)
-                continue
-            text = "found running, though not on record"
-            await self._store.adopt(attempt, self._token, self._clock(), text)
-            adopted = True
-        return adopted
+        """Take in live jobs that the store has no live attempt for, as after a restored backup.
+
+        One that cannot be taken in must not keep the others from being looked at.
+        """
+        unknown = [j for j in look.jobs if j.attempt_id not in known and j.state is not JobState.ENDED]
+        for job in unknown:
+            await self._surviving(f"taking in job {job.job_id}", self._take_in(context, job, look.at))
+        return bool(unknown)
+
+    async def _take_in(self, context: str, job: JobObservation, at: float) -> None:
+        try:
+            workspace = await self._store.workspace(job.workspace_id)
+        except NoSuchWorkspace:
+            if job.attempt_id not in self._strangers:
+                self._strangers.add(job.attempt_id)
+                log.warning("job %s belongs to no workspace of this store; it is left alone", job.job_id)
+            return
+        since = job.created_at or at
+        attempt = Attempt(
+            job.attempt_id,
+            workspace.id,
+            job.number,
+            job.generation,
+            intended_at=since,
+            launched_at=since,
+            job_id=job.job_id,
+            url=job.url,
+            seen=job,
+        )
+        if workspace.deleted_at is not None:
+            await self._providers[context].force_cancel(attempt)
+            await self._providers[context].destroy(workspace)
+            return
+        await self._store.adopt(attempt, self._token, self._clock(), "found running, though not on record")
 
     def _consider_all(
         self, workspaces: Mapping[str, Workspace], attempts: Mapping[str, Sequence[Attempt]]
