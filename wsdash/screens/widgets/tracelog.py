@@ -90,10 +90,6 @@ class LineIndex:
         end = self._starts[block + 1] if block + 1 < len(self._starts) else self.size
         return self._starts[block], end
 
-    def line_at(self, offset: int) -> int:
-        """The first line of the block that holds this byte: near enough to scroll to."""
-        return max(0, bisect.bisect_right(self._starts, offset) - 1) * BLOCK
-
 
 class Matches:
     """The lines that contain the wanted words, as they are found. Capitals count if there are any."""
