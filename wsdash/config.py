@@ -18,11 +18,36 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class GitLabSettings:
+    """Where the jobs of a GitLab context run, and how.
+
+    `url` is the instance's address, with its sub-path if it has one. `project` is the full path of the
+    project whose pipelines run the workspaces; `placement` says whose it is: `source`, the project that
+    holds the code, or `own`, a project of the user's own that clones it. `tags` choose the runners;
+    `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
+    `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
+    """
+
+    url: str
+    project: str
+    placement: str = "source"
+    tags: tuple[str, ...] = ()
+    image: str | None = None
+    timeout_s: float | None = None
+    ca_file: str | None = None
+    injector_image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """A named place to run workspaces. `provider` is the kind of what runs jobs there."""
+    """A named place to run workspaces. `provider` is the kind of what runs jobs there.
+
+    `gitlab` is set for that kind of provider alone.
+    """
 
     name: str
     provider: str
+    gitlab: GitLabSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +64,9 @@ class Dashboard:
 
 
 LOCAL = Context("local", "local")
-PROVIDERS = ("local",)
+GITLAB = "gitlab"
+PROVIDERS = (LOCAL.provider, GITLAB)
+PLACEMENTS = ("source", "own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +137,16 @@ def parse_config(text: str, file: Path) -> Config:
 
 
 def policy(provider: str, own: Mapping[str, Any]) -> Policy:
-    """The provider's defaults, then the user's. A restart on this machine costs little: a tenth of the waits."""
+    """The provider's defaults, then the user's.
+
+    A restart on this machine costs little: a tenth of the waits. A cancel takes a minute to reach a runner,
+    which then runs after_script and saves the cache; a job that is silent there cannot be asked for that.
+    """
     usual = Policy()
     if provider == LOCAL.provider:
         usual = replace(usual, ladder_s=tuple(step / 10 for step in usual.ladder_s))
+    if provider == GITLAB:
+        usual = replace(usual, beat_s=30.0, suspect_s=60.0, dead_s=90.0, grace_s=600.0, lost_grace_s=2.0)
     return replace(usual, **own)
 
 
@@ -151,6 +184,33 @@ def _numbers(value: object) -> tuple[float, ...]:
     return tuple(_number(item) for item in value)
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("a list of texts in quotes")
+    return tuple(_text(item) for item in value)
+
+
+def _placement(value: object) -> str:
+    if value not in PLACEMENTS:
+        raise _Wrong(" or ".join(f'"{placement}"' for placement in PLACEMENTS))
+    return str(value)
+
+
+def _url(value: object) -> str:
+    """An address without credentials, for config.toml holds no secrets."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(_text(value))
+        fits = parts.scheme in ("https", "http") and parts.hostname and parts.username is None
+        fits = fits and not parts.query and not parts.fragment and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise _Wrong('an address such as "https://gitlab.example.com", without a user or a token')
+    return str(value).rstrip("/")
+
+
 def _table(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise _Wrong("a table")
@@ -160,9 +220,24 @@ def _table(value: object) -> dict[str, object]:
 _Takes = Mapping[str, Callable[[object], Any]]
 _SECTIONS: _Takes = {"policy": _table, "dashboard": _table}
 _CONTEXT: _Takes = {"provider": _text}
+_GITLAB: _Takes = {
+    "provider": _text,
+    "url": _url,
+    "project": _text,
+    "placement": _placement,
+    "tags": _texts,
+    "image": _text,
+    "timeout_s": _number,
+    "ca_file": _text,
+    "injector_image": _text,
+}
 _DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
 _POLICY: _Takes = {
     "grace_s": _number,
+    "lost_grace_s": _number,
+    "held_s": _number,
+    "queue_s": _number,
+    "start_s": _number,
     "beat_s": _number,
     "suspect_s": _number,
     "dead_s": _number,
@@ -201,14 +276,22 @@ class _Check:
         if not name.isidentifier() and not name.replace("-", "_").isidentifier():
             raise self.error(path, f"{name!r} is no name for a context", "letters, digits and dashes")
         settings = self.values(("contexts",), {name: table}, {name: _table})[name]
-        provider = self.values(path, settings, _CONTEXT).get("provider")
+        provider = settings.get("provider")
         if provider not in PROVIDERS:
             raise self.error(
                 (*path, "provider"),
                 f"the context {name} has no known provider",
                 f"one of {', '.join(PROVIDERS)}",
             )
-        return Context(name, provider)
+        if provider != GITLAB:
+            self.values(path, settings, _CONTEXT)
+            return Context(name, provider)
+        values = self.values(path, settings, _GITLAB)
+        for key in ("url", "project"):
+            if key not in values:
+                raise self.error(path, f"the context {name} has no {key}", f"{key} for the provider {GITLAB}")
+        del values["provider"]
+        return Context(name, GITLAB, GitLabSettings(**values))
 
     def unknown(self, path: tuple[str, ...], takes: _Takes) -> ConfigError:
         import difflib

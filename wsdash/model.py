@@ -38,11 +38,12 @@ class Phase(StrEnum):
 class JobState(StrEnum):
     """What a provider says of one job.
 
-    `QUEUED` waits for a runner; `STARTING` has one but runs no user command yet; `LOST` means that
-    whoever watched the job is gone and parts of it may still run, so it must be force-cancelled
-    before it can be replaced.
+    `HELD` cannot be taken by a runner yet: the provider holds it back; `QUEUED` waits for a runner;
+    `STARTING` has one but runs no user command yet; `LOST` means that whoever watched the job is gone and
+    parts of it may still run, so it must be force-cancelled before it can be replaced.
     """
 
+    HELD = "held"
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
@@ -60,6 +61,11 @@ class Cause(StrEnum):
     IMAGE = "image"
     SOURCE = "source"
     RUNNER_LOST = "runner-lost"
+    TIMEOUT = "timeout"
+    QUEUE = "queue"
+    NO_RUNNER = "no-runner"
+    QUOTA = "quota"
+    PERMISSION = "permission"
     CONFIGURATION = "configuration"
 
 
@@ -69,6 +75,8 @@ class Policy:
 
     grace_s: float = 30.0
     """From a graceful cancel to the force-cancel."""
+    lost_grace_s: float = 30.0
+    """The same for a job that is cancelled because it has fallen silent."""
     beat_s: float = 10.0
     """Between two heartbeats of a job."""
     suspect_s: float = 30.0
@@ -82,6 +90,12 @@ class Policy:
     """A gap between two crashes that ends an episode."""
     absent_s: float = 60.0
     """How long a provider may not list a job it has just accepted."""
+    held_s: float = 600.0
+    """How long a provider may hold a job back before another one is made in its place."""
+    queue_s: float = 25 * 3600.0
+    """How long a job may wait for a runner: longer than GitLab, which drops it after a day."""
+    start_s: float = 1800.0
+    """How long a job that has a runner may take to its first sign of life: images are pulled meanwhile."""
     shortest_run_s: float = 60.0
     """A planned end sooner than this after the start counts as a crash."""
     max_hours: float | None = None
@@ -168,6 +182,7 @@ class JobObservation:
     url: str | None = None
     created_at: float | None = None
     started_at: float | None = None
+    """When the job itself began and heartbeats are owed; None where it has given no sign of life yet."""
     ended_at: float | None = None
     ready_at: float | None = None
     """When postStart was done and the workspace could be used."""
@@ -181,6 +196,8 @@ class JobObservation:
     number: int = 0
     generation: int = 0
     """Whose job it is, as the provider keeps it: enough to adopt a job that the store does not know."""
+    since: float | None = None
+    """Since when the job is in this state, None where the provider does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +270,8 @@ class Attempt:
     end: End | None = None
     seen: JobObservation | None = None
     """The last thing the provider said of it."""
+    problem: str | None = None
+    """Why the provider could not do what it was last asked for this attempt; None once it did."""
 
     @property
     def is_live(self) -> bool:

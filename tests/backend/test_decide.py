@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,21 @@ class TestRule2TheOldJobEndsBeforeTheNewOneStarts:
     def test_a_job_that_does_not_end_in_its_grace_is_forced(self) -> None:
         live = replace(attempt(), cancel_requested_at=NOW - 31, cancel_reason="no heartbeat")
         assert isinstance(decided([live], seen(job(live))), ForceCancel)
+
+    def test_a_job_cancelled_for_its_silence_gets_a_grace_of_its_own(self) -> None:
+        policy = replace(POLICY, grace_s=600.0, lost_grace_s=2.0)
+        live = replace(attempt(), cancel_requested_at=NOW - 3, cancel_cause=Cause.RUNNER_LOST)
+        assert isinstance(decided([live], seen(job(live)), policy=policy), ForceCancel)
+
+    def test_a_cancel_that_the_provider_did_not_carry_out_is_asked_for_again(self) -> None:
+        live = replace(
+            attempt(),
+            cancel_requested_at=NOW - 3,
+            cancel_reason="wanted stopped",
+            cancel_cause=Cause.CANCELLED,
+            problem="GitLab does not answer",
+        )
+        assert decided([live], seen(job(live))) == Cancel(live, "wanted stopped", Cause.CANCELLED)
 
     def test_a_lost_job_is_force_cancelled_at_once_so_that_nothing_of_it_stays(self) -> None:
         live = attempt()
@@ -143,14 +159,42 @@ class TestRule6Crashes:
         decision = decided([ended(1, NOW, Cause.CONFIGURATION)], seen())
         assert decision == GiveUp(ended(1, NOW, Cause.CONFIGURATION), "configuration, exit 1: it broke")
 
-    def test_a_lost_runner_is_nobodys_fault_and_never_gives_up(self) -> None:
-        past = [ended(n, NOW - 1000 + n, Cause.RUNNER_LOST) for n in range(1, 30)]
+    @pytest.mark.parametrize("cause", [Cause.PERMISSION, Cause.QUOTA, Cause.NO_RUNNER])
+    def test_what_another_job_would_meet_as_well_stops_at_once(self, cause: Cause) -> None:
+        assert isinstance(decided([ended(1, NOW, cause)], seen()), GiveUp)
+
+    @pytest.mark.parametrize("cause", [Cause.RUNNER_LOST, Cause.QUEUE])
+    def test_a_lost_runner_or_a_queue_is_nobodys_fault_and_never_gives_up(self, cause: Cause) -> None:
+        past = [ended(n, NOW - 1000 + n, cause) for n in range(1, 30)]
         assert isinstance(decided(past, seen(), now=NOW + 10_000), Launch)
+
+    def test_the_providers_own_time_limit_is_a_planned_end(self) -> None:
+        past = [ended(n, NOW - 1000 + n, Cause.TIMEOUT) for n in range(1, 30)]
+        assert decided(past, seen()) == Launch(None, "a planned end, so a new job follows at once")
 
     def test_a_queue_is_no_failure(self) -> None:
         live = attempt(launched=NOW - 86_000)
         decision = decided([live], seen(job(live, JobState.QUEUED, beat_at=None, ready=False)))
         assert isinstance(decision, Wait)
+
+    @pytest.mark.parametrize(
+        ("state", "limit_s", "cause"),
+        [
+            (JobState.HELD, POLICY.held_s, Cause.QUEUE),
+            (JobState.QUEUED, POLICY.queue_s, Cause.QUEUE),
+            (JobState.STARTING, POLICY.start_s, Cause.RUNNER_LOST),
+            (JobState.ENDING, POLICY.grace_s, Cause.CANCELLED),
+        ],
+    )
+    def test_every_state_that_should_pass_has_a_deadline(
+        self, state: JobState, limit_s: float, cause: Cause
+    ) -> None:
+        live = attempt(launched=NOW)
+        waits = replace(job(live, state, beat_at=None, ready=False), started_at=None, since=NOW)
+        assert decided([live], seen(waits)) == Wait(NOW + limit_s, "running, as wanted")
+        late = decided([live], seen(waits, at=NOW + limit_s), now=NOW + limit_s)
+        assert isinstance(late, Cancel)
+        assert (late.cause, late.reason.partition(" ")[0]) == (cause, state)
 
     def test_a_clock_that_was_set_back_does_not_stretch_the_wait(self) -> None:
         past = [ended(1, NOW + 3600), ended(2, NOW + 3601)]

@@ -14,9 +14,11 @@ import pytest
 
 from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
-from wsdash.backend import keeping, reconciler
+from wsdash.backend import keeping
 from wsdash.backend.creating import CreateRequest, free_name, project_name
 from wsdash.backend.errors import UserError
+from wsdash.backend.providers.base import Pace
+from wsdash.backend.providers.local import LocalProvider
 from wsdash.backend.reader import WorkspaceRow
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.service import Service
@@ -316,7 +318,7 @@ async def test_the_reconciler_survives_a_provider_that_cannot_be_asked(
     leaves_nothing_running: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reconciler, "STEADY_S", 0.3)
+    monkeypatch.setattr(LocalProvider, "pace", Pace(0.3, 0.3, 0.3))
     async with Service.open(paths) as service:
         reconciling = asyncio.create_task(service.reconcile("daemon"))
         await _survives_an_unplugged_provider(service, repository, paths)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.simulation.world import Provider, World
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.reader import Reader
-from wsdash.model import Attempt, Cause, Desired, JobState
+from wsdash.model import Attempt, Cause, Desired, JobState, Phase, Status
 from wsdash.paths import Paths
 
 faults = st.one_of(
@@ -194,3 +194,36 @@ def test_a_plan_is_what_is_then_done(script: list[tuple[str, object]]) -> None:
                 reader.close()
 
     asyncio.run(story())
+
+
+async def test_a_launch_that_is_blocked_waits_with_the_reason_and_goes_on_by_itself(tmp_path: Path) -> None:
+    async with World.open(tmp_path) as world:
+        world.provider.blocked = "the token has expired"
+        workspace_id = await world.create("demo")
+        await world.tick()
+        status = await status_of(world, workspace_id)
+        assert (status.phase, status.reason) == (Phase.PENDING, "the token has expired.")
+        world.provider.blocked = ""
+        await world.settle()
+        assert len(world.provider.live(workspace_id)) == 1
+        (attempt,) = await world.store.attempts(workspace_id)
+        assert attempt.problem is None
+
+
+async def test_silence_while_the_provider_carries_nothing_out_kills_no_job(tmp_path: Path) -> None:
+    async with World.open(tmp_path) as world:
+        workspace_id = await world.create("demo")
+        await world.tick()
+        (job,) = world.provider.live(workspace_id)
+        world.provider.is_silent = world.provider.refuses_acts = True
+        for _ in range(20):
+            await world.tick(10.0)
+        world.provider.is_silent = world.provider.refuses_acts = False
+        await world.settle()
+        assert world.provider.live(workspace_id) == [job]
+        kinds = [event.kind for event in world.reader.events(workspace_id)]
+        assert "withdrawn" in kinds
+
+
+async def status_of(world: World, workspace_id: str) -> Status:
+    return world.reader.detail(workspace_id, world.provider.now).row.status

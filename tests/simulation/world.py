@@ -17,14 +17,17 @@ from wsdash.backend.decide import Wait
 from wsdash.backend.lease import LeaseLost
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import (
+    Blocked,
     Capabilities,
     LogChunk,
     Look,
+    Pace,
     Packed,
     ShellCommand,
     Unreachable,
     UnsavedWork,
 )
+from wsdash.backend.reader import Reader
 from wsdash.backend.reconciler import Reconciler
 from wsdash.backend.store import Store
 from wsdash.model import (
@@ -41,6 +44,7 @@ from wsdash.paths import Paths
 from wsdash.workload import Workload
 
 START = 1_700_000_000.0
+PACE = Pace(busy_s=1.0, steady_s=15.0, idle_s=15.0)
 
 
 class Killed(BaseException):
@@ -80,12 +84,19 @@ class Provider:
     """Jobs in memory. `drop_replies` does what it is asked but lets the answer get lost."""
 
     kind: str = "memory"
+    pace: Pace = PACE
     now: float = START
     fuse: Fuse = field(default_factory=Fuse)
     jobs: dict[str, Job] = field(default_factory=dict)
     volumes: set[str] = field(default_factory=set)
     is_reachable: bool = True
     drop_replies: bool = False
+    blocked: str = ""
+    """Why no job is made, if none is."""
+    is_silent: bool = False
+    """Whether heartbeats stay away."""
+    refuses_acts: bool = False
+    """Whether it can be looked at, and does nothing."""
     launches: int = 0
 
     def live(self, workspace_id: str) -> list[Job]:
@@ -97,6 +108,8 @@ class Provider:
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         self._called()
+        if self.blocked:
+            raise Blocked(self.blocked)
         if attempt.id not in self.jobs:
             assert not self.live(workspace.id), "I1: a second job beside a live one"
             self.launches += 1
@@ -113,6 +126,8 @@ class Provider:
 
     async def cancel(self, attempt: Attempt, grace_s: float) -> None:
         self._called()
+        if self.refuses_acts:
+            raise Unreachable("it is being maintained")
         job = self.jobs.get(attempt.id)
         if job is None:
             self.jobs[attempt.id] = Job(
@@ -204,7 +219,7 @@ class Provider:
             started_at=job.started_at,
             ended_at=job.ended_at,
             ready_at=job.started_at,
-            beat=Beat(self.now) if is_live else None,
+            beat=Beat(job.started_at if self.is_silent else self.now) if is_live else None,
             exit_code=None if job.ended_at is None else 1,
             cause=job.cause,
             workspace_id=job.workspace_id,
@@ -228,8 +243,9 @@ class BurningStore(Store):
 class World:
     """One store, one provider, and a reconciler that is made anew whenever it was killed."""
 
-    def __init__(self, store: BurningStore, provider: Provider, policy: Policy) -> None:
+    def __init__(self, store: BurningStore, paths: Paths, provider: Provider, policy: Policy) -> None:
         self.store = store
+        self.reader = Reader(paths)
         self.provider = provider
         self.policy = policy
         self.reconciler: Reconciler | None = None
@@ -246,7 +262,9 @@ class World:
             assert isinstance(store, BurningStore)
             provider = Provider()
             store.fuse = provider.fuse
-            yield cls(store, provider, policy or Policy(ladder_s=(5.0, 10.0)))
+            world = cls(store, paths, provider, policy or Policy(ladder_s=(5.0, 10.0)))
+            yield world
+            world.reader.close()
 
     def new_id(self) -> str:
         self._ids += 1
@@ -313,13 +331,18 @@ class World:
         assert token is not None
         self.reconciler = Reconciler(
             self.store,
-            {"memory": self.provider},
+            self._contexts,
             token,
             clock=self._clock,
             boot_clock=self._clock,
             new_id=self.new_id,
+            random=lambda: 0.5,
         )
+        await self.reconciler.watch_contexts()
         return self.reconciler
+
+    async def _contexts(self) -> dict[str, Provider]:
+        return {"memory": self.provider}
 
     @property
     def _clock(self) -> Callable[[], float]:

@@ -24,6 +24,11 @@ from wsdash.model import (
 
 FOREVER = float("inf")
 UNREACHABLE_RETRY_S = 10.0
+STOP_AT_ONCE = frozenset({Cause.CONFIGURATION, Cause.PERMISSION, Cause.QUOTA, Cause.NO_RUNNER})
+"""Another job would end the same way, until somebody has mended what the message says."""
+NOT_THE_USERS = frozenset({Cause.RUNNER_LOST, Cause.QUEUE})
+"""However often it happens, no number of restarts makes the workspace give up."""
+PLANNED = frozenset({Cause.DEADLINE, Cause.TIMEOUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: floa
     if job.state is not JobState.ENDED:
         return None
     cause = job.cause or Cause.USER_CODE
-    if attempt.cancel_cause is not None and cause is not Cause.DEADLINE:
+    if attempt.cancel_cause is not None and cause not in PLANNED:
         cause = attempt.cancel_cause
     return End(job.ended_at if job.ended_at is not None else now, cause, job.exit_code, job.message)
 
@@ -168,7 +173,7 @@ def silent_for(attempt: Attempt, observation: Observation) -> float | None:
 def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bool | None:
     """Whether the attempt's job proves itself alive; None where it has had no chance to."""
     job = observation.job_of(attempt.id)
-    if not observation.reachable or job is None or job.state is JobState.QUEUED:
+    if not observation.reachable or job is None or job.state in (JobState.HELD, JobState.QUEUED):
         return None
     if job.state in (JobState.LOST, JobState.ENDED):
         return False
@@ -268,6 +273,9 @@ def _keep_alive(
         return _end_gracefully(attempt, attempt.cancel_reason or "cancelled", observation, policy, now)
     if attempt.generation != workspace.generation:
         return Cancel(attempt, "a new attempt was asked for")
+    late = _overdue(attempt, job, policy, now)
+    if isinstance(late, Cancel):
+        return late
     silence = silent_for(attempt, observation)
     if silence is not None and silence >= policy.dead_s:
         reason = f"no heartbeat for {silence:.0f} s, though the provider could be asked"
@@ -276,12 +284,37 @@ def _keep_alive(
     if due is not None and now >= due[0]:
         return Cancel(attempt, due[1], autostop=True)
     checks = [due[0]] if due is not None else []
+    if late is not None:
+        checks.append(late)
     if silence is not None:
         limit = policy.suspect_s if silence < policy.suspect_s else policy.dead_s
         checks.append(max(now, observation.at) + limit - silence)
     return Wait(
         min(checks, default=FOREVER), "running, as wanted" if job else "waiting for the job to appear"
     )
+
+
+def _overdue(
+    attempt: Attempt, job: JobObservation | None, policy: Policy, now: float
+) -> Cancel | float | None:
+    """Every state that should pass has a deadline of ours: when it comes, or the cancel that it calls for."""
+    if job is None:
+        return None
+    limits = {
+        JobState.HELD: (policy.held_s, Cause.QUEUE),
+        JobState.QUEUED: (policy.queue_s, Cause.QUEUE),
+        JobState.STARTING: (policy.start_s, Cause.RUNNER_LOST),
+        JobState.ENDING: (policy.grace_s, Cause.CANCELLED),
+    }
+    since = job.since or job.created_at or attempt.launched_at
+    has_begun = job.state is JobState.STARTING and job.started_at is not None
+    if job.state not in limits or has_begun or since is None:
+        return None
+    limit_s, cause = limits[job.state]
+    if now < since + limit_s:
+        return since + limit_s
+    said = f": {job.message}" if job.message else ""
+    return Cancel(attempt, f"{job.state} for {now - since:.0f} s, which is too long{said}", cause)
 
 
 def _end_gracefully(
@@ -293,7 +326,12 @@ def _end_gracefully(
         return ForceCancel(attempt, "its supervisor is gone, and what it left running must end")
     if attempt.cancel_requested_at is None:
         return Cancel(attempt, reason)
-    deadline = attempt.cancel_requested_at + policy.grace_s
+    if attempt.problem is not None and attempt.force_cancelled_at is None:
+        return Cancel(attempt, attempt.cancel_reason or reason, attempt.cancel_cause or Cause.CANCELLED)
+    grace_s = policy.grace_s
+    if attempt.cancel_cause is Cause.RUNNER_LOST:
+        grace_s = min(grace_s, policy.lost_grace_s)
+    deadline = attempt.cancel_requested_at + grace_s
     if now < deadline:
         return Wait(deadline, f"ending: {attempt.cancel_reason or reason}")
     if attempt.force_cancelled_at is None or now - attempt.force_cancelled_at >= policy.grace_s:
@@ -310,10 +348,10 @@ def _replace(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, 
         return Launch(None, "a planned end, so a new job follows at once")
     end = last.end
     assert end is not None
-    if end.cause is Cause.CONFIGURATION:
+    if end.cause in STOP_AT_ONCE:
         return GiveUp(last, end.tail(3))
     episode = crashes(workspace, attempts, policy)
-    if len(episode) > policy.start_limit and end.cause is not Cause.RUNNER_LOST:
+    if len(episode) > policy.start_limit and end.cause not in NOT_THE_USERS:
         return GiveUp(last, f"{len(episode)} crashes in one episode; the last: {end.tail(3)}")
     due = end.at + backoff_s(len(episode), last.id, policy)
     if end.at <= now < due:  # an end in the future means that the clock was set back: do not wait for it
@@ -342,7 +380,7 @@ def _is_crash(attempt: Attempt, policy: Policy) -> bool:
     end = attempt.end
     if end is None or end.cause is Cause.CANCELLED:
         return False
-    if end.cause is Cause.DEADLINE:
+    if end.cause in PLANNED:
         started = attempt.launched_at if attempt.launched_at is not None else attempt.intended_at
         return end.at - started < policy.shortest_run_s
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
@@ -78,11 +79,12 @@ class Keeper:
     async def _hold(self, token: int, idle_exit_s: float | None) -> None:
         self._reconciler = Reconciler(
             self._store,
-            await self._providers(),
+            self._providers,
             token,
             clock=self._clock,
             boot_clock=boot_time,
             new_id=lambda: secrets.token_hex(8),
+            random=random.random,
         )
         work = [self._reconciler.run(), self._keep_backups()]
         if idle_exit_s is not None:

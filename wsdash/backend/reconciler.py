@@ -7,55 +7,46 @@ It is level-triggered: whatever woke it, it compares all that is wanted with all
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from wsdash.backend import decide as rules
 from wsdash.backend.database import DatabaseError
 from wsdash.backend.lease import LEASE_S, RENEW_S, LeaseLost
-from wsdash.backend.providers.base import Provider, ProviderError, Refused, Unreachable
-from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.providers.base import Blocked, Provider, ProviderError, Refused, Unreachable
 from wsdash.backend.store import Store
+from wsdash.backend.watching import ContextWatch, surviving
 from wsdash.backend.workqueue import WorkQueue
-from wsdash.model import (
-    Attempt,
-    Cause,
-    Desired,
-    End,
-    JobObservation,
-    JobState,
-    Observation,
-    Workspace,
-)
+from wsdash.model import Attempt, Cause, Desired, End, Workspace
 
 log = logging.getLogger(__name__)
 
 WORKERS = 4
-STEADY_S = 15.0
-BUSY_S = 1.0
 WISHES_S = 0.5
 SOON_S = 0.02
+FAILED_S = 15.0
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+BLOCKED_RETRY_S = (15.0, 60.0, 300.0)
 
 
 class Reconciler:
     """Reconciles one state store while it holds the lease of this token.
 
-    `clock` gives seconds since the epoch, `boot_clock` the boot-time clock, `new_id` a fresh attempt's id.
+    `providers` gives the provider of each context that is to be looked at now. `clock` gives seconds since
+    the epoch, `boot_clock` the boot-time clock, `new_id` a fresh attempt's id, `random` a number from 0 up to 1.
     """
 
     def __init__(
         self,
         store: Store,
-        providers: Mapping[str, Provider],
+        providers: Callable[[], Awaitable[Mapping[str, Provider]]],
         token: int,
         *,
         clock: Callable[[], float],
         boot_clock: Callable[[], float],
         new_id: Callable[[], str],
+        random: Callable[[], float],
     ) -> None:
         self._store = store
         self._providers = providers
@@ -63,28 +54,27 @@ class Reconciler:
         self._clock = clock
         self._boot_clock = boot_clock
         self._new_id = new_id
+        self._random = random
         self._queue = WorkQueue()
-        self._observations: dict[str, Observation] = {}
-        self._last_look: dict[str, float] = {}
-        self._look_now = {context: asyncio.Event() for context in providers}
+        self._watches: dict[str, ContextWatch] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
         self._put_off_until: dict[str, float] = {}
         self._told: dict[str, str] = {}
-        self._strangers: set[str] = set()
         self._wanted: dict[str, tuple[Desired, int]] = {}
-        self._busy = False
-        self._renewed_at = boot_clock()
+        self._contexts: dict[str, str] = {}
+        self._is_new_context = False
 
     def nudge(self, workspace_id: str) -> None:
         """A user's command for this workspace was committed: it overtakes background work."""
+        self._put_off_until.pop(workspace_id, None)
         self._queue.add(workspace_id, urgent=True)
 
     @property
     def has_work(self) -> bool:
         """Whether a workspace is wanted running, or something is still to be ended or removed."""
         return (
-            self._busy
+            any(watch.is_busy for watch in self._watches.values())
             or not self._queue.is_idle()
             or Desired.RUNNING in (d for d, _ in self._wanted.values())
         )
@@ -102,151 +92,86 @@ class Reconciler:
                 timer.cancel()
 
     async def _run(self) -> None:
-        for context in self._providers:
-            await self._surviving(f"looking at {context}", self.look(context))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew())
-            tasks.create_task(self._notice_wishes())
-            for context, provider in self._providers.items():
-                tasks.create_task(self._look_again(context))
-                tasks.create_task(self._listen(context, provider))
+            await self._watch_contexts(tasks)
+            tasks.create_task(self._notice_wishes(tasks))
             for _ in range(WORKERS):
                 tasks.create_task(self._work())
 
     # Observe.
 
+    async def watch_contexts(self) -> list[ContextWatch]:
+        """Take up the contexts that nobody watched so far, and name them."""
+        added = []
+        for context, provider in (await self._providers()).items():
+            if context not in self._watches:
+                watch = ContextWatch(
+                    context,
+                    provider,
+                    self._store,
+                    self._token,
+                    self._consider_all,
+                    clock=self._clock,
+                    boot_clock=self._boot_clock,
+                    random=self._random,
+                )
+                self._watches[context] = watch
+                added.append(watch)
+        return added
+
     async def look(self, context: str) -> None:
-        """Ask a context's provider once about all its jobs, record what is new, queue what calls for a step."""
-        now, boot_now = self._clock(), self._boot_clock()
-        before = self._observations.get(context)
-        paused = boot_now - self._last_look.get(context, boot_now) > 3 * STEADY_S
-        watching_since = now if before is None or paused else before.watching_since
-        try:
-            answer = await self._providers[context].observe()
-            observation = Observation(answer.at, True, watching_since, answer.jobs)
-        except Unreachable as error:
-            observation = Observation(now, False, now, (), error.message)
-        self._last_look[context] = boot_now
-        self._observations[context] = observation
-        workspaces = {w.id: w for w in await self._store.workspaces() if w.context == context}
-        attempts = await self._store.recent_attempts()
-        known = {attempt.id for own in attempts.values() for attempt in own if attempt.is_live}
-        adopted = await self._adopt_unknown(context, observation, known)
-        live = [a for i in workspaces for a in attempts.get(i, []) if a.is_live]
-        ended = await self._record(context, observation, workspaces, live)
-        if adopted or ended:
-            attempts = await self._store.recent_attempts()
-        self._consider_all(workspaces, attempts)
+        """Look at one context now."""
+        await self._watches[context].look()
 
-    async def _record(
-        self,
-        context: str,
-        observation: Observation,
-        workspaces: Mapping[str, Workspace],
-        live: Sequence[Attempt],
-    ) -> bool:
-        """Store the look and what it says of each live attempt; True when one has ended."""
-        now = self._clock()
-        changed, ends, told = [], [], []
-        for attempt in live:
-            job = observation.job_of(attempt.id)
-            if job is not None and job != attempt.seen:
-                changed.append((attempt, job))
-                told += [(attempt, *news) for news in _news(attempt.seen, job)]
-            end = rules.end_of(attempt, observation, workspaces[attempt.workspace_id].policy, now)
-            if end is not None:
-                ends.append((attempt, end, f"job #{attempt.number} ended: {end.headline}"))
-        renewed_at = self._boot_clock()
-        await self._store.observed(context, observation, changed, ends, told, self._token, now, renewed_at)
-        self._renewed_at = renewed_at
-        return bool(ends)
-
-    async def _adopt_unknown(self, context: str, look: Observation, known: set[str]) -> bool:
-        """Take in live jobs that the store has no live attempt for, as after a restored backup.
-
-        One that cannot be taken in must not keep the others from being looked at.
-        """
-        unknown = [j for j in look.jobs if j.attempt_id not in known and j.state is not JobState.ENDED]
-        for job in unknown:
-            await self._surviving(f"taking in job {job.job_id}", self._take_in(context, job, look.at))
-        return bool(unknown)
-
-    async def _take_in(self, context: str, job: JobObservation, at: float) -> None:
-        try:
-            workspace = await self._store.workspace(job.workspace_id)
-        except NoSuchWorkspace:
-            if job.attempt_id not in self._strangers:
-                self._strangers.add(job.attempt_id)
-                log.warning("job %s belongs to no workspace of this store; it is left alone", job.job_id)
-            return
-        since = job.created_at or at
-        attempt = Attempt(
-            job.attempt_id,
-            workspace.id,
-            job.number,
-            job.generation,
-            intended_at=since,
-            launched_at=since,
-            job_id=job.job_id,
-            url=job.url,
-            seen=job,
-        )
-        if workspace.deleted_at is not None:
-            await self._providers[context].force_cancel(attempt)
-            await self._providers[context].destroy(workspace)
-            return
-        await self._store.adopt(attempt, self._token, self._clock(), "found running, though not on record")
+    async def _watch_contexts(self, tasks: asyncio.TaskGroup) -> None:
+        for watch in await self.watch_contexts():
+            tasks.create_task(watch.keep_looking())
+            tasks.create_task(watch.listen())
 
     def _consider_all(
-        self, workspaces: Mapping[str, Workspace], attempts: Mapping[str, Sequence[Attempt]]
+        self,
+        watch: ContextWatch,
+        workspaces: Mapping[str, Workspace],
+        attempts: Mapping[str, Sequence[Attempt]],
     ) -> None:
         """Queue each workspace that calls for a step, and set the clock for those that wait."""
-        self._busy = False
         for workspace in workspaces.values():
             self._wanted[workspace.id] = (workspace.desired, workspace.generation)
-            own = attempts.get(workspace.id, [])
-            self._busy = self._busy or _is_changing(workspace, own)
-            decision = self._decide(workspace, own)
+            self._contexts[workspace.id] = watch.context
+            decision = self._decide(workspace, attempts[workspace.id])
             if isinstance(decision, rules.Wait):
                 self._wake_at(workspace, decision.until)
+                continue
+            put_off_until = self._put_off_until.get(workspace.id, 0.0)
+            if self._clock() < put_off_until:
+                self._wake_at(workspace, put_off_until)
             elif (
                 not isinstance(decision, rules.GiveUp) or self._told.get(workspace.id) != decision.attempt.id
             ):
                 self._queue.add(workspace.id)
-        for gone in self._wanted.keys() - workspaces.keys():
-            del self._wanted[gone]
+        gone = [
+            i for i, context in self._contexts.items() if context == watch.context and i not in workspaces
+        ]
+        for workspace_id in gone:
+            del self._contexts[workspace_id]
+            self._wanted.pop(workspace_id, None)
 
     def _decide(self, workspace: Workspace, attempts: Sequence[Attempt]) -> rules.Decision:
         """From the same facts as `Reader.plan`: the last look, and what each live attempt was last seen to be."""
-        look = self._observations.get(workspace.context)
+        watch = self._watches.get(workspace.context)
+        look = watch.observation if watch is not None else None
         observation = None if look is None else look.of(attempts)
         return rules.decide(workspace, attempts, observation, workspace.policy, self._clock())
 
-    async def _look_again(self, context: str) -> None:
-        event = self._look_now[context]
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), BUSY_S if self._busy else STEADY_S)
-            event.clear()
-            await self._surviving(f"looking at {context}", self.look(context))
-
-    async def _listen(self, context: str, provider: Provider) -> None:
-        """Look at once when the provider hints at a change; without hints the regular looks go on."""
-
-        async def listen() -> None:
-            async for _ in provider.changes():
-                self._look_now[context].set()
-
-        while True:
-            if await self._surviving(f"listening to {context}", listen()):
-                return
-            await asyncio.sleep(STEADY_S)
-
-    async def _notice_wishes(self) -> None:
-        """Notice what other processes have committed."""
+    async def _notice_wishes(self, tasks: asyncio.TaskGroup) -> None:
+        """Notice what other processes have committed, and contexts that workspaces have come to."""
         while True:
             await asyncio.sleep(WISHES_S)
-            await self._surviving("reading the wishes", self._take_in_wishes())
+            await surviving("reading the wishes", self._take_in_wishes())
+            if self._is_new_context:
+                self._is_new_context = False
+                await surviving("taking up a context", self._watch_contexts(tasks))
 
     async def _take_in_wishes(self) -> None:
         if not await self._store.changed_elsewhere():
@@ -255,7 +180,7 @@ class Reconciler:
             wish = (workspace.desired, workspace.generation)
             if self._wanted.get(workspace.id) != wish:
                 self._wanted[workspace.id] = wish
-                self._queue.add(workspace.id, urgent=True)
+                self.nudge(workspace.id)
 
     # Act.
 
@@ -263,8 +188,8 @@ class Reconciler:
         while True:
             workspace_id = await self._queue.take()
             try:
-                if not await self._surviving(f"reconciling {workspace_id}", self.step(workspace_id)):
-                    self._put_off_until[workspace_id] = self._clock() + STEADY_S
+                if not await surviving(f"reconciling {workspace_id}", self.step(workspace_id)):
+                    self._put_off_until[workspace_id] = self._clock() + FAILED_S
             finally:
                 self._queue.done(workspace_id)
 
@@ -274,21 +199,22 @@ class Reconciler:
         attempts = await self._store.attempts(workspace_id)
         decision = self._decide(workspace, attempts)
         if isinstance(decision, rules.Wait):
+            self._is_new_context = self._is_new_context or workspace.context not in self._watches
             self._wake_at(workspace, decision.until)
             return decision
-        provider = self._providers.get(workspace.context)
-        if provider is None:
-            return decision
+        watch = self._watches[workspace.context]
         try:
-            await self._act(provider, workspace, attempts, decision)
+            await self._act(watch.provider, workspace, attempts, decision)
         except ProviderError as error:
-            await self._put_off(workspace, error)
+            await self._put_off(watch, workspace, decision, error)
             return decision
+        if isinstance(decision, rules.Cancel | rules.ForceCancel) and decision.attempt.problem is not None:
+            await self._store.problem_over(decision.attempt, self._token)
         self._failures.pop(workspace_id, None)
         self._put_off_until.pop(workspace_id, None)
         if not isinstance(decision, rules.GiveUp):
-            self._busy = True
-            self._look_now[workspace.context].set()
+            watch.is_busy = True
+            watch.look_soon()
         return decision
 
     async def _act(
@@ -349,55 +275,50 @@ class Reconciler:
         await self._store.launched(attempt, job, self._token, self._clock())
 
     def _evidence(self, workspace: Workspace, attempt: Attempt) -> dict[str, object]:
-        observation = self._observations.get(workspace.context)
+        watch = self._watches[workspace.context]
         job = attempt.seen
         return {
             "desired": workspace.desired,
             "generation": workspace.generation,
             "job": job.state if job else None,
             "last_beat_at": job.beat.at if job and job.beat else None,
-            "looked_at": observation.at if observation else None,
+            "looked_at": watch.observation.at if watch.observation else None,
         }
 
-    async def _put_off(self, workspace: Workspace, error: ProviderError) -> None:
+    async def _put_off(
+        self, watch: ContextWatch, workspace: Workspace, decision: rules.Decision, error: ProviderError
+    ) -> None:
         """A refused or unanswered call is told of once and tried again later."""
+        now = self._clock()
         count = self._failures.get(workspace.id, 0)
         self._failures[workspace.id] = count + 1
         text = f"{error.message}. {error.hint}".strip()
-        await self._store.failed_to(workspace.id, None, self._token, self._clock(), "provider-error", text)
-        self._put_off_until[workspace.id] = self._clock() + RETRY_S[min(count, len(RETRY_S) - 1)]
+        attempts = await self._store.attempts(workspace.id)
+        attempt = next((a for a in reversed(attempts) if a.is_live), None)
+        await self._store.failed_to(workspace.id, attempt, self._token, now, text)
+        ladder = BLOCKED_RETRY_S if isinstance(error, Blocked | Refused) else RETRY_S
+        retry_at = now + ladder[min(count, len(ladder) - 1)]
+        self._put_off_until[workspace.id] = max(retry_at, error.retry_at or 0.0)
+        self._wake_at(workspace, self._put_off_until[workspace.id])
+        if isinstance(error, Unreachable):
+            watch.doubt()
+            if isinstance(decision, rules.Cancel) and decision.cause is Cause.RUNNER_LOST:
+                await self._store.cancel_withdrawn(decision.attempt, self._token, now, text)
 
     # Keep going.
-
-    async def _surviving(self, doing: str, work: Coroutine[Any, Any, object]) -> bool:
-        """Await the work; False when it failed. A full disk must not end the loop; a lost lease must."""
-        try:
-            await work
-        except LeaseLost:
-            raise
-        except NoSuchWorkspace:
-            log.info("%s: it is gone", doing)
-        except (DatabaseError, ProviderError) as error:
-            log.error("%s: %s", doing, error)
-            return False
-        except Exception:
-            log.exception("%s: unexpected", doing)
-            return False
-        return True
 
     async def _renew(self) -> None:
         """Renew the lease where looks do not: while a provider is slow, or cannot be asked."""
         while True:
             await asyncio.sleep(RENEW_S / 3)
             now = self._boot_clock()
-            if now - self._renewed_at < RENEW_S + 1.0:
+            if now - self._store.lease_renewed_at < RENEW_S + 1.0:
                 continue
             try:
                 await self._store.renew_lease(self._token, now)
-                self._renewed_at = now
             except DatabaseError as error:
                 log.error("renewing the lease: %s", error)
-                if now - self._renewed_at > LEASE_S:
+                if now - self._store.lease_renewed_at > LEASE_S:
                     raise LeaseLost("it could not be renewed in time") from error
 
     def _wake_at(self, workspace: Workspace, when: float) -> None:
@@ -405,31 +326,8 @@ class Reconciler:
         previous = self._timers.pop(workspace.id, None)
         if previous is not None:
             previous.cancel()
-        look_now = self._look_now.get(workspace.context)
-        if when == rules.FOREVER or look_now is None:
+        watch = self._watches.get(workspace.context)
+        if when == rules.FOREVER or watch is None:
             return
         delay = max(SOON_S, when - self._clock())
-        self._timers[workspace.id] = asyncio.get_running_loop().call_later(delay, look_now.set)
-
-
-def _is_changing(workspace: Workspace, attempts: Sequence[Attempt]) -> bool:
-    """Whether something is on its way, so that looking often pays."""
-    live = [attempt for attempt in attempts if attempt.is_live]
-    if workspace.desired is not Desired.RUNNING:
-        return bool(live) or workspace.desired is Desired.DELETED
-    return any(a.seen is None or a.seen.ready_at is None or a.cancel_requested_at is not None for a in live)
-
-
-def _news(
-    before: JobObservation | None, now: JobObservation
-) -> Iterator[tuple[str, str, Mapping[str, object]]]:
-    """What a job has told since the last look, as kind, text and evidence of events."""
-    known = (
-        set() if before is None else {(s.phase, s.command, s.started_at) for s in before.steps if s.failed}
-    )
-    for step in now.steps:
-        if step.failed and (step.phase, step.command, step.started_at) not in known:
-            evidence = {"exit_code": step.exit_code, "log_start": step.log_start, "log_end": step.log_end}
-            yield "step-failed", f"{step.title} failed with exit {step.exit_code}", evidence
-    if now.ready_at is not None and (before is None or before.ready_at is None):
-        yield "ready", "ready to be used", {"isolation": now.isolation}
+        self._timers[workspace.id] = asyncio.get_running_loop().call_later(delay, watch.look_soon)

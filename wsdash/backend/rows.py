@@ -81,6 +81,7 @@ def attempt_of(row: sqlite3.Row) -> Attempt:
         force_cancelled_at=row["force_cancelled_at"],
         end=end,
         seen=None if row["seen"] is None else job_observation_of(row["seen"]),
+        problem=row["problem"],
     )
 
 

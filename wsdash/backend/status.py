@@ -67,13 +67,12 @@ def _of_live(
 ) -> Status:
     job = observation.job_of(attempt.id) if observation else None
     if attempt.cancel_requested_at is not None:
-        return Status(
-            Phase.STOPPING, f"ending #{attempt.number}: {attempt.cancel_reason}", until=_until(decision)
-        )
+        reason = f"ending #{attempt.number}: {attempt.cancel_reason}"
+        return Status(Phase.STOPPING, attempt.problem or reason, until=_until(decision))
     if job is None or observation is None:
-        return Status(Phase.PENDING, "being launched")
-    if job.state is JobState.QUEUED:
-        return Status(Phase.PENDING, job.message or "waiting for a runner")
+        return Status(Phase.PENDING, attempt.problem or "being launched")
+    if job.state in (JobState.HELD, JobState.QUEUED):
+        return Status(Phase.PENDING, job.message or "waiting for a runner", until=_until(decision))
     if job.state is JobState.LOST:
         return Status(Phase.UNHEALTHY, "its supervisor is gone; what is left of it is being ended", False)
     if not isinstance(decision, Wait):

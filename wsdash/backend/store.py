@@ -31,6 +31,9 @@ class NameTaken(Exception):
 class Store(Transactions):
     """The workspaces, attempts, events and the lease. Use one a process; other processes have their own."""
 
+    lease_renewed_at: float = 0.0
+    """When this process last extended the lease, on the boot-time clock."""
+
     @classmethod
     @asynccontextmanager
     async def open(cls, paths: Paths) -> AsyncIterator[Store]:
@@ -148,7 +151,7 @@ class Store(Transactions):
 
         async def write() -> None:
             await self._connection.execute(
-                "UPDATE attempt SET launched_at = ?, job_id = ?, url = ?, seen = ? WHERE id = ?",
+                "UPDATE attempt SET launched_at = ?, job_id = ?, url = ?, seen = ?, problem = NULL WHERE id = ?",
                 (now, job.job_id, job.url, rows.json_of(job), attempt.id),
             )
 
@@ -195,12 +198,39 @@ class Store(Transactions):
         await self._transaction(write, token)
 
     async def failed_to(
-        self, workspace_id: str, number: int | None, token: int, now: float, kind: str, text: str
+        self, workspace_id: str, attempt: Attempt | None, token: int, now: float, text: str
     ) -> None:
-        """Tell of a call that the provider refused, once for each new answer."""
+        """Tell of a call that the provider refused or did not answer, once for each new answer."""
 
         async def write() -> None:
-            await self._event_once(now, workspace_id, number, kind, text, {})
+            number = None if attempt is None else attempt.number
+            await self._event_once(now, workspace_id, number, "provider-error", text, {})
+            if attempt is not None:
+                await self._connection.execute(
+                    "UPDATE attempt SET problem = ? WHERE id = ?", (text, attempt.id)
+                )
+
+        await self._transaction(write, token)
+
+    async def problem_over(self, attempt: Attempt, token: int) -> None:
+        """The provider did what it was asked for this attempt."""
+
+        async def write() -> None:
+            await self._connection.execute("UPDATE attempt SET problem = NULL WHERE id = ?", (attempt.id,))
+
+        await self._transaction(write, token)
+
+    async def cancel_withdrawn(self, attempt: Attempt, token: int, now: float, text: str) -> None:
+        """A cancel for silence that did not reach the provider: the silence may have been our own."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE attempt SET cancel_requested_at = NULL, cancel_reason = NULL, cancel_cause = NULL,"
+                " problem = NULL WHERE id = ?",
+                (attempt.id,),
+            )
+            reason = f"the cancel is withdrawn, for the provider could not be asked: {text}"
+            await self._event(now, attempt.workspace_id, attempt.number, "reconciler", "withdrawn", reason)
 
         await self._transaction(write, token)
 
@@ -291,6 +321,7 @@ class Store(Transactions):
                 "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (LEASE_NAME, token, owner, holder.boot_id, holder.pid, holder.ticks, now + LEASE_S),
             )
+            self.lease_renewed_at = now
             return token
 
         return await self._transaction(write)
@@ -371,6 +402,7 @@ class Store(Transactions):
         await self._connection.execute(
             "UPDATE lease SET expires_at = ? WHERE name = ?", (boot_now + LEASE_S, LEASE_NAME)
         )
+        self.lease_renewed_at = boot_now
 
     async def _insert_attempt(self, attempt: Attempt) -> None:
         await self._connection.execute(

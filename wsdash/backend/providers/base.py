@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no
 class ProviderError(Exception):
     """The provider refused: what happened, to what, and what to do about it."""
 
+    retry_at: float | None = None
+    """Before this instant asking again is useless, or forbidden; None where nothing is known of that."""
+
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
@@ -38,7 +41,23 @@ class Unreachable(ProviderError):
 
 
 class Refused(ProviderError):
-    """Permission or configuration: trying again will not help."""
+    """What was asked is wrong in itself: trying again will not help."""
+
+
+class Blocked(ProviderError):
+    """Nothing was done, and somebody must mend something first: a token, a role, a setting, a quota.
+
+    It is asked again from time to time, so that all goes on by itself once it is mended.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between two looks: while something changes, while jobs run, while nothing is to run."""
+
+    busy_s: float
+    steady_s: float
+    idle_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +131,17 @@ class Provider(Protocol):
     """Runs jobs. One instance serves one context."""
 
     kind: str
+    pace: Pace
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.
 
-        Raises `Unreachable` when it is not known whether a job was made, `Refused` when none ever will be.
+        Raises `Unreachable` when it is not known whether a job was made, `Blocked` when none was and
+        something must be mended first, `Refused` when none ever will be.
         """
 
     async def observe(self) -> Look:
-        """Every job that this provider knows of in this context. Raises `Unreachable`."""
+        """Every job that this provider knows of in this context. Raises `Unreachable` or `Blocked`."""
 
     def changes(self) -> AsyncIterator[frozenset[str]]:
         """Ids of attempts that have just changed: a hint to look sooner, never the only witness."""

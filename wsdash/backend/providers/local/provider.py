@@ -18,6 +18,7 @@ from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
     Look,
+    Pace,
     Packed,
     ProviderError,
     Refused,
@@ -48,6 +49,7 @@ class LocalProvider:
     """
 
     kind = "local"
+    pace = Pace(busy_s=1.0, steady_s=15.0, idle_s=15.0)
 
     def __init__(
         self,
