@@ -74,6 +74,14 @@ def can_stop(row: WorkspaceRow) -> str | None:
     return None
 
 
+def can_end_now(row: WorkspaceRow) -> str | None:
+    if row.attempt is None or not row.attempt.is_live:
+        return _named(row, "has no job that could be ended")
+    if row.status.phase in LIVE:
+        return _named(row, f"is {row.status.phase}; x stops it, r restarts it")
+    return None
+
+
 def can_restart(row: WorkspaceRow) -> str | None:
     return _named(row, "is being deleted") if row.workspace.desired is Desired.DELETED else None
 

@@ -68,6 +68,12 @@ def _wait(parser: ArgumentParser) -> None:
     _timeout(parser)
 
 
+def _now(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--now", action="store_true", help="end the job at once: what it has not saved is lost"
+    )
+
+
 def _timeout(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
@@ -185,8 +191,8 @@ VERBS: dict[str, Verb] = {
     "list": Verb("all workspaces and their phases", "reading:list_workspaces", _list, _json),
     "show": Verb("one workspace: job, steps, attempts, events", "reading:show", _name, _json),
     "start": Verb("want workspaces running", "wishes:start", _names, _wait),
-    "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _wait),
-    "restart": Verb("end the jobs of workspaces and start new ones", "wishes:restart", _names, _wait),
+    "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _now, _wait),
+    "restart": Verb("end the jobs of workspaces and start new ones", "wishes:restart", _names, _now, _wait),
     "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _wait, _yes),
     "logs": Verb("the log of a workspace's job", "inside:logs", _name, _logs),
     "events": Verb("what happened to a workspace", "reading:events", _name, _json),

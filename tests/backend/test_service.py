@@ -97,6 +97,21 @@ async def test_restart_makes_a_new_attempt_and_keeps_the_files(service: Service,
     assert first.end is not None and first.end.cause is Cause.CANCELLED
 
 
+async def test_a_job_that_takes_its_time_to_end_can_be_ended_now(service: Service, tmp_path: Path) -> None:
+    devfile = """schemaVersion: 2.2.0
+components: [{name: main, container: {image: alpine}}]
+commands: [{id: bye, exec: {component: main, commandLine: sleep 600}}]
+events: {preStop: [bye]}
+"""
+    await created(service, make_repository(tmp_path / "demo", devfile=devfile), replace(QUICK, grace_s=600.0))
+    await running(service, "demo", 1)
+    await service.stop("demo")
+    await service.wait_for("demo", frozenset({Phase.STOPPING}), 20.0)
+    assert await service.end_now("demo")
+    await service.wait_for("demo", frozenset({Phase.STOPPED}), 20.0)
+    assert not await service.end_now("demo")
+
+
 async def test_stop_keeps_the_folder_and_delete_removes_it(service: Service, repository: Path) -> None:
     workspace = await created(service, repository)
     await running(service, "demo", 1)

@@ -275,6 +275,10 @@ class StubService:
     async def delete(self, name: str) -> Workspace:
         return await self._wish("delete", name)
 
+    async def end_now(self, name: str) -> bool:
+        await self._wish("end_now", name)
+        return True
+
     async def shell(self, name: str, argv: tuple[str, ...] = ()) -> ShellCommand:
         if "shell" in self.refusals:
             raise self.refusals["shell"]

@@ -231,6 +231,25 @@ class Service:
         """Want it gone, with everything that only it owned."""
         return await self._wish(await self._find(name), Desired.DELETED, renew=False, text="delete")
 
+    async def end_now(self, name: str) -> bool:
+        """End its job at once, without the grace: the way out when it never ends by itself.
+
+        What the job has not saved is lost. Where it is wanted running, a new job follows. False when there
+        is no job to be ended. Raises `UserError`.
+        """
+        workspace = await self._find(name)
+        attempts = await self._read(lambda: self._reader.attempts(workspace.id))
+        attempt = next((attempt for attempt in reversed(attempts) if attempt.is_live), None)
+        if attempt is None:
+            return False
+        await self._store.end_now_wished(attempt, self._clock(), "the user asked: end the job now")
+        try:
+            await self._provider(workspace).force_cancel(attempt)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error
+        self._keeper.nudge(workspace.id)
+        return True
+
     async def wait_for(self, name: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
         """Wait until the workspace is in one of the phases. Raises `UserError` (exit code 5) in time."""
         workspace = await self._find(name)

@@ -19,7 +19,7 @@ from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.transactions import Transactions
-from wsdash.model import Attempt, Desired, End, JobObservation, Observation, Workspace
+from wsdash.model import Attempt, Cause, Desired, End, JobObservation, Observation, Workspace
 from wsdash.paths import Paths
 from wsdash.workload import Workload
 
@@ -108,6 +108,20 @@ class Store(Transactions):
             return rows.workspace_of(row)
 
         return await self._transaction(write)
+
+    async def end_now_wished(self, attempt: Attempt, now: float, text: str) -> None:
+        """The user ends this attempt's job at once, whatever the reconciler is waiting for."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE attempt SET cancel_requested_at = coalesce(cancel_requested_at, ?),"
+                " cancel_reason = coalesce(cancel_reason, ?), cancel_cause = coalesce(cancel_cause, ?),"
+                " force_cancelled_at = ? WHERE id = ?",
+                (now, text, Cause.CANCELLED, now, attempt.id),
+            )
+            await self._event(now, attempt.workspace_id, attempt.number, "user", "end-now", text)
+
+        await self._transaction(write)
 
     # What the reconciler writes. Each carries the token of its lease.
 

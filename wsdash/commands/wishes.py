@@ -73,6 +73,8 @@ async def _one(service: Service, name: str, verb: str, goal: frozenset[Phase], a
         "delete": service.delete,
     }
     workspace = await wish[verb](name)
+    if getattr(args, "now", False):
+        await service.end_now(name)
     await service.ensure_reconciler()
     if not args.wait:
         tell(f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far).")

@@ -21,7 +21,7 @@ class ConfirmScreen(WsdashDialog[bool]):
 
     def __init__(self, verb: str, names: Sequence[str], consequence: str, *, look_for_unsaved: bool) -> None:
         super().__init__()
-        self._verb = verb.capitalize()
+        self._verb = verb
         self._names = [plain(name) for name in names]
         self._consequence = consequence
         self._look = look_for_unsaved

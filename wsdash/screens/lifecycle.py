@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.screen import Screen
 
@@ -17,6 +18,7 @@ CONSEQUENCES = {
     "restart": "Their jobs end and new ones start. Files are kept.",
     "stop": "Their jobs end. Files are kept.",
     "start": "A job is started for each.",
+    "end_now": "Their jobs end at once; what they have not saved is lost.",
     "delete": "Their jobs end, and all their files are removed for good.",
 }
 
@@ -46,6 +48,9 @@ class OnWorkspace(Acts):
 
     def do_workspace_restart(self) -> None:
         self._each("restart")
+
+    def do_workspace_end_now(self) -> None:
+        self._each("end_now")
 
     def do_workspace_delete(self) -> None:
         self._each("delete")
@@ -80,7 +85,9 @@ class OnWorkspace(Acts):
                 self.spawn(self._do(verb, names), f"{verb} {' '.join(names)}")
 
         cast(Screen[object], self).app.push_screen(
-            ConfirmScreen(verb, names, CONSEQUENCES[verb], look_for_unsaved=action.danger is Danger.DESTROYS),
+            ConfirmScreen(
+                action.title, names, CONSEQUENCES[verb], look_for_unsaved=action.danger is Danger.DESTROYS
+            ),
             answered,
         )
 
@@ -91,10 +98,11 @@ class OnWorkspace(Acts):
     async def _do(self, verb: str, names: list[str]) -> None:
         """One after the other, so that one failure is told with the name it belongs to."""
         service = self.dashboard.service
-        act = {
+        act: Callable[[str], Coroutine[Any, Any, object]] = {
             "start": service.start,
             "stop": service.stop,
             "restart": service.restart,
+            "end_now": service.end_now,
             "delete": service.delete,
         }[verb]
         for name in names:
