@@ -71,6 +71,11 @@ class Paths:
     def config_file(self) -> Path:
         return self.config / "config.toml"
 
+    @property
+    def credentials_file(self) -> Path:
+        """Access tokens, for hosts without a keyring."""
+        return self.config / "credentials.toml"
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Paths:
         home = environ.get("WSDASH_HOME")

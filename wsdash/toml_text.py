@@ -6,7 +6,9 @@ one key a line, tables with headers. What they change is checked by whoever call
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 
 _HEADER = re.compile(r"\s*\[\[?(?P<path>[^\[\]]+)\]\]?\s*(#.*)?")
 _KEY = re.compile(r"\s*(?P<path>(?:[\w-]+|\"[^\"]*\"|'[^']*'|\s*\.\s*)+?)\s*=")
@@ -53,6 +55,30 @@ def without_table(text: str, path: tuple[str, ...]) -> str:
         if not inside:
             kept.append(line)
     return "".join(kept)
+
+
+def with_table(text: str, path: tuple[str, ...], values: Mapping[str, object]) -> str:
+    """The text with this table at its end, in place of one of that path."""
+    before = without_table(text, path).rstrip("\n")
+    header = f"[{'.'.join(part if _PART.fullmatch(part) else quoted(part) for part in path)}]"
+    lines = [f"{key} = {literal(value)}" for key, value in values.items()]
+    return "\n".join([*([before, ""] if before else []), header, *lines]) + "\n"
+
+
+def literal(value: object) -> str:
+    """A text, a number, a truth or a sequence of texts as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(quoted(str(item)) for item in value)}]"
+    return quoted(str(value))
+
+
+def quoted(text: str) -> str:
+    """A text as a TOML basic string, which JSON's strings are."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _parts(path: str) -> tuple[str, ...]:

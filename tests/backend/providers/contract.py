@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -61,6 +62,7 @@ class Harness:
     make: Callable[[], Provider]
     image: str | None = None
     patience_s: float = 15.0
+    reaches_files: ClassVar[bool] = True
     provider: Provider = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +123,11 @@ class Harness:
         sink = io.BytesIO()
         await self.provider.pack(workspace(), sink)
         return sink.getvalue()
+
+    def needs_files(self) -> None:
+        """Skips a test that looks into a workspace in a way that this provider has not got."""
+        if not self.reaches_files:
+            pytest.skip("the files of this provider are on runners, which are not reached yet")
 
     async def close(self) -> None:
         for number in (1, 2):

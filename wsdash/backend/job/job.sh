@@ -12,6 +12,7 @@
 # Environment: PROJECTS_ROOT (needed), WSDASH_BEAT_S (seconds between two beats, 10), WSDASH_DEADLINE
 # (seconds after which run ends by itself; none).
 # Standard output carries the log, and between its lines the protocol that protocol.py reads.
+# WSDASH_REPORTER (a file that is sourced, and may say otherwise where `emit` goes; none).
 # fetch.sh stands beside this file. Exit codes are named again in protocol.py.
 done_well=0
 
@@ -278,6 +279,8 @@ main() {
   shift 2
   # shellcheck source=/dev/null
   . "$file"
+  # shellcheck source=/dev/null
+  [ -z "${WSDASH_REPORTER:-}" ] || . "$WSDASH_REPORTER"
   PROJECT_SOURCE=$PROJECTS_ROOT${project_folder:+/$project_folder}
   export PROJECTS_ROOT PROJECT_SOURCE
   if [ "$entry" = enter ]; then job_enter "$@"; fi

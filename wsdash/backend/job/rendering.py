@@ -54,6 +54,18 @@ def render(workload: Workload) -> str:
     return "\n".join(blocks)
 
 
+def render_volumes(workload: Workload) -> str:
+    """The volumes as a file of shell data for a job that has no provider to mount them.
+
+    `volume NAME PATH kept|fresh`, one a line. Raises ValueError as `render` does.
+    """
+    lines = ["# volume NAME PATH kept|fresh: a folder of the workspace that the job finds at PATH."]
+    for volume in workload.volumes:
+        kind = "fresh" if volume.ephemeral else "kept"
+        lines.append(f"volume {_quote(step_id(volume.name))} {_quote(volume.path)} {kind}")
+    return "\n".join(lines) + "\n"
+
+
 def scripts() -> dict[str, bytes]:
     """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
     return {name: (files(__package__) / name).read_bytes() for name in ("job.sh", "fetch.sh")}

@@ -14,11 +14,17 @@ LOCAL = "local"
 
 def provider_of(context: str, paths: Paths) -> Provider:
     """The provider of a context of config.toml; `local` is always there. Raises `LookupError`."""
+    if context == LOCAL:
+        from wsdash.backend.providers.local import LocalProvider
+
+        return LocalProvider(paths.contexts / context)
     from wsdash.config import load_config
 
-    kind = LOCAL if context == LOCAL else load_config(paths.config_file).contexts[context].provider
-    if kind != LOCAL:
-        raise LookupError(kind)
+    found = load_config(paths.config_file).contexts[context]
+    if found.gitlab is not None:
+        from wsdash.backend.providers.gitlab.connect import gitlab_provider
+
+        return gitlab_provider(found.gitlab, paths)
     from wsdash.backend.providers.local import LocalProvider
 
     return LocalProvider(paths.contexts / context)

@@ -1,0 +1,88 @@
+"""What tests of the GitLab provider share: an instance with a user, a project and a runner."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.backend.providers.contract import Harness
+from tests.gitlab_runner import Runner
+from tests.gitlab_server import GitLabServer
+from tests.gitlab_server.state import Project, User
+from wsdash.backend.providers.gitlab.api import GitLabApi
+from wsdash.backend.providers.gitlab.connect import gitlab_api
+from wsdash.backend.providers.gitlab.provider import GitLabProvider
+from wsdash.config import GitLabSettings
+from wsdash.paths import Paths
+
+PROJECT = "group/app"
+FILES = {"README.md": "hello\n", ".gitlab-ci.yml": "test: {script: [make test]}\n"}
+
+
+@dataclass
+class Instance:
+    """A server with a user who owns one project. Providers beat quickly, for tests have no time."""
+
+    server: GitLabServer
+    folder: Path
+    user: User
+    token: str
+    project: Project
+    runner_token: str
+    settings: GitLabSettings
+    clock: Callable[[], float] = time.time
+    apis: list[GitLabApi] = field(default_factory=list)
+
+    @classmethod
+    def made(cls, server: GitLabServer, folder: Path) -> Instance:
+        user = server.add_user("ada")
+        project = server.add_project(PROJECT, FILES, owners=[user])
+        settings = GitLabSettings(server.url, PROJECT, timeout_s=3600.0)
+        return cls(server, folder, user, server.add_token(user), project, server.add_runner().token, settings)
+
+    def runner(self, *, graceful: bool = True) -> Runner:
+        return Runner(self.server.url, self.runner_token, self.folder / "runner", graceful=graceful)
+
+    def api(self, token: str | None = None) -> GitLabApi:
+        paths = Paths(self.folder / "state", self.folder / "config", self.folder / "cache")
+        api = gitlab_api(self.server.url, lambda: token or self.token, paths, clock=self.clock)
+        self.apis.append(api)
+        return api
+
+    def provider(self, *, owner: str = "0a0a0a0a", host: str = "here") -> GitLabProvider:
+        return GitLabProvider(self.settings, self.api(), host=host, owner=owner, clock=self.clock)
+
+
+class GitLabHarness(Harness):
+    """`run_inside` goes in through the runner's folder, which is on this machine in tests."""
+
+    reaches_files = False
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        super().__init__(instance.provider, patience_s=30.0)
+
+    async def run_inside(self, *argv: str) -> tuple[int, bytes]:
+        base = next((self.instance.folder / "runner" / "builds").glob(f"*/{PROJECT}/.wsdash"))
+        job = base / "run" / "job"
+        process = await asyncio.create_subprocess_exec(
+            "sh",
+            str(job / "job.sh"),
+            "enter",
+            str(job / "workload.sh"),
+            *argv,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(base / "home"),
+                "PROJECTS_ROOT": str(base / "projects"),
+            },
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output

@@ -1,0 +1,272 @@
+#!/bin/sh
+# The job of a workspace on GitLab: surroundings for job.sh, and the heartbeat as the pipeline's name.
+#
+#   sh gitlab.sh start     the script of the CI job
+#   sh gitlab.sh after     its after_script, in a container of its own that has only the project directory
+#   sh gitlab.sh report    the process that names the pipeline; `start` starts it
+#
+# All that is to be kept lies below $CI_PROJECT_DIR/.wsdash, for nothing else gets into the cache.
+# Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
+# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE.
+
+here=${0%/*}
+base=$CI_PROJECT_DIR/.wsdash
+run=$base/run
+job=
+code=000 # of the last request
+
+say() {
+  printf 'wsdash: %s\n' "$1"
+}
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# shellcheck source=/dev/null
+. "$here/gitlab_http.sh"
+
+# --- start --------------------------------------------------------------------------------------------
+
+# The cache is restored without a word when there is none. What was saved must never be replaced by a fresh
+# start that only missed it: then the work goes where the cache does not look.
+choose_root() {
+  root=$base
+  if [ "$WSDASH_RESTORES" = yes ] && ! [ -f "$base/state/saved" ]; then
+    root=$base/unsaved
+    printf 'cache=missed\n' >"$run/facts"
+    say 'The saved work did not come with the cache: another runner, or one that cannot reach it.'
+    say 'This job starts afresh, and does not save over what is there. Push what you do here.'
+  fi
+  mkdir -p "$root/home" "$root/projects" "$root/volumes" "$root/state" "$run/volumes"
+  export HOME="$root/home" PROJECTS_ROOT="$root/projects"
+}
+
+# volume NAME PATH kept|fresh, called by volumes.sh
+# shellcheck disable=SC2317,SC2329
+volume() {
+  folder=$root/volumes/$1
+  [ "$3" = kept ] || folder=$run/volumes/$1
+  mkdir -p "$folder"
+  if [ -L "$2" ] || rmdir "$2" 2>/dev/null || ! [ -e "$2" ]; then
+    mkdir -p "${2%/*}" 2>/dev/null
+    rm -f "$2" 2>/dev/null
+    if ln -s "$folder" "$2" 2>/dev/null; then return 0; fi
+  fi
+  say "The volume $1 cannot be put at $2, where the image has something or allows nothing; it is $folder."
+}
+
+# Git reaches this GitLab with the job's token, which stands in no address and no file.
+configure_git() {
+  [ -z "${CI_SERVER_URL:-}" ] || {
+    # shellcheck disable=SC2016  # expanded by the helper itself
+    export GIT_CONFIG_COUNT=3 GIT_CONFIG_KEY_0="credential.$CI_SERVER_URL.helper" \
+      GIT_CONFIG_VALUE_0='!f() { [ "$1" != get ] || printf "username=gitlab-ci-token\npassword=%s\n" "$CI_JOB_TOKEN"; }; f' \
+      GIT_CONFIG_KEY_1="url.$CI_SERVER_URL/.insteadOf" GIT_CONFIG_VALUE_1="git@${CI_SERVER_HOST:-}:" \
+      GIT_CONFIG_KEY_2="url.$CI_SERVER_URL/.insteadOf" GIT_CONFIG_VALUE_2="ssh://git@${CI_SERVER_HOST:-}/"
+  }
+  [ ! -f "${CI_SERVER_TLS_CA_FILE:-}" ] || export GIT_SSL_CAINFO="${GIT_SSL_CAINFO:-$CI_SERVER_TLS_CA_FILE}"
+}
+
+# The editor may come late or never; the workspace does not wait for it.
+await_editor() {
+  waited=0
+  while [ "$waited" -lt 60 ]; do
+    for tools in "${CI_BUILDS_DIR:-/builds}/.wsdash-tools" /builds/.wsdash-tools; do
+      if [ -f "$tools/complete" ]; then
+        printf '%s\n' "$tools" >"$run/editor"
+        say "The editor is there: $tools"
+        return
+      fi
+    done
+    sleep 1
+    waited=$((waited + 1))
+  done
+  say 'The editor did not come: this runner starts no services, or cannot fetch the image that brings it.'
+}
+
+# shellcheck disable=SC2317,SC2329  # called by a trap
+pass_on() {
+  ended=yes
+  [ -z "$job" ] || kill -TERM "$job" 2>/dev/null
+}
+
+# job_sh ENTRY: runs it, and passes signals on; sets `status`.
+job_sh() {
+  sh "$here/job.sh" "$1" "$here/workload.sh" </dev/null &
+  job=$!
+  [ -z "$ended" ] || kill -TERM "$job" 2>/dev/null
+  status=0
+  wait "$job" || status=$?
+  # A trapped signal cuts `wait` short.
+  while kill -0 "$job" 2>/dev/null; do
+    status=0
+    wait "$job" || status=$?
+  done
+  job=
+}
+
+read_state() {
+  state=
+  read -r state 2>/dev/null <"$run/state"
+  [ -n "$state" ] || state=queued
+}
+
+is_final() {
+  case $state in queued | fetching | starting | ready | ending) return 1 ;; *) return 0 ;; esac
+}
+
+set_state() {
+  state=$1
+  printf '%s\n' "$1" >"$run/state"
+}
+
+job_start() {
+  ended=
+  trap pass_on TERM INT HUP
+  chmod 700 "$run" 2>/dev/null
+  export WSDASH_RUN="$run" WSDASH_REPORTER="$here/gitlab_report.sh" WSDASH_MAIN="$$"
+  date +%s >"$run/started"
+  choose_root
+  # shellcheck source=/dev/null
+  . "$here/volumes.sh"
+  configure_git
+  find_http
+  printf '%s\n' "$http" >"$run/http"
+  if [ "$http" = none ]; then
+    printf 'log\n' >"$run/via"
+    say 'The image has no curl, wget, python3 or node: heartbeats come by the log, later and for less long.'
+  else
+    printf '%s\n' "$http" >"$run/via"
+    sh "$0" report </dev/null &
+    reporter=$!
+    printf '%s\n' "$reporter" >"$run/reporter"
+  fi
+  editor=
+  if [ "$WSDASH_EDITOR" = yes ]; then
+    await_editor </dev/null &
+    editor=$!
+  fi
+  job_sh fetch
+  read_state
+  if ! is_final; then
+    case $status in
+      0) job_sh run; read_state ;;
+      75) set_state source ;;
+      78) set_state configuration ;;
+    esac
+  fi
+  is_final || set_state user-code
+  if [ "$http" != none ]; then
+    kill -USR1 "$reporter" 2>/dev/null
+    wait "$reporter"
+  fi
+  [ -z "$editor" ] || kill "$editor" 2>/dev/null
+  exit "$status"
+}
+
+# --- after --------------------------------------------------------------------------------------------
+
+job_after() {
+  read_state
+  if ! is_final; then
+    case ${CI_JOB_STATUS:-} in
+      canceled) set_state cancelled ;;
+      timedout) set_state deadline ;;
+      *) set_state user-code ;;
+    esac
+    http=none
+    find_http
+    name_pipeline
+  fi
+  # The archiver saves only when something is newer than the archive, so that mere deletions would be lost.
+  [ -f "$run/facts" ] || printf '%s\n' "$WSDASH_ATTEMPT" >"$base/state/saved"
+}
+
+# --- report -------------------------------------------------------------------------------------------
+
+# One request: the state, and the last beat of job.sh. Sets `code`.
+name_pipeline() {
+  read_state
+  at=0 seq=0 load=- memory=- disk=-
+  read -r at seq load memory disk 2>/dev/null <"$run/beat"
+  name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
+  read -r started 2>/dev/null <"$run/started" && name="$name started=$started"
+  failed=0
+  while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
+  [ "$failed" -eq 0 ] || name="$name failed=$failed"
+  read -r fact 2>/dev/null <"$run/facts" && name="$name $fact"
+  [ "$load" = - ] || name="$name load=$load"
+  [ "$memory" = - ] || name="$name memory=$memory"
+  [ "$disk" = - ] || name="$name disk=$disk"
+  request PUT "$CI_API_V4_URL/projects/$CI_PROJECT_ID/pipelines/$CI_PIPELINE_ID/metadata" "{\"name\":\"$name\"}"
+}
+
+# A job whose own token is refused twice has been superseded or given up: it saves and ends.
+check_token() {
+  request GET "$CI_API_V4_URL/job"
+  case $code in
+    401 | 403 | 404)
+      refused=$((refused + 1))
+      [ "$refused" -ge 2 ] || return 0
+      say 'GitLab does not take this job for a running one any more: it saves its work and ends.'
+      kill -TERM "$WSDASH_MAIN" 2>/dev/null
+      refused=0
+      ;;
+    2??)
+      refused=0
+      [ "$silent" -ge 3 ] || silent=3
+      ;;
+  esac
+}
+
+# shellcheck disable=SC2317,SC2329  # called by a trap
+on_wake() {
+  woken=yes
+  [ -z "$nap" ] || kill "$nap" 2>/dev/null
+}
+
+job_report() {
+  woken=
+  nap=
+  refused=0
+  silent=0
+  find_http
+  trap on_wake USR1
+  trap : TERM INT HUP
+  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+    woken=
+    name_pipeline
+    case $code in
+      2??)
+        [ "$silent" -lt 3 ] || say 'Heartbeats reach GitLab again by name.'
+        silent=0 refused=0
+        printf '%s\n' "$http" >"$run/via"
+        ;;
+      401 | 403 | 404)
+        check_token
+        ;;
+      *) silent=$((silent + 1)) ;;
+    esac
+    if [ "$silent" -eq 3 ]; then
+      say "GitLab does not take the heartbeats by name (status $code): they come by the log until it does."
+      printf 'log\n' >"$run/via"
+      silent=4
+    fi
+    ! is_final || return 0
+    if [ -z "$woken" ]; then
+      sleep "${WSDASH_BEAT_S:-30}" >/dev/null 2>&1 &
+      nap=$!
+      [ -n "$woken" ] || wait "$nap"
+      kill "$nap" 2>/dev/null
+      nap=
+    fi
+  done
+}
+
+case ${1:-} in
+  start) job_start ;;
+  after) job_after ;;
+  report) job_report ;;
+  *) printf 'usage: sh gitlab.sh start|after|report\n' >&2; exit 64 ;;
+esac

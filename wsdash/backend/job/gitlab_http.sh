@@ -1,0 +1,71 @@
+# shellcheck shell=sh disable=SC2154
+# Sourced by gitlab.sh: requests to GitLab's API with the job's token, by what the image has.
+# The token goes through standard input or a file that only this user can read, never on a command line.
+
+# Sets `http` to curl, wget, python3 or node; to none where the image has nothing that can send a PUT.
+find_http() {
+  http=none
+  ca=
+  [ ! -f "${CI_SERVER_TLS_CA_FILE:-}" ] || ca=$CI_SERVER_TLS_CA_FILE
+  if have curl; then
+    http=curl
+  elif have wget && wget --version 2>/dev/null | grep -q 'GNU Wget'; then
+    http=wget
+  elif have python3; then
+    http=python3
+  elif have node && node -e 'process.exit(typeof fetch === "function" ? 0 : 1)' 2>/dev/null; then
+    http=node
+  fi
+}
+
+# request METHOD URL [BODY]: sets `code` to the answer's status, 000 where there is none. BODY is plain JSON.
+request() {
+  case $http in
+    curl)
+      code=$(printf 'header = "JOB-TOKEN: %s"\n' "$CI_JOB_TOKEN" | curl --config - --silent --show-error \
+        --output /dev/null --write-out '%{http_code}' --connect-timeout 5 --max-time 15 ${ca:+--cacert "$ca"} \
+        --request "$1" --header 'Content-Type: application/json' ${3:+--data "$3"} "$2" 2>"$run/http.error")
+      ;;
+    wget)
+      (umask 077 && printf 'header = JOB-TOKEN: %s\n' "$CI_JOB_TOKEN" >"$run/wgetrc")
+      code=$(wget --config="$run/wgetrc" --quiet --server-response --tries=1 --timeout=15 --output-document=/dev/null \
+        ${ca:+--ca-certificate="$ca"} --method="$1" --header='Content-Type: application/json' \
+        ${3:+--body-data="$3"} "$2" 2>&1 | last_status)
+      rm -f "$run/wgetrc"
+      ;;
+    python3) code=$(python3 -c "$by_python" "$1" "$2" "${3:-}" 2>"$run/http.error" </dev/null) ;;
+    node) code=$(node -e "$by_node" "$1" "$2" "${3:-}" 2>"$run/http.error" </dev/null) ;;
+    *) code=000 ;;
+  esac
+  case $code in [0-9][0-9][0-9]) ;; *) code=000 ;; esac
+}
+
+# The status of the last answer among wget's lines.
+last_status() {
+  found=000
+  while read -r protocol status _; do
+    case $protocol in HTTP/*) found=$status ;; esac
+  done
+  printf '%s' "$found"
+}
+
+by_python='
+import os, ssl, sys, urllib.error, urllib.request
+method, url, body = sys.argv[1:4]
+headers = {"JOB-TOKEN": os.environ["CI_JOB_TOKEN"], "Content-Type": "application/json"}
+request = urllib.request.Request(url, body.encode() or None, headers, method=method)
+ca = os.environ.get("CI_SERVER_TLS_CA_FILE") or None
+context = ssl.create_default_context(cafile=ca if ca and os.path.isfile(ca) else None)
+try:
+    print(urllib.request.urlopen(request, timeout=15, context=context).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+'
+
+# shellcheck disable=SC2016  # expanded by nothing
+by_node='
+const [method, url, body] = process.argv.slice(1);
+const headers = { "JOB-TOKEN": process.env.CI_JOB_TOKEN, "Content-Type": "application/json" };
+fetch(url, { method, headers, body: body || undefined, signal: AbortSignal.timeout(15000) })
+  .then((answer) => console.log(answer.status));
+'

@@ -1,0 +1,1 @@
+"""Workspaces as CI jobs of a GitLab project."""

@@ -1,0 +1,51 @@
+"""Puts together what talks to one instance: token, budget, client; and the provider on top of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from wsdash.backend.providers.gitlab.api import GitLabApi
+from wsdash.backend.providers.gitlab.budget import Budget
+from wsdash.backend.providers.gitlab.client import GitLabClient
+from wsdash.backend.providers.gitlab.credentials import TokenSource
+from wsdash.backend.providers.gitlab.provider import GitLabProvider
+from wsdash.config import GitLabSettings
+from wsdash.paths import Paths
+
+
+def gitlab_api(
+    url: str,
+    token: Callable[[], str],
+    paths: Paths,
+    *,
+    ca_file: str | None = None,
+    clock: Callable[[], float] = time.time,
+) -> GitLabApi:
+    """The endpoints of one instance. The request budget is shared with all processes of this state store."""
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    budget = Budget(paths.state / "gitlab" / f"{name}.json", clock, random.random)
+    return GitLabApi(GitLabClient(url, token, budget=budget, clock=clock, ca_file=ca_file))
+
+
+def gitlab_provider(
+    settings: GitLabSettings,
+    paths: Paths,
+    *,
+    clock: Callable[[], float] = time.time,
+    environ: Mapping[str, str] = os.environ,
+) -> GitLabProvider:
+    """The provider of a context with these settings."""
+    token = TokenSource(settings.url, paths.credentials_file, environ, clock)
+    api = gitlab_api(settings.url, token, paths, ca_file=settings.ca_file, clock=clock)
+    host = socket.gethostname()
+    return GitLabProvider(settings, api, host=host, owner=owner_of(host, paths), clock=clock)
+
+
+def owner_of(host: str, paths: Paths) -> str:
+    """An id of this state store, by which another one sees that a workspace is kept alive elsewhere."""
+    return hashlib.sha256(f"{host}\0{os.geteuid()}\0{paths.database}".encode()).hexdigest()[:8]

@@ -1,0 +1,96 @@
+"""The name of a workspace's pipeline, which is its heartbeat: one list request shows it for all. Pure.
+
+    wsdash/<workspace id> <attempt id>.<number>.<generation> <epoch s> <state> <seq> [name=value ...]
+
+`workflow: name:` sets the first name, and the job renames its pipeline with its job token ("Pipelines API",
+update pipeline metadata), at most 255 characters. Anybody who may push could write it: untrusted text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wsdash.model import Cause
+
+BRANCH = "wsdash/"
+LONGEST = 255
+QUEUED, FETCHING, STARTING, READY, ENDING = "queued", "fetching", "starting", "ready", "ending"
+FINAL = {
+    cause.value: cause
+    for cause in (
+        Cause.DEADLINE,
+        Cause.CANCELLED,
+        Cause.SOURCE,
+        Cause.IMAGE,
+        Cause.CONFIGURATION,
+        Cause.USER_CODE,
+    )
+}
+"""The last state of a job that came to its end: why it ended."""
+STATES = frozenset({QUEUED, FETCHING, STARTING, READY, ENDING, *FINAL})
+
+_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_KEY = re.compile(rf"({_ID})\.([0-9]{{1,9}})\.([0-9]{{1,9}})")
+_NAME = re.compile(
+    rf"{BRANCH}({_ID}) ({_KEY.pattern}) ([0-9]{{1,12}}) ([a-z-]{{1,20}}) ([0-9]{{1,12}})(?: (.*))?", re.ASCII
+)
+_FACT = re.compile(r"([a-z_]{1,20})=([A-Za-z0-9_.:-]{1,64})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a pipeline's name says. `at` is on the job's clock in seconds since the epoch, 0 before it ran."""
+
+    workspace_id: str
+    attempt_id: str
+    number: int
+    generation: int
+    at: int = 0
+    state: str = QUEUED
+    seq: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def attempt_key(attempt_id: str, number: int, generation: int) -> str:
+    """The idempotency key of an attempt, as GitLab keeps it."""
+    return f"{attempt_id}.{number}.{generation}"
+
+
+def name_of(beat: Heartbeat) -> str:
+    """The name that says it. Facts that would make it too long are left out."""
+    key = attempt_key(beat.attempt_id, beat.number, beat.generation)
+    name = f"{BRANCH}{beat.workspace_id} {key} {beat.at} {beat.state} {beat.seq}"
+    for fact, value in beat.facts.items():
+        longer = f"{name} {fact}={value}"
+        if len(longer) <= LONGEST:
+            name = longer
+    return name
+
+
+def parse(name: str | None) -> Heartbeat | None:
+    """What a pipeline's name says; None for a name that is not of a workspace."""
+    found = _NAME.fullmatch(name or "")
+    if found is None or found[7] not in STATES:
+        return None
+    facts = {}
+    for word in (found[9] or "").split(" "):
+        fact = _FACT.fullmatch(word)
+        if fact is not None:
+            facts[fact[1]] = fact[2]
+    return Heartbeat(
+        workspace_id=found[1],
+        attempt_id=found[3],
+        number=int(found[4]),
+        generation=int(found[5]),
+        at=int(found[6]),
+        state=found[7],
+        seq=int(found[8]),
+        facts=facts,
+    )
+
+
+def branch_of(workspace_id: str) -> str:
+    """The branch that holds a workspace's configuration."""
+    return f"{BRANCH}{workspace_id}"

@@ -1,0 +1,188 @@
+"""Looks at all pipelines of a context, in one request for a hundred, and one more for each that changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from wsdash.backend.providers.base import Look, ProviderError
+from wsdash.backend.providers.gitlab import heartbeat, observing, traces
+from wsdash.backend.providers.gitlab.api import GitLabApi
+from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
+from wsdash.backend.providers.gitlab.observing import Detail, Memory
+from wsdash.backend.providers.gitlab.place import Place
+from wsdash.backend.providers.gitlab.replies import Job, Pipeline
+from wsdash.model import StepResult
+
+log = logging.getLogger(__name__)
+
+FULL_S = 300.0
+"""Between two looks at all pipelines there are, and not only at the newest hundred and those that live."""
+MOST_PAGES = 20
+STUCK_S = 30.0
+"""How long a job may be pending before GitLab is asked whether any runner will take it."""
+LOG_S = 20.0
+"""Between two readings of a log that is the only witness."""
+LOG_LATE_S = 60.0
+"""A runner sends a log that nobody watches once a minute, so it is that much younger than it looks."""
+MOST_LOG = 5 * 1024 * 1024
+
+Found = tuple[Pipeline, Heartbeat]
+
+
+class Looker:
+    """Remembers what it has seen, so that a calm look is one request."""
+
+    def __init__(self, api: GitLabApi, clock: Callable[[], float]) -> None:
+        self._api = api
+        self._clock = clock
+        self._memory = Memory()
+        self._live: set[int] = set()
+        self._full_at = float("-inf")
+        self._stuck_at = float("-inf")
+        self._log_at: dict[int, float] = {}
+        self._statuses: dict[int, tuple[str, str]] = {}
+        self.pipelines: dict[str, Pipeline] = {}
+        """By attempt, the pipeline that counts."""
+        self.beats: dict[str, Heartbeat] = {}
+        """By attempt, its last heartbeat."""
+
+    async def look(self, place: Place) -> Look:
+        """One look. Raises what the API raises when nothing could be seen."""
+        is_full = self._clock() - self._full_at >= FULL_S
+        pipelines, skew, now = await self._listed(place, is_full=is_full)
+        found = [(p, beat) for p in pipelines if (beat := self._beat_of(p)) is not None]
+        ones, doubles = observing.chosen(found)
+        for pipeline_id in doubles:
+            await self._quietly(self._api.cancel_pipeline(place.project_id, pipeline_id))
+        for pipeline, beat in found:
+            before = self._memory.sightings.get(pipeline.id)
+            self._memory.sightings[pipeline.id] = observing.sighted(before, beat, now)
+        newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
+        changed = [one for one in ones if self._wants_detail(one, newest, now)]
+        await asyncio.gather(*(self._learn(place, one, skew, now) for one in changed))
+        await self._ask_for_stuck(place, ones, now)
+        self._live = {p.id for p, _ in ones if observing.is_live(p)}
+        self.pipelines = {beat.attempt_id: p for p, beat in ones}
+        self.beats = {beat.attempt_id: beat for _, beat in ones}
+        jobs = tuple(observing.observed(p, beat, self._memory, skew, now) for p, beat in ones)
+        if is_full:
+            self._forget({p.id for p in pipelines})
+        return Look(now, jobs)
+
+    async def _listed(self, place: Place, *, is_full: bool) -> tuple[list[Pipeline], float, float]:
+        """The newest pipelines, and on until all that lived at the last look have been seen."""
+        missing = set(self._live)
+        pipelines: dict[int, Pipeline] = {}
+        at = skew = 0.0
+        for page in range(1, MOST_PAGES + 1):
+            listing = await self._api.pipelines(
+                place.project_id, username=place.username, page=page, urgent=False
+            )
+            at, skew = listing.at, listing.skew
+            pipelines.update({pipeline.id: pipeline for pipeline in listing.items})
+            missing -= pipelines.keys()
+            if listing.is_whole or not (missing or is_full):
+                break
+        if is_full:
+            self._full_at = self._clock()
+        return [p for p in pipelines.values() if (p.ref or "").startswith(heartbeat.BRANCH)], skew, at
+
+    def _beat_of(self, pipeline: Pipeline) -> Heartbeat | None:
+        """What its name says, if it stands on that workspace's branch: a name alone is easily forged."""
+        beat = heartbeat.parse(pipeline.name)
+        if beat is None or pipeline.ref != heartbeat.branch_of(beat.workspace_id):
+            return None
+        return beat
+
+    def _wants_detail(self, one: Found, newest: dict[str, int], now: float) -> bool:
+        """Whether something changed that only another request explains."""
+        pipeline, beat = one
+        before = self._statuses.get(pipeline.id)
+        seen = (pipeline.status, beat.state + beat.facts.get("failed", ""))
+        self._statuses[pipeline.id] = seen
+        if not observing.is_live(pipeline):
+            is_new = before is None or before[0] != pipeline.status
+            was_watched = before is not None
+            failed = pipeline.status == "failed" or beat.state in heartbeat.FINAL
+            return is_new and failed and (was_watched or newest[beat.workspace_id] == beat.number)
+        if pipeline.status != "running":
+            return False
+        if beat.state == heartbeat.READY:
+            return before != seen and (before is not None or "failed" in beat.facts)
+        if beat.at == 0 or beat.facts.get("via") == "none":
+            return now - self._log_at.get(pipeline.id, float("-inf")) >= LOG_S
+        return False
+
+    async def _learn(self, place: Place, one: Found, skew: float, now: float) -> None:
+        pipeline, beat = one
+        await self._quietly(self._learn_of(place, pipeline, beat, skew, now))
+
+    async def _learn_of(
+        self, place: Place, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
+    ) -> None:
+        """Ask for the job and its log: what failed, which steps there were, when it was ready."""
+        jobs = await self._api.jobs(place.project_id, pipeline.id)
+        if not jobs:
+            return
+        job, before = jobs[0], self._memory.details.get(pipeline.id, Detail())
+        part = await self._api.trace(place.project_id, job.id, 0, MOST_LOG)
+        told = traces.read(part.data)
+        self._log_at[pipeline.id] = now
+        is_live = observing.is_live(pipeline)
+        is_last_witness = is_live and (beat.at == 0 or beat.facts.get("via") == "none")
+        beat_at = None
+        if is_last_witness and told.beat_at is not None:
+            moved = before.beat_at is None or told.beat_at + skew + LOG_LATE_S > before.beat_at
+            beat_at = min(now, told.beat_at + skew + LOG_LATE_S) if moved else before.beat_at
+        self._memory.details[pipeline.id] = Detail(
+            started_at=_started(job, skew) if told.steps or beat.at else None,
+            ended_at=None if job.finished_at is None else job.finished_at + skew,
+            failure_reason=job.failure_reason,
+            tail=None if is_live else told.tail,
+            steps=tuple(_ours(step, skew) for step in told.steps),
+            ready_at=None if told.ready_at is None else told.ready_at + skew,
+            beat_at=beat_at,
+        )
+
+    async def _ask_for_stuck(self, place: Place, ones: list[Found], now: float) -> None:
+        """One query for all, and only while something has been pending for a while."""
+        waiting = [
+            p for p, _ in ones if p.status == "pending" and p.created_at and now - p.created_at >= STUCK_S
+        ]
+        if not waiting:
+            self._memory.stuck = frozenset()
+            return
+        if now - self._stuck_at < STUCK_S:
+            return
+        self._stuck_at = now
+        try:
+            self._memory.stuck = await self._api.stuck_pipelines(place.project_path)
+        except ProviderError as error:
+            log.info("which jobs are stuck is not known: %s", error)
+
+    async def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
+        """What explains a change may fail: the change itself is known."""
+        try:
+            await work
+        except ProviderError as error:
+            log.info("a detail is not known: %s", error)
+
+    def _forget(self, kept: set[int]) -> None:
+        kept = kept | self._live
+        self._memory.sightings = {i: seen for i, seen in self._memory.sightings.items() if i in kept}
+        self._memory.details = {i: detail for i, detail in self._memory.details.items() if i in kept}
+        self._log_at = {i: at for i, at in self._log_at.items() if i in kept}
+        self._statuses = {i: status for i, status in self._statuses.items() if i in kept}
+
+
+def _started(job: Job, skew: float) -> float | None:
+    return None if job.started_at is None else job.started_at + skew
+
+
+def _ours(step: StepResult, skew: float) -> StepResult:
+    ended = None if step.ended_at is None else step.ended_at + skew
+    return replace(step, started_at=step.started_at + skew, ended_at=ended)

@@ -1,0 +1,205 @@
+"""From pipelines, as GitLab lists them, to what is observed of attempts. Pure.
+
+Every instant that comes out is on our clock: GitLab's get the skew added, and a job's own clock counts only as
+far as it cannot be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from wsdash.backend.providers.gitlab import heartbeat
+from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
+from wsdash.backend.providers.gitlab.reasons import reason_of
+from wsdash.backend.providers.gitlab.replies import Pipeline
+from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
+
+STATES = {
+    "created": JobState.HELD,
+    "waiting_for_resource": JobState.HELD,
+    "waiting_for_callback": JobState.HELD,
+    "preparing": JobState.HELD,
+    "manual": JobState.HELD,
+    "scheduled": JobState.HELD,
+    "pending": JobState.QUEUED,
+    "running": JobState.RUNNING,
+    "canceling": JobState.ENDING,
+    "success": JobState.ENDED,
+    "failed": JobState.ENDED,
+    "canceled": JobState.ENDED,
+    "skipped": JobState.ENDED,
+}
+WAITS = {
+    "created": "GitLab has made the pipeline and not started it yet",
+    "waiting_for_resource": "waits until GitLab lets go of the job before, which holds the workspace's resource group",
+    "waiting_for_callback": "waits for a callback that GitLab expects",
+    "preparing": "GitLab prepares the job",
+    "manual": "GitLab waits for somebody to start the job by hand",
+    "scheduled": "GitLab starts the job later",
+    "pending": "waiting for a runner",
+}
+STUCK = "no runner takes it: none is online with these tags; GitLab drops it after an hour"
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What further requests told of one pipeline. Instants on our clock."""
+
+    started_at: float | None = None
+    ended_at: float | None = None
+    failure_reason: str | None = None
+    tail: str | None = None
+    """The last lines of the log."""
+    steps: tuple[StepResult, ...] = ()
+    ready_at: float | None = None
+    beat_at: float | None = None
+    """The last heartbeat that the log told of, for jobs that cannot name their pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """When a heartbeat was first seen to be another one than before, on our clock."""
+
+    seq: int
+    at: float | None
+    """None for the first that was seen: how old it is, nobody knows."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the looks before have seen, by pipeline."""
+
+    sightings: dict[int, Sighting] = field(default_factory=dict)
+    details: dict[int, Detail] = field(default_factory=dict)
+    stuck: frozenset[int] = frozenset()
+    """Pipelines whose job no runner takes."""
+
+
+def is_live(pipeline: Pipeline) -> bool:
+    """Whether its job may still run; a status that nobody knows is taken for alive."""
+    return STATES.get(pipeline.status) is not JobState.ENDED
+
+
+def sighted(before: Sighting | None, beat: Heartbeat, now: float) -> Sighting:
+    """What is known of a heartbeat's age without trusting the job's clock."""
+    if before is None:
+        return Sighting(beat.seq, None)
+    return before if before.seq == beat.seq else Sighting(beat.seq, now)
+
+
+def chosen(
+    pipelines: Iterable[tuple[Pipeline, Heartbeat]],
+) -> tuple[list[tuple[Pipeline, Heartbeat]], list[int]]:
+    """One pipeline an attempt, and the ids of live doubles, which a launch that was sent twice has left.
+
+    The oldest that lives counts, for it holds the resource group; the oldest of all where none lives.
+    """
+    by_attempt: dict[str, list[tuple[Pipeline, Heartbeat]]] = {}
+    for pipeline, beat in sorted(pipelines, key=lambda found: found[0].id):
+        by_attempt.setdefault(beat.attempt_id, []).append((pipeline, beat))
+    ones, doubles = [], []
+    for found in by_attempt.values():
+        one = next((f for f in found if is_live(f[0])), found[0])
+        ones.append(one)
+        doubles += [f[0].id for f in found if f is not one and is_live(f[0])]
+    return ones, doubles
+
+
+def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, now: float) -> JobObservation:
+    """One attempt's job."""
+    state = STATES.get(pipeline.status, JobState.QUEUED)
+    detail = memory.details.get(pipeline.id, Detail())
+    started_at = _started_at(beat, detail, skew)
+    if state is JobState.RUNNING and beat.state not in (heartbeat.READY, heartbeat.ENDING):
+        state = JobState.RUNNING if detail.ready_at is not None else JobState.STARTING
+    ended = state is JobState.ENDED
+    cause, message = _end(pipeline, beat, detail) if ended else (None, None)
+    if pipeline.status in WAITS:
+        message = STUCK if pipeline.id in memory.stuck else WAITS[pipeline.status]
+    ready_at = detail.ready_at
+    if ready_at is None and (beat.state in (heartbeat.READY, heartbeat.ENDING) or "failed" in beat.facts):
+        ready_at = started_at
+    return JobObservation(
+        attempt_id=beat.attempt_id,
+        state=state,
+        job_id=str(pipeline.id),
+        url=pipeline.web_url,
+        created_at=_ours(pipeline.created_at, skew),
+        started_at=started_at,
+        ended_at=(detail.ended_at or _ours(pipeline.updated_at, skew)) if ended else None,
+        ready_at=ready_at,
+        beat=_beat(beat, memory.sightings.get(pipeline.id), detail, skew, now),
+        steps=detail.steps,
+        cause=cause,
+        message=message,
+        isolation=_isolation(beat),
+        workspace_id=beat.workspace_id,
+        number=beat.number,
+        generation=beat.generation,
+        since=_ours(pipeline.updated_at, skew),
+    )
+
+
+def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
+    """None until the job has given a sign of life: no heartbeat is owed while images are pulled."""
+    if detail.started_at is not None:
+        return detail.started_at
+    started = beat.facts.get("started", "")
+    if started.isdecimal():
+        return _ours(float(started), skew)
+    return _ours(float(beat.at), skew) if beat.at else None
+
+
+def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: float, now: float) -> Beat | None:
+    told = [float(beat.at) + skew] if beat.at else []
+    seen_at = None if sighting is None else sighting.at
+    told += [at for at in (seen_at, detail.beat_at) if at is not None]
+    if not told:
+        return None
+    return Beat(
+        min(max(told), now),
+        load=_number(beat.facts, "load"),
+        memory=_whole(beat.facts, "memory"),
+        disk_free=_whole(beat.facts, "disk"),
+    )
+
+
+def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail) -> tuple[Cause, str | None]:
+    """Why it ended: what the job itself said last, then GitLab's reason."""
+    said = heartbeat.FINAL.get(beat.state)
+    if said in (Cause.CANCELLED, Cause.DEADLINE):
+        return said, None
+    if said is not None and (said is not Cause.USER_CODE or pipeline.status == "failed"):
+        return said, detail.tail
+    if pipeline.status == "canceled" or pipeline.status == "skipped":
+        return Cause.CANCELLED, None
+    if pipeline.status == "success":
+        return Cause.CANCELLED, "it ended by itself"
+    reason = reason_of(detail.failure_reason)
+    lines = [line for line in (detail.tail, reason.text) if line]
+    return reason.cause, "\n".join(lines)
+
+
+def _isolation(beat: Heartbeat) -> str:
+    via = beat.facts.get("via")
+    if via is None:
+        return "runner"
+    return "runner, heartbeats by log" if via == "none" else f"runner, heartbeats by {via}"
+
+
+def _ours(instant: float | None, skew: float) -> float | None:
+    return None if instant is None else instant + skew
+
+
+def _number(facts: Mapping[str, str], name: str) -> float | None:
+    try:
+        value = float(facts.get(name, ""))
+    except ValueError:
+        return None
+    return value if 0 <= value < 2**63 else None
+
+
+def _whole(facts: Mapping[str, str], name: str) -> int | None:
+    value = _number(facts, name)
+    return None if value is None else int(value)

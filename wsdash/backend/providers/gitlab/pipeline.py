@@ -1,0 +1,282 @@
+"""The `.gitlab-ci.yml` of a workspace: a workload as one CI job. Pure.
+
+The job writes `wsdash/backend/job`'s scripts and the workload's data below its project directory and runs
+them there, since nothing else survives into the cache. Keywords are those of GitLab's "CI/CD YAML syntax
+reference"; GitLab's own CI schema accepts the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from wsdash.backend.job import rendering
+from wsdash.backend.providers.gitlab.heartbeat import BRANCH
+from wsdash.backend.providers.gitlab.timeouts import timeouts
+from wsdash.workload import EnvVar, Resources, Service, Workload
+
+JOB = "workspace"
+HOME = "$CI_PROJECT_DIR/.wsdash"
+CACHED = ("home", "projects", "volumes", "state")
+TOOLS = "/builds/.wsdash-tools"
+"""Beside the project's directory, in the volume that a docker or Kubernetes runner mounts into services too."""
+
+LARGEST = 128 * 1024
+"""Bytes of one NAME=VALUE: with more, `execve` fails and no process of the job starts."""
+
+INTERPOLATION = "$[["
+"""Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
+
+_ATTEMPT, _RESTORES = "$[[ inputs.attempt ]]", "$[[ inputs.restores ]]"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RUNNERS = re.compile(
+    r"(CI|GIT|GITLAB|RUNNER|FF|CACHE|DOCKER|KUBERNETES|ARTIFACT|TRANSFER|SECURE|WSDASH)(_.*)?|PATH|HOME|PWD|SHELL|BASH.*|ENV|IFS"
+)
+_COPY_TOOLS = f"""\
+found=$(find / -xdev -type d -name vscode-reh-web 2>/dev/null | head -n 1)
+mkdir -p {TOOLS} && cp -R "$found" {TOOLS}/ && touch {TOOLS}/complete"""
+
+
+class NotRenderable(ValueError):
+    """The workload cannot be a CI job: what stands in the way, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose job it is. Without an attempt's key the configuration takes it as an input of the pipeline."""
+
+    workspace_id: str
+    name: str
+    attempt_key: str | None = None
+    restores: bool = False
+    """Whether an earlier job has saved work, which this one must find in its cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the context says of jobs. Durations in seconds; `injector_image` holds the editor's server."""
+
+    tags: tuple[str, ...] = ()
+    image: str | None = None
+    timeout_s: float = 3600.0
+    beat_s: float = 30.0
+    injector_image: str | None = None
+    owner: str = "-"
+    """Which store keeps the workspace alive: the name of every pipeline says so."""
+    record: str = ""
+    """What else is committed with the configuration: a change of it is a change of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The text of the file, and the digest by which a pipeline's name says which one it ran."""
+
+    text: str
+    digest: str
+    takes_inputs: bool
+
+
+def can_take_inputs(workload: Workload, options: Options) -> bool:
+    """Whether GitLab would leave every text of the workload as it is in a configuration with inputs."""
+    return INTERPOLATION not in json.dumps(_job(workload, Identity("", "", "-"), options, ""), default=str)
+
+
+def render(workload: Workload, identity: Identity, options: Options) -> Configuration:
+    """The workload as a configuration: one document, or a header and a body where it takes inputs.
+
+    Raises NotRenderable for what no job can be given.
+    """
+    _check(workload)
+    takes_inputs = identity.attempt_key is None
+    if takes_inputs and not can_take_inputs(workload, options):
+        raise NotRenderable(f"a text of the workload holds {INTERPOLATION}, which GitLab would replace")
+    template = Identity(identity.workspace_id, identity.name, None)
+    stable = json.dumps(
+        [_document(workload, template, options, ""), options.record], default=str, sort_keys=True
+    )
+    digest = hashlib.sha256(stable.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    try:
+        body = _yaml(_document(workload, identity, options, digest))
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        raise NotRenderable(f"a text of the workload cannot be written as YAML: {error}") from error
+    about = f"# The workspace {_plain(identity.name)}: written by wsdash, and written anew when it changes.\n"
+    if not takes_inputs:
+        return Configuration(about + body, digest, takes_inputs=False)
+    inputs = {
+        "attempt": {"description": "Which attempt of the workspace this is"},
+        "restores": {
+            "description": "Whether an earlier attempt saved work",
+            "default": "no",
+            "options": ["yes", "no"],
+        },
+    }
+    header = _yaml({"spec": {"inputs": inputs}})
+    return Configuration(f"{about}{header}---\n{body}", digest, takes_inputs=True)
+
+
+def _document(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
+    key = identity.attempt_key or _ATTEMPT
+    return {
+        "workflow": {
+            "name": f"{BRANCH}{identity.workspace_id} {key} 0 queued 0 config={digest} owner={options.owner}",
+            "auto_cancel": {"on_new_commit": "none"},
+            "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
+        },
+        "stages": [JOB],
+        JOB: _job(workload, identity, options, digest),
+    }
+
+
+def _job(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
+    limits = timeouts(options.timeout_s)
+    job: dict[str, Any] = {"stage": JOB, "inherit": {"default": False, "variables": False}}
+    image = workload.image or options.image
+    if image:
+        # An entrypoint of the image would be given the runner's shell as its arguments.
+        job["image"] = {"name": image, "entrypoint": [""]}
+    services = [_service(service) for service in workload.services]
+    if options.injector_image:
+        services.append(
+            {"name": options.injector_image, "entrypoint": ["/bin/sh", "-c"], "command": [_COPY_TOOLS]}
+        )
+    if services:
+        job["services"] = services
+    if options.tags:
+        job["tags"] = list(options.tags)
+    job |= {
+        "timeout": f"{limits.job} seconds",
+        "interruptible": False,
+        "retry": 0,
+        "resource_group": f"wsdash-{identity.workspace_id}",
+        "variables": {
+            "GIT_STRATEGY": "none",
+            "CACHE_COMPRESSION_FORMAT": "tarzstd",
+            "FF_USE_INIT_WITH_DOCKER_EXECUTOR": "true",
+            "RUNNER_SCRIPT_TIMEOUT": f"{limits.script}s",
+            "RUNNER_AFTER_SCRIPT_TIMEOUT": f"{limits.after_script}s",
+            **_kubernetes(workload.resources),
+            "WSDASH_WORKSPACE": identity.workspace_id,
+            "WSDASH_ATTEMPT": identity.attempt_key or _ATTEMPT,
+            "WSDASH_RESTORES": _RESTORES
+            if identity.attempt_key is None
+            else ("yes" if identity.restores else "no"),
+            "WSDASH_CONFIG": digest,
+            "WSDASH_OWNER": options.owner,
+            "WSDASH_BEAT_S": f"{options.beat_s:g}",
+            "WSDASH_DEADLINE": str(limits.deadline),
+            "WSDASH_EDITOR": "yes" if options.injector_image else "no",
+            **_variables(workload.env),
+        },
+        "cache": [
+            {
+                "key": f"wsdash-{identity.workspace_id}",
+                "paths": [f".wsdash/{folder}/" for folder in CACHED],
+                "when": "always",
+                "policy": "pull-push",
+                "unprotect": True,
+            }
+        ],
+        "script": _script(workload),
+        "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
+    }
+    return job
+
+
+def _script(workload: Workload) -> list[str]:
+    scripts = {name: data.decode() for name, data in rendering.scripts().items()}
+    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh"):
+        scripts[name] = (files("wsdash.backend.job") / name).read_text()
+    scripts["workload.sh"] = rendering.render(workload)
+    scripts["volumes.sh"] = rendering.render_volumes(workload)
+    return [
+        # A runner that ends the job signals every process of it; this shell must wait for the others.
+        f'trap : TERM\nrm -rf "{HOME}/run" && mkdir -p "{HOME}/run/job"',
+        *(_file(name, text) for name, text in scripts.items()),
+        f'sh "{HOME}/run/job/gitlab.sh" start',
+    ]
+
+
+def _file(name: str, text: str) -> str:
+    """A command that writes the text, as it is, into a file of the job."""
+    end = f"end of {name}"
+    while end in text:
+        end += "."
+    return f"cat >\"{HOME}/run/job/{name}\" <<'{end}'\n{text}{'' if text.endswith(chr(10)) else chr(10)}{end}"
+
+
+def _service(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": service.image, "alias": service.name}
+    if service.entrypoint:
+        found["entrypoint"] = list(service.entrypoint)
+    if service.command:
+        found["command"] = list(service.command)
+    variables = _exact(service.env)
+    if service.health_port is not None:
+        variables["HEALTHCHECK_TCP_PORT"] = str(service.health_port)
+    if variables:
+        found["variables"] = variables
+    return found
+
+
+def _exact(env: tuple[EnvVar, ...]) -> dict[str, Any]:
+    """Values as they are: GitLab expands no `$` in them."""
+    return {v.name: {"value": v.value, "expand": False} for v in env if _NAME.fullmatch(v.name)}
+
+
+def _variables(env: tuple[EnvVar, ...]) -> dict[str, Any]:
+    """The workload's environment, less what would change the runner itself; job.sh sets all of it exactly."""
+    return _exact(tuple(v for v in env if not _RUNNERS.fullmatch(v.name)))
+
+
+def _kubernetes(resources: Resources) -> dict[str, str]:
+    """What a Kubernetes runner may be asked for ("Overwrite container resources"); others ignore it."""
+    wishes = {
+        "KUBERNETES_CPU_LIMIT": resources.cpu_limit,
+        "KUBERNETES_CPU_REQUEST": resources.cpu_request,
+        "KUBERNETES_MEMORY_LIMIT": resources.memory_limit,
+        "KUBERNETES_MEMORY_REQUEST": resources.memory_request,
+    }
+    return {name: f"{value:.15g}" for name, value in wishes.items() if value is not None}
+
+
+def _check(workload: Workload) -> None:
+    for variable in (*workload.env, *(v for service in workload.services for v in service.env)):
+        size = len(f"{variable.name}={variable.value}".encode("utf-8", "surrogatepass")) + 1
+        if size > LARGEST:
+            raise NotRenderable(
+                f"the variable {variable.name} takes {size} bytes, and no job starts with more than {LARGEST}"
+                " in one. Put the value into a file of the repository."
+            )
+    try:
+        rendering.render(workload)
+    except ValueError as error:
+        raise NotRenderable(str(error)) from error
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w .-]", "?", text)[:64]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Scripts as literal blocks, so that a person can read what will run."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)

@@ -1,0 +1,351 @@
+"""The GitLab provider: the contract of `base.py` with pipelines. Each call is a few requests of `api.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager
+
+from wsdash.backend.archive.streams import ByteSink, ByteSource
+from wsdash.backend.providers.base import (
+    Blocked,
+    Capabilities,
+    LogChunk,
+    Look,
+    Pace,
+    Packed,
+    Refused,
+    ShellCommand,
+    UnsavedWork,
+)
+from wsdash.backend.providers.gitlab import heartbeat, observing, pipeline
+from wsdash.backend.providers.gitlab.api import GitLabApi
+from wsdash.backend.providers.gitlab.branches import BranchWriter
+from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
+from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
+from wsdash.backend.providers.gitlab.logs import LogReader
+from wsdash.backend.providers.gitlab.looking import Looker
+from wsdash.backend.providers.gitlab.observing import Memory
+from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options
+from wsdash.backend.providers.gitlab.place import Place, find_place
+from wsdash.backend.providers.gitlab.record import Record, message_of
+from wsdash.backend.providers.gitlab.replies import Pipeline
+from wsdash.config import GitLabSettings
+from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
+from wsdash.workload import Workload
+
+FRESH_S = 5.0
+"""An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
+_NOT_HERE = "Its files are on the runner. Reaching into a GitLab workspace is not available yet."
+
+
+class GitLabProvider:
+    """Runs jobs as pipelines of the project that `settings` names.
+
+    `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
+    """
+
+    kind = "gitlab"
+    pace = Pace(busy_s=3.0, steady_s=15.0, idle_s=60.0)
+
+    def __init__(
+        self,
+        settings: GitLabSettings,
+        api: GitLabApi,
+        *,
+        host: str,
+        owner: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._host = host
+        self._owner = owner
+        self._clock = clock
+        self._looker = Looker(api, clock)
+        self._branches = BranchWriter(api)
+        self._logs = LogReader(api, clock)
+        self._place: Place | None = None
+        self._finding = asyncio.Lock()
+        self._asked_for: set[str] = set()
+        self._withdrawn: set[str] = set()
+        self._pipelines: dict[str, int] = {}
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
+        """Start the attempt's pipeline, or find the one that it already has: a commit and a pipeline at most,
+        and only a pipeline where the branch holds the configuration already.
+        """
+        if attempt.id in self._withdrawn:
+            return _withdrawn(attempt, self._clock())
+        place = await self._find_place()
+        may_be_there = attempt.id in self._asked_for or self._clock() - attempt.intended_at >= FRESH_S
+        self._asked_for.add(attempt.id)
+        if may_be_there:
+            found = await self._find(place, attempt)
+            if found is not None:
+                return self._observed(found, attempt)
+        configuration, message = self._render(place, workspace, attempt, workload)
+        if not (configuration.takes_inputs and self._branches.holds(workspace.id, configuration.digest)):
+            await self._write(place, workspace, configuration, message)
+        made = await self._start(place, workspace, attempt, configuration, message)
+        self._pipelines[attempt.id] = made.id
+        return self._observed(made, attempt)
+
+    async def observe(self) -> Look:
+        """Every pipeline of this user's workspaces in the project."""
+        place = await self._find_place()
+        look = await self._looker.look(place)
+        for attempt_id, found in self._looker.pipelines.items():
+            self._pipelines[attempt_id] = found.id
+        newest = sorted(self._looker.beats.values(), key=lambda beat: beat.number)
+        for beat in newest:
+            if "config" in beat.facts:
+                self._branches.learn(beat.workspace_id, beat.facts["config"])
+        return look
+
+    async def changes(self) -> AsyncIterator[frozenset[str]]:
+        """GitLab gives no hints to a client that it cannot reach."""
+        return
+        yield frozenset()
+
+    async def cancel(self, attempt: Attempt, grace_s: float) -> None:
+        """Ask GitLab for the end; it lets the job run its preStop, and save its cache."""
+        place = await self._find_place()
+        pipeline_id = await self._pipeline_of(place, attempt)
+        if pipeline_id is None:
+            self._withdrawn.add(attempt.id)
+            return
+        try:
+            await self._api.cancel_pipeline(place.project_id, pipeline_id)
+        except NotFound:
+            return
+
+    async def force_cancel(self, attempt: Attempt) -> None:
+        """End the job at once, which GitLab lets maintainers do, and only while it is ending."""
+        place = await self._find_place()
+        pipeline_id = await self._pipeline_of(place, attempt)
+        if pipeline_id is None:
+            self._withdrawn.add(attempt.id)
+            return
+        try:
+            jobs = await self._api.jobs(place.project_id, pipeline_id, urgent=True)
+        except NotFound:
+            return
+        for job in jobs:
+            status = job.status
+            if observing.STATES.get(status) not in (JobState.ENDED, JobState.ENDING):
+                status = (await self._api.cancel_job(place.project_id, job.id)).status
+            if observing.STATES.get(status) is not JobState.ENDED:
+                try:
+                    await self._api.cancel_job(place.project_id, job.id, force=True)
+                except Forbidden as error:
+                    raise Blocked(
+                        f"job {job.id} is ending, and only a maintainer may force it",
+                        "Ask one to, or wait: GitLab ends it by itself within the hour.",
+                    ) from error
+
+    async def destroy(self, workspace: Workspace) -> None:
+        """Remove the workspace's branch, and its pipelines where the user may: only an owner may."""
+        place = await self._find_place()
+        branch = branch_of(workspace.id)
+        may_delete = True
+        page = 1
+        while True:
+            listing = await self._api.pipelines(place.project_id, ref=branch, page=page)
+            for found in listing.items:
+                if observing.is_live(found):
+                    await self._api.cancel_pipeline(place.project_id, found.id)
+                if may_delete:
+                    may_delete = await self._delete_pipeline(place, found)
+            if listing.is_whole:
+                break
+            page = 1 if may_delete else page + 1
+        await self._api.delete_branch(place.project_id, branch)
+        self._branches.forget(workspace.id)
+
+    # --- looking inside -------------------------------------------------------------------------
+
+    async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
+        """Up to `limit` bytes of the log from `offset` on, as far as the runner has sent it."""
+        place = await self._find_place()
+        pipeline_id = await self._pipeline_of(place, attempt)
+        if pipeline_id is None:
+            return LogChunk(b"", offset, 0, True)
+        found = self._looker.pipelines.get(attempt.id)
+        has_ended = attempt.end is not None or (found is not None and not observing.is_live(found))
+        return await self._logs.read(place.project_id, pipeline_id, offset, limit, has_ended=has_ended)
+
+    async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+        found = self._looker.pipelines.get(attempt.id)
+        if attempt.end is not None or (found is not None and not observing.is_live(found)):
+            raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
+        raise Refused(f"there is no way into {workspace.name} yet", _NOT_HERE)
+
+    async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
+        return None
+
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
+        raise Refused(f"the files of {workspace.name} cannot be read from here", _NOT_HERE)
+
+    def unpack(
+        self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
+    ) -> AbstractAsyncContextManager[None]:
+        raise Refused(f"files cannot be brought to {workspace.name} from here", _NOT_HERE)
+
+    async def capabilities(self) -> Capabilities:
+        """What jobs get: the image and the services are the runner's part."""
+        notes = [f"jobs run as pipelines of {self._settings.project} at {self._settings.url}"]
+        if self._settings.placement == "source":
+            notes.append(
+                "anybody who may push there can read the workspaces' caches; placement own keeps them apart"
+            )
+        return Capabilities("runner", True, tuple(notes), starts_services=True)
+
+    def folder(self, workspace: Workspace) -> str | None:
+        return None
+
+    async def aclose(self) -> None:
+        await self._api.client.aclose()
+
+    # --- small helpers --------------------------------------------------------------------------
+
+    async def _find_place(self) -> Place:
+        async with self._finding:
+            if self._place is None:
+                self._place = await find_place(self._api, self._settings.project)
+            return self._place
+
+    def _render(
+        self, place: Place, workspace: Workspace, attempt: Attempt, workload: Workload
+    ) -> tuple[Configuration, str]:
+        record = Record(
+            id=workspace.id,
+            name=workspace.name,
+            source_url=workspace.source_url,
+            ref=workspace.ref,
+            devfile_path=workspace.devfile_path,
+            policy=workspace.policy,
+            created_at=workspace.created_at,
+            user=place.username,
+            host=self._host,
+            store=self._owner,
+            workload=workload,
+        )
+        message = message_of(record)
+        options = Options(
+            tags=self._settings.tags,
+            image=self._settings.image,
+            timeout_s=self._settings.timeout_s or place.timeout_s,
+            beat_s=workspace.policy.beat_s,
+            injector_image=self._settings.injector_image,
+            owner=self._owner,
+            record=message,
+        )
+        by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)
+        key = None if by_input else attempt_key(attempt.id, attempt.number, attempt.generation)
+        identity = Identity(workspace.id, workspace.name, key, restores=self._has_saved(workspace.id))
+        try:
+            return pipeline.render(workload, identity, options), message
+        except NotRenderable as error:
+            raise Refused(str(error), "Change the devfile.") from error
+        except ValueError as error:
+            raise Refused(str(error), "Set timeout_s of the context in config.toml.") from error
+
+    def _has_saved(self, workspace_id: str) -> bool:
+        """Whether an earlier job came so far that its cache holds something."""
+        return any(
+            beat.workspace_id == workspace_id
+            and beat.state in (heartbeat.READY, heartbeat.ENDING, *heartbeat.FINAL)
+            and "started" in beat.facts
+            for beat in self._looker.beats.values()
+        )
+
+    async def _write(
+        self, place: Place, workspace: Workspace, configuration: Configuration, message: str
+    ) -> None:
+        self._place = await self._branches.write(
+            place, workspace.id, configuration.text, configuration.digest, message
+        )
+
+    async def _start(
+        self,
+        place: Place,
+        workspace: Workspace,
+        attempt: Attempt,
+        configuration: Configuration,
+        message: str,
+    ) -> Pipeline:
+        inputs = {}
+        if configuration.takes_inputs:
+            key = attempt_key(attempt.id, attempt.number, attempt.generation)
+            inputs = {"attempt": key, "restores": "yes" if self._has_saved(workspace.id) else "no"}
+        branch = branch_of(workspace.id)
+        try:
+            return await self._api.create_pipeline(place.project_id, branch, inputs)
+        except Rejected as refusal:
+            if "reference not found" not in refusal.said.lower():
+                raise
+        # Somebody has removed the branch that was known to be there.
+        self._branches.forget(workspace.id)
+        await self._write(place, workspace, configuration, message)
+        return await self._api.create_pipeline(place.project_id, branch, inputs)
+
+    async def _find(self, place: Place, attempt: Attempt) -> Pipeline | None:
+        """The pipeline with this attempt's key, among all of the workspace's branch."""
+        branch, page = branch_of(attempt.workspace_id), 1
+        while True:
+            listing = await self._api.pipelines(place.project_id, ref=branch, page=page)
+            beats = [(found, heartbeat.parse(found.name)) for found in listing.items]
+            own = [
+                (found, beat) for found, beat in beats if beat is not None and beat.attempt_id == attempt.id
+            ]
+            for _, beat in beats:
+                if beat is not None and "config" in beat.facts and page == 1:
+                    self._branches.learn(attempt.workspace_id, beat.facts["config"])
+                    break
+            if own:
+                (one, _), *_ = observing.chosen(own)[0]
+                self._pipelines[attempt.id] = one.id
+                return one
+            if listing.is_whole:
+                return None
+            page += 1
+
+    async def _pipeline_of(self, place: Place, attempt: Attempt) -> int | None:
+        if attempt.id in self._pipelines:
+            return self._pipelines[attempt.id]
+        if attempt.job_id is not None and attempt.job_id.isdecimal():
+            return int(attempt.job_id)
+        found = await self._find(place, attempt)
+        return None if found is None else found.id
+
+    async def _delete_pipeline(self, place: Place, found: Pipeline) -> bool:
+        try:
+            await self._api.delete_pipeline(place.project_id, found.id)
+        except Forbidden:
+            return False
+        except NotFound:
+            return True
+        return True
+
+    def _observed(self, found: Pipeline, attempt: Attempt) -> JobObservation:
+        beat = heartbeat.parse(found.name) or Heartbeat(
+            attempt.workspace_id, attempt.id, attempt.number, attempt.generation
+        )
+        return observing.observed(found, beat, Memory(), 0.0, self._clock())
+
+
+def _withdrawn(attempt: Attempt, now: float) -> JobObservation:
+    return JobObservation(
+        attempt.id,
+        JobState.ENDED,
+        job_id="",
+        ended_at=now,
+        cause=Cause.CANCELLED,
+        message="it was cancelled before it was asked for",
+        workspace_id=attempt.workspace_id,
+        number=attempt.number,
+        generation=attempt.generation,
+    )

@@ -1,0 +1,99 @@
+"""GitLab's `failure_reason`s, each with its class and what to do. Pure.
+
+The names are those of `Enums::Ci::CommitStatus`, also the older ones: in GitLab 19.1 some were split. The set
+is open, so a name that is not here is a lost runner, which is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wsdash.model import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What it counts as, and in a sentence what happened and what to do."""
+
+    cause: Cause
+    text: str
+
+
+_LOST_NAMES = (
+    "runner_system_failure",
+    "runner_interrupted",
+    "no_updates_running",
+    "no_updates_canceling",
+    "stuck_or_timeout_failure",
+    "api_failure",
+    "scheduler_failure",
+    "stale_schedule",
+    "unknown_failure",
+    "job_token_expired",
+)
+_LOST = "the runner was lost; a new job follows"
+_SLOW_QUEUE = "no runner took the job in time; it is asked for again"
+_TIMEOUT = (
+    "the job's time limit came before it ended by itself: set timeout_s of the context to the runner's limit"
+)
+_NO_RUNNER = "no runner takes it: compare the context's tags with those of the project's runners"
+_REASONS = {
+    Cause.USER_CODE: {"script_failure": "a command of the job failed"},
+    Cause.IMAGE: {
+        "runner_external_dependency_failure": "the image or another thing from outside could not be fetched",
+        "image_pull_failure": "the image could not be fetched: check its name and the runner's rights",
+    },
+    Cause.RUNNER_LOST: dict.fromkeys(_LOST_NAMES, _LOST),
+    Cause.TIMEOUT: dict.fromkeys(
+        (
+            "job_execution_timeout",
+            "job_execution_server_timeout",
+            "server_timeout_running",
+            "server_timeout_canceling",
+        ),
+        _TIMEOUT,
+    ),
+    Cause.QUOTA: {
+        "ci_quota_exceeded": "the CI minutes are used up: buy some, wait for the next month, or use own runners",
+    },
+    Cause.NO_RUNNER: {
+        "stuck_pending_no_matching_runners": _NO_RUNNER,
+        "no_matching_runner": _NO_RUNNER,
+        "runner_unsupported": "the runner is too old for this job: update it",
+    },
+    Cause.QUEUE: {
+        "stuck_pending_with_matching_runners": _SLOW_QUEUE,
+        "job_router_failure": _SLOW_QUEUE,
+    },
+    Cause.PERMISSION: {
+        "user_blocked": "your user is blocked: ask an administrator",
+        "project_deleted": "the project was deleted: choose another one for the context",
+        "builds_disabled": "CI/CD is turned off in the project: Settings > General > Visibility",
+        "ip_restriction_failure": "the group allows only certain addresses: ask its owner",
+        "protected_environment_failure": "a protected environment is in the way: ask a maintainer",
+        "archived_failure": "the pipeline is too old to be run again; restart makes a new one",
+        "pipeline_loop_detected": "the pipelines start each other",
+    },
+    Cause.CONFIGURATION: {
+        "runner_configuration_error": "the runner refuses the job's image or settings: see the end of its log",
+        "data_integrity_failure": "GitLab cannot use the job's data; restart makes a new pipeline",
+        "missing_dependency_failure": "a thing that the job needs is missing",
+        "unmet_prerequisites": "GitLab could not prepare what the job needs",
+        "trace_size_exceeded": "the log grew beyond GitLab's limit: write less to standard output",
+        "secrets_provider_not_found": "GitLab has no provider for the job's secrets",
+        "id_token_burned_project_path": "the project's path cannot be used for id tokens",
+        "environment_creation_failure": "GitLab could not make the environment",
+        "deployment_rejected": "the deployment was rejected",
+        "failed_outdated_deployment_job": "a newer deployment is there",
+    },
+}
+_BY_NAME = {name: Reason(cause, text) for cause, names in _REASONS.items() for name, text in names.items()}
+
+
+def reason_of(failure_reason: str | None) -> Reason:
+    """The class of a failure, for any name."""
+    known = _BY_NAME.get(failure_reason or "")
+    if known is not None:
+        return known
+    said = f" ({failure_reason})" if failure_reason else ""
+    return Reason(Cause.RUNNER_LOST, f"GitLab does not say why{said}; a new job follows")

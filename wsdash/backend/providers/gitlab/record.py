@@ -1,0 +1,82 @@
+"""A workspace as the message of the commit on its branch: enough to rebuild it from GitLab alone. Pure.
+
+The list of branches carries each branch's last commit with its message, so that one request tells of a
+hundred workspaces. Anybody who may push could write it: untrusted text, bounded and checked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wsdash.model import Policy
+from wsdash.workload import Workload
+
+SIGN = "Wsdash-Record: "
+FORMAT = 1
+LONGEST = 200_000
+"""Characters of a record that is read at all."""
+MOST_BYTES = 2_000_000
+"""Bytes of a record that is unpacked."""
+
+
+class RecordError(Exception):
+    """The message holds no record that can be used; the text says why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What GitLab keeps of a workspace. `user` is whose it is on GitLab, `host` and `store` who keeps it alive."""
+
+    id: str
+    name: str
+    source_url: str | None
+    ref: str | None
+    devfile_path: str | None
+    policy: Policy
+    created_at: float
+    user: str
+    host: str
+    store: str
+    workload: Workload
+
+
+def message_of(record: Record) -> str:
+    """The commit's message: a line for people, which also keeps GitLab from starting a pipeline, then the record."""
+    values = {"format": FORMAT, **asdict(record)}
+    packed = zlib.compress(json.dumps(values, separators=(",", ":")).encode(), 9)
+    text = base64.urlsafe_b64encode(packed).decode()
+    return f"Workspace {record.name} of wsdash [skip ci]\n\n{SIGN}{text}\n"
+
+
+def record_of(message: str) -> Record:
+    """The record in a commit's message. Raises `RecordError`."""
+    line = next((line for line in message.splitlines() if line.startswith(SIGN)), None)
+    if line is None:
+        raise RecordError("it holds no record of a workspace")
+    if len(line) > LONGEST:
+        raise RecordError("its record is longer than any that wsdash writes")
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(base64.urlsafe_b64decode(line.removeprefix(SIGN).strip()), MOST_BYTES)
+        if not unpacker.eof:
+            raise RecordError("its record is cut off, or larger than any that wsdash writes")
+        values = json.loads(data)
+    except (ValueError, binascii.Error, zlib.error, RecursionError):
+        raise RecordError("its record is damaged") from None
+    return _checked(values)
+
+
+def _checked(values: Any) -> Record:  # noqa: ANN401
+    from pydantic import TypeAdapter, ValidationError
+
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise RecordError("its record is of another version of wsdash")
+    try:
+        return TypeAdapter(Record).validate_python(values)
+    except (ValidationError, RecursionError):
+        raise RecordError("its record does not say what it should") from None

@@ -1,0 +1,73 @@
+"""What a job's log tells, beside what its pipeline's name does: steps, readiness, beats, last words. Pure.
+
+The log is a fallback: it comes a minute late, and takes no more after 4 MB.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from wsdash.backend.job.protocol import MARK, Message, parse
+from wsdash.model import StepResult
+from wsdash.text import one_line
+
+MOST_STEPS = 400
+TAIL = 12
+"""Lines of a log that the message of a failure keeps."""
+
+_CONTROL = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|section_(?:start|end):\d+:[^\r\n]*\r?")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a log has told. Instants are on the job's clock."""
+
+    steps: tuple[StepResult, ...] = ()
+    ready_at: float | None = None
+    beat_at: float | None = None
+    tail: str | None = None
+
+
+def read(log: bytes) -> Told:
+    """The messages of a log and its last lines. Any bytes may stand in it."""
+    steps: list[StepResult] = []
+    ready_at = beat_at = now = None
+    lines: list[bytes] = []
+    position = 0
+    for line in log.split(b"\n"):
+        start = line.find(MARK)
+        message = parse(line[start:].rstrip(b"\r")) if start >= 0 else None
+        if message is None:
+            lines.append(line)
+            del lines[: -4 * TAIL]
+        else:
+            now = message.number("at") or now
+            if message.kind == "step":
+                _take_step(steps, message, position, position + len(line) + 1)
+            elif message.kind == "ready":
+                ready_at = now
+            elif message.kind == "beat":
+                beat_at = now
+        position += len(line) + 1
+    return Told(tuple(steps), ready_at, beat_at, _tail(lines))
+
+
+def _take_step(steps: list[StepResult], message: Message, before: int, after: int) -> None:
+    phase, command, at = message.text("phase"), message.text("command"), message.number("at")
+    if phase is None or at is None:
+        return
+    if message.text("state") == "start":
+        if len(steps) < MOST_STEPS:
+            steps.append(StepResult(phase[:80], command and command[:80], at, log_start=after))
+        return
+    for index in range(len(steps) - 1, -1, -1):
+        step = steps[index]
+        if (step.phase, step.command, step.ended_at) == (phase[:80], command and command[:80], None):
+            steps[index] = replace(step, ended_at=at, exit_code=message.integer("exit"), log_end=before)
+            return
+
+
+def _tail(lines: list[bytes]) -> str | None:
+    words = [one_line(_CONTROL.sub(b"", line).decode("utf-8", "replace")) for line in lines]
+    return "\n".join([word for word in words if word][-TAIL:]) or None
