@@ -198,6 +198,8 @@ class JobObservation:
     """Whose job it is, as the provider keeps it: enough to adopt a job that the store does not know."""
     since: float | None = None
     """Since when the job is in this state, None where the provider does not say."""
+    beats_by: str | None = None
+    """How heartbeats arrive, in words, where there are several ways."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ class Job:
             "CI_PROJECT_DIR": str(self._directory),
             "CI_BUILDS_DIR": str(self._builds),
             "CI_JOB_STATUS": "running",
+            "CI_SHARED_ENVIRONMENT": "true",
         }
         raw = {v["key"] for v in self._payload["variables"] if v.get("raw")}
         known = {**self._variables, **own}

@@ -340,6 +340,7 @@ class ProviderContract:
     async def test_files_that_were_packed_are_there_for_the_workspace_that_unpacks_them(
         self, harness: Harness, tmp_path: Path
     ) -> None:
+        harness.needs_files()
         repository = make_repository(tmp_path / "sample", files={"file": "original\n"})
         workload = harness.workload("cat file ~/dot", source=Source(str(repository), None, "sample"))
         await harness.launch(workload)
@@ -354,9 +355,11 @@ class ProviderContract:
         assert b"unsaved\nat home\n" in await harness.log(attempt(1, other))
 
     async def test_a_workspace_without_files_packs_as_an_empty_tar(self, harness: Harness) -> None:
+        harness.needs_files()
         assert list(tar.read_members(io.BytesIO(await harness.pack()))) == []
 
     async def test_nothing_is_left_of_what_the_caller_could_not_commit(self, harness: Harness) -> None:
+        harness.needs_files()
         await harness.launch(harness.workload("echo mine >file"))
         packed, other = await harness.pack(), workspace(2)
         with pytest.raises(LookupError):
@@ -370,6 +373,7 @@ class ProviderContract:
     async def test_a_tar_that_leads_out_or_is_damaged_is_refused_and_nothing_is_left(
         self, harness: Harness
     ) -> None:
+        harness.needs_files()
         leading_out = tar.header(tar.Member("projects/../../file", "file")) + tar.END
         cut_off = tar.header(tar.Member("projects/file", "file", size=5)) + b"fi"
         for data in (leading_out, cut_off, b"no tar " * 100):
@@ -379,6 +383,7 @@ class ProviderContract:
             assert list(tar.read_members(io.BytesIO(await harness.pack()))) == []
 
     async def test_files_are_never_brought_to_a_workspace_that_has_some(self, harness: Harness) -> None:
+        harness.needs_files()
         await harness.launch(harness.workload("echo mine >file"))
         packed = await harness.pack()
         with pytest.raises(Refused):
@@ -396,6 +401,7 @@ class ProviderContract:
     async def test_unsaved_work_is_found_without_obeying_the_checkout(
         self, harness: Harness, tmp_path: Path
     ) -> None:
+        harness.needs_files()
         repository = make_repository(tmp_path / "sample", files={"file": "original\n"})
         workload = harness.workload("echo changed >file", source=Source(str(repository), None, "sample"))
         assert await harness.provider.unsaved_work(workspace(), workload) is None
@@ -413,6 +419,7 @@ class ProviderContract:
         assert [line.partition(" ")[2] for line in work.unpushed] == ["Only here"]
 
     async def test_no_shell_where_nothing_runs(self, harness: Harness) -> None:
+        harness.needs_files()
         with pytest.raises(Refused):
             await harness.provider.shell(workspace(), attempt(), ())
         await harness.launch(harness.workload("true"))

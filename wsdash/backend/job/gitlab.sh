@@ -48,6 +48,10 @@ volume() {
   folder=$root/volumes/$1
   [ "$3" = kept ] || folder=$run/volumes/$1
   mkdir -p "$folder"
+  if [ -n "${CI_SHARED_ENVIRONMENT:-}" ]; then
+    say "This runner's jobs share a machine, so the volume $1 is not put at $2; it is $folder."
+    return 0
+  fi
   if [ -L "$2" ] || rmdir "$2" 2>/dev/null || ! [ -e "$2" ]; then
     mkdir -p "${2%/*}" 2>/dev/null
     rm -f "$2" 2>/dev/null

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.backend.providers.contract import Harness
+from tests.backend.providers.contract import Harness, attempt
 from tests.gitlab_runner import Runner
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Project, User
@@ -17,7 +17,9 @@ from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.connect import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
 from wsdash.config import GitLabSettings
+from wsdash.model import Attempt, JobObservation
 from wsdash.paths import Paths
+from wsdash.workload import Workload
 
 PROJECT = "group/app"
 FILES = {"README.md": "hello\n", ".gitlab-ci.yml": "test: {script: [make test]}\n"}
@@ -54,7 +56,7 @@ class Instance:
         return api
 
     def provider(self, *, owner: str = "0a0a0a0a", host: str = "here") -> GitLabProvider:
-        return GitLabProvider(self.settings, self.api(), host=host, owner=owner, clock=self.clock)
+        return GitLabProvider(self.settings, self.api(), host=host, owner=owner, clock=self.clock, log_s=0.2)
 
 
 class GitLabHarness(Harness):
@@ -64,7 +66,15 @@ class GitLabHarness(Harness):
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        super().__init__(instance.provider, patience_s=30.0)
+        super().__init__(instance.provider, image="alpine:3", patience_s=30.0)
+
+    async def launch(self, workload: Workload, of: Attempt | None = None) -> JobObservation:
+        """Also until the log has come, which is later than the name of the pipeline."""
+        launched = of or attempt()
+        job = await super().launch(workload, of)
+        return (
+            await self.until(launched, lambda job: any(step.ended_at for step in job.steps)) if job else job
+        )
 
     async def run_inside(self, *argv: str) -> tuple[int, bytes]:
         base = next((self.instance.folder / "runner" / "builds").glob(f"*/{PROJECT}/.wsdash"))

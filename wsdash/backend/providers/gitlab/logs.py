@@ -78,5 +78,4 @@ class LogReader:
 def _chunk(kept: _Kept, offset: int, limit: int) -> LogChunk:
     start = max(0, offset - kept.offset)
     data = kept.data[start : start + limit]
-    ended = kept.is_final and offset + len(data) >= kept.size
-    return LogChunk(data, offset, kept.size, ended)
+    return LogChunk(data, offset, kept.size, kept.is_final)

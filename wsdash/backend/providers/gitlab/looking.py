@@ -29,6 +29,10 @@ LOG_S = 20.0
 LOG_LATE_S = 60.0
 """A runner sends a log that nobody watches once a minute, so it is that much younger than it looks."""
 MOST_LOG = 5 * 1024 * 1024
+MOST_DETAILS = 10
+"""Pipelines that one look asks about further; the others follow with the next looks."""
+GIVE_UP_S = 600.0
+"""After so long a log that does not tell of the start is not waited for any more."""
 
 Found = tuple[Pipeline, Heartbeat]
 
@@ -36,15 +40,17 @@ Found = tuple[Pipeline, Heartbeat]
 class Looker:
     """Remembers what it has seen, so that a calm look is one request."""
 
-    def __init__(self, api: GitLabApi, clock: Callable[[], float]) -> None:
+    def __init__(self, api: GitLabApi, clock: Callable[[], float], log_s: float = LOG_S) -> None:
         self._api = api
+        self._log_s = log_s
         self._clock = clock
         self._memory = Memory()
         self._live: set[int] = set()
         self._full_at = float("-inf")
         self._stuck_at = float("-inf")
         self._log_at: dict[int, float] = {}
-        self._statuses: dict[int, tuple[str, str]] = {}
+        self._jobs: dict[int, Job] = {}
+        self._statuses: dict[int, str] = {}
         self.pipelines: dict[str, Pipeline] = {}
         """By attempt, the pipeline that counts."""
         self.beats: dict[str, Heartbeat] = {}
@@ -62,8 +68,10 @@ class Looker:
             before = self._memory.sightings.get(pipeline.id)
             self._memory.sightings[pipeline.id] = observing.sighted(before, beat, now)
         newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
-        changed = [one for one in ones if self._wants_detail(one, newest, now)]
+        changed = [one for one in ones if self._wants_detail(one, newest, now)][:MOST_DETAILS]
         await asyncio.gather(*(self._learn(place, one, skew, now) for one in changed))
+        postponed = {p.id for p, beat in ones if self._wants_detail((p, beat), newest, now)}
+        self._statuses.update({p.id: p.status for p, _ in ones if p.id not in postponed})
         await self._ask_for_stuck(place, ones, now)
         self._live = {p.id for p, _ in ones if observing.is_live(p)}
         self.pipelines = {beat.attempt_id: p for p, beat in ones}
@@ -102,36 +110,39 @@ class Looker:
         """Whether something changed that only another request explains."""
         pipeline, beat = one
         before = self._statuses.get(pipeline.id)
-        seen = (pipeline.status, beat.state + beat.facts.get("failed", ""))
-        self._statuses[pipeline.id] = seen
         if not observing.is_live(pipeline):
-            is_new = before is None or before[0] != pipeline.status
-            was_watched = before is not None
-            failed = pipeline.status == "failed" or beat.state in heartbeat.FINAL
-            return is_new and failed and (was_watched or newest[beat.workspace_id] == beat.number)
+            if before is not None and before == pipeline.status:
+                return False
+            explains = pipeline.status == "failed" or beat.state in (*heartbeat.FINAL, heartbeat.READY)
+            return explains and (before is not None or newest[beat.workspace_id] == beat.number)
         if pipeline.status != "running":
             return False
-        if beat.state == heartbeat.READY:
-            return before != seen and (before is not None or "failed" in beat.facts)
-        if beat.at == 0 or beat.facts.get("via") == "none":
-            return now - self._log_at.get(pipeline.id, float("-inf")) >= LOG_S
-        return False
+        detail = self._memory.details.get(pipeline.id, Detail())
+        is_due = now - self._log_at.get(pipeline.id, float("-inf")) >= self._log_s
+        if beat.state != heartbeat.ENDING and detail.ready_at is None:
+            # What it is at, and which steps there were; the log comes later than the name.
+            return is_due and now - (pipeline.updated_at or now) < GIVE_UP_S
+        return is_due and (beat.at == 0 or beat.facts.get("via") == "none")
 
     async def _learn(self, place: Place, one: Found, skew: float, now: float) -> None:
         pipeline, beat = one
+        self._log_at[pipeline.id] = now
+        self._statuses[pipeline.id] = pipeline.status
         await self._quietly(self._learn_of(place, pipeline, beat, skew, now))
 
     async def _learn_of(
         self, place: Place, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
     ) -> None:
         """Ask for the job and its log: what failed, which steps there were, when it was ready."""
-        jobs = await self._api.jobs(place.project_id, pipeline.id)
-        if not jobs:
-            return
-        job, before = jobs[0], self._memory.details.get(pipeline.id, Detail())
+        before = self._memory.details.get(pipeline.id, Detail())
+        job = self._jobs.get(pipeline.id)
+        if job is None or not observing.is_live(pipeline):
+            jobs = await self._api.jobs(place.project_id, pipeline.id)
+            if not jobs:
+                return
+            job = self._jobs[pipeline.id] = jobs[0]
         part = await self._api.trace(place.project_id, job.id, 0, MOST_LOG)
         told = traces.read(part.data)
-        self._log_at[pipeline.id] = now
         is_live = observing.is_live(pipeline)
         is_last_witness = is_live and (beat.at == 0 or beat.facts.get("via") == "none")
         beat_at = None
@@ -176,6 +187,7 @@ class Looker:
         self._memory.sightings = {i: seen for i, seen in self._memory.sightings.items() if i in kept}
         self._memory.details = {i: detail for i, detail in self._memory.details.items() if i in kept}
         self._log_at = {i: at for i, at in self._log_at.items() if i in kept}
+        self._jobs = {i: job for i, job in self._jobs.items() if i in kept}
         self._statuses = {i: status for i, status in self._statuses.items() if i in kept}
 
 

@@ -57,6 +57,10 @@ class Detail:
     """The last heartbeat that the log told of, for jobs that cannot name their pipeline."""
 
 
+CLOCK_WRONG_S = 30.0
+"""A job's clock may be that much off before it does not count: looks are a quarter of a minute apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """When a heartbeat was first seen to be another one than before, on our clock."""
@@ -110,7 +114,8 @@ def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, n
     """One attempt's job."""
     state = STATES.get(pipeline.status, JobState.QUEUED)
     detail = memory.details.get(pipeline.id, Detail())
-    started_at = _started_at(beat, detail, skew)
+    created_at = _ours(pipeline.created_at, skew)
+    started_at = _not_before(created_at, _started_at(beat, detail, skew))
     if state is JobState.RUNNING and beat.state not in (heartbeat.READY, heartbeat.ENDING):
         state = JobState.RUNNING if detail.ready_at is not None else JobState.STARTING
     ended = state is JobState.ENDED
@@ -125,19 +130,21 @@ def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, n
         state=state,
         job_id=str(pipeline.id),
         url=pipeline.web_url,
-        created_at=_ours(pipeline.created_at, skew),
+        created_at=created_at,
         started_at=started_at,
         ended_at=(detail.ended_at or _ours(pipeline.updated_at, skew)) if ended else None,
-        ready_at=ready_at,
+        ready_at=_not_before(started_at, ready_at),
         beat=_beat(beat, memory.sightings.get(pipeline.id), detail, skew, now),
         steps=detail.steps,
+        exit_code=0 if cause in (Cause.CANCELLED, Cause.DEADLINE) and beat.state in heartbeat.FINAL else None,
         cause=cause,
         message=message,
-        isolation=_isolation(beat),
+        isolation="runner",
         workspace_id=beat.workspace_id,
         number=beat.number,
         generation=beat.generation,
         since=_ours(pipeline.updated_at, skew),
+        beats_by=_beats_by(beat),
     )
 
 
@@ -152,9 +159,11 @@ def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
 
 
 def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: float, now: float) -> Beat | None:
-    told = [float(beat.at) + skew] if beat.at else []
+    by_job = float(beat.at) + skew if beat.at else None
     seen_at = None if sighting is None else sighting.at
-    told += [at for at in (seen_at, detail.beat_at) if at is not None]
+    if by_job is not None and seen_at is not None and seen_at - by_job > CLOCK_WRONG_S:
+        by_job = seen_at
+    told = [at for at in (by_job, detail.beat_at) if at is not None]
     if not told:
         return None
     return Beat(
@@ -181,11 +190,16 @@ def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail) -> tuple[Cause, st
     return reason.cause, "\n".join(lines)
 
 
-def _isolation(beat: Heartbeat) -> str:
+def _beats_by(beat: Heartbeat) -> str | None:
     via = beat.facts.get("via")
     if via is None:
-        return "runner"
-    return "runner, heartbeats by log" if via == "none" else f"runner, heartbeats by {via}"
+        return None
+    return "log, a minute late: the image has nothing to send them with" if via == "none" else f"name ({via})"
+
+
+def _not_before(first: float | None, then: float | None) -> float | None:
+    """A job tells the time in whole seconds."""
+    return then if first is None or then is None else max(first, then)
 
 
 def _ours(instant: float | None, skew: float) -> float | None:

@@ -24,7 +24,7 @@ from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
 from wsdash.backend.providers.gitlab.logs import LogReader
-from wsdash.backend.providers.gitlab.looking import Looker
+from wsdash.backend.providers.gitlab.looking import LOG_S, Looker
 from wsdash.backend.providers.gitlab.observing import Memory
 from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options
 from wsdash.backend.providers.gitlab.place import Place, find_place
@@ -43,6 +43,7 @@ class GitLabProvider:
     """Runs jobs as pipelines of the project that `settings` names.
 
     `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
+    `log_s` is the time in seconds between two readings of a log that is still to tell something.
     """
 
     kind = "gitlab"
@@ -56,20 +57,23 @@ class GitLabProvider:
         host: str,
         owner: str,
         clock: Callable[[], float],
+        log_s: float = LOG_S,
     ) -> None:
         self._settings = settings
         self._api = api
         self._host = host
         self._owner = owner
         self._clock = clock
-        self._looker = Looker(api, clock)
+        self._looker = Looker(api, clock, log_s)
         self._branches = BranchWriter(api)
         self._logs = LogReader(api, clock)
         self._place: Place | None = None
         self._finding = asyncio.Lock()
         self._asked_for: set[str] = set()
-        self._withdrawn: set[str] = set()
+        self._withdrawn: dict[str, JobObservation] = {}
+        self._launching: dict[str, asyncio.Lock] = {}
         self._pipelines: dict[str, int] = {}
+        self._forced: set[str] = set()
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -77,9 +81,15 @@ class GitLabProvider:
         """Start the attempt's pipeline, or find the one that it already has: a commit and a pipeline at most,
         and only a pipeline where the branch holds the configuration already.
         """
-        if attempt.id in self._withdrawn:
-            return _withdrawn(attempt, self._clock())
         place = await self._find_place()
+        async with self._launching.setdefault(workspace.id, asyncio.Lock()):
+            return await self._launch(place, workspace, attempt, workload)
+
+    async def _launch(
+        self, place: Place, workspace: Workspace, attempt: Attempt, workload: Workload
+    ) -> JobObservation:
+        if attempt.id in self._withdrawn:
+            return self._withdrawn[attempt.id]
         may_be_there = attempt.id in self._asked_for or self._clock() - attempt.intended_at >= FRESH_S
         self._asked_for.add(attempt.id)
         if may_be_there:
@@ -103,7 +113,7 @@ class GitLabProvider:
         for beat in newest:
             if "config" in beat.facts:
                 self._branches.learn(beat.workspace_id, beat.facts["config"])
-        return look
+        return Look(look.at, (*look.jobs, *self._withdrawn.values()))
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
         """GitLab gives no hints to a client that it cannot reach."""
@@ -115,7 +125,7 @@ class GitLabProvider:
         place = await self._find_place()
         pipeline_id = await self._pipeline_of(place, attempt)
         if pipeline_id is None:
-            self._withdrawn.add(attempt.id)
+            self._withdrawn[attempt.id] = _withdrawn(attempt, self._clock())
             return
         try:
             await self._api.cancel_pipeline(place.project_id, pipeline_id)
@@ -127,7 +137,7 @@ class GitLabProvider:
         place = await self._find_place()
         pipeline_id = await self._pipeline_of(place, attempt)
         if pipeline_id is None:
-            self._withdrawn.add(attempt.id)
+            self._withdrawn[attempt.id] = _withdrawn(attempt, self._clock())
             return
         try:
             jobs = await self._api.jobs(place.project_id, pipeline_id, urgent=True)
@@ -145,6 +155,7 @@ class GitLabProvider:
                         f"job {job.id} is ending, and only a maintainer may force it",
                         "Ask one to, or wait: GitLab ends it by itself within the hour.",
                     ) from error
+        self._forced.add(attempt.id)
 
     async def destroy(self, workspace: Workspace) -> None:
         """Remove the workspace's branch, and its pipelines where the user may: only an owner may."""
@@ -164,6 +175,9 @@ class GitLabProvider:
             page = 1 if may_delete else page + 1
         await self._api.delete_branch(place.project_id, branch)
         self._branches.forget(workspace.id)
+        self._withdrawn = {
+            key: job for key, job in self._withdrawn.items() if job.workspace_id != workspace.id
+        }
 
     # --- looking inside -------------------------------------------------------------------------
 
@@ -172,14 +186,15 @@ class GitLabProvider:
         place = await self._find_place()
         pipeline_id = await self._pipeline_of(place, attempt)
         if pipeline_id is None:
-            return LogChunk(b"", offset, 0, True)
+            return LogChunk(b"", 0, 0, attempt.end is not None)
         found = self._looker.pipelines.get(attempt.id)
-        has_ended = attempt.end is not None or (found is not None and not observing.is_live(found))
+        has_ended = attempt.end is not None or attempt.id in self._forced
+        has_ended = has_ended or (found is not None and not observing.is_live(found))
         return await self._logs.read(place.project_id, pipeline_id, offset, limit, has_ended=has_ended)
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
-        found = self._looker.pipelines.get(attempt.id)
-        if attempt.end is not None or (found is not None and not observing.is_live(found)):
+        found = await self._find(await self._find_place(), attempt)
+        if found is None or not observing.is_live(found):
             raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
         raise Refused(f"there is no way into {workspace.name} yet", _NOT_HERE)
 
