@@ -235,6 +235,7 @@ job_report() {
   nap=
   refused=0
   silent=0
+  tries=0
   find_http
   trap on_wake USR1
   trap : TERM INT HUP
@@ -257,7 +258,12 @@ job_report() {
       printf 'log\n' >"$run/via"
       silent=4
     fi
-    ! is_final || return 0
+    if is_final; then
+      tries=$((tries + 1))
+      case $code in 2??) return 0 ;; esac
+      [ "$tries" -lt 3 ] || return 0
+      continue
+    fi
     if [ -z "$woken" ]; then
       sleep "${WSDASH_BEAT_S:-30}" >/dev/null 2>&1 &
       nap=$!

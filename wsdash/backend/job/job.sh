@@ -96,7 +96,8 @@ on_worker_ended() {
 }
 
 nap() {
-  sleep "$1" &
+  # Who waits for the end of the job's output must not wait for a nap that missed its signal.
+  sleep "$1" >/dev/null 2>&1 &
   nap_pid=$!
   [ -n "$stop$worker_ended" ] || wait "$nap_pid"
   kill "$nap_pid" 2>/dev/null

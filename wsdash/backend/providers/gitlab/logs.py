@@ -43,10 +43,10 @@ class LogReader:
         """
         offset, limit = max(0, offset), max(0, limit)
         kept = self._kept.get(pipeline)
-        if kept is not None:
+        if kept is not None and (kept.is_final or not has_ended):
             end = kept.offset + len(kept.data)
             has_all = kept.offset <= offset and offset + limit <= end
-            is_latest = kept.is_final or (self._clock() - kept.at < AGAIN_S and not has_ended)
+            is_latest = kept.is_final or self._clock() - kept.at < AGAIN_S
             if has_all or (is_latest and kept.offset <= offset and end >= kept.size):
                 return _chunk(kept, offset, limit)
         job = await self._job(project, pipeline)
