@@ -142,8 +142,28 @@ def _devfile(parser: ArgumentParser) -> None:
 def _contexts(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _json(actions.add_parser("list", help="the contexts, and which is the default"))
-    add = actions.add_parser("add", help="(not available yet)")
-    add.add_argument("name", metavar="NAME", nargs="?")
+    add = actions.add_parser("add", help="connect to a project of a GitLab")
+    add.add_argument("name", metavar="NAME", help="a name of your choice")
+    add.add_argument("--url", metavar="U", help="the GitLab's address, with its sub-path if it has one")
+    add.add_argument(
+        "--project", metavar="P", help="the project whose pipelines run the workspaces: GROUP/NAME"
+    )
+    add.add_argument(
+        "--placement",
+        choices=("source", "own"),
+        help="source: the project of the code; own: one of your own, which clones",
+    )
+    add.add_argument(
+        "--tag", metavar="T", action="append", help="a tag that the runner must have; may be repeated"
+    )
+    add.add_argument("--image", metavar="I", help="the image where a devfile names none")
+    add.add_argument("--job-timeout", metavar="T", help="how long a job may run: 90m, 8h, 2d (the project's)")
+    add.add_argument("--ca-file", metavar="F", help="certificate authorities to trust beside the usual ones")
+    add.add_argument("--injector-image", metavar="I", help="an image that brings GitLab's fork of VS Code")
+    add.add_argument("--token-stdin", action="store_true", help="read the access token from standard input")
+    add.add_argument("--force", action="store_true", help="add it even where no workspace would run")
+    _yes(add)
+    _json(add)
     for action, purpose in (("use", "make it the default"), ("remove", "take it out of config.toml")):
         named = actions.add_parser(action, help=purpose).add_argument("name", metavar="NAME")
         _completed_by(named, "context_names")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import Capabilities
-from wsdash.backend.source import Glimpse, SourceError, glimpse
+from wsdash.backend.source import Glimpse, SourceError, glimpse, remote_of
 from wsdash.workload import Source, Workload
 
 if TYPE_CHECKING:
@@ -95,16 +95,42 @@ def project_name(url: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "project"
 
 
+async def address_for(request: CreateRequest) -> CreateRequest:
+    """The request as a runner elsewhere can use it: a folder here is named by where it is pushed to.
+
+    Raises `UserError`.
+    """
+    folder = await asyncio.to_thread(_folder_here, request.source)
+    if folder is None:
+        return request
+    try:
+        return replace(request, source=await remote_of(folder))
+    except SourceError as error:
+        raise UserError(error.message, error.hint, field=error.field) from error
+
+
+def _folder_here(source: str | None) -> str | None:
+    folder = None if source is None else Path(source).expanduser()
+    return str(folder) if folder is not None and folder.exists() else None
+
+
 async def look_and_translate(
-    request: CreateRequest, name: str, capabilities: Capabilities, progress: Callable[[str], None]
+    request: CreateRequest,
+    name: str,
+    capabilities: Capabilities,
+    progress: Callable[[str], None],
+    git_environ: Mapping[str, str] | None = None,
 ) -> Preview:
-    """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either."""
+    """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either.
+
+    `git_environ` is added to Git's environment, as credentials are given to it.
+    """
     if request.source is None:
         path, document = await asyncio.to_thread(_devfile_of_machine, request.devfile)
         return _preview(request, name, capabilities, None, path, document)
     progress(f"fetching {request.source}")
     try:
-        async with glimpse(request.source, request.ref) as seen:
+        async with glimpse(request.source, request.ref, git_environ) as seen:
             progress("reading the devfile")
             path, document = await _devfile_of(seen, request.devfile)
             return _preview(request, name, capabilities, seen.url, path, document)

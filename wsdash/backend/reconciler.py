@@ -176,6 +176,8 @@ class Reconciler:
     async def _take_in_wishes(self) -> None:
         if not await self._store.changed_elsewhere():
             return
+        for watch in self._watches.values():
+            watch.look_soon()
         for workspace in await self._store.workspaces():
             wish = (workspace.desired, workspace.generation)
             if self._wanted.get(workspace.id) != wish:

@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend import daemon, database
+from wsdash.backend import connecting, daemon, database
 from wsdash.backend.changes import FileWatch
-from wsdash.backend.creating import CreateRequest, Preview, free_name, look_and_translate
+from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
 from wsdash.backend.errors import UserError
 from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
@@ -183,7 +183,11 @@ class Service:
         name = free_name(request, {row.workspace.name for row in rows})
         progress("looking at what jobs run in here")
         capabilities = await provider.capabilities()
-        return await look_and_translate(request, name, capabilities, progress)
+        git_environ: dict[str, str] = {}
+        if provider.kind != LOCAL:
+            request = await address_for(request)
+            git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
+        return await look_and_translate(request, name, capabilities, progress, git_environ)
 
     async def create(self, preview: Preview, policy: Policy | None = None) -> Workspace:
         """Create exactly what the preview showed, wanted running. Raises `UserError`."""

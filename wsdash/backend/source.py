@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +33,55 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Git:
+    """Runs Git without questions, with more variables in its environment."""
+
+    environ: Mapping[str, str]
+
+    async def __call__(self, repository: Path, *arguments: str) -> tuple[int, bytes, bytes]:
+        """Exit code, output and errors. Raises `SourceError` when there is no Git, or it takes too long."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")},
+            **self.environ,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+            "LC_ALL": "C",
+        }
+        environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "git", *arguments, cwd=repository, env=environment,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise SourceError(
+                "git is not installed on this machine", "Install it (apt-get install git)."
+            ) from None
+        try:
+            out, error = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
+        except BaseException as reason:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            if isinstance(reason, TimeoutError):
+                raise SourceError(
+                    f"git did not answer within {TIMEOUT_S:g} s", "Check the network.", unreachable=True
+                ) from None
+            raise
+        return process.returncode or 0, out, error
+
+
+@dataclass(frozen=True, slots=True)
 class Glimpse:
     """What a repository holds at a ref: the names in its root and in `.devfile/`, and how to read one."""
 
     url: str
     names: tuple[str, ...]
     _repository: Path
+    _git: Git
 
     async def read(self, name: str) -> bytes | None:
         """The file's bytes, None if it is not there. Raises `SourceError` when it is too large."""
-        code, size, _ = await _git(self._repository, "cat-file", "-s", f"FETCH_HEAD:{name}")
+        code, size, _ = await self._git(self._repository, "cat-file", "-s", f"FETCH_HEAD:{name}")
         if code != 0:
             return None
         if int(size) > LARGEST_DEVFILE:
@@ -51,7 +90,7 @@ class Glimpse:
                 "Name another file with --devfile.",
                 field="devfile",
             )
-        code, data, error = await _git(self._repository, "cat-file", "blob", f"FETCH_HEAD:{name}")
+        code, data, error = await self._git(self._repository, "cat-file", "blob", f"FETCH_HEAD:{name}")
         if code != 0:
             raise SourceError(f"{name} cannot be read: {_last_line(error)}")
         return data
@@ -72,31 +111,45 @@ def url_of(source: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def glimpse(source: str, ref: str | None) -> AsyncIterator[Glimpse]:
+async def glimpse(
+    source: str, ref: str | None, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Glimpse]:
     """Fetch one commit, without its files where the server can, and look at it.
 
-    Raises `SourceError` when there is no Git, no such repository or no such ref.
+    `environ` is added to Git's environment, as credentials are given to it. Raises `SourceError` when there
+    is no Git, no such repository or no such ref.
     """
     url = url_of(source)
     if ref is not None and (ref.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", ref)):
         raise SourceError(f"{ref!r} is not a ref", "Give a branch, a tag or a commit.", field="ref")
+    git = Git(environ or {})
     with tempfile.TemporaryDirectory(prefix="wsdash-glimpse-", ignore_cleanup_errors=True) as folder:
         repository = Path(folder)
-        await _must(repository, url, ref, "init", "--quiet", "--bare", ".")
-        await _must(repository, url, ref, "remote", "add", "origin", "--", url)
+        await _must(git, repository, url, ref, "init", "--quiet", "--bare", ".")
+        await _must(git, repository, url, ref, "remote", "add", "origin", "--", url)
         await _must(
-            repository, url, ref, "fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags",
+            git, repository, url, ref, "fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags",
             "origin", ref or "HEAD",
         )  # fmt: skip
-        _, listing, _ = await _git(
-            repository, "ls-tree", "-z", "--name-only", "FETCH_HEAD", "./", ".devfile/"
-        )
+        _, listing, _ = await git(repository, "ls-tree", "-z", "--name-only", "FETCH_HEAD", "./", ".devfile/")
         names = tuple(os.fsdecode(name) for name in listing.split(b"\0") if name)
-        yield Glimpse(url, names, repository)
+        yield Glimpse(url, names, repository, git)
 
 
-async def _must(repository: Path, url: str, ref: str | None, *arguments: str) -> None:
-    code, _, error = await _git(repository, *arguments)
+async def remote_of(folder: str) -> str:
+    """The address that a repository on this machine is pushed to. Raises `SourceError`."""
+    code, address, _ = await Git({})(Path(folder), "remote", "get-url", "origin")
+    url = os.fsdecode(address).strip()
+    if code != 0 or ":" not in url:
+        raise SourceError(
+            f"{folder} is on this machine, where no runner can reach it, and has no remote named origin",
+            "Push it to GitLab, and give its address there.",
+        )
+    return url
+
+
+async def _must(git: Git, repository: Path, url: str, ref: str | None, *arguments: str) -> None:
+    code, _, error = await git(repository, *arguments)
     if code != 0:
         raise explain(os.fsdecode(error), url, ref)
 
@@ -126,36 +179,6 @@ def explain(answer: str, url: str, ref: str | None) -> SourceError:
             "Set up a Git credential helper or an ssh key for it, then try again.",
         )
     return SourceError(f"{url}: {line}", "Check the address and the network.", unreachable=True)
-
-
-async def _git(repository: Path, *arguments: str) -> tuple[int, bytes, bytes]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")},
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-        "LC_ALL": "C",
-    }
-    environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "git", *arguments, cwd=repository, env=environment,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise SourceError(
-            "git is not installed on this machine", "Install it (apt-get install git)."
-        ) from None
-    try:
-        out, error = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
-    except BaseException as reason:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        if isinstance(reason, TimeoutError):
-            raise SourceError(
-                f"git did not answer within {TIMEOUT_S:g} s", "Check the network.", unreachable=True
-            ) from None
-        raise
-    return process.returncode or 0, out, error
 
 
 def _last_line(text: bytes) -> str:

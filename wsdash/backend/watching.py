@@ -19,6 +19,8 @@ from wsdash.model import Attempt, Desired, JobObservation, JobState, Observation
 
 log = logging.getLogger(__name__)
 
+SOON_S = 180.0
+"""A runner that is free takes a job within minutes."""
 PAUSE = 3.0
 """After a gap of so many steady waits nobody was watching: heartbeats get time to arrive again."""
 
@@ -204,11 +206,17 @@ def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation:
         return bool(live) or workspace.desired is Desired.DELETED
     return any(
         a.seen is None
-        or (a.seen.ready_at is None and a.seen.state is not JobState.QUEUED)
+        or (a.seen.ready_at is None and not _waits_long(a.seen, observation.at))
         or a.cancel_requested_at is not None
         or rules.is_healthy(a, observation, workspace.policy) is False
         for a in live
     )
+
+
+def _waits_long(job: JobObservation, now: float) -> bool:
+    """Whether it has been waiting for a runner for so long that it may go on for hours."""
+    since = job.since or job.created_at
+    return job.state is JobState.QUEUED and since is not None and now - since > SOON_S
 
 
 def _news(

@@ -1,66 +1,69 @@
-"""`wsdash context`: which there are, and which one new workspaces are made in."""
+"""`wsdash context`: which there are, which one new workspaces are made in, adding and removing."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import asyncio
+import re
+import sys
 import time
 from argparse import Namespace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from wsdash.backend import connecting
 from wsdash.backend.errors import UserError
 from wsdash.commands.opening import reading
-from wsdash.commands.output import DONE, NOT_FOUND, print_json, print_table
-from wsdash.config import LOCAL, Config, ConfigError, load_config, parse_config, read_config
+from wsdash.commands.output import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, print_table, tell
+from wsdash.config import LOCAL, Config, GitLabSettings, load_config
 from wsdash.paths import Paths
-from wsdash.toml_text import with_top_level, without_table
+from wsdash.text import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.gitlab.probe import Finding
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def context(args: Namespace, paths: Paths) -> int:
     config = load_config(paths.config_file)
     if args.action == "list":
         return _list(args, config)
+    if args.action == "add":
+        return _add(args, config, paths)
+    if args.name not in config.contexts:
+        raise UserError(
+            f"there is no context {args.name}",
+            f"There are: {', '.join(config.contexts)}.",
+            exit_code=NOT_FOUND,
+        )
     if args.action == "use":
-        return _use(args.name, config, paths)
-    if args.action == "remove":
-        return _remove(args.name, config, paths)
-    raise UserError(
-        "`wsdash context add` is not available yet: this version runs workspaces on this machine only",
-        "The context `local` is always there.",
-    )
+        connecting.use(args.name, paths)
+        print(f"New workspaces are made in the context {args.name}.")
+        return DONE
+    return _remove(args.name, paths)
 
 
 def _list(args: Namespace, config: Config) -> int:
     contexts = config.contexts.values()
+    default = config.default_context
     if args.json:
         print_json(
             [
-                {
-                    "name": found.name,
-                    "provider": found.provider,
-                    "default": found.name == config.default_context,
-                }
+                {"name": found.name, "provider": found.provider, "default": found.name == default}
+                | ({"url": found.gitlab.url, "project": found.gitlab.project} if found.gitlab else {})
                 for found in contexts
             ]
         )
     else:
-        print_table(
-            ("NAME", "PROVIDER", "DEFAULT"),
-            [(c.name, c.provider, "yes" if c.name == config.default_context else "") for c in contexts],
-        )
+        places = [(f"{c.gitlab.url}/{c.gitlab.project}" if c.gitlab else "this machine") for c in contexts]
+        rows = [
+            (c.name, c.provider, "yes" if c.name == default else "", place)
+            for c, place in zip(contexts, places, strict=True)
+        ]
+        print_table(("NAME", "PROVIDER", "DEFAULT", "WHERE"), rows)
     return DONE
 
 
-def _use(name: str, config: Config, paths: Paths) -> int:
-    _known(name, config)
-    text = with_top_level(read_config(paths.config_file), "default_context", f'"{name}"')
-    _save(paths, text, Config(name, config.contexts, config.dashboard, config.policy))
-    print(f"New workspaces are made in the context {name}.")
-    return DONE
-
-
-def _remove(name: str, config: Config, paths: Paths) -> int:
-    _known(name, config)
+def _remove(name: str, paths: Paths) -> int:
     if name == LOCAL.name:
         raise UserError("the context local is this machine and is always there", "Nothing needs to be done.")
     with reading(paths) as reader:
@@ -72,54 +75,122 @@ def _remove(name: str, config: Config, paths: Paths) -> int:
             f"the context {name} has workspaces: {', '.join(users[:5])}{', ...' if len(users) > 5 else ''}",
             f"Delete them first: `wsdash delete {users[0]}`.",
         )
-    text = without_table(read_config(paths.config_file), ("contexts", name))
-    contexts = {other: found for other, found in config.contexts.items() if other != name}
-    default = config.default_context
-    if default == name:
-        default = LOCAL.name
-        text = with_top_level(text, "default_context", f'"{default}"')
-    _save(paths, text, Config(default, contexts, config.dashboard, config.policy))
+    default = connecting.remove(name, paths)
     print(f"The context {name} is removed; new workspaces are made in {default}.")
     return DONE
 
 
-def _known(name: str, config: Config) -> None:
-    if name not in config.contexts:
+def _add(args: Namespace, config: Config, paths: Paths) -> int:
+    """Ask for what is missing, ask GitLab what the token may do, then write it all down."""
+    before = config.contexts.get(args.name)
+    old = before.gitlab if before is not None else None
+    url = args.url or (old.url if old else None) or _asked("Address of the GitLab", "--url")
+    partial = _settings(args, old, url, args.project or (old.project if old else None) or "-")
+    token, source = _token(args, partial, paths)
+    if partial.project == "-":
+        partial = _settings(args, old, url, _project(partial, token, paths))
+    findings = asyncio.run(connecting.check(partial, token, paths))
+    blocked = any(finding.level == "blocked" for finding in findings)
+    if not args.json:
+        _show(findings)
+    if blocked and not args.force:
+        if args.json:
+            print_json(_plain(args.name, partial, findings, added=False))
         raise UserError(
-            f"there is no context {name}", f"There are: {', '.join(config.contexts)}.", exit_code=NOT_FOUND
+            f"the context {args.name} is not added, for no workspace would run there",
+            "Mend what is blocked, or add --force.",
         )
+    kept = connecting.add(args.name, partial, token if source is None else None, paths)
+    if args.json:
+        print_json(_plain(args.name, partial, findings, added=True))
+        return DONE
+    where = f"its token is in {kept}" if kept else f"its token is from {source}"
+    print(f"The context {args.name} is {'changed' if before else 'added'}; {where}.")
+    print(f"`wsdash create SOURCE --context {args.name}` makes a workspace there;", end=" ")
+    print(f"`wsdash context use {args.name}` makes it the default.")
+    return DONE
 
 
-def _save(paths: Paths, text: str, meant: Config) -> None:
-    """Write config.toml if the text says what is meant, else leave it to the user, who wrote it."""
-    file = paths.config_file
-    try:
-        right = parse_config(text, file) == meant
-    except ConfigError:
-        right = False
-    if not right:
+def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: str) -> GitLabSettings:
+    """What was typed, over what the context had before."""
+    typed = {
+        "placement": args.placement,
+        "tags": args.tag,
+        "image": args.image,
+        "timeout_s": None if args.job_timeout is None else _seconds(args.job_timeout),
+        "ca_file": args.ca_file,
+        "injector_image": args.injector_image,
+    }
+    values = {
+        key: value if value is not None else (getattr(old, key) if old else None)
+        for key, value in typed.items()
+    }
+    return connecting.settings_of({"url": url, "project": project.strip("/"), **values}, args.name)
+
+
+def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str, str | None]:
+    """A token, and where it is from; None for one that was typed, which is then kept."""
+    if args.token_stdin:
+        token = sys.stdin.readline().strip()
+        if not token:
+            raise UserError("there is no token on standard input", "Give it as one line.", USAGE)
+        return token, None
+    for credential in connecting.credentials(settings.url, paths):
+        question = f"Use the access token that is in {credential.source}?"
+        if args.yes or (can_ask() and ask(question)):
+            return credential.token, credential.source
+    if not can_ask():
         raise UserError(
-            f"{file} is laid out in a way that wsdash does not change by itself",
-            f'Edit it: default_context = "{meant.default_context}", contexts: {", ".join(meant.contexts)}.',
+            f"there is no access token for {settings.url}, and no terminal to ask on",
+            "Pipe it in with --token-stdin. An argument would be seen by all who list processes.",
+            USAGE,
         )
-    _replace(file.resolve(), text)
+    import getpass
+
+    tell(f"Make a token with the scope api: {settings.url}/-/user_settings/personal_access_tokens")
+    token = getpass.getpass("Access token (not shown): ").strip()
+    if not token:
+        raise UserError("no token was given", "", USAGE)
+    return token, None
 
 
-def _replace(file: Path, text: str) -> None:
-    """All of the new text or all of the old is in the file, whatever happens."""
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as partial:
-                partial.write(text)
-                partial.flush()
-                os.fsync(partial.fileno())
-            Path(name).replace(file)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UserError(
-            f"{file} cannot be written: {error.strerror}", "Free space or mend its rights."
-        ) from error
+def _project(settings: GitLabSettings, token: str, paths: Paths) -> str:
+    if not can_ask():
+        raise UserError("no project was given", "Add --project GROUP/NAME.", USAGE)
+    for path in asyncio.run(connecting.projects(settings, token, paths)):
+        tell(f"  {one_line(path)}")
+    return _asked("Project that runs the workspaces", "--project")
+
+
+def _asked(question: str, option: str) -> str:
+    if not can_ask():
+        raise UserError(f"{option} is missing, and there is no terminal to ask on", f"Add {option}.", USAGE)
+    print(f"{question}: ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    if not answer:
+        raise UserError(f"{option} was not given", f"Add {option}.", USAGE)
+    return answer
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if found is None:
+        raise UserError(f"{text} is no length of time", "Write 90m, 8h or 2d.", USAGE)
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _show(findings: list[Finding]) -> None:
+    for finding in findings:
+        tell(f"{finding.level:<8} {one_line(finding.text)}")
+        if finding.hint:
+            tell(f"{'':<8} {one_line(finding.hint)}")
+
+
+def _plain(name: str, settings: GitLabSettings, findings: list[Finding], *, added: bool) -> dict[str, object]:
+    return {
+        "name": name,
+        "url": settings.url,
+        "project": settings.project,
+        "added": added,
+        "findings": [{"level": f.level, "text": f.text, "hint": f.hint or None} for f in findings],
+    }
