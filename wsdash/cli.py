@@ -198,6 +198,19 @@ def _import(parser: ArgumentParser) -> None:
     parser.add_argument("--start", action="store_true", help="want it running (it comes in stopped)")
 
 
+def _recover(parser: ArgumentParser) -> None:
+    action = parser.add_argument("--context", metavar="C", help="only this context (all that have a GitLab)")
+    _completed_by(action, "context_names")
+    parser.add_argument(
+        "--adopt",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="take over one that another machine keeps alive",
+    )
+    parser.add_argument("--end", metavar="ID", action="append", default=[], help="end and remove an orphan")
+
+
 def _ssh_config(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=("install", "uninstall", "show"))
 
@@ -233,7 +246,9 @@ VERBS: dict[str, Verb] = {
     "open": Verb("(not available yet)", LATER, _name),
     "ports": Verb("(not available yet)", LATER, _name),
     "ssh-config": Verb("(not available yet)", LATER, _ssh_config),
-    "recover": Verb("(not available yet)", LATER, _context),
+    "recover": Verb(
+        "rebuild workspaces from what GitLab has of them", "recover:recover", _recover, _yes, _json
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from wsdash.backend import decide as rules
 from wsdash.backend.database import DatabaseError
 from wsdash.backend.lease import LEASE_S, RENEW_S, LeaseLost
-from wsdash.backend.providers.base import Blocked, Provider, ProviderError, Refused, Unreachable
+from wsdash.backend.providers.base import Blocked, Provider, ProviderError, Refused, TakenOver, Unreachable
 from wsdash.backend.store import Store
 from wsdash.backend.watching import ContextWatch, surviving
 from wsdash.backend.workqueue import WorkQueue
@@ -268,6 +268,9 @@ class Reconciler:
         workload = await self._store.workload(workspace.id)
         try:
             job = await provider.launch(workspace, attempt, workload)
+        except TakenOver as error:
+            await self._store.let_go(workspace.id, self._token, self._clock(), error.message)
+            return
         except Refused as error:
             message = f"{error.message}. {error.hint}".strip()
             end = End(self._clock(), Cause.CONFIGURATION, None, message)

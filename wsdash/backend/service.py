@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsdash.backend.moving import Exported, ImportRequest
+    from wsdash.backend.providers.base import Known, Orphan
+    from wsdash.backend.recovering import Plan
     from wsdash.model import Policy
 
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
@@ -311,6 +313,28 @@ class Service:
         )
         self._keeper.nudge(workspace.id)
         return workspace
+
+    async def recovery_plan(self, context: str) -> Plan:
+        """What the provider has of workspaces, beside what is known here. Raises `UserError`."""
+        from wsdash.backend import recovering
+
+        remains = await recovering.remains_at(self._provider_of(context), context)
+        rows = await self.workspaces(deleted=True)
+        return recovering.plan_of(remains, [row.workspace for row in rows], context)
+
+    async def take_in(self, context: str, known: Known) -> None:
+        """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
+        from wsdash.backend import recovering
+
+        text = "recovered from GitLab" if known.is_own else f"taken over from {known.kept_by}"
+        await recovering.take_in(self._store, self._provider_of(context), known, text)
+        self._keeper.nudge(known.workspace.id)
+
+    async def end_orphan(self, context: str, orphan: Orphan) -> None:
+        """End and remove what is left of a workspace that nobody can describe. Raises `UserError`."""
+        from wsdash.backend import recovering
+
+        await recovering.end_orphan(self._provider_of(context), orphan)
 
     # Reconciling.
 

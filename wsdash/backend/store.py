@@ -59,29 +59,23 @@ class Store(Transactions):
         """`kind`, `text` and `evidence` are of the first event in its timeline. Raises `NameTaken`."""
 
         async def write() -> None:
-            try:
-                await self._connection.execute(
-                    f"INSERT INTO workspace ({rows.WORKSPACE_COLUMNS}, workload)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        workspace.id,
-                        workspace.name,
-                        workspace.context,
-                        workspace.source_url,
-                        workspace.ref,
-                        workspace.devfile_path,
-                        workspace.desired,
-                        workspace.generation,
-                        rows.json_of(workspace.policy),
-                        workspace.created_at,
-                        workspace.changed_at,
-                        workspace.deleted_at,
-                        json.dumps(asdict(workload)),
-                    ),
-                )
-            except sqlite3.IntegrityError as error:
-                raise NameTaken(workspace.name) from error
+            await self._insert_workspace(workspace, workload)
             await self._event(workspace.created_at, workspace.id, None, "user", kind, text, evidence)
+
+        await self._transaction(write)
+
+    async def recovered(
+        self, workspace: Workspace, workload: Workload, attempts: Iterable[Attempt], text: str
+    ) -> None:
+        """A workspace with its attempts, as a provider told of them. Raises `NameTaken`."""
+
+        async def write() -> None:
+            await self._insert_workspace(workspace, workload)
+            for attempt in attempts:
+                await self._insert_attempt(attempt)
+                if attempt.end is not None:
+                    await self._write_end(attempt, attempt.end)
+            await self._event(workspace.changed_at, workspace.id, None, "user", "recovered", text)
 
         await self._transaction(write)
 
@@ -277,6 +271,17 @@ class Store(Transactions):
 
         await self._transaction(write, token)
 
+    async def let_go(self, workspace_id: str, token: int, now: float, text: str) -> None:
+        """Another store keeps it alive: a tombstone here, and nothing of it is ended or removed."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE workspace SET deleted_at = ?, desired = 'deleted' WHERE id = ?", (now, workspace_id)
+            )
+            await self._event(now, workspace_id, None, "reconciler", "let-go", text)
+
+        await self._transaction(write, token)
+
     async def observed(
         self,
         context: str,
@@ -418,6 +423,30 @@ class Store(Transactions):
         )
         self.lease_renewed_at = boot_now
 
+    async def _insert_workspace(self, workspace: Workspace, workload: Workload) -> None:
+        try:
+            await self._connection.execute(
+                f"INSERT INTO workspace ({rows.WORKSPACE_COLUMNS}, workload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    workspace.id,
+                    workspace.name,
+                    workspace.context,
+                    workspace.source_url,
+                    workspace.ref,
+                    workspace.devfile_path,
+                    workspace.desired,
+                    workspace.generation,
+                    rows.json_of(workspace.policy),
+                    workspace.created_at,
+                    workspace.changed_at,
+                    workspace.deleted_at,
+                    json.dumps(asdict(workload)),
+                ),
+            )
+        except sqlite3.IntegrityError as error:
+            raise NameTaken(workspace.name) from error
+
     async def _insert_attempt(self, attempt: Attempt) -> None:
         await self._connection.execute(
             "INSERT INTO attempt (id, workspace_id, number, generation, intended_at, launched_at, job_id, url, seen)"
@@ -435,12 +464,15 @@ class Store(Transactions):
             ),
         )
 
-    async def _end(self, attempt: Attempt, end: End, text: str) -> None:
+    async def _write_end(self, attempt: Attempt, end: End) -> None:
         await self._connection.execute(
             "UPDATE attempt SET ended_at = ?, end_cause = ?, end_exit_code = ?, end_message = ?"
             " WHERE id = ? AND ended_at IS NULL",
             (end.at, end.cause, end.exit_code, end.message, attempt.id),
         )
+
+    async def _end(self, attempt: Attempt, end: End, text: str) -> None:
+        await self._write_end(attempt, end)
         await self._event(
             end.at, attempt.workspace_id, attempt.number, "job", "ended", text, _evidence_of(end)
         )

@@ -11,7 +11,6 @@ INSTEAD = {
     "open": "`wsdash ssh NAME` opens a shell in a workspace.",
     "ports": "A workspace of the local context listens on this machine itself.",
     "ssh-config": "`wsdash ssh NAME` opens a shell in a workspace.",
-    "recover": "Workspaces of the local context are found again from the state folder by themselves.",
 }
 
 

@@ -44,6 +44,10 @@ class Refused(ProviderError):
     """What was asked is wrong in itself: trying again will not help."""
 
 
+class TakenOver(Refused):
+    """Another state store keeps this workspace alive now, and the provider knows it."""
+
+
 class Blocked(ProviderError):
     """Nothing was done, and somebody must mend something first: a token, a role, a setting, a quota.
 
@@ -125,6 +129,56 @@ class Capabilities:
     honours_image: bool
     notes: tuple[str, ...] = ()
     starts_services: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A workspace as the provider knows it. `desired` is what its jobs tell of it.
+
+    `kept_by` names the machine that keeps it alive; `is_own` says that it is this state store.
+    """
+
+    workspace: Workspace
+    workload: Workload
+    attempts: tuple[Attempt, ...]
+    kept_by: str
+    is_own: bool
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a job of it may still run."""
+        return any(attempt.is_live for attempt in self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """What is left at the provider of a workspace that nobody can describe. `job_ids` may still run."""
+
+    workspace_id: str
+    reason: str
+    job_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """Everything of workspaces that a provider has. Of other users' there is only the number."""
+
+    known: tuple[Known, ...]
+    orphans: tuple[Orphan, ...]
+    others: int = 0
+
+
+class Recoverable(Protocol):
+    """A provider that can tell of its workspaces with the state store lost."""
+
+    async def remains(self, context: str) -> Remains:
+        """All of this user's workspaces. Raises `Unreachable` or `Blocked`."""
+
+    async def take_over(self, workspace: Workspace, workload: Workload) -> None:
+        """From now on only this state store may launch it; others are told so when they try."""
+
+    async def end_orphan(self, orphan: Orphan) -> None:
+        """End its jobs and remove what is left of it."""
 
 
 class Provider(Protocol):

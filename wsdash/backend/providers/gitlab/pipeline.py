@@ -33,6 +33,7 @@ LARGEST = 128 * 1024
 INTERPOLATION = "$[["
 """Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
 
+_OWNER = "$[[ inputs.owner ]]"
 _ATTEMPT, _RESTORES = "$[[ inputs.attempt ]]", "$[[ inputs.restores ]]"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RUNNERS = re.compile(
@@ -115,16 +116,18 @@ def render(workload: Workload, identity: Identity, options: Options) -> Configur
             "default": "no",
             "options": ["yes", "no"],
         },
+        # GitLab itself refuses a pipeline of whoever kept the workspace alive before.
+        "owner": {"description": "Which state store keeps it alive", "options": [options.owner]},
     }
     header = _yaml({"spec": {"inputs": inputs}})
     return Configuration(f"{about}{header}---\n{body}", digest, takes_inputs=True)
 
 
 def _document(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
-    key = identity.attempt_key or _ATTEMPT
+    key, owner = identity.attempt_key or _ATTEMPT, _owner(identity, options)
     return {
         "workflow": {
-            "name": f"{BRANCH}{identity.workspace_id} {key} 0 queued 0 config={digest} owner={options.owner}",
+            "name": f"{BRANCH}{identity.workspace_id} {key} 0 queued 0 config={digest} owner={owner}",
             "auto_cancel": {"on_new_commit": "none"},
             "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
         },
@@ -167,7 +170,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             if identity.attempt_key is None
             else ("yes" if identity.restores else "no"),
             "WSDASH_CONFIG": digest,
-            "WSDASH_OWNER": options.owner,
+            "WSDASH_OWNER": _owner(identity, options),
             "WSDASH_BEAT_S": f"{options.beat_s:g}",
             "WSDASH_DEADLINE": str(limits.deadline),
             "WSDASH_EDITOR": "yes" if options.injector_image else "no",
@@ -186,6 +189,10 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
         "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
     }
     return job
+
+
+def _owner(identity: Identity, options: Options) -> str:
+    return _OWNER if identity.attempt_key is None else options.owner
 
 
 def _script(workload: Workload) -> list[str]:

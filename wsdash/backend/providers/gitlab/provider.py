@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
 from wsdash.backend.archive.streams import ByteSink, ByteSource
 from wsdash.backend.providers.base import (
@@ -12,10 +12,14 @@ from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
     Look,
+    Orphan,
     Pace,
     Packed,
+    ProviderError,
     Refused,
+    Remains,
     ShellCommand,
+    TakenOver,
     UnsavedWork,
 )
 from wsdash.backend.providers.gitlab import heartbeat, observing, pipeline
@@ -24,11 +28,12 @@ from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
 from wsdash.backend.providers.gitlab.logs import LogReader
-from wsdash.backend.providers.gitlab.looking import LOG_S, Looker
+from wsdash.backend.providers.gitlab.looking import LOG_S, MOST_PAGES, Looker
 from wsdash.backend.providers.gitlab.observing import Memory
 from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options
 from wsdash.backend.providers.gitlab.place import Place, find_place
-from wsdash.backend.providers.gitlab.record import Record, message_of
+from wsdash.backend.providers.gitlab.record import Record, RecordError, message_of, record_of
+from wsdash.backend.providers.gitlab.recovery import remains_of
 from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
@@ -98,6 +103,8 @@ class GitLabProvider:
                 return self._observed(found, attempt)
         configuration, message = self._render(place, workspace, attempt, workload)
         if not (configuration.takes_inputs and self._branches.holds(workspace.id, configuration.digest)):
+            if attempt.number > 1:
+                await self._check_owner(place, workspace)
             await self._write(place, workspace, configuration, message)
         made = await self._start(place, workspace, attempt, configuration, message)
         self._pipelines[attempt.id] = made.id
@@ -159,8 +166,10 @@ class GitLabProvider:
 
     async def destroy(self, workspace: Workspace) -> None:
         """Remove the workspace's branch, and its pipelines where the user may: only an owner may."""
-        place = await self._find_place()
-        branch = branch_of(workspace.id)
+        await self._remove(await self._find_place(), workspace.id)
+
+    async def _remove(self, place: Place, workspace_id: str) -> None:
+        branch = branch_of(workspace_id)
         may_delete = True
         page = 1
         while True:
@@ -174,9 +183,9 @@ class GitLabProvider:
                 break
             page = 1 if may_delete else page + 1
         await self._api.delete_branch(place.project_id, branch)
-        self._branches.forget(workspace.id)
+        self._branches.forget(workspace_id)
         self._withdrawn = {
-            key: job for key, job in self._withdrawn.items() if job.workspace_id != workspace.id
+            key: job for key, job in self._withdrawn.items() if job.workspace_id != workspace_id
         }
 
     # --- looking inside -------------------------------------------------------------------------
@@ -277,6 +286,55 @@ class GitLabProvider:
             for beat in self._looker.beats.values()
         )
 
+    async def _taken_over(self, place: Place, workspace: Workspace) -> TakenOver:
+        host = "another machine"
+        with suppress(ProviderError, RecordError):
+            host = record_of(
+                (await self._api.branch(place.project_id, branch_of(workspace.id))).commit.message
+            ).host
+        return TakenOver(f"{workspace.name} is kept alive by {host} now", "`wsdash recover` takes it back.")
+
+    async def _check_owner(self, place: Place, workspace: Workspace) -> None:
+        """Before a branch that is there is written to: nobody else may have taken it over."""
+        try:
+            branch = await self._api.branch(place.project_id, branch_of(workspace.id))
+            record = record_of(branch.commit.message)
+        except (NotFound, RecordError):
+            return
+        if record.store != self._owner:
+            raise TakenOver(
+                f"{workspace.name} is kept alive by {record.host} now", "`wsdash recover` takes it back."
+            )
+
+    # --- recovery -------------------------------------------------------------------------------
+
+    async def remains(self, context: str) -> Remains:
+        """All of this user's workspaces, from the branches and the pipelines: a few requests for hundreds."""
+        place = await self._find_place()
+        branches = await self._api.branches(place.project_id, heartbeat.BRANCH)
+        pipelines: list[Pipeline] = []
+        page, skew = 1, 0.0
+        while True:
+            listing = await self._api.pipelines(place.project_id, username=place.username, page=page)
+            pipelines += listing.items
+            skew = listing.skew
+            if listing.is_whole or page >= MOST_PAGES:
+                break
+            page += 1
+        return remains_of(branches, pipelines, context, place.username, self._owner, skew, self._clock())
+
+    async def take_over(self, workspace: Workspace, workload: Workload) -> None:
+        """One commit: the record and the configuration name this store, and GitLab refuses the other's launches."""
+        place = await self._find_place()
+        template = Attempt("recovered", workspace.id, 0, workspace.generation, self._clock())
+        configuration, message = self._render(place, workspace, template, workload)
+        self._branches.learn(workspace.id, "another store's")
+        await self._write(place, workspace, configuration, message)
+
+    async def end_orphan(self, orphan: Orphan) -> None:
+        place = await self._find_place()
+        await self._remove(place, orphan.workspace_id)
+
     async def _write(
         self, place: Place, workspace: Workspace, configuration: Configuration, message: str
     ) -> None:
@@ -295,12 +353,16 @@ class GitLabProvider:
         inputs = {}
         if configuration.takes_inputs:
             key = attempt_key(attempt.id, attempt.number, attempt.generation)
-            inputs = {"attempt": key, "restores": "yes" if self._has_saved(workspace.id) else "no"}
+            restores = "yes" if self._has_saved(workspace.id) else "no"
+            inputs = {"attempt": key, "restores": restores, "owner": self._owner}
         branch = branch_of(workspace.id)
         try:
             return await self._api.create_pipeline(place.project_id, branch, inputs)
         except Rejected as refusal:
-            if "reference not found" not in refusal.said.lower():
+            said = refusal.said.lower()
+            if "owner" in said and "allowed options" in said:
+                raise await self._taken_over(place, workspace) from refusal
+            if "reference not found" not in said:
                 raise
         # Somebody has removed the branch that was known to be there.
         self._branches.forget(workspace.id)

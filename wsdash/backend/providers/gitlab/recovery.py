@@ -1,0 +1,102 @@
+"""Workspaces from what GitLab keeps of them: the records on their branches and the names of their pipelines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from wsdash.backend.providers.base import Known, Orphan, Remains
+from wsdash.backend.providers.gitlab import heartbeat, observing
+from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
+from wsdash.backend.providers.gitlab.observing import Memory
+from wsdash.backend.providers.gitlab.record import Record, RecordError, record_of
+from wsdash.backend.providers.gitlab.replies import Branch, Pipeline
+from wsdash.model import Attempt, Cause, Desired, End, Workspace
+
+Found = tuple[Pipeline, Heartbeat]
+
+
+def remains_of(
+    branches: Iterable[Branch],
+    pipelines: Iterable[Pipeline],
+    context: str,
+    user: str,
+    owner: str,
+    skew: float,
+    now: float,
+) -> Remains:
+    """What is known of this user's workspaces. `pipelines` are the user's own; `owner` is this state store."""
+    by_workspace: dict[str, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        if pipeline.ref is not None and pipeline.ref.startswith(heartbeat.BRANCH):
+            by_workspace.setdefault(pipeline.ref.removeprefix(heartbeat.BRANCH), []).append(pipeline)
+    known, orphans, others = [], [], 0
+    for branch in branches:
+        workspace_id = branch.name.removeprefix(heartbeat.BRANCH)
+        own = by_workspace.pop(workspace_id, [])
+        try:
+            record = record_of(branch.commit.message)
+            if record.id != workspace_id:
+                raise RecordError("its record is that of another workspace")
+        except RecordError as error:
+            if own:
+                orphans.append(_orphan(workspace_id, f"the branch {branch.name} is there, but {error}", own))
+            else:
+                others += 1
+            continue
+        if record.user != user:
+            others += 1
+        else:
+            known.append(_known(record, own, context, owner, skew, now))
+    for workspace_id, own in by_workspace.items():
+        if any(observing.is_live(pipeline) for pipeline in own):
+            orphans.append(_orphan(workspace_id, "its job runs, and its branch is gone", own))
+    return Remains(tuple(known), tuple(orphans), others)
+
+
+def _orphan(workspace_id: str, reason: str, own: list[Pipeline]) -> Orphan:
+    return Orphan(workspace_id, reason, tuple(str(p.id) for p in own if observing.is_live(p)))
+
+
+def _known(record: Record, own: list[Pipeline], context: str, owner: str, skew: float, now: float) -> Known:
+    beats = [(p, beat) for p in own if (beat := heartbeat.parse(p.name)) and beat.workspace_id == record.id]
+    ones, _ = observing.chosen(beats)
+    by_number: Mapping[int, Found] = {one[1].number: one for one in ones}
+    attempts = tuple(_attempt(*by_number[number], skew, now) for number in sorted(by_number))
+    desired = Desired.STOPPED
+    if attempts:
+        end = attempts[-1].end
+        desired = Desired.STOPPED if end is not None and end.cause is Cause.CANCELLED else Desired.RUNNING
+    workspace = Workspace(
+        id=record.id,
+        name=record.name,
+        context=context,
+        source_url=record.source_url,
+        ref=record.ref,
+        devfile_path=record.devfile_path,
+        desired=desired,
+        generation=max((a.generation for a in attempts), default=1),
+        policy=record.policy,
+        created_at=record.created_at,
+        changed_at=now,
+    )
+    return Known(workspace, record.workload, attempts, record.host, record.store == owner)
+
+
+def _attempt(pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> Attempt:
+    job = observing.observed(pipeline, beat, Memory(), skew, now)
+    at = job.created_at or now
+    end = None
+    if not observing.is_live(pipeline):
+        end = End(job.ended_at or now, job.cause or Cause.RUNNER_LOST, job.exit_code, job.message)
+    return Attempt(
+        id=beat.attempt_id,
+        workspace_id=beat.workspace_id,
+        number=beat.number,
+        generation=beat.generation,
+        intended_at=at,
+        launched_at=at,
+        job_id=job.job_id,
+        url=job.url,
+        end=end,
+        seen=job,
+    )

@@ -1,0 +1,121 @@
+"""`wsdash recover`: the workspaces of a context, rebuilt from what GitLab has of them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.output import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, tell
+from wsdash.commands.serving import with_service
+from wsdash.config import load_config
+from wsdash.paths import Paths
+from wsdash.text import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.base import Known
+    from wsdash.backend.recovering import Plan
+    from wsdash.backend.service import Service
+
+
+def recover(args: Namespace, paths: Paths) -> int:
+    config = load_config(paths.config_file)
+    if args.context is not None and args.context not in config.contexts:
+        raise UserError(
+            f"there is no context {args.context}", "See `wsdash context list`.", exit_code=NOT_FOUND
+        )
+    contexts = [args.context] if args.context else [c.name for c in config.contexts.values() if c.gitlab]
+    if not contexts:
+        raise UserError(
+            "no context keeps its workspaces on a GitLab",
+            "Those of the context local are found again by themselves. `wsdash context add` adds one.",
+        )
+    told = [with_service(paths, partial(_recover, context=context, args=args)) for context in contexts]
+    if args.json:
+        print_json(told)
+    return DONE
+
+
+async def _recover(service: Service, context: str, args: Namespace) -> dict[str, object]:
+    plan = await service.recovery_plan(context)
+    if not args.json:
+        _show(plan)
+    wanted = [known for known in plan.lost if not args.end or known.workspace.name not in args.end]
+    wanted += [known for known in plan.elsewhere if _named(known, args.adopt)]
+    unknown = set(args.adopt) - {name for known in (*plan.lost, *plan.elsewhere) for name in _names(known)}
+    ends = [orphan for orphan in plan.orphans if orphan.workspace_id in args.end]
+    unknown |= set(args.end) - {orphan.workspace_id for orphan in plan.orphans}
+    if unknown:
+        raise UserError(f"there is no {', '.join(sorted(unknown))} to be adopted or ended", "", NOT_FOUND)
+    if (wanted or ends) and not args.yes:
+        if not can_ask():
+            raise UserError(
+                "recover asks first, and there is no terminal to ask on", "Add --yes to do it.", USAGE
+            )
+        if not ask(_question(wanted, len(ends))):
+            wanted, ends = [], []
+    for known in wanted:
+        await service.take_in(context, known)
+        if not args.json:
+            print(f"{known.workspace.name} is back, wanted {known.workspace.desired}.")
+    for orphan in ends:
+        await service.end_orphan(context, orphan)
+        if not args.json:
+            print(f"{orphan.workspace_id} is ended and removed.")
+    if wanted:
+        await service.ensure_reconciler()
+    return {
+        "context": context,
+        "recovered": [known.workspace.name for known in wanted],
+        "elsewhere": [
+            {"name": k.workspace.name, "id": k.workspace.id, "kept_by": k.kept_by}
+            for k in plan.elsewhere
+            if k not in wanted
+        ],
+        "orphans": [
+            {"id": o.workspace_id, "reason": o.reason, "jobs": list(o.job_ids)}
+            for o in plan.orphans
+            if o not in ends
+        ],
+        "ended": [orphan.workspace_id for orphan in ends],
+        "present": plan.present,
+        "others": plan.others,
+    }
+
+
+def _show(plan: Plan) -> None:
+    tell(f"In the context {plan.context}:")
+    for known in plan.lost:
+        source = known.workspace.source_url or "no source"
+        job = "a job of it runs" if known.is_live else "nothing of it runs"
+        tell(
+            f"  lost       {known.workspace.name}: {one_line(source)}, {len(known.attempts)} attempts; {job}"
+        )
+    for known in plan.elsewhere:
+        tell(f"  elsewhere  {known.workspace.name}: kept alive by {one_line(known.kept_by)}.")
+        tell(
+            f"             --adopt {known.workspace.name} takes it over; the other machine then lets go of it."
+        )
+    for orphan in plan.orphans:
+        jobs = f", jobs {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
+        tell(f"  orphan     {orphan.workspace_id}: {one_line(orphan.reason)}{jobs}.")
+        tell(f"             --end {orphan.workspace_id} ends and removes it.")
+    if plan.others:
+        tell(f"  {plan.others} branches are other users' and are left alone.")
+    if not (plan.lost or plan.elsewhere or plan.orphans):
+        tell(f"  Nothing is missing: {plan.present} workspaces are known here.")
+
+
+def _question(wanted: list[Known], ends: int) -> str:
+    parts = [f"rebuild {', '.join(known.workspace.name for known in wanted)}"] if wanted else []
+    parts += [f"end {ends} orphans"] if ends else []
+    return f"{' and '.join(parts).capitalize()}?"
+
+
+def _names(known: Known) -> tuple[str, str]:
+    return known.workspace.name, known.workspace.id
+
+
+def _named(known: Known, names: list[str]) -> bool:
+    return any(name in names for name in _names(known))
