@@ -26,6 +26,7 @@ class GitLabSettings:
     holds the code, or `own`, a project of the user's own that clones it. `tags` choose the runners;
     `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
     `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
+    `poll_s` lies between two looks while something changes; calm looks are five times as far apart.
     """
 
     url: str
@@ -36,6 +37,7 @@ class GitLabSettings:
     timeout_s: float | None = None
     ca_file: str | None = None
     injector_image: str | None = None
+    poll_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,7 @@ _GITLAB: _Takes = {
     "timeout_s": _number,
     "ca_file": _text,
     "injector_image": _text,
+    "poll_s": _number,
 }
 _DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
 _POLICY: _Takes = {

@@ -114,7 +114,9 @@ def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) ->
         raise UserError(
             "the context local is this machine", "Choose another name.", exit_code=2, field="name"
         )
-    values = {key: value for key, value in asdict(settings).items() if value not in (None, ())}
+    usual = asdict(GitLabSettings(settings.url, settings.project))
+    always = ("url", "project", "placement")
+    values = {k: value for k, value in asdict(settings).items() if k in always or value != usual[k]}
     table = {"provider": GITLAB, **values}
     text = with_table(read_config(paths.config_file), ("contexts", name), table)
     contexts = {**config.contexts, name: Context(name, GITLAB, settings)}

@@ -52,7 +52,6 @@ class GitLabProvider:
     """
 
     kind = "gitlab"
-    pace = Pace(busy_s=3.0, steady_s=15.0, idle_s=60.0)
 
     def __init__(
         self,
@@ -64,6 +63,7 @@ class GitLabProvider:
         clock: Callable[[], float],
         log_s: float = LOG_S,
     ) -> None:
+        self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
         self._settings = settings
         self._api = api
         self._host = host

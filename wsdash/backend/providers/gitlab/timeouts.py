@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SHORTEST_S = 20.0
 LEAST_S = 600.0
 """GitLab takes no project timeout below ten minutes; a runner's maximum has the same floor."""
 
@@ -28,7 +29,7 @@ def timeouts(job_s: float) -> Timeouts:
     """Leaves a twentieth of the time, five minutes at most, to each of: preStop, after_script, the upload,
     and what comes before the script (images, cache). Raises ValueError when there is no time to run.
     """
-    if job_s < 60:
+    if job_s < SHORTEST_S:
         raise ValueError(
             f"a job timeout of {job_s:g} s leaves no time to run; GitLab itself wants ten minutes"
         )
