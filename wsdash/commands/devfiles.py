@@ -12,6 +12,7 @@ from typing import TextIO
 
 from wsdash.backend.errors import UserError
 from wsdash.commands.output import DONE, FAILED, coloured, print_json
+from wsdash.config import GITLAB
 from wsdash.devfile import (
     DevfileError,
     Diagnostic,
@@ -28,6 +29,7 @@ from wsdash.devfile import (
 )
 from wsdash.devfile.limits import MAX_BYTES
 from wsdash.paths import Paths
+from wsdash.workload import Workload
 
 COLOURS = {"error": 31, "warning": 33, "info": 36}
 
@@ -117,10 +119,6 @@ def _render(args: Namespace) -> int:
     """The job on standard output, remarks on standard error."""
     from wsdash.backend.job import render
 
-    if args.provider != "local":
-        raise UserError(
-            f"rendering for the provider {args.provider} is not available yet", "Use --provider local."
-        )
     file = _File(args.file)
     document = _flat(file)
     if document is None:
@@ -128,10 +126,25 @@ def _render(args: Namespace) -> int:
     translation = translate(document)
     if not _told(file, (*document.diagnostics, *translation.diagnostics)):
         return FAILED
+    if args.provider == GITLAB:
+        print(_pipeline(translation.workload, args.name or "example"), end="")
+        return DONE
     if args.name:
         print(f"# workspace {args.name}")
     print(render(translation.workload), end="")
     return DONE
+
+
+def _pipeline(workload: Workload, name: str) -> str:
+    """The CI configuration of a first attempt, as a context without settings would run it. Raises `UserError`."""
+    from wsdash.backend.providers.gitlab.heartbeat import attempt_key
+    from wsdash.backend.providers.gitlab.pipeline import Identity, NotRenderable, Options, render
+
+    identity = Identity("example", name, attempt_key("example", 1, 1))
+    try:
+        return render(workload, identity, Options()).text
+    except NotRenderable as error:
+        raise UserError(str(error), "Change the devfile.") from error
 
 
 def _flat(file: _File) -> Document | None:

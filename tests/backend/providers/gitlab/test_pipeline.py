@@ -1,0 +1,159 @@
+"""The configuration of a workspace: valid for GitLab, readable, without secrets, and exact in what runs."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.gitlab_server.ci_config import schema
+from wsdash.backend.job.rendering import render as render_data
+from wsdash.backend.providers.gitlab.pipeline import (
+    JOB,
+    Identity,
+    NotRenderable,
+    Options,
+    can_take_inputs,
+    render,
+)
+from wsdash.devfile import default_document, load, translate
+from wsdash.workload import Command, EnvVar, Service, Workload
+
+FULL = """\
+schemaVersion: 2.2.0
+attributes: {controller.devfile.io/x: y}
+components:
+- name: main
+  container:
+    image: alpine
+    memoryLimit: 2Gi
+    cpuRequest: 500m
+    env: [{name: ODD, value: "a $HOME"}]
+    volumeMounts: [{name: cache, path: /cache}]
+    endpoints: [{name: web, targetPort: 8080}]
+- name: db
+  container: {image: 'postgres:17', command: [postgres], args: ['-c', 'fsync=off'], dedicatedPod: true}
+- name: cache
+  volume: {size: 1Gi}
+commands:
+- {id: one, exec: {component: main, commandLine: 'echo "$ODD"', workingDir: '${PROJECT_SOURCE}'}}
+- {id: two, exec: {component: main, commandLine: sleep 1}}
+- {id: both, composite: {commands: [one, two], parallel: true}}
+events: {postStart: [both]}
+"""
+ME = Identity("w1", "demo", "a1.1.1")
+BY_INPUT = replace(ME, attempt_key=None)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+
+
+def job_of(workload: Workload, options: Options = Options(), identity: Identity = ME) -> dict[str, object]:  # noqa: B008
+    *_, body = yaml.safe_load_all(render(workload, identity, options).text)
+    job: dict[str, object] = body[JOB]
+    return job
+
+
+@pytest.mark.parametrize("devfile", [FULL, None])
+@pytest.mark.parametrize("identity", [ME, BY_INPUT])
+def test_it_is_valid_by_gitlabs_own_schema(devfile: str | None, identity: Identity) -> None:
+    document = default_document() if devfile is None else load(devfile.encode(), file="devfile.yaml")
+    workload = translate(document).workload
+    options = Options(tags=("shared",), image="alpine", injector_image="example.com/tools:1")
+    for part in yaml.safe_load_all(render(workload, identity, options).text):
+        assert list(schema().iter_errors(part)) == []
+
+
+def test_gitlab_makes_one_job_of_it_that_nothing_else_touches() -> None:
+    document = yaml.safe_load(render(Workload(image="alpine"), ME, Options(tags=("big",))).text)
+    assert document["workflow"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "api"'}]
+    assert document["workflow"]["auto_cancel"] == {"on_new_commit": "none"}
+    assert document["workflow"]["name"].startswith("wsdash/w1 a1.1.1 0 queued 0 config=")
+    job = document[JOB]
+    assert job["inherit"] == {"default": False, "variables": False}
+    assert (job["resource_group"], job["retry"], job["interruptible"], job["tags"]) == (
+        "wsdash-w1",
+        0,
+        False,
+        ["big"],
+    )
+    assert job["image"] == {"name": "alpine", "entrypoint": [""]}
+    (cache,) = job["cache"]
+    assert (cache["key"], cache["when"], cache["unprotect"]) == ("wsdash-w1", "always", True)
+    assert all(path.startswith(".wsdash/") for path in cache["paths"])
+
+
+def test_services_and_the_editor_stand_beside_the_job() -> None:
+    database = Service("db", "postgres:17", env=(EnvVar("PASSWORD", "a$b"),), health_port=5432)
+    job = job_of(
+        Workload(image="alpine", services=(database,)), Options(injector_image="example.com/tools:1")
+    )
+    services = job["services"]
+    assert isinstance(services, list)
+    first, injector = services
+    assert first["variables"] == {
+        "PASSWORD": {"value": "a$b", "expand": False},
+        "HEALTHCHECK_TCP_PORT": "5432",
+    }
+    assert injector["name"] == "example.com/tools:1" and "complete" in injector["command"][0]
+
+
+def test_values_are_never_expanded_and_none_changes_the_runner() -> None:
+    env = (EnvVar("ODD", "$HOME `id`"), EnvVar("PATH", "/evil"), EnvVar("CI_DEBUG_TRACE", "true"))
+    variables = job_of(Workload(env=env))["variables"]
+    assert isinstance(variables, dict)
+    assert variables["ODD"] == {"value": "$HOME `id`", "expand": False}
+    assert "PATH" not in variables and "CI_DEBUG_TRACE" not in variables
+
+
+def test_a_value_that_no_process_can_be_given_is_refused_by_its_name() -> None:
+    with pytest.raises(NotRenderable, match="BIG takes 1310"):
+        render(Workload(env=(EnvVar("BIG", "x" * 131_070),)), ME, Options())
+
+
+def test_a_text_that_gitlab_would_replace_takes_no_inputs() -> None:
+    workload = Workload(post_start=(Command("one", "echo '$[[ inputs.attempt ]]'"),))
+    assert not can_take_inputs(workload, Options())
+    with pytest.raises(NotRenderable):
+        render(workload, BY_INPUT, Options())
+
+
+def test_the_digest_changes_with_the_workload_and_the_record_and_with_no_attempt() -> None:
+    workload = Workload(image="alpine")
+    digest = render(workload, BY_INPUT, Options()).digest
+    assert render(workload, ME, Options()).digest == digest
+    assert render(workload, replace(ME, attempt_key="a2.2.1"), Options()).digest == digest
+    assert render(replace(workload, image="debian"), ME, Options()).digest != digest
+    assert render(workload, ME, Options(record="another")).digest != digest
+
+
+@given(texts, texts)
+def test_whatever_a_text_holds_the_job_gets_exactly_that(value: str, line: str) -> None:
+    workload = Workload(env=(EnvVar("VALUE", value),), post_start=(Command("one", line),), source=None)
+    job = job_of(workload)
+    assert isinstance(job["script"], list)
+    (written,) = [
+        item
+        for item in job["script"]
+        if item.startswith('cat >"$CI_PROJECT_DIR/.wsdash/run/job/workload.sh"')
+    ]
+    first, _, rest = written.partition("\n")
+    end = first.partition("<<'")[2].rstrip("'")
+    assert rest == render_data(workload) + end
+    assert end not in render_data(workload)
+
+
+def test_the_shell_writes_the_files_as_they_are(tmp_path: Path) -> None:
+    workload = Workload(env=(EnvVar("VALUE", "end of workload.sh\n$(id) \\ '\" é🙂"),))
+    job = job_of(workload)
+    assert isinstance(job["script"], list)
+    subprocess.run(
+        ["sh", "-e"],
+        input="\n".join(job["script"][:-1]).encode(),
+        env={"CI_PROJECT_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        check=True,
+    )
+    assert (tmp_path / ".wsdash/run/job/workload.sh").read_text() == render_data(workload)

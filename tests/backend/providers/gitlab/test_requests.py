@@ -1,0 +1,301 @@
+"""How many requests it costs: two to create, one to restart, one a look; and a lost reply is found, not repeated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from tests.backend.providers.contract import attempt, workspace
+from tests.backend.providers.gitlab.harness import Instance
+from tests.gitlab_server.faults import Fault
+from wsdash.backend.providers.base import Blocked, Refused, TakenOver, Unreachable
+from wsdash.backend.providers.gitlab.heartbeat import parse
+from wsdash.backend.providers.gitlab.provider import GitLabProvider
+from wsdash.model import Attempt, Cause, JobState, Workspace
+from wsdash.workload import EnvVar, Workload
+
+WORKLOAD = Workload(image="alpine")
+
+
+@pytest.fixture
+async def provider(instance: Instance) -> AsyncIterator[GitLabProvider]:
+    provider = instance.provider()
+    await provider.observe()
+    instance.server.forget()
+    yield provider
+    await provider.aclose()
+
+
+def now(instance: Instance, number: int = 1, of: Workspace | None = None) -> Attempt:
+    return replace(attempt(number, of), intended_at=instance.clock())
+
+
+async def test_create_is_a_commit_and_a_pipeline_and_a_restart_is_a_pipeline(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    number = instance.project.id
+    assert instance.server.asked() == [
+        f"POST /projects/{number}/repository/commits",
+        f"POST /projects/{number}/pipeline",
+    ]
+    await provider.force_cancel(attempt())
+    instance.server.forget()
+    await provider.launch(workspace(), now(instance, 2), WORKLOAD)
+    assert instance.server.asked() == [f"POST /projects/{number}/pipeline"]
+
+
+async def test_another_process_restarts_by_one_request_as_well_once_it_has_looked(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    other = instance.provider()
+    await other.observe()
+    instance.server.forget()
+    await other.launch(workspace(), now(instance, 2), WORKLOAD)
+    assert instance.server.asked() == [f"POST /projects/{instance.project.id}/pipeline"]
+    await other.aclose()
+
+
+async def test_a_changed_workload_is_committed_anew(instance: Instance, provider: GitLabProvider) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    await provider.launch(workspace(), now(instance, 2), replace(WORKLOAD, image="debian"))
+    text = instance.project.repository.read(f"wsdash/{workspace().id}", ".gitlab-ci.yml")
+    assert text is not None and "name: debian" in text
+
+
+@pytest.mark.parametrize("version", ["17.11.2-ee", "19.4.1"])
+@pytest.mark.parametrize("value", ["plain", "$[[ inputs.attempt ]]"])
+async def test_where_gitlab_takes_no_inputs_the_key_stands_in_the_configuration(
+    instance: Instance, version: str, value: str
+) -> None:
+    instance.server.state.version = version
+    provider = instance.provider()
+    workload = replace(WORKLOAD, env=(EnvVar("VALUE", value),))
+    for number in (1, 2):
+        await provider.launch(workspace(), now(instance, number), workload)
+    names = [parse(p.name) for p in instance.server.state.pipelines.values()]
+    assert [beat.number for beat in names if beat is not None] == [1, 2]
+    variables = next(iter(instance.server.state.jobs.values())).config["variables"]
+    assert variables["VALUE"] == {"value": value, "expand": False}
+    await provider.aclose()
+
+
+@pytest.mark.parametrize("path", ["/repository/commits$", "/pipeline$"])
+async def test_a_lost_reply_is_found_by_the_branch_and_never_repeated(
+    instance: Instance, provider: GitLabProvider, path: str
+) -> None:
+    instance.server.faults.add(Fault.LOST_REPLY, method="POST", path=path, times=1)
+    with pytest.raises(Unreachable):
+        await provider.launch(workspace(), now(instance), WORKLOAD)
+    job = await provider.launch(workspace(), now(instance), WORKLOAD)
+    assert [str(pipeline) for pipeline in instance.server.state.pipelines] == [job.job_id]
+
+
+async def test_a_look_at_a_hundred_workspaces_is_one_request(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    for number in range(1, 4):
+        await provider.launch(workspace(number), now(instance, of=workspace(number)), WORKLOAD)
+    add_running(instance, 97)
+    for _ in range(12):
+        # What they have done so far is asked for once, for a few of them with each look.
+        await provider.observe()
+    instance.server.forget()
+    look = await provider.observe()
+    assert len(look.jobs) == 100
+    assert instance.server.asked() == [f"GET /projects/{instance.project.id}/pipelines"]
+
+
+async def test_jobs_that_live_are_seen_however_many_ended_ones_are_newer(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    await provider.observe()
+    add_running(instance, 150, status="success")
+    look = await provider.observe()
+    assert attempt().id in {job.attempt_id for job in look.jobs if job.state is JobState.QUEUED}
+
+
+async def test_a_pipeline_made_twice_is_kept_once(instance: Instance, provider: GitLabProvider) -> None:
+    job = await provider.launch(workspace(), now(instance), WORKLOAD)
+    first = instance.server.state.pipelines[int(job.job_id)]
+    config = first.jobs[0].config
+    instance.server.do(
+        lambda: instance.server.state.add_pipeline(
+            first.project, first.ref, first.sha, first.user, first.name, {"workspace": config}
+        )
+    )
+    look = await provider.observe()
+    assert [seen.job_id for seen in look.jobs] == [job.job_id]
+    assert [p.status for p in instance.server.state.pipelines.values()] == ["pending", "canceled"]
+
+
+async def test_a_foreign_name_on_another_branch_is_nobodys_heartbeat(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    job = await provider.launch(workspace(), now(instance), WORKLOAD)
+    pipeline = instance.server.state.pipelines[int(job.job_id)]
+    pipeline.ref = "main"
+    assert (await provider.observe()).jobs == ()
+
+
+async def test_a_job_that_no_runner_takes_says_so(instance: Instance, provider: GitLabProvider) -> None:
+    next(iter(instance.server.state.runners.values())).paused = True
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    pipeline = next(iter(instance.server.state.pipelines.values()))
+    pipeline.created_at -= 60
+    (job,) = (await provider.observe()).jobs
+    assert job.state is JobState.QUEUED and "no runner takes it" in (job.message or "")
+
+
+@pytest.mark.parametrize(
+    ("what", "cause", "words"),
+    [("quota_exceeded", Cause.QUOTA, "CI minutes"), ("no runner", Cause.NO_RUNNER, "tags")],
+)
+async def test_what_another_job_would_meet_as_well_has_its_own_cause(
+    instance: Instance, provider: GitLabProvider, what: str, cause: Cause, words: str
+) -> None:
+    if what == "quota_exceeded":
+        instance.project.quota_exceeded = True
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    if what == "no runner":
+        instance.server.do(instance.server.state.runners.clear)
+        instance.server.advance(3700)
+    (job,) = (await provider.observe()).jobs
+    assert (job.state, job.cause) == (JobState.ENDED, cause)
+    assert words in (job.message or "")
+
+
+async def test_a_resource_group_that_never_lets_go_is_held_with_a_reason(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    instance.server.state.stuck_in_resource.add(f"wsdash-{workspace().id}")
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    (job,) = (await provider.observe()).jobs
+    assert job.state is JobState.HELD and "resource group" in (job.message or "") and job.since
+
+
+async def test_a_developer_is_told_why_an_ending_job_cannot_be_forced(instance: Instance) -> None:
+    instance.project.roles[instance.user.id] = 30
+    provider = instance.provider()
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    state = instance.server.state
+    job = next(iter(state.jobs.values()))
+    runner = next(iter(state.runners.values()))
+    instance.server.do(lambda: state.start(job, runner, cancels_gracefully=True))
+    with pytest.raises(Blocked, match="only a maintainer may force it"):
+        await provider.force_cancel(now(instance))
+    assert job.status == "canceling"
+    await provider.aclose()
+
+
+async def test_delete_removes_branch_and_pipelines_and_touches_nothing_else(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    before = instance.project.repository.head("main")
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    await provider.launch(workspace(2), now(instance, of=workspace(2)), WORKLOAD)
+    await provider.destroy(workspace())
+    assert sorted(instance.project.repository.branches()) == ["main", f"wsdash/{workspace(2).id}"]
+    assert instance.project.repository.head("main") == before
+    assert {p.ref for p in instance.server.state.pipelines.values()} == {f"wsdash/{workspace(2).id}"}
+
+
+async def test_no_push_starts_a_pipeline(instance: Instance, provider: GitLabProvider) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    assert {p.source for p in instance.server.state.pipelines.values()} == {"api"}
+
+
+async def test_a_configuration_from_elsewhere_is_refused_before_anything_is_made(instance: Instance) -> None:
+    instance.project.ci_config_path = "ci.yml@group/other"
+    provider = instance.provider()
+    with pytest.raises(Blocked, match="takes its CI configuration from elsewhere"):
+        await provider.launch(workspace(), now(instance), WORKLOAD)
+    assert list(instance.project.repository.branches()) == ["main"]
+    await provider.aclose()
+
+
+async def test_the_host_that_was_taken_over_from_cannot_launch(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    other = instance.provider(owner="1b1b1b1b", host="there")
+    (known,) = (await other.remains("work")).known
+    assert (known.kept_by, known.is_own) == ("here", False)
+    await other.take_over(known.workspace, known.workload)
+    with pytest.raises(TakenOver, match="kept alive by there now"):
+        await provider.launch(workspace(), now(instance, 2), WORKLOAD)
+    with pytest.raises(TakenOver):
+        await provider.launch(workspace(), now(instance, 3), replace(WORKLOAD, image="debian"))
+    await other.launch(known.workspace, now(instance, 4), known.workload)
+    await other.aclose()
+
+
+async def test_recovery_of_fifty_workspaces_takes_few_requests_and_leaves_others_alone(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    for number in range(1, 51):
+        own = workspace(number)
+        for attempt_number in (1, 2, 3):
+            await provider.launch(own, now(instance, attempt_number, own), WORKLOAD)
+            await provider.force_cancel(attempt(attempt_number, own)) if attempt_number < 3 else None
+    stranger = instance.server.add_user("grace")
+    instance.project.roles[stranger.id] = 40
+    theirs = replace(instance, token=instance.server.add_token(stranger), apis=[]).provider()
+    await theirs.launch(workspace(99), now(instance, of=workspace(99)), WORKLOAD)
+    fresh = instance.provider()
+    instance.server.forget()
+    remains = await fresh.remains("work")
+    assert len(instance.server.asked()) <= 20
+    assert (len(remains.known), remains.orphans, remains.others) == (50, (), 1)
+    one = next(known for known in remains.known if known.workspace.id == workspace(7).id)
+    assert [a.number for a in one.attempts] == [1, 2, 3] and one.is_live and one.is_own
+    assert (one.workspace.name, one.workload, one.workspace.policy) == (
+        "demo-7",
+        WORKLOAD,
+        workspace(7).policy,
+    )
+    for found in (theirs, fresh):
+        await found.aclose()
+
+
+async def test_a_branch_without_a_record_is_an_orphan_that_can_be_ended(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    branch = f"wsdash/{workspace().id}"
+    update = [{"action": "update", "file_path": "README.md", "content": "x"}]
+    instance.project.repository.commit(branch, "somebody's own", update, author="grace")
+    (orphan,) = (await provider.remains("work")).orphans
+    assert orphan.workspace_id == workspace().id and orphan.job_ids
+    await provider.end_orphan(orphan)
+    assert list(instance.project.repository.branches()) == ["main"]
+
+
+async def test_what_can_be_no_job_is_refused_for_good(instance: Instance, provider: GitLabProvider) -> None:
+    huge = replace(WORKLOAD, env=(EnvVar("HUGE", "x" * 200_000),))
+    with pytest.raises(Refused, match="HUGE takes 2000"):
+        await provider.launch(workspace(), now(instance), huge)
+
+
+def add_running(instance: Instance, count: int, status: str = "running") -> None:
+    """Pipelines as other processes have made them, each with a heartbeat."""
+    state, at = instance.server.state, int(instance.clock())
+
+    def add() -> None:
+        for number in range(count):
+            key = f"b{number}-{status}"
+            name = f"wsdash/{key} {key}.1.1 {at} ready 1 config=0 started={at}"
+            pipeline = state.add_pipeline(
+                instance.project, f"wsdash/{key}", "0" * 40, instance.user, name, {"workspace": {}}
+            )
+            job = pipeline.jobs[0]
+            state.start(job, next(iter(state.runners.values())), cancels_gracefully=True)
+            job.trace += b'wsdash/1 step {"phase":"preStart","state":"start","at":1}\nwsdash/1 ready {}\n'
+            if status != "running":
+                state.finish(job, status, None)
+
+    instance.server.do(add)

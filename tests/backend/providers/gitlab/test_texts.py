@@ -1,0 +1,263 @@
+"""What wsdash writes to GitLab and reads from it again: names, records, budgets, logs, times. Untrusted when read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsdash.backend.providers.gitlab import heartbeat, observing, traces
+from wsdash.backend.providers.gitlab.budget import State, learned
+from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, name_of, parse
+from wsdash.backend.providers.gitlab.observing import Memory, Sighting
+from wsdash.backend.providers.gitlab.reasons import reason_of
+from wsdash.backend.providers.gitlab.record import SIGN, Record, RecordError, message_of, record_of
+from wsdash.backend.providers.gitlab.replies import Pipeline, Version
+from wsdash.backend.providers.gitlab.timeouts import timeouts
+from wsdash.model import Cause, JobState, Policy
+from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Volume, Workload
+
+NOW = 1_800_000_000.0
+ids = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
+beats = st.builds(
+    Heartbeat,
+    workspace_id=ids,
+    attempt_id=ids,
+    number=st.integers(1, 10**6),
+    generation=st.integers(1, 10**6),
+    at=st.integers(0, 10**10),
+    state=st.sampled_from(sorted(heartbeat.STATES)),
+    seq=st.integers(0, 10**9),
+    facts=st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), ids, max_size=4),
+)
+commands = st.builds(Command, st.text(max_size=5), st.text(max_size=9), st.none() | st.text(max_size=5))
+steps = st.recursive(
+    commands,
+    lambda inner: (
+        st.builds(Sequence, st.text(max_size=3), st.lists(inner, max_size=2).map(tuple))
+        | st.builds(Parallel, st.text(max_size=3), st.lists(inner, max_size=2).map(tuple))
+    ),
+    max_leaves=4,
+)
+workloads = st.builds(
+    Workload,
+    image=st.none() | st.text(max_size=9),
+    env=st.lists(st.builds(EnvVar, st.text(max_size=5), st.text(max_size=9)), max_size=3).map(tuple),
+    source=st.none() | st.builds(Source, st.text(max_size=9)),
+    post_start=st.lists(steps, max_size=3).map(tuple),
+    volumes=st.lists(st.builds(Volume, st.text(max_size=5), st.text(max_size=5)), max_size=2).map(tuple),
+)
+RECORD = Record(
+    id="w1",
+    name="demo",
+    source_url="https://gitlab.example.com/group/app.git",
+    ref="main",
+    devfile_path="devfile.yaml",
+    policy=Policy(max_hours=3.0),
+    created_at=NOW,
+    user="ada",
+    host="jump",
+    store="0a0a0a0a",
+    workload=Workload(),
+)
+
+
+@given(beats)
+def test_a_pipelines_name_says_what_the_heartbeat_is(beat: Heartbeat) -> None:
+    name = name_of(beat)
+    assert len(name) <= heartbeat.LONGEST
+    assert parse(name) == beat
+
+
+@given(st.text() | beats.map(lambda beat: name_of(beat)[:-3] + "\x1b"))
+def test_any_other_name_is_no_heartbeat_or_a_sound_one(name: str) -> None:
+    beat = parse(name)
+    assert beat is None or parse(name_of(beat)) == beat
+
+
+@given(workloads)
+def test_a_record_comes_back_whole(workload: Workload) -> None:
+    record = replace(RECORD, workload=workload)
+    message = message_of(record)
+    assert "[skip ci]" in message.splitlines()[0]
+    assert record_of(message) == record
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ("", "cut off"),
+        ("!!!", "cut off"),
+        ("AAAA", "damaged"),
+        (base64.urlsafe_b64encode(zlib.compress(b"[]")).decode(), "another version"),
+        (base64.urlsafe_b64encode(zlib.compress(b'{"format": 2}')).decode(), "another version"),
+        (base64.urlsafe_b64encode(zlib.compress(b'{"format": 1}')).decode(), "does not say"),
+        (base64.urlsafe_b64encode(zlib.compress(bytes(50_000_000))).decode(), "larger"),
+        ("x" * 300_000, "longer"),
+    ],
+)
+def test_a_record_that_is_none_says_why(payload: str, words: str) -> None:
+    with pytest.raises(RecordError, match=words):
+        record_of(f"x\n\n{SIGN}{payload}\n")
+
+
+@given(st.binary(max_size=300))
+def test_no_record_does_harm(data: bytes) -> None:
+    packed = base64.urlsafe_b64encode(zlib.compress(data)).decode()
+    with pytest.raises(RecordError):
+        record_of(f"{SIGN}{packed}")
+
+
+@given(st.floats(20, 40 * 86400))
+def test_a_job_ends_itself_before_the_runner_does_and_the_runner_before_gitlab(job_s: float) -> None:
+    limits = timeouts(job_s)
+    assert 0 < limits.deadline < limits.script < limits.job
+    assert limits.script + limits.after_script < limits.job
+
+
+def test_a_time_limit_that_leaves_no_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="leaves no time"):
+        timeouts(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("script_failure", Cause.USER_CODE),
+        ("runner_system_failure", Cause.RUNNER_LOST),
+        ("stuck_or_timeout_failure", Cause.RUNNER_LOST),
+        ("no_updates_running", Cause.RUNNER_LOST),
+        ("job_execution_timeout", Cause.TIMEOUT),
+        ("runner_external_dependency_failure", Cause.IMAGE),
+        ("ci_quota_exceeded", Cause.QUOTA),
+        ("stuck_pending_no_matching_runners", Cause.NO_RUNNER),
+        ("stuck_pending_with_matching_runners", Cause.QUEUE),
+        ("user_blocked", Cause.PERMISSION),
+        ("runner_configuration_error", Cause.CONFIGURATION),
+        ("something_new_in_gitlab_25", Cause.RUNNER_LOST),
+        (None, Cause.RUNNER_LOST),
+    ],
+)
+def test_each_reason_of_gitlab_has_its_class_and_a_new_one_is_tried_again(
+    name: str | None, cause: Cause
+) -> None:
+    assert reason_of(name).cause is cause
+    assert reason_of(name).text
+
+
+def test_versions_are_compared_by_their_numbers() -> None:
+    assert Version(version="18.1.0-ee").parts == (18, 1)
+    assert Version(version="19.4.1-pre").parts > Version(version="9.5").parts
+    assert Version(version="strange").parts == (0, 0)
+
+
+class TestTheBudget:
+    def test_retry_after_is_honoured_as_seconds_and_as_a_date(self) -> None:
+        assert learned(State(), 429, {"retry-after": "30"}, NOW, 0.5).not_before == NOW + 30
+        date = {"retry-after": "Fri, 15 Jan 2027 08:01:00 GMT"}
+        assert learned(State(), 429, date, NOW, 0.5).not_before == pytest.approx(NOW + 60)
+
+    def test_a_reset_is_an_instant_of_the_servers_clock_and_no_duration(self) -> None:
+        headers = {"ratelimit-reset": str(int(NOW) + 1000), "date": "Fri, 15 Jan 2027 08:10:00 GMT"}
+        assert learned(State(), 429, headers, NOW, 0.5).not_before == pytest.approx(NOW + 400)
+
+    def test_a_limit_that_says_nothing_is_met_by_longer_and_longer_waits(self) -> None:
+        state, waits = State(), []
+        for _ in range(8):
+            state = learned(state, 429, {}, NOW, 0.5)
+            waits.append(state.not_before - NOW)
+        assert waits == sorted(waits) and waits[0] == 15 and waits[-1] == 300
+        assert learned(state, 200, {}, NOW, 0.5).refusals == 0
+
+    def test_when_few_requests_are_left_looks_wait_and_users_do_not(self) -> None:
+        headers = {
+            "ratelimit-limit": "600",
+            "ratelimit-remaining": "9",
+            "ratelimit-reset": str(int(NOW) + 50),
+        }
+        state = learned(State(), 200, headers, NOW, 0.5)
+        assert state.not_before == 0 and state.looks_not_before == pytest.approx(NOW + 5)
+
+    @given(
+        st.dictionaries(
+            st.sampled_from(
+                ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "date"]
+            ),
+            st.text(max_size=12) | st.integers().map(str),
+        ),
+        st.sampled_from([200, 429]),
+    )
+    def test_no_header_makes_anybody_wait_for_ever(self, headers: dict[str, str], status: int) -> None:
+        state = learned(State(), status, headers, NOW, 0.5)
+        assert max(state.not_before, state.looks_not_before) <= NOW + 3600
+
+
+class TestHeartbeats:
+    beat = Heartbeat("w", "a", 1, 1, int(NOW) - 5, "ready", 7, {"started": str(int(NOW) - 100)})
+    pipeline = Pipeline(id=1, status="running", ref="wsdash/w", created_at=NOW - 200, updated_at=NOW - 100)
+
+    def seen(self, beat: Heartbeat, sighting: Sighting | None = None, skew: float = 0.0) -> float | None:
+        memory = Memory(sightings={} if sighting is None else {1: sighting})
+        job = observing.observed(self.pipeline, beat, memory, skew, NOW)
+        return None if job.beat is None else job.beat.at
+
+    def test_its_age_is_that_of_the_jobs_clock_put_on_ours(self) -> None:
+        assert self.seen(self.beat) == NOW - 5
+        assert self.seen(replace(self.beat, at=int(NOW) - 65), skew=60.0) == NOW - 5
+
+    def test_a_clock_that_is_ahead_does_not_keep_a_dead_job_alive(self) -> None:
+        assert self.seen(replace(self.beat, at=int(NOW) + 5000)) == NOW
+
+    def test_a_clock_that_is_behind_does_not_kill_a_live_job(self) -> None:
+        behind = replace(self.beat, at=int(NOW) - 3600)
+        assert self.seen(behind, Sighting(7, NOW - 3)) == NOW - 3
+
+    def test_a_heartbeat_is_news_only_when_its_number_is_another(self) -> None:
+        first = observing.sighted(None, self.beat, NOW)
+        assert first == Sighting(7, None)
+        assert observing.sighted(first, self.beat, NOW + 30) == first
+        assert observing.sighted(first, replace(self.beat, seq=8), NOW + 30) == Sighting(8, NOW + 30)
+
+    def test_before_the_first_sign_of_life_no_heartbeat_is_owed(self) -> None:
+        job = observing.observed(self.pipeline, Heartbeat("w", "a", 1, 1), Memory(), 0.0, NOW)
+        assert (job.state, job.started_at, job.beat) == (JobState.STARTING, None, None)
+
+    def test_a_status_that_nobody_knows_is_taken_for_alive(self) -> None:
+        assert observing.is_live(self.pipeline.model_copy(update={"status": "hibernating"}))
+
+
+def test_a_log_tells_of_steps_and_its_last_words_without_control_sequences() -> None:
+    log = (
+        b"section_start:1:x\r\x1b[0K$ sh\n"
+        b'wsdash/1 step {"phase":"postStart","command":"one","state":"start","at":5}\n'
+        b"\x1b[31mred\x1b[0m output\n"
+        b'progresswsdash/1 step {"phase":"postStart","command":"one","state":"end","at":9,"exit":3}\n'
+        b"wsdash/1 ready {}\nERROR: Job failed\n"
+    )
+    told = traces.read(log)
+    (step,) = told.steps
+    assert (step.command, step.started_at, step.ended_at, step.exit_code) == ("one", 5, 9, 3)
+    assert b"red" in log[step.log_start : step.log_end]
+    assert told.ready_at == 9
+    assert told.tail == "$ sh\nred output\nERROR: Job failed"
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"wsdash/1 ", b"step ", b"{", b'"at":1', b"}", b"\n", b"\r", b"\xff", b"\x1b["])
+    )
+)
+def test_no_log_does_harm(parts: list[bytes]) -> None:
+    told = traces.read(b"".join(parts))
+    assert "\x1b" not in (told.tail or "")
+
+
+def test_the_record_is_one_line_of_json_that_others_can_read() -> None:
+    line = message_of(RECORD).splitlines()[2].removeprefix(SIGN)
+    values = json.loads(zlib.decompress(base64.urlsafe_b64decode(line)))
+    assert (values["name"], values["user"], values["host"]) == ("demo", "ada", "jump")
