@@ -1,0 +1,90 @@
+"""Before a context is added one hears, in sentences, what is missing; asking changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.backend.providers.gitlab.harness import Instance
+from tests.gitlab_server.faults import Fault
+from wsdash.backend.providers.gitlab.probe import Finding, probe, source_finding
+
+
+async def findings(instance: Instance, **settings: object) -> list[Finding]:
+    api = instance.api()
+    try:
+        return await probe(api, replace(instance.settings, **settings))  # type: ignore[arg-type]
+    finally:
+        await api.client.aclose()
+
+
+def blocked(found: list[Finding]) -> str:
+    return "; ".join(f"{finding.text}. {finding.hint}" for finding in found if finding.level == "blocked")
+
+
+async def test_a_project_of_ones_own_with_a_runner_lacks_nothing(instance: Instance) -> None:
+    found = await findings(instance)
+    assert {finding.level for finding in found} == {"ok"}
+    assert all(asked.startswith(("GET", "HEAD")) for asked in instance.server.asked())
+    assert len(instance.server.asked()) <= 7
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("pipelines_enabled", False, "CI/CD is turned off"),
+        ("archived", True, "archived"),
+        ("ci_config_path", "ci.yml@group/other", "placement own"),
+    ],
+)
+async def test_what_stands_in_the_way_is_named(
+    instance: Instance, field: str, value: object, words: str
+) -> None:
+    setattr(instance.project, field, value)
+    assert words in blocked(await findings(instance))
+
+
+async def test_a_role_that_is_too_low_and_one_that_is_enough_with_limits(instance: Instance) -> None:
+    instance.project.roles[instance.user.id] = 20
+    assert "role in group/app is too low" in blocked(await findings(instance))
+    instance.project.roles[instance.user.id] = 30
+    found = await findings(instance)
+    assert blocked(found) == ""
+    assert any("cannot be forced" in f.text for f in found if f.level == "warning")
+
+
+async def test_a_token_that_may_only_read_is_named_with_its_scopes(instance: Instance) -> None:
+    instance.token = instance.server.add_token(instance.user, ["read_api"])
+    assert "scopes are read_api, and pipelines need api" in blocked(await findings(instance))
+
+
+async def test_tags_that_no_runner_has_and_runners_that_are_paused(instance: Instance) -> None:
+    assert "no runner with the tags gpu" in blocked(await findings(instance, tags=("gpu",)))
+    next(iter(instance.server.state.runners.values())).paused = True
+    assert "paused" in blocked(await findings(instance))
+
+
+async def test_an_old_gitlab_is_named(instance: Instance) -> None:
+    instance.server.state.version = "15.0.0"
+    assert "16.6 or newer" in blocked(await findings(instance))
+
+
+async def test_a_gitlab_that_cannot_be_asked_is_the_one_finding(instance: Instance) -> None:
+    instance.server.faults.add(Fault.MAINTENANCE)
+    (finding,) = await findings(instance)
+    assert finding.level == "blocked" and "maintained" in finding.text
+
+
+async def test_the_job_token_allowlist_decides_what_a_project_of_ones_own_may_clone(
+    instance: Instance,
+) -> None:
+    own = instance.server.add_project("ada/workspaces", owners=[instance.user])
+    settings = replace(instance.settings, project="ada/workspaces", placement="own")
+    api = instance.api()
+    finding = await source_finding(api, settings, "group/app")
+    assert finding is not None and finding.level == "warning" and "allowlist" in finding.text
+    instance.project.allowlist.add(own.id)
+    finding = await source_finding(api, settings, "group/app")
+    assert finding is not None and finding.level == "ok"
+    await api.client.aclose()
