@@ -93,9 +93,6 @@ def test_an_unknown_verb_gets_the_nearest_one(capsys: pytest.CaptureFixture[str]
         ["open", "web"],
         ["ports", "web"],
         ["ssh-config", "install"],
-        ["recover", "--context", "local"],
-        ["context", "add", "gitlab"],
-        ["devfile", "render", "devfile.yaml", "--provider", "gitlab"],
     ],
 )
 def test_what_comes_later_says_so_and_exits_with_1(

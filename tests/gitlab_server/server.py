@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -184,6 +185,7 @@ class GitLabServer:
         if switched is None:
             self.state.advance()
             answer: web.StreamResponse = await handler(request)
+            answer.headers["Date"] = formatdate(self.clock.now(), usegmt=True)
             return answer
         return await broken.answer(switched, request, handler, self.clock.now(), self._stopping)
 

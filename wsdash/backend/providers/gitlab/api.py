@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from wsdash.backend.providers.base import Unreachable
 from wsdash.backend.providers.gitlab.client import GitLabClient, Part, Query, Reply
@@ -252,4 +253,12 @@ def _of(model: type[M], reply: Reply, what: str) -> M:
 def _list(model: type[M], reply: Reply, what: str) -> list[M]:
     if not isinstance(reply.data, list):
         raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?")
-    return [_of(model, Reply(item, reply.headers, reply.at, reply.skew), what) for item in reply.data]
+    try:
+        return _adapter(model).validate_python(reply.data)
+    except ValidationError:
+        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?") from None
+
+
+@cache
+def _adapter(model: type[M]) -> TypeAdapter[list[M]]:
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
