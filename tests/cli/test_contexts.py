@@ -89,3 +89,20 @@ def test_a_link_to_the_file_stays_a_link(config: Paths, capsys: pytest.CaptureFi
     assert cli.main(["context", "use", "local"]) == 0
     assert config.config_file.is_symlink()
     assert 'default_context = "local"' in real.read_text()
+
+
+def test_a_token_is_never_taken_from_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["context", "add", "work", "--url", "https://gitlab.example.com", "--project", "group/app"]
+    with pytest.raises(SystemExit):
+        cli.main([*arguments, "--token", "glpat-1"])
+    capsys.readouterr()
+    assert cli.main(arguments) == 2
+    assert "--token-stdin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["gitlab.example.com", "https://user:secret@gitlab.example.com", "ftp://x"])
+def test_an_address_that_is_none_is_refused_with_what_would_be_right(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["context", "add", "work", "--url", url, "--project", "group/app"]) == 1
+    assert "https://gitlab.example.com" in capsys.readouterr().err

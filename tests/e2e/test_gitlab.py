@@ -142,6 +142,12 @@ def test_a_workspace_is_created_seen_alive_stopped_with_its_cache_and_deleted_wi
     assert work.server.state.pipelines == {}
 
 
+def test_doctor_tells_what_the_context_lacks(work: Work) -> None:
+    assert "you own group/app" in work.run("doctor")
+    work.project.archived = True
+    assert "group/app is archived" in work.run("doctor", code=1)
+
+
 def test_a_runner_that_dies_without_a_goodbye_costs_one_replacement(work: Work, tmp_path: Path) -> None:
     work.create()
     work.wait_for(phase="running", attempt=1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 import time
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from wsdash.backend import connecting
 from wsdash.backend.errors import UserError
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, print_table, tell
@@ -24,6 +22,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def context(args: Namespace, paths: Paths) -> int:
+    """Only adding asks GitLab: the other actions load no event loop."""
     config = load_config(paths.config_file)
     if args.action == "list":
         return _list(args, config)
@@ -36,6 +35,8 @@ def context(args: Namespace, paths: Paths) -> int:
             exit_code=NOT_FOUND,
         )
     if args.action == "use":
+        from wsdash.backend import connecting
+
         connecting.use(args.name, paths)
         print(f"New workspaces are made in the context {args.name}.")
         return DONE
@@ -64,6 +65,8 @@ def _list(args: Namespace, config: Config) -> int:
 
 
 def _remove(name: str, paths: Paths) -> int:
+    from wsdash.backend import connecting
+
     if name == LOCAL.name:
         raise UserError("the context local is this machine and is always there", "Nothing needs to be done.")
     with reading(paths) as reader:
@@ -82,6 +85,10 @@ def _remove(name: str, paths: Paths) -> int:
 
 def _add(args: Namespace, config: Config, paths: Paths) -> int:
     """Ask for what is missing, ask GitLab what the token may do, then write it all down."""
+    import asyncio
+
+    from wsdash.backend import connecting
+
     before = config.contexts.get(args.name)
     old = before.gitlab if before is not None else None
     url = args.url or (old.url if old else None) or _asked("Address of the GitLab", "--url")
@@ -113,6 +120,8 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
 
 def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: str) -> GitLabSettings:
     """What was typed, over what the context had before."""
+    from wsdash.backend import connecting
+
     typed = {
         "placement": args.placement,
         "tags": args.tag,
@@ -130,6 +139,8 @@ def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: st
 
 def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str, str | None]:
     """A token, and where it is from; None for one that was typed, which is then kept."""
+    from wsdash.backend import connecting
+
     if args.token_stdin:
         token = sys.stdin.readline().strip()
         if not token:
@@ -155,6 +166,10 @@ def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str
 
 
 def _project(settings: GitLabSettings, token: str, paths: Paths) -> str:
+    import asyncio
+
+    from wsdash.backend import connecting
+
     if not can_ask():
         raise UserError("no project was given", "Add --project GROUP/NAME.", USAGE)
     for path in asyncio.run(connecting.projects(settings, token, paths)):

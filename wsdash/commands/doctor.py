@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wsdash import __version__
+from wsdash.backend import connecting
 from wsdash.backend.database import DatabaseError, connect, journal_mode
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import ProviderError
@@ -157,6 +159,30 @@ def _isolation(paths: Paths) -> Iterator[Finding]:
         yield Finding("isolation", "note", note)
 
 
+def _contexts(paths: Paths) -> Iterator[Finding]:
+    """What each GitLab says that its context's token may do; asking changes nothing."""
+    try:
+        contexts = load_config(paths.config_file).contexts.values()
+    except ConfigError:
+        return  # told already
+    verdicts: dict[str, Verdict] = {"ok": "ok", "warning": "note", "blocked": "broken"}
+    for found in contexts:
+        if found.gitlab is None:
+            continue
+        subject = f"context {found.name}"
+        tokens = connecting.credentials(found.gitlab.url, paths)
+        if not tokens:
+            yield Finding(
+                subject,
+                "broken",
+                f"there is no access token for {found.gitlab.url}",
+                f"`wsdash context add {found.name}` asks for one.",
+            )
+            continue
+        for told in asyncio.run(connecting.check(found.gitlab, tokens[0].token, paths)):
+            yield Finding(subject, verdicts[told.level], told.text, told.hint)
+
+
 def _reconciler(paths: Paths) -> Iterator[Finding]:
     lease = holder(paths)
     if lease is not None:
@@ -221,4 +247,16 @@ def _terminal(paths: Paths) -> Iterator[Finding]:
         )
 
 
-LOOKS = (_versions, _state, _database, _config, _git, _isolation, _reconciler, _jobs, _disk, _terminal)
+LOOKS = (
+    _versions,
+    _state,
+    _database,
+    _config,
+    _git,
+    _isolation,
+    _contexts,
+    _reconciler,
+    _jobs,
+    _disk,
+    _terminal,
+)

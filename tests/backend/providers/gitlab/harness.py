@@ -13,6 +13,7 @@ from tests.backend.providers.contract import Harness, attempt
 from tests.gitlab_runner import Runner
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Project, User
+from tests.waiting import until
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.connect import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
@@ -72,9 +73,10 @@ class GitLabHarness(Harness):
         """Also until the log has come, which is later than the name of the pipeline."""
         launched = of or attempt()
         job = await super().launch(workload, of)
-        return (
-            await self.until(launched, lambda job: any(step.ended_at for step in job.steps)) if job else job
-        )
+        trace = self.instance.server.state.pipelines[int(job.job_id)].jobs[0].trace
+        await until(lambda: b"wsdash/1 ready" in trace, self.patience_s, "the log of the start")
+        started = bytes(trace).count(b'"state":"start"')
+        return await self.until(launched, lambda job: len(job.steps) == started)
 
     async def run_inside(self, *argv: str) -> tuple[int, bytes]:
         base = next((self.instance.folder / "runner" / "builds").glob(f"*/{PROJECT}/.wsdash"))

@@ -123,7 +123,7 @@ def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, n
     if pipeline.status in WAITS:
         message = STUCK if pipeline.id in memory.stuck else WAITS[pipeline.status]
     ready_at = detail.ready_at
-    if ready_at is None and (beat.state in (heartbeat.READY, heartbeat.ENDING) or "failed" in beat.facts):
+    if ready_at is None and beat.state in (heartbeat.READY, heartbeat.ENDING):
         ready_at = started_at
     return JobObservation(
         attempt_id=beat.attempt_id,
@@ -166,8 +166,9 @@ def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: floa
     told = [at for at in (by_job, detail.beat_at) if at is not None]
     if not told:
         return None
+    # A job reckons in whole seconds, so it may be one ahead.
     return Beat(
-        min(max(told), now),
+        max(told) if max(told) <= now + 1.0 else now,
         load=_number(beat.facts, "load"),
         memory=_whole(beat.facts, "memory"),
         disk_free=_whole(beat.facts, "disk"),
