@@ -40,7 +40,7 @@ grace_s = 30
 shortest_run_s = 1
 ladder_s = [0.2]
 """
-PATIENCE_S = 40.0
+PATIENCE_S = 80.0
 
 
 @dataclass
@@ -165,7 +165,7 @@ def test_a_runner_that_dies_without_a_goodbye_costs_one_replacement(work: Work, 
 
 def test_a_job_ends_by_itself_before_its_time_limit_and_the_next_one_follows(work: Work) -> None:
     text = work.paths.config_file.read_text()
-    work.paths.config_file.write_text(text.replace("timeout_s = 3600", "timeout_s = 20"))
+    work.paths.config_file.write_text(text.replace("timeout_s = 3600", "timeout_s = 40"))
     work.create()
     work.wait_for(phase="running", attempt=1)
     work.wait_for(phase="running", attempt=2)

@@ -13,6 +13,7 @@ from tests.gitlab_server.faults import Fault
 from wsdash.backend.providers.base import Blocked, Refused, TakenOver, Unreachable
 from wsdash.backend.providers.gitlab.heartbeat import parse
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
+from wsdash.backend.providers.gitlab.record import message_of, record_of
 from wsdash.model import Attempt, Cause, JobState, Workspace
 from wsdash.workload import EnvVar, Workload
 
@@ -299,3 +300,33 @@ def add_running(instance: Instance, count: int, status: str = "running") -> None
                 state.finish(job, status, None)
 
     instance.server.do(add)
+
+
+async def test_what_somebody_else_put_on_the_branch_does_not_run(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    branch = f"wsdash/{workspace().id}"
+    text = instance.project.repository.read(branch, ".gitlab-ci.yml") or ""
+    evil = [{"action": "update", "file_path": ".gitlab-ci.yml", "content": text.replace("alpine", "evil")}]
+    instance.project.repository.commit(branch, "[skip ci]", evil, author="grace")
+    with pytest.raises(Blocked, match="somebody else has changed the branch"):
+        await provider.launch(workspace(), now(instance, 2), WORKLOAD)
+    assert list(instance.server.state.pipelines.values())[-1].status == "canceled"
+    await provider.launch(workspace(), now(instance, 3), WORKLOAD)
+    assert instance.project.repository.read(branch, ".gitlab-ci.yml") == text
+
+
+async def test_a_record_that_somebody_else_wrote_is_not_offered(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    message = instance.project.repository.branches()[f"wsdash/{workspace().id}"].message
+    record = replace(record_of(message), id="forged")
+    made = [{"action": "create", "file_path": "x", "content": ""}]
+    instance.project.repository.commit(
+        "wsdash/forged", message_of(record), made, author="grace", start_branch="main"
+    )
+    remains = await provider.remains("work")
+    assert [known.workspace.id for known in remains.known] == [workspace().id]
+    assert (remains.orphans, remains.others) == ((), 1)

@@ -19,10 +19,17 @@ class BranchWriter:
     def __init__(self, api: GitLabApi) -> None:
         self._api = api
         self._digests: dict[str, str] = {}
+        self._commits: dict[str, str] = {}
 
-    def learn(self, workspace_id: str, digest: str) -> None:
-        """A pipeline of this workspace ran this configuration, so the branch holds it or a newer one."""
+    def learn(self, workspace_id: str, digest: str, sha: str | None) -> None:
+        """A pipeline of this user ran this configuration of this commit, so the branch holds it or a newer one."""
         self._digests[workspace_id] = digest
+        if sha is not None:
+            self._commits[workspace_id] = sha
+
+    def is_foreign(self, workspace_id: str, sha: str | None) -> bool:
+        """Whether a pipeline ran another commit than ours: whoever may push could have changed the branch."""
+        return sha is not None and sha != self._commits.get(workspace_id, sha)
 
     def holds(self, workspace_id: str, digest: str) -> bool:
         """Whether the branch is known to hold this configuration."""
@@ -31,6 +38,7 @@ class BranchWriter:
     def forget(self, workspace_id: str) -> None:
         """Nothing is known of the branch any more."""
         self._digests.pop(workspace_id, None)
+        self._commits.pop(workspace_id, None)
 
     async def write(self, place: Place, workspace_id: str, text: str, digest: str, message: str) -> Place:
         """Commit the configuration; the place, with what was learned of it.
@@ -43,7 +51,7 @@ class BranchWriter:
         has_file = is_there or place.has_config
         for _ in range(TRIES):
             try:
-                await self._api.commit(
+                commit = await self._api.commit(
                     place.project_id,
                     branch=branch,
                     message=message,
@@ -64,6 +72,6 @@ class BranchWriter:
                 else:
                     raise
                 continue
-            self._digests[workspace_id] = digest
+            self.learn(workspace_id, digest, commit.id)
             return place if is_there else replace(place, has_config=has_file)
         raise Unreachable(f"the branch {branch} changes while it is written", "Asking again.")

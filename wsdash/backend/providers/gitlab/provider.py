@@ -119,7 +119,8 @@ class GitLabProvider:
         newest = sorted(self._looker.beats.values(), key=lambda beat: beat.number)
         for beat in newest:
             if "config" in beat.facts:
-                self._branches.learn(beat.workspace_id, beat.facts["config"])
+                sha = self._looker.pipelines[beat.attempt_id].sha
+                self._branches.learn(beat.workspace_id, beat.facts["config"], sha)
         return Look(look.at, (*look.jobs, *self._withdrawn.values()))
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
@@ -328,7 +329,7 @@ class GitLabProvider:
         place = await self._find_place()
         template = Attempt("recovered", workspace.id, 0, workspace.generation, self._clock())
         configuration, message = self._render(place, workspace, template, workload)
-        self._branches.learn(workspace.id, "another store's")
+        self._branches.learn(workspace.id, "another store's", None)
         await self._write(place, workspace, configuration, message)
 
     async def end_orphan(self, orphan: Orphan) -> None:
@@ -355,9 +356,8 @@ class GitLabProvider:
             key = attempt_key(attempt.id, attempt.number, attempt.generation)
             restores = "yes" if self._has_saved(workspace.id) else "no"
             inputs = {"attempt": key, "restores": restores, "owner": self._owner}
-        branch = branch_of(workspace.id)
         try:
-            return await self._api.create_pipeline(place.project_id, branch, inputs)
+            return await self._create(place, workspace, inputs)
         except Rejected as refusal:
             said = refusal.said.lower()
             if "owner" in said and "allowed options" in said:
@@ -367,7 +367,20 @@ class GitLabProvider:
         # Somebody has removed the branch that was known to be there.
         self._branches.forget(workspace.id)
         await self._write(place, workspace, configuration, message)
-        return await self._api.create_pipeline(place.project_id, branch, inputs)
+        return await self._create(place, workspace, inputs)
+
+    async def _create(self, place: Place, workspace: Workspace, inputs: dict[str, str]) -> Pipeline:
+        """A pipeline of the commit that is ours: what somebody else has put on the branch would run as this user."""
+        branch = branch_of(workspace.id)
+        made = await self._api.create_pipeline(place.project_id, branch, inputs)
+        if self._branches.is_foreign(workspace.id, made.sha):
+            await self._api.cancel_pipeline(place.project_id, made.id)
+            self._branches.forget(workspace.id)
+            raise Blocked(
+                f"somebody else has changed the branch {branch}, so its pipeline {made.id} was cancelled",
+                "The next try writes the configuration anew. Find out who may push there.",
+            )
+        return made
 
     async def _find(self, place: Place, attempt: Attempt) -> Pipeline | None:
         """The pipeline with this attempt's key, among all of the workspace's branch."""
@@ -378,9 +391,9 @@ class GitLabProvider:
             own = [
                 (found, beat) for found, beat in beats if beat is not None and beat.attempt_id == attempt.id
             ]
-            for _, beat in beats:
+            for found, beat in beats:
                 if beat is not None and "config" in beat.facts and page == 1:
-                    self._branches.learn(attempt.workspace_id, beat.facts["config"])
+                    self._branches.learn(attempt.workspace_id, beat.facts["config"], found.sha)
                     break
             if own:
                 (one, _), *_ = observing.chosen(own)[0]

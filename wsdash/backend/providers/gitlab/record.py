@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from wsdash.workload import Workload
 
 SIGN = "Wsdash-Record: "
 FORMAT = 1
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 LONGEST = 200_000
 """Characters of a record that is read at all."""
 MOST_BYTES = 2_000_000
@@ -77,6 +79,9 @@ def _checked(values: Any) -> Record:  # noqa: ANN401
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise RecordError("its record is of another version of wsdash")
     try:
-        return TypeAdapter(Record).validate_python(values)
+        record = TypeAdapter(Record).validate_python(values)
     except (ValidationError, RecursionError):
         raise RecordError("its record does not say what it should") from None
+    if not _NAME.fullmatch(record.name):
+        raise RecordError("its record names the workspace as none can be named")
+    return record

@@ -37,6 +37,9 @@ def remains_of(
             record = record_of(branch.commit.message)
             if record.id != workspace_id:
                 raise RecordError("its record is that of another workspace")
+            if record.user == user and not own:
+                # A record alone proves nothing: whoever may push could have written it, to have it run as this user.
+                raise RecordError("you have never run a pipeline of it")
         except RecordError as error:
             if own:
                 orphans.append(_orphan(workspace_id, f"the branch {branch.name} is there, but {error}", own))
