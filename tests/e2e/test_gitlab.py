@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from tests.gitlab_runner import Runner
 from tests.gitlab_runner.real import PROGRAM, RealRunner
@@ -20,6 +21,7 @@ from tests.gitlab_server.state import Project
 from tests.waiting import until, until_sync
 from wsdash.app import WsdashApp
 from wsdash.paths import Paths
+from wsdash.screens.create import CreateScreen
 
 DEVFILE = """\
 schemaVersion: 2.2.0
@@ -190,9 +192,8 @@ def test_with_the_state_store_lost_everything_comes_back_from_gitlab(work: Work)
     assert json.loads(work.run("recover", "--yes", "--json"))[0]["recovered"] == []
 
 
-async def test_the_dashboard_shows_and_stops_a_workspace_on_gitlab(work: Work) -> None:
-    await asyncio.to_thread(work.create)
-    await asyncio.to_thread(work.run, "daemon", "--stop")
+async def test_the_dashboard_creates_and_stops_a_workspace_on_gitlab(work: Work) -> None:
+    await asyncio.to_thread(work.run, "context", "use", "work")
     app = WsdashApp(work.paths)
     async with app.run_test(size=(120, 40)) as pilot:
 
@@ -200,6 +201,13 @@ async def test_the_dashboard_shows_and_stops_a_workspace_on_gitlab(work: Work) -
             await pilot.pause()
             return any(text in str(row.status.phase) for row in app.rows)
 
+        await until(lambda: app.connected, PATIENCE_S, "the open store")
+        await pilot.press("a")
+        await until(lambda: isinstance(app.screen, CreateScreen), PATIENCE_S, "the form")
+        app.screen.query_one("#source", Input).value = work.source
+        await pilot.press("enter")
+        await until(lambda: app.screen.has_class("-previewed"), PATIENCE_S, "the job, shown")
+        await pilot.press("enter")
         await until(lambda: shows("running"), PATIENCE_S, "the workspace running")
         await pilot.press("x")
         await until(lambda: shows("stopped"), PATIENCE_S, "the workspace stopped")

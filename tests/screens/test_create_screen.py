@@ -55,7 +55,7 @@ async def test_the_job_is_shown_before_anything_is_created(stub: StubService, ru
         await opened(pilot)
         fill(pilot, source=DEMO, ref="main", name="demo")
         await previewed(pilot)
-        assert stub.previews == [CreateRequest(DEMO, "main", None, "demo")]
+        assert stub.previews == [CreateRequest(DEMO, "main", None, "demo", "")]
         assert "  install: pip install -e ." in job(pilot)
         assert "runs in   podman" in job(pilot)
         assert ("create", "demo") not in stub.asked
@@ -88,7 +88,7 @@ async def test_all_fields_may_be_empty(stub: StubService, running: Running) -> N
     async with running() as pilot:
         await opened(pilot)
         await previewed(pilot)
-        assert stub.previews == [CreateRequest(None, None, None, None)]
+        assert stub.previews == [CreateRequest(None, None, None, None, "")]
 
 
 async def test_remarks_about_the_devfile_have_their_line_and_remedy(

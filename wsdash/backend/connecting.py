@@ -89,6 +89,14 @@ async def projects(settings: GitLabSettings, token: str, paths: Paths) -> list[s
         await api.client.aclose()
 
 
+def default_context(paths: Paths) -> str:
+    """Where new workspaces are made, by config.toml. Blocks. Raises `UserError`."""
+    try:
+        return load_config(paths.config_file).default_context
+    except ConfigError as error:
+        raise UserError(str(error), "") from error
+
+
 def settings_of(text: Mapping[str, object], name: str) -> GitLabSettings:
     """Settings from what a user typed, checked as config.toml is. Raises `UserError`."""
     values = {key: value for key, value in text.items() if value not in (None, "", (), [])}

@@ -26,7 +26,7 @@ class CreateRequest:
     """What the user typed. `source` None is no repository at all.
 
     `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run
-    in where several could be it.
+    in where several could be it. An empty context is the default one of config.toml.
     """
 
     source: str | None

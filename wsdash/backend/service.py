@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend import connecting, daemon, database
@@ -180,6 +180,9 @@ class Service:
         self, request: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Preview:
         """Look at the source and show what would be created. Raises `UserError`."""
+        if not request.context:
+            default = await asyncio.to_thread(connecting.default_context, self._paths)
+            request = replace(request, context=default)
         provider = self._provider_of(request.context)
         rows = await self.workspaces()
         name = free_name(request, {row.workspace.name for row in rows})

@@ -108,7 +108,7 @@ class CreateScreen(WsdashScreen[str | None]):
 
         self._errors = {}
         self._show_progress("looking at the repository")
-        request = CreateRequest(typed("source"), typed("ref"), typed("devfile"), typed("name"))
+        request = CreateRequest(typed("source"), typed("ref"), typed("devfile"), typed("name"), "")
         try:
             preview = await self.dashboard.service.preview(request, self._show_progress)
         except UserError as error:
