@@ -23,7 +23,8 @@ class Command:
     """One command line of the devfile, run by `sh -c` in the job.
 
     `working_dir` may hold `$PROJECT_SOURCE` or `$PROJECTS_ROOT`, which are known only inside the job;
-    None is the project's folder. `env` is set for this command alone.
+    None is the project's folder. `env` is set for this command alone. A command that is to be run `once` is
+    run again on each start until it has succeeded, and never after that while the workspace keeps its files.
     """
 
     id: str
@@ -31,15 +32,17 @@ class Command:
     working_dir: str | None = None
     env: tuple[EnvVar, ...] = ()
     label: str | None = None
+    once: bool = False
     kind: Literal["command"] = "command"
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Steps run one after the other. A step that fails does not keep the next one from running."""
+    """Steps run one after the other. A step that fails keeps the next ones from running only where it says so."""
 
     id: str
     steps: tuple[Step, ...]
+    stop_on_failure: bool = False
     kind: Literal["sequence"] = "sequence"
 
 
@@ -117,12 +120,25 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A variable whose value is not in the workload: the provider has it, under this name.
+
+    On a GitLab it is a masked CI/CD variable of the project.
+    """
+
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One workspace's job.
 
     `image` is the container image, None where the devfile names none. `entrypoint` is run in the
     background beside the workspace when the devfile says `overrideCommand: false`. The phases run in
-    the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end.
+    the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end;
+    `after_ready` follows postStart in the background, while the user works. `user` is the user in the
+    container, as a name or a number, None for the image's own.
     """
 
     image: str | None = None
@@ -131,8 +147,11 @@ class Workload:
     source: Source | None = None
     pre_start: tuple[Step, ...] = ()
     post_start: tuple[Step, ...] = ()
+    after_ready: tuple[Step, ...] = ()
     pre_stop: tuple[Step, ...] = ()
     services: tuple[Service, ...] = ()
     ports: tuple[Port, ...] = ()
     volumes: tuple[Volume, ...] = ()
     resources: Resources = field(default_factory=Resources)
+    user: str | None = None
+    secrets: tuple[Secret, ...] = ()

@@ -122,12 +122,18 @@ class _ToTerminal:
             cut = len(text)
         self._rest = text[cut:]
         if cut:
-            sys.stdout.write(printable(text[:cut]))
+            sys.stdout.write(_left_standing(text[:cut]))
             sys.stdout.flush()
 
     def close(self) -> None:
         if self._rest:
-            sys.stdout.write(printable(self._rest) + "\n")
+            sys.stdout.write(_left_standing(self._rest) + "\n")
+
+
+def _left_standing(text: str) -> str:
+    """What a terminal would show in the end: a carriage return takes back what stands before it in its line."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return printable("\n".join(line.rpartition("\r")[2] for line in lines))
 
 
 _Writer = _Raw | _ToTerminal

@@ -25,7 +25,7 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True).filter(
 
 def evaluate(shell: tuple[str, ...], workload: Workload, calls: str) -> bytes:
     """What the shell prints when it sources the rendered file and then runs the line."""
-    line = f'say() {{ :; }}\n. "$1"\n{calls}'
+    line = f'say() {{ :; }}\nonce() {{ shift; "$@"; }}\nawait() {{ wait; }}\n. "$1"\n{calls}'
     file = Path("/proc/self/fd/0")
     done = subprocess.run(
         [*shell, "-c", line, "sh", str(file)],
@@ -80,9 +80,9 @@ def test_only_the_two_known_folders_are_expanded(shell: tuple[str, ...], before:
 
 
 steps: st.SearchStrategy[Step] = st.recursive(
-    st.builds(Command, st.sampled_from("abcdef"), st.just("true")),
+    st.builds(Command, st.sampled_from("abcdef"), st.just("true"), once=st.booleans()),
     lambda inner: (
-        st.builds(Sequence, st.just("s"), st.lists(inner, max_size=3).map(tuple))
+        st.builds(Sequence, st.just("s"), st.lists(inner, max_size=3).map(tuple), st.booleans())
         | st.builds(Parallel, st.just("p"), st.lists(inner, max_size=3).map(tuple))
     ),
     max_leaves=8,

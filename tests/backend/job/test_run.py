@@ -81,6 +81,41 @@ def test_a_parallel_group_runs_at_the_same_time_and_a_sequence_in_it_in_order(jo
     assert set(running.exits().values()) == {0}
 
 
+def test_a_sequence_that_says_so_stops_at_the_first_failure_also_of_a_parallel_group(job: Job) -> None:
+    apart = Parallel("apart", (Command("bad", "exit 4"), Command("good", "true")))
+    workload = Workload(
+        post_start=(
+            Sequence("setup", (Command("first", "true"), apart, Command("never", "true")), True),
+            Command("after", "true"),
+        )
+    )
+    running = job.run_until_ready(workload)
+    assert running.exits() == {"first": 0, "bad": 4, "good": 0, "after": 0}
+
+
+def test_what_is_to_be_done_once_is_done_until_it_succeeds_and_never_again(job: Job) -> None:
+    prepare = Command("prepare", "echo try >>tries; [ -e allowed ]", once=True)
+    workload = Workload(post_start=(Command("always", "echo start >>starts"), prepare))
+    for allowed in (False, True, True):
+        if allowed:
+            (job.projects / "allowed").touch()
+        assert job.run_until_ready(workload).stop() == 0
+    assert (job.projects / "tries").read_text() == "try\n" * 2
+    assert (job.projects / "starts").read_text() == "start\n" * 3
+    changed = Workload(post_start=(Command("prepare", "echo other >>tries", once=True),))
+    job.run_until_ready(changed)
+    assert (job.projects / "tries").read_text().endswith("other\n")
+
+
+def test_what_comes_after_readiness_does_not_hold_it_up(job: Job) -> None:
+    workload = Workload(after_ready=(Command("late", "mkfifo go; cat go"), Command("last", "true")))
+    running = job.run_until_ready(workload)
+    until_sync(lambda: (job.projects / "go").exists(), what="the late command")
+    assert running.exits() == {}
+    (job.projects / "go").write_text("come")
+    until_sync(lambda: running.exits() == {"late": 0, "last": 0}, what="what comes after readiness")
+
+
 def test_a_command_reads_no_input(job: Job) -> None:
     running = job.run_until_ready(Workload(post_start=(Command("read", "cat; echo done"),)))
     assert "done" in running.log

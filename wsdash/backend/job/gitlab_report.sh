@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # Sourced by job.sh in a GitLab job: what it emits is also kept in files below WSDASH_RUN, from which
 # gitlab.sh names the pipeline. Beats stay out of the log while they arrive that way: a log stops at 4 MB.
+# A message in the log erases itself as GitLab's own section marks do, so that no reader of the log sees it.
 
 beat_seq=0
 read -r _ beat_seq _ 2>/dev/null <"$WSDASH_RUN/beat"
@@ -15,6 +16,10 @@ wake_reporter() {
   [ -z "$reporter" ] || kill -USR1 "$reporter" 2>/dev/null
 }
 
+log_message() {
+  printf 'wsdash/1 %s %s\r\033[0K' "$1" "$2"
+}
+
 # shellcheck disable=SC2317,SC2329  # called by job.sh
 emit() {
   case $1 in
@@ -24,10 +29,10 @@ emit() {
         >"$WSDASH_RUN/beat.new" && mv "$WSDASH_RUN/beat.new" "$WSDASH_RUN/beat"
       beats_via=log
       read -r beats_via 2>/dev/null <"$WSDASH_RUN/via"
-      [ "$beats_via" != log ] || printf 'wsdash/1 %s %s\n' "$1" "$2"
+      [ "$beats_via" != log ] || log_message "$1" "$2"
       ;;
     step)
-      printf 'wsdash/1 %s %s\n' "$1" "$2"
+      log_message "$1" "$2"
       case $2 in
         *'"state":"end"'*'"exit":0}') ;;
         *'"state":"end"'*) printf 'failed\n' >>"$WSDASH_RUN/failed" ;;
@@ -37,12 +42,12 @@ emit() {
       esac
       ;;
     ready)
-      printf 'wsdash/1 %s %s\n' "$1" "$2"
+      log_message "$1" "$2"
       : >"$WSDASH_RUN/ready"
       report_state ready
       ;;
     end)
-      printf 'wsdash/1 %s %s\n' "$1" "$2"
+      log_message "$1" "$2"
       cause=${2#*'"cause":"'}
       report_state "${cause%%'"'*}"
       ;;

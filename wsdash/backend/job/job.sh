@@ -2,7 +2,7 @@
 # The job of a workspace, in POSIX sh: an image may hold nothing more.
 #
 #   sh job.sh fetch FILE             clone the source, unless the project's folder is already there
-#   sh job.sh run FILE               preStart, postStart, ready, then wait for TERM or the deadline; preStop
+#   sh job.sh run FILE               preStart, postStart, ready, afterReady, until TERM or the deadline; preStop
 #   sh job.sh enter FILE [ARG...]    become a shell, or ARG..., with the workspace's environment
 #
 # FILE is the rendered workload (rendering.py): an absolute path, sourced by this script.
@@ -188,6 +188,29 @@ run() {
   status=$?
   [ "$status" -eq 0 ] || say "$phase $id failed with exit code $status; the workspace goes on."
   step_ended "$phase" "$id" "$status"
+  return "$status"
+}
+
+# once MARK run ID ...: not where it has succeeded in this workspace before.
+# shellcheck disable=SC2317,SC2329  # called by the workload's file
+once() {
+  mark=$PROJECTS_ROOT/.wsdash/done/$1
+  shift
+  if [ -e "$mark" ]; then
+    say "$phase $2 was done at an earlier start."
+    return 0
+  fi
+  "$@" && mkdir -p "${mark%/*}" && : >"$mark"
+}
+
+# await PID...: fails if one of them does.
+# shellcheck disable=SC2317,SC2329  # called by the workload's file
+await() {
+  failed=0
+  for pid; do
+    wait "$pid" || failed=1
+  done
+  return "$failed"
 }
 
 do_phases() {
@@ -197,6 +220,8 @@ do_phases() {
   phase=postStart
   post_start
   emit ready '{}'
+  phase=afterReady
+  after_ready
 }
 
 do_pre_stop() {

@@ -6,6 +6,7 @@ Every text from the workload is quoted for POSIX sh: it reaches the command exac
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from importlib.resources import files
@@ -28,6 +29,7 @@ OWN_NAMES = frozenset({"PROJECTS_ROOT", "PROJECT_SOURCE"}) | frozenset(
 _HEAD = """\
 # What the job of this workspace runs: data for job.sh, rendered from the devfile.
 # run ID FOLDER LINE [NAME=VALUE...] runs LINE with sh -c; no FOLDER is the project's.
+# once MARK run ...: only until it has succeeded once. await PID...: fails if one of them does.
 """
 
 
@@ -49,6 +51,7 @@ def render(workload: Workload) -> str:
         _function("entrypoint", _entrypoint(workload.entrypoint)),
         _function("pre_start", _steps(workload.pre_start)),
         _function("post_start", _steps(workload.post_start)),
+        _function("after_ready", _steps(workload.after_ready)),
         _function("pre_stop", _steps(workload.pre_stop)),
     ]
     return "\n".join(blocks)
@@ -106,7 +109,8 @@ def _assignment(variable: EnvVar) -> str:
 
 
 def _notices(workload: Workload) -> list[str]:
-    commands = _commands((*workload.pre_start, *workload.post_start, *workload.pre_stop))
+    phases = (workload.pre_start, workload.post_start, workload.after_ready, workload.pre_stop)
+    commands = [command for phase in phases for command in _commands(phase)]
     variables = [*workload.env, *(variable for command in commands for variable in command.env)]
     names = dict.fromkeys(variable.name for variable in variables if not _is_settable(variable))
     return [
@@ -131,23 +135,35 @@ def _steps(steps: tuple[Step, ...]) -> list[str]:
 
 
 def _step(step: Step) -> list[str]:
+    """Lines of shell whose last command fails where the step does, as far as anybody asks for that."""
     if isinstance(step, Command):
         words = ["run", _quote(step_id(step.id)), _folder(step.working_dir), _quote(step.line)]
         words += [f"{_assignment(variable)}" for variable in step.env if _is_settable(variable)]
-        return [" ".join(words)]
-    if not step.steps:
+        return [" ".join([*(["once", _mark(step)] if step.once else []), *words])]
+    inner = [lines for one in step.steps if (lines := _step(one))]
+    if not inner:
         return []
     if isinstance(step, Parallel):
-        return [f"# {step_id(step.id)}: at the same time", "(", *_parallel(step.steps), "  wait", ")"]
-    return [f"# {step_id(step.id)}: one after the other", *_steps(step.steps)]
+        blocks = [line for lines in inner for line in ("{", *_indented(lines), '} & pids="$pids $!"')]
+        return [
+            f"# {step_id(step.id)}: at the same time",
+            "(",
+            *_indented(["pids=", *blocks, "await $pids"]),
+            ")",
+        ]
+    if step.stop_on_failure:
+        chain = [line for lines in inner for line in ("{", *_indented(lines), "} &&")]
+        return [f"# {step_id(step.id)}: one after the other, until one fails", *chain, "true"]
+    return [f"# {step_id(step.id)}: one after the other", *(line for lines in inner for line in lines)]
 
 
-def _parallel(steps: tuple[Step, ...]) -> list[str]:
-    lines: list[str] = []
-    for step in steps:
-        inner = _step(step)
-        lines += [f"  {line}" for line in (["{", *(f"  {line}" for line in inner), "} &"] if inner else [])]
-    return lines
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _mark(command: Command) -> str:
+    """A file name for "this has been done": another line under the same id is another thing to do."""
+    return hashlib.sha256(f"{command.id}\0{command.line}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _folder(working_dir: str | None) -> str:

@@ -237,13 +237,13 @@ def test_a_log_tells_of_steps_and_its_last_words_without_control_sequences() -> 
         b'wsdash/1 step {"phase":"postStart","command":"one","state":"start","at":5}\n'
         b"\x1b[31mred\x1b[0m output\n"
         b'progresswsdash/1 step {"phase":"postStart","command":"one","state":"end","at":9,"exit":3}\n'
-        b"wsdash/1 ready {}\nERROR: Job failed\n"
+        b'wsdash/1 ready {}\r\x1b[0Kwsdash/1 beat {"at":11}\r\x1b[0KERROR: Job failed\n'
     )
     told = traces.read(log)
     (step,) = told.steps
     assert (step.command, step.started_at, step.ended_at, step.exit_code) == ("one", 5, 9, 3)
     assert b"red" in log[step.log_start : step.log_end]
-    assert told.ready_at == 9
+    assert (told.ready_at, told.beat_at) == (9, 11)
     assert told.tail == "$ sh\nred output\nERROR: Job failed"
 
 

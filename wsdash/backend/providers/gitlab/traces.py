@@ -16,6 +16,7 @@ MOST_STEPS = 400
 TAIL = 12
 """Lines of a log that the message of a failure keeps."""
 
+_MESSAGE = re.compile(re.escape(MARK).join((b"(", rb"[^\r\n]*)(?:\r\x1b\[0K)?")))
 _CONTROL = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|section_(?:start|end):\d+:[^\r\n]*\r?")
 
 
@@ -30,25 +31,30 @@ class Told:
 
 
 def read(log: bytes) -> Told:
-    """The messages of a log and its last lines. Any bytes may stand in it."""
+    """The messages of a log and its last lines. Any bytes may stand in it.
+
+    A message is erased by what follows it, as GitLab's marks of sections are, or is a line of its own.
+    """
     steps: list[StepResult] = []
     ready_at = beat_at = now = None
     lines: list[bytes] = []
     position = 0
     for line in log.split(b"\n"):
-        start = line.find(MARK)
-        message = parse(line[start:].rstrip(b"\r")) if start >= 0 else None
-        if message is None:
-            lines.append(line)
-            del lines[: -4 * TAIL]
-        else:
+        shown = line
+        for found in _MESSAGE.finditer(line):
+            message = parse(found[1])
+            if message is None:
+                continue
+            shown = line[found.end() :]
             now = message.number("at") or now
             if message.kind == "step":
-                _take_step(steps, message, position, position + len(line) + 1)
+                _take_step(steps, message, position + found.start(), position + found.end())
             elif message.kind == "ready":
                 ready_at = now
             elif message.kind == "beat":
                 beat_at = now
+        lines.append(shown)
+        del lines[: -4 * TAIL]
         position += len(line) + 1
     return Told(tuple(steps), ready_at, beat_at, _tail(lines))
 
