@@ -36,6 +36,7 @@ class Where(Enum):
     FORM = "the form"
     DIALOG = "a question"
     PAGE = "a page of text"
+    CONTEXTS = "the contexts"
 
 
 class Group(StrEnum):
@@ -44,6 +45,7 @@ class Group(StrEnum):
     WORKSPACE = "Workspace"
     FORM = "Form"
     LIST = "List"
+    CONTEXT = "Context"
     LOG = "Log"
     MOVE = "Move"
     VIEW = "View"
@@ -87,12 +89,19 @@ ON_WORKSPACE = frozenset({Where.LIST, Where.DETAIL, Where.LOG})
 ON_LIST = frozenset({Where.LIST})
 LIST_AND_DETAIL = frozenset({Where.LIST, Where.DETAIL})
 SIDEWAYS = "In a log: what is beside the screen. In a question: the other button."
-TO_READ = frozenset({Where.LIST, Where.DETAIL, Where.LOG, Where.PAGE})
+TO_READ = frozenset({Where.LIST, Where.DETAIL, Where.LOG, Where.PAGE, Where.CONTEXTS})
 
 
 def _on_workspace(verb: str, key: str, title: str, text: str, **more: Any) -> Action:  # noqa: ANN401
     where = more.pop("where", LIST_AND_DETAIL)
     return Action(f"workspace.{verb}", tuple(key.split()), title, text, Group.WORKSPACE, where, **more)
+
+
+def _on_context(verb: str, key: str, title: str, text: str, hint: int, **more: Any) -> Action:  # noqa: ANN401
+    where = frozenset({Where.CONTEXTS})
+    return Action(
+        f"context.{verb}", (key,), title, text, Group.CONTEXT, where, with_service, hint=hint, **more
+    )
 
 
 def _on_log(verb: str, key: str, title: str, text: str, hint: int = 0) -> Action:
@@ -204,7 +213,7 @@ ACTIONS: tuple[Action, ...] = (
         "form.accept",
         ("enter",),
         "Go on",
-        "Look at the repository and show the job; then create the workspace.",
+        "See what would come of what you have typed; then do it.",
         Group.FORM,
         frozenset({Where.FORM}),
         with_service,
@@ -228,6 +237,17 @@ ACTIONS: tuple[Action, ...] = (
         Group.LIST,
         ON_LIST,
         with_workspace,
+    ),
+    _on_context("add", "a", "Add", "Connect a GitLab; you see what it says before anything is changed.", 1),
+    _on_context("change", "enter", "Change", "Change where it is, its token, placement or tags.", 2),
+    _on_context("use", "u", "Make default", "Make new workspaces in it.", 3),
+    _on_context(
+        "remove",
+        "D",
+        "Remove",
+        "Forget a context that no workspace is in. Asks first.",
+        4,
+        danger=Danger.DESTROYS,
     ),
     _on_log("next", "n", "Next match", "Go to the next line that matches.", hint=9),
     _on_log("previous", "N", "Previous match", "Go to the match before."),
@@ -277,6 +297,14 @@ ACTIONS: tuple[Action, ...] = (
         "Close this view; in the list, leave wsdash. Workspaces run on.",
         EVERYWHERE,
         hint=90,
+    ),
+    _program(
+        "contexts",
+        "c",
+        "Contexts",
+        "See where workspaces run, connect a GitLab, choose where new ones are made.",
+        frozenset({Where.LIST}),
+        hint=20,
     ),
     _program("messages", "m", "Messages", "Read again what wsdash has told you.", TO_READ, hint=31),
     _program(

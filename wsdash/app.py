@@ -110,17 +110,14 @@ class WsdashApp(App[None], inherit_bindings=False):
 
     @property
     def place(self) -> Line:
-        isolation = self.session.isolation
-        if isolation is None:
-            return (("local", Tone.STRONG),)
+        isolation, context = self.session.isolation, self.session.context
+        if isolation is None or context is None:
+            return ()
         words = {"plain": "plain processes"}.get(isolation, plain(isolation))
+        name = (plain(context), Tone.STRONG)
         if self.session.honours_image:
-            return (("local", Tone.STRONG), (f": {words}", Tone.MUTED))
-        return (
-            ("local", Tone.STRONG),
-            (f": {words}; ", Tone.MUTED),
-            ("the devfile's image is not used", Tone.WARN),
-        )
+            return (name, (f": {words}", Tone.MUTED))
+        return (name, (f": {words}; ", Tone.MUTED), ("the devfile's image is not used", Tone.WARN))
 
     @property
     def keeper(self) -> Line:
@@ -161,6 +158,9 @@ class WsdashApp(App[None], inherit_bindings=False):
 
     def look_again(self) -> None:
         self.session.look_again()
+
+    def look_at_place(self) -> None:
+        self.session.look_at_place()
 
     def open_workspace(self, name: str, view: View) -> None:
         # What the first paint does not show is loaded when it is first asked for.

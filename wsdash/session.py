@@ -36,11 +36,14 @@ class Session:
         self._closing = asyncio.Event()
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._finding: asyncio.Task[None] | None = None
         self.service: Service | None = None
         self.rows: list[WorkspaceRow] = []
         self.reconciling: Reconciling | None = None
         self.honours_image: bool | None = None
         self.isolation: str | None = None
+        self.context: str | None = None
+        """The default one; None while it is not known."""
         self.trouble = ""
         self.handed_over = False
 
@@ -54,6 +57,12 @@ class Session:
         self._look.set()
         if self._task is not None and self._task.done() and not self._closing.is_set():
             self.start()
+
+    def look_at_place(self) -> None:
+        """Find out again what new jobs run in."""
+        if self.service is not None:
+            work = self._never_silent(self._find_out_isolation(self.service), "finding out what jobs run in")
+            self._finding = asyncio.get_running_loop().create_task(work)
 
     async def close(self) -> None:
         """Stop reconciling, let a daemon take over where that is needed, close the service."""
@@ -126,7 +135,9 @@ class Session:
         return before != (self.rows, self.reconciling, self.trouble)
 
     async def _find_out_isolation(self, service: Service) -> None:
-        capabilities = await service.capabilities()
+        context = (await service.contexts()).default_context
+        capabilities = await service.capabilities(context)
+        self.context = context
         self.isolation = capabilities.isolation
         self.honours_image = capabilities.honours_image
         self._changed()

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import cast
 
 from wsdash.app import WsdashApp
+from wsdash.backend.connecting import ContextPreview, ContextRequest
 from wsdash.backend.providers.base import Capabilities, LogChunk, ShellCommand
+from wsdash.backend.providers.gitlab.probe import Finding
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.service import CreateRequest, Preview, Reconciling, Service, UnsavedWork, UserError
+from wsdash.config import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
 from wsdash.model import (
     Attempt,
@@ -184,6 +187,9 @@ class StubService:
         self.unsaved: UnsavedWork | None = UnsavedWork((), ())
         self.keeper = Reconciling("this", 4242)
         self.isolation = Capabilities("podman", True)
+        self.config = Config()
+        self.checked: list[ContextRequest] = []
+        self.findings: tuple[Finding, ...] = (Finding("ok", "you are ada, with a token for the API"),)
         self.previews: list[CreateRequest] = []
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.attempts: dict[str, tuple[Attempt, ...]] = {}
@@ -224,6 +230,36 @@ class StubService:
     async def capabilities(self, context: str = "local") -> Capabilities:
         return self.isolation
 
+    async def contexts(self) -> Config:
+        return self.config
+
+    async def check_context(self, request: ContextRequest) -> ContextPreview:
+        self.checked.append(request)
+        await self.released.wait()
+        if "check_context" in self.refusals:
+            raise self.refusals["check_context"]
+        settings = GitLabSettings(request.url, request.project, request.placement or "source", request.tags)
+        source = "" if request.token else "the variable GITLAB_TOKEN"
+        return ContextPreview(request.name, settings, request.token or "found", source, self.findings)
+
+    async def add_context(self, preview: ContextPreview) -> str | None:
+        self.asked.append(("add_context", preview.name))
+        added = Context(preview.name, "gitlab", preview.settings)
+        self.config = replace(self.config, contexts={**self.config.contexts, preview.name: added})
+        return None if preview.token_source else "the keyring"
+
+    async def use_context(self, name: str) -> None:
+        self.asked.append(("use_context", name))
+        self.config = replace(self.config, default_context=name)
+
+    async def remove_context(self, name: str) -> str:
+        if "remove_context" in self.refusals:
+            raise self.refusals["remove_context"]
+        self.asked.append(("remove_context", name))
+        left = {other: found for other, found in self.config.contexts.items() if other != name}
+        self.config = replace(self.config, contexts=left, default_context="local")
+        return "local"
+
     async def reconciling(self) -> Reconciling:
         return self.keeper
 
@@ -239,7 +275,7 @@ class StubService:
             raise self.refusals["preview"]
         return Preview(
             name=request.name or "api",
-            context=request.context,
+            context=request.context or self.config.default_context,
             source_url=request.source,
             ref=request.ref,
             devfile_path="devfile.yaml",

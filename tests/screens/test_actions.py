@@ -27,6 +27,8 @@ from wsdash.availability import Subject
 from wsdash.model import Desired, Phase
 from wsdash.screens.base import Acts
 from wsdash.screens.confirm import ConfirmScreen
+from wsdash.screens.connect import ConnectScreen
+from wsdash.screens.contexts import ContextsScreen
 from wsdash.screens.create import CreateScreen
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help import HelpScreen, help_lines
@@ -40,6 +42,8 @@ SCREENS: list[type[Acts]] = [
     DetailScreen,
     LogScreen,
     CreateScreen,
+    ConnectScreen,
+    ContextsScreen,
     ConfirmScreen,
     HelpScreen,
     MessagesScreen,
@@ -65,8 +69,10 @@ def test_a_key_means_the_same_everywhere() -> None:
     for action in ACTIONS:
         for key in action.keys:
             meanings[key].add(action.id)
-    # Enter goes on with what is in front of the user: a row, or a form.
-    assert meanings.pop("enter") == {"workspace.open", "form.accept"}
+    # Enter goes on with what is in front of the user, a adds to what is listed, D takes away from it.
+    assert meanings.pop("enter") == {"workspace.open", "form.accept", "context.change"}
+    assert meanings.pop("a") == {"workspace.create", "context.add"}
+    assert meanings.pop("D") == {"workspace.delete", "context.remove"}
     assert {key: ids for key, ids in meanings.items() if len(ids) > 1} == {}
 
 

@@ -20,7 +20,9 @@ from tests.screens.stub import StubService, dashboard
 from tests.screens.test_detail_screen import tell_a_story
 from tests.screens.test_log_screen import numbered
 from wsdash.backend.providers.base import Capabilities
+from wsdash.backend.providers.gitlab.probe import Finding
 from wsdash.backend.service import UnsavedWork
+from wsdash.config import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
 
 REPORTS = os.environ.get("TEXTUAL_SNAPSHOT_TEMPDIR", "")
@@ -60,6 +62,22 @@ class Picture:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+def connected(stub: StubService) -> None:
+    settings = GitLabSettings("https://gitlab.example.com", "group/app")
+    stub.config = Config("work", {**Config().contexts, "work": Context("work", "gitlab", settings)})
+
+
+def found(stub: StubService) -> None:
+    stub.findings = (
+        Finding("ok", "you are ada, with a token for the API until 2027-01-31"),
+        Finding("warning", "you are Developer in group/app: a job that does not end cannot be forced", ""),
+        Finding(
+            "blocked", "the project has no runner with the tags large", "Register one, or choose other tags."
+        ),
+    )
+
+
+CONNECT = ("c", "a", *"work", "tab", *"https://gitlab.example.com", "tab", "tab", *"group/app")
 CREATE = ("a", *"/srv/api.git")
 
 PICTURES = [
@@ -79,6 +97,10 @@ PICTURES = [
     Picture("create-large", LARGE, CREATE),
     Picture("preview-small", SMALL, (*CREATE, "enter"), remarked),
     Picture("preview-large", LARGE, (*CREATE, "enter"), remarked),
+    Picture("contexts-small", SMALL, ("c", "j"), connected),
+    Picture("connect-small", SMALL, CONNECT),
+    Picture("connect-large", LARGE, CONNECT),
+    Picture("connect-preview-small", SMALL, (*CONNECT, "enter"), found),
     Picture("delete-small", SMALL, ("D",), unsaved),
     Picture("delete-large", LARGE, ("D",), unsaved),
     Picture("help-small", SMALL, ("question_mark",)),

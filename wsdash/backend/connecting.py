@@ -1,33 +1,105 @@
-"""Contexts: which credentials there are for an instance, what they may do, and config.toml's part in it."""
+"""Connecting to a GitLab: which credentials there are for an instance, and what they may do there."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsdash.backend import contexts
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import ProviderError
-from wsdash.config import (
-    GITLAB,
-    LOCAL,
-    Config,
-    ConfigError,
-    Context,
-    GitLabSettings,
-    load_config,
-    parse_config,
-    read_config,
-)
+from wsdash.config import GitLabSettings, load_config
 from wsdash.paths import Paths
-from wsdash.toml_text import quoted, with_table, with_top_level, without_table
 
 if TYPE_CHECKING:
     from wsdash.backend.providers.gitlab.credentials import Credential
     from wsdash.backend.providers.gitlab.probe import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRequest:
+    """What the user typed of a context. An empty token is one that is there already."""
+
+    name: str
+    url: str
+    project: str = ""
+    token: str = field(default="", repr=False)
+    placement: str = ""
+    tags: tuple[str, ...] = ()
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPreview:
+    """What would be added, and what GitLab says of it. `token_source` is empty for a token that was typed."""
+
+    name: str
+    settings: GitLabSettings
+    token: str = field(repr=False)
+    token_source: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no workspace would run there."""
+        return any(finding.level == "blocked" for finding in self.findings)
+
+
+async def preview(
+    request: ContextRequest, paths: Paths, environ: Mapping[str, str] = os.environ
+) -> ContextPreview:
+    """Check what was typed, find a token where none was, ask GitLab. Raises `UserError` with its `field`."""
+    contexts.check_name(request.name)
+    if not request.url:
+        raise UserError(
+            "the address of the GitLab is missing", "For example https://gitlab.com.", field="url"
+        )
+    settings = await asyncio.to_thread(_settings_typed, request, request.project or "-", paths)
+    token, source = request.token, ""
+    if not token:
+        found = await asyncio.to_thread(credentials, settings.url, paths, environ)
+        if not found:
+            raise UserError(
+                f"no access token for {settings.url} was found here",
+                f"Make one with the scope api: {settings.url}/-/user_settings/personal_access_tokens",
+                field="token",
+            )
+        token, source = found[0].token, found[0].source
+    if not request.project:
+        known = await projects(settings, token, paths)
+        listed = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
+        raise UserError(
+            "say which project runs the workspaces",
+            f"You can use: {listed}." if known else "You are a member of none: make one in GitLab.",
+            field="project",
+        )
+    findings = await check(settings, token, paths)
+    return ContextPreview(request.name, settings, token, source, tuple(findings))
+
+
+def _settings_typed(request: ContextRequest, project: str, paths: Paths) -> GitLabSettings:
+    """What the form does not ask for stays as it was."""
+    before = contexts.read(paths).contexts.get(request.name)
+    old = before.gitlab if before is not None else None
+    kept = (
+        {key: getattr(old, key) for key in ("image", "timeout_s", "injector_image", "poll_s")} if old else {}
+    )
+    typed = {
+        "url": request.url,
+        "project": project.strip("/"),
+        "placement": request.placement,
+        "tags": request.tags,
+        "ca_file": request.ca_file,
+    }
+    try:
+        return contexts.settings_of({**kept, **typed}, request.name)
+    except UserError as error:
+        named = next((key for key in typed if f".{key} " in str(error)), "url")
+        raise UserError(str(error), error.hint, field=named) from error
 
 
 def credentials(url: str, paths: Paths, environ: Mapping[str, str] = os.environ) -> list[Credential]:
@@ -87,119 +159,3 @@ async def projects(settings: GitLabSettings, token: str, paths: Paths) -> list[s
         raise UserError(error.message, error.hint) from error
     finally:
         await api.client.aclose()
-
-
-def default_context(paths: Paths) -> str:
-    """Where new workspaces are made, by config.toml. Blocks. Raises `UserError`."""
-    try:
-        return load_config(paths.config_file).default_context
-    except ConfigError as error:
-        raise UserError(str(error), "") from error
-
-
-def settings_of(text: Mapping[str, object], name: str) -> GitLabSettings:
-    """Settings from what a user typed, checked as config.toml is. Raises `UserError`."""
-    values = {key: value for key, value in text.items() if value not in (None, "", (), [])}
-    document = with_table("", ("contexts", name), {"provider": GITLAB, **values})
-    try:
-        found = parse_config(document, Path("the context")).contexts[name].gitlab
-    except ConfigError as error:
-        said = str(error).removeprefix("the context").lstrip(", ").partition(": ")[2] or str(error)
-        raise UserError(said, "") from error
-    assert found is not None
-    return found
-
-
-def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) -> str | None:
-    """Write the context to config.toml, and keep the token where one is given: where, in words. Blocks.
-
-    Raises `UserError`, with nothing changed.
-    """
-    from wsdash.backend.providers.gitlab.credentials import store
-
-    config = load_config(paths.config_file)
-    if name == LOCAL.name:
-        raise UserError(
-            "the context local is this machine", "Choose another name.", exit_code=2, field="name"
-        )
-    usual = asdict(GitLabSettings(settings.url, settings.project))
-    always = ("url", "project", "placement")
-    values = {k: value for k, value in asdict(settings).items() if k in always or value != usual[k]}
-    table = {"provider": GITLAB, **values}
-    text = with_table(read_config(paths.config_file), ("contexts", name), table)
-    contexts = {**config.contexts, name: Context(name, GITLAB, settings)}
-    save(paths, text, replace(config, contexts=contexts))
-    if token is None:
-        return None
-    try:
-        return store(settings.url, token, paths.credentials_file)
-    except ProviderError as error:
-        raise UserError(error.message, error.hint) from error
-    except OSError as error:
-        raise UserError(
-            f"the token could not be kept: {error.strerror}", f"Mend {paths.credentials_file}."
-        ) from error
-
-
-def remove(name: str, paths: Paths) -> str:
-    """Take a context out of config.toml, and forget its token where no other context needs it.
-
-    The default context after that. Blocks. Raises `UserError`.
-    """
-    from wsdash.backend.providers.gitlab.credentials import forget
-
-    config = load_config(paths.config_file)
-    text = without_table(read_config(paths.config_file), ("contexts", name))
-    contexts = {other: found for other, found in config.contexts.items() if other != name}
-    default = config.default_context
-    if default == name:
-        default = LOCAL.name
-        text = with_top_level(text, "default_context", quoted(default))
-    save(paths, text, replace(config, default_context=default, contexts=contexts))
-    settings = config.contexts[name].gitlab
-    urls = {found.gitlab.url for found in contexts.values() if found.gitlab is not None}
-    if settings is not None and settings.url not in urls:
-        forget(settings.url, paths.credentials_file)
-    return default
-
-
-def use(name: str, paths: Paths) -> None:
-    """Make it the default context. Raises `UserError`."""
-    config = load_config(paths.config_file)
-    text = with_top_level(read_config(paths.config_file), "default_context", quoted(name))
-    save(paths, text, replace(config, default_context=name))
-
-
-def save(paths: Paths, text: str, meant: Config) -> None:
-    """Write config.toml if the text says what is meant, else leave it to the user, who wrote it."""
-    file = paths.config_file
-    try:
-        right = parse_config(text, file) == meant
-    except ConfigError:
-        right = False
-    if not right:
-        raise UserError(
-            f"{file} is laid out in a way that wsdash does not change by itself",
-            f"Edit it: default_context = {quoted(meant.default_context)}, contexts: {', '.join(meant.contexts)}.",
-        )
-    _replace(file.resolve(), text)
-
-
-def _replace(file: Path, text: str) -> None:
-    """All of the new text or all of the old is in the file, whatever happens."""
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as partial:
-                partial.write(text)
-                partial.flush()
-                os.fsync(partial.fileno())
-            Path(name).replace(file)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UserError(
-            f"{file} cannot be written: {error.strerror}", "Free space or mend its rights."
-        ) from error

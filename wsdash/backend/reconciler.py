@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 WORKERS = 4
 WISHES_S = 0.5
+CONTEXTS_S = 10.0
+"""After so long a context that was changed in config.toml is asked as it is now."""
 SOON_S = 0.02
 FAILED_S = 15.0
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -102,10 +104,12 @@ class Reconciler:
     # Observe.
 
     async def watch_contexts(self) -> list[ContextWatch]:
-        """Take up the contexts that nobody watched so far, and name them."""
+        """Take up the contexts that nobody watched so far, and name them; what was changed is asked anew."""
         added = []
         for context, provider in (await self._providers()).items():
-            if context not in self._watches:
+            if context in self._watches:
+                self._watches[context].ask(provider)
+            else:
                 watch = ContextWatch(
                     context,
                     provider,
@@ -165,12 +169,14 @@ class Reconciler:
         return rules.decide(workspace, attempts, observation, workspace.policy, self._clock())
 
     async def _notice_wishes(self, tasks: asyncio.TaskGroup) -> None:
-        """Notice what other processes have committed, and contexts that workspaces have come to."""
+        """Notice what other processes have committed, and contexts that have come or were changed."""
+        rounds = 0
         while True:
             await asyncio.sleep(WISHES_S)
             await surviving("reading the wishes", self._take_in_wishes())
-            if self._is_new_context:
-                self._is_new_context = False
+            rounds += 1
+            if self._is_new_context or rounds * WISHES_S >= CONTEXTS_S:
+                self._is_new_context, rounds = False, 0
                 await surviving("taking up a context", self._watch_contexts(tasks))
 
     async def _take_in_wishes(self) -> None:

@@ -15,14 +15,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend import connecting, daemon, database
+from wsdash.backend import connecting, contexts, daemon, database
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
 from wsdash.backend.errors import UserError
 from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
 from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers import LOCAL, provider_of
+from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
@@ -31,6 +31,7 @@ from wsdash.backend.providers.base import (
     ShellCommand,
     UnsavedWork,
 )
+from wsdash.backend.providers.pool import ProviderPool
 from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.store import NameTaken, Store
@@ -41,9 +42,11 @@ from wsdash.paths import Paths
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wsdash.backend.connecting import ContextPreview, ContextRequest
     from wsdash.backend.moving import Exported, ImportRequest
     from wsdash.backend.providers.base import Known, Orphan
     from wsdash.backend.recovering import Plan
+    from wsdash.config import Config
     from wsdash.model import Policy
 
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
@@ -78,7 +81,7 @@ class Service:
         self._reader = reader
         self._thread = thread
         self._clock = clock
-        self._providers: dict[str, Provider] = {}
+        self._providers = ProviderPool(paths)
         self._keeper = Keeper(
             paths,
             store,
@@ -103,8 +106,7 @@ class Service:
                     try:
                         yield service
                     finally:
-                        for provider in service._providers.values():
-                            await provider.aclose()
+                        await service._providers.aclose()
             finally:
                 await loop.run_in_executor(thread, reader.close)
 
@@ -181,8 +183,7 @@ class Service:
     ) -> Preview:
         """Look at the source and show what would be created. Raises `UserError`."""
         if not request.context:
-            default = await asyncio.to_thread(connecting.default_context, self._paths)
-            request = replace(request, context=default)
+            request = replace(request, context=(await self.contexts()).default_context)
         provider = self._provider_of(request.context)
         rows = await self.workspaces()
         name = free_name(request, {row.workspace.name for row in rows})
@@ -339,6 +340,30 @@ class Service:
 
         await recovering.end_orphan(self._provider_of(context), orphan)
 
+    # Contexts.
+
+    async def contexts(self) -> Config:
+        """What config.toml says of contexts. Raises `UserError`."""
+        return await asyncio.to_thread(contexts.read, self._paths)
+
+    async def check_context(self, request: ContextRequest) -> ContextPreview:
+        """Ask the GitLab whether workspaces would run there; nothing is changed. Raises `UserError`."""
+        return await connecting.preview(request, self._paths)
+
+    async def add_context(self, preview: ContextPreview) -> str | None:
+        """Write it down, or change it: where a token that was typed is kept, in words. Raises `UserError`."""
+        token = None if preview.token_source else preview.token
+        return await asyncio.to_thread(contexts.add, preview.name, preview.settings, token, self._paths)
+
+    async def use_context(self, name: str) -> None:
+        """New workspaces are made there. Raises `UserError`."""
+        await asyncio.to_thread(contexts.use, name, self._paths)
+
+    async def remove_context(self, name: str) -> str:
+        """Forget a context that no workspace is in: the default one after that. Raises `UserError`."""
+        users = [row.workspace.name for row in await self.workspaces() if row.workspace.context == name]
+        return await asyncio.to_thread(contexts.remove, name, self._paths, users)
+
     # Reconciling.
 
     async def reconcile(self, owner: str, *, idle_exit_s: float | None = None) -> None:
@@ -425,14 +450,7 @@ class Service:
         return self._provider_of(workspace.context)
 
     def _provider_of(self, context: str) -> Provider:
-        if context not in self._providers:
-            try:
-                self._providers[context] = provider_of(context, self._paths)
-            except LookupError:
-                raise UserError(
-                    f"there is no context {context}", "See `wsdash context list`.", exit_code=3
-                ) from None
-        return self._providers[context]
+        return self._providers.of(context)
 
 
 def _needs_care(row: WorkspaceRow) -> bool:

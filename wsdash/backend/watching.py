@@ -62,6 +62,13 @@ class ContextWatch:
         self._look_now = asyncio.Event()
         self._strangers: set[str] = set()
 
+    def ask(self, provider: Provider) -> None:
+        """From now on ask this one: another one, where the context's settings were changed."""
+        if provider is not self.provider:
+            self.provider = provider
+            self.doubt()
+            self.look_soon()
+
     def look_soon(self) -> None:
         """Look as soon as the present look is over."""
         self._look_now.set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wsdash.backend.errors import UserError
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, print_table, tell
-from wsdash.config import LOCAL, Config, GitLabSettings, load_config
+from wsdash.config import Config, GitLabSettings, load_config
 from wsdash.paths import Paths
 from wsdash.text import one_line
 
@@ -35,9 +35,9 @@ def context(args: Namespace, paths: Paths) -> int:
             exit_code=NOT_FOUND,
         )
     if args.action == "use":
-        from wsdash.backend import connecting
+        from wsdash.backend import contexts
 
-        connecting.use(args.name, paths)
+        contexts.use(args.name, paths)
         print(f"New workspaces are made in the context {args.name}.")
         return DONE
     return _remove(args.name, paths)
@@ -65,20 +65,13 @@ def _list(args: Namespace, config: Config) -> int:
 
 
 def _remove(name: str, paths: Paths) -> int:
-    from wsdash.backend import connecting
+    from wsdash.backend import contexts
 
-    if name == LOCAL.name:
-        raise UserError("the context local is this machine and is always there", "Nothing needs to be done.")
     with reading(paths) as reader:
         users = [
             row.workspace.name for row in reader.workspaces(time.time()) if row.workspace.context == name
         ]
-    if users:
-        raise UserError(
-            f"the context {name} has workspaces: {', '.join(users[:5])}{', ...' if len(users) > 5 else ''}",
-            f"Delete them first: `wsdash delete {users[0]}`.",
-        )
-    default = connecting.remove(name, paths)
+    default = contexts.remove(name, paths, users)
     print(f"The context {name} is removed; new workspaces are made in {default}.")
     return DONE
 
@@ -87,7 +80,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
     """Ask for what is missing, ask GitLab what the token may do, then write it all down."""
     import asyncio
 
-    from wsdash.backend import connecting
+    from wsdash.backend import connecting, contexts
 
     before = config.contexts.get(args.name)
     old = before.gitlab if before is not None else None
@@ -107,7 +100,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
             f"the context {args.name} is not added, for no workspace would run there",
             "Mend what is blocked, or add --force.",
         )
-    kept = connecting.add(args.name, partial, token if source is None else None, paths)
+    kept = contexts.add(args.name, partial, token if source is None else None, paths)
     if args.json:
         print_json(_plain(args.name, partial, findings, added=True))
         return DONE
@@ -120,7 +113,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
 
 def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: str) -> GitLabSettings:
     """What was typed, over what the context had before."""
-    from wsdash.backend import connecting
+    from wsdash.backend import contexts
 
     typed = {
         "placement": args.placement,
@@ -134,7 +127,7 @@ def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: st
         key: value if value is not None else (getattr(old, key) if old else None)
         for key, value in typed.items()
     }
-    return connecting.settings_of({"url": url, "project": project.strip("/"), **values}, args.name)
+    return contexts.settings_of({"url": url, "project": project.strip("/"), **values}, args.name)
 
 
 def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str, str | None]:

@@ -64,6 +64,9 @@ class Dashboard(Protocol):
     def look_again(self) -> None:
         """Read the store soon, for something was just done."""
 
+    def look_at_place(self) -> None:
+        """Find out again where new workspaces run, for the contexts have changed."""
+
     place: Line
     """Where workspaces run, and in what."""
     keeper: Line

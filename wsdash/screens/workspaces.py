@@ -33,6 +33,7 @@ EMPTY: tuple[Line, ...] = (
     (("wsdash keeps that job alive, also when you leave.", Tone.PLAIN),),
     (),
     (("Press ", Tone.PLAIN), ("a", Tone.KEY), (" to create the first one.", Tone.PLAIN)),
+    (("Press ", Tone.PLAIN), ("c", Tone.KEY), (" to run workspaces on a GitLab.", Tone.PLAIN)),
     (("Press ", Tone.PLAIN), ("?", Tone.KEY), (" for all keys.", Tone.PLAIN)),
 )
 
@@ -206,6 +207,11 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
         self._filter = ""
         self.select(workspace_id)
         self.dashboard.look_again()
+
+    def do_app_contexts(self) -> None:
+        from wsdash.screens.contexts import ContextsScreen
+
+        self.app.push_screen(ContextsScreen())
 
     def do_list_mark(self) -> None:
         row = self.selected

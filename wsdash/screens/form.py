@@ -1,0 +1,233 @@
+"""A form in two steps: what is typed, then what would come of it, to be confirmed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+
+from wsdash.actions import Where
+from wsdash.screens.base import Result, WsdashScreen, bindings_of
+from wsdash.screens.widgets.keybar import KeyBar
+from wsdash.screens.widgets.lines import Builder, LineScroll, LineView
+from wsdash.screens.widgets.text import Line, Tone, fit, plain, wrap
+
+Draft = dict[str, str]
+Preview = TypeVar("Preview")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`hint` stands in the empty field. A secret is not shown, and not kept in the draft."""
+
+    label: str
+    hint: str
+    is_secret: bool = False
+
+
+class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
+    """Answers what `accept` gives. What is typed is kept in `draft`, whatever happens."""
+
+    WHERE: ClassVar[Where] = Where.FORM
+    BINDINGS = bindings_of(Where.FORM)
+    FIELDS: ClassVar[Mapping[str, Field]]
+    INTRO: ClassVar[str]
+    LOOKING: ClassVar[str]
+    """What is being done between the two steps."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self._draft = draft
+        self._preview: Preview | None = None
+        self._progress = ""
+        self._errors: dict[str, tuple[str, str]] = {}
+
+    @abstractmethod
+    async def look(self) -> Preview:
+        """What would come of what was typed. Raises `UserError` with its field."""
+
+    @abstractmethod
+    async def accept(self, preview: Preview) -> Result:
+        """Do it. Raises `UserError` with its field."""
+
+    @abstractmethod
+    def heading(self, preview: Preview | None) -> Line:
+        """The first line of the screen, in either step."""
+
+    @abstractmethod
+    def preview_lines(self, preview: Preview, width: int) -> list[Line]:
+        """What is shown before the user confirms."""
+
+    def refusal(self, preview: Preview) -> str:
+        """Why it cannot be confirmed; empty where it can."""
+        return ""
+
+    def typed(self, field: str) -> str:
+        """What stands in a field, without blanks around it."""
+        return self.query_one(f"#{field}", Input).value.strip()
+
+    def compose(self) -> ComposeResult:
+        yield LineView(lambda _width, _height: [self.heading(self._preview)], id="head")
+        with Vertical(id="form"):
+            yield LineView(self._intro, id="intro", margin=0)
+            for name, field in self.FIELDS.items():
+                with Horizontal(classes="field"):
+                    yield LineView(_label(field.label), classes="label", margin=0)
+                    typed = Input(
+                        self._draft.get(name, ""),
+                        placeholder=field.hint,
+                        id=name,
+                        compact=True,
+                        password=field.is_secret,
+                    )
+                    typed.cursor_blink = False
+                    yield typed
+                yield LineView(self._error_builder(name), id=f"{name}-error", classes="error")
+            yield LineView(self._progress_line, id="progress", margin=0)
+        with Vertical(id="preview"):
+            yield LineScroll(self._preview_lines, id="job")
+        yield KeyBar(self.WHERE, self.why_not)
+
+    def on_mount(self) -> None:
+        self._first.focus()
+
+    @property
+    def _first(self) -> Input:
+        return self.query_one(f"#{next(iter(self.FIELDS))}", Input)
+
+    def movable(self) -> LineScroll:
+        return self.query_one(LineScroll)
+
+    # Doing
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        name = event.input.id or ""
+        if not self.FIELDS[name].is_secret:
+            self._draft[name] = event.value
+        if self._errors.pop(name, None):
+            self._redraw()
+
+    @on(Input.Submitted)
+    async def _submitted(self) -> None:
+        await self.action_act("form.accept")
+
+    def do_form_accept(self) -> None:
+        if self._preview is None:
+            self.spawn(self._look(), "preview", exclusive=True)
+        elif reason := self.refusal(self._preview):
+            self.dashboard.say(reason, severity="warning")
+        else:
+            self.spawn(self._accept(self._preview), "accept", exclusive=True)
+
+    def do_view_back(self) -> None:
+        if self._progress:
+            self.workers.cancel_group(self, "preview")
+            self.show_progress("")
+        elif self._preview is not None:
+            self._show_preview(None)
+        else:
+            self.dismiss(None)
+
+    async def do_view_close(self) -> None:
+        self.dismiss(None)
+
+    async def _look(self) -> None:
+        """What is wrong is shown beside its field."""
+        from wsdash.backend.service import UserError
+
+        self._errors = {}
+        self.show_progress(self.LOOKING)
+        try:
+            preview = await self.look()
+        except UserError as error:
+            self._refuse(error)
+        else:
+            self._show_preview(preview)
+        finally:
+            self.show_progress("")
+
+    async def _accept(self, preview: Preview) -> None:
+        from wsdash.backend.service import UserError
+
+        try:
+            result = await self.accept(preview)
+        except UserError as error:
+            self._show_preview(None)
+            self._refuse(error)
+            return
+        self._draft.clear()
+        self.dismiss(result)
+
+    def _refuse(self, error: Exception) -> None:
+        field = getattr(error, "field", "")
+        field = field if field in self.FIELDS else next(iter(self.FIELDS))
+        self._errors[field] = (str(error), getattr(error, "hint", ""))
+        self._redraw()
+        self.query_one(f"#{field}", Input).focus()
+
+    def show_progress(self, text: str) -> None:
+        """What is being waited for; nothing where it is empty."""
+        self._progress = text
+        if self.is_mounted:
+            self.query_one("#progress", LineView).rebuild()
+
+    def _show_preview(self, preview: Preview | None) -> None:
+        self._preview = preview
+        self.set_class(preview is not None, "-previewed")
+        if preview is not None:
+            self.query_one(LineScroll).move_to_end(last=False)
+            self.query_one(LineScroll).focus()
+        else:
+            self._first.focus()
+        self._redraw()
+
+    # What stands on the screen
+
+    def _redraw(self) -> None:
+        for view in self.query(LineView):
+            view.styles.height = None
+            if view.has_class("error"):
+                view.set_class(bool(self._errors.get((view.id or "").removesuffix("-error"))), "-shown")
+            view.rebuild()
+        self.query_one(LineScroll).rebuild()
+
+    def _intro(self, width: int, height: int) -> list[Line]:
+        return [((line, Tone.MUTED),) for line in wrap(self.INTRO, width, most=height)]
+
+    def _error_builder(self, field: str) -> Builder:
+        return lambda width, _height: self._error_lines(field, width)
+
+    def _error_lines(self, field: str, width: int) -> list[Line]:
+        message, hint = self._errors.get(field, ("", ""))
+        lines: list[Line] = [((text, Tone.BAD),) for text in wrap(plain(message), width, most=2)]
+        lines += [((text, Tone.PLAIN),) for text in wrap(plain(hint), width, most=2) if text]
+        return lines
+
+    def _progress_line(self, width: int, _height: int) -> list[Line]:
+        if not self._progress:
+            return [(("enter", Tone.KEY), (" goes on, tab to the next field, esc cancels", Tone.MUTED))]
+        glyph = self.dashboard.glyphs.running
+        return [((fit(f"{glyph} {plain(self._progress)} ... esc stops it", width).rstrip(), Tone.BUSY),)]
+
+    def _preview_lines(self, width: int, _height: int) -> list[Line]:
+        return self.preview_lines(self._preview, width) if self._preview is not None else []
+
+
+def facts(pairs: list[tuple[str, str]], width: int) -> list[Line]:
+    """One line each: what it is, and what it says."""
+    return [
+        ((fit(label, 10), Tone.MUTED), (text, Tone.PLAIN))
+        for label, value in pairs
+        for text in wrap(plain(value), max(20, width - 10), most=1)
+    ]
+
+
+def _label(text: str) -> Builder:
+    return lambda _width, _height: [((text, Tone.STRONG),)]
