@@ -6,7 +6,7 @@ in seconds, unless its name says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -216,14 +216,19 @@ class Observation:
     watching_since: float
     jobs: tuple[JobObservation, ...] = ()
     problem: str | None = None
+    _by_attempt: Mapping[str, JobObservation] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_attempt", {job.attempt_id: job for job in reversed(self.jobs)})
 
     def of(self, attempts: Iterable[Attempt]) -> Observation:
         """This look at the jobs of these attempts, each as it was last seen."""
         jobs = tuple(a.seen for a in attempts if a.is_live and a.seen is not None)
-        return replace(self, jobs=jobs)
+        return Observation(self.at, self.reachable, self.watching_since, jobs, self.problem)
 
     def job_of(self, attempt_id: str) -> JobObservation | None:
-        return next((job for job in self.jobs if job.attempt_id == attempt_id), None)
+        """The job of an attempt, None where this look has seen none."""
+        return self._by_attempt.get(attempt_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,21 +139,24 @@ class Reconciler:
         workspaces: Mapping[str, Workspace],
         attempts: Mapping[str, Sequence[Attempt]],
     ) -> None:
-        """Queue each workspace that calls for a step, and set the clock for those that wait."""
+        """Queue each workspace that calls for a step, and set the clock for the first of those that wait."""
+        now = self._clock()
+        soonest = rules.FOREVER
         for workspace in workspaces.values():
             self._wanted[workspace.id] = (workspace.desired, workspace.generation)
             self._contexts[workspace.id] = watch.context
             decision = self._decide(workspace, attempts[workspace.id])
             if isinstance(decision, rules.Wait):
-                self._wake_at(workspace, decision.until)
+                soonest = min(soonest, decision.until)
                 continue
             put_off_until = self._put_off_until.get(workspace.id, 0.0)
-            if self._clock() < put_off_until:
-                self._wake_at(workspace, put_off_until)
+            if now < put_off_until:
+                soonest = min(soonest, put_off_until)
             elif (
                 not isinstance(decision, rules.GiveUp) or self._told.get(workspace.id) != decision.attempt.id
             ):
                 self._queue.add(workspace.id)
+        self._wake_at(watch.context, watch.context, soonest)
         gone = [
             i for i, context in self._contexts.items() if context == watch.context and i not in workspaces
         ]
@@ -208,7 +211,7 @@ class Reconciler:
         decision = self._decide(workspace, attempts)
         if isinstance(decision, rules.Wait):
             self._is_new_context = self._is_new_context or workspace.context not in self._watches
-            self._wake_at(workspace, decision.until)
+            self._wake_at(workspace.id, workspace.context, decision.until)
             return decision
         watch = self._watches[workspace.context]
         try:
@@ -310,7 +313,7 @@ class Reconciler:
         ladder = BLOCKED_RETRY_S if isinstance(error, Blocked | Refused) else RETRY_S
         retry_at = now + ladder[min(count, len(ladder) - 1)]
         self._put_off_until[workspace.id] = max(retry_at, error.retry_at or 0.0)
-        self._wake_at(workspace, self._put_off_until[workspace.id])
+        self._wake_at(workspace.id, workspace.context, self._put_off_until[workspace.id])
         if isinstance(error, Unreachable):
             watch.doubt()
             if isinstance(decision, rules.Cancel) and decision.cause is Cause.RUNNER_LOST:
@@ -332,13 +335,16 @@ class Reconciler:
                 if now - self._store.lease_renewed_at > LEASE_S:
                     raise LeaseLost("it could not be renewed in time") from error
 
-    def _wake_at(self, workspace: Workspace, when: float) -> None:
-        """Look again at that time, so that the next decision rests on what is so then."""
-        previous = self._timers.pop(workspace.id, None)
+    def _wake_at(self, what: str, context: str, when: float) -> None:
+        """Look at the context again at that time, so that the next decision rests on what is so then.
+
+        `what` is the workspace that waits, or the context for the first of all.
+        """
+        previous = self._timers.pop(what, None)
         if previous is not None:
             previous.cancel()
-        watch = self._watches.get(workspace.context)
+        watch = self._watches.get(context)
         if when == rules.FOREVER or watch is None:
             return
         delay = max(SOON_S, when - self._clock())
-        self._timers[workspace.id] = asyncio.get_running_loop().call_later(delay, watch.look_soon)
+        self._timers[what] = asyncio.get_running_loop().call_later(delay, watch.look_soon)

@@ -26,7 +26,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         ),
         "project": Field("Project", "group/name, whose runners run the workspaces; empty to see yours"),
         "placement": Field(
-            "Placement", "source: that project holds the code; own: it clones it; empty: source"
+            "Placement", "source (it holds the code) or own (it clones it); empty: source"
         ),
         "tags": Field("Tags", "of the runners to use, with blanks between them; empty for any"),
         "ca_file": Field("CA file", "certificates, where the GitLab has an authority of its own"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024
 PAINT_S = 0.25
 """What arrives in between is painted together."""
-SLOWEST_POLL_S = 2.0
+SLOWEST_POLL_S = 1.0
 
 
 class LogScreen(OnWorkspace, WsdashScreen[None]):

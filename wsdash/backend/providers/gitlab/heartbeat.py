@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wsdash.model import Cause
 
@@ -69,6 +70,7 @@ def name_of(beat: Heartbeat) -> str:
     return name
 
 
+@lru_cache(8192)
 def parse(name: str | None) -> Heartbeat | None:
     """What a pipeline's name says; None for a name that is not of a workspace."""
     found = _NAME.fullmatch(name or "")

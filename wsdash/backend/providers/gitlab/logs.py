@@ -9,7 +9,7 @@ from wsdash.backend.providers.base import LogChunk
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.errors import NotFound
 
-AGAIN_S = 2.0
+AGAIN_S = 1.5
 """Between two requests for a log that goes on: what GitLab has is shown within three seconds."""
 AHEAD = 1024 * 1024
 """Bytes that are kept of what follows the part that was asked for."""
