@@ -112,6 +112,13 @@ def _create(parser: ArgumentParser) -> None:
     parser.add_argument("--ref", metavar="R", help="a branch, tag or commit (the default branch)")
     parser.add_argument("--devfile", metavar="PATH", help="a path in the repository, or of a file here")
     parser.add_argument("--component", metavar="NAME", help="the devfile's component to run in")
+    parser.add_argument(
+        "--secret",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a variable that the job gets from the context, such as a masked one of the project",
+    )
     parser.add_argument("--no-source", action="store_true", help="a workspace without a repository")
 
 

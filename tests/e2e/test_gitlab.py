@@ -5,85 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
+from tests.e2e.gitlab_work import PATIENCE_S, MakeRunner, Work, working
 from tests.gitlab_runner import Runner
 from tests.gitlab_runner.real import PROGRAM, RealRunner
-from tests.gitlab_server import GitLabServer
-from tests.gitlab_server.state import Project
+from tests.gitlab_server.state import Variable
 from tests.waiting import until, until_sync
 from wsdash.app import WsdashApp
 from wsdash.paths import Paths
 from wsdash.screens.create import CreateScreen
 
-DEVFILE = """\
-schemaVersion: 2.2.0
-components: [{name: main, container: {image: alpine}}]
-commands:
-- {id: note, exec: {component: main, commandLine: 'cat ~/note || echo nothing kept; echo kept work >~/note'}}
-events: {postStart: [note]}
-"""
-CONFIG = """
-[contexts.work]
-poll_s = 0.3
-
-[policy]
-beat_s = 1
-suspect_s = 2
-dead_s = 4
-grace_s = 30
-shortest_run_s = 1
-ladder_s = [0.2]
-"""
-PATIENCE_S = 80.0
-
-
-@dataclass
-class Work:
-    """A user with a context for a project, and a runner."""
-
-    server: GitLabServer
-    project: Project
-    runner: Runner
-    paths: Paths
-    source: str
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "wsdash", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def row(self, name: str = "app") -> dict[str, object]:
-        rows: list[dict[str, object]] = json.loads(self.run("list", "--all", "--json"))
-        return next((row for row in rows if row["name"] == name), {})
-
-    def wait_for(self, name: str = "app", **wanted: object) -> dict[str, object]:
-        def holds() -> dict[str, object] | None:
-            row = self.row(name)
-            return row if all(row.get(key) == value for key, value in wanted.items()) else None
-
-        return until_sync(holds, PATIENCE_S, f"{name} with {wanted}")
-
-    def create(self) -> None:
-        self.run("create", self.source, "--context", "work", "--name", "app", "--yes", "--wait")
-
 
 @pytest.fixture(params=["the small runner", "gitlab-runner"])
-def make_runner(request: pytest.FixtureRequest) -> Callable[[str, str, Path], Runner]:
+def make_runner(request: pytest.FixtureRequest) -> MakeRunner:
     """The tests' own runner; and the real one, where that program is installed."""
     if request.param == "the small runner":
         return Runner
@@ -94,38 +33,18 @@ def make_runner(request: pytest.FixtureRequest) -> Callable[[str, str, Path], Ru
 
 @pytest.fixture
 def work(
-    tmp_path: Path,
-    paths: Paths,
-    make_runner: Callable[[str, str, Path], Runner],
-    leaves_nothing_running: None,
+    tmp_path: Path, paths: Paths, make_runner: MakeRunner, leaves_nothing_running: None
 ) -> Iterator[Work]:
-    with GitLabServer(tmp_path / "gitlab") as server:
-        user = server.add_user("ada")
-        project = server.add_project("group/app", {"devfile.yaml": DEVFILE}, owners=[user])
-        token = server.add_token(user)
-        runner = make_runner(server.url, server.add_runner().token, tmp_path / "runner")
-        where = ["--url", server.url, "--project", "group/app", "--job-timeout", "1h"]
-        added = subprocess.run(
-            [sys.executable, "-m", "wsdash", "context", "add", "work", "--token-stdin", *where],
-            input=token + "\n",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert added.returncode == 0, added.stderr
-        written = paths.config_file.read_text()
-        paths.config_file.write_text(
-            written.replace("[contexts.work]\n", CONFIG.partition("[policy]")[0].lstrip())
-        )
-        with paths.config_file.open("a") as file:
-            file.write("\n[policy]" + CONFIG.partition("[policy]")[2])
-        with runner:
-            work = Work(server, project, runner, paths, f"{server.url}/group/app.git")
-            yield work
-            subprocess.run(
-                [sys.executable, "-m", "wsdash", "daemon", "--stop"], check=False, capture_output=True
-            )
+    with working(tmp_path, paths, make_runner) as work:
+        yield work
+
+
+@pytest.fixture
+def work_of_own(
+    tmp_path: Path, paths: Paths, make_runner: MakeRunner, leaves_nothing_running: None
+) -> Iterator[Work]:
+    with working(tmp_path, paths, make_runner, "ada/workspaces", "own") as work:
+        yield work
 
 
 def test_a_workspace_is_created_seen_alive_stopped_with_its_cache_and_deleted_without_a_trace(
@@ -213,3 +132,43 @@ async def test_the_dashboard_creates_and_stops_a_workspace_on_gitlab(work: Work)
         await until(lambda: shows("stopped"), PATIENCE_S, "the workspace stopped")
         await app.session.close()
     assert {p.status for p in work.server.state.pipelines.values()} == {"canceled"}
+
+
+def test_in_a_project_of_ones_own_the_code_is_cloned_with_the_jobs_token(work_of_own: Work) -> None:
+    work = work_of_own
+    own = next(p for p in work.server.state.projects.values() if p.path == "ada/workspaces")
+    told = work.tell("create", work.source, "--context", "work", "--name", "app", "--yes", "--wait", code=1)
+    assert "jobs of ada/workspaces may not clone group/app" in told
+    assert "Job token permissions, add ada/workspaces" in told
+    work.wait_for(phase="failed")
+    work.project.allowlist.add(own.id)
+    work.run("restart", "app", "--wait")
+    work.wait_for(phase="running")
+    assert "nothing kept" in work.run("logs", "app")
+    assert list(work.project.repository.branches()) == ["main"]
+    work.run("delete", "app", "--yes", "--wait")
+    assert list(own.repository.branches()) == ["main"]
+    assert work.server.state.pipelines == {}
+
+
+def test_a_secret_is_named_and_comes_from_the_project_alone(work: Work) -> None:
+    work.project.variables["NPM_TOKEN"] = Variable("s3cret value")
+    devfile = work.paths.config_file.parent / "devfile.yaml"
+    devfile.write_text(
+        "schemaVersion: 2.2.0\nattributes: {wsdash/secrets: [NPM_TOKEN, OTHER]}\n"
+        "components: [{name: main, container: {image: alpine}}]\n"
+        "commands:\n- {id: use, exec: {component: main, commandLine: 'echo the length is ${#NPM_TOKEN}'}}\n"
+        "events: {postStart: [use]}\n"
+    )
+    arguments = ("--devfile", str(devfile), "--context", "work", "--name", "app", "--yes", "--wait")
+    told = work.tell("create", work.source, *arguments)
+    assert "the secret OTHER is no CI/CD variable of group/app" in told
+    assert "NPM_TOKEN is" not in told
+    log = work.run("logs", "app")
+    assert "the length is 12" in log
+    assert "The secret OTHER is not given to this job." in log
+    branch = next(name for name in work.project.repository.branches() if name.startswith("wsdash/"))
+    committed = work.project.repository.read(branch, ".gitlab-ci.yml")
+    assert committed is not None and "NPM_TOKEN" in committed
+    everything = committed + told + log + work.run("list", "--json") + str(work.paths.database.read_bytes())
+    assert "s3cret" not in everything

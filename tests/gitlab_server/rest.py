@@ -44,6 +44,7 @@ class Rest:
             ("GET", project + "/protected_branches", self.protected_branches),
             ("GET", project + "/runners", self.runners),
             ("GET", project + "/job_token_scope/allowlist", self.allowlist),
+            ("GET", project + "/variables/{key}", self.variable),
             ("POST", project + "/ci/lint", self.lint),
             ("POST", project + "/pipeline", self.create_pipeline),
             ("GET", project + "/pipelines", self.pipelines),
@@ -104,6 +105,17 @@ class Rest:
     def allowlist(self, request: web.Request) -> web.Response:
         _, project = self._project(request, MAINTAINER, write=False)
         return self._paged(request, [{"id": found} for found in sorted({project.id, *project.allowlist})])
+
+    def variable(self, request: web.Request) -> web.Response:
+        _, project = self._project(request, MAINTAINER, write=False)
+        key = request.match_info["key"]
+        found = project.variables.get(key)
+        if found is None:
+            raise not_found("Variable")
+        about = {"key": key, "value": found.value, "masked": found.masked, "protected": found.protected}
+        return web.json_response(
+            {**about, "variable_type": "env_var", "raw": False, "environment_scope": "*"}
+        )
 
     # The repository.
 

@@ -229,6 +229,9 @@ class RunnerApi:
         for name, about in (job.config.get("id_tokens") or {}).items():
             token = self._issuer.token(job, about["aud"], base, self._state.clock.now())
             variables.append(_variable(name, token, masked=True))
+        for name, variable in job.pipeline.project.variables.items():
+            if not variable.protected:
+                variables.append(_variable(name, variable.value, masked=variable.masked))
         for name, value in (job.config.get("variables") or {}).items():
             is_raw = isinstance(value, dict) and value.get("expand") is False
             text = value["value"] if isinstance(value, dict) else value

@@ -34,6 +34,15 @@ class Token:
 
 
 @dataclass
+class Variable:
+    """A CI/CD variable; every job of the project gets it, where it is not protected."""
+
+    value: str
+    masked: bool = True
+    protected: bool = False
+
+
+@dataclass
 class Project:
     id: int
     path: str
@@ -53,6 +62,7 @@ class Project:
     separated_caches: bool = True
     allowlist: set[int] = field(default_factory=set)
     moved_to: str | None = None
+    variables: dict[str, Variable] = field(default_factory=dict)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from wsdash.backend.providers.base import (
     Look,
     Pace,
     Packed,
+    Remark,
     ShellCommand,
     Unreachable,
     UnsavedWork,
@@ -189,6 +190,9 @@ class Provider:
         except Exception:
             self.volumes.discard(workspace.id)
             raise
+
+    async def remarks(self, workload: Workload) -> list[Remark]:
+        return []
 
     async def capabilities(self) -> Capabilities:
         return Capabilities("memory", True)

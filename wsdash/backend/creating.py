@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers.base import Capabilities
+from wsdash.backend.providers.base import Capabilities, Remark
 from wsdash.backend.source import Glimpse, SourceError, glimpse, remote_of
-from wsdash.workload import Source, Workload
+from wsdash.workload import Secret, Source, Workload
 
 if TYPE_CHECKING:
     from wsdash.devfile import Diagnostic, Document
@@ -26,7 +26,8 @@ class CreateRequest:
     """What the user typed. `source` None is no repository at all.
 
     `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run
-    in where several could be it. An empty context is the default one of config.toml.
+    in where several could be it. An empty context is the default one of config.toml. `secrets` are names of
+    variables that the provider gives the job, beside those that the devfile names.
     """
 
     source: str | None
@@ -35,6 +36,7 @@ class CreateRequest:
     name: str | None = None
     context: str = "local"
     main: str | None = None
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Preview:
     diagnostics: tuple[Diagnostic, ...]
     job: str
     isolation: str
+    remarks: tuple[Remark, ...] = ()
+    """What the context does not give the job."""
 
 
 def free_name(request: CreateRequest, taken: set[str]) -> str:
@@ -184,7 +188,9 @@ def _preview(
 
     source = None if url is None else Source(url, request.ref, project_name(url))
     translation = _or_user_error(lambda: translate(document, source=source, main=request.main))
-    workload = translation.workload
+    secrets = {secret.name: secret for secret in translation.workload.secrets}
+    secrets |= {name: secrets.get(name, Secret(name)) for name in request.secrets}
+    workload = replace(translation.workload, secrets=tuple(secrets.values()))
     diagnostics = (
         *document.diagnostics,
         *translation.diagnostics,

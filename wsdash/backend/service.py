@@ -193,7 +193,9 @@ class Service:
         if provider.kind != LOCAL:
             request = await address_for(request)
             git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
-        return await look_and_translate(request, name, capabilities, progress, git_environ)
+        found = await look_and_translate(request, name, capabilities, progress, git_environ)
+        progress("asking what the context gives")
+        return replace(found, remarks=tuple(await provider.remarks(found.workload)))
 
     async def create(self, preview: Preview, policy: Policy | None = None) -> Workspace:
         """Create exactly what the preview showed, wanted running. Raises `UserError`."""

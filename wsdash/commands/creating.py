@@ -55,7 +55,9 @@ def _request(args: Namespace, paths: Paths) -> CreateRequest:
         raise UserError("a SOURCE and --no-source exclude each other", "Give one of them.", USAGE)
     source = None if args.no_source else args.source or _repository_here()
     context = args.context or load_config(paths.config_file).default_context
-    return CreateRequest(source, args.ref, args.devfile, args.name, context, args.component)
+    return CreateRequest(
+        source, args.ref, args.devfile, args.name, context, args.component, tuple(args.secret)
+    )
 
 
 def _repository_here() -> str:
@@ -98,6 +100,8 @@ def _show(preview: Preview) -> None:
             one_line(f"{place}: {remark.severity}: {remark.message}")
             + (f" {one_line(remark.hint)}" if remark.hint else "")
         )
+    for found in preview.remarks:
+        tell(one_line(f"{preview.context}: {found.text}. {found.hint}"))
     tell("The job:")
     for line in printable(preview.job).splitlines():
         tell(f"    {line}")

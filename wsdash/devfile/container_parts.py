@@ -18,7 +18,8 @@ from wsdash.workload import EnvVar, Port, Resources, Service, Volume
 
 Report = Callable[[Finding], None]
 
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""A variable that a shell can have."""
 _STORAGE_TYPE = "controller.devfile.io/storage-type"
 
 
@@ -33,7 +34,7 @@ def env_vars(
         if reserved and name in RESERVED_ENV:
             message = f"{name} is not set: the workspace sets it to where its sources are"
             report(Finding("ignored.env-reserved", (*here, "name"), message, "drop it"))
-        elif not _ENV_NAME.fullmatch(name):
+        elif not ENV_NAME.fullmatch(name):
             message = f"the environment variable {show(name)} is not set: a shell cannot have that name"
             report(Finding("env.name", (*here, "name"), message, "use letters, digits and _"))
         elif "\0" in entry.value:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wsdash.devfile.container_parts import (
+    ENV_NAME,
     Report,
     component_losses,
     entrypoint,
@@ -27,10 +28,12 @@ from wsdash.devfile.sources import source_of
 from wsdash.devfile.steps import Steps
 from wsdash.devfile.tree import Finding, Path
 from wsdash.devfile.variables import apply_variables
-from wsdash.workload import Source, Workload
+from wsdash.workload import Secret, Source, Workload
 
 _OVERRIDES = ("pod-overrides", "container-overrides")
-_KNOWN_ATTRIBUTES = (INJECT_EDITOR, "overrideCommand", "controller.devfile.io/storage-type")
+_SECRETS = "wsdash/secrets"
+"""Names of variables that the provider has, as the value of this attribute of the devfile or the main component."""
+_KNOWN_ATTRIBUTES = (INJECT_EDITOR, "overrideCommand", "controller.devfile.io/storage-type", _SECRETS)
 _BESIDES = {
     "image": ("a job builds no image", "build it elsewhere and name it as a container's image"),
     "kubernetes": ("a job has no cluster", "apply it by hand, or write a container instead"),
@@ -107,10 +110,27 @@ def _workload(
         ports=ports(main, report),
         volumes=volumes(document, main, report),
         resources=resources(main.container),
+        secrets=tuple(_secrets(document, main, report)),
     )
     for finding in (*_unused_commands(document, steps.used, events), *_unused_volumes(document)):
         report(finding)
     return workload
+
+
+def _secrets(document: Document, main: Placed, report: Report) -> Iterator[Secret]:
+    places: tuple[tuple[Path, Mapping[str, object]], ...] = (
+        ((), document.devfile.attributes),
+        (main.path[:-1], main.component.attributes),
+    )
+    for path, attributes in places:
+        names = attributes.get(_SECRETS, [])
+        for index, name in enumerate(names if isinstance(names, list) else [names]):
+            if isinstance(name, str) and ENV_NAME.fullmatch(name):
+                yield Secret(name)
+            else:
+                here = (*path, "attributes", _SECRETS, *([index] if isinstance(names, list) else []))
+                message = f"{show(name)} is no name of a variable, and is left out"
+                report(Finding("env.name", here, message, "list names of letters, digits and _"))
 
 
 def _main_losses(main: Placed) -> Iterator[Finding]:

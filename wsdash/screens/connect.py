@@ -25,9 +25,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
             "Token", "with the scope api; empty for one that other programs have here", is_secret=True
         ),
         "project": Field("Project", "group/name, whose runners run the workspaces; empty to see yours"),
-        "placement": Field(
-            "Placement", "source (it holds the code) or own (it clones it); empty: source"
-        ),
+        "placement": Field("Placement", "source (it holds the code) or own (it clones it); empty: source"),
         "tags": Field("Tags", "of the runners to use, with blanks between them; empty for any"),
         "ca_file": Field("CA file", "certificates, where the GitLab has an authority of its own"),
     }

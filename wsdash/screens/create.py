@@ -68,6 +68,13 @@ class CreateScreen(FormScreen[str, "Preview"]):
             lines += [(), (("REMARKS ABOUT THE DEVFILE", Tone.TITLE),)]
             for diagnostic in preview.diagnostics:
                 lines += diagnostic_lines(diagnostic, width)
+        if preview.remarks:
+            lines += [(), (("WHAT THE CONTEXT DOES NOT GIVE", Tone.TITLE),)]
+            for remark in preview.remarks:
+                lines += [((text, Tone.WARN),) for text in wrap(plain(remark.text), width)]
+                lines += [
+                    ((f"  {text}", Tone.PLAIN),) for text in wrap(plain(remark.hint), width - 2) if text
+                ]
         lines += [(), (("THE JOB", Tone.TITLE),)]
         for line in preview.job.rstrip("\n").split("\n"):
             lines += [((text, Tone.PLAIN),) for text in wrap(plain(line), width)]

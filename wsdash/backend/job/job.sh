@@ -213,8 +213,15 @@ await() {
   return "$failed"
 }
 
+# expect NAME: a variable that comes from the provider, and not from the workload.
+# shellcheck disable=SC2317,SC2329  # called by the workload's file
+expect() {
+  eval "[ -n \"\${$1+set}\" ]" || say "The secret $1 is not given to this job. Where it is to come from, docs/gitlab.md says."
+}
+
 do_phases() {
   notices
+  secrets
   phase=preStart
   pre_start
   phase=postStart

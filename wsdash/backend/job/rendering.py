@@ -12,7 +12,7 @@ import shlex
 from importlib.resources import files
 from pathlib import PurePosixPath
 
-from wsdash.workload import Command, EnvVar, Parallel, Step, Workload
+from wsdash.workload import Command, EnvVar, Parallel, Secret, Step, Workload
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KNOWN_FOLDER = re.compile(
@@ -47,6 +47,7 @@ def render(workload: Workload) -> str:
         f"project_folder={_quote(project_folder(workload))}",
         "",
         _function("notices", _notices(workload)),
+        _function("secrets", [f"expect {_quote(secret.name)}" for secret in _expected(workload)]),
         _function("environment", [f"export {_assignment(v)}" for v in workload.env if _is_settable(v)]),
         _function("entrypoint", _entrypoint(workload.entrypoint)),
         _function("pre_start", _steps(workload.pre_start)),
@@ -102,6 +103,10 @@ def _function(name: str, lines: list[str]) -> str:
 
 def _is_settable(variable: EnvVar) -> bool:
     return bool(_NAME.fullmatch(variable.name)) and variable.name not in OWN_NAMES
+
+
+def _expected(workload: Workload) -> list[Secret]:
+    return [secret for secret in workload.secrets if _NAME.fullmatch(secret.name)]
 
 
 def _assignment(variable: EnvVar) -> str:

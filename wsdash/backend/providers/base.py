@@ -132,6 +132,14 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that a workload asks for and that its job will not get here, and what to do about it."""
+
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """A workspace as the provider knows it. `desired` is what its jobs tell of it.
 
@@ -249,6 +257,12 @@ class Provider(Protocol):
 
     async def capabilities(self) -> Capabilities:
         """What jobs get here, found out by trying it."""
+
+    async def remarks(self, workload: Workload) -> list[Remark]:
+        """What this workload asks for and will not get, as far as that can be known before it runs.
+
+        Never raises: what cannot be found out is not remarked on.
+        """
 
     def folder(self, workspace: Workspace) -> str | None:
         """Where the workspace's files are on this machine, None if they are elsewhere."""

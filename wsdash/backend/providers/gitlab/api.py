@@ -25,6 +25,7 @@ from wsdash.backend.providers.gitlab.replies import (
     Runner,
     Token,
     User,
+    Variable,
     Version,
 )
 
@@ -95,6 +96,12 @@ class GitLabApi:
             return await self._pages(AllowedProject, path, {}, what)
         except (Forbidden, NotFound):
             return None
+
+    async def variable(self, project: int, name: str) -> Variable:
+        """A CI/CD variable of the project, which Maintainers may see. Its value is not read."""
+        what = f"the variable {name}"
+        path = f"/projects/{project}/variables/{quote(name, safe='')}"
+        return _of(Variable, await self.client.call("get", path, what=what), what)
 
     # The repository.
 

@@ -142,7 +142,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
     image = workload.image or options.image
     if image:
         # An entrypoint of the image would be given the runner's shell as its arguments.
-        job["image"] = {"name": image, "entrypoint": [""]}
+        job["image"] = {"name": image, "entrypoint": [""]} | _user(workload.user)
     services = [_service(service) for service in workload.services]
     if options.injector_image:
         services.append(
@@ -189,6 +189,14 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
         "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
     }
     return job
+
+
+def _user(user: str | None) -> dict[str, Any]:
+    """Both executors' own keys, "image:docker:user" and "image:kubernetes:user"; the latter takes numbers only."""
+    if not user:
+        return {}
+    is_number = re.fullmatch(r"\d+(:\d+)?", user) is not None
+    return {"docker": {"user": user}} | ({"kubernetes": {"user": user}} if is_number else {})
 
 
 def _owner(identity: Identity, options: Options) -> str:

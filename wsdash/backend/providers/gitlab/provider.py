@@ -18,6 +18,7 @@ from wsdash.backend.providers.base import (
     ProviderError,
     Refused,
     Remains,
+    Remark,
     ShellCommand,
     TakenOver,
     UnsavedWork,
@@ -34,6 +35,7 @@ from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, No
 from wsdash.backend.providers.gitlab.place import Place, find_place
 from wsdash.backend.providers.gitlab.record import Record, RecordError, message_of, record_of
 from wsdash.backend.providers.gitlab.recovery import remains_of
+from wsdash.backend.providers.gitlab.remarks import remarks_on
 from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
@@ -226,7 +228,10 @@ class GitLabProvider:
             notes.append(
                 "anybody who may push there can read the workspaces' caches; placement own keeps them apart"
             )
-        return Capabilities("runner", True, tuple(notes), starts_services=True)
+        return Capabilities("a CI job", True, tuple(notes), starts_services=True)
+
+    async def remarks(self, workload: Workload) -> list[Remark]:
+        return await remarks_on(self._api, self._settings, workload)
 
     def folder(self, workspace: Workspace) -> str | None:
         return None

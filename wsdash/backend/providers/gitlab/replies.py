@@ -158,6 +158,14 @@ class AllowedProject(_Reply):
     id: int
 
 
+class Variable(_Reply):
+    """GET /projects/:id/variables/:key, without its value."""
+
+    key: str
+    masked: bool = False
+    protected: bool = False
+
+
 class Lint(_Reply):
     """POST /projects/:id/ci/lint."""
 

@@ -22,6 +22,7 @@ from wsdash.backend.providers.base import (
     Packed,
     ProviderError,
     Refused,
+    Remark,
     ShellCommand,
     Unreachable,
     UnsavedWork,
@@ -150,6 +151,21 @@ class LocalProvider:
         """What jobs get here; `again` tries everything anew. Raises Refused for a bad `WSDASH_ISOLATION`."""
         found = await asyncio.to_thread(self._found, again)
         return Capabilities(found.best.kind, found.best.is_container, found.notes)
+
+    async def remarks(self, workload: Workload) -> list[Remark]:
+        """A job here is the user's own process, and gets no variables but those of its workload."""
+        found = [
+            Remark(
+                f"the secret {secret.name} is not given to jobs on this machine",
+                f"Set it in the workspace's shell: export {secret.name}=...",
+            )
+            for secret in workload.secrets
+        ]
+        if workload.user is not None:
+            found.append(
+                Remark(f"the job does not run as {workload.user}, but as you", "Nothing to do, mostly.")
+            )
+        return found
 
     def folder(self, workspace: Workspace) -> str | None:
         """The workspace's folder: `projects/`, `home/`, `volumes/`."""
