@@ -8,6 +8,7 @@ import pytest
 
 from tests.backend.providers.gitlab.certificates import Authority
 from tests.backend.providers.gitlab.harness import Instance
+from tests.backend.providers.gitlab.proxy import forwarding
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.faults import Fault
 from wsdash.backend.providers.base import Blocked, ProviderError, Unreachable
@@ -193,3 +194,26 @@ async def test_an_address_where_no_gitlab_is_says_so(tmp_path: Path, url: str, w
     with pytest.raises(Unreachable, match=words):
         await api.user()
     await api.client.aclose()
+
+
+async def test_the_environments_proxy_is_used_and_its_exceptions_count(
+    instance: Instance, api: GitLabApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with forwarding() as (proxy, asked):
+        monkeypatch.setenv("http_proxy", proxy)
+        assert (await api.user()).username == "ada"
+        assert asked == [f"{instance.server.url}/api/v4/user"]
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert (await api.user()).username == "ada"
+        assert len(asked) == 1
+
+
+async def test_a_netrc_of_the_user_does_not_stand_in_for_the_token(
+    instance: Instance, api: GitLabApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert (await api.user()).username == "ada"

@@ -88,3 +88,20 @@ async def test_the_job_token_allowlist_decides_what_a_project_of_ones_own_may_cl
     finding = await source_finding(api, settings, "group/app")
     assert finding is not None and finding.level == "ok"
     await api.client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [
+        ("http://gitlab.example.com", True),
+        ("http://10.0.0.5:8080/gitlab", True),
+        ("https://gitlab.example.com", False),
+        ("http://localhost:8929", False),
+        ("http://127.0.0.1:8929", False),
+    ],
+)
+async def test_an_address_without_encryption_is_a_warning_but_on_this_machine(
+    instance: Instance, url: str, warns: bool
+) -> None:
+    found = await findings(instance, url=url)
+    assert any("unencrypted" in finding.text for finding in found) is warns

@@ -11,6 +11,7 @@ import fnmatch
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.gitlab.api import GitLabApi
@@ -74,6 +75,7 @@ async def facts(api: GitLabApi, settings: GitLabSettings) -> Facts:
 def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
     """What is fine, what is missing, and what to do about it."""
     return [
+        *_address(settings.url),
         *_token(found),
         *_role(found),
         *_pipelines(found),
@@ -90,6 +92,16 @@ async def probe(api: GitLabApi, settings: GitLabSettings) -> list[Finding]:
         return findings(await facts(api, settings), settings)
     except ProviderError as error:
         return [Finding("blocked", error.message, error.hint)]
+
+
+def _address(url: str) -> Iterator[Finding]:
+    host = urlsplit(url).hostname or ""
+    if url.startswith("http://") and host != "localhost" and not host.startswith("127.") and host != "::1":
+        yield Finding(
+            "warning",
+            "the token travels unencrypted: whoever is on the way can read and use it",
+            f"Use https://{url.removeprefix('http://')} where the instance offers it.",
+        )
 
 
 def _token(found: Facts) -> Iterator[Finding]:
