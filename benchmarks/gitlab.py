@@ -16,7 +16,10 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from tests.backend.providers.contract import attempt, workspace
 from tests.gitlab_server import GitLabServer
-from wsdash.backend import database
+from tests.waiting import until
+from wsdash.app import WsdashApp
+from wsdash.backend import contexts, database
+from wsdash.backend.creating import Preview
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.gitlab.connect import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
@@ -25,6 +28,8 @@ from wsdash.backend.store import Store
 from wsdash.config import GITLAB, GitLabSettings, policy
 from wsdash.model import Desired, Workspace
 from wsdash.paths import Paths
+from wsdash.screens.log import LogScreen
+from wsdash.screens.widgets.trace import TraceView
 from wsdash.workload import Workload
 
 WORKLOAD = Workload(image="alpine")
@@ -51,6 +56,7 @@ def measure() -> list[Figure]:
             figures += asyncio.run(_look(folder / str(count), count))
         figures.append(asyncio.run(_from_end(folder / "end")))
         figures.append(asyncio.run(_from_silence(folder / "silence")))
+        figures.append(asyncio.run(_log_shown(folder / "log")))
     return figures
 
 
@@ -172,6 +178,41 @@ async def _from_silence(folder: Path) -> Figure:
             waited = clock() - last_beat_at
         await provider.aclose()
     return Figure("from the last heartbeat of a silent job to the request for the next", waited, "s", 100)
+
+
+async def _log_shown(folder: Path) -> Figure:
+    """From a line in GitLab's log to its place on the dashboard's screen, which is open the whole time."""
+    with GitLabServer(folder / "gitlab") as server:
+        user = server.add_user("ada")
+        server.add_project("group/app", owners=[user])
+        paths = _paths(folder)
+        settings = GitLabSettings(server.url, "group/app")
+        contexts.add("work", settings, server.add_token(user), paths)
+        runner = server.add_runner()
+        app = WsdashApp(paths)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(lambda: app.connected, 30.0, "the open store")
+            preview = Preview("w1", "work", None, None, None, WORKLOAD, (), "", "a CI job")
+            await app.service.create(preview)
+            job = await _newest_job(server, 1)
+            server.do(lambda: server.state.start(job, runner, cancels_gracefully=True))
+            await until(lambda: app.rows and app.rows[0].attempt is not None, 30.0, "the row")
+            await pilot.press("l")
+            await until(lambda: isinstance(app.screen, LogScreen), 30.0, "the log")
+            waits: list[float] = []
+            for number in range(ENDS):
+                await asyncio.sleep(2.0 + 0.61 * number)
+                lines = app.screen.query_one(TraceView).index.count
+
+                def more(lines: int = lines) -> bool:
+                    return app.screen.query_one(TraceView).index.count > lines
+
+                began = time.perf_counter()
+                job.trace += f"line {number}\n".encode()
+                await until(more, 30.0, "the line")
+                waits.append(time.perf_counter() - began)
+            await app.session.close()
+    return Figure("from a line of GitLab's log to the dashboard, worst of 5", max(waits), "s", 3.0)
 
 
 async def _tick(server: GitLabServer, reconciler: Reconciler, clock: Ahead, seconds: float) -> None:
