@@ -12,10 +12,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class EnvVar:
-    """One environment variable. The value is passed exactly as written: no `$` is expanded in it."""
+    """One environment variable. The value is passed exactly as written: no `$` is expanded in it.
+
+    But where it names variables in `expands`, the job puts their values in place of `${NAME}`.
+    """
 
     name: str
     value: str
+    expands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Command:
     `working_dir` may hold `$PROJECT_SOURCE` or `$PROJECTS_ROOT`, which are known only inside the job;
     None is the project's folder. `env` is set for this command alone. A command that is to be run `once` is
     run again on each start until it has succeeded, and never after that while the workspace keeps its files.
+    Where it names variables in `expands`, the job puts their values in place of `${NAME}` in `line`.
     """
 
     id: str
@@ -33,6 +38,7 @@ class Command:
     env: tuple[EnvVar, ...] = ()
     label: str | None = None
     once: bool = False
+    expands: tuple[str, ...] = ()
     kind: Literal["command"] = "command"
 
 
@@ -136,9 +142,9 @@ class Workload:
 
     `image` is the container image, None where the devfile names none. `entrypoint` is run in the
     background beside the workspace when the devfile says `overrideCommand: false`. The phases run in
-    the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end;
-    `after_ready` follows postStart in the background, while the user works. `user` is the user in the
-    container, as a name or a number, None for the image's own.
+    the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end.
+    The workspace is ready when the step of postStart with the id `ready_after` has ended, else when all
+    have. `user` is the user in the container, as a name or a number, None for the image's own.
     """
 
     image: str | None = None
@@ -147,7 +153,7 @@ class Workload:
     source: Source | None = None
     pre_start: tuple[Step, ...] = ()
     post_start: tuple[Step, ...] = ()
-    after_ready: tuple[Step, ...] = ()
+    ready_after: str | None = None
     pre_stop: tuple[Step, ...] = ()
     services: tuple[Service, ...] = ()
     ports: tuple[Port, ...] = ()

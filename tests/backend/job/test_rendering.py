@@ -25,7 +25,9 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True).filter(
 
 def evaluate(shell: tuple[str, ...], workload: Workload, calls: str) -> bytes:
     """What the shell prints when it sources the rendered file and then runs the line."""
-    line = f'say() {{ :; }}\nonce() {{ shift; "$@"; }}\nawait() {{ wait; }}\n. "$1"\n{calls}'
+    line = (
+        f'say() {{ :; }}\nonce() {{ shift; "$@"; }}\nready() {{ :; }}\nawait() {{ wait; }}\n. "$1"\n{calls}'
+    )
     file = Path("/proc/self/fd/0")
     done = subprocess.run(
         [*shell, "-c", line, "sh", str(file)],

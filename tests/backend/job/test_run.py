@@ -107,13 +107,34 @@ def test_what_is_to_be_done_once_is_done_until_it_succeeds_and_never_again(job: 
     assert (job.projects / "tries").read_text().endswith("other\n")
 
 
-def test_what_comes_after_readiness_does_not_hold_it_up(job: Job) -> None:
-    workload = Workload(after_ready=(Command("late", "mkfifo go; cat go"), Command("last", "true")))
+@pytest.mark.parametrize("stop_on_failure", [False, True])
+def test_what_comes_after_readiness_does_not_hold_it_up(job: Job, stop_on_failure: bool) -> None:
+    steps = (Command("early", "true"), Command("late", "mkfifo go; cat go"), Command("last", "true"))
+    workload = Workload(post_start=(Sequence("setup", steps, stop_on_failure),), ready_after="early")
     running = job.run_until_ready(workload)
     until_sync(lambda: (job.projects / "go").exists(), what="the late command")
-    assert running.exits() == {}
+    assert running.exits() == {"early": 0}
     (job.projects / "go").write_text("come")
-    until_sync(lambda: running.exits() == {"late": 0, "last": 0}, what="what comes after readiness")
+    until_sync(lambda: running.exits() == {"early": 0, "late": 0, "last": 0}, what="the rest")
+    assert len(running.messages("ready")) == 1
+
+
+def test_a_workspace_is_ready_also_when_what_it_waits_for_never_came(job: Job) -> None:
+    steps = (Command("bad", "exit 1"), Command("awaited", "true"))
+    workload = Workload(post_start=(Sequence("setup", steps, True),), ready_after="awaited")
+    assert job.run_until_ready(workload).exits() == {"bad": 1}
+
+
+def test_named_variables_are_put_into_a_value_and_a_line_and_no_others(job: Job) -> None:
+    workload = Workload(
+        env=(EnvVar("MORE", "${PROJECT_SOURCE}/bin:$HOME ${HOME}", ("PROJECT_SOURCE",)),),
+        post_start=(
+            Command("say", "echo '${PROJECT_SOURCE} ${HOME}'; echo \"$MORE\"", expands=("PROJECT_SOURCE",)),
+        ),
+    )
+    running = job.run_until_ready(workload)
+    source = job.projects
+    assert running.log.splitlines()[:2] == [f"{source} ${{HOME}}", f"{source}/bin:$HOME ${{HOME}}"]
 
 
 def test_a_command_reads_no_input(job: Job) -> None:

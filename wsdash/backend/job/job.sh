@@ -2,7 +2,7 @@
 # The job of a workspace, in POSIX sh: an image may hold nothing more.
 #
 #   sh job.sh fetch FILE             clone the source, unless the project's folder is already there
-#   sh job.sh run FILE               preStart, postStart, ready, afterReady, until TERM or the deadline; preStop
+#   sh job.sh run FILE               preStart, postStart, ready, until TERM or the deadline; preStop
 #   sh job.sh enter FILE [ARG...]    become a shell, or ARG..., with the workspace's environment
 #
 # FILE is the rendered workload (rendering.py): an absolute path, sourced by this script.
@@ -219,16 +219,21 @@ expect() {
   eval "[ -n \"\${$1+set}\" ]" || say "The secret $1 is not given to this job. Where it is to come from, docs/gitlab.md says."
 }
 
+# What the workload waits for has been done; the rest goes on while the user works.
+ready() {
+  [ -n "$is_ready" ] || emit ready '{}'
+  is_ready=yes
+}
+
 do_phases() {
   notices
   secrets
   phase=preStart
   pre_start
   phase=postStart
+  is_ready=
   post_start
-  emit ready '{}'
-  phase=afterReady
-  after_ready
+  ready
 }
 
 do_pre_stop() {

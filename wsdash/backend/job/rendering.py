@@ -51,8 +51,7 @@ def render(workload: Workload) -> str:
         _function("environment", [f"export {_assignment(v)}" for v in workload.env if _is_settable(v)]),
         _function("entrypoint", _entrypoint(workload.entrypoint)),
         _function("pre_start", _steps(workload.pre_start)),
-        _function("post_start", _steps(workload.post_start)),
-        _function("after_ready", _steps(workload.after_ready)),
+        _function("post_start", _steps(workload.post_start, workload.ready_after)),
         _function("pre_stop", _steps(workload.pre_stop)),
     ]
     return "\n".join(blocks)
@@ -110,11 +109,11 @@ def _expected(workload: Workload) -> list[Secret]:
 
 
 def _assignment(variable: EnvVar) -> str:
-    return f"{variable.name}={_quote(variable.value)}"
+    return f"{variable.name}={_expanded(variable.value, variable.expands)}"
 
 
 def _notices(workload: Workload) -> list[str]:
-    phases = (workload.pre_start, workload.post_start, workload.after_ready, workload.pre_stop)
+    phases = (workload.pre_start, workload.post_start, workload.pre_stop)
     commands = [command for phase in phases for command in _commands(phase)]
     variables = [*workload.env, *(variable for command in commands for variable in command.env)]
     names = dict.fromkeys(variable.name for variable in variables if not _is_settable(variable))
@@ -135,31 +134,41 @@ def _entrypoint(argv: tuple[str, ...]) -> list[str]:
     return [f"run entrypoint '' {_quote(' '.join(map(_quote, argv)))}"] if argv else []
 
 
-def _steps(steps: tuple[Step, ...]) -> list[str]:
-    return [line for step in steps for line in _step(step)]
+def _steps(steps: tuple[Step, ...], ready_after: str | None = None) -> list[str]:
+    return [line for step in steps for line in _step(step, ready_after)]
 
 
-def _step(step: Step) -> list[str]:
+def _step(step: Step, ready_after: str | None = None) -> list[str]:
     """Lines of shell whose last command fails where the step does, as far as anybody asks for that."""
+    ready = ["ready"] if step.id == ready_after else []
     if isinstance(step, Command):
-        words = ["run", _quote(step_id(step.id)), _folder(step.working_dir), _quote(step.line)]
-        words += [f"{_assignment(variable)}" for variable in step.env if _is_settable(variable)]
-        return [" ".join([*(["once", _mark(step)] if step.once else []), *words])]
-    inner = [lines for one in step.steps if (lines := _step(one))]
-    if not inner:
-        return []
-    if isinstance(step, Parallel):
-        blocks = [line for lines in inner for line in ("{", *_indented(lines), '} & pids="$pids $!"')]
-        return [
-            f"# {step_id(step.id)}: at the same time",
-            "(",
-            *_indented(["pids=", *blocks, "await $pids"]),
-            ")",
+        words = [
+            "run",
+            _quote(step_id(step.id)),
+            _folder(step.working_dir),
+            _expanded(step.line, step.expands),
         ]
+        words += [f"{_assignment(variable)}" for variable in step.env if _is_settable(variable)]
+        return [" ".join([*(["once", _mark(step)] if step.once else []), *words]), *ready]
+    if isinstance(step, Parallel):
+        inner = [lines for one in step.steps if (lines := _step(one))]
+        blocks = [line for lines in inner for line in ("{", *_indented(lines), '} & pids="$pids $!"')]
+        together = ["(", *_indented(["pids=", *blocks, "await $pids"]), ")"]
+        return [*([f"# {step_id(step.id)}: at the same time", *together] if inner else []), *ready]
     if step.stop_on_failure:
-        chain = [line for lines in inner for line in ("{", *_indented(lines), "} &&")]
-        return [f"# {step_id(step.id)}: one after the other, until one fails", *chain, "true"]
-    return [f"# {step_id(step.id)}: one after the other", *(line for lines in inner for line in lines)]
+        about = f"# {step_id(step.id)}: one after the other, until one fails"
+        chain = [line for one in step.steps for line in _link(one, ready_after)]
+        return [about, *chain, "true", *ready] if chain else ready
+    inner = [lines for one in step.steps if (lines := _step(one, ready_after))]
+    about = [f"# {step_id(step.id)}: one after the other"] if inner else []
+    return [*about, *(line for lines in inner for line in lines), *ready]
+
+
+def _link(step: Step, ready_after: str | None) -> list[str]:
+    """One step of a chain that breaks where a step fails."""
+    lines = _step(step)
+    block = ["{", *_indented(lines), "} &&"] if lines else []
+    return [*block, *(["ready &&"] if step.id == ready_after else [])]
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -173,13 +182,21 @@ def _mark(command: Command) -> str:
 
 def _folder(working_dir: str | None) -> str:
     """A folder as a shell word in which only the two known variables are expanded."""
-    if not working_dir:
-        return "''"
+    return _word(working_dir, _KNOWN_FOLDER) if working_dir else "''"
+
+
+def _expanded(text: str, names: tuple[str, ...]) -> str:
+    """A shell word in which `${NAME}` is expanded for these names, and nothing else."""
+    known = [name for name in names if _NAME.fullmatch(name)]
+    return _word(text, re.compile(rf"\$\{{({'|'.join(known)})\}}")) if known else _quote(text)
+
+
+def _word(text: str, variable: re.Pattern[str]) -> str:
     words: list[str] = []
     end = 0
-    for match in _KNOWN_FOLDER.finditer(working_dir):
-        words += [_quote(working_dir[end : match.start()])] if match.start() > end else []
-        words.append(f'"${match[1] or match[2]}"')
+    for match in variable.finditer(text):
+        words += [_quote(text[end : match.start()])] if match.start() > end else []
+        words.append(f'"${{{next(name for name in match.groups() if name)}-}}"')
         end = match.end()
-    words += [_quote(working_dir[end:])] if end < len(working_dir) else []
+    words += [_quote(text[end:])] if end < len(text) or not words else []
     return "".join(words)

@@ -240,8 +240,9 @@ def _service(service: Service) -> dict[str, Any]:
 
 
 def _exact(env: tuple[EnvVar, ...]) -> dict[str, Any]:
-    """Values as they are: GitLab expands no `$` in them."""
-    return {v.name: {"value": v.value, "expand": False} for v in env if _NAME.fullmatch(v.name)}
+    """Values as they are: GitLab expands no `$` in them. What the job itself must expand is left to job.sh."""
+    fit = (v for v in env if _NAME.fullmatch(v.name) and not v.expands)
+    return {v.name: {"value": v.value, "expand": False} for v in fit}
 
 
 def _variables(env: tuple[EnvVar, ...]) -> dict[str, Any]:
