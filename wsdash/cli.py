@@ -112,6 +112,7 @@ def _create(parser: ArgumentParser) -> None:
     parser.add_argument("--ref", metavar="R", help="a branch, tag or commit (the default branch)")
     parser.add_argument("--devfile", metavar="PATH", help="a path in the repository, or of a file here")
     parser.add_argument("--component", metavar="NAME", help="the devfile's component to run in")
+    parser.add_argument("--image", metavar="IMAGE", help="a container image in place of the devfile's")
     parser.add_argument(
         "--secret",
         metavar="NAME",

@@ -143,8 +143,9 @@ class Workload:
     `image` is the container image, None where the devfile names none. `entrypoint` is run in the
     background beside the workspace when the devfile says `overrideCommand: false`. The phases run in
     the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end.
-    The workspace is ready when the step of postStart with the id `ready_after` has ended, else when all
-    have. `user` is the user in the container, as a name or a number, None for the image's own.
+    The workspace is ready when the step of postStart with the id `ready_after` has ended, before all of
+    them where that is empty, and after all where it is None. `user` is the user in the container, as a name
+    or a number, None for the image's own.
     """
 
     image: str | None = None

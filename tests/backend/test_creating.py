@@ -67,3 +67,57 @@ async def test_a_container_that_is_not_started_is_named_before_the_workspace_is_
     (remark,) = (d for d in (await preview(repository)).diagnostics if d.code == "provider.services")
     assert "database" in remark.message
     assert DEVFILE.replace("commands:", database).splitlines()[remark.line - 1] == "  - name: database"
+
+
+COMPOSE = "services: {app: {image: 'python:3.12'}, db: {image: 'postgres:${PG}'}}\n"
+CONTAINER = (
+    '{"dockerComposeFile": "../compose.yml", "service": "app", "postCreateCommand": "make", } // ours\n'
+)
+
+
+@pytest.mark.parametrize("place", [".devcontainer/devcontainer.json", ".devcontainer/web/devcontainer.json"])
+async def test_where_there_is_no_devfile_the_dev_container_says_how(place: str, tmp_path: Path) -> None:
+    text = CONTAINER.replace("../", "../" * place.count("/"))
+    files = {place: text, "compose.yml": COMPOSE, ".env": "PG=17\n"}
+    repository = make_repository(tmp_path / "demo", devfile=None, files=files)
+    seen = await preview(repository)
+    assert seen.devfile_path == place
+    assert seen.workload.image == "python:3.12"
+    assert [service.image for service in seen.workload.services] == ["postgres:17"]
+    assert "'make'" in seen.job or " make" in seen.job
+    assert "provider.services" in {remark.code for remark in seen.diagnostics}
+
+
+async def test_a_devfile_comes_before_a_dev_container_which_can_be_named(tmp_path: Path) -> None:
+    files = {".devcontainer.json": '{"image": "python:3.12"}'}
+    repository = make_repository(tmp_path / "demo", devfile=DEVFILE, files=files)
+    assert (await preview(repository)).devfile_path == "devfile.yaml"
+    assert (await preview(repository, ".devcontainer.json")).workload.image == "python:3.12"
+
+
+async def test_several_dev_containers_are_listed_and_none_is_guessed(tmp_path: Path) -> None:
+    files = {f".devcontainer/{name}/devcontainer.json": '{"image": "a"}' for name in ("api", "web")}
+    repository = make_repository(tmp_path / "demo", devfile=None, files=files)
+    with pytest.raises(UserError, match=r"several .*api.*web") as caught:
+        await preview(repository)
+    assert "--devfile" in caught.value.hint
+
+
+async def test_a_dev_container_that_must_be_built_names_its_line_and_the_way_out(tmp_path: Path) -> None:
+    files = {".devcontainer/devcontainer.json": '{\n  "build": {"dockerfile": "Dockerfile"}\n}'}
+    repository = make_repository(tmp_path / "demo", devfile=None, files=files)
+    with pytest.raises(UserError, match=r"devcontainer\.json:2:3: .* builds no image") as caught:
+        await preview(repository)
+    assert "--image" in caught.value.hint
+    request = CreateRequest(str(repository), image="registry.example/dev:1")
+    seen = await look_and_translate(request, "web", Capabilities("plain", False), lambda _: None)
+    assert seen.workload.image == "registry.example/dev:1"
+
+
+async def test_a_dev_container_of_this_machine_has_its_files_there(tmp_path: Path) -> None:
+    (tmp_path / ".devcontainer").mkdir()
+    (tmp_path / ".devcontainer" / "devcontainer.json").write_text(CONTAINER)
+    (tmp_path / "compose.yml").write_text(COMPOSE)
+    (tmp_path / ".git").mkdir()
+    seen = await preview(None, str(tmp_path / ".devcontainer" / "devcontainer.json"))
+    assert seen.workload.image == "python:3.12"

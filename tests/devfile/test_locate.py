@@ -56,3 +56,17 @@ def test_folders_and_links_out_of_the_repository_are_no_devfiles(tmp_path: Path)
 def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         find(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        ([".devcontainer.json", "devfile.yaml"], "devfile.yaml"),
+        ([".devcontainer.json", ".devcontainer/devcontainer.json"], ".devcontainer/devcontainer.json"),
+        ([".devcontainer.json", ".devcontainer/web/devcontainer.json"], ".devcontainer.json"),
+        ([".devcontainer/web/devcontainer.json"], ".devcontainer/web/devcontainer.json"),
+        ([".devcontainer/a/b/devcontainer.json", "devcontainer.json"], None),
+    ],
+)
+def test_a_dev_container_is_chosen_where_there_is_no_devfile(names: list[str], chosen: str | None) -> None:
+    assert choose(names) == chosen

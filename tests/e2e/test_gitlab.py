@@ -52,7 +52,7 @@ def test_a_workspace_is_created_seen_alive_stopped_with_its_cache_and_deleted_wi
 ) -> None:
     work.create()
     first = work.wait_for(phase="running", attempt=1)
-    assert "nothing kept" in work.run("logs", "app")
+    until_sync(lambda: "nothing kept" in work.run("logs", "app"), PATIENCE_S, "the log of the first job")
     until_sync(lambda: work.row()["last_beat_at"] != first["last_beat_at"], PATIENCE_S, "another heartbeat")
     work.run("stop", "app", "--wait")
     work.run("start", "app", "--wait")
@@ -144,7 +144,7 @@ def test_in_a_project_of_ones_own_the_code_is_cloned_with_the_jobs_token(work_of
     work.project.allowlist.add(own.id)
     work.run("restart", "app", "--wait")
     work.wait_for(phase="running")
-    assert "nothing kept" in work.run("logs", "app")
+    until_sync(lambda: "nothing kept" in work.run("logs", "app"), PATIENCE_S, "the log of the first job")
     assert list(work.project.repository.branches()) == ["main"]
     work.run("delete", "app", "--yes", "--wait")
     assert list(own.repository.branches()) == ["main"]
@@ -164,8 +164,8 @@ def test_a_secret_is_named_and_comes_from_the_project_alone(work: Work) -> None:
     told = work.tell("create", work.source, *arguments)
     assert "the secret OTHER is no CI/CD variable of group/app" in told
     assert "NPM_TOKEN is" not in told
+    until_sync(lambda: "the length is 12" in work.run("logs", "app"), PATIENCE_S, "the log of the job")
     log = work.run("logs", "app")
-    assert "the length is 12" in log
     assert "The secret OTHER is not given to this job." in log
     branch = next(name for name in work.project.repository.branches() if name.startswith("wsdash/"))
     committed = work.project.repository.read(branch, ".gitlab-ci.yml")

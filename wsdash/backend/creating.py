@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from wsdash.backend.describing import Description, described_here, described_in
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import Capabilities, Remark
-from wsdash.backend.source import Glimpse, SourceError, glimpse, remote_of
+from wsdash.backend.source import SourceError, glimpse, remote_of
 from wsdash.workload import Secret, Source, Workload
 
 if TYPE_CHECKING:
-    from wsdash.devfile import Diagnostic, Document
+    from wsdash.devfile import Diagnostic
 
 T = TypeVar("T")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -27,7 +28,8 @@ class CreateRequest:
 
     `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run
     in where several could be it. An empty context is the default one of config.toml. `secrets` are names of
-    variables that the provider gives the job, beside those that the devfile names.
+    variables that the provider gives the job, beside those that the devfile names. `image` is used in place
+    of what it is made from otherwise, as one that was built before.
     """
 
     source: str | None
@@ -37,6 +39,7 @@ class CreateRequest:
     context: str = "local"
     main: str | None = None
     secrets: tuple[str, ...] = ()
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,73 +133,28 @@ async def look_and_translate(
     `git_environ` is added to Git's environment, as credentials are given to it.
     """
     if request.source is None:
-        path, document = await asyncio.to_thread(_devfile_of_machine, request.devfile)
-        return _preview(request, name, capabilities, None, path, document)
+        return _preview(request, name, capabilities, None, await described_here(request.devfile))
     progress(f"fetching {request.source}")
     try:
         async with glimpse(request.source, request.ref, git_environ) as seen:
             progress("reading the devfile")
-            path, document = await _devfile_of(seen, request.devfile)
-            return _preview(request, name, capabilities, seen.url, path, document)
+            found = await described_in(seen, request.devfile)
+            return _preview(request, name, capabilities, seen.url, found)
     except SourceError as error:
         exit_code = 4 if error.unreachable else 1
         raise UserError(error.message, error.hint, exit_code, field=error.field) from error
 
 
-async def _devfile_of(seen: Glimpse, wanted: str | None) -> tuple[str | None, Document]:
-    """A parent by path is read from the repository that the devfile is in."""
-    from wsdash.devfile import choose, default_document, flatten_async
-
-    chosen = _or_user_error(lambda: choose(seen.names)) if wanted is None else str(PurePosixPath(wanted))
-    if chosen is None:
-        return None, default_document()
-    data = await seen.read(chosen)
-    if data is None and wanted is not None:
-        return await asyncio.to_thread(_devfile_of_machine, wanted)
-    return wanted or chosen, await flatten_async(_load(data or b"", chosen), read_parent=seen.read)
-
-
-def _devfile_of_machine(wanted: str | None) -> tuple[str | None, Document]:
-    """A parent by path is read from the repository or folder that the file is in."""
-    from wsdash.devfile import Folder, default_document, flatten
-
-    if wanted is None:
-        return None, default_document()
-    path = Path(wanted).expanduser()
-    try:
-        document = _load(path.read_bytes(), wanted)
-        folder = Folder.of(path)
-        return str(path.absolute()), flatten(document, read_parent=folder.read, path=folder.path_of(path))
-    except OSError as error:
-        raise UserError(
-            f"there is no devfile {wanted}: {error.strerror}",
-            "Give its path in the repository, or of a file on this machine.",
-            field="devfile",
-        ) from None
-
-
 def _preview(
-    request: CreateRequest,
-    name: str,
-    capabilities: Capabilities,
-    url: str | None,
-    path: str | None,
-    document: Document,
+    request: CreateRequest, name: str, capabilities: Capabilities, url: str | None, found: Description
 ) -> Preview:
     from wsdash.backend.job import render
-    from wsdash.devfile import translate
 
     source = None if url is None else Source(url, request.ref, project_name(url))
-    translation = _or_user_error(lambda: translate(document, source=source, main=request.main))
+    translation = found.translate(source=source, main=request.main, image=request.image)
     secrets = {secret.name: secret for secret in translation.workload.secrets}
     secrets |= {name: secrets.get(name, Secret(name)) for name in request.secrets}
     workload = replace(translation.workload, secrets=tuple(secrets.values()))
-    diagnostics = (
-        *document.diagnostics,
-        *translation.diagnostics,
-        *_not_started(workload, document, capabilities),
-    )
-    _refuse_errors(diagnostics, path or "the default devfile")
     try:
         job = render(workload)
     except ValueError as error:
@@ -208,51 +166,22 @@ def _preview(
         context=request.context,
         source_url=workload.source.url if workload.source else None,
         ref=request.ref,
-        devfile_path=path,
+        devfile_path=found.path,
         workload=workload,
-        diagnostics=diagnostics,
+        diagnostics=(*translation.diagnostics, *_not_started(workload, found, capabilities)),
         job=job,
         isolation=capabilities.isolation,
     )
 
 
-def _load(data: bytes, name: str) -> Document:
-    from wsdash.devfile import load
-
-    return _or_user_error(lambda: load(data, file=name))
-
-
-def _or_user_error(read: Callable[[], T]) -> T:
-    from wsdash.devfile import DevfileError
-
-    try:
-        return read()
-    except DevfileError as error:
-        _refuse_errors(error.diagnostics, error.file)
-        raise UserError(str(error), field="devfile") from error
-
-
-def _refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
-    errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
-    if errors:
-        first = errors[0]
-        file = first.file or file
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise UserError(
-            f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint, field="devfile"
-        )
-
-
-def _not_started(workload: Workload, document: Document, capabilities: Capabilities) -> Iterator[Diagnostic]:
+def _not_started(workload: Workload, found: Description, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """A remark on each container that the provider does not start beside the job."""
     from wsdash.devfile import Diagnostic
 
     if capabilities.starts_services:
         return
-    names = [component.name for component in document.devfile.components]
     for service in workload.services:
-        path = ("components", names.index(service.name)) if service.name in names else ()
-        mark = document.position(*path)
+        mark = found.mark_of_service(service.name)
         yield Diagnostic(
             mark.line,
             mark.column,

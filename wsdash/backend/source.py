@@ -17,6 +17,8 @@ from pathlib import Path
 
 TIMEOUT_S = 60.0
 LARGEST_DEVFILE = 3 * 1024 * 1024
+MOST_FOLDERS = 50
+"""Dev Containers in folders of their own, of which more than a few are rare."""
 
 
 class SourceError(Exception):
@@ -72,7 +74,8 @@ class Git:
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
-    """What a repository holds at a ref: the names in its root and in `.devfile/`, and how to read one."""
+    """What a repository holds at a ref: the names in its root, in `.devfile/` and in `.devcontainer/`, and how to
+    read one."""
 
     url: str
     names: tuple[str, ...]
@@ -131,9 +134,16 @@ async def glimpse(
             git, repository, url, ref, "fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags",
             "origin", ref or "HEAD",
         )  # fmt: skip
-        _, listing, _ = await git(repository, "ls-tree", "-z", "--name-only", "FETCH_HEAD", "./", ".devfile/")
-        names = tuple(os.fsdecode(name) for name in listing.split(b"\0") if name)
-        yield Glimpse(url, names, repository, git)
+        places = ("./", ".devfile/", ".devcontainer/")
+        _, listing, _ = await git(repository, "ls-tree", "-z", "FETCH_HEAD", *places)
+        named = [entry.split(b"\t", 1) for entry in listing.split(b"\0") if b"\t" in entry]
+        names = [os.fsdecode(name) for _, name in named]
+        folders = [f"{os.fsdecode(name)}/" for about, name in named
+                   if b" tree " in about and name.startswith(b".devcontainer/")][:MOST_FOLDERS]  # fmt: skip
+        if folders:
+            _, listing, _ = await git(repository, "ls-tree", "-z", "--name-only", "FETCH_HEAD", *folders)
+            names += [os.fsdecode(name) for name in listing.split(b"\0") if name]
+        yield Glimpse(url, tuple(names), repository, git)
 
 
 async def remote_of(folder: str) -> str:

@@ -54,9 +54,15 @@ def _request(args: Namespace, paths: Paths) -> CreateRequest:
     if args.no_source and args.source:
         raise UserError("a SOURCE and --no-source exclude each other", "Give one of them.", USAGE)
     source = None if args.no_source else args.source or _repository_here()
-    context = args.context or load_config(paths.config_file).default_context
     return CreateRequest(
-        source, args.ref, args.devfile, args.name, context, args.component, tuple(args.secret)
+        source=source,
+        ref=args.ref,
+        devfile=args.devfile,
+        name=args.name,
+        context=args.context or load_config(paths.config_file).default_context,
+        main=args.component,
+        secrets=tuple(args.secret),
+        image=args.image,
     )
 
 

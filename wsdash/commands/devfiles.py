@@ -18,6 +18,8 @@ from wsdash.devfile import (
     Diagnostic,
     Document,
     Folder,
+    Profile,
+    Translation,
     Verdict,
     caret,
     check,
@@ -26,6 +28,12 @@ from wsdash.devfile import (
     to_json,
     to_yaml,
     translate,
+)
+from wsdash.devfile.devcontainer import (
+    is_devcontainer,
+    load_devcontainer,
+    missing_files,
+    translate_devcontainer,
 )
 from wsdash.devfile.limits import MAX_BYTES
 from wsdash.paths import Paths
@@ -71,7 +79,7 @@ class _File:
         for remark in remarks:
             named = self.named(remark)
             print(_line(named.file or self.name, remark, colour=coloured(stream)), file=stream)
-            text = self.parents[remark.file] if remark.file else self.text
+            text = self.parents.get(remark.file, b"") if remark.file else self.text
             for line in caret(text.decode(errors="replace"), remark).splitlines():
                 print(f"    {line}", file=stream)
             if remark.hint:
@@ -82,10 +90,7 @@ def _check(args: Namespace) -> int:
     verdicts: list[tuple[_File, Verdict]] = []
     for name in args.files:
         file = _File(name)
-        verdict = check(
-            file.text, file=name, profile=args.profile, read_parent=file.read_parent, path=file.path
-        )
-        verdicts.append((file, verdict))
+        verdicts.append((file, _verdict(file, args.profile)))
     if args.json:
         print_json([_plain(file, verdict) for file, verdict in verdicts])
     else:
@@ -93,6 +98,27 @@ def _check(args: Namespace) -> int:
             file.tell(verdict.diagnostics, sys.stdout)
             print(f"{verdict.file}: {verdict.verdict}")
     return FAILED if any(verdict.verdict == "reject" for _, verdict in verdicts) else DONE
+
+
+def _verdict(file: _File, profile: Profile) -> Verdict:
+    """A Dev Container is right where it becomes a job: there are no profiles of it."""
+    if not is_devcontainer(file.name):
+        read = file.read_parent
+        return check(file.text, file=file.name, profile=profile, read_parent=read, path=file.path)
+    try:
+        found = _of_container(file)
+    except DevfileError as error:
+        return Verdict(file.name, "reject", error.diagnostics)
+    return Verdict(file.name, "accept" if found.usable else "reject", found.diagnostics)
+
+
+def _of_container(file: _File) -> Translation:
+    """Raises `DevfileError`."""
+    document = load_devcontainer(file.text, file=file.path)
+    files: dict[str, bytes | None] = {}
+    while missing := missing_files(document, files):
+        files |= {name: file.read_parent(name) for name in missing}
+    return translate_devcontainer(document, files=files)
 
 
 def _plain(file: _File, verdict: Verdict) -> dict[str, object]:
@@ -108,6 +134,8 @@ def _plain(file: _File, verdict: Verdict) -> dict[str, object]:
 def _flatten(args: Namespace) -> int:
     """The flat devfile on standard output, remarks on standard error."""
     file = _File(args.file)
+    if is_devcontainer(file.name):
+        raise UserError(f"{file.name} is a Dev Container, which has no parents", "Use check or render.")
     document = _flat(file)
     if document is None or not _told(file, document.diagnostics):
         return FAILED
@@ -120,11 +148,8 @@ def _render(args: Namespace) -> int:
     from wsdash.backend.job import render
 
     file = _File(args.file)
-    document = _flat(file)
-    if document is None:
-        return FAILED
-    translation = translate(document)
-    if not _told(file, (*document.diagnostics, *translation.diagnostics)):
+    translation = _translation(file)
+    if translation is None or not _told(file, translation.diagnostics):
         return FAILED
     if args.provider == GITLAB:
         print(_pipeline(translation.workload, args.name or "example"), end="")
@@ -133,6 +158,21 @@ def _render(args: Namespace) -> int:
         print(f"# workspace {args.name}")
     print(render(translation.workload), end="")
     return DONE
+
+
+def _translation(file: _File) -> Translation | None:
+    """With all remarks about the document; None (and said why) where nothing of it can be read."""
+    if is_devcontainer(file.name):
+        try:
+            return _of_container(file)
+        except DevfileError as error:
+            file.tell(error.diagnostics, sys.stderr)
+            return None
+    document = _flat(file)
+    if document is None:
+        return None
+    found = translate(document)
+    return replace(found, diagnostics=(*document.diagnostics, *found.diagnostics))
 
 
 def _pipeline(workload: Workload, name: str) -> str:

@@ -16,15 +16,19 @@ from wsdash.devfile.limits import MAX_DEPTH, MAX_VALUES
 from wsdash.devfile.tree import Array, Mark, Object, Tree, Value, diagnostic
 
 _BLANK = re.compile(r"[ \t\r\n]*")
+_BLANK_OR_COMMENT = re.compile(r"(?:[ \t\r\n]|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _YAML_HINT = "a file whose first sign is { is read as JSON; begin with --- if it is YAML"
 
 
-def read_json(text: str) -> tuple[Tree, list[Diagnostic]]:
-    """The tree of the text, and what is wrong with it. Raises `DevfileError` where it is not JSON."""
-    reader = _Reader(text)
+def read_json(text: str, *, comments: bool = False) -> tuple[Tree, list[Diagnostic]]:
+    """The tree of the text, and what is wrong with it. Raises `DevfileError` where it is not JSON.
+
+    With `comments` they are skipped, and a comma after the last item is taken: JSON as editors write it.
+    """
+    reader = _Reader(text, comments)
     at = reader.blank(0)
     value, end = reader.value(at, 0)
     if (rest := reader.blank(end)) < len(text):
@@ -33,8 +37,10 @@ def read_json(text: str) -> tuple[Tree, list[Diagnostic]]:
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, comments: bool) -> None:
         self.diagnostics: list[Diagnostic] = []
+        self._comments = comments
+        self._blank = _BLANK_OR_COMMENT if comments else _BLANK
         self._text = text
         self._lines = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
         self._decoder = json.JSONDecoder()
@@ -45,12 +51,12 @@ class _Reader:
         return Mark(line, at - self._lines[line - 1] + 1)
 
     def fail(self, at: int, problem: str, code: str = "json.syntax") -> NoReturn:
-        hint = _YAML_HINT if code == "json.syntax" else ""
+        hint = _YAML_HINT if code == "json.syntax" and not self._comments else ""
         prefix = "not JSON: " if code == "json.syntax" else ""
         raise DevfileError([*self.diagnostics, diagnostic(code, self.mark(at), prefix + problem, hint)])
 
     def blank(self, at: int) -> int:
-        found = _BLANK.match(self._text, at)
+        found = self._blank.match(self._text, at)
         return found.end() if found else at
 
     def value(self, at: int, depth: int) -> tuple[Value, int]:
@@ -139,4 +145,7 @@ class _Reader:
             return at + 1, False
         if not self._text.startswith(",", at):
             self.fail(at, f"a comma or {closing} is missing here")
-        return self.blank(at + 1), True
+        at = self.blank(at + 1)
+        if self._comments and self._text.startswith(closing, at):
+            return at + 1, False
+        return at, True

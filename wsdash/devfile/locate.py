@@ -1,4 +1,4 @@
-"""Where a repository keeps its devfile."""
+"""Where a repository keeps its devfile, or its Dev Container."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ ROOT_NAMES = ("devfile.yaml", ".devfile.yaml", "devfile.yml", ".devfile.yml")
 """The order of devfile/library (pkg/devfile/parser/context/location.go)."""
 FOLDER = ".devfile"
 """GitLab's folder of named devfiles (GitLab workspaces, "Custom devfile"); sub-folders do not count."""
+CONTAINER_FOLDER = ".devcontainer"
+CONTAINER_NAMES = (f"{CONTAINER_FOLDER}/devcontainer.json", ".devcontainer.json")
 
 
 def choose(names: Iterable[str]) -> str | None:
     """The devfile among a repository's file names (`/` separated, relative to its root), None if it has none.
 
-    Raises `DevfileError` where only the folder `.devfile/` holds devfiles and there are several of them.
+    Where there is no devfile, a Dev Container (containers.dev, "devcontainer.json": the places where it is
+    looked for). Raises `DevfileError` where there are several of them and none comes first.
     """
     present = set(names)
     for name in ROOT_NAMES:
         if name in present:
             return name
-    named = sorted(name for name in present if _is_named(name))
+    if found := _only_one(FOLDER, [name for name in present if _is_named(name)]):
+        return found
+    for name in CONTAINER_NAMES:
+        if name in present:
+            return name
+    return _only_one(CONTAINER_FOLDER, [name for name in present if _is_named_container(name)])
+
+
+def _only_one(folder: str, named: list[str]) -> str | None:
     if len(named) > 1:
-        listed = ", ".join(map(show, named[:10])) + (", ..." if len(named) > 10 else "")
-        raise DevfileError(
-            [
-                Diagnostic(
-                    1,
-                    1,
-                    "error",
-                    "locate.several",
-                    f"{FOLDER}/ holds several devfiles: {listed}",
-                    "say which one to use, for example: --devfile " + show(named[0]),
-                )
-            ],
-            FOLDER,
-        )
+        listed = ", ".join(map(show, sorted(named)[:10])) + (", ..." if len(named) > 10 else "")
+        message = f"{folder}/ holds several descriptions of a workspace: {listed}"
+        hint = "say which one to use, for example: --devfile " + show(min(named))
+        raise DevfileError([Diagnostic(1, 1, "error", "locate.several", message, hint)], folder)
     return named[0] if named else None
 
 
@@ -48,16 +49,23 @@ def _is_named(name: str) -> bool:
     return folder == FOLDER and "/" not in file and PurePosixPath(file).suffix in (".yaml", ".yml")
 
 
+def _is_named_container(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 3 and parts[0] == CONTAINER_FOLDER and parts[2] == "devcontainer.json"
+
+
 def find(folder: Path) -> Path | None:
-    """The devfile of the repository that is checked out in `folder`, None if it has none.
+    """The devfile, or else Dev Container, of the repository that is checked out in `folder`; None if it has none.
 
     Only regular files inside `folder` count; a symbolic link that leads out of it does not.
     Raises `DevfileError` as `choose` does, and `OSError` where the folder cannot be read.
     """
     inside = folder.resolve(strict=True)
-    candidates = [folder / name for name in ROOT_NAMES]
+    candidates = [folder / name for name in (*ROOT_NAMES, *CONTAINER_NAMES)]
     if (folder / FOLDER).is_dir():
         candidates += (folder / FOLDER).iterdir()
+    if (folder / CONTAINER_FOLDER).is_dir():
+        candidates += (folder / CONTAINER_FOLDER).glob("*/devcontainer.json")
     files = (path for path in candidates if path.is_file() and path.resolve().is_relative_to(inside))
     name = choose(path.relative_to(folder).as_posix() for path in files)
     return folder / name if name else None

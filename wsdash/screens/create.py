@@ -23,19 +23,25 @@ class CreateScreen(FormScreen[str, "Preview"]):
         "source": Field("Source", "URL or path of a Git repository; empty for none"),
         "ref": Field("Ref", "branch, tag or commit; empty for the default branch"),
         "devfile": Field("Devfile", "path in the repository, or of a file here; empty to look for one"),
+        "image": Field("Image", "a container image in place of the one that the devfile names"),
         "name": Field("Name", "lower-case letters, digits and dashes; empty for one made from the source"),
         "context": Field("Context", "where its job runs; empty for the default one, see c in the list"),
     }
     INTRO = "Nothing runs before you have seen the job. All fields may be left empty."
     LOOKING = "looking at the repository"
+    VERTICAL_BREAKPOINTS = [(0, "-dense"), (30, "-tall")]  # noqa: RUF012
 
     async def look(self) -> Preview:
         from wsdash.backend.service import CreateRequest
 
-        source, ref, devfile, name = (
-            self.typed(field) or None for field in ("source", "ref", "devfile", "name")
+        request = CreateRequest(
+            source=self.typed("source") or None,
+            ref=self.typed("ref") or None,
+            devfile=self.typed("devfile") or None,
+            name=self.typed("name") or None,
+            context=self.typed("context"),
+            image=self.typed("image") or None,
         )
-        request = CreateRequest(source, ref, devfile, name, self.typed("context"))
         return await self.dashboard.service.preview(request, self.show_progress)
 
     async def accept(self, preview: Preview) -> str:
@@ -65,7 +71,8 @@ class CreateScreen(FormScreen[str, "Preview"]):
             width,
         )
         if preview.diagnostics:
-            lines += [(), (("REMARKS ABOUT THE DEVFILE", Tone.TITLE),)]
+            kind = "DEV CONTAINER" if (preview.devfile_path or "").endswith(".json") else "DEVFILE"
+            lines += [(), ((f"REMARKS ABOUT THE {kind}", Tone.TITLE),)]
             for diagnostic in preview.diagnostics:
                 lines += diagnostic_lines(diagnostic, width)
         if preview.remarks:

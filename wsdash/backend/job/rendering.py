@@ -51,7 +51,7 @@ def render(workload: Workload) -> str:
         _function("environment", [f"export {_assignment(v)}" for v in workload.env if _is_settable(v)]),
         _function("entrypoint", _entrypoint(workload.entrypoint)),
         _function("pre_start", _steps(workload.pre_start)),
-        _function("post_start", _steps(workload.post_start, workload.ready_after)),
+        _function("post_start", _post_start(workload)),
         _function("pre_stop", _steps(workload.pre_stop)),
     ]
     return "\n".join(blocks)
@@ -134,6 +134,11 @@ def _entrypoint(argv: tuple[str, ...]) -> list[str]:
     return [f"run entrypoint '' {_quote(' '.join(map(_quote, argv)))}"] if argv else []
 
 
+def _post_start(workload: Workload) -> list[str]:
+    steps = _steps(workload.post_start, workload.ready_after)
+    return ["ready", *steps] if workload.ready_after == "" else steps
+
+
 def _steps(steps: tuple[Step, ...], ready_after: str | None = None) -> list[str]:
     return [line for step in steps for line in _step(step, ready_after)]
 
@@ -156,12 +161,11 @@ def _step(step: Step, ready_after: str | None = None) -> list[str]:
         together = ["(", *_indented(["pids=", *blocks, "await $pids"]), ")"]
         return [*([f"# {step_id(step.id)}: at the same time", *together] if inner else []), *ready]
     if step.stop_on_failure:
-        about = f"# {step_id(step.id)}: one after the other, until one fails"
         chain = [line for one in step.steps for line in _link(one, ready_after)]
+        about = f"# {step_id(step.id)}: one after the other, until one fails"
         return [about, *chain, "true", *ready] if chain else ready
-    inner = [lines for one in step.steps if (lines := _step(one, ready_after))]
-    about = [f"# {step_id(step.id)}: one after the other"] if inner else []
-    return [*about, *(line for lines in inner for line in lines), *ready]
+    inside = _steps(step.steps, ready_after)
+    return [*([f"# {step_id(step.id)}: one after the other"] if inside else []), *inside, *ready]
 
 
 def _link(step: Step, ready_after: str | None) -> list[str]:

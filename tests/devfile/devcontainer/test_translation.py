@@ -1,0 +1,257 @@
+"""What becomes of each property of a Dev Container: it is in the job, or the report says why not and what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.devfile.devcontainer.examples import codes, env, said, translated
+from wsdash.backend.job import render
+from wsdash.devfile import DevfileError
+from wsdash.devfile.devcontainer import is_devcontainer, load_devcontainer
+from wsdash.devfile.devcontainer.translation import PROPERTIES
+from wsdash.workload import Port, Secret, Volume
+
+IMAGE = {"image": "debian:13"}
+
+
+def test_comments_and_trailing_commas_are_taken_and_places_stay_right() -> None:
+    text = """// the project's container
+{
+  /* what it
+     is made from */
+  "image": "debian:13", // bookworm's successor
+  "privileged": true,
+}
+"""
+    found = translated(text)
+    assert found.usable
+    assert found.workload.image == "debian:13"
+    (remark,) = found.diagnostics
+    assert (remark.code, remark.line, remark.column) == ("devcontainer.privilege", 6, 3)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"image": }', "schemaVersion: 2.2.0", '{"image": "a" "b"}'])
+def test_what_is_no_such_json_is_an_error_with_its_place(text: str) -> None:
+    with pytest.raises(DevfileError) as caught:
+        load_devcontainer(text)
+    assert caught.value.diagnostics[0].line == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "is_one"),
+    [
+        (".devcontainer/devcontainer.json", True),
+        (".devcontainer.json", True),
+        ("/srv/app/.devcontainer/web/devcontainer.json", True),
+        ("devfile.yaml", False),
+        ("devfile.json", False),
+    ],
+)
+def test_a_dev_container_is_known_by_its_name(file: str, is_one: bool) -> None:
+    assert is_devcontainer(file) is is_one
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        ({}, "devcontainer.no-image"),
+        ({"build": {"dockerfile": "Dockerfile"}}, "devcontainer.build"),
+        ({"dockerFile": "Dockerfile"}, "devcontainer.build"),
+        ({"image": "${templateOption:imageVariant}"}, "devcontainer.template"),
+        ({"image": 3}, "devcontainer.no-image"),
+    ],
+)
+def test_without_an_image_there_is_no_job_and_the_remedy_is_named(
+    properties: dict[str, Any], code: str
+) -> None:
+    found = translated(properties)
+    assert not found.usable
+    assert code in codes(found)
+    assert all(d.hint for d in found.diagnostics if d.severity == "error")
+
+
+def test_an_image_that_was_built_before_stands_in_for_the_build() -> None:
+    found = translated({"build": {"dockerfile": "Dockerfile"}}, image="registry.example/dev:1")
+    assert found.usable
+    assert found.workload.image == "registry.example/dev:1"
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        ({"features": {"ghcr.io/devcontainers/features/go:1": {}}}, "devcontainer.features"),
+        ({"initializeCommand": "docker login"}, "devcontainer.host-command"),
+        ({"postAttachCommand": ["echo", "hi"]}, "devcontainer.attach-command"),
+        ({"privileged": True}, "devcontainer.privilege"),
+        ({"capAdd": ["SYS_PTRACE"]}, "devcontainer.privilege"),
+        ({"init": True}, "devcontainer.privilege"),
+        ({"runArgs": ["--cap-add=SYS_PTRACE"]}, "devcontainer.privilege"),
+        ({"runArgs": ["--network", "host"]}, "devcontainer.run-argument"),
+        ({"runArgs": ["-v", "/srv:/srv"]}, "devcontainer.mount"),
+        ({"mounts": ["source=/home/me,target=/me,type=bind"]}, "devcontainer.mount"),
+        ({"mounts": [{"type": "tmpfs", "target": "/tmp/x"}]}, "devcontainer.mount"),
+        ({"hostRequirements": {"gpu": True}}, "devcontainer.requirement"),
+        ({"hostRequirements": {"storage": "64gb"}}, "devcontainer.requirement"),
+        ({"forwardPorts": ["db:5432"]}, "devcontainer.port"),
+        ({"workspaceFolder": "/work"}, "devcontainer.folder"),
+        ({"customizations": {"vscode": {"extensions": ["a.b"]}}}, "devcontainer.editor"),
+        ({"settings": {"a": 1}}, "devcontainer.editor"),
+        ({"overrideCommand": False}, "entrypoint.unknown"),
+        ({"build": {"dockerfile": "D"}}, "devcontainer.ignored"),
+        ({"contaienrEnv": {}}, "devcontainer.unknown"),
+        ({"containerEnv": {"A": "${localEnv:HOME}"}}, "devcontainer.variable"),
+        ({"runArgs": ["-e", "TOKEN"]}, "devcontainer.variable"),
+        ({"containerEnv": {"a b": "1"}}, "env.name"),
+        ({"containerEnv": {"A": ["x"]}}, "devcontainer.type"),
+        ({"forwardPorts": [0, "70000", True]}, "devcontainer.type"),
+        ({"postCreateCommand": 7}, "devcontainer.type"),
+        ({"waitFor": "never"}, "devcontainer.type"),
+    ],
+    ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else "",
+)
+def test_what_a_job_cannot_have_is_reported_and_the_rest_runs(properties: dict[str, Any], code: str) -> None:
+    found = translated({**IMAGE, **properties})
+    assert code in codes(found)
+    assert found.usable
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"name": "demo", "$schema": "x", "shutdownAction": "none", "overrideCommand": True},
+        {"containerEnv": {"A": "1"}, "remoteEnv": {"B": "2"}, "remoteUser": "vscode"},
+        {
+            "forwardPorts": [3000],
+            "portsAttributes": {"3000": {"label": "web"}},
+            "hostRequirements": {"cpus": 2},
+        },
+        {"postCreateCommand": "npm ci", "waitFor": "postCreateCommand"},
+        {"runArgs": ["--name", "x", "-e", "A=1", "--rm"]},
+    ],
+    ids=json.dumps,
+)
+def test_what_a_job_can_have_is_not_remarked_on(properties: dict[str, Any]) -> None:
+    assert said(translated({**IMAGE, **properties})) == ""
+
+
+def test_variables_of_the_container_and_of_the_tools_are_one_environment() -> None:
+    found = translated(
+        {
+            **IMAGE,
+            "containerEnv": {"MODE": "dev", "GONE": "x", "HOME_OF": "${containerWorkspaceFolder}/bin"},
+            "runArgs": ["-eFROM_RUN=1", "--env", "MODE=run", "--env=LAST=a=b"],
+            "remoteEnv": {
+                "GONE": None,
+                "PATH": "${containerEnv:PATH}:/opt/bin",
+                "SEEN": "${containerEnv:MODE}",
+            },
+        }
+    )
+    assert env(found) == {
+        "MODE": "run",
+        "HOME_OF": "${PROJECT_SOURCE}/bin",
+        "FROM_RUN": "1",
+        "LAST": "a=b",
+        "PATH": "${PATH}:/opt/bin",
+        "SEEN": "run",
+    }
+    expands = {variable.name: variable.expands for variable in found.workload.env if variable.expands}
+    assert expands == {"HOME_OF": ("PROJECT_SOURCE",), "PATH": ("PATH",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${localEnv:WHO}", "me"),
+        ("${env:WHO}", "me"),
+        ("${localEnv:NONE:usual}", "usual"),
+        ("${localEnv:NONE:a:b}", "a"),
+        ("${localEnv:NONE}", ""),
+        ("${localWorkspaceFolderBasename}", "api"),
+        ("${containerWorkspaceFolderBasename}", "api"),
+        ("${unknown:thing}", "${unknown:thing}"),
+        ("$HOME `id` ${}", "$HOME `id` ${}"),
+    ],
+)
+def test_variables_are_replaced_as_the_specification_says(text: str, value: str) -> None:
+    assert env(translated({**IMAGE, "containerEnv": {"A": text}}, local_env={"WHO": "me"})) == {"A": value}
+
+
+def test_ports_have_names_and_what_their_attributes_say() -> None:
+    found = translated(
+        {
+            **IMAGE,
+            "forwardPorts": [3000, 5432, 3000],
+            "appPort": ["8000:80", 9000],
+            "portsAttributes": {
+                "3000": {"label": "Web App", "protocol": "https"},
+                "5432": {"onAutoForward": "ignore"},
+            },
+        }
+    )
+    assert found.workload.ports == (
+        Port("web-app", 3000, "https", secure=True),
+        Port("port-5432", 5432, "tcp", exposure="none"),
+        Port("port-80", 80, "tcp"),
+        Port("port-9000", 9000, "tcp"),
+    )
+
+
+def test_volumes_requirements_user_and_secrets() -> None:
+    found = translated(
+        {
+            **IMAGE,
+            "remoteUser": "vscode",
+            "mounts": [
+                "source=cache-${devcontainerId},target=/cache,type=volume",
+                {"type": "volume", "target": "/data"},
+            ],
+            "hostRequirements": {"cpus": 4, "memory": "8gb"},
+            "secrets": {"NPM_TOKEN": {"description": "to publish"}, "OTHER": {}},
+        }
+    )
+    first, second = found.workload.volumes
+    assert first.path == "/cache" and first.name.startswith("cache-")
+    assert second == Volume("data", "/data")
+    assert (found.workload.resources.cpu_request, found.workload.resources.memory_request) == (4.0, 8 * 2**30)
+    assert found.workload.user == "vscode"
+    assert found.workload.secrets == (Secret("NPM_TOKEN", "to publish"), Secret("OTHER"))
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 99999)
+    | st.text(max_size=12)
+    | st.sampled_from(
+        [
+            "${localEnv:A}",
+            "${containerEnv:PATH}",
+            "${containerWorkspaceFolder}",
+            "a\0b",
+            "x=y",
+            "source=a,target=/b",
+        ]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+properties = st.dictionaries(
+    st.sampled_from(sorted(PROPERTIES)),
+    values,
+)
+
+
+@given(properties)
+def test_no_document_breaks_the_translation_and_what_is_usable_can_be_rendered(
+    document: dict[str, Any],
+) -> None:
+    found = translated(document)
+    assert all(d.line >= 1 and "\n" not in d.message + d.hint for d in found.diagnostics)
+    if found.usable:
+        render(found.workload)

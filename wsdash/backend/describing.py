@@ -1,0 +1,143 @@
+"""What says how a workspace is made: a devfile or a Dev Container, found, read with all that it names, translated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+
+from wsdash.backend.errors import UserError
+
+if TYPE_CHECKING:
+    from wsdash.backend.source import Glimpse
+    from wsdash.devfile import Diagnostic, Document, Folder, Translation
+    from wsdash.devfile.devcontainer import DevContainer
+    from wsdash.devfile.tree import Mark
+    from wsdash.workload import Source
+
+T = TypeVar("T")
+Read = Callable[[str], Awaitable["bytes | None"]]
+"""Reads a file by its path from the repository's root; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """`path` is None where the default devfile is used. `files` are those that a Dev Container names."""
+
+    path: str | None
+    document: Document | DevContainer
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+
+    def translate(self, *, source: Source | None, main: str | None, image: str | None) -> Translation:
+        """With all remarks about the document too. `image` is used in place of what the document names.
+
+        Raises `UserError` for the first error, with its place.
+        """
+        from wsdash.devfile import Document, translate
+        from wsdash.devfile.devcontainer import translate_devcontainer
+
+        document = self.document
+        if isinstance(document, Document):
+            found = or_user_error(lambda: translate(document, source=source, main=main))
+            workload = replace(found.workload, image=image) if image else found.workload
+            found = replace(found, workload=workload, diagnostics=(*document.diagnostics, *found.diagnostics))
+        else:
+            found = translate_devcontainer(document, files=self.files, source=source, image=image)
+        refuse_errors(found.diagnostics, self.path or "the default devfile")
+        return found
+
+    def mark_of_service(self, name: str) -> Mark:
+        """Where a container beside the main one is described."""
+        from wsdash.devfile import Document
+
+        if not isinstance(self.document, Document):
+            return self.document.tree.position(("dockerComposeFile",))
+        names = [component.name for component in self.document.devfile.components]
+        return self.document.position(*(("components", names.index(name)) if name in names else ()))
+
+
+async def describe(path: str, data: bytes, read: Read, *, place: str | None = None) -> Description:
+    """Read what stands in the file, and what it names, by `read`.
+
+    `path` is what the user calls the file; `place` its path from the root, where that is another one. Raises
+    `UserError`, and what `read` raises.
+    """
+    from wsdash.devfile import flatten_async, load
+    from wsdash.devfile.devcontainer import is_devcontainer, load_devcontainer, missing_files
+
+    if is_devcontainer(path):
+        container = or_user_error(lambda: load_devcontainer(data, file=place or path))
+        files: dict[str, bytes | None] = {}
+        while missing := missing_files(container, files):
+            files |= {name: await read(name) for name in missing}
+        return Description(path, container, files)
+    document = or_user_error(lambda: load(data, file=path))
+    return Description(path, await flatten_async(document, read_parent=read, path=place))
+
+
+async def described_in(seen: Glimpse, wanted: str | None) -> Description:
+    """By a repository: what the user wants, or what is found there, else the default devfile.
+
+    What is wanted and is not in the repository is a file of this machine. Raises `UserError`.
+    """
+    from wsdash.devfile import choose, default_document
+
+    chosen = or_user_error(lambda: choose(seen.names)) if wanted is None else str(PurePosixPath(wanted))
+    if chosen is None:
+        return Description(None, default_document())
+    data = await seen.read(chosen)
+    if data is None and wanted is not None:
+        return await described_here(wanted)
+    return await describe(chosen, data or b"", seen.read)
+
+
+async def described_here(wanted: str | None) -> Description:
+    """By a file of this machine, which may name others of the repository or folder that it is in."""
+    from wsdash.devfile import default_document
+
+    if wanted is None:
+        return Description(None, default_document())
+    try:
+        path, data, place, folder = await asyncio.to_thread(_read_here, wanted)
+        found = await describe(wanted, data, lambda name: asyncio.to_thread(folder.read, name), place=place)
+    except OSError as error:
+        raise UserError(
+            f"there is no devfile {wanted}: {error.strerror}",
+            "Give its path in the repository, or of a file on this machine.",
+            field="devfile",
+        ) from None
+    return replace(found, path=path)
+
+
+def _read_here(wanted: str) -> tuple[str, bytes, str, Folder]:
+    """The absolute path of a file, what it holds, and where it is in its repository or folder."""
+    from wsdash.devfile import Folder
+
+    path = Path(wanted).expanduser()
+    folder = Folder.of(path)
+    return str(path.absolute()), path.read_bytes(), folder.path_of(path), folder
+
+
+def or_user_error(read: Callable[[], T]) -> T:
+    """What it gives; a `DevfileError` becomes a `UserError` with the place of its first error."""
+    from wsdash.devfile import DevfileError
+
+    try:
+        return read()
+    except DevfileError as error:
+        refuse_errors(error.diagnostics, error.file)
+        raise UserError(str(error), field="devfile") from error
+
+
+def refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
+    """Raises `UserError` for the first error among them."""
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
+    if errors:
+        first = errors[0]
+        file = first.file or file
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise UserError(
+            f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint, field="devfile"
+        )

@@ -1,0 +1,62 @@
+"""A `devcontainer.json` that has been read: its text and its values, each with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from wsdash.devfile.diagnostics import DevfileError, Diagnostic
+from wsdash.devfile.json_reader import read_json
+from wsdash.devfile.reader import decode
+from wsdash.devfile.tree import START, Finding, Object, Tree, diagnostic
+
+NAMES = ("devcontainer.json", ".devcontainer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class DevContainer:
+    """`file` is its path from the repository's root, from where the files that it names are found."""
+
+    file: str
+    text: str
+    tree: Tree
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def root(self) -> Object:
+        """The properties."""
+        assert isinstance(self.tree.root, Object)
+        return self.tree.root
+
+
+def is_devcontainer(file: str) -> bool:
+    """Whether a file of this name is taken for a Dev Container, and not for a devfile."""
+    return PurePosixPath(file).name in NAMES
+
+
+def load_devcontainer(text: str | bytes, *, file: str = ".devcontainer/devcontainer.json") -> DevContainer:
+    """Read it as JSON with comments, as the reference implementation does: trailing commas are taken.
+
+    Raises `DevfileError` where it is no such JSON, or no mapping.
+    """
+    try:
+        decoded = decode(text)
+        tree, diagnostics = read_json(decoded, comments=True)
+        if not isinstance(tree.root, Object):
+            message = "a devcontainer.json is a mapping at its top level"
+            hint = 'it begins with { and has, for example, an "image"'
+            raise DevfileError([diagnostic("devcontainer.not-one", START, message, hint)])
+    except DevfileError as error:
+        raise DevfileError(error.diagnostics, file) from None
+    # Editors let the last one of two equal keys count, and so does the reference implementation.
+    mild = [
+        Finding("devcontainer.type", (), d.message, d.hint).located(tree)
+        if d.code == "yaml.duplicate-key"
+        else d
+        for d in diagnostics
+    ]
+    placed = [
+        Diagnostic(d.line, d.column, new.severity, new.code, new.message, new.hint)
+        for d, new in zip(diagnostics, mild, strict=True)
+    ]
+    return DevContainer(file, decoded, tree, tuple(placed))

@@ -1,0 +1,55 @@
+"""containerEnv, remoteEnv and what runArgs set: one environment, for a job has but one."""
+
+from __future__ import annotations
+
+from wsdash.devfile.container_parts import ENV_NAME
+from wsdash.devfile.devcontainer.report import Report, plain_text
+from wsdash.devfile.devcontainer.substitution import Substituted, Substitution
+from wsdash.devfile.diagnostics import show
+from wsdash.devfile.elements import RESERVED_ENV
+from wsdash.devfile.tree import Object, Path
+from wsdash.workload import EnvVar
+
+
+class Environment:
+    """Of two values for one name the last counts."""
+
+    def __init__(self, report: Report, substitute: Substitution) -> None:
+        self._report = report
+        self._substitute = substitute
+        self._variables: dict[str, EnvVar] = {}
+
+    @property
+    def variables(self) -> tuple[EnvVar, ...]:
+        return tuple(self._variables.values())
+
+    def set(
+        self, name: str, value: str, path: Path, *, in_container: bool = True, is_raw: bool = False
+    ) -> None:
+        """Put it in, or say why not. A raw value holds no variables of the Dev Container."""
+        if name in RESERVED_ENV:
+            message = f"{name} is not set: the workspace sets it to where its sources are"
+            self._report.add("ignored.env-reserved", path, message, "drop it")
+        elif not ENV_NAME.fullmatch(name):
+            message = f"the environment variable {show(name)} is not set: a shell cannot have that name"
+            self._report.add("env.name", path, message, "use letters, digits and _")
+        elif "\0" in value:
+            message = f"the environment variable {name} is not set: its value holds a NUL character"
+            self._report.add("text.nul", path, message, "take it out")
+        else:
+            found = Substituted(value) if is_raw else self._substitute(value, path, in_container=in_container)
+            self._variables[name] = EnvVar(name, found.text, found.expands)
+            if not found.expands:
+                self._substitute.knows(name, found.text)
+
+    def take(self, holder: Object, key: str, *, in_container: bool) -> None:
+        """All of a property; null takes a variable away."""
+        for name, value in self._report.mapping(holder, key).items():
+            path: Path = (key, name)
+            text = plain_text(value)
+            if value is None:
+                self._variables.pop(name, None)
+            elif text is None:
+                self._report.wrong(path, value, "a text")
+            else:
+                self.set(name, text, path, in_container=in_container)

@@ -1,0 +1,155 @@
+"""`runArgs`: arguments of `docker run`. A job is started by its runner, so few of them can be honoured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wsdash.devfile.devcontainer.report import Report
+from wsdash.devfile.diagnostics import show
+from wsdash.devfile.tree import Object, Path
+
+_TAKES_VALUE = frozenset(
+    [
+        "-e",
+        "--env",
+        "--env-file",
+        "-u",
+        "--user",
+        "--platform",
+        "--add-host",
+        "--shm-size",
+        "--gpus",
+        "--cap-add",
+        "--cap-drop",
+        "--security-opt",
+        "--network",
+        "--net",
+        "--name",
+        "-v",
+        "--volume",
+        "--mount",
+        "-p",
+        "--publish",
+        "--device",
+        "--hostname",
+        "-h",
+        "--ulimit",
+        "--memory",
+        "-m",
+        "--cpus",
+        "--ipc",
+        "--pid",
+        "--userns",
+        "--workdir",
+        "-w",
+        "--label",
+        "-l",
+        "--entrypoint",
+        "--group-add",
+        "--sysctl",
+        "--tmpfs",
+        "--dns",
+        "--runtime",
+        "--mac-address",
+        "--ip",
+        "--log-driver",
+        "--log-opt",
+        "--cgroupns",
+        "--memory-swap",
+        "--restart",
+        "--network-alias",
+    ]
+)
+_PRIVILEGE = frozenset(
+    [
+        "--privileged",
+        "--cap-add",
+        "--cap-drop",
+        "--security-opt",
+        "--device",
+        "--gpus",
+        "--userns",
+        "--pid",
+        "--ipc",
+        "--sysctl",
+        "--runtime",
+    ]
+)
+_MOUNTS = frozenset(["-v", "--volume", "--mount", "--tmpfs"])
+_SILENT = frozenset(
+    [
+        "--name",
+        "--rm",
+        "-it",
+        "-i",
+        "-t",
+        "--interactive",
+        "--tty",
+        "--label",
+        "-l",
+        "--hostname",
+        "-h",
+        "--restart",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunArguments:
+    """What can be honoured: variables with their places, and the user."""
+
+    env: tuple[tuple[Path, str, str | None], ...] = ()
+    user: str | None = None
+
+
+def run_arguments(root: Object, report: Report) -> RunArguments:
+    """A variable without a value is the one of the user's machine: its value is None."""
+    env: list[tuple[Path, str, str | None]] = []
+    user = None
+    for path, option, value in _options(root, report):
+        if option in ("-e", "--env") and value:
+            name, given, text = value.partition("=")
+            env.append((path, name, text if given else None))
+        elif option in ("-u", "--user") and value:
+            user = value
+        elif option in _SILENT:
+            continue
+        elif option in _MOUNTS:
+            message = (
+                f"the mount {show(value or '')} is not made: a job has no access to the runner's machine"
+            )
+            report.add("devcontainer.mount", path, message, "have the job fetch it, or use a volume")
+        elif option in _PRIVILEGE:
+            message = (
+                f"{show(f'{option} {value or str()}'.strip())} is not given: rights are the runner's to give"
+            )
+            report.add("devcontainer.privilege", path, message, "set it in the runner's own configuration")
+        else:
+            message = f"the argument {show(f'{option} {value or str()}'.strip())} of docker run is left out"
+            report.add("devcontainer.run-argument", path, message, "the runner starts the container")
+    return RunArguments(tuple(env), user)
+
+
+def _options(root: Object, report: Report) -> Iterator[tuple[Path, str, str | None]]:
+    """Each option with its value, as docker splits them: `--a=b`, `--a b`, `-eA=B`."""
+    words = []
+    for path, word in report.items(root, "runArgs"):
+        if isinstance(word, str) and "\0" not in word:
+            words.append((path, word))
+        else:
+            report.wrong(path, word, "a text")
+    at = 0
+    while at < len(words):
+        path, word = words[at]
+        at += 1
+        option, has_value, value = word.partition("=")
+        if has_value and option.startswith("--"):
+            yield path, option, value
+        elif word in _TAKES_VALUE and at < len(words):
+            yield path, word, words[at][1]
+            at += 1
+        elif word[:2] in _TAKES_VALUE and not word.startswith("--") and len(word) > 2:
+            yield path, word[:2], word[2:]
+        else:
+            yield path, word, None

@@ -1,0 +1,98 @@
+"""The containers beside the one that the user works in, and its mounts, from a compose file."""
+
+from __future__ import annotations
+
+import re
+
+from wsdash.devfile.container_parts import ENV_NAME
+from wsdash.devfile.devcontainer.compose import Compose, ComposeService
+from wsdash.devfile.devcontainer.report import Report
+from wsdash.devfile.diagnostics import show
+from wsdash.devfile.tree import Object
+from wsdash.workload import EnvVar, Service, Volume
+
+_IDLE = re.compile(
+    r"sleep (infinity|inf|\d+[smhd]?)|tail -f /dev/null"
+    r"|(/bin/)?(sh|bash) -l?c ['\"]?(while|sleep|tail -f /dev/null|trap).*",
+    re.DOTALL,
+)
+
+
+def idle(words: tuple[str, ...]) -> bool:
+    """Whether a command does nothing but keep a container alive, which a job does by itself."""
+    return not words or _IDLE.fullmatch(" ".join(words)) is not None
+
+
+def beside_it(root: Object, main: ComposeService, compose: Compose, report: Report) -> tuple[Service, ...]:
+    """`runServices` and what they depend on, all services where it is absent."""
+    if "runServices" in root:
+        wanted = [name for _, name in report.items(root, "runServices") if isinstance(name, str)]
+        wanted += main.depends_on
+    else:
+        wanted = list(compose.services)
+    found: dict[str, Service] = {}
+    while wanted:
+        name = wanted.pop(0)
+        service = compose.services.get(name)
+        if name == main.name or name in found:
+            continue
+        if service is None:
+            message = f"the compose file has no service {show(name)}, so it is not started"
+            report.add("compose.ignored", ("runServices",), message, "correct its name")
+            continue
+        wanted += service.depends_on
+        if service.image is None:
+            message = f"the service {show(name)} is not started: it has no image, and a job builds none"
+            compose.report.add(
+                "compose.build", service.path, message, "build it once, push it, and name it as image"
+            )
+            continue
+        found[name] = _service(service, service.image, compose)
+    return tuple(found.values())
+
+
+def _service(service: ComposeService, image: str, compose: Compose) -> Service:
+    report = compose.report
+    if service.is_built:
+        message = f"the image {show(image)} is taken as it is in its registry; it is not built"
+        report.add("compose.build", service.path, message, "build it once and push it")
+    for source, target in service.volumes:
+        if source in compose.volumes or not source:
+            message = (
+                f"{show(service.name)} keeps nothing at {show(target)}: it is a container beside the job"
+            )
+        else:
+            message = (
+                f"{show(service.name)} does not have {show(source)} at {show(target)}: it sees no sources"
+            )
+        report.add("compose.mount", (*service.path, "volumes"), message, "put what it needs into its image")
+    for name, value in service.env.items():
+        if value is None:
+            message = f"the variable {show(name)} of your machine is not given to {show(service.name)}"
+            report.add("compose.variable", (*service.path, "environment"), message, "write its value")
+    return Service(
+        name=re.sub(r"[^a-z0-9-]", "-", service.name.lower()).strip("-")[:63] or "service",
+        image=image,
+        entrypoint=service.entrypoint,
+        command=service.command,
+        env=tuple(
+            EnvVar(name, value)
+            for name, value in service.env.items()
+            if value is not None and ENV_NAME.fullmatch(name) and "\0" not in value
+        ),
+        health_port=next(iter(service.ports), None),
+    )
+
+
+def main_volumes(main: ComposeService, compose: Compose) -> tuple[Volume, ...]:
+    """Named volumes of the service that the user works in. Its sources are the job's clone."""
+    found = []
+    for source, target in main.volumes:
+        if source in compose.volumes or not source:
+            if target.startswith("/") and "\0" not in target:
+                name = re.sub(r"[^a-z0-9]+", "-", (source or target).lower()).strip("-")[:63].strip("-")
+                found.append(Volume(name or "volume", target))
+        elif not source.startswith(".") or "/" in source.strip("./"):
+            message = f"{show(source)} is not mounted at {show(target)}: a job has no access to your machine"
+            compose.report.add("compose.mount", (*main.path, "volumes"), message, "have the job fetch it")
+    return tuple(found)

@@ -1,0 +1,88 @@
+"""The variables `${...}` of a Dev Container (containers.dev, "Variables in devcontainer.json").
+
+A job is not on the user's machine: what is "local" there is what the caller gives, and folders are where the
+job has cloned the project. What only the job knows is left as `${NAME}`, with the name among `expands`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wsdash.devfile.devcontainer.report import Report
+from wsdash.devfile.diagnostics import show
+from wsdash.devfile.tree import Path
+
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FOLDERS = ("localWorkspaceFolder", "containerWorkspaceFolder")
+SOURCE = "PROJECT_SOURCE"
+
+
+@dataclass(frozen=True, slots=True)
+class Substituted:
+    """A text in which the job puts the values of the variables `expands` in place of `${NAME}`."""
+
+    text: str
+    expands: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Substitution:
+    """`local_env` is what the user lets a job have of the environment here. `folder_name` is the project's."""
+
+    report: Report
+    local_env: Mapping[str, str]
+    folder_name: str
+    identity: str
+    _container_env: dict[str, str] = field(default_factory=dict)
+
+    def knows(self, name: str, value: str) -> None:
+        """A variable of the container whose value is known before it runs."""
+        self._container_env[name] = value
+
+    def __call__(self, text: str, path: Path, *, in_container: bool = True) -> Substituted:
+        """`in_container` says that the text is used where `${containerEnv:...}` has a meaning."""
+        expands: list[str] = []
+
+        def value(found: re.Match[str]) -> str:
+            return self._value(found[0], found[1], path, in_container, expands)
+
+        return Substituted(_VARIABLE.sub(value, text), tuple(dict.fromkeys(expands)))
+
+    def _value(self, whole: str, inside: str, path: Path, in_container: bool, expands: list[str]) -> str:
+        kind, *rest = inside.split(":")
+        name, default = (rest[0] if rest else ""), (rest[1] if len(rest) > 1 else None)
+        if kind in ("localEnv", "env"):
+            return self._local(name, default, path)
+        if kind == "containerEnv" and in_container and _NAME.fullmatch(name):
+            if name in self._container_env:
+                return self._container_env[name]
+            if default is not None:
+                return default
+            expands.append(name)
+            return f"${{{name}}}"
+        if kind in _FOLDERS:
+            expands.append(SOURCE)
+            return f"${{{SOURCE}}}"
+        if kind in (f"{folder}Basename" for folder in _FOLDERS):
+            return self.folder_name
+        if kind == "devcontainerId":
+            digest = hashlib.sha256(self.identity.encode("utf-8", "surrogatepass")).digest()
+            return base64.b32encode(digest).decode().lower().rstrip("=")
+        if kind == "templateOption":
+            message = f"{whole} is a blank of a template that nobody has filled in"
+            self.report.add("devcontainer.template", path, message, "write the value that is meant")
+        return whole
+
+    def _local(self, name: str, default: str | None, path: Path) -> str:
+        if name in self.local_env:
+            return self.local_env[name]
+        if default is None:
+            message = f"the variable {show(name)} of your machine is not given to a job; it is empty here"
+            hint = "write the value, or name it as a secret of the project"
+            self.report.add("devcontainer.variable", path, message, hint)
+        return default or ""
