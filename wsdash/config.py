@@ -44,12 +44,14 @@ class GitLabSettings:
 class Context:
     """A named place to run workspaces. `provider` is the kind of what runs jobs there.
 
-    `gitlab` is set for that kind of provider alone.
+    `gitlab` is set for that kind of provider alone. `allowed_hosts` may be on this machine or its network and
+    still give the parents of devfiles.
     """
 
     name: str
     provider: str
     gitlab: GitLabSettings | None = None
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +223,9 @@ def _table(value: object) -> dict[str, object]:
 
 _Takes = Mapping[str, Callable[[object], Any]]
 _SECTIONS: _Takes = {"policy": _table, "dashboard": _table}
-_CONTEXT: _Takes = {"provider": _text}
+_CONTEXT: _Takes = {"provider": _text, "allowed_hosts": _texts}
 _GITLAB: _Takes = {
-    "provider": _text,
+    **_CONTEXT,
     "url": _url,
     "project": _text,
     "placement": _placement,
@@ -287,14 +289,15 @@ class _Check:
                 f"one of {', '.join(PROVIDERS)}",
             )
         if provider != GITLAB:
-            self.values(path, settings, _CONTEXT)
-            return Context(name, provider)
+            found = self.values(path, settings, _CONTEXT)
+            return Context(name, provider, None, found.get("allowed_hosts", ()))
         values = self.values(path, settings, _GITLAB)
         for key in ("url", "project"):
             if key not in values:
                 raise self.error(path, f"the context {name} has no {key}", f"{key} for the provider {GITLAB}")
         del values["provider"]
-        return Context(name, GITLAB, GitLabSettings(**values))
+        hosts = values.pop("allowed_hosts", ())
+        return Context(name, GITLAB, GitLabSettings(**values), hosts)
 
     def unknown(self, path: tuple[str, ...], takes: _Takes) -> ConfigError:
         import difflib

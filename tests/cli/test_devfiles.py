@@ -148,3 +148,56 @@ def test_check_takes_the_profile_of_who_is_to_read_the_file(
     assert cli.main(["devfile", "check", "--profile", "library", str(good)]) == 0
     assert cli.main(["devfile", "check", "--profile", "gitlab", str(good)]) == 1
     assert "gl/inject-editor" in capsys.readouterr().out
+
+
+CONTAINER = """{
+  // made from an image that is there
+  "image": "debian:13",
+  "privileged": true,
+  "postCreateCommand": ["make", "it work"],
+}
+"""
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Path:
+    file = tmp_path / ".devcontainer" / "devcontainer.json"
+    file.parent.mkdir()
+    file.write_text(CONTAINER)
+    return file
+
+
+def test_a_dev_container_is_checked_with_carets_and_rendered(
+    container: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["devfile", "check", str(container)]) == 0
+    text = capsys.readouterr().out
+    assert f"{container}:4:3: warning: privileged is not given" in text
+    assert '      "privileged": true,\n      ^' in text
+    assert f"{container}: accept" in text
+    assert cli.main(["devfile", "render", str(container)]) == 0
+    assert "run postCreateCommand '' 'make '\"'\"'it work'\"'\"''" in capsys.readouterr().out
+    assert cli.main(["devfile", "render", "--provider", "gitlab", str(container)]) == 0
+    assert "name: debian:13" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ['{"build": {"dockerfile": "x"}}', "{", "[]"])
+def test_a_dev_container_that_becomes_no_job_is_rejected_with_its_place(
+    container: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    container.write_text(text)
+    assert cli.main(["devfile", "check", "--json", str(container)]) == 1
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == "reject"
+    assert told["diagnostics"][0]["line"] == 1
+    assert cli.main(["devfile", "render", str(container)]) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_offline_fetches_no_parent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "devfile.yaml"
+    file.write_text("schemaVersion: 2.2.0\nparent: {uri: 'https://localhost/devfile.yaml'}\n")
+    assert cli.main(["devfile", "flatten", "--offline", str(file)]) == 1
+    assert "parent.remote" in capsys.readouterr().err
+    assert cli.main(["devfile", "flatten", str(file)]) == 1
+    assert "on this machine or its network" in capsys.readouterr().err

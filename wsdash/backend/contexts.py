@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import ProviderError
@@ -34,6 +35,14 @@ def read(paths: Paths) -> Config:
         return load_config(paths.config_file)
     except ConfigError as error:
         raise UserError(str(error), "") from error
+
+
+def hosts_of(context: Context) -> tuple[tuple[str, ...], str | None]:
+    """Hosts that devfiles may name parents on wherever they are, and the file of authorities to trust there."""
+    if context.gitlab is None:
+        return context.allowed_hosts, None
+    host = urlsplit(context.gitlab.url).hostname or ""
+    return (host, *context.allowed_hosts), context.gitlab.ca_file
 
 
 def settings_of(text: Mapping[str, object], name: str) -> GitLabSettings:
@@ -76,9 +85,10 @@ def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) ->
     usual = asdict(GitLabSettings(settings.url, settings.project))
     always = ("url", "project", "placement")
     values = {k: value for k, value in asdict(settings).items() if k in always or value != usual[k]}
-    table = {"provider": GITLAB, **values}
+    hosts = config.contexts[name].allowed_hosts if name in config.contexts else ()
+    table = {"provider": GITLAB, **values, **({"allowed_hosts": hosts} if hosts else {})}
     text = with_table(read_config(paths.config_file), ("contexts", name), table)
-    contexts = {**config.contexts, name: Context(name, GITLAB, settings)}
+    contexts = {**config.contexts, name: Context(name, GITLAB, settings, hosts)}
     save(paths, text, replace(config, contexts=contexts))
     if token is None:
         return None

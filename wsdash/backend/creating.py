@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend.describing import Description, described_here, described_in
+from wsdash.backend.describing import Description, Fetch, described_here, described_in, fetcher
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import Capabilities, Remark
 from wsdash.backend.source import SourceError, glimpse, remote_of
@@ -127,18 +127,21 @@ async def look_and_translate(
     capabilities: Capabilities,
     progress: Callable[[str], None],
     git_environ: Mapping[str, str] | None = None,
+    fetch: Fetch | None = None,
 ) -> Preview:
     """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either.
 
-    `git_environ` is added to Git's environment, as credentials are given to it.
+    `git_environ` is added to Git's environment, as credentials are given to it. `fetch` gets parents that are
+    elsewhere, by default from the open Internet alone.
     """
+    fetch = fetch or fetcher()
     if request.source is None:
-        return _preview(request, name, capabilities, None, await described_here(request.devfile))
+        return _preview(request, name, capabilities, None, await described_here(request.devfile, fetch))
     progress(f"fetching {request.source}")
     try:
         async with glimpse(request.source, request.ref, git_environ) as seen:
             progress("reading the devfile")
-            found = await described_in(seen, request.devfile)
+            found = await described_in(seen, request.devfile, fetch)
             return _preview(request, name, capabilities, seen.url, found)
     except SourceError as error:
         exit_code = 4 if error.unreachable else 1

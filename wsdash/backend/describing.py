@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from wsdash.workload import Source
 
 T = TypeVar("T")
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Fetches what stands at an https address. Raises `wsdash.devfile.FetchError`."""
 Read = Callable[[str], Awaitable["bytes | None"]]
 """Reads a file by its path from the repository's root; None where there is none."""
 
@@ -58,8 +60,21 @@ class Description:
         return self.document.position(*(("components", names.index(name)) if name in names else ()))
 
 
-async def describe(path: str, data: bytes, read: Read, *, place: str | None = None) -> Description:
-    """Read what stands in the file, and what it names, by `read`.
+def fetcher(allowed_hosts: Collection[str] = (), ca_file: str | None = None) -> Fetch:
+    """Fetches from the open Internet, and from these hosts wherever they are."""
+
+    async def get(url: str) -> bytes:
+        from wsdash.devfile import fetch
+
+        return await asyncio.to_thread(fetch, url, allowed_hosts=allowed_hosts, ca_file=ca_file)
+
+    return get
+
+
+async def describe(
+    path: str, data: bytes, read: Read, fetch: Fetch, *, place: str | None = None
+) -> Description:
+    """Read what stands in the file, and what it names, by `read` and `fetch`.
 
     `path` is what the user calls the file; `place` its path from the root, where that is another one. Raises
     `UserError`, and what `read` raises.
@@ -74,10 +89,10 @@ async def describe(path: str, data: bytes, read: Read, *, place: str | None = No
             files |= {name: await read(name) for name in missing}
         return Description(path, container, files)
     document = or_user_error(lambda: load(data, file=path))
-    return Description(path, await flatten_async(document, read_parent=read, path=place))
+    return Description(path, await flatten_async(document, read_parent=read, fetch_parent=fetch, path=place))
 
 
-async def described_in(seen: Glimpse, wanted: str | None) -> Description:
+async def described_in(seen: Glimpse, wanted: str | None, fetch: Fetch) -> Description:
     """By a repository: what the user wants, or what is found there, else the default devfile.
 
     What is wanted and is not in the repository is a file of this machine. Raises `UserError`.
@@ -89,11 +104,11 @@ async def described_in(seen: Glimpse, wanted: str | None) -> Description:
         return Description(None, default_document())
     data = await seen.read(chosen)
     if data is None and wanted is not None:
-        return await described_here(wanted)
-    return await describe(chosen, data or b"", seen.read)
+        return await described_here(wanted, fetch)
+    return await describe(chosen, data or b"", seen.read, fetch)
 
 
-async def described_here(wanted: str | None) -> Description:
+async def described_here(wanted: str | None, fetch: Fetch) -> Description:
     """By a file of this machine, which may name others of the repository or folder that it is in."""
     from wsdash.devfile import default_document
 
@@ -101,7 +116,9 @@ async def described_here(wanted: str | None) -> Description:
         return Description(None, default_document())
     try:
         path, data, place, folder = await asyncio.to_thread(_read_here, wanted)
-        found = await describe(wanted, data, lambda name: asyncio.to_thread(folder.read, name), place=place)
+        found = await describe(
+            wanted, data, lambda name: asyncio.to_thread(folder.read, name), fetch, place=place
+        )
     except OSError as error:
         raise UserError(
             f"there is no devfile {wanted}: {error.strerror}",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend import connecting, contexts, daemon, database
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
+from wsdash.backend.describing import fetcher
 from wsdash.backend.errors import UserError
 from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
@@ -182,8 +183,8 @@ class Service:
         self, request: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Preview:
         """Look at the source and show what would be created. Raises `UserError`."""
-        if not request.context:
-            request = replace(request, context=(await self.contexts()).default_context)
+        config = await self.contexts()
+        request = replace(request, context=request.context or config.default_context)
         provider = self._provider_of(request.context)
         rows = await self.workspaces()
         name = free_name(request, {row.workspace.name for row in rows})
@@ -193,7 +194,8 @@ class Service:
         if provider.kind != LOCAL:
             request = await address_for(request)
             git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
-        found = await look_and_translate(request, name, capabilities, progress, git_environ)
+        fetch = fetcher(*contexts.hosts_of(config.contexts[request.context]))
+        found = await look_and_translate(request, name, capabilities, progress, git_environ, fetch)
         progress("asking what the context gives")
         return replace(found, remarks=tuple(await provider.remarks(found.workload)))
 

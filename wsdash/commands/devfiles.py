@@ -23,6 +23,7 @@ from wsdash.devfile import (
     Verdict,
     caret,
     check,
+    fetch,
     flatten,
     load,
     to_json,
@@ -35,6 +36,7 @@ from wsdash.devfile.devcontainer import (
     missing_files,
     translate_devcontainer,
 )
+from wsdash.devfile.flattening import FetchParent
 from wsdash.devfile.limits import MAX_BYTES
 from wsdash.paths import Paths
 from wsdash.workload import Workload
@@ -51,6 +53,7 @@ class _File:
     """A devfile that was named on the command line, and its parents, which are named as seen from here."""
 
     name: str
+    offline: bool = False
     text: bytes = b""
     parents: dict[str, bytes] = field(default_factory=dict)
 
@@ -68,8 +71,16 @@ class _File:
             self.parents[path] = text
         return text
 
+    @property
+    def fetch_parent(self) -> FetchParent | None:
+        return None if self.offline else self._fetch
+
+    def _fetch(self, url: str) -> bytes:
+        self.parents[url] = text = fetch(url)
+        return text
+
     def shown(self, path: str) -> str:
-        return os.path.relpath(self.folder.root / path)
+        return path if path.startswith("https://") else os.path.relpath(self.folder.root / path)
 
     def named(self, remark: Diagnostic) -> Diagnostic:
         """The remark with the parent's file as one would name it here."""
@@ -89,7 +100,7 @@ class _File:
 def _check(args: Namespace) -> int:
     verdicts: list[tuple[_File, Verdict]] = []
     for name in args.files:
-        file = _File(name)
+        file = _File(name, args.offline)
         verdicts.append((file, _verdict(file, args.profile)))
     if args.json:
         print_json([_plain(file, verdict) for file, verdict in verdicts])
@@ -103,8 +114,14 @@ def _check(args: Namespace) -> int:
 def _verdict(file: _File, profile: Profile) -> Verdict:
     """A Dev Container is right where it becomes a job: there are no profiles of it."""
     if not is_devcontainer(file.name):
-        read = file.read_parent
-        return check(file.text, file=file.name, profile=profile, read_parent=read, path=file.path)
+        return check(
+            file.text,
+            file=file.name,
+            profile=profile,
+            read_parent=file.read_parent,
+            fetch_parent=file.fetch_parent,
+            path=file.path,
+        )
     try:
         found = _of_container(file)
     except DevfileError as error:
@@ -133,7 +150,7 @@ def _plain(file: _File, verdict: Verdict) -> dict[str, object]:
 
 def _flatten(args: Namespace) -> int:
     """The flat devfile on standard output, remarks on standard error."""
-    file = _File(args.file)
+    file = _File(args.file, args.offline)
     if is_devcontainer(file.name):
         raise UserError(f"{file.name} is a Dev Container, which has no parents", "Use check or render.")
     document = _flat(file)
@@ -147,7 +164,7 @@ def _render(args: Namespace) -> int:
     """The job on standard output, remarks on standard error."""
     from wsdash.backend.job import render
 
-    file = _File(args.file)
+    file = _File(args.file, args.offline)
     translation = _translation(file)
     if translation is None or not _told(file, translation.diagnostics):
         return FAILED
@@ -194,7 +211,7 @@ def _flat(file: _File) -> Document | None:
     except DevfileError as error:
         file.tell(error.diagnostics, sys.stderr)
         return None
-    return flatten(document, read_parent=file.read_parent, path=file.path)
+    return flatten(document, read_parent=file.read_parent, fetch_parent=file.fetch_parent, path=file.path)
 
 
 def _told(file: _File, remarks: tuple[Diagnostic, ...]) -> bool:

@@ -26,10 +26,12 @@
     7:20 error quantity.invalid
 
 `find` looks in a folder, `choose` among a repository's file names. `load` gives a `Document` with the place of
-every value; `flatten` applies parents, overrides and variables (a `Folder` reads those on this machine), and
+every value; `flatten` applies parents, overrides and variables (a `Folder` reads those on this machine, `fetch` those
+elsewhere), and
 `to_yaml` and `to_json` write the result;
 `check` gives every problem at once; `translate` gives the workload and names all that is left out; `caret` shows a
-problem in its line. `default_document` is for a repository without a devfile.
+problem in its line. `default_document` is for a repository without a devfile. Dev Containers are in
+`wsdash.devfile.devcontainer`.
 
 Importing this package costs nothing: what a name needs is imported when it is first used.
 """
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from wsdash.devfile.default import default_document as default_document
     from wsdash.devfile.diagnostics import DevfileError as DevfileError
     from wsdash.devfile.diagnostics import Diagnostic as Diagnostic
+    from wsdash.devfile.diagnostics import FetchError as FetchError
     from wsdash.devfile.diagnostics import Profile as Profile
     from wsdash.devfile.diagnostics import Severity as Severity
     from wsdash.devfile.diagnostics import Verdict as Verdict
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from wsdash.devfile.locate import find as find
     from wsdash.devfile.quantity import format_quantity as format_quantity
     from wsdash.devfile.quantity import parse_quantity as parse_quantity
+    from wsdash.devfile.remote import fetch as fetch
     from wsdash.devfile.translation import Translation as Translation
     from wsdash.devfile.translation import translate as translate
     from wsdash.devfile.writer import to_json as to_json
@@ -71,6 +75,8 @@ _HOMES = {
     "default_document": "default",
     "DevfileError": "diagnostics",
     "Diagnostic": "diagnostics",
+    "FetchError": "diagnostics",
+    "fetch": "remote",
     "Profile": "diagnostics",
     "Severity": "diagnostics",
     "Verdict": "diagnostics",

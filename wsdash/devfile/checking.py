@@ -13,7 +13,7 @@ from wsdash.devfile.document import Document, load
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
 
 if TYPE_CHECKING:
-    from wsdash.devfile.flattening import ReadParent
+    from wsdash.devfile.flattening import FetchParent, ReadParent
 
 PROFILES: tuple[Profile, ...] = tuple(SEVERITIES)
 """The profiles that `check` knows.
@@ -32,12 +32,13 @@ def check(
     profile: Profile = "lenient",
     variables: Mapping[str, str] | None = None,
     read_parent: ReadParent | None = None,
+    fetch_parent: FetchParent | None = None,
     path: str | None = None,
 ) -> Verdict:
     """The verdict on a devfile, with every remark in the order of the text.
 
-    `variables` are values given from outside; they count more than the file's own. `read_parent` and `path` are
-    those of `flatten`; without them, and where a parent would have to be fetched, it is not held against the file
+    `variables` are values given from outside; they count more than the file's own. `read_parent`, `fetch_parent`
+    and `path` are those of `flatten`; where a parent is not read for want of them, it is not held against the file
     that elements are missing. Never raises for what the text holds. Raises `ValueError` for a profile that is not
     in `PROFILES`.
     """
@@ -51,7 +52,7 @@ def check(
     if profile == "gitlab":
         found += _gitlab(document, variables)
     elif read_parent is not None:
-        document = _flat(document, read_parent, path, variables)
+        document = _flat(document, read_parent, fetch_parent, path, variables)
     return _verdict(document.file, profile, [*document.diagnostics, *found, *_rules(document, variables)])
 
 
@@ -63,12 +64,18 @@ def _verdict(file: str, profile: Profile, found: Iterable[Diagnostic]) -> Verdic
 
 
 def _flat(
-    document: Document, read_parent: ReadParent, path: str | None, variables: Mapping[str, str] | None
+    document: Document,
+    read_parent: ReadParent,
+    fetch_parent: FetchParent | None,
+    path: str | None,
+    variables: Mapping[str, str] | None,
 ) -> Document:
     """The document with its parents; one that would have to be fetched is a rule's to remark on, not an error."""
     from wsdash.devfile.flattening import flatten
 
-    flat = flatten(document, read_parent=read_parent, path=path, variables=variables)
+    flat = flatten(
+        document, read_parent=read_parent, fetch_parent=fetch_parent, path=path, variables=variables
+    )
     return replace(flat, diagnostics=tuple(d for d in flat.diagnostics if d.code not in _NOT_FETCHED))
 
 

@@ -64,6 +64,7 @@ LENIENT: Mapping[str, Severity] = {
     "parent.not-read": "warning",
     "parent.unread": "error",
     "parent.remote": "error",
+    "parent.fetch": "error",
     "parent.unsupported": "error",
     "parent.path": "error",
     "parent.missing": "error",

@@ -53,6 +53,14 @@ class DevfileError(Exception):
         super().__init__(where)
 
 
+class FetchError(Exception):
+    """The text was not fetched: what happened, to what; and in `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether the document can become a job, and every remark about it in the order of the text."""

@@ -1,7 +1,7 @@
 """A devfile with its parents: read one after another, merged, and the variables replaced.
 
-Source: devfile/library, pkg/devfile/parser/parse.go. Only files beside the devfile are read here; nothing is
-fetched over a network. Reading is the caller's: the walk asks for a path and is given what stands there.
+Source: devfile/library, pkg/devfile/parser/parse.go. Reading and fetching are the caller's: the walk asks for a
+path or an https address and is given what stands there.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import posixpath
 import re
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import replace
+from urllib.parse import quote, urlsplit
 
-from wsdash.devfile.diagnostics import DevfileError, Diagnostic, bounded, show
+from wsdash.devfile.diagnostics import DevfileError, Diagnostic, FetchError, bounded, show
 from wsdash.devfile.document import Document, load
 from wsdash.devfile.limits import MAX_PARENTS
 from wsdash.devfile.merging import merge
@@ -23,30 +24,45 @@ from wsdash.devfile.variables import apply_variables
 ReadParent = Callable[[str], "str | bytes | None"]
 """Gives the content of a file, None where there is none. The path is relative, and never leads out by `..`."""
 
+FetchParent = Callable[[str], "str | bytes"]
+"""Gives what stands at an https address. Raises `FetchError`."""
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _COPY = "copy the parent's components and commands into this file, or keep the parent beside it as a file"
 
-_Walk = Generator[str, "str | bytes | None", Document]
+_HTTPS = "https://"
+
+_Walk = Generator[str, "str | bytes | FetchError | None", Document]
 
 
 def flatten(
     document: Document,
     *,
     read_parent: ReadParent,
+    fetch_parent: FetchParent | None = None,
     path: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Document:
     """The devfile with its parents, overrides and variables applied. It has no parent any more.
 
     `path` is where the document stands among the files that `read_parent` gives, its `file` where None; parents
-    are named by their paths from there. `variables` count more than the file's own. What goes wrong is in the
-    document's `diagnostics`, those about a parent with its file. Raises only what `read_parent` raises.
+    are named by their paths from there. Parents by address and those of a registry are fetched by
+    `fetch_parent`; without it each is an error. `variables` count more than the file's own. What goes wrong is
+    in the document's `diagnostics`, those about a parent with its file. Raises only what `read_parent` raises.
     """
-    walk = _flattening(document, path, variables)
+    walk = _flattening(document, path, variables, may_fetch=fetch_parent is not None)
     try:
         wanted = next(walk)
         while True:
-            wanted = walk.send(read_parent(wanted))
+            if fetch_parent is None or not wanted.startswith(_HTTPS):
+                wanted = walk.send(read_parent(wanted))
+                continue
+            given: str | bytes | FetchError
+            try:
+                given = fetch_parent(wanted)
+            except FetchError as error:
+                given = error
+            wanted = walk.send(given)
     except StopIteration as end:
         return _result(end)
 
@@ -55,15 +71,24 @@ async def flatten_async(
     document: Document,
     *,
     read_parent: Callable[[str], Awaitable[str | bytes | None]],
+    fetch_parent: Callable[[str], Awaitable[str | bytes]] | None = None,
     path: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Document:
     """As `flatten`, for files that are read asynchronously."""
-    walk = _flattening(document, path, variables)
+    walk = _flattening(document, path, variables, may_fetch=fetch_parent is not None)
     try:
         wanted = next(walk)
         while True:
-            wanted = walk.send(await read_parent(wanted))
+            if fetch_parent is None or not wanted.startswith(_HTTPS):
+                wanted = walk.send(await read_parent(wanted))
+                continue
+            given: str | bytes | FetchError
+            try:
+                given = await fetch_parent(wanted)
+            except FetchError as error:
+                given = error
+            wanted = walk.send(given)
     except StopIteration as end:
         return _result(end)
 
@@ -73,27 +98,34 @@ def _result(end: StopIteration) -> Document:
     return document
 
 
-def _flattening(document: Document, path: str | None, variables: Mapping[str, str] | None) -> _Walk:
+def _flattening(
+    document: Document, path: str | None, variables: Mapping[str, str] | None, *, may_fetch: bool
+) -> _Walk:
     if document.flat:
         return document
     start = posixpath.normpath(document.file if path is None else path)
     # A copy, for what an override has broken is taken out of the tree.
     own = replace(document, tree=Tree(copied(document.tree.root), document.tree.start))
-    whole = yield from _with_parents(own, (start,))
+    whole = yield from _with_parents(own, (start,), may_fetch)
     filled, remarks = apply_variables(whole, variables)
     return replace(filled, diagnostics=bounded([*whole.diagnostics, *remarks]), flat=True)
 
 
-def _with_parents(document: Document, chain: tuple[str, ...]) -> _Walk:
+def _with_parents(document: Document, chain: tuple[str, ...], may_fetch: bool) -> _Walk:
     """`chain` holds the paths from the first document to this one."""
     named = document.devfile.parent
     if named is None:
         return document
-    target = _target(named, chain)
+    target = _target(named, chain, may_fetch)
     if isinstance(target, Finding):
         return _remarked(document, [document.locate(target)])
     content = yield target
-    where: Path = ("parent", "uri")
+    where: Path = ("parent", "uri" if named.uri is not None else "id")
+    if isinstance(content, FetchError):
+        failed = Finding(
+            "parent.fetch", where, f"the parent {show(target)} is not fetched: {content}", content.hint
+        )
+        return _remarked(document, [document.locate(failed)])
     if content is None:
         missing = Finding("parent.missing", where, f"there is no file {show(target)}", "mend the path")
         return _remarked(document, [document.locate(missing)])
@@ -107,36 +139,94 @@ def _with_parents(document: Document, chain: tuple[str, ...]) -> _Walk:
         )
         newer = Finding("parent.newer", where, message, f"write schemaVersion: {parent.version}")
         document = _remarked(document, [document.locate(newer)])
-    return _merged(document, (yield from _with_parents(_placed(parent), (*chain, target))))
+    return _merged(document, (yield from _with_parents(_placed(parent), (*chain, target), may_fetch)))
 
 
-def _target(parent: Parent, chain: tuple[str, ...]) -> str | Finding:
-    """The path of the parent's file, or why it has none that could be read."""
-    if parent.uri is None:
-        if parent.kubernetes:
-            message = "the parent is a resource in a Kubernetes cluster, which is not read"
-            return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
-        message = f"the parent {show(parent.id)} is in a registry, and this version fetches nothing"
-        return Finding("parent.remote", ("parent", "id"), message, _COPY)
-    where: Path = ("parent", "uri")
-    if found := _SCHEME.match(parent.uri):
-        if found[0].lower() in ("http:", "https:"):
-            message = f"the parent {show(parent.uri)} is elsewhere, and this version fetches nothing"
-            return Finding("parent.remote", where, message, _COPY)
-        message = f"the parent {show(parent.uri)} is neither a path nor a web address"
-        return Finding("parent.unsupported", where, message, _COPY)
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(chain[-1]), parent.uri))
-    if not parent.uri.isprintable() or target == ".":
-        return Finding("parent.path", where, f"{show(parent.uri)} is no path of a file", "name a file")
-    if target.startswith("/") or target.split("/")[0] == "..":
-        message = f"the parent {show(parent.uri)} is outside of the repository"
-        return Finding("parent.path", where, message, "name a file inside of it, relative to this one")
+def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Finding:
+    """The path of the parent's file, or its address; or why it has none that could be read."""
+    if parent.uri is None and parent.kubernetes:
+        message = "the parent is a resource in a Kubernetes cluster, which is not read"
+        return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
+    where: Path = ("parent", "uri" if parent.uri is not None else "id")
+    target = (
+        _address(parent, chain[-1]) if parent.uri is None or _is_elsewhere(parent.uri, chain[-1]) else None
+    )
+    if isinstance(target, Finding):
+        return target
+    if target is not None and (problem := _problem(target)):
+        return Finding(
+            "parent.unsupported", where, problem, "parents are fetched by https, without credentials"
+        )
+    if target is not None and not may_fetch:
+        return Finding("parent.remote", where, f"the parent {show(target)} is not fetched here", _COPY)
+    if target is None:
+        target = _file(str(parent.uri), chain[-1])
+        if isinstance(target, Finding):
+            return target
     if target in chain:
         message = f"the parents lead in a circle: {show(target)} is read already"
         return Finding("parent.cycle", where, message, "take the parent out of one of them")
     if len(chain) > MAX_PARENTS:
         message = f"there are more than {MAX_PARENTS} parents above each other"
         return Finding("parent.too-deep", where, message, "merge some of them into one file")
+    return target
+
+
+def _problem(url: str) -> str:
+    """Why this is no address to fetch from; a password in it is not repeated."""
+    try:
+        has_user = "@" in urlsplit(url).netloc
+    except ValueError:
+        return f"the parent {show(url)} is no address"
+    return "an address with a user or a password is not fetched" if has_user else ""
+
+
+def _is_elsewhere(uri: str, child: str) -> bool:
+    """Whether it is an address, or relative to one: a fetched parent names no file of the repository."""
+    return _SCHEME.match(uri) is not None or child.startswith(_HTTPS)
+
+
+def _address(parent: Parent, child: str) -> str | Finding:
+    """Where a parent is fetched from. One of a registry is at `devfiles/ID/VERSION` of it.
+
+    A relative address is joined onto the whole path of its child's, the file's name included, as devfile/library
+    does (pkg/devfile/parser/parse.go, parseFromURI).
+    """
+    if parent.uri is None:
+        registry = (parent.registry_url or "").rstrip("/")
+        if not registry:
+            message = f"the parent {show(parent.id)} is in a registry that is not named"
+            return Finding(
+                "parent.remote", ("parent", "id"), message, "add, for example: registryUrl: https://..."
+            )
+        if not registry.lower().startswith(_HTTPS):
+            message = f"the registry {show(registry)} is not asked: only https is"
+            return Finding("parent.unsupported", ("parent", "registryUrl"), message, "use its https address")
+        return f"{registry}/devfiles/{quote(str(parent.id))}/{quote(parent.version or 'latest')}"
+    where: Path = ("parent", "uri")
+    if found := _SCHEME.match(parent.uri):
+        if found[0].lower() == "https:":
+            return f"https:{parent.uri[len('https:') :]}"
+        problem = (
+            "is not fetched: only https is"
+            if found[0].lower() == "http:"
+            else "is neither a path nor a web address"
+        )
+        return Finding("parent.unsupported", where, f"the parent {show(parent.uri)} {problem}", _COPY)
+    parts = urlsplit(child)
+    joined = posixpath.normpath(posixpath.join(parts.path, parent.uri.lstrip("/")))
+    return parts._replace(path=joined, query="").geturl()
+
+
+def _file(uri: str, child: str) -> str | Finding:
+    """The path of a file beside the child."""
+    where: Path = ("parent", "uri")
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(child), uri))
+    if not uri.isprintable() or target == ".":
+        return Finding("parent.path", where, f"{show(uri)} is no path of a file", "name a file")
+    if target.startswith("/") or target.split("/")[0] == "..":
+        message = f"the parent {show(uri)} is outside of the repository"
+        return Finding("parent.path", where, message, "name a file inside of it, relative to this one")
     return target
 
 
