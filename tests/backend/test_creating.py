@@ -48,8 +48,14 @@ async def test_a_parent_that_cannot_be_read_is_told(parent: str, tmp_path: Path)
 async def test_what_is_wrong_in_a_parent_names_the_parents_file(tmp_path: Path) -> None:
     files = {"base.yaml": DEVFILE.replace("targetPort: 8080", "targetPort: 0")}
     repository = make_repository(tmp_path / "demo", devfile=CHILD.replace("PARENT", "base.yaml"), files=files)
-    with pytest.raises(UserError, match=r"^base\.yaml:13:23: "):
+    with pytest.raises(UserError, match=r"^base\.yaml:13:23: ") as caught:
         await preview(repository)
+    at = next(i for i, line in enumerate(caught.value.details) if line.startswith("base.yaml:13:23: error: "))
+    assert (
+        caught.value.details[at + 1].endswith("targetPort: 0}")
+        or "targetPort: 0" in caught.value.details[at + 1]
+    )
+    assert caught.value.details[at + 2].strip() == "^"
 
 
 async def test_a_devfile_of_this_machine_has_its_parents_there(tmp_path: Path) -> None:

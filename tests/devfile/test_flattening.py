@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.devfile.examples import column_of
-from tests.devfile.test_hostile import DEVFILES, YAML_SOUP
+from tests.devfile.hostile import DEVFILES, YAML_SOUP
 from wsdash.devfile import (
     DevfileError,
     Document,

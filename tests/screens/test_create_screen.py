@@ -161,3 +161,27 @@ async def test_the_repository_that_the_user_stands_in_is_suggested(
     async with running() as pilot:
         await opened(pilot)
         assert form_of(pilot).query_one("#source", Input).value == str(tmp_path / "project")
+
+
+async def test_all_that_is_wrong_with_a_devfile_is_read_before_one_goes_back(
+    stub: StubService, running: Running
+) -> None:
+    details = (
+        "devfile.yaml:7:20: error: 1GB is no quantity",
+        "          memoryLimit: 1GB",
+        "                       ^",
+    )
+    stub.refusals["preview"] = UserError(
+        "devfile.yaml:7:20: 1GB is no quantity", field="devfile", details=details
+    )
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        fill(pilot, source=DEMO)
+        await previewed(pilot)
+        assert job(pilot) == "\n".join(details)
+        assert "must be mended" in form_of(pilot).query_one("#head", LineView).text
+        await pilot.press("enter")
+        assert not form_of(pilot).has_class("-previewed")
+        assert "1GB is no quantity" in form_of(pilot).query_one("#devfile-error", LineView).text
+        assert form_of(pilot).query_one("#source", Input).value == DEMO
+        assert pilot.app.focused is form_of(pilot).query_one("#devfile", Input)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -47,8 +47,17 @@ class Description:
             found = replace(found, workload=workload, diagnostics=(*document.diagnostics, *found.diagnostics))
         else:
             found = translate_devcontainer(document, files=self.files, source=source, image=image)
-        refuse_errors(found.diagnostics, self.path or "the default devfile")
+        name = self.path or "the default devfile"
+        refuse_errors(found.diagnostics, name, {**self._texts(), name: document.text})
         return found
+
+    def _texts(self) -> dict[str, str]:
+        """The texts of the files beside it, by the names that remarks have for them."""
+        from wsdash.devfile import Document
+
+        if isinstance(self.document, Document):
+            return dict(self.document.parents)
+        return {name: data.decode(errors="replace") for name, data in self.files.items() if data is not None}
 
     def mark_of_service(self, name: str) -> Mark:
         """Where a container beside the main one is described."""
@@ -82,13 +91,14 @@ async def describe(
     from wsdash.devfile import flatten_async, load
     from wsdash.devfile.devcontainer import is_devcontainer, load_devcontainer, missing_files
 
+    text = data.decode(errors="replace")
     if is_devcontainer(path):
-        container = or_user_error(lambda: load_devcontainer(data, file=place or path))
+        container = or_user_error(lambda: load_devcontainer(data, file=place or path), text)
         files: dict[str, bytes | None] = {}
         while missing := missing_files(container, files):
             files |= {name: await read(name) for name in missing}
         return Description(path, container, files)
-    document = or_user_error(lambda: load(data, file=path))
+    document = or_user_error(lambda: load(data, file=path), text)
     return Description(path, await flatten_async(document, read_parent=read, fetch_parent=fetch, path=place))
 
 
@@ -137,24 +147,38 @@ def _read_here(wanted: str) -> tuple[str, bytes, str, Folder]:
     return str(path.absolute()), path.read_bytes(), folder.path_of(path), folder
 
 
-def or_user_error(read: Callable[[], T]) -> T:
-    """What it gives; a `DevfileError` becomes a `UserError` with the place of its first error."""
+def or_user_error(read: Callable[[], T], text: str = "") -> T:
+    """What it gives; a `DevfileError` about the text becomes a `UserError` with all that is wrong."""
     from wsdash.devfile import DevfileError
 
     try:
         return read()
     except DevfileError as error:
-        refuse_errors(error.diagnostics, error.file)
+        refuse_errors(error.diagnostics, error.file, {error.file: text})
         raise UserError(str(error), field="devfile") from error
 
 
-def refuse_errors(diagnostics: Sequence[Diagnostic], file: str) -> None:
-    """Raises `UserError` for the first error among them."""
+def refuse_errors(diagnostics: Sequence[Diagnostic], file: str, texts: Mapping[str, str]) -> None:
+    """Raises `UserError` if there is an error among them. `texts` are those of the files, by name."""
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
-    if errors:
-        first = errors[0]
-        file = first.file or file
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise UserError(
-            f"{file}:{first.line}:{first.column}: {first.message}{more}", first.hint, field="devfile"
-        )
+    if not errors:
+        return
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    raise UserError(
+        f"{first.file or file}:{first.line}:{first.column}: {first.message}{more}",
+        first.hint,
+        field="devfile",
+        details=tuple(line for diagnostic in diagnostics for line in _told(diagnostic, file, texts)),
+    )
+
+
+def _told(diagnostic: Diagnostic, file: str, texts: Mapping[str, str]) -> Iterator[str]:
+    """The remark with its place, the line that it is about, and what to do."""
+    from wsdash.devfile import caret
+
+    name = diagnostic.file or file
+    yield f"{name}:{diagnostic.line}:{diagnostic.column}: {diagnostic.severity}: {diagnostic.message}"
+    yield from (f"    {line}" for line in caret(texts.get(name, ""), diagnostic, 70).splitlines())
+    if diagnostic.hint:
+        yield f"  {diagnostic.hint}"

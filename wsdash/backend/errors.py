@@ -7,11 +7,21 @@ class UserError(Exception):
     """What happened, to what; and in `hint` what to do.
 
     `exit_code` is the command line's (docs/command-line.md). `field` names what the user typed wrongly in
-    the form or the request: `source`, `ref`, `devfile` or `name`; empty where it is none of these.
+    the form or the request: `source`, `ref`, `devfile` or `name`; empty where it is none of these. `details`
+    are lines to read below: all that is wrong with a devfile, each with its place.
     """
 
-    def __init__(self, message: str, hint: str = "", exit_code: int = 1, *, field: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        exit_code: int = 1,
+        *,
+        field: str = "",
+        details: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
+        self.details = details
         self.field = field
         self.message = message
         self.hint = hint

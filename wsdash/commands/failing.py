@@ -15,7 +15,7 @@ from wsdash.config import ConfigError
 from wsdash.crash import report as write_report
 from wsdash.crash import words
 from wsdash.paths import PathError, Paths
-from wsdash.text import one_line
+from wsdash.text import one_line, printable
 
 
 def fail(error: BaseException, paths: Paths) -> int:
@@ -37,6 +37,8 @@ def report(error: UserError) -> int:
     tell(f"wsdash: {one_line(error.message)}")
     if error.hint:
         tell(f"  {one_line(error.hint)}")
+    for line in error.details:
+        tell(printable(line))
     return error.exit_code
 
 

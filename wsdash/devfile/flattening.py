@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import replace
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, FetchError, bounded, show
 from wsdash.devfile.document import Document, load
@@ -48,7 +48,8 @@ def flatten(
     `path` is where the document stands among the files that `read_parent` gives, its `file` where None; parents
     are named by their paths from there. Parents by address and those of a registry are fetched by
     `fetch_parent`; without it each is an error. `variables` count more than the file's own. What goes wrong is
-    in the document's `diagnostics`, those about a parent with its file. Raises only what `read_parent` raises.
+    in the document's `diagnostics`, those about a parent with its file. Raises only what `read_parent` raises,
+    and `fetch_parent` beside `FetchError`.
     """
     walk = _flattening(document, path, variables, may_fetch=fetch_parent is not None)
     try:
@@ -148,21 +149,19 @@ def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Fi
         message = "the parent is a resource in a Kubernetes cluster, which is not read"
         return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
     where: Path = ("parent", "uri" if parent.uri is not None else "id")
-    target = (
-        _address(parent, chain[-1]) if parent.uri is None or _is_elsewhere(parent.uri, chain[-1]) else None
-    )
+    elsewhere = parent.uri is None or _is_elsewhere(parent.uri, chain[-1])
+    target = _address(parent, chain[-1]) if elsewhere else _file(str(parent.uri), chain[-1])
+    if not may_fetch and (parent.uri is None or parent.uri.lower().startswith(("http:", "https:"))):
+        wanted = parent.id if parent.uri is None else parent.uri
+        # An address may hold a password, which is not repeated.
+        shown = "at this address" if "@" in str(wanted) else show(wanted)
+        return Finding("parent.remote", where, f"the parent {shown} is not fetched here", _COPY)
     if isinstance(target, Finding):
         return target
-    if target is not None and (problem := _problem(target)):
+    if elsewhere and (problem := _problem(target)):
         return Finding(
             "parent.unsupported", where, problem, "parents are fetched by https, without credentials"
         )
-    if target is not None and not may_fetch:
-        return Finding("parent.remote", where, f"the parent {show(target)} is not fetched here", _COPY)
-    if target is None:
-        target = _file(str(parent.uri), chain[-1])
-        if isinstance(target, Finding):
-            return target
     if target in chain:
         message = f"the parents lead in a circle: {show(target)} is read already"
         return Finding("parent.cycle", where, message, "take the parent out of one of them")
@@ -175,10 +174,14 @@ def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Fi
 def _problem(url: str) -> str:
     """Why this is no address to fetch from; a password in it is not repeated."""
     try:
-        has_user = "@" in urlsplit(url).netloc
+        place = urlsplit(url).netloc
     except ValueError:
-        return f"the parent {show(url)} is no address"
-    return "an address with a user or a password is not fetched" if has_user else ""
+        place = ""
+    if "@" in place:
+        return "an address with a user or a password is not fetched"
+    # What is no address must not pass for the path of a file.
+    sound = place and url.startswith(_HTTPS) and url.isprintable()
+    return "" if sound else f"the parent {show(url)} is no address"
 
 
 def _is_elsewhere(uri: str, child: str) -> bool:
@@ -189,8 +192,8 @@ def _is_elsewhere(uri: str, child: str) -> bool:
 def _address(parent: Parent, child: str) -> str | Finding:
     """Where a parent is fetched from. One of a registry is at `devfiles/ID/VERSION` of it.
 
-    A relative address is joined onto the whole path of its child's, the file's name included, as devfile/library
-    does (pkg/devfile/parser/parse.go, parseFromURI).
+    A relative address is joined onto the whole path of its child's, the file's name included, and keeps its query:
+    as devfile/library does (pkg/devfile/parser/parse.go, parseFromURI and getDevfileFromRegistry).
     """
     if parent.uri is None:
         registry = (parent.registry_url or "").rstrip("/")
@@ -202,7 +205,8 @@ def _address(parent: Parent, child: str) -> str | Finding:
         if not registry.lower().startswith(_HTTPS):
             message = f"the registry {show(registry)} is not asked: only https is"
             return Finding("parent.unsupported", ("parent", "registryUrl"), message, "use its https address")
-        return f"{registry}/devfiles/{quote(str(parent.id))}/{quote(parent.version or 'latest')}"
+        asked = "/".join(quote(part, safe="") for part in (str(parent.id), parent.version or "latest"))
+        return f"{_HTTPS}{registry[len(_HTTPS) :]}/devfiles/{asked}"
     where: Path = ("parent", "uri")
     if found := _SCHEME.match(parent.uri):
         if found[0].lower() == "https:":
@@ -214,8 +218,8 @@ def _address(parent: Parent, child: str) -> str | Finding:
         )
         return Finding("parent.unsupported", where, f"the parent {show(parent.uri)} {problem}", _COPY)
     parts = urlsplit(child)
-    joined = posixpath.normpath(posixpath.join(parts.path, parent.uri.lstrip("/")))
-    return parts._replace(path=joined, query="").geturl()
+    joined = posixpath.normpath(f"/{unquote(parts.path).lstrip('/')}/{parent.uri}")
+    return parts._replace(path=quote(joined, safe="/$&+,:;=@")).geturl()
 
 
 def _file(uri: str, child: str) -> str | Finding:

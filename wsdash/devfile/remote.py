@@ -2,26 +2,43 @@
 
 Nothing of the user's goes along: no credentials, no cookies. Addresses that only this machine or its network
 can reach are refused unless the user allows the host, and the connection goes to the very address that was looked
-at, so that a name that means something else a moment later changes nothing.
+at, so that a name that means something else a moment later changes nothing. No proxy is asked: it would look the
+name up once more, and be given what the environment holds for it.
 """
 
 from __future__ import annotations
 
 import http.client
 import ipaddress
+import math
+import queue
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Collection
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urljoin, urlsplit
 
-from wsdash.devfile.diagnostics import FetchError, show
+from wsdash.devfile.diagnostics import FetchError, show, visible
 from wsdash.devfile.limits import MAX_BYTES
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 TIMEOUT_S = 20.0
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NOT_GLOBAL = tuple(
+    map(
+        ipaddress.ip_network,
+        ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10"),
+    )
+)
+"""What older versions of `ipaddress` take for global (IANA's special-purpose address registries)."""
+_SAFE = "/%:=&?~#+!$,;'@()*[]"
+"""Signs of a path or query that stay as they are (RFC 3986, section 2); what is quoted already among them."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -39,10 +56,8 @@ def fetch(
     trusted beside the usual ones. Raises `FetchError`.
     """
     deadline = time.monotonic() + timeout_s
+    context = _context(ca_file)
     try:
-        context = ssl.create_default_context()
-        if ca_file is not None:
-            context.load_verify_locations(ca_file)
         for _ in range(MOST_REDIRECTS + 1):
             found = _get(url, allowed_hosts, context, deadline)
             if isinstance(found, bytes):
@@ -55,8 +70,8 @@ def fetch(
     except ssl.SSLCertVerificationError as error:
         message = f"the certificate of {show(url, 200)} is not trusted: {error.verify_message}"
         raise FetchError(message, "check the address; an authority of your own must be known here") from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = visible((str(error).strip() or type(error).__name__)[:200])
         raise FetchError(f"{show(url, 200)} cannot be fetched: {reason}", "check the address") from None
     raise FetchError(f"{show(url, 200)} leads on and on", f"at most {MOST_REDIRECTS} redirects are followed")
 
@@ -71,33 +86,53 @@ def is_public(address: Address) -> bool:
             return is_public(inner)
         if address.teredo is not None:
             return False
+    if any(address in network for network in _NOT_GLOBAL):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _context(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.sslsocket_class = _Timed
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            message = f"the authorities in {show(ca_file, 200)} cannot be read: {error.strerror or error}"
+            raise FetchError(message, "correct ca_file") from None
+    return context
 
 
 def _get(url: str, allowed: Collection[str], context: ssl.SSLContext, deadline: float) -> bytes | str:
     """The text, or the address where it is now. Raises what `fetch` catches, and `FetchError`."""
     host, port, target = _parts(url)
-    address = _address_of(host, port, allowed)
-    connection = _Pinned(host, port, address, context, _left(deadline))
+    connection = http.client.HTTPSConnection(host, port, context=context)
+    connection.auto_open = 0  # it would look the name up again
     try:
-        connection.connect()
+        connection.sock = _connected(host, port, allowed, context, deadline)
+        # A registry's answer is the same whatever is accepted; devfile/library sends nothing for it.
         connection.request("GET", target, headers={"Accept": "*/*", "Accept-Encoding": "identity"})
-        _limit(connection, deadline)
         answer = connection.getresponse()
         if answer.status in _REDIRECTS and (location := answer.headers.get("Location")):
             return urljoin(url, location)
         if answer.status != 200:
             raise FetchError(f"{show(url, 200)} answers with the status {answer.status}", "check the address")
-        kept = b""
-        while chunk := answer.read1(65536):
-            kept += chunk
-            if len(kept) > MAX_BYTES:
-                message = f"{show(url, 200)} is larger than the {MAX_BYTES} bytes that a devfile may have"
-                raise FetchError(message, "name the file itself")
-            _limit(connection, deadline)
-        return kept
+        return _body(answer, url)
     finally:
         connection.close()
+
+
+def _body(answer: http.client.HTTPResponse, url: str) -> bytes:
+    if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        message = f"{show(url, 200)} is sent compressed, though that was not asked for"
+        raise FetchError(message, "name the file as it is")
+    kept = answer.read(MAX_BYTES + 1)
+    if len(kept) > MAX_BYTES:
+        message = f"{show(url, 200)} is larger than the {MAX_BYTES} bytes that a devfile may have"
+        raise FetchError(message, "name the file itself")
+    if answer.length:
+        raise FetchError(f"{show(url, 200)} ends {answer.length} bytes before its end", "try again")
+    return kept
 
 
 def _parts(url: str) -> tuple[str, int, str]:
@@ -113,39 +148,74 @@ def _parts(url: str) -> tuple[str, int, str]:
         raise FetchError(
             "an address with a user or a password is not fetched", "parents are fetched without credentials"
         )
-    if not host or not url.isprintable() or " " in url:
+    if not host or port == 0 or not url.isprintable() or " " in url:
         raise FetchError(f"{show(url, 200)} is no address", "correct it")
-    return host, port or 443, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return host, port or 443, quote(target, safe=_SAFE)
 
 
-def _address_of(host: str, port: int, allowed: Collection[str]) -> str:
-    """An address of the host, all of whose addresses may be reached."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise FetchError(f"the host {show(host)} is not known here", "check the address") from None
-    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
-    if host not in allowed:
+def _addresses_of(host: str, port: int, allowed: Collection[str], deadline: float) -> list[str]:
+    """The addresses of the host, all of which may be reached."""
+    addresses = _looked_up(host, port, deadline)
+    if host not in {name.lower() for name in allowed}:
         for address in addresses:
             if not is_public(ipaddress.ip_address(address)):
                 message = (
                     f"{show(host)} is at {address}, on this machine or its network, and is not fetched from"
                 )
                 raise FetchError(message, "if it may be: allowed_hosts of the context in config.toml")
-    return addresses[0]
+    return addresses
 
 
-class _Pinned(http.client.HTTPSConnection):
-    """Connects to the address that was looked at; the certificate is the host's."""
+def _looked_up(host: str, port: int, deadline: float) -> list[str]:
+    """In a thread, for a look-up has no time limit that could be set."""
+    answers: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
 
-    def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext, timeout_s: float) -> None:
-        super().__init__(host, port, context=context, timeout=timeout_s)
-        self._address = address
-        self._tls = context
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)))
+        except (OSError, UnicodeError):
+            answers.put(None)
 
-    def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        addresses = answers.get(timeout=_left(deadline))
+    except queue.Empty:
+        raise TimeoutError from None
+    if not addresses:
+        raise FetchError(f"the host {show(host)} is not known here", "check the address")
+    return addresses
+
+
+def _connected(
+    host: str, port: int, allowed: Collection[str], context: ssl.SSLContext, deadline: float
+) -> ssl.SSLSocket:
+    """A connection to an address that was looked at, the first that answers; the certificate is the host's."""
+    addresses = _addresses_of(host, port, allowed, deadline)
+    for left_over, address in zip(reversed(range(len(addresses))), addresses, strict=True):
+        try:
+            plain = socket.create_connection((address, port), _left(deadline) / (left_over + 1))
+            break
+        except OSError:
+            if not left_over:
+                raise
+    with plain:  # closed here where TLS does not come about, else taken over
+        plain.settimeout(_left(deadline))
+        secured = context.wrap_socket(plain, server_hostname=host)
+    assert isinstance(secured, _Timed)
+    secured.deadline = deadline
+    return secured
+
+
+class _Timed(ssl.SSLSocket):
+    """Every wait ends at the deadline, however little comes at a time."""
+
+    deadline = math.inf
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+        self.settimeout(_left(self.deadline))
+        return super().recv_into(buffer, nbytes, flags)
 
 
 def _left(deadline: float) -> float:
@@ -153,10 +223,3 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError
     return left
-
-
-def _limit(connection: http.client.HTTPConnection, deadline: float) -> None:
-    """The next wait may take what is left of the time."""
-    left = _left(deadline)
-    if connection.sock is not None:
-        connection.sock.settimeout(left)

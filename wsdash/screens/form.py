@@ -47,6 +47,8 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         self._preview: Preview | None = None
         self._progress = ""
         self._errors: dict[str, tuple[str, str]] = {}
+        self._details: tuple[str, ...] = ()
+        """What is wrong in more than a sentence, to be read before the user goes back."""
 
     @abstractmethod
     async def look(self) -> Preview:
@@ -73,7 +75,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         return self.query_one(f"#{field}", Input).value.strip()
 
     def compose(self) -> ComposeResult:
-        yield LineView(lambda _width, _height: [self.heading(self._preview)], id="head")
+        yield LineView(self._heading, id="head")
         with Vertical(id="form"):
             yield LineView(self._intro, id="intro", margin=0)
             for name, field in self.FIELDS.items():
@@ -119,7 +121,9 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         await self.action_act("form.accept")
 
     def do_form_accept(self) -> None:
-        if self._preview is None:
+        if self._details:
+            self._show_preview(None)
+        elif self._preview is None:
             self.spawn(self._look(), "preview", exclusive=True)
         elif reason := self.refusal(self._preview):
             self.dashboard.say(reason, severity="warning")
@@ -130,7 +134,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         if self._progress:
             self.workers.cancel_group(self, "preview")
             self.show_progress("")
-        elif self._preview is not None:
+        elif self._preview is not None or self._details:
             self._show_preview(None)
         else:
             self.dismiss(None)
@@ -169,6 +173,10 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         field = getattr(error, "field", "")
         field = field if field in self.FIELDS else next(iter(self.FIELDS))
         self._errors[field] = (str(error), getattr(error, "hint", ""))
+        details: tuple[str, ...] = getattr(error, "details", ())
+        if details:
+            self._show_preview(None, details)
+            return
         self._redraw()
         self.query_one(f"#{field}", Input).focus()
 
@@ -178,14 +186,17 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         if self.is_mounted:
             self.query_one("#progress", LineView).rebuild()
 
-    def _show_preview(self, preview: Preview | None) -> None:
-        self._preview = preview
-        self.set_class(preview is not None, "-previewed")
-        if preview is not None:
+    def _show_preview(self, preview: Preview | None, details: tuple[str, ...] = ()) -> None:
+        """Show what would come of it, or what is wrong with it; or the fields where there is neither."""
+        self._preview, self._details = preview, details
+        is_text = preview is not None or bool(details)
+        self.set_class(is_text, "-previewed")
+        if is_text:
             self.query_one(LineScroll).move_to_end(last=False)
             self.query_one(LineScroll).focus()
         else:
-            self._first.focus()
+            wrong = next(iter(self._errors), None)
+            (self.query_one(f"#{wrong}", Input) if wrong else self._first).focus()
         self._redraw()
 
     # What stands on the screen
@@ -197,6 +208,13 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
                 view.set_class(bool(self._errors.get((view.id or "").removesuffix("-error"))), "-shown")
             view.rebuild()
         self.query_one(LineScroll).rebuild()
+
+    def _heading(self, _width: int, _height: int) -> list[Line]:
+        if self._details:
+            return [
+                (("This must be mended first", Tone.BAD), ("  esc goes back to what you typed", Tone.MUTED))
+            ]
+        return [self.heading(self._preview)]
 
     def _intro(self, width: int, height: int) -> list[Line]:
         return [((line, Tone.MUTED),) for line in wrap(self.INTRO, width, most=height)]
@@ -217,7 +235,14 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         return [((fit(f"{glyph} {plain(self._progress)} ... esc stops it", width).rstrip(), Tone.BUSY),)]
 
     def _preview_lines(self, width: int, _height: int) -> list[Line]:
+        if self._details:
+            return [((text, Tone.PLAIN),) for line in self._details for text in _unmoved(plain(line), width)]
         return self.preview_lines(self._preview, width) if self._preview is not None else []
+
+
+def _unmoved(line: str, width: int) -> list[str]:
+    """Wrapped, but for a line of a file and the caret below it, which must stay where they are."""
+    return [line[:width]] if line.startswith("    ") else wrap(line, width)
 
 
 def facts(pairs: list[tuple[str, str]], width: int) -> list[Line]:

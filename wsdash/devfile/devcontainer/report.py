@@ -28,7 +28,8 @@ class Report:
 
     def wrong(self, path: Path, value: object, right: str) -> None:
         """A value that is not what the property takes."""
-        message = f"{path[-1] if path else 'this'} is left out: {show(value)} is not {right}"
+        named = show(path[-1])[1:-1] if path else "this"
+        message = f"{named} is left out: {show(value)} is not {right}"
         self.add("devcontainer.type", path, message, f"write {right}")
 
     def text(self, holder: Object, key: str, path: Path) -> str | None:

@@ -22,7 +22,7 @@ from wsdash.backend.providers.gitlab.pipeline import (
     render,
 )
 from wsdash.devfile import default_document, load, translate
-from wsdash.workload import Command, EnvVar, Service, Workload
+from wsdash.workload import Command, EnvVar, Secret, Sequence, Service, Workload
 
 FULL = """\
 schemaVersion: 2.2.0
@@ -65,6 +65,24 @@ def test_it_is_valid_by_gitlabs_own_schema(devfile: str | None, identity: Identi
     options = Options(tags=("shared",), image="alpine", injector_image="example.com/tools:1")
     for part in yaml.safe_load_all(render(workload, identity, options).text):
         assert list(schema().iter_errors(part)) == []
+
+
+@pytest.mark.parametrize("user", ["vscode", "1000", "1000:1000", None])
+def test_a_dev_container_with_a_user_and_services_is_valid_too(user: str | None) -> None:
+    workload = Workload(
+        image="debian:13",
+        user=user,
+        env=(EnvVar("PATH_TO", "${PROJECT_SOURCE}/bin", ("PROJECT_SOURCE",)),),
+        post_start=(Sequence("lifecycle", (Command("a", "true", once=True), Command("b", "true")), True),),
+        ready_after="a",
+        services=(Service("db", "postgres:17"),),
+        secrets=(Secret("TOKEN", "what it's for"),),
+    )
+    document = yaml.safe_load(render(workload, ME, Options()).text)
+    assert list(schema().iter_errors(document)) == []
+    assert document[JOB]["image"].get("docker", {}).get("user") == user
+    assert document[JOB]["image"].get("kubernetes", {}).get("user") == (None if user == "vscode" else user)
+    assert "PATH_TO" not in document[JOB]["variables"]
 
 
 def test_gitlab_makes_one_job_of_it_that_nothing_else_touches() -> None:
