@@ -141,6 +141,7 @@ def test_in_a_project_of_ones_own_the_code_is_cloned_with_the_jobs_token(work_of
     assert "jobs of ada/workspaces may not clone group/app" in told
     assert "Job token permissions, add ada/workspaces" in told
     work.wait_for(phase="failed")
+    assert "jobs of ada/workspaces may not clone group/app" in work.run("doctor")
     work.project.allowlist.add(own.id)
     work.run("restart", "app", "--wait")
     work.wait_for(phase="running")

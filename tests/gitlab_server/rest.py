@@ -47,6 +47,7 @@ class Rest:
             ("GET", project + "/variables/{key}", self.variable),
             ("POST", project + "/ci/lint", self.lint),
             ("POST", project + "/pipeline", self.create_pipeline),
+            ("GET", "/api/v4/pipelines", self.own_pipelines),
             ("GET", project + "/pipelines", self.pipelines),
             ("GET", project + "/pipelines/latest", self.latest_pipeline),
             ("GET", pipeline, self.pipeline),
@@ -225,6 +226,19 @@ class Rest:
             and (iso(pipeline.updated_at) or "") > query.get("updated_after", "")
         ]
         return self._paged(request, [answers.pipeline(pipeline, self._base()) for pipeline in found])
+
+    def own_pipelines(self, request: web.Request) -> web.Response:
+        """Since 19.3, for the user's own in all projects; pages go on by a cursor, which is not modelled."""
+        user = self._token(request).user
+        if tuple(map(int, self.state.version.split(".")[:2])) < (19, 3):
+            raise not_found("")
+        found = [
+            pipeline
+            for pipeline in sorted(self.state.pipelines.values(), key=lambda p: -p.id)
+            if pipeline.user is user and request.query.get("source", pipeline.source) == pipeline.source
+        ]
+        shown = found[: min(100, _number(request.query.get("per_page", "20")))]
+        return web.json_response([answers.pipeline(pipeline, self._base()) for pipeline in shown])
 
     def latest_pipeline(self, request: web.Request) -> web.Response:
         _, project = self._project(request, DEVELOPER, write=False)

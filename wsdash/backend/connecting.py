@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,14 +137,25 @@ def git_environ(context: str, paths: Paths, environ: Mapping[str, str] = os.envi
     }
 
 
-async def check(settings: GitLabSettings, token: str, paths: Paths) -> list[Finding]:
-    """Ask GitLab what this token may do in this project; nothing is changed there."""
+async def check(
+    settings: GitLabSettings, token: str, paths: Paths, sources: Collection[str] = ()
+) -> list[Finding]:
+    """Ask GitLab what this token may do in this project; nothing is changed there.
+
+    `sources` are addresses of the code of workspaces there: whether their jobs may clone it is asked too.
+    """
     from wsdash.backend.providers.gitlab.connect import gitlab_api
-    from wsdash.backend.providers.gitlab.probe import probe
+    from wsdash.backend.providers.gitlab.probe import probe, source_finding
+    from wsdash.backend.providers.gitlab.remarks import project_of
 
     api = gitlab_api(settings.url, lambda: token, paths, ca_file=settings.ca_file)
     try:
-        return await probe(api, settings)
+        found = await probe(api, settings)
+        for path in sorted({path for source in sources if (path := project_of(source, settings.url))}):
+            with suppress(ProviderError):  # a project that is gone is its workspaces' trouble
+                told = await source_finding(api, settings, path)
+                found += [told] if told is not None else []
+        return found
     finally:
         await api.client.aclose()
 

@@ -179,8 +179,16 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
                 f"`wsdash context add {found.name}` asks for one.",
             )
             continue
-        for told in asyncio.run(connecting.check(found.gitlab, tokens[0].token, paths)):
+        sources = _sources(found.name, paths)
+        for told in asyncio.run(connecting.check(found.gitlab, tokens[0].token, paths, sources)):
             yield Finding(subject, verdicts[told.level], told.text, told.hint)
+
+
+def _sources(context: str, paths: Paths) -> set[str]:
+    """Where the code of a context's workspaces comes from."""
+    with reading(paths) as reader:
+        workspaces = [row.workspace for row in reader.workspaces(time.time())]
+    return {found.source_url for found in workspaces if found.context == context and found.source_url}
 
 
 def _reconciler(paths: Paths) -> Iterator[Finding]:

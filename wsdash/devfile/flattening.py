@@ -149,13 +149,10 @@ def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Fi
         message = "the parent is a resource in a Kubernetes cluster, which is not read"
         return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
     where: Path = ("parent", "uri" if parent.uri is not None else "id")
+    if not may_fetch and (parent.uri is None or parent.uri.lower().startswith(("http:", "https:"))):
+        return Finding("parent.remote", where, "the parent is elsewhere, and is not fetched here", _COPY)
     elsewhere = parent.uri is None or _is_elsewhere(parent.uri, chain[-1])
     target = _address(parent, chain[-1]) if elsewhere else _file(str(parent.uri), chain[-1])
-    if not may_fetch and (parent.uri is None or parent.uri.lower().startswith(("http:", "https:"))):
-        wanted = parent.id if parent.uri is None else parent.uri
-        # An address may hold a password, which is not repeated.
-        shown = "at this address" if "@" in str(wanted) else show(wanted)
-        return Finding("parent.remote", where, f"the parent {shown} is not fetched here", _COPY)
     if isinstance(target, Finding):
         return target
     if elsewhere and (problem := _problem(target)):
@@ -176,7 +173,7 @@ def _problem(url: str) -> str:
     try:
         place = urlsplit(url).netloc
     except ValueError:
-        place = ""
+        place = url if "@" in url else ""
     if "@" in place:
         return "an address with a user or a password is not fetched"
     # What is no address must not pass for the path of a file.

@@ -7,13 +7,17 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from wsdash.backend.providers.base import Provider
+    from wsdash.backend.providers.gitlab.shared import SharedListing
     from wsdash.paths import Paths
 
 LOCAL = "local"
 
 
-def provider_of(context: str, paths: Paths) -> Provider:
-    """The provider of a context of config.toml; `local` is always there. Raises `LookupError`."""
+def provider_of(context: str, paths: Paths, shared: dict[str, SharedListing]) -> Provider:
+    """The provider of a context of config.toml; `local` is always there. Raises `LookupError`.
+
+    `shared` holds by address what contexts of one GitLab have in common.
+    """
     if context == LOCAL:
         from wsdash.backend.providers.local import LocalProvider
 
@@ -22,9 +26,14 @@ def provider_of(context: str, paths: Paths) -> Provider:
 
     found = load_config(paths.config_file).contexts[context]
     if found.gitlab is not None:
-        from wsdash.backend.providers.gitlab.connect import gitlab_provider
+        import time
 
-        return gitlab_provider(found.gitlab, paths)
+        from wsdash.backend.providers.gitlab.connect import gitlab_provider
+        from wsdash.backend.providers.gitlab.shared import SharedListing
+
+        if found.gitlab.url not in shared:
+            shared[found.gitlab.url] = SharedListing(time.time)
+        return gitlab_provider(found.gitlab, paths, shared=shared[found.gitlab.url])
     from wsdash.backend.providers.local import LocalProvider
 
     return LocalProvider(paths.contexts / context)

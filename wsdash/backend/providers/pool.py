@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers import LOCAL, provider_of
 from wsdash.backend.providers.base import Provider
 from wsdash.config import ConfigError, Context, load_config
 from wsdash.paths import Paths
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.gitlab.shared import SharedListing
 
 
 class ProviderPool:
@@ -19,6 +23,7 @@ class ProviderPool:
         self._providers: dict[str, Provider] = {}
         self._retired: list[Provider] = []
         self._contexts: dict[str, Context] = {}
+        self._shared: dict[str, SharedListing] = {}
         self._read_of: tuple[int, int] | None = None
 
     def of(self, context: str) -> Provider:
@@ -27,7 +32,7 @@ class ProviderPool:
             self._read_again()
         if context not in self._providers:
             try:
-                self._providers[context] = provider_of(context, self._paths)
+                self._providers[context] = provider_of(context, self._paths, self._shared)
             except LookupError:
                 raise UserError(
                     f"there is no context {context}", "See `wsdash context list`.", exit_code=3

@@ -14,6 +14,7 @@ from wsdash.backend.providers.gitlab.budget import Budget
 from wsdash.backend.providers.gitlab.client import GitLabClient
 from wsdash.backend.providers.gitlab.credentials import TokenSource
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
+from wsdash.backend.providers.gitlab.shared import SharedListing
 from wsdash.config import GitLabSettings
 from wsdash.paths import Paths
 
@@ -38,12 +39,13 @@ def gitlab_provider(
     *,
     clock: Callable[[], float] = time.time,
     environ: Mapping[str, str] = os.environ,
+    shared: SharedListing | None = None,
 ) -> GitLabProvider:
-    """The provider of a context with these settings."""
+    """The provider of a context with these settings. `shared` is that of all contexts of its instance."""
     token = TokenSource(settings.url, paths.credentials_file, environ, clock)
     api = gitlab_api(settings.url, token, paths, ca_file=settings.ca_file, clock=clock)
     host = socket.gethostname()
-    return GitLabProvider(settings, api, host=host, owner=owner_of(host, paths), clock=clock)
+    return GitLabProvider(settings, api, host=host, owner=owner_of(host, paths), clock=clock, shared=shared)
 
 
 def owner_of(host: str, paths: Paths) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
 from wsdash.backend.providers.gitlab.observing import Detail, Memory
 from wsdash.backend.providers.gitlab.place import Place
 from wsdash.backend.providers.gitlab.replies import Job, Pipeline
+from wsdash.backend.providers.gitlab.shared import SharedListing
 from wsdash.model import StepResult
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ LOG_LATE_S = 60.0
 MOST_LOG = 5 * 1024 * 1024
 MOST_DETAILS = 10
 """Pipelines that one look asks about further; the others follow with the next looks."""
+CALM_S = 60.0
+"""After so long without a change an answer may be four quick looks old, if another context asked for it."""
 GIVE_UP_S = 600.0
 """After so long a log that does not tell of the start is not waited for any more."""
 
@@ -38,9 +41,19 @@ Found = tuple[Pipeline, Heartbeat]
 
 
 class Looker:
-    """Remembers what it has seen, so that a calm look is one request."""
+    """Remembers what it has seen, so that a calm look is one request, and with `shared` less than one."""
 
-    def __init__(self, api: GitLabApi, clock: Callable[[], float], log_s: float = LOG_S) -> None:
+    def __init__(
+        self,
+        api: GitLabApi,
+        clock: Callable[[], float],
+        log_s: float = LOG_S,
+        shared: SharedListing | None = None,
+        poll_s: float = 3.0,
+    ) -> None:
+        self._shared = shared
+        self._poll_s = poll_s
+        self._changed_at = float("-inf")
         self._api = api
         self._log_s = log_s
         self._clock = clock
@@ -56,6 +69,10 @@ class Looker:
         self.beats: dict[str, Heartbeat] = {}
         """By attempt, its last heartbeat."""
 
+    def expect_change(self) -> None:
+        """Something was asked for: for a while only what is new counts."""
+        self._changed_at = self._clock()
+
     async def look(self, place: Place) -> Look:
         """One look. Raises what the API raises when nothing could be seen."""
         is_full = self._clock() - self._full_at >= FULL_S
@@ -70,6 +87,8 @@ class Looker:
         newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
         changed = [one for one in ones if self._wants_detail(one, newest, now)][:MOST_DETAILS]
         await asyncio.gather(*(self._learn(place, one, skew, now) for one in changed))
+        if changed:
+            self.expect_change()
         postponed = {p.id for p, beat in ones if self._wants_detail((p, beat), newest, now)}
         self._statuses.update({p.id: p.status for p, _ in ones if p.id not in postponed})
         await self._ask_for_stuck(place, ones, now)
@@ -84,6 +103,11 @@ class Looker:
     async def _listed(self, place: Place, *, is_full: bool) -> tuple[list[Pipeline], float, float]:
         """The newest pipelines, and on until all that lived at the last look have been seen."""
         missing = set(self._live)
+        if place.lists_all_projects and self._shared is not None and not is_full:
+            calm = self._clock() - self._changed_at > CALM_S
+            listing = await self._shared.of(self._api, place.project_id, self._poll_s * (4 if calm else 0.5))
+            if listing is not None and missing <= {pipeline.id for pipeline in listing.items}:
+                return _of_workspaces(listing.items), listing.skew, listing.at
         pipelines: dict[int, Pipeline] = {}
         at = skew = 0.0
         for page in range(1, MOST_PAGES + 1):
@@ -97,7 +121,7 @@ class Looker:
                 break
         if is_full:
             self._full_at = self._clock()
-        return [p for p in pipelines.values() if (p.ref or "").startswith(heartbeat.BRANCH)], skew, at
+        return _of_workspaces(pipelines.values()), skew, at
 
     def _beat_of(self, pipeline: Pipeline) -> Heartbeat | None:
         """What its name says, if it stands on that workspace's branch: a name alone is easily forged."""
@@ -198,3 +222,7 @@ def _started(job: Job, skew: float) -> float | None:
 def _ours(step: StepResult, skew: float) -> StepResult:
     ended = None if step.ended_at is None else step.ended_at + skew
     return replace(step, started_at=step.started_at + skew, ended_at=ended)
+
+
+def _of_workspaces(pipelines: Iterable[Pipeline]) -> list[Pipeline]:
+    return [pipeline for pipeline in pipelines if (pipeline.ref or "").startswith(heartbeat.BRANCH)]

@@ -139,7 +139,7 @@ def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, n
         exit_code=0 if cause in (Cause.CANCELLED, Cause.DEADLINE) and beat.state in heartbeat.FINAL else None,
         cause=cause,
         message=message,
-        isolation="CI job",
+        isolation="a CI job",
         workspace_id=beat.workspace_id,
         number=beat.number,
         generation=beat.generation,

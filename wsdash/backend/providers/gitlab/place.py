@@ -11,6 +11,8 @@ from wsdash.backend.providers.gitlab.api import GitLabApi
 CONFIG = ".gitlab-ci.yml"
 INPUTS_SINCE = (18, 1)
 """The version of GitLab whose pipelines take inputs ("CI/CD inputs", generally available)."""
+LISTS_ALL_SINCE = (19, 3)
+"""The version of GitLab that lists a user's pipelines of all projects at once ("Pipelines API")."""
 USUAL_TIMEOUT_S = 3600.0
 DEVELOPER = 30
 
@@ -26,6 +28,7 @@ class Place:
     config_path: str
     has_config: bool
     takes_inputs: bool
+    lists_all_projects: bool
     timeout_s: float
 
 
@@ -54,5 +57,6 @@ async def find_place(api: GitLabApi, project_path: str) -> Place:
         config_path=config_path,
         has_config=has_config,
         takes_inputs=version.parts >= INPUTS_SINCE,
+        lists_all_projects=version.parts >= LISTS_ALL_SINCE,
         timeout_s=float(project.build_timeout or USUAL_TIMEOUT_S),
     )

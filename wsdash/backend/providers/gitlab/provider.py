@@ -37,6 +37,7 @@ from wsdash.backend.providers.gitlab.record import Record, RecordError, message_
 from wsdash.backend.providers.gitlab.recovery import remains_of
 from wsdash.backend.providers.gitlab.remarks import remarks_on
 from wsdash.backend.providers.gitlab.replies import Pipeline
+from wsdash.backend.providers.gitlab.shared import SharedListing
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
@@ -50,7 +51,8 @@ class GitLabProvider:
     """Runs jobs as pipelines of the project that `settings` names.
 
     `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
-    `log_s` is the time in seconds between two readings of a log that is still to tell something.
+    `log_s` is the time in seconds between two readings of a log that is still to tell something. `shared` is
+    for contexts of the same instance and token.
     """
 
     kind = "gitlab"
@@ -64,6 +66,7 @@ class GitLabProvider:
         owner: str,
         clock: Callable[[], float],
         log_s: float = LOG_S,
+        shared: SharedListing | None = None,
     ) -> None:
         self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
         self._settings = settings
@@ -71,7 +74,10 @@ class GitLabProvider:
         self._host = host
         self._owner = owner
         self._clock = clock
-        self._looker = Looker(api, clock, log_s)
+        self._shared = shared
+        if shared is not None:
+            shared.users += 1
+        self._looker = Looker(api, clock, log_s, shared, settings.poll_s)
         self._branches = BranchWriter(api)
         self._logs = LogReader(api, clock)
         self._place: Place | None = None
@@ -89,6 +95,7 @@ class GitLabProvider:
         and only a pipeline where the branch holds the configuration already.
         """
         place = await self._find_place()
+        self._looker.expect_change()
         async with self._launching.setdefault(workspace.id, asyncio.Lock()):
             return await self._launch(place, workspace, attempt, workload)
 
@@ -237,6 +244,8 @@ class GitLabProvider:
         return None
 
     async def aclose(self) -> None:
+        if self._shared is not None:
+            self._shared.users -= 1
         await self._api.client.aclose()
 
     # --- small helpers --------------------------------------------------------------------------

@@ -93,6 +93,7 @@ class Pipeline(_Reply):
     """An item of GET /projects/:id/pipelines, which carries the name since GitLab 16.6."""
 
     id: int
+    project_id: int | None = None
     status: str
     ref: str | None = None
     sha: str | None = None
