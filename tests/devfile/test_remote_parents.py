@@ -397,7 +397,7 @@ LONGEST = MAX_BYTES + 1
         (OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % LONGEST + b"x" * LONGEST, "larger than"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\nhalf", "cannot be fetched"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhalf", "cannot be fetched"),
-        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * LONGEST), "compressed"),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * LONGEST, mtime=0), "compressed"),
         (OK + b"X: y\r\n" * 200 + b"\r\n", "cannot be fetched"),
         (FOUND + b"Location: https://[::1/x\r\n\r\n", "cannot be fetched"),
         (FOUND + b"Location: https://me:secret@localhost/x\r\n\r\n", "user or a password"),
@@ -406,6 +406,7 @@ LONGEST = MAX_BYTES + 1
         (b"\x1b[2Jgarbage\r\n\r\n", "garbage"),
         (b"", "cannot be fetched"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "answer",
 )
 def test_an_answer_that_is_none_is_refused_in_one_printable_line(web: Web, answer: bytes, words: str) -> None:
     web.raw["/x"] = [answer]
@@ -423,6 +424,7 @@ def test_an_answer_that_is_none_is_refused_in_one_printable_line(web: Web, answe
         b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 4\r\n\r\nbody",
         OK + b"Content-Encoding: identity\r\n\r\nbody",
     ],
+    ids=["length", "chunks", "continue", "identity"],
 )
 def test_an_answer_is_read_as_far_as_it_goes(web: Web, answer: bytes) -> None:
     web.raw["/x"] = [answer]

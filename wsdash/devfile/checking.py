@@ -76,6 +76,8 @@ def _flat(
     flat = flatten(
         document, read_parent=read_parent, fetch_parent=fetch_parent, path=path, variables=variables
     )
+    if fetch_parent is not None:
+        return flat
     return replace(flat, diagnostics=tuple(d for d in flat.diagnostics if d.code not in _NOT_FETCHED))
 
 
