@@ -67,6 +67,19 @@ class Dashboard:
     handover: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How jobs elsewhere reach this machine, which lets them in by the relay.
+
+    `host` is this machine's name or address as runners see it, None where they cannot reach it. `bind` is the
+    address to listen at; `port` 0 is one that is chosen once and kept.
+    """
+
+    host: str | None = None
+    bind: str = "0.0.0.0"
+    port: int = 0
+
+
 LOCAL = Context("local", "local")
 GITLAB = "gitlab"
 PROVIDERS = (LOCAL.provider, GITLAB)
@@ -84,6 +97,7 @@ class Config:
     contexts: Mapping[str, Context] = field(default_factory=lambda: {LOCAL.name: LOCAL})
     dashboard: Dashboard = Dashboard()
     policy: Mapping[str, Any] = field(default_factory=dict)
+    access: Access = Access()
 
 
 def load_config(file: Path) -> Config:
@@ -137,7 +151,8 @@ def parse_config(text: str, file: Path) -> Config:
             ("policy", "suspect_s"), "suspect_s is not below dead_s", f"less than {limits.dead_s:g}"
         )
     dashboard = check.values(("dashboard",), top.get("dashboard", {}), _DASHBOARD)
-    return Config(default, contexts, Dashboard(**dashboard), own)
+    access = check.values(("access",), top.get("access", {}), _ACCESS)
+    return Config(default, contexts, Dashboard(**dashboard), own, Access(**access))
 
 
 def policy(provider: str, own: Mapping[str, Any]) -> Policy:
@@ -222,7 +237,8 @@ def _table(value: object) -> dict[str, object]:
 
 
 _Takes = Mapping[str, Callable[[object], Any]]
-_SECTIONS: _Takes = {"policy": _table, "dashboard": _table}
+_SECTIONS: _Takes = {"policy": _table, "dashboard": _table, "access": _table}
+_ACCESS: _Takes = {"host": _text, "bind": _text, "port": _count}
 _CONTEXT: _Takes = {"provider": _text, "allowed_hosts": _texts}
 _GITLAB: _Takes = {
     **_CONTEXT,

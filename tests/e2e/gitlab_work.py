@@ -126,6 +126,7 @@ def working(
             written.replace("[contexts.work]\n", CONFIG.partition("[policy]")[0].lstrip())
         )
         with paths.config_file.open("a") as file:
+            file.write('\n[access]\nhost = "127.0.0.1"\nbind = "127.0.0.1"\n')
             file.write("\n[policy]" + CONFIG.partition("[policy]")[2])
         with runner:
             yield Work(server, project, runner, paths, f"{server.url}/group/app.git")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
-from tests.e2e.gitlab_work import PATIENCE_S, MakeRunner, Work, working
+from tests.backend.access.conftest import SSHD
+from tests.e2e.gitlab_work import DEVFILE, PATIENCE_S, MakeRunner, Work, working
 from tests.gitlab_runner import Runner
 from tests.gitlab_runner.real import PROGRAM, RealRunner
 from tests.gitlab_server.state import Variable
@@ -173,3 +176,24 @@ def test_a_secret_is_named_and_comes_from_the_project_alone(work: Work) -> None:
     assert committed is not None and "NPM_TOKEN" in committed
     everything = committed + told + log + work.run("list", "--json") + str(work.paths.database.read_bytes())
     assert "s3cret" not in everything
+
+
+@pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(work: Work) -> None:
+    work.create()
+    assert work.run("ssh", "app", "--", "sh", "-c", "echo $PROJECT_SOURCE; cat devfile.yaml").endswith(
+        DEVFILE
+    )
+    assert work.run("ssh", "app", "--", "printf", "%s|", "a b", "$HOME", "it's") == "a b|$HOME|it's|"
+    work.run("ssh", "app", "--", "false", code=1)
+    work.run("ssh", "app", "--", "sh", "-c", "echo kept >~/file")
+    work.run("restart", "app", "--wait")
+    work.wait_for(phase="running", attempt=2)
+    assert work.run("ssh", "app", "--", "sh", "-c", "cat ~/file") == "kept\n"
+    relay = json.loads((work.paths.state / "access" / "relay.json").read_text())["process"]
+    os.kill(relay["pid"], signal.SIGKILL)
+    assert work.run("ssh", "app", "--", "echo", "again") == "again\n"
+    secrets = (work.paths.state / "access" / "relay.log").read_text() + work.run("logs", "app")
+    assert "eyJ" not in secrets  # no token of GitLab's
+    work.run("delete", "app", "--yes", "--wait")
+    assert list((work.paths.state / "access" / "grants").iterdir()) == []

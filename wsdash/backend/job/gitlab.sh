@@ -146,6 +146,15 @@ job_start() {
     reporter=$!
     printf '%s\n' "$reporter" >"$run/reporter"
   fi
+  dialler=
+  if [ -n "${WSDASH_RELAY:-}" ]; then
+    (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-}" >"$run/access/proof")
+    # Nobody else in the job is to be able to prove what only this can.
+    unset WSDASH_ID_TOKEN
+    (umask 077; export -p >"$run/access/environment")
+    WSDASH_PROOF="$run/access/proof" sh "$here/gitlab_access.sh" dial </dev/null &
+    dialler=$!
+  fi
   editor=
   if [ "$WSDASH_EDITOR" = yes ]; then
     await_editor </dev/null &
@@ -165,6 +174,7 @@ job_start() {
     kill -USR1 "$reporter" 2>/dev/null
     wait "$reporter"
   fi
+  [ -z "$dialler" ] || kill "$dialler" 2>/dev/null
   [ -z "$editor" ] || kill "$editor" 2>/dev/null
   exit "$status"
 }

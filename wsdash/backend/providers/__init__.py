@@ -24,7 +24,8 @@ def provider_of(context: str, paths: Paths, shared: dict[str, SharedListing]) ->
         return LocalProvider(paths.contexts / context)
     from wsdash.config import load_config
 
-    found = load_config(paths.config_file).contexts[context]
+    config = load_config(paths.config_file)
+    found = config.contexts[context]
     if found.gitlab is not None:
         import time
 
@@ -33,7 +34,7 @@ def provider_of(context: str, paths: Paths, shared: dict[str, SharedListing]) ->
 
         if found.gitlab.url not in shared:
             shared[found.gitlab.url] = SharedListing(time.time)
-        return gitlab_provider(found.gitlab, paths, shared=shared[found.gitlab.url])
+        return gitlab_provider(found.gitlab, paths, shared=shared[found.gitlab.url], access=config.access)
     from wsdash.backend.providers.local import LocalProvider
 
     return LocalProvider(paths.contexts / context)

@@ -9,13 +9,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from wsdash.backend.access.door import Door
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.budget import Budget
 from wsdash.backend.providers.gitlab.client import GitLabClient
 from wsdash.backend.providers.gitlab.credentials import TokenSource
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
 from wsdash.backend.providers.gitlab.shared import SharedListing
-from wsdash.config import GitLabSettings
+from wsdash.config import Access, GitLabSettings
 from wsdash.paths import Paths
 
 
@@ -40,12 +41,16 @@ def gitlab_provider(
     clock: Callable[[], float] = time.time,
     environ: Mapping[str, str] = os.environ,
     shared: SharedListing | None = None,
+    access: Access = Access(),  # noqa: B008
 ) -> GitLabProvider:
     """The provider of a context with these settings. `shared` is that of all contexts of its instance."""
     token = TokenSource(settings.url, paths.credentials_file, environ, clock)
     api = gitlab_api(settings.url, token, paths, ca_file=settings.ca_file, clock=clock)
     host = socket.gethostname()
-    return GitLabProvider(settings, api, host=host, owner=owner_of(host, paths), clock=clock, shared=shared)
+    door = Door(paths, access) if access.host is not None else None
+    return GitLabProvider(
+        settings, api, host=host, owner=owner_of(host, paths), clock=clock, shared=shared, door=door
+    )
 
 
 def owner_of(host: str, paths: Paths) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.job import rendering
 from wsdash.backend.providers.gitlab.heartbeat import BRANCH
 from wsdash.backend.providers.gitlab.timeouts import timeouts
@@ -70,6 +71,8 @@ class Options:
     injector_image: str | None = None
     owner: str = "-"
     """Which store keeps the workspace alive: the name of every pipeline says so."""
+    relay: RelayAddress | None = None
+    """Where the job dials, so that the user can come in by that line."""
     record: str = ""
     """What else is committed with the configuration: a change of it is a change of the configuration."""
 
@@ -152,6 +155,8 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
         job["services"] = services
     if options.tags:
         job["tags"] = list(options.tags)
+    if options.relay is not None:
+        job["id_tokens"] = {"WSDASH_ID_TOKEN": {"aud": options.relay.audience}}
     job |= {
         "timeout": f"{limits.job} seconds",
         "interruptible": False,
@@ -174,6 +179,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_BEAT_S": f"{options.beat_s:g}",
             "WSDASH_DEADLINE": str(limits.deadline),
             "WSDASH_EDITOR": "yes" if options.injector_image else "no",
+            **_relay(options.relay),
             **_variables(workload.env),
         },
         "cache": [
@@ -185,7 +191,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
                 "unprotect": True,
             }
         ],
-        "script": _script(workload),
+        "script": _script(workload, options),
         "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
     }
     return job
@@ -203,9 +209,20 @@ def _owner(identity: Identity, options: Options) -> str:
     return _OWNER if identity.attempt_key is None else options.owner
 
 
-def _script(workload: Workload) -> list[str]:
+def _relay(relay: RelayAddress | None) -> dict[str, str]:
+    if relay is None:
+        return {}
+    return {
+        "WSDASH_RELAY": f"{relay.host} {relay.port}",
+        "WSDASH_RELAY_KEY": relay.host_key,
+        "WSDASH_USER_KEY": relay.user_key,
+    }
+
+
+def _script(workload: Workload, options: Options) -> list[str]:
     scripts = {name: data.decode() for name, data in rendering.scripts().items()}
-    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh"):
+    dials = ("gitlab_access.sh",) if options.relay is not None else ()
+    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)
     scripts["volumes.sh"] = rendering.render_volumes(workload)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 
+from wsdash.backend.access.door import Door
+from wsdash.backend.access.grants import Grant
 from wsdash.backend.archive.streams import ByteSink, ByteSource
 from wsdash.backend.providers.base import (
     Blocked,
@@ -42,6 +45,8 @@ from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
+LINE_S = 8.0
+"""How long to wait for a line that is down: a job dials again within seconds."""
 FRESH_S = 5.0
 """An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
 _NOT_HERE = "Its files are on the runner. Reaching into a GitLab workspace is not available yet."
@@ -67,6 +72,7 @@ class GitLabProvider:
         clock: Callable[[], float],
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
+        door: Door | None = None,
     ) -> None:
         self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
         self._settings = settings
@@ -74,6 +80,7 @@ class GitLabProvider:
         self._host = host
         self._owner = owner
         self._clock = clock
+        self._door = door
         self._shared = shared
         if shared is not None:
             shared.users += 1
@@ -109,7 +116,10 @@ class GitLabProvider:
         if may_be_there:
             found = await self._find(place, attempt)
             if found is not None:
+                await self._let_in(attempt, found)
                 return self._observed(found, attempt)
+        if self._door is not None:
+            await asyncio.to_thread(self._door.keep_open)
         configuration, message = self._render(place, workspace, attempt, workload)
         if not (configuration.takes_inputs and self._branches.holds(workspace.id, configuration.digest)):
             if attempt.number > 1:
@@ -117,7 +127,23 @@ class GitLabProvider:
             await self._write(place, workspace, configuration, message)
         made = await self._start(place, workspace, attempt, configuration, message)
         self._pipelines[attempt.id] = made.id
+        await self._let_in(attempt, made)
         return self._observed(made, attempt)
+
+    async def _let_in(self, attempt: Attempt, made: Pipeline) -> None:
+        """The relay takes this pipeline's job for the workspace from now on, and no older one."""
+        if self._door is None:
+            return
+        grant = Grant(
+            attempt.workspace_id,
+            attempt_key(attempt.id, attempt.number, attempt.generation),
+            attempt.number,
+            issuer=self._settings.url,
+            audience=self._door.address.audience,
+            pipeline_id=str(made.id),
+            ca_file=self._settings.ca_file,
+        )
+        await asyncio.to_thread(self._door.let_in, grant)
 
     async def observe(self) -> Look:
         """Every pipeline of this user's workspaces in the project."""
@@ -176,6 +202,8 @@ class GitLabProvider:
 
     async def destroy(self, workspace: Workspace) -> None:
         """Remove the workspace's branch, and its pipelines where the user may: only an owner may."""
+        if self._door is not None:
+            await asyncio.to_thread(self._door.shut_out, workspace.id)
         await self._remove(await self._find_place(), workspace.id)
 
     async def _remove(self, place: Place, workspace_id: str) -> None:
@@ -215,7 +243,22 @@ class GitLabProvider:
         found = await self._find(await self._find_place(), attempt)
         if found is None or not observing.is_live(found):
             raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
-        raise Refused(f"there is no way into {workspace.name} yet", _NOT_HERE)
+        if self._door is None:
+            raise Refused(
+                f"there is no way into {workspace.name}: its job does not know where this machine is",
+                "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
+            )
+        await asyncio.to_thread(self._door.keep_open)
+        end = asyncio.get_running_loop().time() + LINE_S
+        while not await asyncio.to_thread(self._door.has_line, workspace.id):
+            if asyncio.get_running_loop().time() > end:
+                raise Refused(
+                    f"{workspace.name} holds no line to this machine",
+                    f"`wsdash logs {workspace.name}` says why: its image may have no ssh or sshd, or its runner"
+                    " may not reach this machine.",
+                )
+            await asyncio.sleep(0.2)
+        return ShellCommand(self._door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
 
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         return None
@@ -280,6 +323,7 @@ class GitLabProvider:
             beat_s=workspace.policy.beat_s,
             injector_image=self._settings.injector_image,
             owner=self._owner,
+            relay=self._door.address if self._door is not None else None,
             record=message,
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)

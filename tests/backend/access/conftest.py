@@ -1,0 +1,185 @@
+"""A relay in a process of its own, and jobs that dial it with OpenSSH."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import until_sync
+from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access.grants import Grant, Grants
+from wsdash.backend.access.keys import make_keys, public_key
+
+SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
+
+
+ASK = """#!/bin/sh
+part=${1##*part }
+part=${part%%:*}
+cut -c $((part * 900 - 899))-$((part * 900)) FILE
+"""
+
+
+@dataclass
+class Running:
+    """The relay, and where it listens."""
+
+    folder: AccessFolder
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def grants(self) -> Grants:
+        return Grants(self.folder.grants)
+
+    @property
+    def port(self) -> int:
+        return int(json.loads(self.folder.about.read_text())["port"])
+
+    @property
+    def log(self) -> str:
+        return self.folder.log.read_text()
+
+    def start(self, port: int = 0) -> None:
+        self.folder.about.unlink(missing_ok=True)
+        argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
+        argv += [str(self.folder.root), str(self.folder.sockets), "127.0.0.1", str(port)]
+        with self.folder.log.open("ab") as log:
+            self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+        until_sync(self.folder.about.exists, what="the relay")
+
+    def kill(self) -> None:
+        self.processes[-1].kill()
+        self.processes[-1].wait(10)
+
+    def job(self, folder: Path, workspace: str = "w1", number: int = 1, secret: str = "s3cret") -> DialledJob:
+        """A job with its keys, whose attempt is let in by a secret."""
+        grant = Grant(
+            workspace,
+            f"{workspace}.a{number}",
+            number,
+            secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+        )
+        self.grants.write(grant)
+        return DialledJob(self, folder / f"{workspace}-{number}", grant, secret)
+
+
+@dataclass
+class DialledJob:
+    """What stands in a job: two pairs of keys, an ssh client, and an sshd."""
+
+    relay: Running
+    folder: Path
+    grant: Grant
+    secret: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True)
+        for name in ("job_key", "ssh_host_key"):
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self.folder / name)],
+                check=True,
+            )
+        host = public_key(self.relay.folder.host_key)
+        (self.folder / "known_hosts").write_text(f"wsdash-relay {host}\n")
+
+    def ssh(self, *arguments: str, user: str | None = None) -> list[str]:
+        options = {
+            "UserKnownHostsFile": str(self.folder / "known_hosts"),
+            "GlobalKnownHostsFile": "/dev/null",
+            "HostKeyAlias": "wsdash-relay",
+            "StrictHostKeyChecking": "yes",
+            "IdentityFile": str(self.folder / "job_key"),
+            "IdentitiesOnly": "yes",
+            "ExitOnForwardFailure": "yes",
+            "ConnectTimeout": "10",
+        }
+        named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        name = user or self.grant.attempt_id
+        return ["ssh", "-F", "/dev/null", *named, "-p", str(self.relay.port), *arguments, f"{name}@127.0.0.1"]
+
+    def public(self, name: str) -> str:
+        return ":".join((self.folder / f"{name}.pub").read_text().split()[:2])
+
+    def enrol(self, proof: str | None = None, user: str | None = None) -> bool:
+        """Leave the keys with the proof; whether that was taken."""
+        password = f"{self.secret if proof is None else proof} {self.public('job_key')} {self.public('ssh_host_key')}"
+        ask = self.folder / "ask"
+        (self.folder / "proof").write_text(f"{password}\n")
+        ask.write_text(ASK.replace("FILE", str(self.folder / "proof")))
+        ask.chmod(0o700)
+        env = {
+            **os.environ,
+            "SSH_ASKPASS": str(ask),
+            "SSH_ASKPASS_REQUIRE": "force",
+        }
+        argv = self.ssh("-N", "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", user=user)
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return "Permission denied" not in done.stderr
+
+    def dial(self, name: str | None = None, target: str = "127.0.0.1:1") -> subprocess.Popen[bytes]:
+        """Hold the line, listening under a virtual name."""
+        where = f"{name or self.grant.path}:{target}"
+        argv = self.ssh("-N", "-R", where, "-o", "PasswordAuthentication=no", "-o", "BatchMode=yes")
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.processes.append(process)
+        return process
+
+    def refused(self, *arguments: str, command: tuple[str, ...] = ()) -> str:
+        """What ssh says of a line that does something else."""
+        argv = [*self.ssh("-o", "BatchMode=yes", *arguments), *command]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode != 0
+        return done.stderr
+
+    def sshd(self, user_key: str) -> int:
+        """The job's own SSH server; its port."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        (self.folder / "authorized_keys").write_text(f"{user_key}\n")
+        lines = [
+            f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {self.folder}/ssh_host_key", "UsePAM no",
+            f"AuthorizedKeysFile {self.folder}/authorized_keys", "PasswordAuthentication no", "StrictModes no",
+            "PidFile none", "MaxStartups 100",
+        ]  # fmt: skip
+        (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
+        assert SSHD is not None
+        Path("/run/sshd").mkdir(exist_ok=True)
+        argv = [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        self.processes.append(subprocess.Popen(argv, stderr=subprocess.DEVNULL))
+        return port
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait(10)
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[Running]:
+    if shutil.which("ssh") is None:
+        pytest.skip("ssh is not installed")
+    with tempfile.TemporaryDirectory(prefix="wsdash-") as short:
+        folder = AccessFolder(tmp_path / "access", Path(short) / "s")
+        make_keys(folder)
+        running = Running(folder)
+        running.start()
+        yield running
+        for process in running.processes:
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)

@@ -1,0 +1,19 @@
+"""What a job must know to dial the relay. All of it is public."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAddress:
+    """Host and port as runners see them; the relay's public key; the one of the user, who will come in by the line.
+
+    `audience` is what the job's id token is for. Keys are `KIND BASE64`.
+    """
+
+    host: str
+    port: int
+    host_key: str
+    user_key: str
+    audience: str

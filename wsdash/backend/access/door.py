@@ -1,0 +1,140 @@
+"""The relay as the rest of wsdash needs it: what a job is told, which attempt is let in, and the user's ssh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from wsdash.backend.access import connect
+from wsdash.backend.access.address import RelayAddress
+from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access.grants import Grant, Grants
+from wsdash.backend.access.known_hosts import alias_of
+from wsdash.backend.processes import ProcessIdentity
+from wsdash.config import Access
+from wsdash.paths import Paths
+
+START_S = 10.0
+
+
+class Door:
+    """Everything here blocks."""
+
+    def __init__(self, paths: Paths, settings: Access) -> None:
+        self.folder = AccessFolder.of(paths)
+        self._settings = settings
+        self._address: RelayAddress | None = None
+
+    @property
+    def address(self) -> RelayAddress:
+        """Raises `PathError` and `OSError` where the keys cannot be made."""
+        from wsdash.backend.access.keys import make_keys, public_key
+
+        if self._address is None:
+            make_keys(self.folder)
+            host_key = public_key(self.folder.host_key)
+            self._address = RelayAddress(
+                str(self._settings.host),
+                self._port(),
+                host_key,
+                public_key(self.folder.user_key),
+                f"wsdash-relay-{hashlib.sha256(host_key.encode()).hexdigest()[:16]}",
+            )
+        return self._address
+
+    def keep_open(self) -> None:
+        """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end."""
+        if self.is_open():
+            return
+        address = self.address
+        log = os.open(self.folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
+        argv += [str(self.folder.root), str(self.folder.sockets), self._settings.bind, str(address.port)]
+        self.folder.about.unlink(missing_ok=True)
+        try:
+            subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
+        finally:
+            os.close(log)
+        end = time.monotonic() + START_S
+        while not self.is_open() and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def is_open(self) -> bool:
+        """Whether the relay runs."""
+        try:
+            found = ProcessIdentity.from_record(json.loads(self.folder.about.read_text())["process"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return found is not None and found.is_alive()
+
+    def let_in(self, grant: Grant) -> None:
+        """Let an attempt in, unless it is already. Raises `OSError`."""
+        grants = Grants(self.folder.grants)
+        now = grants.of_workspace(grant.workspace_id)
+        if now is None or now.attempt_id != grant.attempt_id:
+            grants.write(grant)
+
+    def shut_out(self, workspace_id: str) -> None:
+        """Let nobody in for a workspace that is gone."""
+        with suppress(OSError):
+            Grants(self.folder.grants).remove(workspace_id)
+
+    def has_line(self, workspace_id: str) -> bool:
+        """Whether the workspace's job holds the line now."""
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            line.connect(str(self.folder.socket(workspace_id)))
+        except OSError:
+            return False
+        finally:
+            line.close()
+        return True
+
+    def ssh(self, workspace_id: str, name: str, argv: Sequence[str]) -> tuple[str, ...]:
+        """The user's ssh into a workspace, for a shell or a command."""
+        helper = [
+            sys.executable,
+            "-S",
+            "-E",
+            str(Path(connect.__file__)),
+            str(self.folder.socket(workspace_id)),
+        ]
+        options = {
+            "ProxyCommand": shlex.join([*helper, name]).replace("%", "%%"),
+            "ProxyUseFdpass": "yes",
+            "HostKeyAlias": alias_of(workspace_id),
+            "UserKnownHostsFile": str(self.folder.known_hosts),
+            "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes",
+            "IdentityFile": str(self.folder.user_key),
+            "IdentitiesOnly": "yes",
+            "ForwardAgent": "no",
+            "LogLevel": "ERROR",
+        }
+        named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        command = [shlex.join(argv)] if argv else []
+        return ("ssh", "-F", "/dev/null", *named, *([] if argv else ["-t"]), f"{name}.wsdash", *command)
+
+    def _port(self) -> int:
+        """The configured one, else one that was free once and is kept: jobs that run know it."""
+        if self._settings.port:
+            return self._settings.port
+        file = self.folder.root / "port"
+        try:
+            return int(file.read_text())
+        except (OSError, ValueError):
+            with socket.create_server((self._settings.bind, 0)) as probe:
+                port: int = probe.getsockname()[1]
+            file.write_text(str(port))
+            return port

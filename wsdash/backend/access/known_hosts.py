@@ -1,0 +1,26 @@
+"""The keys of the workspaces' own SSH servers, as each job has left its key when it enrolled."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def alias_of(workspace_id: str) -> str:
+    """The name by which the user's ssh knows a workspace, whatever its address."""
+    return f"wsdash-{workspace_id}"
+
+
+def pin(file: Path, workspace_id: str, key: str) -> None:
+    """This key is the workspace's from now on, and the one before it no more. Blocks."""
+    alias = alias_of(workspace_id)
+    try:
+        lines = file.read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        lines = []
+    kept = [line for line in lines if line.split(" ")[0] != alias]
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
+    with os.fdopen(handle, "w", encoding="ascii") as new:
+        new.write("\n".join([*kept, f"{alias} {key}", ""]))
+    Path(name).replace(file)

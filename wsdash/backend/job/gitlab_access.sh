@@ -1,0 +1,190 @@
+#!/bin/sh
+# The way into the workspace: an SSH server on loopback, and a line to the relay on the user's machine.
+#
+#   sh gitlab_access.sh dial      started by gitlab.sh; ends with it
+#   sh gitlab_access.sh enter     what the SSH server runs for each session
+#
+# Environment: WSDASH_RELAY (host and port), WSDASH_RELAY_KEY (the relay's public key), WSDASH_USER_KEY (the user's),
+# WSDASH_ATTEMPT (the name to log in by), WSDASH_PROOF (a file, which is removed once it has been shown).
+
+here=${0%/*}
+access=${here%/job}/access
+
+say() {
+  printf 'wsdash: %s\n' "$1"
+}
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# --- the SSH server -----------------------------------------------------------------------------------
+
+find_sshd() {
+  for sshd in "$(command -v sshd 2>/dev/null)" /usr/sbin/sshd /usr/local/sbin/sshd; do
+    [ -n "$sshd" ] && [ -x "$sshd" ] && return 0
+  done
+  return 1
+}
+
+make_key() {
+  [ -f "$access/$1" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$access/$1" </dev/null
+}
+
+# Tries ports until one is free: `port` and `server` are set.
+start_sshd() {
+  tries=0
+  while [ "$tries" -lt 20 ]; do
+    port=$((20000 + ($$ + tries * 1013) % 20000))
+    cat >"$access/sshd_config" <<EOF
+Port $port
+ListenAddress 127.0.0.1
+HostKey $access/host_key
+AuthorizedKeysFile $access/authorized_keys
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+StrictModes no
+PermitRootLogin prohibit-password
+PidFile none
+MaxStartups 100
+X11Forwarding no
+AllowAgentForwarding yes
+ForceCommand sh $here/gitlab_access.sh enter
+Subsystem sftp ${sftp:-internal-sftp}
+EOF
+    "$sshd" -D -e -f "$access/sshd_config" >"$access/sshd.log" 2>&1 </dev/null &
+    server=$!
+    sleep 1
+    if kill -0 "$server" 2>/dev/null; then return 0; fi
+    tries=$((tries + 1))
+  done
+  return 1
+}
+
+# --- the line -----------------------------------------------------------------------------------------
+
+# What ssh says is in the file answer.
+ask_relay() {
+  ssh -F /dev/null -o UserKnownHostsFile="$access/known_hosts" -o GlobalKnownHostsFile=/dev/null \
+    -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile="$access/job_key" \
+    -o IdentitiesOnly=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3 \
+    -o ExitOnForwardFailure=yes -p "${WSDASH_RELAY##* }" "$@" \
+    "$WSDASH_ATTEMPT@${WSDASH_RELAY%% *}" >"$access/answer" 2>&1 </dev/null
+}
+
+answered() {
+  grep -q "$1" "$access/answer" 2>/dev/null
+}
+
+# Shows the proof with the two public keys, in parts, for ssh takes at most a kilobyte at a prompt.
+enrol() {
+  {
+    cat "$WSDASH_PROOF"
+    for key in job_key host_key; do
+      read -r kind data _ <"$access/$key.pub"
+      printf ' %s:%s' "$kind" "$data"
+    done
+    echo
+  } | tr -d '\n' >"$access/told"
+  cat >"$access/ask" <<EOF
+#!/bin/sh
+part=\${1##*part }
+part=\${part%%:*}
+cut -c \$((part * 900 - 899))-\$((part * 900)) "$access/told"
+EOF
+  chmod 700 "$access/ask"
+  SSH_ASKPASS=$access/ask SSH_ASKPASS_REQUIRE=force DISPLAY=none:0
+  export SSH_ASKPASS SSH_ASKPASS_REQUIRE DISPLAY
+  ask_relay -N -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1
+  rm -f "$access/told"
+  unset SSH_ASKPASS SSH_ASKPASS_REQUIRE DISPLAY
+}
+
+# shellcheck disable=SC2317,SC2329  # called by a trap
+end() {
+  [ -z "${server:-}" ] || kill "$server" 2>/dev/null
+  exit 0
+}
+
+dial() {
+  umask 077
+  mkdir -p "$access"
+  if ! have ssh || ! have ssh-keygen; then
+    say 'The image has no ssh, so there is no way in from your machine: only its log and its state are seen.'
+    exit 0
+  fi
+  if ! find_sshd; then
+    say 'The image has no sshd (openssh-server), so there is no way in from your machine.'
+    exit 0
+  fi
+  for sftp in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
+    [ ! -x "$sftp" ] || break
+    sftp=
+  done
+  [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+  if ! { make_key job_key && make_key host_key; }; then
+    say 'No keys could be made, so there is no way in from your machine.'
+    exit 0
+  fi
+  printf 'wsdash-relay %s\n' "$WSDASH_RELAY_KEY" >"$access/known_hosts"
+  printf '%s\n' "$WSDASH_USER_KEY" >"$access/authorized_keys"
+  trap end TERM INT HUP
+  if ! start_sshd; then
+    say "The image's sshd does not start, so there is no way in from your machine: $(tail -n 1 "$access/sshd.log")"
+    exit 0
+  fi
+  pause=1
+  refused=0
+  enrolled=
+  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+    if [ -z "$enrolled" ]; then
+      enrol
+      if answered 'isconnected\|Received disconnect\|closed by remote host'; then
+        enrolled=yes
+        pause=1
+        rm -f "$WSDASH_PROOF"
+      fi
+    fi
+    if [ -n "$enrolled" ]; then
+      say "Your machine is dialled: wsdash ssh leads here."
+      ask_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
+      say "The line to your machine is down; it is dialled again."
+    fi
+    if answered 'Permission denied'; then
+      refused=$((refused + 1))
+      if [ "$refused" -ge 3 ]; then
+        say 'Your machine does not let this job in: there is no way in but by another attempt.'
+        end
+      fi
+    elif answered 'Host key verification failed'; then
+      say 'Whoever answers in the place of your machine is not it, and is told nothing.'
+      pause=60
+    fi
+    sleep "$pause" &
+    wait $!
+    [ "$pause" -ge 20 ] || pause=$((pause * 2 + $$ % 2))
+  done
+  end
+}
+
+# --- a session ----------------------------------------------------------------------------------------
+
+enter() {
+  # shellcheck source=/dev/null
+  . "$access/environment"
+  if [ -n "${SSH_ORIGINAL_COMMAND:-}" ]; then
+    exec sh "$here/job.sh" enter "$here/workload.sh" sh -c "$SSH_ORIGINAL_COMMAND"
+  fi
+  if have tmux && [ -t 0 ]; then
+    # A line that drops takes nothing with it.
+    exec sh "$here/job.sh" enter "$here/workload.sh" tmux new-session -A -s wsdash
+  fi
+  exec sh "$here/job.sh" enter "$here/workload.sh"
+}
+
+case ${1:-} in
+  dial) dial ;;
+  enter) enter ;;
+  *) printf 'usage: sh gitlab_access.sh dial|enter\n' >&2; exit 64 ;;
+esac
