@@ -221,6 +221,13 @@ def _recover(parser: ArgumentParser) -> None:
     parser.add_argument("--end", metavar="ID", action="append", default=[], help="end and remove an orphan")
 
 
+def _ports(parser: ArgumentParser) -> None:
+    parser.add_argument("--forward", metavar="PORT[:HERE]", help="forward this port until ctrl+c")
+    parser.add_argument(
+        "--socket", metavar="PATH", help="to a socket that only you can use, not to a port here"
+    )
+
+
 def _ssh_config(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=("install", "uninstall", "show"))
 
@@ -254,8 +261,10 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", _json),
     "completion": Verb("print the completion script of a shell", "completion:completion", _shell),
     "open": Verb("(not available yet)", LATER, _name),
-    "ports": Verb("(not available yet)", LATER, _name),
-    "ssh-config": Verb("(not available yet)", LATER, _ssh_config),
+    "ports": Verb(
+        "what a workspace listens on; forward one of its ports", "access:ports", _name, _ports, _json
+    ),
+    "ssh-config": Verb("have `ssh NAME.wsdash` lead into workspaces", "access:ssh_config", _ssh_config, _yes),
     "recover": Verb(
         "rebuild workspaces from what GitLab has of them", "recover:recover", _recover, _yes, _json
     ),

@@ -307,3 +307,30 @@ def test_shells_complete_names_of_workspaces(wsdash: Command, repository: Path, 
     }
     subprocess.run([Path(PYTHON[0]).with_name("wsdash")], env=env, check=False, timeout=60)
     assert answer.read_text().strip() == "frontend"
+
+
+def test_ports_lists_the_endpoints_and_says_where_they_are(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--name", "web", "--wait").returncode == 0
+    (port,) = json.loads(wsdash("ports", "web", "--json").stdout)
+    assert port["port"] == 8080
+    assert "8080" in wsdash("ports", "web").stdout
+    forwarded = wsdash("ports", "web", "--forward", "8080")
+    assert (forwarded.returncode, "at 127.0.0.1:8080 itself" in forwarded.stderr) == (1, True)
+    assert wsdash("ports", "web", "--forward", "x").returncode == 2
+
+
+def test_the_users_ssh_configuration_is_changed_once_and_only_after_yes(
+    wsdash: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = tmp_path / ".ssh" / "config"
+    config.parent.mkdir(mode=0o700)
+    config.write_text("Host old\n    User me\n")
+    assert wsdash("ssh-config", "install").returncode == 2
+    assert config.read_text() == "Host old\n    User me\n"
+    for _ in range(2):
+        assert wsdash("ssh-config", "install", "--yes").returncode == 0
+    assert config.read_text().count("Include") == 1
+    assert "Host *.wsdash" in wsdash("ssh-config", "show").stdout
+    assert wsdash("ssh-config", "uninstall").returncode == 0
+    assert config.read_text() == "Host old\n    User me\n"

@@ -91,8 +91,6 @@ def test_an_unknown_verb_gets_the_nearest_one(capsys: pytest.CaptureFixture[str]
     "arguments",
     [
         ["open", "web"],
-        ["ports", "web"],
-        ["ssh-config", "install"],
     ],
 )
 def test_what_comes_later_says_so_and_exits_with_1(

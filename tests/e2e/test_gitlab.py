@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,7 +180,10 @@ def test_a_secret_is_named_and_comes_from_the_project_alone(work: Work) -> None:
 
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
-def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(work: Work) -> None:
+def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     work.create()
     assert work.run("ssh", "app", "--", "sh", "-c", "echo $PROJECT_SOURCE; cat devfile.yaml").endswith(
         DEVFILE
@@ -190,6 +194,17 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(work: Work)
     work.run("restart", "app", "--wait")
     work.wait_for(phase="running", attempt=2)
     assert work.run("ssh", "app", "--", "sh", "-c", "cat ~/file") == "kept\n"
+    work.run("ssh-config", "install", "--yes")
+    config = tmp_path / ".ssh" / "config"
+    by_name = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "app.wsdash", "cat ~/file"]
+    assert subprocess.run(by_name, capture_output=True, text=True, check=True).stdout == "kept\n"
+    copied = tmp_path / "copied"
+    subprocess.run(["scp", "-q", "-F", str(config), "app.wsdash:devfile.yaml", str(copied)], check=True)
+    assert copied.read_text() == DEVFILE
+    subprocess.run(["ssh", "-F", str(config), "-O", "exit", "app.wsdash"], check=True, capture_output=True)
+    work.run("ssh-config", "uninstall")
+    assert config.read_text() == ""
+    assert "the relay answers at 127.0.0.1" in work.run("doctor")
     relay = json.loads((work.paths.state / "access" / "relay.json").read_text())["process"]
     os.kill(relay["pid"], signal.SIGKILL)
     assert work.run("ssh", "app", "--", "echo", "again") == "again\n"

@@ -191,6 +191,9 @@ class Provider:
             self.volumes.discard(workspace.id)
             raise
 
+    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+        return ()
+
     async def remarks(self, workload: Workload) -> list[Remark]:
         return []
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from wsdash.backend.recovering import Plan
     from wsdash.config import Config
     from wsdash.model import Policy
+    from wsdash.workload import Port
 
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
 
@@ -287,6 +288,19 @@ class Service:
         workspace, attempt = await self._attempt(name, None)
         try:
             return await self._provider(workspace).shell(workspace, attempt, argv)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error
+
+    async def ports(self, name: str) -> tuple[Port, ...]:
+        """What its devfile says that the workspace listens on."""
+        workspace = await self._find(name)
+        return (await self._store.workload(workspace.id)).ports
+
+    async def forwarding(self, name: str, where: str, number: int) -> tuple[str, ...]:
+        """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""
+        workspace = await self._find(name)
+        try:
+            return await self._provider(workspace).forwarding(workspace, where, number)
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 

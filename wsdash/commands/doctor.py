@@ -6,6 +6,7 @@ import asyncio
 import os
 import platform
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -184,6 +185,44 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
             yield Finding(subject, verdicts[told.level], told.text, told.hint)
 
 
+def _access(paths: Paths) -> Iterator[Finding]:
+    """Whether jobs elsewhere find this machine, by the very name that they are told."""
+    from wsdash.backend.access.door import Door
+
+    try:
+        config = load_config(paths.config_file)
+    except ConfigError:
+        return  # told already
+    if not any(context.gitlab is not None for context in config.contexts.values()):
+        return
+    if config.access.host is None:
+        text = "workspaces of a GitLab cannot be entered: their jobs do not know where this machine is"
+        yield Finding("access", "note", text, "Set host in [access] of config.toml (docs/access.md).")
+        return
+    if shutil.which("ssh") is None:
+        yield Finding("access", "broken", "there is no ssh on this machine", "Install openssh-client.")
+        return
+    door = Door(paths, config.access)
+    address = door.address
+    where = f"{address.host} port {address.port}"
+    if not door.is_open():
+        yield Finding("access", "ok", f"the relay starts with the first workspace of a GitLab, at {where}")
+        return
+    try:
+        with socket.create_connection((address.host, address.port), 5.0) as line:
+            line.settimeout(5.0)
+            is_ours = line.recv(64).startswith(b"SSH-2.0-wsdash")
+    except OSError as error:
+        text = f"the relay is not reached at {where}: {error.strerror or error}"
+        yield Finding("access", "broken", text, "Check the name, bind, and the firewall for that port.")
+        return
+    if is_ours:
+        yield Finding("access", "ok", f"the relay answers at {where}; runners must reach it there too")
+    else:
+        text = f"another program answers at {where}"
+        yield Finding("access", "broken", text, "Set another port in [access] of config.toml.")
+
+
 def _sources(context: str, paths: Paths) -> set[str]:
     """Where the code of a context's workspaces comes from."""
     with reading(paths) as reader:
@@ -263,6 +302,7 @@ LOOKS = (
     _git,
     _isolation,
     _contexts,
+    _access,
     _reconciler,
     _jobs,
     _disk,

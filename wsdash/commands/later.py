@@ -9,8 +9,6 @@ from wsdash.paths import Paths
 
 INSTEAD = {
     "open": "`wsdash ssh NAME` opens a shell in a workspace.",
-    "ports": "A workspace of the local context listens on this machine itself.",
-    "ssh-config": "`wsdash ssh NAME` opens a shell in a workspace.",
 }
 
 

@@ -85,10 +85,11 @@ class Door:
         if now is None or now.attempt_id != grant.attempt_id:
             grants.write(grant)
 
-    def shut_out(self, workspace_id: str) -> None:
+    def shut_out(self, workspace_id: str, name: str) -> None:
         """Let nobody in for a workspace that is gone."""
         with suppress(OSError):
             Grants(self.folder.grants).remove(workspace_id)
+            self.folder.socket(f"{name}.wsdash").unlink(missing_ok=True)
 
     def has_line(self, workspace_id: str) -> bool:
         """Whether the workspace's job holds the line now."""
@@ -103,6 +104,21 @@ class Door:
 
     def ssh(self, workspace_id: str, name: str, argv: Sequence[str]) -> tuple[str, ...]:
         """The user's ssh into a workspace, for a shell or a command."""
+        command = [shlex.join(argv)] if argv else []
+        return (*self._ssh(workspace_id, name), *([] if argv else ["-t"]), f"{name}.wsdash", *command)
+
+    def forward(self, workspace_id: str, name: str, where: str, number: int) -> tuple[str, ...]:
+        """The user's ssh that forwards from a local address, or the path of a socket, to a port there."""
+        options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes")
+        return (
+            *self._ssh(workspace_id, name),
+            *options,
+            "-L",
+            f"{where}:127.0.0.1:{number}",
+            f"{name}.wsdash",
+        )
+
+    def _ssh(self, workspace_id: str, name: str) -> tuple[str, ...]:
         helper = [
             sys.executable,
             "-S",
@@ -123,8 +139,7 @@ class Door:
             "LogLevel": "ERROR",
         }
         named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        command = [shlex.join(argv)] if argv else []
-        return ("ssh", "-F", "/dev/null", *named, *([] if argv else ["-t"]), f"{name}.wsdash", *command)
+        return ("ssh", "-F", "/dev/null", *named)
 
     def _port(self) -> int:
         """The configured one, else one that was free once and is kept: jobs that run know it."""

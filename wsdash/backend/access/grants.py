@@ -14,7 +14,7 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An attempt that may dial in.
+    """An attempt that may dial in. `name` is the workspace's, by which the user's ssh knows it too.
 
     It proves who it is by an id token of GitLab for `audience`, signed by the instance at `issuer` for the
     pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`. `job_key` is the public key that it
@@ -24,6 +24,7 @@ class Grant:
     workspace_id: str
     attempt_id: str
     number: int
+    name: str = ""
     issuer: str = ""
     audience: str = ""
     pipeline_id: str = ""

@@ -12,15 +12,15 @@ def alias_of(workspace_id: str) -> str:
     return f"wsdash-{workspace_id}"
 
 
-def pin(file: Path, workspace_id: str, key: str) -> None:
+def pin(file: Path, workspace_id: str, key: str, name: str) -> None:
     """This key is the workspace's from now on, and the one before it no more. Blocks."""
-    alias = alias_of(workspace_id)
+    names = [alias_of(workspace_id), *([f"{name}.wsdash"] if name else [])]
     try:
         lines = file.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:
         lines = []
-    kept = [line for line in lines if line.split(" ")[0] != alias]
+    kept = [line for line in lines if not set(line.split(" ")[0].split(",")) & set(names)]
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
     with os.fdopen(handle, "w", encoding="ascii") as new:
-        new.write("\n".join([*kept, f"{alias} {key}", ""]))
+        new.write("\n".join([*kept, f"{','.join(names)} {key}", ""]))
     Path(name).replace(file)

@@ -194,7 +194,7 @@ class Relay:
                 raise NotProven("it has enrolled before, or is no more the newest")
             await asyncio.to_thread(self._proofs.check, now, proof)
             enrolled = replace(now, job_key=found[0])
-            await asyncio.to_thread(pin, self.folder.known_hosts, grant.workspace_id, found[1])
+            await asyncio.to_thread(pin, self.folder.known_hosts, now.workspace_id, found[1], now.name)
             await asyncio.to_thread(self.grants.write, enrolled)
         return enrolled
 
@@ -211,6 +211,11 @@ class Relay:
         new.chmod(0o600)
         server = await asyncio.start_unix_server(partial(_carry, connection, name), sock=bound)
         new.replace(path)
+        if grant.name:
+            named = self.folder.socket(f"{grant.name}.wsdash")
+            link = named.with_suffix(f".{os.getpid()}.{id(connection)}")
+            link.symlink_to(path.name)
+            link.replace(named)
         return WorkspaceListener(server, path, path.stat().st_ino)
 
     async def fence(self) -> None:

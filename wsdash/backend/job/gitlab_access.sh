@@ -148,8 +148,10 @@ dial() {
     fi
     if [ -n "$enrolled" ]; then
       say "Your machine is dialled: wsdash ssh leads here."
+      began=$(date +%s)
       ask_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
       say "The line to your machine is down; it is dialled again."
+      [ "$(($(date +%s) - began))" -lt 30 ] || pause=1 refused=0
     fi
     if answered 'Permission denied'; then
       refused=$((refused + 1))

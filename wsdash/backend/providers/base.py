@@ -229,6 +229,12 @@ class Provider(Protocol):
         Raises `Refused` when the job does not run.
         """
 
+    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+        """A command that makes a port of the workspace be at `where` here, an address or a socket's path.
+
+        Raises `Refused` where that needs no command, or cannot be.
+        """
+
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         """Changes not committed and commits not pushed, found out where they cannot harm this machine.
 

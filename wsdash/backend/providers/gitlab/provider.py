@@ -116,7 +116,7 @@ class GitLabProvider:
         if may_be_there:
             found = await self._find(place, attempt)
             if found is not None:
-                await self._let_in(attempt, found)
+                await self._let_in(workspace, attempt, found)
                 return self._observed(found, attempt)
         if self._door is not None:
             await asyncio.to_thread(self._door.keep_open)
@@ -127,10 +127,10 @@ class GitLabProvider:
             await self._write(place, workspace, configuration, message)
         made = await self._start(place, workspace, attempt, configuration, message)
         self._pipelines[attempt.id] = made.id
-        await self._let_in(attempt, made)
+        await self._let_in(workspace, attempt, made)
         return self._observed(made, attempt)
 
-    async def _let_in(self, attempt: Attempt, made: Pipeline) -> None:
+    async def _let_in(self, workspace: Workspace, attempt: Attempt, made: Pipeline) -> None:
         """The relay takes this pipeline's job for the workspace from now on, and no older one."""
         if self._door is None:
             return
@@ -138,6 +138,7 @@ class GitLabProvider:
             attempt.workspace_id,
             attempt_key(attempt.id, attempt.number, attempt.generation),
             attempt.number,
+            workspace.name,
             issuer=self._settings.url,
             audience=self._door.address.audience,
             pipeline_id=str(made.id),
@@ -149,6 +150,8 @@ class GitLabProvider:
         """Every pipeline of this user's workspaces in the project."""
         place = await self._find_place()
         look = await self._looker.look(place)
+        if self._door is not None and any(job.state is JobState.RUNNING for job in look.jobs):
+            await asyncio.to_thread(self._door.keep_open)
         for attempt_id, found in self._looker.pipelines.items():
             self._pipelines[attempt_id] = found.id
         newest = sorted(self._looker.beats.values(), key=lambda beat: beat.number)
@@ -203,7 +206,7 @@ class GitLabProvider:
     async def destroy(self, workspace: Workspace) -> None:
         """Remove the workspace's branch, and its pipelines where the user may: only an owner may."""
         if self._door is not None:
-            await asyncio.to_thread(self._door.shut_out, workspace.id)
+            await asyncio.to_thread(self._door.shut_out, workspace.id, workspace.name)
         await self._remove(await self._find_place(), workspace.id)
 
     async def _remove(self, place: Place, workspace_id: str) -> None:
@@ -243,6 +246,15 @@ class GitLabProvider:
         found = await self._find(await self._find_place(), attempt)
         if found is None or not observing.is_live(found):
             raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
+        door = await self._open_door(workspace)
+        return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
+
+    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+        door = await self._open_door(workspace)
+        return door.forward(workspace.id, workspace.name, where, number)
+
+    async def _open_door(self, workspace: Workspace) -> Door:
+        """Wait for the line, a little. Raises `Refused`, with the reason."""
         if self._door is None:
             raise Refused(
                 f"there is no way into {workspace.name}: its job does not know where this machine is",
@@ -258,7 +270,7 @@ class GitLabProvider:
                     " may not reach this machine.",
                 )
             await asyncio.sleep(0.2)
-        return ShellCommand(self._door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
+        return self._door
 
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         return None

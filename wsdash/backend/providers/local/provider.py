@@ -121,6 +121,11 @@ class LocalProvider:
         """A command for the user's terminal that stands in the job's surroundings. Raises Refused."""
         return await asyncio.to_thread(self._shell, workspace, attempt, argv)
 
+    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+        raise Refused(
+            f"{workspace.name} runs on this machine", f"What it listens on is at 127.0.0.1:{number} itself."
+        )
+
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         """Changes not committed and commits not pushed; None without a sandbox to ask git in."""
         return await asyncio.to_thread(self._unsaved_work, workspace, workload)

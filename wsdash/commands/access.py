@@ -1,0 +1,134 @@
+"""`wsdash ssh-config` and `wsdash ports`: the ways into a workspace besides a shell."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, print_json, print_table, tell
+from wsdash.paths import Paths
+from wsdash.text import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import Service
+    from wsdash.workload import Port
+
+
+def ssh_config(args: Namespace, paths: Paths) -> int:
+    """Show what the user's ssh needs, or have it included by ~/.ssh/config, once."""
+    from wsdash.backend.access.folders import AccessFolder
+    from wsdash.backend.access.keys import make_keys
+    from wsdash.backend.access.ssh_config import stanza, with_include, without_include
+
+    folder = AccessFolder.of(paths)
+    if args.action == "show":
+        print(stanza(folder), end="")
+        return DONE
+    own = Path.home() / ".ssh" / "config"
+    included = folder.root / "ssh_config"
+    before = _read(own)
+    if args.action == "uninstall":
+        after = without_include(before, included)
+        if after != before:
+            _replace(own, after)
+        with suppress(FileNotFoundError):
+            included.unlink()
+        print(f"{own} includes nothing of wsdash's any more.")
+        return DONE
+    make_keys(folder)
+    after = with_include(before, included)
+    if after != before:
+        tell(f"One line is put before all others in {own}: Include {included}")
+        if not args.yes and not can_ask():
+            raise UserError("there is no terminal to ask on", "Add --yes.", USAGE)
+        if not args.yes and not ask("Put it there?"):
+            tell("Nothing was changed.")
+            return FAILED
+    included.write_text(stanza(folder), encoding="utf-8")
+    if after != before:
+        _replace(own, after)
+    print("`ssh NAME.wsdash` leads into a workspace; scp, rsync and editors use the same name.")
+    return DONE
+
+
+def ports(args: Namespace, paths: Paths) -> int:
+    """What the devfile says that the workspace listens on; or forward one of them until ctrl+c."""
+    from wsdash.commands.serving import with_service
+
+    if args.forward is None:
+        found = with_service(paths, lambda service: service.ports(args.name))
+        _show(found, json=args.json)
+        return DONE
+    return _forward_until_ended(args, paths)
+
+
+def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
+    from wsdash.commands.serving import with_service
+
+    number, _, local = args.forward.partition(":")
+    if not (number.isdecimal() and (local or number).isdecimal()):
+        raise UserError(f"{args.forward} is no port", "Write 8080, or 8080:9090 for another one here.", USAGE)
+    where = args.socket or f"127.0.0.1:{local or number}"
+    command = with_service(paths, lambda service: _forward(service, args.name, where, int(number)))
+    if args.socket:
+        tell(f"{args.socket} leads to port {number} of {args.name} until ctrl+c. Nobody else can use it.")
+    else:
+        tell(f"http://{where} leads to port {number} of {args.name} until ctrl+c.")
+        tell("Everybody who is logged in on this machine can use it; --socket PATH keeps it to you.")
+    sys.stderr.flush()
+    os.execvpe(command[0], list(command), os.environ)
+
+
+async def _forward(service: Service, name: str, where: str, number: int) -> tuple[str, ...]:
+    return await service.forwarding(name, where, number)
+
+
+def _show(found: tuple[Port, ...], *, json: bool) -> None:
+    if json:
+        print_json(
+            [
+                {
+                    "name": p.name,
+                    "port": p.number,
+                    "protocol": p.protocol,
+                    "exposure": p.exposure,
+                    "path": p.path,
+                }
+                for p in found
+            ]
+        )
+        return
+    rows = [(str(p.number), one_line(p.name), p.protocol, p.exposure, one_line(p.path)) for p in found]
+    print_table(("PORT", "NAME", "PROTOCOL", "EXPOSURE", "PATH"), rows)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}", "Mend it, and try again.") from error
+
+
+def _replace(file: Path, text: str) -> None:
+    """All of the new text or all of the old is there; a link stays a link, and the mode stays."""
+    try:
+        target = file.resolve()
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".config-")
+        with os.fdopen(handle, "w", encoding="utf-8") as new:
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(target)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}", "Mend its rights.") from error
