@@ -145,7 +145,8 @@ def _devfile(parser: ArgumentParser) -> None:
     render.add_argument("file", metavar="FILE")
     render.add_argument("--provider", choices=("local", "gitlab"), default="local")
     render.add_argument("--name", metavar="N", help="the workspace that it is for")
-    for action in (check, flatten, render):
+    check.add_argument("--fetch", action="store_true", help="fetch parents by their addresses too")
+    for action in (flatten, render):
         action.add_argument("--offline", action="store_true", help="fetch no parent by its address")
 
 

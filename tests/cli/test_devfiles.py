@@ -194,6 +194,15 @@ def test_a_dev_container_that_becomes_no_job_is_rejected_with_its_place(
     assert capsys.readouterr().out == ""
 
 
+def test_check_fetches_only_when_it_is_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "devfile.yaml"
+    file.write_text("schemaVersion: 2.2.0\nparent: {uri: 'https://localhost/devfile.yaml'}\n")
+    assert cli.main(["devfile", "check", str(file)]) == 0
+    assert "parent.not-read" in capsys.readouterr().out
+    assert cli.main(["devfile", "check", "--fetch", str(file)]) == 1
+    assert "parent.fetch" in capsys.readouterr().out
+
+
 def test_offline_fetches_no_parent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "devfile.yaml"
     file.write_text("schemaVersion: 2.2.0\nparent: {uri: 'https://localhost/devfile.yaml'}\n")

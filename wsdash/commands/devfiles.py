@@ -100,7 +100,7 @@ class _File:
 def _check(args: Namespace) -> int:
     verdicts: list[tuple[_File, Verdict]] = []
     for name in args.files:
-        file = _File(name, args.offline)
+        file = _File(name, offline=not args.fetch)
         verdicts.append((file, _verdict(file, args.profile)))
     if args.json:
         print_json([_plain(file, verdict) for file, verdict in verdicts])
@@ -150,7 +150,7 @@ def _plain(file: _File, verdict: Verdict) -> dict[str, object]:
 
 def _flatten(args: Namespace) -> int:
     """The flat devfile on standard output, remarks on standard error."""
-    file = _File(args.file, args.offline)
+    file = _File(args.file, offline=args.offline)
     if is_devcontainer(file.name):
         raise UserError(f"{file.name} is a Dev Container, which has no parents", "Use check or render.")
     document = _flat(file)
@@ -164,7 +164,7 @@ def _render(args: Namespace) -> int:
     """The job on standard output, remarks on standard error."""
     from wsdash.backend.job import render
 
-    file = _File(args.file, args.offline)
+    file = _File(args.file, offline=args.offline)
     translation = _translation(file)
     if translation is None or not _told(file, translation.diagnostics):
         return FAILED

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -59,9 +58,10 @@ class Running:
             self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
         until_sync(self.folder.about.exists, what="the relay")
 
-    def kill(self) -> None:
-        self.processes[-1].kill()
-        self.processes[-1].wait(10)
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return int(json.loads(self.folder.about.read_text())["process"]["pid"])
 
     def job(self, folder: Path, workspace: str = "w1", number: int = 1, secret: str = "s3cret") -> DialledJob:
         """A job with its keys, whose attempt is let in by a secret."""
@@ -181,5 +181,5 @@ def relay(tmp_path: Path) -> Iterator[Running]:
         running.start()
         yield running
         for process in running.processes:
-            process.send_signal(signal.SIGKILL)
+            process.terminate()
             process.wait(10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import stat
 import subprocess
@@ -150,10 +152,11 @@ def test_after_a_crash_of_the_relay_the_key_still_counts_and_nothing_is_proven_a
     assert job.enrol()
     line = job.dial()
     until_sync(lambda: listening(relay), what="the first line")
-    port = relay.port
-    relay.kill()
+    port, before = relay.port, relay.pid
+    os.kill(before, signal.SIGKILL)
     assert line.wait(30) != 0
-    relay.start(port)
+    until_sync(lambda: relay.pid != before, what="the relay again")
+    assert relay.port == port
     job.dial()
     with socket.socket(socket.AF_UNIX) as user:
 

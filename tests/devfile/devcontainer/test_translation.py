@@ -48,6 +48,7 @@ def test_what_is_no_such_json_is_an_error_with_its_place(text: str) -> None:
         (".devcontainer/devcontainer.json", True),
         (".devcontainer.json", True),
         ("/srv/app/.devcontainer/web/devcontainer.json", True),
+        ("corpus/group__app__.devcontainer_devcontainer.json", True),
         ("devfile.yaml", False),
         ("devfile.json", False),
     ],

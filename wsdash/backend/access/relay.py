@@ -9,12 +9,14 @@ user's. There is no session, no other name, no connection to anything here, and 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,6 +43,8 @@ FENCE_S = 1.0
 """Between two looks for attempts that may not dial in any more."""
 CHUNK = 65536
 PARTS = 8
+AGAIN_S = 1.0
+"""A relay that dies sooner than this after its start does not start again at once."""
 KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "ssh-rsa")
 
 
@@ -299,8 +303,6 @@ async def serve(folder: AccessFolder, bind: str, port: int) -> None:
 
 def main() -> None:
     """`relay ROOT SOCKETS BIND PORT`; it leaves at once where another one runs."""
-    import fcntl
-
     root, sockets, bind, port = sys.argv[1:]
     folder = AccessFolder(Path(root), Path(sockets))
     folder.prepare()
@@ -311,7 +313,28 @@ def main() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return
-        asyncio.run(serve(folder, bind, int(port)))
+        _keep_serving(folder, bind, int(port))
+
+
+def _keep_serving(folder: AccessFolder, bind: str, port: int) -> None:
+    """In a child, which is followed by another one when it is killed. The child holds the lock too."""
+    if not port:
+        with socket.create_server((bind, 0)) as probe:
+            port = probe.getsockname()[1]
+    while True:
+        child = os.fork()
+        if child == 0:
+            asyncio.run(serve(folder, bind, port))
+            os._exit(0)
+        signal.signal(signal.SIGTERM, lambda *_, pid=child: os.kill(pid, signal.SIGTERM))
+        began = time.monotonic()
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code >= 0:
+            return
+        log.warning("the relay was ended by signal %s, and starts again", -code)
+        if time.monotonic() - began < AGAIN_S:
+            time.sleep(AGAIN_S)
 
 
 if __name__ == "__main__":

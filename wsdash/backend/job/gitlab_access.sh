@@ -134,7 +134,7 @@ dial() {
     say "The image's sshd does not start, so there is no way in from your machine: $(tail -n 1 "$access/sshd.log")"
     exit 0
   fi
-  pause=1
+  pause=0.3
   refused=0
   enrolled=
   while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
@@ -142,7 +142,7 @@ dial() {
       enrol
       if answered 'isconnected\|Received disconnect\|closed by remote host'; then
         enrolled=yes
-        pause=1
+        pause=0.3
         rm -f "$WSDASH_PROOF"
       fi
     fi
@@ -151,7 +151,7 @@ dial() {
       began=$(date +%s)
       ask_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
       say "The line to your machine is down; it is dialled again."
-      [ "$(($(date +%s) - began))" -lt 30 ] || pause=1 refused=0
+      [ "$(($(date +%s) - began))" -lt 30 ] || pause=0.3 refused=0
     fi
     if answered 'Permission denied'; then
       refused=$((refused + 1))
@@ -163,9 +163,12 @@ dial() {
       say 'Whoever answers in the place of your machine is not it, and is told nothing.'
       pause=60
     fi
-    sleep "$pause" &
+    { sleep "$pause" 2>/dev/null || sleep 1; } &
     wait $!
-    [ "$pause" -ge 20 ] || pause=$((pause * 2 + $$ % 2))
+    case $pause in
+      0.3) pause=1 ;;
+      *) [ "$pause" -ge 20 ] || pause=$((pause * 2 + $$ % 2)) ;;
+    esac
   done
   end
 }

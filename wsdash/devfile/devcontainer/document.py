@@ -10,8 +10,6 @@ from wsdash.devfile.json_reader import read_json
 from wsdash.devfile.reader import decode
 from wsdash.devfile.tree import START, Finding, Object, Tree, diagnostic
 
-NAMES = ("devcontainer.json", ".devcontainer.json")
-
 
 @dataclass(frozen=True, slots=True)
 class DevContainer:
@@ -31,7 +29,7 @@ class DevContainer:
 
 def is_devcontainer(file: str) -> bool:
     """Whether a file of this name is taken for a Dev Container, and not for a devfile."""
-    return PurePosixPath(file).name in NAMES
+    return PurePosixPath(file).name.endswith("devcontainer.json")
 
 
 def load_devcontainer(text: str | bytes, *, file: str = ".devcontainer/devcontainer.json") -> DevContainer:

@@ -1,0 +1,197 @@
+"""The way into a workspace against direct ssh to the same sshd, and what many lines and a crash cost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure, medians_in_turn
+from tests.backend.access.conftest import DialledJob, Running
+from wsdash.backend.access.door import Door
+from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access.keys import make_keys, public_key
+from wsdash.config import Access
+from wsdash.paths import Paths
+
+RUNS = 9
+LINES = 200
+BYTES = 256 * 1024 * 1024
+ECHOES = 300
+
+
+def measure() -> list[Figure]:
+    """Real OpenSSH on both ends, the relay in between."""
+    with tempfile.TemporaryDirectory(prefix="wb-") as name:
+        folder = Path(name)
+        paths = Paths(folder / "state", folder / "config", folder / "cache")
+        paths.prepare()
+        access = AccessFolder(paths.state / "access", folder / "s")
+        make_keys(access)
+        relay = Running(access)
+        relay.start()
+        job = relay.job(folder)
+        door = Door(paths, Access("127.0.0.1", "127.0.0.1"))
+        door.folder = access
+        try:
+            port = job.sshd(public_key(access.user_key))
+            assert job.enrol()
+            job.dial(target=f"127.0.0.1:{port}")
+            _wait(lambda: door.has_line("w1"))
+            return [
+                *_ssh(job, door, access, port),
+                *_bytes(job, door, access, port),
+                _echo(job, door, access),
+                _after_a_kill(job, relay, door, port),
+                _memory(relay, folder),
+            ]
+        finally:
+            job.close()
+            for process in relay.processes:
+                process.terminate()
+                process.wait(10)
+
+
+def _direct(job: DialledJob, access: AccessFolder, port: int, *options: str) -> list[str]:
+    (job.folder / "direct").write_text(
+        f"[127.0.0.1]:{port} {' '.join((job.folder / 'ssh_host_key.pub').read_text().split()[:2])}\n"
+    )
+    named = {
+        "UserKnownHostsFile": str(job.folder / "direct"),
+        "StrictHostKeyChecking": "yes",
+        "IdentityFile": str(access.user_key),
+        "IdentitiesOnly": "yes",
+        "BatchMode": "yes",
+    }
+    words = [word for key, value in named.items() for word in ("-o", f"{key}={value}")]
+    return ["ssh", "-F", "/dev/null", *words, *options, "-p", str(port), "127.0.0.1"]
+
+
+def _by_line(door: Door, command: str) -> list[str]:
+    return [*door._ssh("w1", "w1"), "-o", "BatchMode=yes", "w1.wsdash", command]
+
+
+def _ssh(job: DialledJob, door: Door, access: AccessFolder, port: int) -> list[Figure]:
+    def by_line() -> float:
+        return _time([*_by_line(door, "true")])
+
+    def direct() -> float:
+        return _time([*_direct(job, access, port), "true"])
+
+    ours, floor = medians_in_turn(RUNS, by_line, direct)
+    control = ["-o", "ControlMaster=auto", "-o", f"ControlPath={access.sockets}/c", "-o", "ControlPersist=60"]
+    master = [*door._ssh("w1", "w1"), *control, "-o", "BatchMode=yes", "w1.wsdash"]
+    subprocess.run([*master, "true"], check=True, capture_output=True)
+    again = statistics.median(_time([*master, "true"]) for _ in range(RUNS))
+    subprocess.run([*master[:-1], "-O", "exit", "w1.wsdash"], check=True, capture_output=True)
+    return [
+        Figure("ssh NAME true, more than direct ssh to the same sshd", (ours - floor) * 1000, "ms", 30),
+        Figure("ssh NAME true, once the master is up", again * 1000, "ms", 100),
+    ]
+
+
+def _bytes(job: DialledJob, door: Door, access: AccessFolder, port: int) -> list[Figure]:
+    command = f"head -c {BYTES} /dev/zero"
+    ours, floor = medians_in_turn(
+        3, lambda: _time(_by_line(door, command)), lambda: _time([*_direct(job, access, port), command])
+    )
+    return [Figure("throughput of a line, against direct ssh", ours, "s", 1 / 0.8, floor, "direct")]
+
+
+def _echo(job: DialledJob, door: Door, access: AccessFolder) -> Figure:
+    """A key that comes back: through the relay to a program, less what the same program takes directly."""
+    server = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_echo_all, args=(server,), daemon=True).start()
+    port = server.getsockname()[1]
+    other = job.relay.job(job.folder, "w2")
+    assert other.enrol()
+    other.dial(target=f"127.0.0.1:{port}")
+    _wait(lambda: door.has_line("w2"))
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(access.socket("w2")))
+        ours = _p99(line)
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        floor = _p99(line)
+    other.close()
+    return Figure("a keystroke's echo, p99, more than without the line", (ours - floor) * 1000, "ms", 1.0)
+
+
+def _after_a_kill(job: DialledJob, relay: Running, door: Door, port: int) -> Figure:
+    """Until `ssh NAME` works again; the job dials as its script does, at once and then every 0.3 s."""
+    ended = threading.Event()
+
+    def keep_dialling() -> None:
+        while not ended.is_set():
+            job.dial(target=f"127.0.0.1:{port}").wait()
+            time.sleep(0.3)
+
+    dialling = threading.Thread(target=keep_dialling, daemon=True)
+    os.kill(relay.pid, signal.SIGKILL)
+    began = time.perf_counter()
+    dialling.start()
+    while subprocess.run(_by_line(door, "true"), capture_output=True, check=False).returncode != 0:
+        time.sleep(0.02)
+    waited = time.perf_counter() - began
+    ended.set()
+    return Figure("from the relay's kill -9 to ssh NAME working again", waited, "s", 1.0)
+
+
+def _memory(relay: Running, folder: Path) -> Figure:
+    """What idle lines add to the relay."""
+    before = _resident(relay.pid)
+    jobs = [relay.job(folder / "many", f"m{number}") for number in range(LINES)]
+    for job in jobs:
+        assert job.enrol()
+        job.dial()
+    _wait(lambda: all(relay.folder.socket(job.grant.workspace_id).exists() for job in jobs))
+    added = _resident(relay.pid) - before
+    for job in jobs:
+        job.close()
+    return Figure(f"memory that {LINES} idle lines add to the relay", added, "MB", 64)
+
+
+def _resident(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _p99(line: socket.socket) -> float:
+    line.settimeout(30)
+    times = []
+    for _ in range(ECHOES):
+        began = time.perf_counter()
+        line.sendall(b"x")
+        line.recv(1)
+        times.append(time.perf_counter() - began)
+    return sorted(times)[int(ECHOES * 0.99) - 1]
+
+
+def _echo_all(server: socket.socket) -> None:
+    while True:
+        there, _ = server.accept()
+        threading.Thread(target=_echo_one, args=(there,), daemon=True).start()
+
+
+def _echo_one(there: socket.socket) -> None:
+    while data := there.recv(4096):
+        there.sendall(data)
+
+
+def _time(argv: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    return time.perf_counter() - began
+
+
+def _wait(condition) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
