@@ -17,7 +17,7 @@ Importing this package costs nothing.
 
 from __future__ import annotations
 
-import importlib
+from wsdash.devfile.lazy import attributes
 
 # As in typing, which is itself not free to import.
 TYPE_CHECKING = False
@@ -37,14 +37,4 @@ _HOMES = {
     "translate_devcontainer": "translation",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = attributes(__name__, _HOMES, globals())

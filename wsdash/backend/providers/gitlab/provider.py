@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 
 from wsdash.backend.access.door import Door
-from wsdash.backend.access.grants import Grant
 from wsdash.backend.archive.streams import ByteSink, ByteSource
 from wsdash.backend.providers.base import (
     Blocked,
@@ -29,6 +27,7 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.providers.gitlab import heartbeat, observing, pipeline
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
+from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
 from wsdash.backend.providers.gitlab.logs import LogReader
@@ -45,8 +44,6 @@ from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
-LINE_S = 8.0
-"""How long to wait for a line that is down: a job dials again within seconds."""
 FRESH_S = 5.0
 """An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
 _NOT_HERE = "Its files are on the runner. Reaching into a GitLab workspace is not available yet."
@@ -80,7 +77,7 @@ class GitLabProvider:
         self._host = host
         self._owner = owner
         self._clock = clock
-        self._door = door
+        self._entrance = Entrance(door, settings)
         self._shared = shared
         if shared is not None:
             shared.users += 1
@@ -116,10 +113,9 @@ class GitLabProvider:
         if may_be_there:
             found = await self._find(place, attempt)
             if found is not None:
-                await self._let_in(workspace, attempt, found)
+                await self._entrance.let_in(workspace, attempt, found.id)
                 return self._observed(found, attempt)
-        if self._door is not None:
-            await asyncio.to_thread(self._door.keep_open)
+        await self._entrance.keep_open()
         configuration, message = self._render(place, workspace, attempt, workload)
         if not (configuration.takes_inputs and self._branches.holds(workspace.id, configuration.digest)):
             if attempt.number > 1:
@@ -127,31 +123,15 @@ class GitLabProvider:
             await self._write(place, workspace, configuration, message)
         made = await self._start(place, workspace, attempt, configuration, message)
         self._pipelines[attempt.id] = made.id
-        await self._let_in(workspace, attempt, made)
+        await self._entrance.let_in(workspace, attempt, made.id)
         return self._observed(made, attempt)
-
-    async def _let_in(self, workspace: Workspace, attempt: Attempt, made: Pipeline) -> None:
-        """The relay takes this pipeline's job for the workspace from now on, and no older one."""
-        if self._door is None:
-            return
-        grant = Grant(
-            attempt.workspace_id,
-            attempt_key(attempt.id, attempt.number, attempt.generation),
-            attempt.number,
-            workspace.name,
-            issuer=self._settings.url,
-            audience=self._door.address.audience,
-            pipeline_id=str(made.id),
-            ca_file=self._settings.ca_file,
-        )
-        await asyncio.to_thread(self._door.let_in, grant)
 
     async def observe(self) -> Look:
         """Every pipeline of this user's workspaces in the project."""
         place = await self._find_place()
         look = await self._looker.look(place)
-        if self._door is not None and any(job.state is JobState.RUNNING for job in look.jobs):
-            await asyncio.to_thread(self._door.keep_open)
+        if any(job.state is JobState.RUNNING for job in look.jobs):
+            await self._entrance.keep_open()
         for attempt_id, found in self._looker.pipelines.items():
             self._pipelines[attempt_id] = found.id
         newest = sorted(self._looker.beats.values(), key=lambda beat: beat.number)
@@ -205,8 +185,7 @@ class GitLabProvider:
 
     async def destroy(self, workspace: Workspace) -> None:
         """Remove the workspace's branch, and its pipelines where the user may: only an owner may."""
-        if self._door is not None:
-            await asyncio.to_thread(self._door.shut_out, workspace.id, workspace.name)
+        await self._entrance.shut_out(workspace)
         await self._remove(await self._find_place(), workspace.id)
 
     async def _remove(self, place: Place, workspace_id: str) -> None:
@@ -246,31 +225,10 @@ class GitLabProvider:
         found = await self._find(await self._find_place(), attempt)
         if found is None or not observing.is_live(found):
             raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
-        door = await self._open_door(workspace)
-        return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
+        return await self._entrance.shell(workspace, argv)
 
     async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
-        door = await self._open_door(workspace)
-        return door.forward(workspace.id, workspace.name, where, number)
-
-    async def _open_door(self, workspace: Workspace) -> Door:
-        """Wait for the line, a little. Raises `Refused`, with the reason."""
-        if self._door is None:
-            raise Refused(
-                f"there is no way into {workspace.name}: its job does not know where this machine is",
-                "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
-            )
-        await asyncio.to_thread(self._door.keep_open)
-        end = asyncio.get_running_loop().time() + LINE_S
-        while not await asyncio.to_thread(self._door.has_line, workspace.id):
-            if asyncio.get_running_loop().time() > end:
-                raise Refused(
-                    f"{workspace.name} holds no line to this machine",
-                    f"`wsdash logs {workspace.name}` says why: its image may have no ssh or sshd, or its runner"
-                    " may not reach this machine.",
-                )
-            await asyncio.sleep(0.2)
-        return self._door
+        return await self._entrance.forwarding(workspace, where, number)
 
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         return None
@@ -335,7 +293,7 @@ class GitLabProvider:
             beat_s=workspace.policy.beat_s,
             injector_image=self._settings.injector_image,
             owner=self._owner,
-            relay=self._door.address if self._door is not None else None,
+            relay=self._entrance.address,
             record=message,
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)

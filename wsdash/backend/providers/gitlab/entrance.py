@@ -1,0 +1,96 @@
+"""How a user comes into the jobs of a GitLab context: by the line that each of them holds to this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from wsdash.backend.access.address import RelayAddress
+from wsdash.backend.access.door import Door
+from wsdash.backend.access.grants import Grant
+from wsdash.backend.providers.base import Refused, ShellCommand
+from wsdash.backend.providers.gitlab.heartbeat import attempt_key
+from wsdash.config import GitLabSettings
+from wsdash.model import Attempt, Workspace
+from wsdash.paths import PathError
+
+log = logging.getLogger(__name__)
+
+LINE_S = 8.0
+"""How long to wait for a line that is down: a job dials again within seconds."""
+
+
+class Entrance:
+    """Without a `door` there is none: config.toml does not say where this machine is.
+
+    What goes wrong with it hinders no job: a workspace that cannot be entered still runs.
+    """
+
+    def __init__(self, door: Door | None, settings: GitLabSettings) -> None:
+        self._door = door
+        self._settings = settings
+        self.address: RelayAddress | None = None
+        """What jobs are told; None until the relay was kept open once, and where there is no door."""
+
+    async def keep_open(self) -> None:
+        """Have the relay run."""
+        if self._door is None:
+            return
+        try:
+            await asyncio.to_thread(self._door.keep_open)
+            self.address = self._door.address
+        except (OSError, PathError) as error:
+            log.error("the relay cannot be started: %s", error)
+
+    async def let_in(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
+        """The relay takes this pipeline's job for the workspace from now on, and no older one."""
+        if self._door is None or self.address is None:
+            return
+        grant = Grant(
+            workspace.id,
+            attempt_key(attempt.id, attempt.number, attempt.generation),
+            attempt.number,
+            workspace.name,
+            issuer=self._settings.url,
+            audience=self.address.audience,
+            pipeline_id=str(pipeline_id),
+            ca_file=self._settings.ca_file,
+        )
+        try:
+            await asyncio.to_thread(self._door.let_in, grant)
+        except OSError as error:
+            log.error("%s cannot be let in: %s", workspace.name, error)
+
+    async def shut_out(self, workspace: Workspace) -> None:
+        """Nobody comes in for a workspace that is gone."""
+        if self._door is not None:
+            await asyncio.to_thread(self._door.shut_out, workspace.id, workspace.name)
+
+    async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
+        """Raises `Refused`, as `forwarding` does."""
+        door = await self._through(workspace)
+        return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
+
+    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+        door = await self._through(workspace)
+        return door.forward(workspace.id, workspace.name, where, number)
+
+    async def _through(self, workspace: Workspace) -> Door:
+        """Wait for the line, a little."""
+        if self._door is None:
+            raise Refused(
+                f"there is no way into {workspace.name}: its job does not know where this machine is",
+                "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
+            )
+        await self.keep_open()
+        end = asyncio.get_running_loop().time() + LINE_S
+        while not await asyncio.to_thread(self._door.has_line, workspace.id):
+            if asyncio.get_running_loop().time() > end:
+                raise Refused(
+                    f"{workspace.name} holds no line to this machine",
+                    f"`wsdash logs {workspace.name}` says why: its image may have no ssh or sshd, or its runner"
+                    " may not reach this machine.",
+                )
+            await asyncio.sleep(0.2)
+        return self._door

@@ -1,0 +1,20 @@
+"""Names of a package that are imported when they are first used, so that importing the package costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+
+
+def attributes(
+    package: str, homes: Mapping[str, str], names: dict[str, object]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """The package's `__getattr__` and `__dir__`. `homes` gives the module of each name, `names` is its globals()."""
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        names[name] = value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        return value
+
+    return get, lambda: sorted([*names, *homes])
