@@ -21,6 +21,7 @@ from tests.gitlab_runner.real import PROGRAM, RealRunner
 from tests.gitlab_server.state import Variable
 from tests.waiting import until, until_sync
 from wsdash.app import WsdashApp
+from wsdash.backend.service import Service, UnsavedWork
 from wsdash.paths import Paths
 from wsdash.screens.create import CreateScreen
 
@@ -179,6 +180,11 @@ def test_a_secret_is_named_and_comes_from_the_project_alone(work: Work) -> None:
     assert "s3cret" not in everything
 
 
+async def unsaved_work(work: Work) -> UnsavedWork | None:
+    async with Service.open(work.paths) as service:
+        return await service.unsaved_work("app")
+
+
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -194,6 +200,8 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     work.run("restart", "app", "--wait")
     work.wait_for(phase="running", attempt=2)
     assert work.run("ssh", "app", "--", "sh", "-c", "cat ~/file") == "kept\n"
+    work.run("ssh", "app", "--", "sh", "-c", "echo new >notes.txt")
+    assert asyncio.run(unsaved_work(work)) == UnsavedWork(("?? notes.txt",), ())
     work.run("ssh-config", "install", "--yes")
     config = tmp_path / ".ssh" / "config"
     by_name = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "app.wsdash", "cat ~/file"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.door import Door
 from wsdash.backend.access.grants import Grant
 from wsdash.backend.providers.base import Refused, ShellCommand
 from wsdash.backend.providers.gitlab.heartbeat import attempt_key
+from wsdash.backend.providers.unsaved import MOST_BYTES, TIMEOUT_S
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Workspace
 from wsdash.paths import PathError
@@ -75,6 +77,31 @@ class Entrance:
     async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
         door = await self._through(workspace)
         return door.forward(workspace.id, workspace.name, where, number)
+
+    async def ask(self, workspace: Workspace, line: str) -> bytes:
+        """What a command line prints in the workspace's project; nothing where it cannot be asked."""
+        if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):
+            return b""
+        argv = self._door.ssh(workspace.id, workspace.name, ("sh", "-c", line))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError:
+            return b""
+        assert process.stdout is not None
+        said = b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIMEOUT_S):
+                while len(said) < MOST_BYTES and (part := await process.stdout.read(65536)):
+                    said += part
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        return said
 
     async def _through(self, workspace: Workspace) -> Door:
         """Wait for the line, a little."""

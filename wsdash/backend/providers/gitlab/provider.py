@@ -40,6 +40,7 @@ from wsdash.backend.providers.gitlab.recovery import remains_of
 from wsdash.backend.providers.gitlab.remarks import remarks_on
 from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.backend.providers.gitlab.shared import SharedListing
+from wsdash.backend.providers.unsaved import QUESTION, answer
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
@@ -231,7 +232,8 @@ class GitLabProvider:
         return await self._entrance.forwarding(workspace, where, number)
 
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
-        return None
+        """None where its job holds no line to this machine."""
+        return answer(await self._entrance.ask(workspace, QUESTION))
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         raise Refused(f"the files of {workspace.name} cannot be read from here", _NOT_HERE)
