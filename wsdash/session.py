@@ -121,7 +121,8 @@ class Session:
                 gap = min(LONGEST_GAP_S, gap * 2)
             await asyncio.sleep(gap)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), REREAD_S)
+                async with asyncio.timeout(REREAD_S):
+                    await self._look.wait()
 
     async def _read(self, service: Service) -> bool:
         """Whether anything is different now."""

@@ -60,7 +60,8 @@ class Git:
                 "git is not installed on this machine", "Install it (apt-get install git)."
             ) from None
         try:
-            out, error = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                out, error = await process.communicate()
         except BaseException as reason:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

@@ -82,8 +82,10 @@ class ContextWatch:
         """Look again and again: often while something changes, rarely when nothing runs."""
         while True:
             await surviving(f"looking at {self.context}", self.look())
+            # Not wait_for: in Python 3.11 that loses a cancel which comes as the event is set.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), self._wait_s() * (0.9 + 0.2 * self._random()))
+                async with asyncio.timeout(self._wait_s() * (0.9 + 0.2 * self._random())):
+                    await self._look_now.wait()
             self._look_now.clear()
 
     async def listen(self) -> None:

@@ -64,13 +64,15 @@ EOF
 
 # --- the line -----------------------------------------------------------------------------------------
 
-# What ssh says is in the file answer.
+# What ssh says is in the file answer. It runs beside, for a trap waits for what runs in front.
 ask_relay() {
   ssh -F /dev/null -o UserKnownHostsFile="$access/known_hosts" -o GlobalKnownHostsFile=/dev/null \
     -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile="$access/job_key" \
     -o IdentitiesOnly=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3 \
     -o ExitOnForwardFailure=yes -p "${WSDASH_RELAY##* }" "$@" \
-    "$WSDASH_ATTEMPT@${WSDASH_RELAY%% *}" >"$access/answer" 2>&1 </dev/null
+    "$WSDASH_ATTEMPT@${WSDASH_RELAY%% *}" >"$access/answer" 2>&1 </dev/null &
+  line=$!
+  wait "$line"
 }
 
 answered() {
@@ -103,7 +105,7 @@ EOF
 
 # shellcheck disable=SC2317,SC2329  # called by a trap
 end() {
-  [ -z "${server:-}" ] || kill "$server" 2>/dev/null
+  for process in ${server:-} ${line:-} ${nap:-}; do kill "$process" 2>/dev/null; done
   exit 0
 }
 
@@ -163,8 +165,9 @@ dial() {
       say 'Whoever answers in the place of your machine is not it, and is told nothing.'
       pause=60
     fi
-    { sleep "$pause" 2>/dev/null || sleep 1; } &
-    wait $!
+    { sleep "$pause" 2>/dev/null || sleep 1; } >/dev/null 2>&1 &
+    nap=$!
+    wait "$nap"
     case $pause in
       0.3) pause=1 ;;
       *) [ "$pause" -ge 20 ] || pause=$((pause * 2 + $$ % 2)) ;;

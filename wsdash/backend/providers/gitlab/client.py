@@ -148,7 +148,8 @@ class GitLabClient:
         await self._budget.check(urgent=urgent, what=what)
         loop = asyncio.get_running_loop()
         try:
-            answer = await asyncio.wait_for(loop.run_in_executor(self._pool, send), TOTAL_S)
+            async with asyncio.timeout(TOTAL_S):
+                answer = await loop.run_in_executor(self._pool, send)
         except TimeoutError:
             raise Unreachable(f"{self.url} did not answer {what} in time", "Asking again.") from None
         except RuntimeError as error:

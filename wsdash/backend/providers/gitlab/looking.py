@@ -16,7 +16,7 @@ from wsdash.backend.providers.gitlab.observing import Detail, Memory
 from wsdash.backend.providers.gitlab.place import Place
 from wsdash.backend.providers.gitlab.replies import Job, Pipeline
 from wsdash.backend.providers.gitlab.shared import SharedListing
-from wsdash.model import StepResult
+from wsdash.model import JobObservation, StepResult
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Looker:
         self._stuck_at = float("-inf")
         self._log_at: dict[int, float] = {}
         self._jobs: dict[int, Job] = {}
+        self._before: dict[int, tuple[tuple[object, ...], JobObservation]] = {}
         self._statuses: dict[int, str] = {}
         self.pipelines: dict[str, Pipeline] = {}
         """By attempt, the pipeline that counts."""
@@ -85,20 +86,41 @@ class Looker:
             before = self._memory.sightings.get(pipeline.id)
             self._memory.sightings[pipeline.id] = observing.sighted(before, beat, now)
         newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
-        changed = [one for one in ones if self._wants_detail(one, newest, now)][:MOST_DETAILS]
+        wanting = [one for one in ones if self._wants_detail(one, newest, now)]
+        changed = wanting[:MOST_DETAILS]
         await asyncio.gather(*(self._learn(place, one, skew, now) for one in changed))
         if changed:
             self.expect_change()
-        postponed = {p.id for p, beat in ones if self._wants_detail((p, beat), newest, now)}
+        postponed = {one[0].id for one in wanting if self._wants_detail(one, newest, now)}
         self._statuses.update({p.id: p.status for p, _ in ones if p.id not in postponed})
         await self._ask_for_stuck(place, ones, now)
         self._live = {p.id for p, _ in ones if observing.is_live(p)}
         self.pipelines = {beat.attempt_id: p for p, beat in ones}
         self.beats = {beat.attempt_id: beat for _, beat in ones}
-        jobs = tuple(observing.observed(p, beat, self._memory, skew, now) for p, beat in ones)
+        jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
         if is_full:
             self._forget({p.id for p in pipelines})
         return Look(now, jobs)
+
+    def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
+        """What was observed before, where nothing that it rests on is another thing now."""
+        memory = self._memory
+        rests_on = (
+            pipeline.status,
+            pipeline.name,
+            pipeline.updated_at,
+            skew,
+            memory.sightings.get(pipeline.id),
+            memory.details.get(pipeline.id),
+            pipeline.id in memory.stuck,
+        )
+        before = self._before.get(pipeline.id)
+        if before is not None and before[0] == rests_on:
+            return before[1]
+        found = observing.observed(pipeline, beat, memory, skew, now)
+        if found.beat is None or found.beat.at < now:  # one that seems to be of the future is cut to now
+            self._before[pipeline.id] = (rests_on, found)
+        return found
 
     async def _listed(self, place: Place, *, is_full: bool) -> tuple[list[Pipeline], float, float]:
         """The newest pipelines, and on until all that lived at the last look have been seen."""
@@ -212,6 +234,7 @@ class Looker:
         self._memory.details = {i: detail for i, detail in self._memory.details.items() if i in kept}
         self._log_at = {i: at for i, at in self._log_at.items() if i in kept}
         self._jobs = {i: job for i, job in self._jobs.items() if i in kept}
+        self._before = {i: found for i, found in self._before.items() if i in kept}
         self._statuses = {i: status for i, status in self._statuses.items() if i in kept}
 
 
