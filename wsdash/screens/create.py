@@ -23,6 +23,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
         "source": Field("Source", "URL or path of a Git repository; empty for none"),
         "ref": Field("Ref", "branch, tag or commit; empty for the default branch"),
         "devfile": Field("Devfile", "path in the repository, or of a file here; empty to look for one"),
+        "component": Field("Component", "of the devfile, to work in; empty for its main one"),
         "image": Field("Image", "a container image in place of the one that the devfile names"),
         "name": Field("Name", "lower-case letters, digits and dashes; empty for one made from the source"),
         "context": Field("Context", "where its job runs; empty for the default one, see c in the list"),
@@ -40,6 +41,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
             devfile=self.typed("devfile") or None,
             name=self.typed("name") or None,
             context=self.typed("context"),
+            main=self.typed("component") or None,
             image=self.typed("image") or None,
         )
         return await self.dashboard.service.preview(request, self.show_progress)
