@@ -36,7 +36,9 @@ class NoSuchWorkspace(LookupError):
 _POLICY_FIELDS = {field.name for field in fields(Policy)}
 
 
+@lru_cache(maxsize=4096)
 def workspace_of(row: sqlite3.Row) -> Workspace:
+    """The value is frozen, and most rows are the same as when they were read last."""
     return Workspace(
         id=row["id"],
         name=row["name"],
@@ -62,6 +64,7 @@ def policy_of(text: str) -> Policy:
     return Policy(**known)
 
 
+@lru_cache(maxsize=4096)
 def attempt_of(row: sqlite3.Row) -> Attempt:
     end = None
     if row["ended_at"] is not None:

@@ -38,7 +38,7 @@ log = logging.getLogger("wsdash.relay")
 LOGIN_S = 10
 KEEPALIVE_S = 10
 MOST_CONNECTIONS = 500
-MOST_FROM_ONE_HOST = 200
+MOST_FROM_ONE_HOST = 400
 FENCE_S = 1.0
 """Between two looks for attempts that may not dial in any more."""
 CHUNK = 65536

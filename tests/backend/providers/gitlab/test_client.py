@@ -206,8 +206,10 @@ async def test_the_environments_proxy_is_used_and_its_exceptions_count(
         assert (await api.user()).username == "ada"
         assert asked == [f"{instance.server.url}/api/v4/user"]
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert (await api.user()).username == "ada"
+        other = instance.api()
+        assert (await other.user()).username == "ada"
         assert len(asked) == 1
+        await other.client.aclose()
 
 
 async def test_a_netrc_of_the_user_does_not_stand_in_for_the_token(

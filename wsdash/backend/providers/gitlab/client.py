@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -253,6 +254,11 @@ class GitLabClient:
         import requests
 
         session = requests.Session()
+        # What the environment says is read once: requests would ask all of it anew for each request, and would
+        # look into the user's netrc.
+        session.proxies = dict(requests.utils.get_environ_proxies(self.url))
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        session.trust_env = False
         session.hooks["response"].append(self._notice)
         if self._ca_file is not None:
             session.mount("https://", _trusting(self._ca_file))
