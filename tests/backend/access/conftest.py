@@ -105,6 +105,7 @@ class DialledJob:
             "IdentitiesOnly": "yes",
             "ExitOnForwardFailure": "yes",
             "ConnectTimeout": "10",
+            "Ciphers": "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com",
         }
         named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         name = user or self.grant.attempt_id

@@ -69,6 +69,7 @@ ask_relay() {
   ssh -F /dev/null -o UserKnownHostsFile="$access/known_hosts" -o GlobalKnownHostsFile=/dev/null \
     -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile="$access/job_key" \
     -o IdentitiesOnly=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3 \
+    -o Ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com \
     -o ExitOnForwardFailure=yes -p "${WSDASH_RELAY##* }" "$@" \
     "$WSDASH_ATTEMPT@${WSDASH_RELAY%% *}" >"$access/answer" 2>&1 </dev/null &
   line=$!
