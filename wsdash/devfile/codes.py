@@ -153,6 +153,7 @@ LENIENT: Mapping[str, Severity] = {
     "devcontainer.privilege": "warning",
     "devcontainer.requirement": "info",
     "devcontainer.port": "info",
+    "devcontainer.user": "info",
     "devcontainer.folder": "info",
     "devcontainer.editor": "info",
     "devcontainer.ignored": "info",

@@ -22,7 +22,7 @@ def composed(text: str, more: dict[str, object] | None = None, **files: str) -> 
 DATABASE = """
 services:
   app:
-    image: mcr.microsoft.com/devcontainers/python:3.12
+    image: registry.example/python:3.12
     command: sleep infinity
     environment: {MODE: dev, COUNT: 3}
     volumes: ["..:/workspaces:cached", "venv:/venv"]
@@ -41,7 +41,7 @@ volumes: {venv: , data: }
 def test_the_service_is_the_workspace_and_the_others_stand_beside_it() -> None:
     found = composed(DATABASE)
     assert found.usable
-    assert found.workload.image == "mcr.microsoft.com/devcontainers/python:3.12"
+    assert found.workload.image == "registry.example/python:3.12"
     assert env(found) == {"MODE": "dev", "COUNT": "3"}
     assert found.workload.entrypoint == ()
     assert found.workload.volumes == (Volume("venv", "/venv"),)

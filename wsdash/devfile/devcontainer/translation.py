@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from wsdash.devfile.devcontainer.compose import Compose, ComposeService, compose_files, needed, read_compose
 from wsdash.devfile.devcontainer.document import DevContainer
+from wsdash.devfile.devcontainer.editor import editor
 from wsdash.devfile.devcontainer.environment import Environment
 from wsdash.devfile.devcontainer.lifecycle import HOST, ORDER, lifecycle
 from wsdash.devfile.devcontainer.parts import ports, resources, secrets, volumes
@@ -27,6 +28,8 @@ BUILD_HINT = (
     "build it once (devcontainer build --push true --image-name IMAGE --workspace-folder .) and give IMAGE: as"
     ' "image" here, or with --image'
 )
+LABELLED = ("mcr.microsoft.com/devcontainers/", "mcr.microsoft.com/vscode/devcontainers/")
+"""Images whose label devcontainer.metadata says more (containers.dev, "Image metadata")."""
 PROPERTIES = frozenset(
     [
         "$schema",
@@ -135,7 +138,7 @@ def translate_devcontainer(
         entrypoint=_entrypoint(root, base, report),
         env=environment.variables,
         source=source,
-        post_start=steps,
+        post_start=(*editor(root, report), *steps),
         ready_after=ready_after,
         services=base.services,
         ports=ports(root, report),
@@ -230,6 +233,11 @@ def _user(
     named = report.text(root, "remoteUser", ()) or report.text(root, "containerUser", ()) or by_argument
     user = named or (base.service.user if base.service else None)
     if user is None:
+        if (base.image or "").startswith(LABELLED):
+            message = "such an image names a user of its own, which only its registry tells; it is not used"
+            report.add(
+                "devcontainer.user", ("image",), message, 'say it here, for example: "remoteUser": "vscode"'
+            )
         return None
     found = substitute(user, ("remoteUser",), in_container=False).text.strip()
     return found or None
@@ -262,16 +270,6 @@ def _losses(root: Object, report: Report) -> None:
         if key in root:
             message = f"{key} does not move the sources: the job decides where they are ($PROJECT_SOURCE)"
             report.add("devcontainer.folder", (key,), message, "nothing to do, mostly", on_key=True)
-    customizations = root.get("customizations")
-    vscode = customizations.get("vscode") if isinstance(customizations, Object) else None
-    places = ((vscode, ("customizations", "vscode")), (root, ()))
-    for holder, path in places:
-        for key in ("extensions", "settings"):
-            if isinstance(holder, Object) and holder.get(key):
-                message = f"the editor's {key} are not installed by the job"
-                report.add(
-                    "devcontainer.editor", (*path, key), message, "the editor installs them", on_key=True
-                )
     for key in root:
         if key not in PROPERTIES:
             message = f"{show(key)} is no property of a Dev Container"
