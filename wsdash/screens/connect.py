@@ -29,9 +29,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         "tags": Field("Tags", "of the runners to use, with blanks between them; empty for any"),
         "ca_file": Field("CA file", "certificates, where the GitLab has an authority of its own"),
     }
-    INTRO = (
-        "Workspaces run as CI jobs of a project. Nothing is changed before you have seen what GitLab says."
-    )
+    INTRO = "Workspaces run as CI jobs of a project. You see first what GitLab says."
     LOOKING = "asking GitLab"
     VERTICAL_BREAKPOINTS = [(0, "-dense"), (30, "-tall")]  # noqa: RUF012
 
