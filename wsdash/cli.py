@@ -118,7 +118,7 @@ def _create(parser: ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="a variable that the job gets from the context, such as a masked one of the project",
+        help="a variable that the job gets: a masked one of the project, or else with your environment's value",
     )
     parser.add_argument("--no-source", action="store_true", help="a workspace without a repository")
 

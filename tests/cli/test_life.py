@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.conftest import PYTHON, Command
 from tests.repositories import DEVFILE, commit_files, make_repository
+from tests.screens.terminal import Terminal
 from tests.waiting import until_sync
 from wsdash.backend.lease import boot_time
 from wsdash.backend.reader import Reader
@@ -334,3 +335,47 @@ def test_the_users_ssh_configuration_is_changed_once_and_only_after_yes(
     assert "Host *.wsdash" in wsdash("ssh-config", "show").stdout
     assert wsdash("ssh-config", "uninstall").returncode == 0
     assert config.read_text() == "Host old\n    User me\n"
+
+
+SECRET = """\
+schemaVersion: 2.2.0
+attributes: {wsdash/secrets: [NPM_TOKEN]}
+components: [{name: main, container: {image: alpine}}]
+commands:
+- {id: use, exec: {component: main, commandLine: 'echo "it is [$NPM_TOKEN]"'}}
+events: {postStart: [use]}
+"""
+
+
+def test_a_secret_is_asked_for_on_a_terminal_and_given_to_every_job(
+    wsdash: Command, tmp_path: Path, paths: Paths
+) -> None:
+    (tmp_path / "devfile.yaml").write_text(SECRET)
+    make = ("create", "--no-source", "--devfile", str(tmp_path / "devfile.yaml"), "--name", "web", "--wait")
+    terminal = Terminal("wsdash", *make, env={})
+    terminal.read_until("Create it? [y/N] ")
+    terminal.type(b"y\n")
+    terminal.read_until("NPM_TOKEN, not shown; empty for none: ")
+    terminal.type(b"it's $ecret\n")
+    assert terminal.wait() == 0
+    assert b"$ecret" not in terminal.written
+    assert "it is [it's $ecret]" in wsdash("logs", "web").stdout
+    assert wsdash("ssh", "web", "--", "printenv", "NPM_TOKEN").stdout == "it's $ecret\n"
+    assert wsdash("restart", "web", "--wait").returncode == 0
+    assert "it is [it's $ecret]" in wsdash("logs", "web").stdout
+    kept = [file for file in paths.state.rglob("*") if file.is_file() and b"$ecret" in file.read_bytes()]
+    assert kept and {file.stat().st_mode & 0o777 for file in kept} <= {0o600, 0o700}, kept
+    assert wsdash("delete", "web", "--yes", "--wait").returncode == 0
+    assert not [f for f in paths.state.rglob("*") if f.is_file() and b"$ecret" in f.read_bytes()]
+
+
+def test_a_secret_comes_from_the_environment_only_where_it_is_named(
+    wsdash: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "devfile.yaml").write_text(SECRET)
+    monkeypatch.setenv("NPM_TOKEN", "of-mine")
+    make = ("create", "--no-source", "--devfile", str(tmp_path / "devfile.yaml"), "--yes", "--wait")
+    assert wsdash(*make, "--name", "one").returncode == 0
+    assert "The secret NPM_TOKEN is not given to this job." in wsdash("logs", "one").stdout
+    assert wsdash(*make, "--name", "two", "--secret", "NPM_TOKEN").returncode == 0
+    assert "it is [of-mine]" in wsdash("logs", "two").stdout

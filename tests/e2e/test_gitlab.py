@@ -157,27 +157,36 @@ def test_in_a_project_of_ones_own_the_code_is_cloned_with_the_jobs_token(work_of
     assert work.server.state.pipelines == {}
 
 
-def test_a_secret_is_named_and_comes_from_the_project_alone(work: Work) -> None:
+def test_a_secret_comes_from_the_project_alone_which_keeps_it_for_its_workspace(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work.project.variables["NPM_TOKEN"] = Variable("s3cret value")
     devfile = work.paths.config_file.parent / "devfile.yaml"
     devfile.write_text(
         "schemaVersion: 2.2.0\nattributes: {wsdash/secrets: [NPM_TOKEN, OTHER]}\n"
         "components: [{name: main, container: {image: alpine}}]\n"
-        "commands:\n- {id: use, exec: {component: main, commandLine: 'echo the length is ${#NPM_TOKEN}'}}\n"
+        "commands:\n- {id: use, exec: {component: main, commandLine: 'echo lengths ${#NPM_TOKEN} ${#OTHER}'}}\n"
         "events: {postStart: [use]}\n"
     )
-    arguments = ("--devfile", str(devfile), "--context", "work", "--name", "app", "--yes", "--wait")
-    told = work.tell("create", work.source, *arguments)
+    arguments = ("--devfile", str(devfile), "--context", "work", "--yes", "--wait")
+    told = work.tell("create", work.source, *arguments, "--name", "bare")
     assert "the secret OTHER is no CI/CD variable of group/app" in told
     assert "NPM_TOKEN is" not in told
-    until_sync(lambda: "the length is 12" in work.run("logs", "app"), PATIENCE_S, "the log of the job")
+    until_sync(lambda: "lengths 12 0" in work.run("logs", "bare"), PATIENCE_S, "the log of the job")
+    assert "The secret OTHER is not given to this job." in work.run("logs", "bare")
+    work.run("delete", "bare", "--yes", "--wait")
+    monkeypatch.setenv("OTHER", "s3cret-of-mine")
+    told += work.tell("create", work.source, *arguments, "--name", "app", "--secret", "OTHER")
+    until_sync(lambda: "lengths 12 14" in work.run("logs", "app"), PATIENCE_S, "the log of the job")
     log = work.run("logs", "app")
-    assert "The secret OTHER is not given to this job." in log
     branch = next(name for name in work.project.repository.branches() if name.startswith("wsdash/"))
     committed = work.project.repository.read(branch, ".gitlab-ci.yml")
     assert committed is not None and "NPM_TOKEN" in committed
     everything = committed + told + log + work.run("list", "--json") + str(work.paths.database.read_bytes())
     assert "s3cret" not in everything
+    assert len(work.project.variables) == 2
+    work.run("delete", "app", "--yes", "--wait")
+    assert list(work.project.variables) == ["NPM_TOKEN"]
 
 
 async def unsaved_work(work: Work) -> UnsavedWork | None:

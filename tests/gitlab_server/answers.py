@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tests.gitlab_server.clock import iso
 from tests.gitlab_server.repositories import Commit
-from tests.gitlab_server.state import MAINTAINER, Job, Pipeline, Project, Runner, User
+from tests.gitlab_server.state import MAINTAINER, Job, Pipeline, Project, Runner, User, Variable
 
 
 class Refusal(Exception):
@@ -112,6 +112,11 @@ def runner(found: Runner) -> dict[str, Any]:
         "tag_list": found.tags,
         "run_untagged": found.run_untagged,
     }
+
+
+def variable(key: str, found: Variable) -> dict[str, Any]:
+    about = {"key": key, "value": found.value, "masked": found.masked, "protected": found.protected}
+    return {**about, "variable_type": "env_var", "raw": found.raw, "environment_scope": "*"}
 
 
 def job(found: Job, base: str) -> dict[str, Any]:

@@ -13,7 +13,18 @@ from tests.gitlab_server import answers, ci_config
 from tests.gitlab_server.answers import Refusal, bad_request, forbidden, invalid, not_found, unauthorized
 from tests.gitlab_server.clock import iso
 from tests.gitlab_server.repositories import Conflict
-from tests.gitlab_server.state import DEVELOPER, MAINTAINER, OWNER, Job, Pipeline, Project, State, Token, User
+from tests.gitlab_server.state import (
+    DEVELOPER,
+    MAINTAINER,
+    OWNER,
+    Job,
+    Pipeline,
+    Project,
+    State,
+    Token,
+    User,
+    Variable,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 LIVE_FOR_TOKEN = ("running", "canceling")
@@ -44,7 +55,10 @@ class Rest:
             ("GET", project + "/protected_branches", self.protected_branches),
             ("GET", project + "/runners", self.runners),
             ("GET", project + "/job_token_scope/allowlist", self.allowlist),
+            ("GET", project + "/variables", self.variables),
+            ("POST", project + "/variables", self.create_variable),
             ("GET", project + "/variables/{key}", self.variable),
+            ("DELETE", project + "/variables/{key}", self.delete_variable),
             ("POST", project + "/ci/lint", self.lint),
             ("POST", project + "/pipeline", self.create_pipeline),
             ("GET", "/api/v4/pipelines", self.own_pipelines),
@@ -113,10 +127,35 @@ class Rest:
         found = project.variables.get(key)
         if found is None:
             raise not_found("Variable")
-        about = {"key": key, "value": found.value, "masked": found.masked, "protected": found.protected}
-        return web.json_response(
-            {**about, "variable_type": "env_var", "raw": False, "environment_scope": "*"}
+        return web.json_response(answers.variable(key, found))
+
+    def variables(self, request: web.Request) -> web.Response:
+        _, project = self._project(request, MAINTAINER, write=False)
+        return self._paged(
+            request, [answers.variable(key, found) for key, found in project.variables.items()]
         )
+
+    async def create_variable(self, request: web.Request) -> web.Response:
+        _, project = self._project(request, MAINTAINER)
+        body = await request.json()
+        key, value, masked = str(body["key"]), str(body["value"]), bool(body.get("masked"))
+        if key in project.variables:
+            raise Refusal(400, {"message": {"key": [f"({key}) has already been taken"]}})
+        if not re.fullmatch(r"[A-Za-z0-9_]{1,255}", key):
+            raise Refusal(400, {"message": {"key": ["can contain only letters, digits and '_'."]}})
+        # "Mask a CI/CD variable": one line, no spaces, eight characters; without `raw` fewer kinds of them.
+        allowed = r"\S{8,}" if body.get("raw") else r"[a-zA-Z0-9_+=/@:.~-]{8,}"
+        if masked and not re.fullmatch(allowed, value):
+            raise Refusal(400, {"message": {"value": ["is invalid"]}})
+        made = Variable(value, masked, bool(body.get("protected")), bool(body.get("raw")))
+        project.variables[key] = made
+        return web.json_response(answers.variable(key, made), status=201)
+
+    def delete_variable(self, request: web.Request) -> web.Response:
+        _, project = self._project(request, MAINTAINER)
+        if project.variables.pop(request.match_info["key"], None) is None:
+            raise not_found("Variable")
+        return web.Response(status=204)
 
     # The repository.
 

@@ -231,7 +231,7 @@ class RunnerApi:
             variables.append(_variable(name, token, masked=True))
         for name, variable in job.pipeline.project.variables.items():
             if not variable.protected:
-                variables.append(_variable(name, variable.value, masked=variable.masked))
+                variables.append(_variable(name, variable.value, masked=variable.masked, raw=variable.raw))
         for name, value in (job.config.get("variables") or {}).items():
             is_raw = isinstance(value, dict) and value.get("expand") is False
             text = value["value"] if isinstance(value, dict) else value

@@ -40,6 +40,7 @@ class Variable:
     value: str
     masked: bool = True
     protected: bool = False
+    raw: bool = False
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import cast
 
 from wsdash.app import WsdashApp
 from wsdash.backend.connecting import ContextPreview, ContextRequest
-from wsdash.backend.providers.base import Capabilities, LogChunk, ShellCommand
+from wsdash.backend.providers.base import Capabilities, LogChunk, Remark, ShellCommand
 from wsdash.backend.providers.gitlab.probe import Finding
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.service import CreateRequest, Preview, Reconciling, Service, UnsavedWork, UserError
@@ -191,6 +191,8 @@ class StubService:
         self.checked: list[ContextRequest] = []
         self.findings: tuple[Finding, ...] = (Finding("ok", "you are ada, with a token for the API"),)
         self.previews: list[CreateRequest] = []
+        self.remarks: tuple[Remark, ...] = ()
+        self.secrets: dict[str, str] = {}
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.attempts: dict[str, tuple[Attempt, ...]] = {}
         self.events_of: dict[str, tuple[Event, ...]] = {}
@@ -283,9 +285,15 @@ class StubService:
             diagnostics=self.diagnostics,
             job=JOB,
             isolation="podman",
+            remarks=self.remarks,
         )
 
-    async def create(self, preview: Preview) -> Workspace:
+    def check_secret(self, context: str, name: str, value: str, field: str) -> None:
+        if "secret" in self.refusals:
+            raise self.refusals["secret"]
+
+    async def create(self, preview: Preview, values: dict[str, str] | None = None) -> Workspace:
+        self.secrets = dict(values or {})
         made = workspace(preview.name, created_at=NOW)
         self.asked.append(("create", preview.name))
         self.change(

@@ -34,6 +34,7 @@ from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help import HelpScreen, help_lines
 from wsdash.screens.log import LogScreen
 from wsdash.screens.messages import MessagesScreen
+from wsdash.screens.secrets import SecretsScreen
 from wsdash.screens.workload import WorkloadScreen
 from wsdash.screens.workspaces import WorkspacesScreen
 
@@ -42,6 +43,7 @@ SCREENS: list[type[Acts]] = [
     DetailScreen,
     LogScreen,
     CreateScreen,
+    SecretsScreen,
     ConnectScreen,
     ContextsScreen,
     ConfirmScreen,

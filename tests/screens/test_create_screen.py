@@ -10,11 +10,14 @@ from textual.widgets import Input
 
 from tests.screens.conftest import Running, until
 from tests.screens.stub import StubService
+from wsdash.backend.providers.base import Remark
 from wsdash.backend.service import CreateRequest, UserError
 from wsdash.devfile import Diagnostic
 from wsdash.screens.create import CreateScreen, repository_here
+from wsdash.screens.secrets import SecretsScreen
 from wsdash.screens.widgets.lines import LineScroll, LineView
 from wsdash.screens.workspaces import WorkspacesScreen
+from wsdash.workload import Secret
 
 DEMO = "https://git.example/demo.git"
 
@@ -185,3 +188,59 @@ async def test_all_that_is_wrong_with_a_devfile_is_read_before_one_goes_back(
         assert "1GB is no quantity" in form_of(pilot).query_one("#devfile-error", LineView).text
         assert form_of(pilot).query_one("#source", Input).value == DEMO
         assert pilot.app.focused is form_of(pilot).query_one("#devfile", Input)
+
+
+ASKED = Remark("the secret TOKEN is not there", "", Secret("TOKEN", "for the registry"))
+
+
+async def test_a_secret_that_nobody_has_given_is_asked_for_and_not_shown(
+    stub: StubService, running: Running
+) -> None:
+    stub.remarks = (ASKED,)
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        await previewed(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SecretsScreen))
+        await pilot.press(*"s3cret-value")
+        assert "s3cret" not in pilot.app.export_screenshot()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
+        assert stub.secrets == {"TOKEN": "s3cret-value"}
+
+
+async def test_a_secret_may_be_left_out_and_going_back_creates_nothing(
+    stub: StubService, running: Running
+) -> None:
+    stub.remarks = (ASKED,)
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        await previewed(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SecretsScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CreateScreen))
+        assert form_of(pilot).has_class("-previewed")
+        assert ("create", "api") not in stub.asked
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SecretsScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
+        assert stub.secrets == {}
+
+
+async def test_a_value_that_cannot_be_kept_is_refused_beside_its_field(
+    stub: StubService, running: Running
+) -> None:
+    stub.remarks = (ASKED,)
+    stub.refusals["secret"] = UserError("GitLab cannot mask it", "Encode it.", field="secret-0")
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        await previewed(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SecretsScreen))
+        await pilot.press("x", "enter")
+        await until(
+            pilot, lambda: "cannot mask" in pilot.app.screen.query_one("#secret-0-error", LineView).text
+        )
+        assert ("create", "api") not in stub.asked

@@ -19,11 +19,12 @@ from tests.screens.conftest import app_of, until
 from tests.screens.stub import StubService, dashboard
 from tests.screens.test_detail_screen import tell_a_story
 from tests.screens.test_log_screen import numbered
-from wsdash.backend.providers.base import Capabilities
+from wsdash.backend.providers.base import Capabilities, Remark
 from wsdash.backend.providers.gitlab.probe import Finding
 from wsdash.backend.service import UnsavedWork
 from wsdash.config import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
+from wsdash.workload import Secret
 
 REPORTS = os.environ.get("TEXTUAL_SNAPSHOT_TEMPDIR", "")
 """The plugin's own variable, which the fixture for a clean environment takes away."""
@@ -47,6 +48,11 @@ def remarked(stub: StubService) -> None:
         Diagnostic(7, 3, "warning", "field.ignored", "memoryRequest is not used by the local provider", ""),
         Diagnostic(12, 5, "info", "event.ignored", "postStop is ignored", "Move it to preStop."),
     )
+
+
+def asking(stub: StubService) -> None:
+    secrets = (Secret("NPM_TOKEN", "reads the team's packages"), Secret("A_RATHER_LONG_NAME_OF_A_SECRET"))
+    stub.remarks = tuple(Remark("", "", secret) for secret in secrets)
 
 
 def without_image(stub: StubService) -> None:
@@ -97,6 +103,7 @@ PICTURES = [
     Picture("create-large", LARGE, CREATE),
     Picture("preview-small", SMALL, (*CREATE, "enter"), remarked),
     Picture("preview-large", LARGE, (*CREATE, "enter"), remarked),
+    Picture("secrets-small", SMALL, (*CREATE, "enter", "enter", *"12345678"), asking),
     Picture("contexts-small", SMALL, ("c", "j"), connected),
     Picture("connect-small", SMALL, CONNECT),
     Picture("connect-large", LARGE, CONNECT),
@@ -143,5 +150,5 @@ def test_picture(
 
 
 def busy(pilot: Pilot[None]) -> bool:
-    """Whether something short still runs beside the screen; following a log never ends."""
-    return any(worker.is_running and worker.name != "log" for worker in pilot.app.workers)
+    """Whether something short still runs beside the screen, and not what follows a log or waits for the user."""
+    return any(worker.is_running and worker.name not in ("log", "accept") for worker in pilot.app.workers)

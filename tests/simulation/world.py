@@ -5,7 +5,7 @@ The provider checks the invariants of design section 4 itself: it refuses to be 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from wsdash.backend.providers.base import (
     Look,
     Pace,
     Packed,
+    Refused,
     Remark,
     ShellCommand,
     Unreachable,
@@ -193,6 +194,12 @@ class Provider:
 
     async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
         return ()
+
+    def check_secret(self, name: str, value: str) -> None:
+        return
+
+    async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+        raise Refused("it keeps none")
 
     async def remarks(self, workload: Workload) -> list[Remark]:
         return []

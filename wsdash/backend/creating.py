@@ -61,6 +61,11 @@ class Preview:
     remarks: tuple[Remark, ...] = ()
     """What the context does not give the job."""
 
+    @property
+    def asks(self) -> tuple[Secret, ...]:
+        """Secrets whose values may be given to `Service.create`, for the context has none."""
+        return tuple(remark.secret for remark in self.remarks if remark.secret is not None)
+
 
 def free_name(request: CreateRequest, taken: set[str]) -> str:
     """The name asked for, or one made from the source's. Raises `UserError`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -200,10 +200,17 @@ class Service:
         progress("asking what the context gives")
         return replace(found, remarks=tuple(await provider.remarks(found.workload)))
 
-    async def create(self, preview: Preview, policy: Policy | None = None) -> Workspace:
-        """Create exactly what the preview showed, wanted running. Raises `UserError`."""
+    async def create(
+        self, preview: Preview, policy: Policy | None = None, values: Mapping[str, str] | None = None
+    ) -> Workspace:
+        """Create exactly what the preview showed, wanted running. Raises `UserError`.
+
+        `values` are those of secrets, by name, which the provider keeps and nobody else.
+        """
         from wsdash.config import policy_for
 
+        for name, value in (values or {}).items():
+            self.check_secret(preview.context, name, value)
         now = self._clock()
         workspace = Workspace(
             id=secrets.token_hex(5),
@@ -212,7 +219,8 @@ class Service:
             source_url=preview.source_url,
             ref=preview.ref,
             devfile_path=preview.devfile_path,
-            desired=Desired.RUNNING,
+            # No job may start before its secrets are kept; and what is kept must belong to something.
+            desired=Desired.STOPPED if values else Desired.RUNNING,
             generation=1,
             policy=policy or policy_for(self._paths.config_file, preview.context),
             created_at=now,
@@ -225,8 +233,25 @@ class Service:
             raise UserError(
                 f"there is a workspace {preview.name} already", "Choose another name.", field="name"
             ) from None
+        if values:
+            await self._keep_secrets(workspace, values)
+            return await self._wish(workspace, Desired.RUNNING, renew=False, text="its secrets are kept")
         self._keeper.nudge(workspace.id)
         return workspace
+
+    async def _keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+        try:
+            await self._provider(workspace).keep_secrets(workspace, values)
+        except ProviderError as error:
+            await self._wish(workspace, Desired.DELETED, renew=False, text="its secrets cannot be kept")
+            raise UserError(error.message, error.hint, exit_code=4) from error
+
+    def check_secret(self, context: str, name: str, value: str, field: str = "") -> None:
+        """Raises `UserError`, with the field, for a value that the context cannot keep."""
+        try:
+            self._provider_of(context).check_secret(name, value)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint, field=field) from error
 
     async def start(self, name: str) -> Workspace:
         """Want it running; one that has failed gets a new chance."""

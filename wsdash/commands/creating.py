@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -30,7 +31,8 @@ def create(args: Namespace, paths: Paths) -> int:
     if not args.yes and can_ask() and not ask("Create it?"):
         tell("Nothing was created.")
         return FAILED
-    row = with_service(paths, lambda service: _create(service, preview, args))
+    values = _values(preview, args)
+    row = with_service(paths, lambda service: _create(service, preview, args, values))
     name = row.workspace.name
     if args.json:
         from wsdash.commands.rows import row_json
@@ -113,8 +115,25 @@ def _show(preview: Preview) -> None:
         tell(f"    {line}")
 
 
-async def _create(service: Service, preview: Preview, args: Namespace) -> WorkspaceRow:
-    workspace = await service.create(preview)
+def _values(preview: Preview, args: Namespace) -> dict[str, str]:
+    """Of secrets that the context does not have: typed, or from the environment where `--secret` names them."""
+    found = {name: os.environ[name] for name in args.secret if os.environ.get(name)}
+    wanted = {secret.name: secret for secret in preview.asks}
+    values = {name: value for name, value in found.items() if name in wanted}
+    if can_ask() and not args.yes:
+        import getpass
+
+        for name, secret in wanted.items():
+            if name not in values:
+                about = f" ({one_line(secret.description)})" if secret.description else ""
+                values[name] = getpass.getpass(f"{name}{about}, not shown; empty for none: ").strip()
+    return {name: value for name, value in values.items() if value}
+
+
+async def _create(
+    service: Service, preview: Preview, args: Namespace, values: dict[str, str]
+) -> WorkspaceRow:
+    workspace = await service.create(preview, values=values)
     await service.ensure_reconciler()
     if args.wait:
         return await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from wsdash.screens.form import Field, FormScreen, facts
 from wsdash.screens.widgets.text import Line, Tone, plain, wrap
@@ -18,7 +18,7 @@ LEVELS = {"ok": Tone.GOOD, "warning": Tone.WARN, "blocked": Tone.BAD}
 class ConnectScreen(FormScreen[str, "ContextPreview"]):
     """Answers the context's name. The first one that is not local becomes the default one."""
 
-    FIELDS: ClassVar[Mapping[str, Field]] = {
+    FIELDS: Mapping[str, Field] = {
         "name": Field("Name", "what you call this context, for example: work"),
         "url": Field("Address", "of the GitLab, for example https://gitlab.com"),
         "token": Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from wsdash.screens.form import Field, FormScreen, facts
 from wsdash.screens.widgets.text import Line, Tone, plain, wrap
@@ -19,7 +19,7 @@ SEVERITIES = {"error": Tone.BAD, "warning": Tone.WARN, "info": Tone.MUTED}
 class CreateScreen(FormScreen[str, "Preview"]):
     """Answers the new workspace's id."""
 
-    FIELDS: ClassVar[Mapping[str, Field]] = {
+    FIELDS: Mapping[str, Field] = {
         "source": Field("Source", "URL or path of a Git repository; empty for none"),
         "ref": Field("Ref", "branch, tag or commit; empty for the default branch"),
         "devfile": Field("Devfile", "path in the repository, or of a file here; empty to look for one"),
@@ -46,8 +46,15 @@ class CreateScreen(FormScreen[str, "Preview"]):
         )
         return await self.dashboard.service.preview(request, self.show_progress)
 
-    async def accept(self, preview: Preview) -> str:
-        return (await self.dashboard.service.create(preview)).id
+    async def accept(self, preview: Preview) -> str | None:
+        values: dict[str, str] | None = {}
+        if preview.asks:
+            from wsdash.screens.secrets import SecretsScreen
+
+            values = await self.app.push_screen_wait(SecretsScreen(preview))
+        if values is None:
+            return None
+        return (await self.dashboard.service.create(preview, values=values)).id
 
     def heading(self, preview: Preview | None) -> Line:
         if preview is None:

@@ -36,7 +36,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
 
     WHERE: ClassVar[Where] = Where.FORM
     BINDINGS = bindings_of(Where.FORM)
-    FIELDS: ClassVar[Mapping[str, Field]]
+    FIELDS: Mapping[str, Field]
     INTRO: ClassVar[str]
     LOOKING: ClassVar[str]
     """What is being done between the two steps."""
@@ -55,8 +55,8 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         """What would come of what was typed. Raises `UserError` with its field."""
 
     @abstractmethod
-    async def accept(self, preview: Preview) -> Result:
-        """Do it. Raises `UserError` with its field."""
+    async def accept(self, preview: Preview) -> Result | None:
+        """Do it; None where the user wants to see the form again. Raises `UserError` with its field."""
 
     @abstractmethod
     def heading(self, preview: Preview | None) -> Line:
@@ -166,8 +166,9 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
             self._show_preview(None)
             self._refuse(error)
             return
-        self._draft.clear()
-        self.dismiss(result)
+        if result is not None:
+            self._draft.clear()
+            self.dismiss(result)
 
     def _refuse(self, error: Exception) -> None:
         field = getattr(error, "field", "")

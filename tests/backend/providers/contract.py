@@ -22,7 +22,7 @@ from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.providers.base import LogChunk, Provider, Refused
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
-from wsdash.workload import Command, EnvVar, Source, Volume, Workload
+from wsdash.workload import Command, EnvVar, Secret, Source, Volume, Workload
 
 RUN = secrets.token_hex(3)
 """Tests run at once in several processes, and names of containers are everybody's."""
@@ -32,7 +32,7 @@ ENDED = JobState.ENDED
 
 def workspace(number: int = 1) -> Workspace:
     return Workspace(
-        id=f"w{number}-{RUN}",
+        id=f"w{number}x{RUN}",
         name=f"demo-{number}",
         context="test",
         source_url=None,
@@ -103,6 +103,12 @@ class Harness:
 
     async def log(self, of: Attempt | None = None) -> bytes:
         return (await self.provider.read_log(of or attempt(), 0, 1_000_000)).data
+
+    async def until_logged(self, of: Attempt, text: bytes) -> None:
+        async def is_logged() -> bool:
+            return text in await self.log(of)
+
+        await until(is_logged, self.patience_s, f"{text!r} in the log of {of.id}")
 
     async def run_inside(self, *argv: str) -> tuple[int, bytes]:
         """Exit code and output of a command in the workspace, as `wsdash ssh NAME -- CMD` runs it."""
@@ -219,6 +225,23 @@ class ProviderContract:
         value = 'it\'s "$HOME" `id` \\ é🙂\nsecond line'
         await harness.launch(harness.workload("true", env=(EnvVar("ODD", value),)))
         assert await harness.run_inside("sh", "-c", 'printf %s "$ODD"') == (0, value.encode())
+
+    async def test_a_secret_is_for_the_jobs_of_its_workspace_alone_until_that_is_gone(
+        self, harness: Harness
+    ) -> None:
+        secret = (Secret("TOKEN"),)
+        value = "it's-$HOME-`id`-\\-é"
+        show = 'printf "[%s]" "$TOKEN"'
+        await harness.provider.keep_secrets(workspace(), {"TOKEN": value})
+        await harness.launch(harness.workload(f"{show} >shown", secrets=secret))
+        assert await harness.run_inside("cat", "shown") == (0, f"[{value}]".encode())
+        other, first = workspace(2), attempt(1, workspace(2))
+        await harness.provider.launch(other, first, harness.workload(show, secrets=secret))
+        await harness.until_logged(first, b"The secret TOKEN is not given to this job.")
+        await harness.provider.force_cancel(attempt())
+        await harness.provider.destroy(workspace())
+        await harness.provider.launch(workspace(), attempt(2), harness.workload(show, secrets=secret))
+        await harness.until_logged(attempt(2), b"[]")
 
     async def test_output_is_kept_byte_by_byte(self, harness: Harness) -> None:
         await harness.launch(harness.workload(r"printf '\033[2J\033]0;owned\007\000\377\r\n\233x'"))

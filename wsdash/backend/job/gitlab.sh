@@ -125,10 +125,19 @@ set_state() {
   printf '%s\n' "$1" >"$run/state"
 }
 
+# The project's variables for this workspace alone get the names that it knows them by.
+take_secrets() {
+  own=WSDASH_${WSDASH_WORKSPACE}_
+  for name in $(export -p | sed -n "s/^[a-z -]* $own\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p"); do
+    eval "[ -z \"\${$own$name+set}\" ] || { $name=\$$own$name; export $name; unset $own$name; }"
+  done
+}
+
 job_start() {
   ended=
   trap pass_on TERM INT HUP
   chmod 700 "$run" 2>/dev/null
+  take_secrets
   export WSDASH_RUN="$run" WSDASH_REPORTER="$here/gitlab_report.sh" WSDASH_MAIN="$$"
   date +%s >"$run/started"
   choose_root

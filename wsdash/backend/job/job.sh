@@ -318,6 +318,8 @@ main() {
   # shellcheck source=/dev/null
   . "$file"
   # shellcheck source=/dev/null
+  [ "$entry" = fetch ] || [ ! -r "${file%/*}/secrets.sh" ] || . "${file%/*}/secrets.sh"
+  # shellcheck source=/dev/null
   [ -z "${WSDASH_REPORTER:-}" ] || . "$WSDASH_REPORTER"
   PROJECT_SOURCE=$PROJECTS_ROOT${project_folder:+/$project_folder}
   export PROJECTS_ROOT PROJECT_SOURCE

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import PurePosixPath
 
@@ -67,6 +68,17 @@ def render_volumes(workload: Workload) -> str:
         kind = "fresh" if volume.ephemeral else "kept"
         lines.append(f"volume {_quote(step_id(volume.name))} {_quote(volume.path)} {kind}")
     return "\n".join(lines) + "\n"
+
+
+def render_secrets(values: Mapping[str, str]) -> str:
+    """Values of secrets by name as a file of shell data, for a job whose provider keeps them itself.
+
+    Raises ValueError for a name that is none, and as `render` does.
+    """
+    for name in values:
+        if not _NAME.fullmatch(name) or name in OWN_NAMES:
+            raise ValueError(f"{name!r} cannot be the name of a secret")
+    return "".join(f"export {name}={_quote(value)}\n" for name, value in values.items())
 
 
 def scripts() -> dict[str, bytes]:

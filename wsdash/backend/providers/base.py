@@ -11,12 +11,12 @@ The contract, which `tests/backend/providers/contract.py` holds every provider t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from wsdash.model import Attempt, JobObservation, Workspace
-from wsdash.workload import Workload
+from wsdash.workload import Secret, Workload
 
 if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no asyncio
     from contextlib import AbstractAsyncContextManager
@@ -137,6 +137,8 @@ class Remark:
 
     text: str
     hint: str = ""
+    secret: Secret | None = None
+    """The secret that nobody has given yet, where `keep_secrets` would take its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,15 @@ class Provider(Protocol):
 
     kind: str
     pace: Pace
+
+    def check_secret(self, name: str, value: str) -> None:
+        """Raises `Refused` for a value that cannot be kept, with what to do instead."""
+
+    async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+        """Keep values of secrets by name, for jobs of this workspace alone, until it is destroyed.
+
+        Raises what `check_secret` does, `Blocked` and `Unreachable`.
+        """
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.

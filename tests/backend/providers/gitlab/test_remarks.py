@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.state import Variable
+from wsdash.backend.providers.base import Blocked, Refused
 from wsdash.backend.providers.gitlab.remarks import project_of, remarks_on
+from wsdash.backend.providers.gitlab.secrets import check, forget, keep
 from wsdash.workload import Secret, Source, Workload
 
 
@@ -65,4 +68,40 @@ async def test_nothing_is_asked_where_nothing_is_to_be_known(instance: Instance)
     settings = replace(instance.settings, placement="own")
     assert await remarks_on(api, settings, Workload(source=Source("https://github.com/a/b.git"))) == []
     assert instance.server.asked() == []
+    await api.client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("short", "fewer than 8"),
+        ("with a blank", "blanks"),
+        ("two\nlines-of-it", "blanks"),
+        ("long-enough$", ""),
+    ],
+)
+def test_what_gitlab_cannot_mask_is_not_kept(value: str, words: str) -> None:
+    with pytest.raises(Refused, match=words) if words else nullcontext():
+        check("TOKEN", value)
+
+
+async def test_secrets_are_masked_variables_that_are_removed_with_their_workspace(instance: Instance) -> None:
+    api, project = instance.api(), instance.project
+    project.variables["WSDASH_other_TOKEN"] = Variable("another's")
+    await keep(api, project.id, "abc", {"TOKEN": "exactly$HOME", "OTHER": "long-enough"})
+    kept = project.variables["WSDASH_abc_TOKEN"]
+    assert (kept.value, kept.masked, kept.protected, kept.raw) == ("exactly$HOME", True, False, True)
+    await forget(api, project.id, "abc")
+    assert list(project.variables) == ["WSDASH_other_TOKEN"]
+    await api.client.aclose()
+
+
+async def test_only_maintainers_keep_secrets_and_a_developer_may_still_delete_a_workspace(
+    instance: Instance,
+) -> None:
+    instance.project.roles[instance.user.id] = 30
+    api = instance.api()
+    with pytest.raises(Blocked, match="only maintainers"):
+        await keep(api, instance.project.id, "abc", {"TOKEN": "long-enough"})
+    await forget(api, instance.project.id, "abc")
     await api.client.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 from urllib.parse import quote
@@ -100,8 +101,31 @@ class GitLabApi:
     async def variable(self, project: int, name: str) -> Variable:
         """A CI/CD variable of the project, which Maintainers may see. Its value is not read."""
         what = f"the variable {name}"
-        path = f"/projects/{project}/variables/{quote(name, safe='')}"
+        path = f"{_variables(project)}/{quote(name, safe='')}"
         return _of(Variable, await self.client.call("get", path, what=what), what)
+
+    async def variable_names(self, project: int) -> list[str]:
+        """Of all CI/CD variables of the project. Raises `Forbidden` for those who are no Maintainers."""
+        what = "the project's variables"
+        return [found.key for found in await self._pages(Variable, _variables(project), {}, what)]
+
+    async def create_variable(self, project: int, name: str, value: str) -> None:
+        """A masked one, whose value is taken as it is, for every branch."""
+        body: dict[str, object] = {
+            "key": name,
+            "value": value,
+            "masked": True,
+            "raw": True,
+            "protected": False,
+        }
+        what = f"the variable {name}"
+        await self.client.call("post", _variables(project), body=body, what=what)
+
+    async def delete_variable(self, project: int, name: str) -> None:
+        """It may be gone already."""
+        path = f"{_variables(project)}/{quote(name, safe='')}"
+        with suppress(NotFound):
+            await self.client.call("delete", path, what=f"removing the variable {name}")
 
     # The repository.
 
@@ -252,6 +276,10 @@ class GitLabApi:
 
 def _project(path: str | int) -> str:
     return f"/projects/{quote(str(path), safe='')}"
+
+
+def _variables(project: int) -> str:
+    return f"/projects/{project}/variables"
 
 
 def _branch(project: int, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 
 from wsdash.backend.access.door import Door
@@ -24,7 +24,7 @@ from wsdash.backend.providers.base import (
     TakenOver,
     UnsavedWork,
 )
-from wsdash.backend.providers.gitlab import heartbeat, observing, pipeline
+from wsdash.backend.providers.gitlab import heartbeat, observing, pipeline, secrets
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.entrance import Entrance
@@ -92,6 +92,12 @@ class GitLabProvider:
         self._launching: dict[str, asyncio.Lock] = {}
         self._pipelines: dict[str, int] = {}
         self._forced: set[str] = set()
+
+    def check_secret(self, name: str, value: str) -> None:
+        secrets.check(name, value)
+
+    async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+        await secrets.keep(self._api, (await self._find_place()).project_id, workspace.id, values)
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -185,7 +191,7 @@ class GitLabProvider:
         self._forced.add(attempt.id)
 
     async def destroy(self, workspace: Workspace) -> None:
-        """Remove the workspace's branch, and its pipelines where the user may: only an owner may."""
+        """Remove the workspace's branch and secrets, and its pipelines where the user may: only an owner may."""
         await self._entrance.shut_out(workspace)
         await self._remove(await self._find_place(), workspace.id)
 
@@ -203,6 +209,7 @@ class GitLabProvider:
             if listing.is_whole:
                 break
             page = 1 if may_delete else page + 1
+        await secrets.forget(self._api, place.project_id, workspace_id)
         await self._api.delete_branch(place.project_id, branch)
         self._branches.forget(workspace_id)
         self._withdrawn = {

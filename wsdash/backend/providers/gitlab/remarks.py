@@ -59,7 +59,8 @@ async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Remark
         about = f" ({secret.description})" if secret.description else ""
         return Remark(
             f"the secret {secret.name}{about} is no CI/CD variable of {project.path_with_namespace}",
-            f"Add it there, masked and not protected: {where}; or to its group.",
+            f"You are asked for its value; or add it there, masked and not protected: {where}, or to its group.",
+            secret,
         )
     except ProviderError:  # its role does not let the user see variables
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
-from wsdash.backend.job.rendering import project_folder, render, scripts
+from wsdash.backend.job.rendering import project_folder, render, render_secrets, scripts
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
@@ -72,6 +73,19 @@ class LocalProvider:
         self._watches: set[Watch] = set()
 
     # --- jobs -----------------------------------------------------------------------------------
+
+    def check_secret(self, name: str, value: str) -> None:
+        try:
+            render_secrets({name: value})
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
+    async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+        """In a file of the user's own, of which each job of the workspace gets a copy."""
+        for name, value in values.items():
+            self.check_secret(name, value)
+        text = render_secrets(values)
+        await asyncio.to_thread(self._guarded, lambda: self._keep_secrets(workspace, text))
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.
@@ -161,8 +175,9 @@ class LocalProvider:
         """A job here is the user's own process, and gets no variables but those of its workload."""
         found = [
             Remark(
-                f"the secret {secret.name} is not given to jobs on this machine",
-                f"Set it in the workspace's shell: export {secret.name}=...",
+                f"the secret {secret.name} is in no project's variables, for the job runs on this machine",
+                "You are asked for its value, which is kept here for this workspace, readable by you alone.",
+                secret,
             )
             for secret in workload.secrets
         ]
@@ -200,6 +215,11 @@ class LocalProvider:
             raise Unreachable(f"the job of {workspace.name} has not answered yet")
         return job
 
+    def _keep_secrets(self, workspace: Workspace, text: str) -> None:
+        file = self._layout.secrets_of(workspace.id)
+        file.touch(mode=0o600)
+        file.write_text(text)
+
     def _prepare(self, files: JobFiles, workspace: Workspace, attempt: Attempt, workload: Workload) -> None:
         """Makes the workspace's folders and the attempt's, the latter complete or not at all."""
         self._layout.make()
@@ -224,6 +244,9 @@ class LocalProvider:
             draft.scripts.mkdir(mode=0o700, parents=True)
             for name, text in (scripts() | {"workload.sh": rendered.encode()}).items():
                 (draft.scripts / name).write_bytes(text)
+            given = self._layout.secrets_of(workspace.id)
+            if given.exists():
+                shutil.copy(given, draft.scripts / "secrets.sh")
             records.write(draft.spec, spec)
             draft.folder.rename(files.folder)
         except OSError:
@@ -290,6 +313,7 @@ class LocalProvider:
             self._remove_foreign(trash, [str(spec["image"]) for spec in own.values() if spec.get("image")])
         for files in own:
             removal.remove(files.folder, self._layout.trash / f"job-{files.folder.name}")
+        self._layout.secrets_of(workspace.id).unlink(missing_ok=True)
         drafts.remove_mark(self._layout, workspace.id)
 
     def _remove_foreign(self, trash: Path, images: list[str]) -> None:

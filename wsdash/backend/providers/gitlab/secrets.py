@@ -1,0 +1,64 @@
+"""Values of secrets as masked CI/CD variables of the project, each for one workspace (GitLab: "CI/CD variables").
+
+All jobs of a project get all its variables, so the name says whose it is; the workspace's job alone takes it
+for its own (`gitlab.sh`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wsdash.backend.providers.base import Blocked, Refused
+from wsdash.backend.providers.gitlab.api import GitLabApi
+from wsdash.backend.providers.gitlab.errors import Forbidden
+
+SHORTEST = 8
+"""Characters of the shortest value that GitLab masks."""
+
+
+def variable_of(workspace_id: str, name: str) -> str:
+    """The variable in which the project keeps a workspace's secret."""
+    return f"{_prefix(workspace_id)}{name}"
+
+
+def check(name: str, value: str) -> None:
+    """Raises `Refused` for a value that GitLab cannot mask, which would then stand in logs."""
+    reason = ""
+    if len(value) < SHORTEST:
+        reason = f"it has fewer than {SHORTEST} characters"
+    elif any(char.isspace() or not char.isprintable() for char in value):
+        reason = "it has blanks or line ends in it"
+    if reason:
+        raise Refused(
+            f"GitLab cannot mask the value of {name}: {reason}",
+            "Encode it, as with base64, and decode it in the workspace; or leave it out.",
+        )
+
+
+async def keep(api: GitLabApi, project: int, workspace_id: str, values: Mapping[str, str]) -> None:
+    """One request each. Raises `Refused` for a value, `Blocked` where the role does not allow it."""
+    for name, value in values.items():
+        check(name, value)
+    for name, value in values.items():
+        try:
+            await api.create_variable(project, variable_of(workspace_id, name), value)
+        except Forbidden as error:
+            raise Blocked(
+                f"only maintainers of the project may keep the secret {name} there",
+                "Ask one to add it as a masked variable, or leave it out here.",
+            ) from error
+
+
+async def forget(api: GitLabApi, project: int, workspace_id: str) -> None:
+    """Remove those of one workspace. Who may not see variables has made none."""
+    try:
+        names = await api.variable_names(project)
+    except Forbidden:
+        return
+    for name in names:
+        if name.startswith(_prefix(workspace_id)):
+            await api.delete_variable(project, name)
+
+
+def _prefix(workspace_id: str) -> str:
+    return f"WSDASH_{workspace_id}_"
