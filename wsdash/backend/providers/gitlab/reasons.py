@@ -37,7 +37,7 @@ _TIMEOUT = (
     "the job's time limit came before it ended by itself: set timeout_s of the context to the runner's limit"
 )
 _NO_RUNNER = "no runner takes it: compare the context's tags with those of the project's runners"
-_REASONS = {
+_BY_CAUSE = {
     Cause.USER_CODE: {"script_failure": "a command of the job failed"},
     Cause.IMAGE: {
         "runner_external_dependency_failure": "the image or another thing from outside could not be fetched",
@@ -87,12 +87,12 @@ _REASONS = {
         "failed_outdated_deployment_job": "a newer deployment is there",
     },
 }
-_BY_NAME = {name: Reason(cause, text) for cause, names in _REASONS.items() for name, text in names.items()}
+REASONS = {name: Reason(cause, text) for cause, names in _BY_CAUSE.items() for name, text in names.items()}
 
 
 def reason_of(failure_reason: str | None) -> Reason:
     """The class of a failure, for any name."""
-    known = _BY_NAME.get(failure_reason or "")
+    known = REASONS.get(failure_reason or "")
     if known is not None:
         return known
     said = f" ({failure_reason})" if failure_reason else ""
