@@ -18,6 +18,7 @@ from tests.backend.access.conftest import SSHD
 from tests.e2e.gitlab_work import DEVFILE, PATIENCE_S, MakeRunner, Work, working
 from tests.gitlab_runner import Runner
 from tests.gitlab_runner.real import PROGRAM, RealRunner
+from tests.gitlab_server.faults import Fault
 from tests.gitlab_server.state import Variable
 from tests.waiting import until, until_sync
 from wsdash.app import WsdashApp
@@ -99,6 +100,48 @@ def test_a_job_ends_by_itself_before_its_time_limit_and_the_next_one_follows(wor
     ended = next(p for p in work.server.state.pipelines.values() if p.status == "success")
     assert ended.name is not None and " deadline " in ended.name
     assert "deadline" in work.run("events", "app")
+
+
+def lines_of(work: Work, text: str, name: str) -> None:
+    until_sync(lambda: text in work.run("logs", "app"), PATIENCE_S, f"{text!r} in the log of {name}")
+
+
+def test_a_runner_without_the_cache_starts_afresh_and_does_not_save_over_what_another_one_has(
+    work: Work, tmp_path: Path
+) -> None:
+    work.create()
+    lines_of(work, "nothing kept", "the first job")
+    work.run("stop", "app", "--wait")
+    shutil.rmtree(work.runner.folder / "builds")
+    (work.runner.folder / "cache").rename(tmp_path / "the other runner's")
+    work.run("start", "app", "--wait")
+    work.wait_for(phase="running", attempt=2)
+    lines_of(work, "The saved work did not come with the cache", "the job on another runner")
+    lines_of(work, "nothing kept", "the job on another runner")
+    work.run("stop", "app", "--wait")
+    shutil.rmtree(work.runner.folder / "builds")
+    # What the second job would have saved is in the place where the first one's was.
+    shutil.copytree(tmp_path / "the other runner's", work.runner.folder / "cache", dirs_exist_ok=True)
+    work.run("start", "app", "--wait")
+    work.wait_for(phase="running", attempt=3)
+    lines_of(work, "kept work", "the job on the first runner")
+
+
+def test_a_job_whose_token_gitlab_takes_no_more_saves_its_work_and_ends(work: Work) -> None:
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    lines_of(work, "nothing kept", "the first job")
+    job = next(iter(work.server.state.jobs.values()))
+    refusals = [
+        work.server.faults.add(Fault.TOKEN_REVOKED, path=path)
+        for path in (f"/pipelines/{job.pipeline.id}/metadata$", "/api/v4/job$")
+    ]
+    until_sync(lambda: job.status == "success", PATIENCE_S, "the job to end by itself")
+    assert b"it saves its work and ends" in bytes(job.trace)
+    for refusal in refusals:
+        work.server.faults.remove(refusal)
+    work.wait_for(phase="running", attempt=2)
+    lines_of(work, "kept work", "the second job")
 
 
 def test_with_the_state_store_lost_everything_comes_back_from_gitlab(work: Work) -> None:

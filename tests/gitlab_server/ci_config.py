@@ -119,6 +119,11 @@ def _job(job: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     inherit = config.get("inherit") or {}
     if inherit.get("variables") is not False:
         config["variables"] = {**(document.get("variables") or {}), **(config.get("variables") or {})}
+    for name, value in (config.get("variables") or {}).items():
+        if isinstance(value.get("value") if isinstance(value, dict) else value, bool | float):
+            raise ConfigError(
+                f"variable definition of {name} is neither a string nor a number as it was written"
+            )
     if "timeout" in config:
         config["timeout_s"] = _seconds(str(config["timeout"]))
     return config

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.gitlab_server import ci_config
 from tests.gitlab_server.ci_config import schema
 from wsdash.backend.job.rendering import render as render_data
 from wsdash.backend.providers.gitlab.pipeline import (
@@ -65,6 +66,45 @@ def test_it_is_valid_by_gitlabs_own_schema(devfile: str | None, identity: Identi
     options = Options(tags=("shared",), image="alpine", injector_image="example.com/tools:1")
     for part in yaml.safe_load_all(render(workload, identity, options).text):
         assert list(schema().iter_errors(part)) == []
+
+
+ODD = [
+    "yes",
+    "yEs",
+    "Off",
+    "null",
+    "~",
+    "1,000",
+    "0:30",
+    ":x",
+    "1_0",
+    "0o17",
+    "1e5",
+    "0e123456",
+    "12",
+    ".5",
+    "=",
+    "",
+]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_a_value_is_a_text_whatever_a_reader_of_yaml_would_take_it_for(value: str) -> None:
+    text = render(Workload(env=(EnvVar("ODD", value),)), ME, Options()).text
+    events = list(yaml.parse(text))
+    place = next(i for i, e in enumerate(events) if isinstance(e, yaml.ScalarEvent) and e.value == "ODD")
+    found = events[place + 3]
+    assert isinstance(found, yaml.ScalarEvent)
+    assert (found.value, found.style) == (value, "'")
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_so_is_an_input_which_gitlab_puts_in_before_it_reads(value: str) -> None:
+    text = render(Workload(), BY_INPUT, Options(owner=value)).text
+    inputs = {"attempt": value, "restores": "yes", "owner": value}
+    (job,) = ci_config.read(text, inputs, "api").jobs.values()
+    found = [job["variables"][f"WSDASH_{name}"] for name in ("ATTEMPT", "RESTORES", "OWNER")]
+    assert found == [value, "yes", value]
 
 
 @pytest.mark.parametrize("user", ["vscode", "1000", "1000:1000", None])

@@ -303,9 +303,18 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_PLAIN = re.compile(r"(?!(?:yes|no|on|off|y|n|true|false|null)$)[A-Za-z_/$](?!\[\[)", re.IGNORECASE)
+"""Starts of texts that no reader of YAML takes for anything else.
+
+GitLab's (Psych) takes `1,000`, `0:30`, `:x` and `yEs` for no strings, and puts inputs in before it reads.
+"""
+
+
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if _PLAIN.match(text) else "'"
     # A literal block cannot hold what YAML 1.1 takes for other line breaks.
-    style = "|" if "\n" in text and not re.search("[\r\x85\u2028\u2029]", text) else None
+    if "\n" in text and not re.search("[\r\x85\u2028\u2029]", text):
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
