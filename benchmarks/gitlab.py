@@ -84,7 +84,12 @@ async def _look(folder: Path, count: int) -> list[Figure]:
         paths = _paths(folder)
         api = gitlab_api(about["url"], lambda: about["token"], paths)
         provider = GitLabProvider(
-            GitLabSettings(about["url"], "group/app"), api, host="here", owner="0a0a0a0a", clock=time.time
+            GitLabSettings(about["url"], "group/app"),
+            api,
+            host="here",
+            owner="0a0a0a0a",
+            clock=time.time,
+            incoming=folder / "incoming",
         )
         asked = 0
         send = api.client._request
@@ -259,7 +264,9 @@ def _provider(server: GitLabServer, folder: Path, clock: Ahead | None = None) ->
     token, paths = server.add_token(user), _paths(folder)
     api = gitlab_api(server.url, lambda: token, paths, clock=clock or time.time)
     settings = GitLabSettings(server.url, "group/app")
-    return GitLabProvider(settings, api, host="here", owner="0a0a0a0a", clock=clock or time.time), paths
+    return GitLabProvider(
+        settings, api, host="here", owner="0a0a0a0a", clock=clock or time.time, incoming=folder / "incoming"
+    ), paths
 
 
 def _workspace(name: str, now: float) -> Workspace:

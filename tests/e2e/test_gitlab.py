@@ -272,3 +272,54 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     assert "eyJ" not in secrets  # no token of GitLab's
     work.run("delete", "app", "--yes", "--wait")
     assert list((work.paths.state / "access" / "grants").iterdir()) == []
+
+
+@pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+def test_a_workspace_moves_out_of_gitlab_into_it_again_and_onto_this_machine(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WSDASH_ISOLATION", "plain")
+    work.create()
+    work.run("ssh", "app", "--", "sh", "-c", "echo unsaved >draft.txt; ln -s /nowhere away; echo mine >~/dot")
+    archive = str(tmp_path / "app.tar.gz")
+    work.run("export", "app", archive)
+    show = ("sh", "-c", "cat draft.txt ~/dot; readlink away; git status --porcelain")
+    wanted = "unsaved\nmine\n/nowhere\n?? away\n?? draft.txt\n"
+
+    work.run("import", archive, "--name", "moved", "--context", "work", "--start")
+    work.wait_for("moved", phase="running", attempt=1)
+    assert work.run("ssh", "moved", "--", *show) == wanted
+    # Only a job that has ended by itself has saved them.
+    work.run("ssh", "moved", "--", "sh", "-c", "echo changed >draft.txt")
+    incoming = work.paths.state / "incoming"
+    assert len(list(incoming.iterdir())) == 1
+    work.run("stop", "moved", "--wait")
+    work.run("start", "moved", "--wait")
+    work.wait_for("moved", phase="running", attempt=2)
+    assert work.run("ssh", "moved", "--", *show) == wanted.replace("unsaved", "changed")
+    assert list(incoming.iterdir()) == []
+
+    work.run("import", archive, "--name", "here", "--context", "local", "--start")
+    work.wait_for("here", phase="running")
+    assert work.run("ssh", "here", "--", *show) == wanted
+    work.run("delete", "app", "moved", "here", "--yes", "--wait")
+
+
+@pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+def test_imported_files_are_sent_again_to_the_job_after_one_that_died(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    work.create()
+    work.run("ssh", "app", "--", "sh", "-c", "echo unsaved >draft.txt")
+    archive = str(tmp_path / "app.tar.gz")
+    work.run("export", "app", archive, "--stop")
+    work.run("import", archive, "--name", "moved", "--context", "work", "--start")
+    work.wait_for("moved", phase="running", attempt=1)
+    work.runner.kill()
+    shutil.rmtree(work.runner.folder / "builds")
+    work.wait_for("moved", phase="pending", attempt=2)
+    work.runner.start()
+    work.wait_for("moved", phase="running", attempt=2)
+    assert work.run("ssh", "moved", "--", "cat", "draft.txt") == "unsaved\n"

@@ -51,6 +51,8 @@ def export(args: Namespace, paths: Paths) -> int:
 
 async def _export(service: Service, args: Namespace, file: Path | int) -> Exported:
     row = (await service.detail(args.name)).row
+    if service.folder(row.workspace) is None:
+        return await _export_from_job(service, args, row, file)
     if args.stop:
         if row.status.phase is not Phase.STOPPED:
             await service.stop(row.workspace.id)
@@ -61,6 +63,23 @@ async def _export(service: Service, args: Namespace, file: Path | int) -> Export
             f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change"
             " (--stop stops it first)."
         )
+    return await _copy(service, args, row, file)
+
+
+async def _export_from_job(
+    service: Service, args: Namespace, row: WorkspaceRow, file: Path | int
+) -> Exported:
+    """Its files are with its job alone, so they are copied before that ends."""
+    tell(f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change.")
+    done = await _copy(service, args, row, file)
+    if args.stop:
+        await service.stop(row.workspace.id)
+        await service.ensure_reconciler()
+        await wait_showing(service, row.workspace, AT_REST, args.timeout)
+    return done
+
+
+async def _copy(service: Service, args: Namespace, row: WorkspaceRow, file: Path | int) -> Exported:
     with Progress("copied") as progress:
         return await service.export_workspace(row.workspace.id, file, force=args.force, progress=progress)
 

@@ -7,7 +7,7 @@
 #
 # All that is to be kept lies below $CI_PROJECT_DIR/.wsdash, for nothing else gets into the cache.
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
-# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE.
+# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE.
 
 here=${0%/*}
 base=$CI_PROJECT_DIR/.wsdash
@@ -39,7 +39,29 @@ choose_root() {
     say 'This job starts afresh, and does not save over what is there. Push what you do here.'
   fi
   mkdir -p "$root/home" "$root/projects" "$root/volumes" "$root/state" "$run/volumes"
+  if [ "$WSDASH_RESTORES" = import ] && ! [ -f "$base/state/saved" ]; then
+    : >"$run/expects"
+    # Until they are here, what this job has is nothing to be saved.
+    printf 'import=missed\n' >"$run/facts"
+  fi
   export HOME="$root/home" PROJECTS_ROOT="$root/projects"
+}
+
+# Files that were imported come by the line, once it is there.
+await_import() {
+  say 'Waiting for the imported files, which your machine sends.'
+  waited=0
+  while ! [ -e "$run/received" ]; do
+    if [ -z "$dialler" ] || [ "$waited" -ge "${WSDASH_IMPORT_S:-600}" ]; then
+      say 'They did not come: this job cannot be reached from your machine.'
+      return 1
+    fi
+    [ -z "$ended" ] || return 1
+    sleep 1
+    waited=$((waited + 1))
+  done
+  rm -f "$run/facts"
+  say 'The imported files are here.'
 }
 
 # volume NAME PATH kept|fresh, called by volumes.sh
@@ -169,8 +191,10 @@ job_start() {
     await_editor </dev/null &
     editor=$!
   fi
-  job_sh fetch
+  status=75
+  if ! [ -e "$run/expects" ] || await_import; then job_sh fetch; fi
   read_state
+  if [ -n "$ended" ] && [ -f "$run/facts" ] && [ "$status" -eq 75 ]; then set_state cancelled; fi
   if ! is_final; then
     case $status in
       0) job_sh run; read_state ;;

@@ -57,7 +57,15 @@ class Instance:
         return api
 
     def provider(self, *, owner: str = "0a0a0a0a", host: str = "here") -> GitLabProvider:
-        return GitLabProvider(self.settings, self.api(), host=host, owner=owner, clock=self.clock, log_s=0.2)
+        return GitLabProvider(
+            self.settings,
+            self.api(),
+            host=host,
+            owner=owner,
+            clock=self.clock,
+            log_s=0.2,
+            incoming=self.folder / "incoming",
+        )
 
 
 class GitLabHarness(Harness):

@@ -53,7 +53,13 @@ async def pair(instance: Instance) -> AsyncIterator[Pair]:
     for number, path in enumerate((instance.project.path, other.path), 1):
         settings = replace(instance.settings, project=path)
         provider = GitLabProvider(
-            settings, instance.api(), host="here", owner="0a0a0a0a", clock=clock, shared=shared
+            settings,
+            instance.api(),
+            host="here",
+            owner="0a0a0a0a",
+            clock=clock,
+            shared=shared,
+            incoming=instance.folder / "incoming",
         )
         mine = replace(workspace(), id=f"w{number}", name=f"w{number}")
         launched = replace(attempt(1, mine), intended_at=clock())

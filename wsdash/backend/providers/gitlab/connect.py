@@ -49,7 +49,14 @@ def gitlab_provider(
     host = socket.gethostname()
     door = Door(paths, access) if access.host is not None else None
     return GitLabProvider(
-        settings, api, host=host, owner=owner_of(host, paths), clock=clock, shared=shared, door=door
+        settings,
+        api,
+        host=host,
+        owner=owner_of(host, paths),
+        clock=clock,
+        shared=shared,
+        door=door,
+        incoming=paths.state / "incoming",
     )
 
 

@@ -35,6 +35,10 @@ class Entrance:
         self.address: RelayAddress | None = None
         """What jobs are told; None until the relay was kept open once, and where there is no door."""
 
+    @property
+    def is_there(self) -> bool:
+        return self._door is not None
+
     async def keep_open(self) -> None:
         """Have the relay run."""
         if self._door is None:
@@ -71,12 +75,16 @@ class Entrance:
 
     async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
         """Raises `Refused`, as `forwarding` does."""
-        door = await self._through(workspace)
+        door = await self._through(workspace.id, workspace.name)
         return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
 
     async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
-        door = await self._through(workspace)
+        door = await self._through(workspace.id, workspace.name)
         return door.forward(workspace.id, workspace.name, where, number)
+
+    async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """A command for the workspace as one for this machine. Raises `Refused`."""
+        return (await self._through(workspace_id, name)).ssh(workspace_id, name, argv)
 
     async def ask(self, workspace: Workspace, line: str) -> bytes:
         """What a command line prints in the workspace's project; nothing where it cannot be asked."""
@@ -103,20 +111,20 @@ class Entrance:
         await process.wait()
         return said
 
-    async def _through(self, workspace: Workspace) -> Door:
+    async def _through(self, workspace_id: str, name: str) -> Door:
         """Wait for the line, a little."""
         if self._door is None:
             raise Refused(
-                f"there is no way into {workspace.name}: its job does not know where this machine is",
+                f"there is no way into {name}: its job does not know where this machine is",
                 "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
             )
         await self.keep_open()
         end = asyncio.get_running_loop().time() + LINE_S
-        while not await asyncio.to_thread(self._door.has_line, workspace.id):
+        while not await asyncio.to_thread(self._door.has_line, workspace_id):
             if asyncio.get_running_loop().time() > end:
                 raise Refused(
-                    f"{workspace.name} holds no line to this machine",
-                    f"`wsdash logs {workspace.name}` says why: its image may have no ssh or sshd, or its runner"
+                    f"{name} holds no line to this machine",
+                    f"`wsdash logs {name}` says why: its image may have no ssh or sshd, or its runner"
                     " may not reach this machine.",
                 )
             await asyncio.sleep(0.2)

@@ -30,6 +30,8 @@ FINAL = {
     )
 }
 """The last state of a job that came to its end: why it ended."""
+SAVED = frozenset({Cause.DEADLINE.value, Cause.CANCELLED.value, Cause.USER_CODE.value})
+"""Last states of a job whose cache holds what it had."""
 STATES = frozenset({QUEUED, FETCHING, STARTING, READY, ENDING, *FINAL})
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"

@@ -12,7 +12,7 @@ import json
 import re
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -45,6 +45,9 @@ found=$(find / -xdev -type d -name vscode-reh-web 2>/dev/null | head -n 1)
 mkdir -p {TOOLS} && cp -R "$found" {TOOLS}/ && touch {TOOLS}/complete"""
 
 
+Restores = Literal["yes", "no", "import"]
+
+
 class NotRenderable(ValueError):
     """The workload cannot be a CI job: what stands in the way, and what to do."""
 
@@ -56,7 +59,8 @@ class Identity:
     workspace_id: str
     name: str
     attempt_key: str | None = None
-    restores: bool = False
+    restores: Restores = "no"
+    """What the job is to find: nothing, what an earlier one saved, or files that are sent to it."""
     """Whether an earlier job has saved work, which this one must find in its cache."""
 
 
@@ -115,9 +119,9 @@ def render(workload: Workload, identity: Identity, options: Options) -> Configur
     inputs = {
         "attempt": {"description": "Which attempt of the workspace this is"},
         "restores": {
-            "description": "Whether an earlier attempt saved work",
+            "description": "Whether an earlier attempt saved work, or files are sent to it",
             "default": "no",
-            "options": ["yes", "no"],
+            "options": ["yes", "no", "import"],
         },
         # GitLab itself refuses a pipeline of whoever kept the workspace alive before.
         "owner": {"description": "Which state store keeps it alive", "options": [options.owner]},
@@ -171,9 +175,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             **_kubernetes(workload.resources),
             "WSDASH_WORKSPACE": identity.workspace_id,
             "WSDASH_ATTEMPT": identity.attempt_key or _ATTEMPT,
-            "WSDASH_RESTORES": _RESTORES
-            if identity.attempt_key is None
-            else ("yes" if identity.restores else "no"),
+            "WSDASH_RESTORES": _RESTORES if identity.attempt_key is None else identity.restores,
             "WSDASH_CONFIG": digest,
             "WSDASH_OWNER": _owner(identity, options),
             "WSDASH_BEAT_S": f"{options.beat_s:g}",

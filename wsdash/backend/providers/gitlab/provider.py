@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
 
 from wsdash.backend.access.door import Door
-from wsdash.backend.archive.streams import ByteSink, ByteSource
+from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -24,16 +25,17 @@ from wsdash.backend.providers.base import (
     TakenOver,
     UnsavedWork,
 )
-from wsdash.backend.providers.gitlab import heartbeat, observing, pipeline, secrets
+from wsdash.backend.providers.gitlab import files, heartbeat, observing, pipeline, secrets
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
+from wsdash.backend.providers.gitlab.incoming import Incoming
 from wsdash.backend.providers.gitlab.logs import LogReader
 from wsdash.backend.providers.gitlab.looking import LOG_S, MOST_PAGES, Looker
 from wsdash.backend.providers.gitlab.observing import Memory
-from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options
+from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options, Restores
 from wsdash.backend.providers.gitlab.place import Place, find_place
 from wsdash.backend.providers.gitlab.record import Record, RecordError, message_of, record_of
 from wsdash.backend.providers.gitlab.recovery import remains_of
@@ -47,7 +49,6 @@ from wsdash.workload import Workload
 
 FRESH_S = 5.0
 """An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
-_NOT_HERE = "Its files are on the runner. Reaching into a GitLab workspace is not available yet."
 
 
 class GitLabProvider:
@@ -71,6 +72,7 @@ class GitLabProvider:
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
         door: Door | None = None,
+        incoming: Path,
     ) -> None:
         self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
         self._settings = settings
@@ -79,6 +81,7 @@ class GitLabProvider:
         self._owner = owner
         self._clock = clock
         self._entrance = Entrance(door, settings)
+        self._incoming = Incoming(incoming, self._entrance)
         self._shared = shared
         if shared is not None:
             shared.users += 1
@@ -139,6 +142,9 @@ class GitLabProvider:
         look = await self._looker.look(place)
         if any(job.state is JobState.RUNNING for job in look.jobs):
             await self._entrance.keep_open()
+        for job in look.jobs:
+            if job.state is JobState.STARTING and job.workspace_id is not None:
+                self._incoming.send(job.workspace_id, job.attempt_id)
         for attempt_id, found in self._looker.pipelines.items():
             self._pipelines[attempt_id] = found.id
         newest = sorted(self._looker.beats.values(), key=lambda beat: beat.number)
@@ -193,6 +199,7 @@ class GitLabProvider:
     async def destroy(self, workspace: Workspace) -> None:
         """Remove the workspace's branch and secrets, and its pipelines where the user may: only an owner may."""
         await self._entrance.shut_out(workspace)
+        self._incoming.drop(workspace.id)
         await self._remove(await self._find_place(), workspace.id)
 
     async def _remove(self, place: Place, workspace_id: str) -> None:
@@ -243,12 +250,24 @@ class GitLabProvider:
         return answer(await self._entrance.ask(workspace, QUESTION))
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
-        raise Refused(f"the files of {workspace.name} cannot be read from here", _NOT_HERE)
+        """By the line of its job, which alone has its files."""
+        try:
+            argv = await self._entrance.command(workspace.id, workspace.name, files.SEND)
+        except Refused as error:
+            hint = f"{error.hint} Its files are with its job: they are exported while that runs."
+            raise Refused(error.message, hint) from error
+        return await in_thread(lambda: files.pack(argv, workspace.name, sink), sink)
 
     def unpack(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AbstractAsyncContextManager[None]:
-        raise Refused(f"files cannot be brought to {workspace.name} from here", _NOT_HERE)
+        """They are kept here until a job of it runs and gets them by its line."""
+        if not self._entrance.is_there:
+            raise Refused(
+                f"files cannot be brought to {workspace.name}: its job does not know where this machine is",
+                "Set host in [access] of config.toml to this machine's name as runners see it.",
+            )
+        return self._incoming.taking_in(workspace, source, known)
 
     async def capabilities(self) -> Capabilities:
         """What jobs get: the image and the services are the runner's part."""
@@ -268,6 +287,7 @@ class GitLabProvider:
     async def aclose(self) -> None:
         if self._shared is not None:
             self._shared.users -= 1
+        await self._incoming.aclose()
         await self._api.client.aclose()
 
     # --- small helpers --------------------------------------------------------------------------
@@ -307,7 +327,7 @@ class GitLabProvider:
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)
         key = None if by_input else attempt_key(attempt.id, attempt.number, attempt.generation)
-        identity = Identity(workspace.id, workspace.name, key, restores=self._has_saved(workspace.id))
+        identity = Identity(workspace.id, workspace.name, key, restores=self._restores(workspace.id))
         try:
             return pipeline.render(workload, identity, options), message
         except NotRenderable as error:
@@ -315,14 +335,18 @@ class GitLabProvider:
         except ValueError as error:
             raise Refused(str(error), "Set timeout_s of the context in config.toml.") from error
 
-    def _has_saved(self, workspace_id: str) -> bool:
+    def _restores(self, workspace_id: str) -> Restores:
         """Whether an earlier job came so far that its cache holds something."""
-        return any(
-            beat.workspace_id == workspace_id
-            and beat.state in (heartbeat.READY, heartbeat.ENDING, *heartbeat.FINAL)
-            and "started" in beat.facts
+        states = {
+            beat.state
             for beat in self._looker.beats.values()
-        )
+            if beat.workspace_id == workspace_id and "started" in beat.facts and "import" not in beat.facts
+        }
+        if self._incoming.has(workspace_id):
+            if not states & heartbeat.SAVED:
+                return "import"
+            self._incoming.drop(workspace_id)
+        return "yes" if states & {heartbeat.READY, heartbeat.ENDING, *heartbeat.FINAL} else "no"
 
     async def _taken_over(self, place: Place, workspace: Workspace) -> TakenOver:
         host = "another machine"
@@ -391,8 +415,7 @@ class GitLabProvider:
         inputs = {}
         if configuration.takes_inputs:
             key = attempt_key(attempt.id, attempt.number, attempt.generation)
-            restores = "yes" if self._has_saved(workspace.id) else "no"
-            inputs = {"attempt": key, "restores": restores, "owner": self._owner}
+            inputs = {"attempt": key, "restores": self._restores(workspace.id), "owner": self._owner}
         try:
             return await self._create(place, workspace, inputs)
         except Rejected as refusal:
