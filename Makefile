@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where the virtual environment's Python has gone, it is made anew.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.run $(VENV)/.test)
 
-.PHONY: run test bench clean
+.PHONY: run test e2e bench clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/wsdash $(ARGS)
@@ -28,6 +28,12 @@ test: $(VENV)/.test
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck wsdash/backend/job/*.sh
 	$(BIN)/pytest -n auto
+
+# What it cannot install, its tests say, and are skipped.
+e2e: $(VENV)/.test
+	@[ -x $(VENV)/editor/bin/code-server ] || { echo "Adding an editor and a browser's driver ..."; \
+	    sh .ci/install-editor $(VENV) || echo "They could not be installed." >&2; }
+	PATH="$(CURDIR)/$(VENV)/editor/bin:$$PATH" $(BIN)/pytest tests/e2e/test_editor.py
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks

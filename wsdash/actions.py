@@ -149,6 +149,15 @@ ACTIONS: tuple[Action, ...] = (
         hint=13,
     ),
     _on_workspace(
+        "editor",
+        "o",
+        "Editor",
+        "Open its editor in a browser, here or on the machine that you sit at.",
+        where=ON_WORKSPACE,
+        available=each(can_enter),
+        hint=15,
+    ),
+    _on_workspace(
         "logs", "l", "Log", "Follow the log of the newest attempt.", available=each(can_log), hint=14
     ),
     _on_workspace(

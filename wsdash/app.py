@@ -186,9 +186,22 @@ class WsdashApp(App[None], inherit_bindings=False):
         from wsdash.screens.shell import lend_terminal
 
         command = await self.service.shell(name)
-        code = await lend_terminal(self, command.argv, command.env, command.cwd, name)
+        told = f"a shell in {name}; leave it to come back."
+        code = await lend_terminal(self, command.argv, command.env, command.cwd, told)
         if code in (126, 127):
             self.say(f"{name}: the shell could not be started (exit {code})", severity="error")
+        self._taken_back()
+
+    async def open_editor(self, name: str) -> None:
+        """What `wsdash open` says must be read, and may have to go on, before the dashboard covers it."""
+        from wsdash.screens.shell import lend_terminal
+
+        opening = (sys.executable, "-m", "wsdash", "open", name)
+        argv = ("sh", "-c", '"$@"; printf "\\nenter leads back to wsdash. "; read -r _', "sh", *opening)
+        await lend_terminal(self, argv, os.environ, None, f"the editor of {name}")
+        self._taken_back()
+
+    def _taken_back(self) -> None:
         self.look_again()
         if self._exit_code is not None:
             self.exit(return_code=self._exit_code)

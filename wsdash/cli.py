@@ -233,7 +233,6 @@ def _ssh_config(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=("install", "uninstall", "show"))
 
 
-LATER = "later:not_available"
 QUICK = frozenset({"list", "show", "events", "why", "plan"})
 """Verbs that read, print and end, with no service and no event loop."""
 
@@ -261,7 +260,7 @@ VERBS: dict[str, Verb] = {
     "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", _daemon),
     "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", _json),
     "completion": Verb("print the completion script of a shell", "completion:completion", _shell),
-    "open": Verb("(not available yet)", LATER, _name),
+    "open": Verb("open a workspace's editor in the browser", "editor:open_editor", _name, _timeout, _json),
     "ports": Verb(
         "what a workspace listens on; forward one of its ports", "access:ports", _name, _ports, _json
     ),

@@ -90,21 +90,6 @@ def test_an_unknown_verb_gets_the_nearest_one(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["open", "web"],
-    ],
-)
-def test_what_comes_later_says_so_and_exits_with_1(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = answer(capsys, *arguments)
-    assert code == 1
-    assert out == ""
-    assert "not available yet" in err
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
         ["show", "web"],
         ["events", "web"],
         ["why", "web"],

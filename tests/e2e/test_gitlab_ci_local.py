@@ -18,9 +18,8 @@ schemaVersion: 2.2.0
 components: [{name: main, container: {image: alpine}}]
 commands:
 - {id: note, exec: {component: main, commandLine: 'echo kept >note; cat note; echo "noted `pwd`"'}}
-- {id: end, exec: {component: main, commandLine: 'kill -TERM "$WSDASH_MAIN"'}}
 - {id: bye, exec: {component: main, commandLine: 'echo good bye'}}
-events: {postStart: [note, end], preStop: [bye]}
+events: {postStart: [note], preStop: [bye]}
 """
 
 
@@ -36,7 +35,15 @@ def test_a_rendered_job_runs_under_gitlab_ci_local(tmp_path: Path) -> None:
     git(tmp_path, "commit", "--quiet", "--message=x")
     here = ["--force-shell-executor", "--shell-isolation", "--no-color"]
     done = subprocess.run(
-        [str(PROGRAM), *here, "--variable", "CI_PIPELINE_SOURCE=api", "workspace"],
+        [
+            str(PROGRAM),
+            *here,
+            "--variable",
+            "CI_PIPELINE_SOURCE=api",
+            "--variable",
+            "WSDASH_DEADLINE=3",
+            "workspace",
+        ],
         cwd=tmp_path,
         env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,

@@ -45,4 +45,4 @@ def test_with_room_it_also_says_where_it_comes_from_and_what_happened_last() -> 
     lines = text_of(ROWS["api-gateway"], height=10)
     assert "source  https://git.example/shop/api-gateway.git @ main" in lines
     assert "last    ready: postStart is done" in lines
-    assert lines[9].startswith("enter open")
+    assert lines[-2].startswith("enter open")

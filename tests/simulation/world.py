@@ -192,8 +192,11 @@ class Provider:
             self.volumes.discard(workspace.id)
             raise
 
-    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         return ()
+
+    def socket_here(self, workspace: Workspace, path: str) -> str | None:
+        return None
 
     def check_secret(self, name: str, value: str) -> None:
         return

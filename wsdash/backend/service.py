@@ -43,6 +43,7 @@ from wsdash.paths import Paths
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wsdash.backend.access.editor import Editor
     from wsdash.backend.connecting import ContextPreview, ContextRequest
     from wsdash.backend.moving import Exported, ImportRequest
     from wsdash.backend.providers.base import Known, Orphan
@@ -326,6 +327,47 @@ class Service:
         workspace = await self._find(name)
         try:
             return await self._provider(workspace).forwarding(workspace, where, number)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error
+
+    async def editor(self, name: str) -> Editor:
+        """The editor in the browser, started if it does not run. Raises `UserError`."""
+        from wsdash.backend.access import editor
+
+        command = await self.shell(name, editor.START)
+        process = await asyncio.create_subprocess_exec(
+            *command.argv,
+            env=command.env,
+            cwd=command.cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(editor.START_S):
+                said, complained = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            said, complained = b"", b"it takes too long"
+        try:
+            return editor.editor_of(said.decode(errors="replace"), complained.decode(errors="replace"))
+        except editor.NoEditor as error:
+            raise UserError(
+                f"no editor can be opened in {name}: {error}",
+                "Use an image with code-server in it, or injector_image of a GitLab context; `wsdash ssh` works.",
+            ) from error
+
+    async def way_to(self, name: str, socket: str, where: str) -> str | tuple[str, ...]:
+        """Where a socket of the workspace is on this machine, or the command that brings it to `where`.
+
+        Raises `UserError`.
+        """
+        workspace = await self._find(name)
+        provider = self._provider(workspace)
+        try:
+            here = await asyncio.to_thread(provider.socket_here, workspace, socket)
+            return here or await provider.forwarding(workspace, where, socket)
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 

@@ -19,6 +19,7 @@ from wsdash.text import one_line, printable
 
 if TYPE_CHECKING:
     from wsdash.backend.providers.base import ShellCommand
+    from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
 
 ENTERED = frozenset({Phase.RUNNING, Phase.UNHEALTHY})
@@ -39,13 +40,19 @@ def ssh(args: Namespace, paths: Paths) -> int:
 
 
 async def _shell(service: Service, name: str, argv: tuple[str, ...], timeout_s: float) -> ShellCommand:
+    row = await wait_until_entered(service, name, timeout_s)
+    return await service.shell(row.workspace.id, argv)
+
+
+async def wait_until_entered(service: Service, name: str, timeout_s: float) -> WorkspaceRow:
+    """Wait while it starts. Raises `UserError`, at once for one that will not run by itself."""
     row = (await service.detail(name)).row
     workspace = row.workspace
     if row.status.phase in ON_THE_WAY:
         await service.ensure_reconciler()
         row = await wait_showing(service, workspace, ENTERED | {Phase.FAILED, Phase.STOPPED}, timeout_s)
     if row.status.phase in ENTERED:
-        return await service.shell(workspace.id, argv)
+        return row
     if row.status.phase in (Phase.STOPPED, Phase.STOPPING):
         hint = f"`wsdash start {workspace.name} --wait` starts it."
     elif row.status.phase is Phase.FAILED:

@@ -86,6 +86,9 @@ class Dashboard(Protocol):
     async def enter_shell(self, name: str) -> None:
         """Leave the screen to a shell in the workspace, and come back."""
 
+    async def open_editor(self, name: str) -> None:
+        """Lend the terminal to `wsdash open`, which starts the workspace's editor and says how to reach it."""
+
 
 class NotConnected(Exception):
     """The service is not open yet."""

@@ -31,6 +31,11 @@ class OnWorkspace(Acts):
         if row is not None:
             self.spawn(self.dashboard.enter_shell(row.workspace.name), "shell", exclusive=True)
 
+    def do_workspace_editor(self) -> None:
+        row = self.current()
+        if row is not None:
+            self.spawn(self.dashboard.open_editor(row.workspace.name), "editor", exclusive=True)
+
     def do_workspace_open(self) -> None:
         self._show("detail")
 

@@ -19,7 +19,7 @@ class Lender(Protocol):
 
 
 async def lend_terminal(
-    app: Lender, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, name: str
+    app: Lender, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, told: str
 ) -> int:
     """Run a program on the terminal until it ends, and return its exit code.
 
@@ -27,7 +27,7 @@ async def lend_terminal(
     painted until the terminal is ours again.
     """
     with app.batch_update(), _left_to_the_program(), app.suspend():
-        print(f"wsdash: a shell in {name}; leave it to come back.", flush=True)
+        print(f"wsdash: {told}", flush=True)
         try:
             process = await asyncio.create_subprocess_exec(*argv, env=dict(env), cwd=cwd)
         except OSError as error:

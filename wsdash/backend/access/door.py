@@ -107,14 +107,14 @@ class Door:
         command = [shlex.join(argv)] if argv else []
         return (*self._ssh(workspace_id, name), *([] if argv else ["-t"]), f"{name}.wsdash", *command)
 
-    def forward(self, workspace_id: str, name: str, where: str, number: int) -> tuple[str, ...]:
-        """The user's ssh that forwards from a local address, or the path of a socket, to a port there."""
+    def forward(self, workspace_id: str, name: str, where: str, there: int | str) -> tuple[str, ...]:
+        """The user's ssh that forwards from a local address, or a socket's path, to a port or a socket there."""
         options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes")
         return (
             *self._ssh(workspace_id, name),
             *options,
             "-L",
-            f"{where}:127.0.0.1:{number}",
+            f"{where}:{there}" if isinstance(there, str) else f"{where}:127.0.0.1:{there}",
             f"{name}.wsdash",
         )
 

@@ -322,7 +322,8 @@ main() {
   # shellcheck source=/dev/null
   [ -z "${WSDASH_REPORTER:-}" ] || . "$WSDASH_REPORTER"
   PROJECT_SOURCE=$PROJECTS_ROOT${project_folder:+/$project_folder}
-  export PROJECTS_ROOT PROJECT_SOURCE
+  WSDASH_SCRIPTS=${0%/*}
+  export PROJECTS_ROOT PROJECT_SOURCE WSDASH_SCRIPTS
   if [ "$entry" = enter ]; then job_enter "$@"; fi
   exec 2>&1
   trap on_stop TERM INT HUP

@@ -83,7 +83,7 @@ def render_secrets(values: Mapping[str, str]) -> str:
 
 def scripts() -> dict[str, bytes]:
     """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
-    return {name: (files(__package__) / name).read_bytes() for name in ("job.sh", "fetch.sh")}
+    return {name: (files(__package__) / name).read_bytes() for name in ("job.sh", "fetch.sh", "editor.sh")}
 
 
 def project_folder(workload: Workload) -> str:

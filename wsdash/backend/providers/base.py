@@ -240,10 +240,16 @@ class Provider(Protocol):
         Raises `Refused` when the job does not run.
         """
 
-    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
-        """A command that makes a port of the workspace be at `where` here, an address or a socket's path.
+    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
+        """A command that makes a port or a socket of the workspace be at `where` here, an address or a path.
 
         Raises `Refused` where that needs no command, or cannot be.
+        """
+
+    def socket_here(self, workspace: Workspace, path: str) -> str | None:
+        """Where a socket in the job's temporary folder is on this machine; None where it must be forwarded.
+
+        Raises `Refused` for what is no socket there: a job may name anything.
         """
 
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:

@@ -78,9 +78,9 @@ class Entrance:
         door = await self._through(workspace.id, workspace.name)
         return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
 
-    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         door = await self._through(workspace.id, workspace.name)
-        return door.forward(workspace.id, workspace.name, where, number)
+        return door.forward(workspace.id, workspace.name, where, there)
 
     async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A command for the workspace as one for this machine. Raises `Refused`."""

@@ -242,8 +242,11 @@ class GitLabProvider:
             raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
         return await self._entrance.shell(workspace, argv)
 
-    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
-        return await self._entrance.forwarding(workspace, where, number)
+    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
+        return await self._entrance.forwarding(workspace, where, there)
+
+    def socket_here(self, workspace: Workspace, path: str) -> str | None:
+        return None
 
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         """None where its job holds no line to this machine."""

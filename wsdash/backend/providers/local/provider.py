@@ -135,10 +135,20 @@ class LocalProvider:
         """A command for the user's terminal that stands in the job's surroundings. Raises Refused."""
         return await asyncio.to_thread(self._shell, workspace, attempt, argv)
 
-    async def forwarding(self, workspace: Workspace, where: str, number: int) -> tuple[str, ...]:
+    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         raise Refused(
-            f"{workspace.name} runs on this machine", f"What it listens on is at 127.0.0.1:{number} itself."
+            f"{workspace.name} runs on this machine", f"What it listens on is at 127.0.0.1:{there} itself."
         )
+
+    def socket_here(self, workspace: Workspace, path: str) -> str | None:
+        """A job sees its temporary folder as `/tmp`, or as it is. No link is followed out of it."""
+        own = self._workspace(workspace).resolve() / "tmp"
+        found = Path(path)
+        if not found.is_relative_to(own) and found.is_relative_to("/tmp"):
+            found = own / found.relative_to("/tmp")
+        if not (found.is_relative_to(own) and found.resolve() == found and found.is_socket()):
+            raise Refused(f"there is no socket {path} of {workspace.name}")
+        return str(found)
 
     async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
         """Changes not committed and commits not pushed; None without a sandbox to ask git in."""

@@ -1,0 +1,87 @@
+#!/bin/sh
+# The editor in the browser, on a socket of the job's own user: started when somebody opens it, and ends with the job.
+#
+#   sh editor.sh      starts it unless it runs, and prints one line: wsdash-editor KIND TOKEN SOCKET
+#
+# In this order: GitLab's fork of VS Code, where a service has brought it; openvscode-server; code-server.
+# Environment: PROJECT_SOURCE, WSDASH_RUN (the folder of a CI job; none), TMPDIR. Messages go to standard error.
+
+say() {
+  printf '%s\n' "$1" >&2
+}
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# KIND is whose options it takes: `vscode` or `code-server`.
+find_editor() {
+  tools=
+  [ -z "${WSDASH_RUN:-}" ] || read -r tools 2>/dev/null <"$WSDASH_RUN/editor"
+  if [ -n "$tools" ] && [ -x "$tools/vscode-reh-web/bin/gitlab-webide-server" ]; then
+    kind=vscode program=$tools/vscode-reh-web/bin/gitlab-webide-server
+  elif have openvscode-server; then
+    kind=vscode program=openvscode-server
+  elif have code-server; then
+    kind=code-server program=code-server
+  else
+    say 'There is no editor here: neither code-server nor openvscode-server is on the PATH, and no service brought one.'
+    return 1
+  fi
+}
+
+# The path of a socket may have a hundred characters, which a project's folder soon has.
+choose_folder() {
+  folder=${TMPDIR:-/tmp}/editor
+  if [ -n "${WSDASH_RUN:-}" ]; then
+    folder=
+    read -r folder 2>/dev/null <"$WSDASH_RUN/editor-folder"
+    if ! [ -d "$folder" ]; then
+      folder=$(mktemp -d /tmp/wsdash-XXXXXXXX) && printf '%s\n' "$folder" >"$WSDASH_RUN/editor-folder"
+    fi
+  fi
+  mkdir -p "$folder" && chmod 700 "$folder"
+}
+
+# A container without an init keeps those that have ended, as zombies.
+is_running() {
+  read -r process 2>/dev/null <"$folder/process" && kill -0 "$process" 2>/dev/null || return 1
+  read -r stat 2>/dev/null <"/proc/$process/stat" || stat=
+  case $stat in *') Z '*) return 1 ;; esac
+  [ -S "$folder/socket" ]
+}
+
+start() {
+  rm -f "$folder/socket"
+  place=$folder short=
+  if [ "${#folder}" -gt 90 ]; then
+    short=$(mktemp -d /tmp/wsdash-XXXXXXXX) && ln -s "$folder" "$short/here" && place=$short/here
+  fi
+  od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$folder/token"
+  if [ "$kind" = vscode ]; then
+    set -- --socket-path "$place/socket" --connection-token-file "$folder/token" --telemetry-level off \
+      --disable-workspace-trust --accept-server-license-terms --default-folder "$PROJECT_SOURCE"
+  else
+    printf 'auth: password\npassword: %s\n' "$(cat "$folder/token")" >"$folder/config.yaml"
+    set -- --config "$folder/config.yaml" --socket "$place/socket" --socket-mode 600 --disable-telemetry \
+      --disable-update-check --disable-workspace-trust "$PROJECT_SOURCE"
+  fi
+  nohup "$program" "$@" >"$folder/log" 2>&1 </dev/null &
+  process=$!
+  printf '%s\n' "$process" >"$folder/process"
+  waited=0
+  while ! [ -S "$folder/socket" ]; do
+    if ! kill -0 "$process" 2>/dev/null || [ "$waited" -ge 60 ]; then
+      say "The editor $program does not start: $(tail -n 1 "$folder/log")"
+      return 1
+    fi
+    sleep 1
+    waited=$((waited + 1))
+  done
+  [ -z "$short" ] || rm -rf "$short"
+}
+
+umask 077
+find_editor && choose_folder || exit 69
+is_running || start || exit 70
+printf 'wsdash-editor %s %s %s\n' "$kind" "$(cat "$folder/token")" "$folder/socket"
