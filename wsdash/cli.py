@@ -94,6 +94,14 @@ def _seconds(text: str) -> float:
 _seconds.__name__ = "number of seconds"
 
 
+def _keep(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-work",
+        action="store_true",
+        help="first put what is not committed or not pushed into files here",
+    )
+
+
 def _yes(parser: ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
@@ -243,7 +251,7 @@ VERBS: dict[str, Verb] = {
     "start": Verb("want workspaces running", "wishes:start", _names, _wait),
     "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _now, _wait),
     "restart": Verb("end the jobs of workspaces and start new ones", "wishes:restart", _names, _now, _wait),
-    "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _wait, _yes),
+    "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _keep, _wait, _yes),
     "logs": Verb("the log of a workspace's job", "inside:logs", _name, _logs),
     "events": Verb("what happened to a workspace", "reading:events", _name, _json),
     "why": Verb("why a workspace is where it is, in a sentence", "reading:why", _name, _json),

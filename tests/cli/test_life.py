@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.cli.conftest import PYTHON, Command
-from tests.repositories import DEVFILE, commit_files, make_repository
+from tests.repositories import DEVFILE, commit_files, git, make_repository
 from tests.screens.terminal import Terminal
 from tests.waiting import until_sync
 from wsdash.backend.lease import boot_time
@@ -379,3 +379,39 @@ def test_a_secret_comes_from_the_environment_only_where_it_is_named(
     assert "The secret NPM_TOKEN is not given to this job." in wsdash("logs", "one").stdout
     assert wsdash(*make, "--name", "two", "--secret", "NPM_TOKEN").returncode == 0
     assert "it is [of-mine]" in wsdash("logs", "two").stdout
+
+
+def test_what_is_nowhere_else_can_be_kept_when_a_workspace_is_deleted(
+    wsdash: Command, repository: Path, tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WSDASH_ISOLATION")
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    lines = (
+        "git config user.name a; git config user.email a@b",
+        "git checkout --quiet -b topic; echo one >committed.txt; git add .; git commit --quiet -m 'Only here'",
+        "printf '\\000\\377' >binary; echo two >>committed.txt; echo out >.gitignore; touch out 'odd name'",
+    )
+    assert wsdash("ssh", "web", "--", "sh", "-c", "; ".join(lines)).returncode == 0
+    assert wsdash("stop", "web", "--wait").returncode == 0
+    done = wsdash("delete", "web", "--keep-work", "--yes", "--wait")
+    assert done.returncode == 0, done.stderr
+    (kept,) = (paths.state / "kept").iterdir()
+    assert {(file.name, file.stat().st_mode & 0o777) for file in kept.iterdir()} == {
+        ("work.bundle", 0o600),
+        ("work.patch", 0o600),
+    }
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(repository), str(clone))
+    fetch, apply = (line.partition(" kept: ")[2] for line in done.stderr.splitlines() if " kept: " in line)
+    for command in (fetch, "git checkout --quiet kept/topic", apply):
+        subprocess.run(["sh", "-c", command], cwd=clone, check=True)
+    assert (clone / "committed.txt").read_text() == "one\ntwo\n"
+    assert (clone / "binary").read_bytes() == b"\0\377"
+    assert (clone / "odd name").exists() and not (clone / "out").exists()
+
+
+def test_nothing_is_deleted_whose_work_cannot_be_kept(wsdash: Command) -> None:
+    assert wsdash("create", "--no-source", "--name", "web", "--yes", "--wait").returncode == 0
+    done = wsdash("delete", "web", "--keep-work", "--yes")
+    assert (done.returncode, "cannot be kept" in done.stderr) == (1, True)
+    assert rows(wsdash)["web"]["phase"] == "running"

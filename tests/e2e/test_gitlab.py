@@ -270,7 +270,9 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     assert work.run("ssh", "app", "--", "echo", "again") == "again\n"
     secrets = (work.paths.state / "access" / "relay.log").read_text() + work.run("logs", "app")
     assert "eyJ" not in secrets  # no token of GitLab's
-    work.run("delete", "app", "--yes", "--wait")
+    work.run("delete", "app", "--yes", "--wait", "--keep-work")
+    (patch,) = (work.paths.state / "kept").glob("app-*/work.patch")
+    assert "notes.txt" in patch.read_text()
     assert list((work.paths.state / "access" / "grants").iterdir()) == []
 
 

@@ -23,11 +23,11 @@ from wsdash.backend.providers.base import (
     Look,
     Pace,
     Packed,
+    Question,
     Refused,
     Remark,
     ShellCommand,
     Unreachable,
-    UnsavedWork,
 )
 from wsdash.backend.reader import Reader
 from wsdash.backend.reconciler import Reconciler
@@ -172,8 +172,8 @@ class Provider:
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         return ShellCommand(argv, {})
 
-    async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
-        return None
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+        return b""
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         sink.write(tar.END)

@@ -33,6 +33,7 @@ from wsdash.backend.providers.base import (
     UnsavedWork,
 )
 from wsdash.backend.providers.pool import ProviderPool
+from wsdash.backend.providers.unsaved import QUESTION, answer
 from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.store import NameTaken, Store
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from wsdash.backend.access.editor import Editor
     from wsdash.backend.connecting import ContextPreview, ContextRequest
+    from wsdash.backend.kept_work import Kept
     from wsdash.backend.moving import Exported, ImportRequest
     from wsdash.backend.providers.base import Known, Orphan
     from wsdash.backend.recovering import Plan
@@ -164,9 +166,21 @@ class Service:
         workspace = await self._find(name)
         workload = await self._store.workload(workspace.id)
         try:
-            return await self._provider(workspace).unsaved_work(workspace, workload)
+            return answer(await self._provider(workspace).ask_checkout(workspace, workload, QUESTION))
         except ProviderError:
             return None
+
+    async def keep_work(self, name: str) -> Kept:
+        """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
+        from wsdash.backend import kept_work
+
+        workspace = await self._find(name)
+        workload = await self._store.workload(workspace.id)
+        said = b""
+        with suppress(ProviderError):
+            said = await self._provider(workspace).ask_checkout(workspace, workload, kept_work.QUESTION)
+        folder = self._paths.state / "kept"
+        return await asyncio.to_thread(kept_work.keep, said, workspace.name, folder, self._clock())
 
     async def unknown_jobs(self, context: str = LOCAL) -> list[JobObservation]:
         """Live jobs of the provider whose workspace the store does not know. Raises `ProviderError`."""

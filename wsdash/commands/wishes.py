@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
@@ -19,6 +20,7 @@ from wsdash.paths import Paths
 from wsdash.text import one_line
 
 if TYPE_CHECKING:
+    from wsdash.backend.kept_work import Kept
     from wsdash.backend.service import Service
 
 SHOWN = 10
@@ -72,6 +74,8 @@ async def _one(service: Service, name: str, verb: str, goal: frozenset[Phase], a
         "restart": service.restart,
         "delete": service.delete,
     }
+    if getattr(args, "keep_work", False):
+        _tell_kept((await service.detail(name)).row.workspace.name, await service.keep_work(name))
     workspace = await wish[verb](name)
     if getattr(args, "now", False):
         await service.end_now(name)
@@ -86,6 +90,18 @@ async def _one(service: Service, name: str, verb: str, goal: frozenset[Phase], a
             f"`wsdash logs {workspace.name}` shows its log; `wsdash restart {workspace.name}` tries again.",
         )
     return DONE
+
+
+def _tell_kept(name: str, kept: Kept) -> None:
+    """Where it is, and the commands that take it into a clone."""
+    if kept.bundle is None and kept.patch is None:
+        tell(f"{name} has nothing that is not committed and pushed.")
+    if kept.bundle is not None:
+        tell(
+            f"{name}: its commits are kept: git fetch {quote(str(kept.bundle))} '+refs/heads/*:refs/heads/kept/*'"
+        )
+    if kept.patch is not None:
+        tell(f"{name}: what was not committed is kept: git apply {quote(str(kept.patch))}")
 
 
 def _confirmed(name: str, paths: Paths) -> bool:

@@ -21,6 +21,7 @@ from tests.repositories import git, make_repository
 from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.providers.base import LogChunk, Provider, Refused
+from wsdash.backend.providers.unsaved import QUESTION, answer
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Command, EnvVar, Secret, Source, Volume, Workload
 
@@ -427,14 +428,14 @@ class ProviderContract:
         harness.needs_files()
         repository = make_repository(tmp_path / "sample", files={"file": "original\n"})
         workload = harness.workload("echo changed >file", source=Source(str(repository), None, "sample"))
-        assert await harness.provider.unsaved_work(workspace(), workload) is None
+        assert answer(await harness.provider.ask_checkout(workspace(), workload, QUESTION)) is None
         await harness.launch(workload)
         await harness.provider.force_cancel(attempt())
         checkout = Path(harness.provider.folder(workspace()) or "") / "projects" / "sample"
         git(checkout, "commit", "--quiet", "--allow-empty", "--message=Only here")
         proof = tmp_path / "proof"
         git(checkout, "config", "core.fsmonitor", f"touch {proof}; false")
-        work = await harness.provider.unsaved_work(workspace(), workload)
+        work = answer(await harness.provider.ask_checkout(workspace(), workload, QUESTION))
         assert not proof.exists()
         if work is None:
             pytest.skip("this isolation has no safe place to ask git in")

@@ -92,6 +92,15 @@ class ShellCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A command line for `sh -c`, and how many bytes and seconds its answer may take."""
+
+    line: str
+    most: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class UnsavedWork:
     """What only this workspace has, as lines for the user: ` M src/app.py`, `1a2b3c4 Fix the parser`.
 
@@ -252,10 +261,11 @@ class Provider(Protocol):
         Raises `Refused` for what is no socket there: a job may name anything.
         """
 
-    async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
-        """Changes not committed and commits not pushed, found out where they cannot harm this machine.
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+        """What a command line prints in the project's folder, run where it cannot harm this machine.
 
-        None where there is no checkout to look at or no way to look.
+        Nothing where there is no checkout to ask in or no way to ask; cut off where it is too much or takes
+        too long. Nothing of the checkout is written.
         """
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:

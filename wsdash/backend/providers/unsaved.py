@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from wsdash.backend.providers.base import UnsavedWork
+from wsdash.backend.providers.base import Question, UnsavedWork
 
-MOST_BYTES = 256 * 1024
-TIMEOUT_S = 20.0
 _MOST_LINES = 100
 _SEPARATOR = "\036"
 
-QUESTION = (
+QUESTION = Question(
     "git rev-parse --git-dir >/dev/null && git status --porcelain && printf '\\036' && "
-    "git log --oneline --no-color --branches --not --remotes && printf '\\036'"
+    "git log --oneline --no-color --branches --not --remotes && printf '\\036'",
+    most=256 * 1024,
+    timeout_s=20.0,
 )
-"""For `sh -c`, in the project's folder."""
 
 
 def answer(said: bytes) -> UnsavedWork | None:

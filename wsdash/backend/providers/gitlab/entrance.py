@@ -10,9 +10,8 @@ from contextlib import suppress
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.door import Door
 from wsdash.backend.access.grants import Grant
-from wsdash.backend.providers.base import Refused, ShellCommand
+from wsdash.backend.providers.base import Question, Refused, ShellCommand
 from wsdash.backend.providers.gitlab.heartbeat import attempt_key
-from wsdash.backend.providers.unsaved import MOST_BYTES, TIMEOUT_S
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Workspace
 from wsdash.paths import PathError
@@ -86,11 +85,11 @@ class Entrance:
         """A command for the workspace as one for this machine. Raises `Refused`."""
         return (await self._through(workspace_id, name)).ssh(workspace_id, name, argv)
 
-    async def ask(self, workspace: Workspace, line: str) -> bytes:
+    async def ask(self, workspace: Workspace, question: Question) -> bytes:
         """What a command line prints in the workspace's project; nothing where it cannot be asked."""
         if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):
             return b""
-        argv = self._door.ssh(workspace.id, workspace.name, ("sh", "-c", line))
+        argv = self._door.ssh(workspace.id, workspace.name, ("sh", "-c", question.line))
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv,
@@ -101,15 +100,17 @@ class Entrance:
         except OSError:
             return b""
         assert process.stdout is not None
-        said = b""
+        said: list[bytes] = []
+        size = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(TIMEOUT_S):
-                while len(said) < MOST_BYTES and (part := await process.stdout.read(65536)):
-                    said += part
+            async with asyncio.timeout(question.timeout_s):
+                while size < question.most and (part := await process.stdout.read(65536)):
+                    said.append(part)
+                    size += len(part)
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        return said
+        return b"".join(said)
 
     async def _through(self, workspace_id: str, name: str) -> Door:
         """Wait for the line, a little."""

@@ -18,12 +18,12 @@ from wsdash.backend.providers.base import (
     Pace,
     Packed,
     ProviderError,
+    Question,
     Refused,
     Remains,
     Remark,
     ShellCommand,
     TakenOver,
-    UnsavedWork,
 )
 from wsdash.backend.providers.gitlab import files, heartbeat, observing, pipeline, secrets
 from wsdash.backend.providers.gitlab.api import GitLabApi
@@ -42,7 +42,6 @@ from wsdash.backend.providers.gitlab.recovery import remains_of
 from wsdash.backend.providers.gitlab.remarks import remarks_on
 from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.backend.providers.gitlab.shared import SharedListing
-from wsdash.backend.providers.unsaved import QUESTION, answer
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
@@ -248,9 +247,9 @@ class GitLabProvider:
     def socket_here(self, workspace: Workspace, path: str) -> str | None:
         return None
 
-    async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
-        """None where its job holds no line to this machine."""
-        return answer(await self._entrance.ask(workspace, QUESTION))
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+        """Nothing where its job holds no line to this machine."""
+        return await self._entrance.ask(workspace, question)
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         """By the line of its job, which alone has its files."""

@@ -22,13 +22,13 @@ from wsdash.backend.providers.base import (
     Pace,
     Packed,
     ProviderError,
+    Question,
     Refused,
     Remark,
     ShellCommand,
     Unreachable,
-    UnsavedWork,
 )
-from wsdash.backend.providers.local import drafts, packing, plan, probe, records, removal, unpacking, unsaved
+from wsdash.backend.providers.local import checkout, drafts, packing, plan, probe, records, removal, unpacking
 from wsdash.backend.providers.local import isolation as isolations
 from wsdash.backend.providers.local.ending import Ender
 from wsdash.backend.providers.local.isolation import Isolation, Place
@@ -150,9 +150,9 @@ class LocalProvider:
             raise Refused(f"there is no socket {path} of {workspace.name}")
         return str(found)
 
-    async def unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
-        """Changes not committed and commits not pushed; None without a sandbox to ask git in."""
-        return await asyncio.to_thread(self._unsaved_work, workspace, workload)
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+        """Nothing without a sandbox to ask in."""
+        return await asyncio.to_thread(self._ask_checkout, workspace, workload, question)
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         """Write `projects/`, `home/` and `volumes/` as a tar. Raises Refused for a file that cannot be read."""
@@ -362,17 +362,17 @@ class LocalProvider:
             command = tuple(python_argv("enter", str(files.sandbox), *command))
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
-    def _unsaved_work(self, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
+    def _ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
         try:
             folder = project_folder(workload)
         except ValueError:
-            return None
+            return b""
         found = self._found(again=False)
         # The machine's own git, where it can be shut in, does not depend on what the image holds.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
         place = self._place(workspace, "inspection")
         host = probe.read_host(self._environ)
-        return unsaved.look(isolation, place, host, folder, workload.image, self._environ)
+        return checkout.ask(isolation, place, host, folder, workload.image, self._environ, question)
 
     def _place(self, workspace: Workspace, attempt_id: str) -> Place:
         return Place(

@@ -1,4 +1,4 @@
-"""Asks a workspace's checkout what only it has, inside of a sandbox: its git configuration may run anything."""
+"""Asks in a workspace's checkout, inside of a sandbox: its git configuration may run anything."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import subprocess
 import threading
 from collections.abc import Mapping
 
-from wsdash.backend.providers.base import UnsavedWork
+from wsdash.backend.providers.base import Question
 from wsdash.backend.providers.local import isolation as isolations
 from wsdash.backend.providers.local.isolation import Host, Isolation, Place
-from wsdash.backend.providers.unsaved import MOST_BYTES, QUESTION, TIMEOUT_S, answer
 
 _GIT = {
     # Nothing of the checkout is written, and whose the files are does not matter in there.
@@ -22,29 +21,30 @@ _GIT = {
 }
 
 
-def look(
+def ask(
     isolation: Isolation,
     place: Place,
     host: Host,
     folder: str,
     image: str | None,
     environ: Mapping[str, str],
-) -> UnsavedWork | None:
-    """What `git status` and `git log` say of the project's folder; None where they cannot be asked safely."""
-    line = f'cd {isolations.PROJECTS}/"$1" && {QUESTION}'
+    question: Question,
+) -> bytes:
+    """What the question's line prints in the project's folder; nothing where it cannot be asked safely."""
+    line = f'cd {isolations.PROJECTS}/"$1" && {{ {question.line}\n}}'
     command = ("sh", "-c", line, "sh", folder)
     argv = isolations.inspect_argv(isolation, place, host, image, _GIT, command)
     if argv is None or not (place.projects / folder).is_dir():
-        return None
+        return b""
     env = (
         dict(environ)
         if isolation.is_container
         else isolations.job_environment(isolation, place, host.home, environ)
     )
-    return answer(_ask(argv, {**env, **_GIT}))
+    return _ask(argv, {**env, **_GIT}, question)
 
 
-def _ask(argv: tuple[str, ...], env: Mapping[str, str]) -> bytes:
+def _ask(argv: tuple[str, ...], env: Mapping[str, str], question: Question) -> bytes:
     """The first bytes of what the command prints within the time."""
     try:
         process = subprocess.Popen(
@@ -59,10 +59,10 @@ def _ask(argv: tuple[str, ...], env: Mapping[str, str]) -> bytes:
     except OSError:
         return b""
     assert process.stdout is not None
-    timer = threading.Timer(TIMEOUT_S, _kill, [process.pid])
+    timer = threading.Timer(question.timeout_s, _kill, [process.pid])
     timer.start()
     with process.stdout:
-        said = process.stdout.read(MOST_BYTES)
+        said = process.stdout.read(question.most)
     timer.cancel()
     _kill(process.pid)
     process.wait()
