@@ -98,6 +98,8 @@ class Config:
     dashboard: Dashboard = Dashboard()
     policy: Mapping[str, Any] = field(default_factory=dict)
     access: Access = Access()
+    dotfiles: str | None = None
+    """The address of a Git repository that is applied to each new workspace."""
 
 
 def load_config(file: Path) -> Config:
@@ -152,7 +154,8 @@ def parse_config(text: str, file: Path) -> Config:
         )
     dashboard = check.values(("dashboard",), top.get("dashboard", {}), _DASHBOARD)
     access = check.values(("access",), top.get("access", {}), _ACCESS)
-    return Config(default, contexts, Dashboard(**dashboard), own, Access(**access))
+    personal = check.values(("personal",), top.get("personal", {}), {"dotfiles": _text})
+    return Config(default, contexts, Dashboard(**dashboard), own, Access(**access), personal.get("dotfiles"))
 
 
 def policy(provider: str, own: Mapping[str, Any]) -> Policy:
@@ -237,7 +240,7 @@ def _table(value: object) -> dict[str, object]:
 
 
 _Takes = Mapping[str, Callable[[object], Any]]
-_SECTIONS: _Takes = {"policy": _table, "dashboard": _table, "access": _table}
+_SECTIONS: _Takes = {"policy": _table, "dashboard": _table, "access": _table, "personal": _table}
 _ACCESS: _Takes = {"host": _text, "bind": _text, "port": _count}
 _CONTEXT: _Takes = {"provider": _text, "allowed_hosts": _texts}
 _GITLAB: _Takes = {

@@ -415,3 +415,37 @@ def test_nothing_is_deleted_whose_work_cannot_be_kept(wsdash: Command) -> None:
     done = wsdash("delete", "web", "--keep-work", "--yes")
     assert (done.returncode, "cannot be kept" in done.stderr) == (1, True)
     assert rows(wsdash)["web"]["phase"] == "running"
+
+
+@pytest.mark.parametrize("script", [None, "script/setup"])
+def test_dotfiles_are_applied_once_by_their_script_or_as_links(
+    wsdash: Command, repository: Path, tmp_path: Path, paths: Paths, script: str | None
+) -> None:
+    files = {".vimrc": "set number\n", ".profile": "theirs\n", "README": "no dotfile\n"}
+    if script is not None:
+        files[script] = "#!/bin/sh\necho applied >>~/log\n"
+    dotfiles = make_repository(tmp_path / "dotfiles", files=files)
+    paths.config_file.parent.mkdir(exist_ok=True)
+    paths.config_file.write_text(f'[personal]\ndotfiles = "{dotfiles}"\n')
+    created = wsdash("create", str(repository), "--wait")
+    assert created.returncode == 0 and "run dotfiles" in created.stderr
+    assert wsdash("restart", "web", "--wait").returncode == 0
+    shown = wsdash("ssh", "web", "--", "sh", "-c", "ls -A ~; cat ~/.vimrc ~/log 2>/dev/null").stdout.split(
+        "\n"
+    )
+    if script is None:
+        assert {".vimrc", ".profile", ".dotfiles", "set number"} <= set(shown)
+        assert "README" not in shown and ".git" not in shown
+    else:
+        assert ".vimrc" not in shown and shown.count("applied") == 1
+    assert "dotfiles was done at an earlier start" in wsdash("logs", "web").stdout
+
+
+def test_dotfiles_that_cannot_be_fetched_are_a_failed_step_of_a_workspace_that_runs(
+    wsdash: Command, repository: Path, paths: Paths
+) -> None:
+    paths.config_file.parent.mkdir(exist_ok=True)
+    paths.config_file.write_text('[personal]\ndotfiles = "/nowhere"\n')
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    steps = json.loads(wsdash("show", "web", "--json").stdout)["steps"]
+    assert [step["exit_code"] for step in steps if step["command"] == "dotfiles"] == [128]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.describing import Description, Fetch, described_here, described_in, fetcher
 from wsdash.backend.errors import UserError
+from wsdash.backend.personal import with_dotfiles
 from wsdash.backend.providers.base import Capabilities, Remark
 from wsdash.backend.source import SourceError, glimpse, remote_of
 from wsdash.workload import Secret, Source, Workload
@@ -133,28 +134,35 @@ async def look_and_translate(
     progress: Callable[[str], None],
     git_environ: Mapping[str, str] | None = None,
     fetch: Fetch | None = None,
+    dotfiles: str | None = None,
 ) -> Preview:
     """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either.
 
     `git_environ` is added to Git's environment, as credentials are given to it. `fetch` gets parents that are
-    elsewhere, by default from the open Internet alone.
+    elsewhere, by default from the open Internet alone. `dotfiles` is the address of the user's own.
     """
     fetch = fetch or fetcher()
     if request.source is None:
-        return _preview(request, name, capabilities, None, await described_here(request.devfile, fetch))
+        found = await described_here(request.devfile, fetch)
+        return _preview(request, name, capabilities, None, found, dotfiles)
     progress(f"fetching {request.source}")
     try:
         async with glimpse(request.source, request.ref, git_environ) as seen:
             progress("reading the devfile")
             found = await described_in(seen, request.devfile, fetch)
-            return _preview(request, name, capabilities, seen.url, found)
+            return _preview(request, name, capabilities, seen.url, found, dotfiles)
     except SourceError as error:
         exit_code = 4 if error.unreachable else 1
         raise UserError(error.message, error.hint, exit_code, field=error.field) from error
 
 
 def _preview(
-    request: CreateRequest, name: str, capabilities: Capabilities, url: str | None, found: Description
+    request: CreateRequest,
+    name: str,
+    capabilities: Capabilities,
+    url: str | None,
+    found: Description,
+    dotfiles: str | None,
 ) -> Preview:
     from wsdash.backend.job import render
 
@@ -162,7 +170,7 @@ def _preview(
     translation = found.translate(source=source, main=request.main, image=request.image)
     secrets = {secret.name: secret for secret in translation.workload.secrets}
     secrets |= {name: secrets.get(name, Secret(name)) for name in request.secrets}
-    workload = replace(translation.workload, secrets=tuple(secrets.values()))
+    workload = replace(with_dotfiles(translation.workload, dotfiles), secrets=tuple(secrets.values()))
     try:
         job = render(workload)
     except ValueError as error:

@@ -211,7 +211,9 @@ class Service:
             request = await address_for(request)
             git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
         fetch = fetcher(*contexts.hosts_of(config.contexts[request.context]))
-        found = await look_and_translate(request, name, capabilities, progress, git_environ, fetch)
+        found = await look_and_translate(
+            request, name, capabilities, progress, git_environ, fetch, config.dotfiles
+        )
         progress("asking what the context gives")
         return replace(found, remarks=tuple(await provider.remarks(found.workload)))
 

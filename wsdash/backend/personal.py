@@ -1,0 +1,49 @@
+"""What a user has in every new workspace: a repository of dotfiles, applied once. Pure.
+
+The names and their order are those that GitHub Codespaces tries ("Personalizing GitHub Codespaces for your account").
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wsdash.workload import Command, EnvVar, Workload
+
+SCRIPTS = (
+    *("install.sh", "install", "bootstrap.sh", "bootstrap", "script/bootstrap"),
+    *("setup.sh", "setup", "script/setup"),
+)
+"""The first that is there is run; where none is, each dotfile is linked into the home folder."""
+
+_APPLY = f"""\
+set -e
+if ! [ -d ~/.dotfiles ]; then
+  rm -rf ~/.dotfiles.part
+  git clone --quiet --depth 1 -- "$DOTFILES" ~/.dotfiles.part
+  mv ~/.dotfiles.part ~/.dotfiles
+fi
+cd ~/.dotfiles
+for script in {" ".join(SCRIPTS)}; do
+  if [ -f "$script" ]; then
+    chmod u+x "$script"
+    exec "./$script"
+  fi
+done
+for file in .[!.]*; do
+  case $file in .git | .gitignore | .gitmodules | .gitattributes | .github | .gitlab) continue ;; esac
+  if [ -e ~/"$file" ] || [ -L ~/"$file" ]; then
+    echo "$file is in the home folder already, and stays as it is."
+  else
+    ln -s "$PWD/$file" ~/"$file"
+  fi
+done
+"""
+
+
+def with_dotfiles(workload: Workload, url: str | None) -> Workload:
+    """The workload that applies them before the devfile's own postStart, until that has succeeded once."""
+    if url is None:
+        return workload
+    env = (EnvVar("DOTFILES", url),)
+    apply = Command("dotfiles", _APPLY, working_dir="$PROJECTS_ROOT", env=env, once=True)
+    return replace(workload, post_start=(apply, *workload.post_start))
