@@ -71,22 +71,21 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
         )
     place = folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
     try:
-        return Kept(
+        kept = Kept(
             _write(place / "work.bundle", said[begin : begin + first]),
             _write(place / "work.patch", said[begin + first : begin + first + second]),
         )
+        os.sync()  # what it is a copy of is about to go
     except OSError as error:
         raise UserError(f"the work of {name} cannot be written: {error}", "Free some disk space.") from error
+    return kept
 
 
 def _write(file: Path, data: bytes) -> Path | None:
-    """On the disk when it returns, for what it is a copy of is about to go."""
     if not data:
         return None
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
     return file

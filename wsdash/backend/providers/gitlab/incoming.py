@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -98,5 +99,7 @@ def _spool(source: ByteSource, file: Path) -> None:
         with draft.open("wb") as out:
             files.spool(source, out)
         draft.replace(file)
+        # The workspace's row will be there after a power cut, and so must these.
+        os.sync()
     finally:
         draft.unlink(missing_ok=True)
