@@ -325,3 +325,28 @@ def test_imported_files_are_sent_again_to_the_job_after_one_that_died(
     work.runner.start()
     work.wait_for("moved", phase="running", attempt=2)
     assert work.run("ssh", "moved", "--", "cat", "draft.txt") == "unsaved\n"
+
+
+@pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+def test_a_job_that_cannot_be_reached_ends_and_the_imported_files_wait_for_one_that_can(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    work.create()
+    work.run("ssh", "app", "--", "sh", "-c", "echo unsaved >draft.txt")
+    archive = str(tmp_path / "app.tar.gz")
+    work.run("export", "app", archive, "--stop")
+    work.run("import", archive, "--name", "moved", "--context", "work")
+    work.run("daemon", "--stop")
+    config = work.paths.config_file.read_text()
+    work.paths.config_file.write_text(config.replace("[access]\nhost", "[access]\n# host"))
+    work.run("start", "moved")
+    said = "They did not come: this job cannot be reached from your machine."
+    first = "logs", "moved", "--attempt", "1"
+    until_sync(lambda: work.row("moved")["attempt"] is not None, PATIENCE_S, "the first attempt")
+    until_sync(lambda: said in work.run(*first), PATIENCE_S, "the end of the first attempt")
+    work.run("daemon", "--stop")
+    work.paths.config_file.write_text(config)
+    work.run("restart", "moved", "--wait")
+    work.wait_for("moved", phase="running")
+    assert work.run("ssh", "moved", "--", "cat", "draft.txt") == "unsaved\n"

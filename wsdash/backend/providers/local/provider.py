@@ -185,8 +185,8 @@ class LocalProvider:
         """A job here is the user's own process, and gets no variables but those of its workload."""
         found = [
             Remark(
-                f"the secret {secret.name} is in no project's variables, for the job runs on this machine",
-                "You are asked for its value, which is kept here for this workspace, readable by you alone.",
+                f"the secret {secret.name} has no value on this machine",
+                "You are asked for one, which is kept for this workspace, readable by you alone.",
                 secret,
             )
             for secret in workload.secrets
