@@ -449,3 +449,16 @@ def test_dotfiles_that_cannot_be_fetched_are_a_failed_step_of_a_workspace_that_r
     assert wsdash("create", str(repository), "--wait").returncode == 0
     steps = json.loads(wsdash("show", "web", "--json").stdout)["steps"]
     assert [step["exit_code"] for step in steps if step["command"] == "dotfiles"] == [128]
+
+
+def test_a_workspace_that_nobody_uses_is_stopped_and_says_so(
+    wsdash: Command, repository: Path, paths: Paths
+) -> None:
+    paths.config_file.parent.mkdir(exist_ok=True)
+    paths.config_file.write_text("[policy]\nbeat_s = 1\nidle_minutes = 0.1\n")
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    # Longer than that, and it is used all the while.
+    assert wsdash("ssh", "web", "--", "sleep", "9").returncode == 0
+    assert rows(wsdash)["web"]["phase"] == "running"
+    until_sync(lambda: rows(wsdash)["web"]["phase"] == "stopped", 40.0, "the stop")
+    assert "autostop after 0.1 min idle" in wsdash("events", "web").stdout

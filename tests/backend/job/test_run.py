@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
+import pexpect
 import pytest
 
-from tests.backend.job.conftest import Job
+from tests.backend.job.conftest import Job, Running
 from tests.waiting import until_sync
 from wsdash.backend.job import scripts
 from wsdash.backend.job.protocol import LINE_LIMIT
@@ -264,3 +266,49 @@ def test_shellcheck_finds_nothing(name: str) -> None:
     argv = [program, "--shell=sh", "-"]
     done = subprocess.run(argv, input=scripts()[name], capture_output=True, check=False)
     assert done.returncode == 0, done.stdout.decode()
+
+
+def actives(running: Running) -> list[float]:
+    return [at for message in running.messages("beat") if (at := message.number("active")) is not None]
+
+
+def test_without_a_shell_nothing_is_active_after_the_start(job: Job) -> None:
+    running = job.run_until_ready(Workload())
+    until_sync(lambda: len(actives(running)) >= 4, 10.0, "some heartbeats")
+    assert len(set(actives(running))) == 1
+
+
+def test_a_command_that_runs_in_the_workspace_is_activity_while_it_does(job: Job) -> None:
+    running = job.run_until_ready(Workload())
+    start = actives(running)[0]
+    inside = job.start("enter", Workload(), "sleep", "60")
+    until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
+    inside.process.kill()
+    inside.process.wait(10)
+    until_sync(
+        lambda: not list((job.projects / ".wsdash" / "sessions").iterdir()), 10.0, "its end to be noticed"
+    )
+    count, last = len(actives(running)), actives(running)[-1]
+    until_sync(lambda: len(actives(running)) >= count + 2, 10.0, "more heartbeats")
+    assert actives(running)[-1] == last
+
+
+def test_what_is_typed_into_a_shell_is_activity_and_an_open_one_is_not(job: Job) -> None:
+    running = job.run_until_ready(Workload())
+    env = {**os.environ, "PROJECTS_ROOT": str(job.projects), "HOME": str(job.folder)}
+    argv = [*job.shell, str(job.folder / "job.sh"), "enter", str(job.folder / "workload.sh"), "cat"]
+    shell = pexpect.spawn(argv[0], argv[1:], env=env, timeout=10)
+    sessions = job.projects / ".wsdash" / "sessions"
+    until_sync(lambda: list(sessions.iterdir()) if sessions.exists() else [], 10.0, "the shell")
+    start, count = actives(running)[0], len(actives(running))
+    until_sync(lambda: len(actives(running)) >= count + 2, 10.0, "heartbeats with an open shell")
+    assert actives(running)[-1] <= start + 8  # a terminal tells the time of its last input in steps of 8 s
+    before = actives(running)[-1]
+
+    def typed() -> bool:
+        shell.sendline("x")
+        shell.expect("x")
+        return actives(running)[-1] > before
+
+    until_sync(typed, 20.0, "activity after what was typed")
+    shell.close(force=True)

@@ -235,14 +235,15 @@ job_after() {
 # One request: the state, and the last beat of job.sh. Sets `code`.
 name_pipeline() {
   read_state
-  at=0 seq=0 load=- memory=- disk=-
-  read -r at seq load memory disk 2>/dev/null <"$run/beat"
+  at=0 seq=0 load=- memory=- disk=- active=
+  read -r at seq load memory disk active 2>/dev/null <"$run/beat"
   name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
   read -r started 2>/dev/null <"$run/started" && name="$name started=$started"
   failed=0
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
   [ "$failed" -eq 0 ] || name="$name failed=$failed"
   read -r fact 2>/dev/null <"$run/facts" && name="$name $fact"
+  [ -z "$active" ] || name="$name active=$active"
   [ "$load" = - ] || name="$name load=$load"
   [ "$memory" = - ] || name="$name memory=$memory"
   [ "$disk" = - ] || name="$name disk=$disk"

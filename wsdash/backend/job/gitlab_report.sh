@@ -25,7 +25,7 @@ emit() {
   case $1 in
     beat)
       beat_seq=$((beat_seq + 1))
-      printf '%s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" \
+      printf '%s %s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" "$active" \
         >"$WSDASH_RUN/beat.new" && mv "$WSDASH_RUN/beat.new" "$WSDASH_RUN/beat"
       beats_via=log
       read -r beats_via 2>/dev/null <"$WSDASH_RUN/via"

@@ -67,13 +67,39 @@ measure_disk() {
   case $disk_free in '' | *[!0-9]*) disk_free= ;; *) disk_free=$((disk_free * 1024)) ;; esac
 }
 
+# When somebody last typed into a shell here or used the editor, which is what `idle_minutes` counts from.
+# A shell leaves a file named by its process. A terminal knows when it was last read from; what has none, such as
+# a copy, counts while it goes on. code-server touches a file while it is used.
+measure_activity() {
+  for session in "$sessions"/*; do
+    [ -e "$session" ] || continue
+    if has_ended "${session##*/}"; then
+      rm -f "$session"
+      continue
+    fi
+    at=
+    read -r stdin 2>/dev/null <"$session"
+    [ "$stdin" != terminal ] || at=$(stat -Lc %X "/proc/${session##*/}/fd/0" 2>/dev/null)
+    was_active "${at:-$now}"
+  done
+  used=${HOME:-}/.local/share/code-server/heartbeat
+  [ ! -e "$used" ] || was_active "$(stat -c %Y "$used" 2>/dev/null)"
+}
+
+was_active() {
+  case $1 in '' | *[!0-9]*) return 0 ;; esac
+  [ "$1" -le "$active" ] || active=$1
+  [ "$active" -le "$now" ] || active=$now
+}
+
 beat() {
   # The wall clock may be set while the job runs, so ask for it again now and then.
   [ "$((beats % 60))" -ne 0 ] || set_clock
   [ "$((beats % 6))" -ne 1 ] || measure_disk
   beats=$((beats + 1))
   tell_time
-  facts="\"at\":$now"
+  measure_activity
+  facts="\"at\":$now,\"active\":$active"
   if read -r load _ 2>/dev/null </proc/loadavg; then facts="$facts,\"load\":$load"; fi
   if read -r memory 2>/dev/null </sys/fs/cgroup/memory.current; then facts="$facts,\"memory\":$memory"; fi
   [ -z "$disk_free" ] || facts="$facts,\"disk_free\":$disk_free"
@@ -255,6 +281,8 @@ job_run() {
   mkdir -p "$PROJECT_SOURCE" || { say "cannot make the folder $PROJECT_SOURCE"; exit 1; }
   set_clock
   tell_time
+  active=$now
+  rm -rf "$sessions"
   deadline_at=
   case ${WSDASH_DEADLINE:-} in
     '') ;;
@@ -293,6 +321,9 @@ job_run() {
 # The profile of a login shell may set PATH again, so the workload's environment comes after it.
 job_enter() {
   cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
+  stdin=other
+  [ ! -t 0 ] || stdin=terminal
+  mkdir -p "$sessions" && printf '%s\n' "$stdin" >"$sessions/$$"
   if [ "$#" -eq 0 ]; then
     shell='sh'
     ! have bash || shell='bash'
@@ -322,6 +353,7 @@ main() {
   # shellcheck source=/dev/null
   [ -z "${WSDASH_REPORTER:-}" ] || . "$WSDASH_REPORTER"
   PROJECT_SOURCE=$PROJECTS_ROOT${project_folder:+/$project_folder}
+  sessions=$PROJECTS_ROOT/.wsdash/sessions
   WSDASH_SCRIPTS=${0%/*}
   export PROJECTS_ROOT PROJECT_SOURCE WSDASH_SCRIPTS
   if [ "$entry" = enter ]; then job_enter "$@"; fi

@@ -172,6 +172,7 @@ def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: floa
         load=_number(beat.facts, "load"),
         memory=_whole(beat.facts, "memory"),
         disk_free=_whole(beat.facts, "disk"),
+        active_at=_ours(_number(beat.facts, "active"), skew),
     )
 
 
