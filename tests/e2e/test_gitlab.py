@@ -127,6 +127,14 @@ def test_a_runner_without_the_cache_starts_afresh_and_does_not_save_over_what_an
     lines_of(work, "kept work", "the job on the first runner")
 
 
+def test_a_workspace_finds_nothing_of_the_one_that_ran_in_the_same_place_before(work: Work) -> None:
+    work.create()
+    lines_of(work, "nothing kept", "the first workspace")
+    work.run("stop", "app", "--wait")
+    work.run("create", work.source, "--context", "work", "--name", "other", "--yes", "--wait")
+    until_sync(lambda: "nothing kept" in work.run("logs", "other"), PATIENCE_S, "its log")
+
+
 def test_a_job_whose_token_gitlab_takes_no_more_saves_its_work_and_ends(work: Work) -> None:
     work.create()
     work.wait_for(phase="running", attempt=1)

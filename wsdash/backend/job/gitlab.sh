@@ -5,12 +5,12 @@
 #   sh gitlab.sh after     its after_script, in a container of its own that has only the project directory
 #   sh gitlab.sh report    the process that names the pipeline; `start` starts it
 #
-# All that is to be kept lies below $CI_PROJECT_DIR/.wsdash, for nothing else gets into the cache.
+# All that is to be kept lies below the project directory, for nothing else gets into the cache.
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
 # WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE.
 
 here=${0%/*}
-base=$CI_PROJECT_DIR/.wsdash
+base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE
 run=$base/run
 job=
 code=000 # of the last request

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.backend.providers.contract import Harness, attempt
+from tests.backend.providers.contract import Harness, attempt, workspace
 from tests.gitlab_runner import Runner
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Project, User
@@ -87,7 +87,9 @@ class GitLabHarness(Harness):
         return await self.until(launched, lambda job: len(job.steps) == started)
 
     async def run_inside(self, *argv: str) -> tuple[int, bytes]:
-        base = next((self.instance.folder / "runner" / "builds").glob(f"*/{PROJECT}/.wsdash"))
+        base = next(
+            (self.instance.folder / "runner" / "builds").glob(f"*/{PROJECT}/.wsdash/{workspace().id}")
+        )
         job = base / "run" / "job"
         process = await asyncio.create_subprocess_exec(
             "sh",

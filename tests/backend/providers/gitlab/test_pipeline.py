@@ -141,7 +141,7 @@ def test_gitlab_makes_one_job_of_it_that_nothing_else_touches() -> None:
     assert job["image"] == {"name": "alpine", "entrypoint": [""]}
     (cache,) = job["cache"]
     assert (cache["key"], cache["when"], cache["unprotect"]) == ("wsdash-w1", "always", True)
-    assert all(path.startswith(".wsdash/") for path in cache["paths"])
+    assert all(path.startswith(".wsdash/w1/") for path in cache["paths"])
 
 
 def test_services_and_the_editor_stand_beside_the_job() -> None:
@@ -196,7 +196,7 @@ def test_whatever_a_text_holds_the_job_gets_exactly_that(value: str, line: str) 
     (written,) = [
         item
         for item in job["script"]
-        if item.startswith('cat >"$CI_PROJECT_DIR/.wsdash/run/job/workload.sh"')
+        if item.startswith('cat >"$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE/run/job/workload.sh"')
     ]
     first, _, rest = written.partition("\n")
     end = first.partition("<<'")[2].rstrip("'")
@@ -211,7 +211,7 @@ def test_the_shell_writes_the_files_as_they_are(tmp_path: Path) -> None:
     subprocess.run(
         ["sh", "-e"],
         input="\n".join(job["script"][:-1]).encode(),
-        env={"CI_PROJECT_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        env={"CI_PROJECT_DIR": str(tmp_path), "WSDASH_WORKSPACE": "w1", "PATH": "/usr/bin:/bin"},
         check=True,
     )
-    assert (tmp_path / ".wsdash/run/job/workload.sh").read_text() == render_data(workload)
+    assert (tmp_path / ".wsdash/w1/run/job/workload.sh").read_text() == render_data(workload)

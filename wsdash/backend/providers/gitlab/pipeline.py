@@ -23,7 +23,8 @@ from wsdash.backend.providers.gitlab.timeouts import timeouts
 from wsdash.workload import EnvVar, Resources, Service, Workload
 
 JOB = "workspace"
-HOME = "$CI_PROJECT_DIR/.wsdash"
+HOME = "$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE"
+"""Of each workspace its own, for a shell runner's next job finds what the one before has left."""
 CACHED = ("home", "projects", "volumes", "state")
 TOOLS = "/builds/.wsdash-tools"
 """Beside the project's directory, in the volume that a docker or Kubernetes runner mounts into services too."""
@@ -187,7 +188,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
         "cache": [
             {
                 "key": f"wsdash-{identity.workspace_id}",
-                "paths": [f".wsdash/{folder}/" for folder in CACHED],
+                "paths": [f".wsdash/{identity.workspace_id}/{folder}/" for folder in CACHED],
                 "when": "always",
                 "policy": "pull-push",
                 "unprotect": True,
