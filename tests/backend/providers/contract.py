@@ -134,7 +134,7 @@ class Harness:
     def needs_files(self) -> None:
         """Skips a test that looks into a workspace in a way that this provider has not got."""
         if not self.reaches_files:
-            pytest.skip("the files of this provider are on runners, which are not reached yet")
+            pytest.skip("its files are reached through ssh and a relay: tests/e2e/test_gitlab.py does that")
 
     async def close(self) -> None:
         for number in (1, 2):
