@@ -272,6 +272,10 @@ def actives(running: Running) -> list[float]:
     return [at for message in running.messages("beat") if (at := message.number("active")) is not None]
 
 
+def first_active(running: Running) -> float:
+    return until_sync(lambda: actives(running), 10.0, "a heartbeat")[0]
+
+
 def test_without_a_shell_nothing_is_active_after_the_start(job: Job) -> None:
     running = job.run_until_ready(Workload())
     until_sync(lambda: len(actives(running)) >= 4, 10.0, "some heartbeats")
@@ -280,7 +284,7 @@ def test_without_a_shell_nothing_is_active_after_the_start(job: Job) -> None:
 
 def test_a_command_that_runs_in_the_workspace_is_activity_while_it_does(job: Job) -> None:
     running = job.run_until_ready(Workload())
-    start = actives(running)[0]
+    start = first_active(running)
     inside = job.start("enter", Workload(), "sleep", "60")
     until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
     inside.process.kill()
@@ -300,7 +304,7 @@ def test_what_is_typed_into_a_shell_is_activity_and_an_open_one_is_not(job: Job)
     shell = pexpect.spawn(argv[0], argv[1:], env=env, timeout=10)
     sessions = job.projects / ".wsdash" / "sessions"
     until_sync(lambda: list(sessions.iterdir()) if sessions.exists() else [], 10.0, "the shell")
-    start, count = actives(running)[0], len(actives(running))
+    start, count = first_active(running), len(actives(running))
     until_sync(lambda: len(actives(running)) >= count + 2, 10.0, "heartbeats with an open shell")
     assert actives(running)[-1] <= start + 8  # a terminal tells the time of its last input in steps of 8 s
     before = actives(running)[-1]
