@@ -462,3 +462,14 @@ def test_a_workspace_that_nobody_uses_is_stopped_and_says_so(
     assert rows(wsdash)["web"]["phase"] == "running"
     until_sync(lambda: rows(wsdash)["web"]["phase"] == "stopped", 40.0, "the stop")
     assert "autostop after 0.1 min idle" in wsdash("events", "web").stdout
+
+
+def test_a_workspace_without_an_editor_is_named_with_what_would_bring_one(
+    wsdash: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert wsdash("create", "--no-source", "--name", "web", "--yes", "--wait").returncode == 0
+    done = wsdash("open", "web")
+    assert done.returncode == 1
+    assert "no editor can be opened in web: There is no editor here" in done.stderr
+    assert "injector_image" in done.stderr

@@ -350,7 +350,8 @@ class Service:
         """The editor in the browser, started if it does not run. Raises `UserError`."""
         from wsdash.backend.access import editor
 
-        command = await self.shell(name, editor.START)
+        workspace = await self._find(name)
+        command = await self.shell(workspace.id, editor.START)
         process = await asyncio.create_subprocess_exec(
             *command.argv,
             env=command.env,
@@ -370,7 +371,7 @@ class Service:
             return editor.editor_of(said.decode(errors="replace"), complained.decode(errors="replace"))
         except editor.NoEditor as error:
             raise UserError(
-                f"no editor can be opened in {name}: {error}",
+                f"no editor can be opened in {workspace.name}: {error}",
                 "Use an image with code-server in it, or injector_image of a GitLab context; `wsdash ssh` works.",
             ) from error
 
