@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from wsdash.paths import Paths
 from wsdash.text import one_line
 
 if TYPE_CHECKING:
-    from wsdash.backend.providers.base import Known
+    from wsdash.backend.providers.base import Known, Orphan
     from wsdash.backend.recovering import Plan
     from wsdash.backend.service import Service
 
@@ -31,14 +32,14 @@ def recover(args: Namespace, paths: Paths) -> int:
             "no context keeps its workspaces on a GitLab",
             "Those of the context local are found again by themselves. `wsdash context add` adds one.",
         )
-    told = [with_service(paths, partial(_recover, context=context, args=args)) for context in contexts]
+    told = [_recover(paths, context, args) for context in contexts]
     if args.json:
         print_json(told)
     return DONE
 
 
-async def _recover(service: Service, context: str, args: Namespace) -> dict[str, object]:
-    plan = await service.recovery_plan(context)
+def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
+    plan = with_service(paths, lambda service: service.recovery_plan(context))
     if not args.json:
         _show(plan)
     wanted = [known for known in plan.lost if not args.end or known.workspace.name not in args.end]
@@ -55,16 +56,8 @@ async def _recover(service: Service, context: str, args: Namespace) -> dict[str,
             )
         if not ask(_question(wanted, len(ends))):
             wanted, ends = [], []
-    for known in wanted:
-        await service.take_in(context, known)
-        if not args.json:
-            print(f"{known.workspace.name} is back, wanted {known.workspace.desired}.")
-    for orphan in ends:
-        await service.end_orphan(context, orphan)
-        if not args.json:
-            print(f"{orphan.workspace_id} is ended and removed.")
-    if wanted:
-        await service.ensure_reconciler()
+    if wanted or ends:
+        with_service(paths, partial(_carry_out, context=context, wanted=wanted, ends=ends, silent=args.json))
     return {
         "context": context,
         "recovered": [known.workspace.name for known in wanted],
@@ -82,6 +75,21 @@ async def _recover(service: Service, context: str, args: Namespace) -> dict[str,
         "present": plan.present,
         "others": plan.others,
     }
+
+
+async def _carry_out(
+    service: Service, context: str, wanted: Sequence[Known], ends: Sequence[Orphan], *, silent: bool
+) -> None:
+    for known in wanted:
+        await service.take_in(context, known)
+        if not silent:
+            print(f"{known.workspace.name} is back, wanted {known.workspace.desired}.")
+    for orphan in ends:
+        await service.end_orphan(context, orphan)
+        if not silent:
+            print(f"{orphan.workspace_id} is ended and removed.")
+    if wanted:
+        await service.ensure_reconciler()
 
 
 def _show(plan: Plan) -> None:

@@ -1,0 +1,432 @@
+#!/bin/sh
+# Checkpoints: the unsaved work of a workspace, as a Git bundle that is kept outside of its job.
+#
+#   sh checkpoint.sh stream            send each as it is made, on stdout; stdin says whether it is kept
+#   sh checkpoint.sh save [SECONDS]    have one made and kept now; says how that went
+#   sh checkpoint.sh receive ID HASH   the kept one, on stdin, for a job that waits for it
+#   sh checkpoint.sh restore FILE ID   put it into the project's folder
+#
+# What is in one, as refs: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
+# all that is not ignored, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches;
+# refs/wsdash/stash/N; refs/wsdash/home, the chosen files of the home folder. Nothing of the checkout is written
+# but by restore: a repository beside it borrows its objects.
+#
+# Lines of stream:  new ID BASE EPOCH SIZE HASH, and SIZE bytes;  same ID EPOCH;  failed WHY
+# its answers:      kept;  refused WHY
+# ID is the attempt's number and a count, 3.7; BASE is the one before, 0.0 for none; HASH is Git's of the bytes.
+#
+# Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_MAIN, WSDASH_CHECKPOINT_S (seconds between two),
+# WSDASH_CHECKPOINT_MIB (what one may take), WSDASH_HOME_FILES (paths below HOME, a line each).
+
+here=${0%/*}
+folder=$WSDASH_RUN/checkpoint
+own=$folder/git
+mark=${PROJECTS_ROOT%/*}/state/checkpoint
+most_kib=$((${WSDASH_CHECKPOINT_MIB:-256} * 1024))
+number=${WSDASH_ATTEMPT#*.}
+number=${number%%.*}
+
+export GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 LC_ALL=C \
+  GIT_AUTHOR_NAME=wsdash GIT_AUTHOR_EMAIL=wsdash GIT_AUTHOR_DATE='@0 +0000' \
+  GIT_COMMITTER_NAME=wsdash GIT_COMMITTER_EMAIL=wsdash GIT_COMMITTER_DATE='@0 +0000'
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+
+say() {
+  printf 'wsdash: %s\n' "$1"
+}
+
+# The repository beside the checkout: none of the checkout's configuration and hooks.
+beside() {
+  git --git-dir="$own" -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.bare=false -c gc.auto=0 "$@"
+}
+
+checkout() {
+  git -C "$project" -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 "$@"
+}
+
+is_newer() { # ID ID: whether the first is newer
+  [ "${1%.*}" -gt "${2%.*}" ] || { [ "${1%.*}" -eq "${2%.*}" ] && [ "${1#*.}" -gt "${2#*.}" ]; }
+}
+
+read_mark() {
+  last=0.0
+  read -r last 2>/dev/null <"$mark"
+  case $last in *[!0-9.]* | *.*.* | .* | *. | '') last=0.0 ;; esac
+}
+
+write_mark() {
+  mkdir -p "${mark%/*}" && printf '%s\n' "$1" >"$mark.new" && mv "$mark.new" "$mark"
+}
+
+# What cannot be done is said in `why`: a word, for a heartbeat has room for no more.
+fail() {
+  why=$1
+  return 1
+}
+
+# --- making one ---------------------------------------------------------------------------------------
+
+prepare() {
+  command -v git >/dev/null 2>&1 || fail no-git || return
+  mkdir -p "$folder" || fail disk || return
+  if [ -d "$own" ]; then
+    kib=$(beside count-objects -v 2>/dev/null | sed -n 's/^size: //p')
+    [ "${kib:-$most_kib}" -lt "$most_kib" ] || rm -rf "$own" "$folder"/index.*
+  fi
+  format=sha1
+  objects=
+  if [ -e "$project/.git" ]; then
+    format=$(checkout rev-parse --show-object-format 2>/dev/null) || format=sha1
+    objects=$(cd "$project" && cd "$(git rev-parse --git-path objects)" && pwd) || fail no-repository || return
+  fi
+  if ! [ -d "$own/objects" ]; then
+    git init --quiet --bare --template= --object-format="$format" "$own" >/dev/null 2>&1 || fail disk || return
+    mkdir -p "$own/info" "$own/objects/info"
+    # Bytes as they are, whatever the attributes of the project would make of them.
+    echo '* -text -filter -ident -working-tree-encoding' >"$own/info/attributes"
+  fi
+  printf '%s' "${objects:+$objects
+}" >"$own/objects/info/alternates"
+  excludes=$(cd "$project" && git rev-parse --git-path info/exclude 2>/dev/null) && [ -n "$objects" ] &&
+    (cd "$project" && cp "$excludes" "$own/info/exclude" 2>/dev/null)
+  return 0
+}
+
+# The index of the checkout, copied when it has changed: its times spare looking into unchanged files.
+copy_index() {
+  index=
+  [ -z "$objects" ] || index=$(cd "$project" && git rev-parse --git-path index)
+  case $index in /* | '') ;; *) index=$project/$index ;; esac
+  if [ -z "$index" ] || ! [ -f "$index" ]; then
+    rm -f "$folder/index.copied" "$folder/index.staged"
+    return 0
+  fi
+  # shellcheck disable=SC3013  # every shell that may be here has -nt
+  if [ -f "$folder/index.copied" ] && ! [ "$index" -nt "$folder/index.copied" ]; then return 0; fi
+  cp -p "$index" "$folder/index.copied" || fail disk || return
+  cp -p "$folder/index.copied" "$folder/index.staged" && cp -p "$folder/index.copied" "$folder/index.work" ||
+    fail disk || return
+  GIT_INDEX_FILE=$folder/index.work beside ls-files --error-unmatch . >/dev/null 2>&1
+  # One that leans on a file elsewhere (a split index) cannot be read here.
+  [ $? -ne 128 ] || rm -f "$folder/index.work" "$folder/index.staged"
+}
+
+# A file that is larger than all of a checkpoint may be, or that fills the disk, ends the command.
+limited() {
+  (
+    ulimit -f $((most_kib * 2)) 2>/dev/null
+    "$@"
+  )
+}
+
+add_all() {
+  GIT_INDEX_FILE=$folder/index.work limited beside --work-tree="$project" add --all --ignore-errors . \
+    >/dev/null 2>"$folder/said"
+  status=$?
+  if [ "$status" -gt 128 ]; then
+    # What the ended command has left fills the disk and locks the index.
+    rm -rf "$own" "$folder"/index.*
+    fail too-large || return
+  fi
+  [ "$status" -eq 0 ] || ! grep -q 'No space left\|unable to write' "$folder/said" || fail disk || return
+  [ "$status" -lt 128 ] || fail unreadable || return
+  return 0
+}
+
+has_room() {
+  free=$(df -Pk "$folder" 2>/dev/null | { read -r _; read -r _ _ _ free _ && printf '%s' "$free"; })
+  case $free in '' | *[!0-9]*) return 0 ;; esac
+  # A tenth of what is free: what the user does comes first.
+  [ $((free / 10)) -ge "$most_kib" ] || most_kib=$((free / 10))
+  [ "$most_kib" -gt 64 ] || fail disk
+}
+
+# All refs of the next one; `tip` names them.
+snapshot() {
+  prepare && has_room && copy_index || return
+  cd "$project" || fail no-folder || return
+  add_all || { [ "$why" = unreadable ] && add_all; } || return
+  tree=$(GIT_INDEX_FILE=$folder/index.work beside write-tree 2>/dev/null) || fail unreadable || return
+  beside for-each-ref --format='delete %(refname)' | beside update-ref --stdin || fail disk || return
+  head=
+  : >"$folder/pushed"
+  : >"$folder/message"
+  staged=
+  if [ -n "$objects" ]; then
+    head=$(checkout rev-parse --quiet --verify HEAD)
+    checkout for-each-ref --format='^%(objectname)' refs/remotes/origin >"$folder/pushed"
+    printf 'head %s\n' "$(checkout symbolic-ref --quiet HEAD || echo "$head")" >"$folder/message"
+    checkout for-each-ref --format='branch %(objectname) %(refname)' refs/heads >>"$folder/message"
+    checkout for-each-ref --format='create %(refname) %(objectname)' refs/heads | beside update-ref --stdin ||
+      fail unreadable || return
+    [ ! -f "$folder/index.staged" ] ||
+      staged=$(GIT_INDEX_FILE=$folder/index.staged beside write-tree 2>/dev/null) || staged=
+    nth=0
+    for stash in $(checkout log --walk-reflogs --max-count=20 --format=%H refs/stash -- 2>/dev/null); do
+      beside update-ref "refs/wsdash/stash/$nth" "$stash"
+      nth=$((nth + 1))
+    done
+  fi
+  if [ -n "$staged" ]; then
+    # shellcheck disable=SC2086  # a parent or none
+    staged=$(echo index | beside commit-tree "$staged" ${head:+-p $head}) || fail disk || return
+    beside update-ref refs/wsdash/index "$staged"
+  fi
+  # shellcheck disable=SC2086
+  work=$(beside commit-tree "$tree" ${head:+-p $head} ${staged:+-p $staged} <"$folder/message") || fail disk || return
+  beside update-ref refs/wsdash/work "$work" || fail disk || return
+  snapshot_home
+  tip=$(beside for-each-ref --format='%(refname) %(objectname)')
+}
+
+snapshot_home() {
+  rm -f "$folder/index.home"
+  cd "$HOME" 2>/dev/null || return 0
+  printf '%s\n' "${WSDASH_HOME_FILES:-}" | while IFS= read -r kept; do
+    case $kept in '' | /* | *..*) continue ;; esac
+    [ ! -e "$HOME/$kept" ] || printf '%s\n' "$kept"
+  done >"$folder/home"
+  [ -s "$folder/home" ] || return 0
+  GIT_INDEX_FILE=$folder/index.home limited beside --work-tree="$HOME" add --force --ignore-errors \
+    --pathspec-from-file="$folder/home" >/dev/null 2>&1
+  tree=$(GIT_INDEX_FILE=$folder/index.home beside write-tree 2>/dev/null) || return 0
+  kept=$(echo home | beside commit-tree "$tree") && beside update-ref refs/wsdash/home "$kept"
+}
+
+# The bundle of what `snapshot` found, in `file`, with its `size` and `hash`.
+bundle() {
+  file=$folder/bundle
+  { beside for-each-ref --format='%(refname)'; cat "$folder/pushed"; } |
+    limited beside bundle create --quiet "$file" --stdin >/dev/null 2>"$folder/said"
+  if ! [ -s "$file" ]; then
+    ! grep -q 'No space left' "$folder/said" || fail disk || return
+    fail too-large || return
+  fi
+  size=$(($(wc -c <"$file")))
+  [ "$size" -le $((most_kib * 1024)) ] || fail too-large || return
+  hash=$(git hash-object --no-filters --stdin <"$file") || fail disk
+}
+
+next_id() {
+  read_mark
+  base=$last
+  count=0
+  [ "${last%.*}" != "$number" ] || count=${last#*.}
+  id=$number.$((count + 1))
+}
+
+# --- sending them -------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2317,SC2329  # called by a trap
+on_wake() {
+  woken=yes
+  [ -z "$nap" ] || kill "$nap" 2>/dev/null
+}
+
+answer() {
+  [ -z "$wish" ] || { printf '%s %s\n' "$wish" "$1" >"$folder/answer.new" && mv "$folder/answer.new" "$folder/answer"; }
+}
+
+# What the other side says of what it was sent; without an answer there is nobody to send to.
+hear() {
+  read -r heard rest || exit 0
+  if [ "$heard" = kept ]; then
+    sent=$tip
+    rm -f "$WSDASH_RUN/unsaved"
+    printf '%s\n' "$at" >"$WSDASH_RUN/saved.new" && mv "$WSDASH_RUN/saved.new" "$WSDASH_RUN/saved"
+    answer "kept $at"
+  else
+    printf 'refused\n' >"$WSDASH_RUN/unsaved"
+    answer "failed $rest"
+  fi
+}
+
+stream() {
+  umask 077
+  exec 2>/dev/null
+  mkdir -p "$folder"
+  before=
+  read -r before <"$folder/streamer" && [ -n "$before" ] && kill "$before"
+  printf '%s\n' "$$" >"$folder/streamer"
+  woken=
+  nap=
+  sent=
+  every=${WSDASH_CHECKPOINT_S:-60}
+  trap on_wake USR1
+  # What is kept there already: none of it is sent again.
+  read -r has has_hash || exit 0
+  while kill -0 "$WSDASH_MAIN"; do
+    woken=
+    wish=
+    read -r wish <"$folder/wish" && rm -f "$folder/wish"
+    pause=$every
+    if ! [ -e "$WSDASH_RUN/restored" ]; then
+      answer 'failed the workspace is not restored yet'
+      pause=1
+    else
+      at=$(date +%s)
+      why=
+      if snapshot && { [ "$tip" = "$sent" ] || bundle; }; then
+        read_mark
+        if [ "$tip" != "$sent" ] && [ "$has" = "$last" ] && [ "$has_hash" = "$hash" ]; then sent=$tip; fi
+        if [ "$tip" = "$sent" ]; then
+          printf 'same %s %s\n' "$last" "$at"
+        else
+          next_id
+          write_mark "$id"
+          printf 'new %s %s %s %s %s\n' "$id" "$base" "$at" "$size" "$hash"
+          cat "$file" || exit 0
+          has=
+        fi
+        every=${WSDASH_CHECKPOINT_S:-60}
+        hear
+      else
+        printf '%s\n' "$why" >"$WSDASH_RUN/unsaved"
+        printf 'failed %s\n' "$why" || exit 0
+        answer "failed $why"
+        # To try is work too.
+        case $every in *[!0-9]*) ;; *) [ "$every" -ge 600 ] || every=$((every * 2)) ;; esac
+      fi
+      rm -f "$folder/bundle"
+    fi
+    if [ -z "$woken" ]; then
+      sleep "$pause" >/dev/null &
+      nap=$!
+      [ -n "$woken" ] || wait "$nap"
+      kill "$nap" 2>/dev/null
+      nap=
+    fi
+  done
+}
+
+# Exit codes: 0 kept; 1 not; 2 nobody takes them.
+save() {
+  streamer=
+  read -r streamer 2>/dev/null <"$folder/streamer"
+  if [ -z "$streamer" ] || ! kill -0 "$streamer" 2>/dev/null; then
+    echo 'failed no line to your machine takes it'
+    return 2
+  fi
+  mine=$$.$(date +%s)
+  printf '%s\n' "$mine" >"$folder/wish.new" && mv "$folder/wish.new" "$folder/wish"
+  end=$(($(date +%s) + ${1:-30}))
+  while [ "$(date +%s)" -le "$end" ]; do
+    kill -USR1 "$streamer" 2>/dev/null
+    answered=
+    read -r answered outcome 2>/dev/null <"$folder/answer"
+    if [ "$answered" = "$mine" ]; then
+      printf '%s\n' "$outcome"
+      case $outcome in kept*) return 0 ;; esac
+      return 1
+    fi
+    sleep 0.2 2>/dev/null || sleep 1
+  done
+  echo 'failed it takes too long'
+  return 1
+}
+
+# --- putting one back ---------------------------------------------------------------------------------
+
+receive() {
+  umask 077
+  mkdir -p "$folder"
+  wanted=
+  read -r wanted 2>/dev/null <"$folder/wanted"
+  [ "$wanted" = "$1" ] || return 0
+  part=$folder/incoming.$$
+  cat >"$part" && [ "$(git hash-object --no-filters --stdin <"$part")" = "$2" ] && mv "$part" "$folder/incoming" && return 0
+  rm -f "$part"
+  return 1
+}
+
+# What the bundle builds on must be there: a branch may be gone from origin that was there.
+fetch_missing() {
+  sed -n '/^$/q; s/^-\([0-9a-f]\{40,64\}\).*/\1/p' "$1" | while read -r commit; do
+    checkout cat-file -e "$commit^{commit}" 2>/dev/null || checkout fetch --quiet --no-tags origin "$commit:refs/wsdash/base/$commit" 2>/dev/null
+  done
+}
+
+restore() {
+  command -v git >/dev/null 2>&1 || fail no-git || return
+  mkdir -p "$project"
+  if ! [ -e "$project/.git" ] && git bundle list-heads "$1" 2>/dev/null | grep -q ' refs/heads/\| refs/wsdash/index$'; then
+    git init --quiet "$project" || fail disk || return
+  fi
+  snapshot || return
+  present=$tree
+  if [ -n "$objects" ]; then
+    fetch_missing "$1"
+    checkout fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/heads/*:refs/wsdash/restored/heads/*' \
+      '+refs/wsdash/*:refs/wsdash/restored/*' 2>"$folder/said" || fail unfit || return
+  else
+    beside fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/wsdash/*:refs/wsdash/restored/*' \
+      2>"$folder/said" || fail unfit || return
+  fi
+  if [ -n "$objects" ]; then from=checkout; else from=beside; fi
+  restored=$($from rev-parse --verify refs/wsdash/restored/work) || fail unfit || return
+  wanted_tree=$($from rev-parse "$restored^{tree}") || fail unfit || return
+  if [ -n "$objects" ]; then
+    # What was here, such as an older state from the cache, stays to be had.
+    checkout fetch --quiet --no-tags --no-write-fetch-head "$own" '+refs/wsdash/work:refs/wsdash/before/work' \
+      '+refs/heads/*:refs/wsdash/before/heads/*' || fail disk || return
+  fi
+  cd "$project" || fail no-folder || return
+  GIT_INDEX_FILE=$folder/index.work beside --work-tree="$project" read-tree -m -u "$present" "$wanted_tree" 2>/dev/null ||
+    GIT_INDEX_FILE=$folder/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$folder/said" ||
+    fail disk || return
+  [ -z "$objects" ] || restore_refs || return
+  restore_home
+  [ -z "$objects" ] || checkout for-each-ref --format='delete %(refname)' refs/wsdash/restored refs/wsdash/base |
+    checkout update-ref --stdin
+  rm -f "$folder"/index.*
+  write_mark "$2"
+}
+
+restore_refs() {
+  checkout cat-file commit "$restored" | sed '1,/^$/d' >"$folder/message"
+  while read -r kind what name; do
+    case $kind in
+      head) head=$what ;;
+      branch) checkout update-ref "$name" "$what" 2>/dev/null || say "the branch ${name#refs/heads/} could not be restored." ;;
+    esac
+  done <"$folder/message"
+  case $head in
+    refs/heads/*) checkout symbolic-ref HEAD "$head" ;;
+    ?*) checkout update-ref --no-deref HEAD "$head" ;;
+  esac || fail unfit || return
+  if staged=$(checkout rev-parse --quiet --verify refs/wsdash/restored/index); then
+    checkout read-tree "$staged"
+  elif checkout rev-parse --quiet --verify HEAD >/dev/null; then
+    checkout read-tree HEAD
+  else
+    checkout read-tree --empty
+  fi || fail disk || return
+  GIT_OPTIONAL_LOCKS=1 checkout update-index -q --refresh >/dev/null 2>&1
+  for stash in $(checkout for-each-ref --sort=-version:refname --format='%(objectname)' refs/wsdash/restored/stash); do
+    checkout log --walk-reflogs --format=%H refs/stash -- 2>/dev/null | grep -q "$stash" ||
+      (unset GIT_COMMITTER_DATE; checkout stash store --message "$(checkout log -1 --format=%s "$stash")" "$stash")
+  done
+  return 0
+}
+
+restore_home() {
+  kept=$($from rev-parse --quiet --verify 'refs/wsdash/restored/home^{tree}') || return 0
+  rm -f "$folder/index.home"
+  GIT_INDEX_FILE=$folder/index.home beside read-tree "$kept" &&
+    GIT_INDEX_FILE=$folder/index.home beside --work-tree="$HOME" checkout-index --all --force 2>/dev/null
+}
+
+# ------------------------------------------------------------------------------------------------------
+
+project_folder=
+# shellcheck source=/dev/null
+. "$here/workload.sh"
+project=$PROJECTS_ROOT${project_folder:+/$project_folder}
+why=
+case ${1:-} in
+  stream) stream ;;
+  save) save "${2:-}" ;;
+  receive) receive "$2" "$3" ;;
+  restore) restore "$2" "$3" || { echo "$why"; exit 1; } ;;
+  *) printf 'usage: sh checkpoint.sh stream|save [SECONDS]|receive ID HASH|restore FILE ID\n' >&2; exit 64 ;;
+esac
