@@ -89,7 +89,7 @@ async def _look(folder: Path, count: int) -> list[Figure]:
             host="here",
             owner="0a0a0a0a",
             clock=time.time,
-            incoming=folder / "incoming",
+            files_folder=folder,
         )
         asked = 0
         send = api.client._request
@@ -265,7 +265,7 @@ def _provider(server: GitLabServer, folder: Path, clock: Ahead | None = None) ->
     api = gitlab_api(server.url, lambda: token, paths, clock=clock or time.time)
     settings = GitLabSettings(server.url, "group/app")
     return GitLabProvider(
-        settings, api, host="here", owner="0a0a0a0a", clock=clock or time.time, incoming=folder / "incoming"
+        settings, api, host="here", owner="0a0a0a0a", clock=clock or time.time, files_folder=folder
     ), paths
 
 

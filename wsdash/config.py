@@ -80,6 +80,18 @@ class Access:
     port: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What the user has in every new workspace.
+
+    `dotfiles` is the address of a Git repository that is applied to it, `home_files` are paths below the home
+    folder that each checkpoint of it holds.
+    """
+
+    dotfiles: str | None = None
+    home_files: tuple[str, ...] = (".bash_history", ".zsh_history", ".gitconfig", ".config/git")
+
+
 LOCAL = Context("local", "local")
 GITLAB = "gitlab"
 PROVIDERS = (LOCAL.provider, GITLAB)
@@ -98,8 +110,7 @@ class Config:
     dashboard: Dashboard = Dashboard()
     policy: Mapping[str, Any] = field(default_factory=dict)
     access: Access = Access()
-    dotfiles: str | None = None
-    """The address of a Git repository that is applied to each new workspace."""
+    personal: Personal = Personal()
 
 
 def load_config(file: Path) -> Config:
@@ -154,8 +165,8 @@ def parse_config(text: str, file: Path) -> Config:
         )
     dashboard = check.values(("dashboard",), top.get("dashboard", {}), _DASHBOARD)
     access = check.values(("access",), top.get("access", {}), _ACCESS)
-    personal = check.values(("personal",), top.get("personal", {}), {"dotfiles": _text})
-    return Config(default, contexts, Dashboard(**dashboard), own, Access(**access), personal.get("dotfiles"))
+    personal = check.values(("personal",), top.get("personal", {}), _PERSONAL)
+    return Config(default, contexts, Dashboard(**dashboard), own, Access(**access), Personal(**personal))
 
 
 def policy(provider: str, own: Mapping[str, Any]) -> Policy:
@@ -233,6 +244,13 @@ def _url(value: object) -> str:
     return str(value).rstrip("/")
 
 
+def _home_files(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    if any(name.startswith("/") or ".." in name.split("/") for name in names):
+        raise _Wrong('paths below the home folder, such as [".bash_history"]')
+    return names
+
+
 def _table(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise _Wrong("a table")
@@ -242,6 +260,7 @@ def _table(value: object) -> dict[str, object]:
 _Takes = Mapping[str, Callable[[object], Any]]
 _SECTIONS: _Takes = {"policy": _table, "dashboard": _table, "access": _table, "personal": _table}
 _ACCESS: _Takes = {"host": _text, "bind": _text, "port": _count}
+_PERSONAL: _Takes = {"dotfiles": _text, "home_files": _home_files}
 _CONTEXT: _Takes = {"provider": _text, "allowed_hosts": _texts}
 _GITLAB: _Takes = {
     **_CONTEXT,
@@ -263,6 +282,7 @@ _POLICY: _Takes = {
     "queue_s": _number,
     "start_s": _number,
     "beat_s": _number,
+    "checkpoint_s": _number,
     "suspect_s": _number,
     "dead_s": _number,
     "ladder_s": _numbers,

@@ -79,6 +79,8 @@ class Policy:
     """The same for a job that is cancelled because it has fallen silent."""
     beat_s: float = 10.0
     """Between two heartbeats of a job."""
+    checkpoint_s: float = 60.0
+    """Between two checkpoints of a job that is elsewhere, where something has changed."""
     suspect_s: float = 30.0
     dead_s: float = 90.0
     """Heartbeats silent for longer than this, with the provider reachable, mean dead."""
@@ -200,6 +202,10 @@ class JobObservation:
     """Since when the job is in this state, None where the provider does not say."""
     beats_by: str | None = None
     """How heartbeats arrive, in words, where there are several ways."""
+    saved_at: float | None = None
+    """As it was then, the work in it is kept outside of the job: the recovery point."""
+    unsaved: str | None = None
+    """Why no later checkpoint could be made or kept, in words; None where nothing stands in the way."""
 
 
 @dataclass(frozen=True, slots=True)

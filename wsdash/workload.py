@@ -145,7 +145,8 @@ class Workload:
     the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end.
     The workspace is ready when the step of postStart with the id `ready_after` has ended, before all of
     them where that is empty, and after all where it is None. `user` is the user in the container, as a name
-    or a number, None for the image's own.
+    or a number, None for the image's own. `home_files` are paths below the home folder that a checkpoint holds
+    beside the project.
     """
 
     image: str | None = None
@@ -162,3 +163,4 @@ class Workload:
     resources: Resources = field(default_factory=Resources)
     user: str | None = None
     secrets: tuple[Secret, ...] = ()
+    home_files: tuple[str, ...] = ()

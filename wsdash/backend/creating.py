@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.describing import Description, Fetch, described_here, described_in, fetcher
 from wsdash.backend.errors import UserError
-from wsdash.backend.personal import with_dotfiles
+from wsdash.backend.personal import with_personal
 from wsdash.backend.providers.base import Capabilities, Remark
 from wsdash.backend.source import SourceError, glimpse, remote_of
+from wsdash.config import Personal
 from wsdash.workload import Secret, Source, Workload
 
 if TYPE_CHECKING:
@@ -134,23 +135,23 @@ async def look_and_translate(
     progress: Callable[[str], None],
     git_environ: Mapping[str, str] | None = None,
     fetch: Fetch | None = None,
-    dotfiles: str | None = None,
+    personal: Personal = Personal(),  # noqa: B008
 ) -> Preview:
     """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either.
 
     `git_environ` is added to Git's environment, as credentials are given to it. `fetch` gets parents that are
-    elsewhere, by default from the open Internet alone. `dotfiles` is the address of the user's own.
+    elsewhere, by default from the open Internet alone. `personal` is what the user has in all.
     """
     fetch = fetch or fetcher()
     if request.source is None:
         found = await described_here(request.devfile, fetch)
-        return _preview(request, name, capabilities, None, found, dotfiles)
+        return _preview(request, name, capabilities, None, found, personal)
     progress(f"fetching {request.source}")
     try:
         async with glimpse(request.source, request.ref, git_environ) as seen:
             progress("reading the devfile")
             found = await described_in(seen, request.devfile, fetch)
-            return _preview(request, name, capabilities, seen.url, found, dotfiles)
+            return _preview(request, name, capabilities, seen.url, found, personal)
     except SourceError as error:
         exit_code = 4 if error.unreachable else 1
         raise UserError(error.message, error.hint, exit_code, field=error.field) from error
@@ -162,7 +163,7 @@ def _preview(
     capabilities: Capabilities,
     url: str | None,
     found: Description,
-    dotfiles: str | None,
+    personal: Personal,
 ) -> Preview:
     from wsdash.backend.job import render
 
@@ -170,7 +171,7 @@ def _preview(
     translation = found.translate(source=source, main=request.main, image=request.image)
     secrets = {secret.name: secret for secret in translation.workload.secrets}
     secrets |= {name: secrets.get(name, Secret(name)) for name in request.secrets}
-    workload = replace(with_dotfiles(translation.workload, dotfiles), secrets=tuple(secrets.values()))
+    workload = replace(with_personal(translation.workload, personal), secrets=tuple(secrets.values()))
     try:
         job = render(workload)
     except ValueError as error:

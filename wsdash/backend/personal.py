@@ -1,4 +1,4 @@
-"""What a user has in every new workspace: a repository of dotfiles, applied once. Pure.
+"""What a user has in every new workspace: dotfiles, applied once, and home files in its checkpoints. Pure.
 
 The names and their order are those that GitHub Codespaces tries ("Personalizing GitHub Codespaces for your account").
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wsdash.config import Personal
 from wsdash.workload import Command, EnvVar, Workload
 
 SCRIPTS = (
@@ -40,10 +41,11 @@ done
 """
 
 
-def with_dotfiles(workload: Workload, url: str | None) -> Workload:
-    """The workload that applies them before the devfile's own postStart, until that has succeeded once."""
-    if url is None:
+def with_personal(workload: Workload, personal: Personal) -> Workload:
+    """Dotfiles are applied before the devfile's own postStart, until that has succeeded once."""
+    workload = replace(workload, home_files=personal.home_files)
+    if personal.dotfiles is None:
         return workload
-    env = (EnvVar("DOTFILES", url),)
+    env = (EnvVar("DOTFILES", personal.dotfiles),)
     apply = Command("dotfiles", _APPLY, working_dir="$PROJECTS_ROOT", env=env, once=True)
     return replace(workload, post_start=(apply, *workload.post_start))

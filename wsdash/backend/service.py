@@ -212,7 +212,7 @@ class Service:
             git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
         fetch = fetcher(*contexts.hosts_of(config.contexts[request.context]))
         found = await look_and_translate(
-            request, name, capabilities, progress, git_environ, fetch, config.dotfiles
+            request, name, capabilities, progress, git_environ, fetch, config.personal
         )
         progress("asking what the context gives")
         return replace(found, remarks=tuple(await provider.remarks(found.workload)))

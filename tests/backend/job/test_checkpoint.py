@@ -21,6 +21,8 @@ from tests.repositories import git
 from wsdash.backend.job import render, scripts
 from wsdash.workload import Source, Workload
 
+HOME_FILES = (".bash_history", "../outside", "/etc/passwd")
+
 
 @dataclass
 class Kept:
@@ -70,7 +72,6 @@ class Place:
             "WSDASH_RUN": str(self.folder / "run"),
             "WSDASH_ATTEMPT": f"abc.{self.attempt}.1",
             "WSDASH_MAIN": str(os.getpid()),
-            "WSDASH_HOME_FILES": ".bash_history\n../outside\n/etc/passwd\n",
             **self.env,
         }
         argv = [*self.shell, str(self.folder / "run/job/checkpoint.sh"), *words]
@@ -152,7 +153,7 @@ def place_of(request: pytest.FixtureRequest, tmp_path: Path, origin: Path) -> Ca
         pytest.skip(f"{shell[0]} is not installed")
 
     def make(attempt: int, *, cloned: bool = True, workload: Workload | None = None) -> Place:
-        workload = workload or Workload(source=Source(str(origin)))
+        workload = workload or Workload(source=Source(str(origin)), home_files=HOME_FILES)
         place = Place(tmp_path / f"job-{attempt}", shell, attempt, workload)
         place.prepare()
         if cloned:
@@ -179,7 +180,7 @@ def state_of(project: Path) -> dict[str, str]:
         [
             (
                 str(p.relative_to(project)),
-                os.readlink(p) if p.is_symlink() else p.read_bytes(),
+                str(p.readlink()) if p.is_symlink() else p.read_bytes(),
                 p.lstat().st_mode,
             )
             for p in files
@@ -433,7 +434,10 @@ def test_whatever_is_done_comes_back(
     (origin / "app.py").write_text("app\n")
     git(origin, "add", ".")
     git(origin, "commit", "-q", "-m", "first")
-    places = [Place(folder / f"job-{n}", ("sh",), n, Workload(source=Source(str(origin)))) for n in (1, 2)]
+    places = [
+        Place(folder / f"job-{n}", ("sh",), n, Workload(source=Source(str(origin)), home_files=HOME_FILES))
+        for n in (1, 2)
+    ]
     for place in places:
         place.prepare()
         git(place.folder, "clone", "-q", str(origin), str(place.project))

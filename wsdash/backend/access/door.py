@@ -136,6 +136,7 @@ class Door:
             "IdentityFile": str(self.folder.user_key),
             "IdentitiesOnly": "yes",
             "ForwardAgent": "no",
+            "ServerAliveInterval": "15",
             "LogLevel": "ERROR",
         }
         named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]

@@ -5,6 +5,7 @@
 #   sh checkpoint.sh save [SECONDS]    have one made and kept now; says how that went
 #   sh checkpoint.sh receive ID HASH   the kept one, on stdin, for a job that waits for it
 #   sh checkpoint.sh restore FILE ID   put it into the project's folder
+#   sh checkpoint.sh newer ID ID       whether the first is newer
 #
 # What is in one, as refs: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
 # all that is not ignored, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches;
@@ -16,7 +17,7 @@
 # ID is the attempt's number and a count, 3.7; BASE is the one before, 0.0 for none; HASH is Git's of the bytes.
 #
 # Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_MAIN, WSDASH_CHECKPOINT_S (seconds between two),
-# WSDASH_CHECKPOINT_MIB (what one may take), WSDASH_HOME_FILES (paths below HOME, a line each).
+# WSDASH_CHECKPOINT_MIB (what one may take). The workload's file says `home_files`: paths below HOME, a line each.
 
 here=${0%/*}
 folder=$WSDASH_RUN/checkpoint
@@ -182,7 +183,7 @@ snapshot() {
 snapshot_home() {
   rm -f "$folder/index.home"
   cd "$HOME" 2>/dev/null || return 0
-  printf '%s\n' "${WSDASH_HOME_FILES:-}" | while IFS= read -r kept; do
+  printf '%s\n' "$home_files" | while IFS= read -r kept; do
     case $kept in '' | /* | *..*) continue ;; esac
     [ ! -e "$HOME/$kept" ] || printf '%s\n' "$kept"
   done >"$folder/home"
@@ -419,6 +420,7 @@ restore_home() {
 # ------------------------------------------------------------------------------------------------------
 
 project_folder=
+home_files=
 # shellcheck source=/dev/null
 . "$here/workload.sh"
 project=$PROJECTS_ROOT${project_folder:+/$project_folder}
@@ -427,6 +429,7 @@ case ${1:-} in
   stream) stream ;;
   save) save "${2:-}" ;;
   receive) receive "$2" "$3" ;;
+  newer) is_newer "$2" "$3" ;;
   restore) restore "$2" "$3" || { echo "$why"; exit 1; } ;;
-  *) printf 'usage: sh checkpoint.sh stream|save [SECONDS]|receive ID HASH|restore FILE ID\n' >&2; exit 64 ;;
+  *) printf 'usage: sh checkpoint.sh stream|save [SECONDS]|receive ID HASH|restore FILE ID|newer ID ID\n' >&2; exit 64 ;;
 esac

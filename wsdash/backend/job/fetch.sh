@@ -143,6 +143,11 @@ do_fetch() {
   status=$?
   [ -z "$work" ] || rm -rf "$work"
   step_ended fetch '' "$status"
+  if [ "$status" -eq 0 ] && [ -n "${WSDASH_AFTER_FETCH:-}" ]; then
+    step_started restore ''
+    sh -c "$WSDASH_AFTER_FETCH" </dev/null
+    step_ended restore '' "$?"
+  fi
   kill -USR1 "$$" 2>/dev/null
   exit "$status"
 }

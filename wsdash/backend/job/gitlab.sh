@@ -4,10 +4,12 @@
 #   sh gitlab.sh start     the script of the CI job
 #   sh gitlab.sh after     its after_script, in a container of its own that has only the project directory
 #   sh gitlab.sh report    the process that names the pipeline; `start` starts it
+#   sh gitlab.sh restore   wait for a checkpoint that the user's machine sends, and put it back
 #
 # All that is to be kept lies below the project directory, for nothing else gets into the cache.
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
-# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE.
+# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
+# WSDASH_CHECKPOINT (the one that the user's machine has kept, or none), WSDASH_SAVE_S.
 
 here=${0%/*}
 base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE
@@ -62,6 +64,54 @@ await_import() {
   done
   rm -f "$run/facts"
   say 'The imported files are here.'
+}
+
+# Only a checkpoint that is newer than what the cache brought is wanted.
+want_checkpoint() {
+  [ -n "${WSDASH_RELAY:-}" ] || return 0
+  mkdir -p "$run/checkpoint"
+  export WSDASH_BEFORE_END="sh '$here/checkpoint.sh' save ${WSDASH_SAVE_S:-25}"
+  last=0.0
+  read -r last 2>/dev/null <"$root/state/checkpoint"
+  case ${WSDASH_CHECKPOINT:-none} in
+    none) : >"$run/restored" ;;
+    *)
+      if sh "$here/checkpoint.sh" newer "$WSDASH_CHECKPOINT" "$last"; then
+        printf '%s\n' "$WSDASH_CHECKPOINT" >"$run/checkpoint/wanted"
+        export WSDASH_AFTER_FETCH="sh '$here/gitlab.sh' restore"
+      else
+        : >"$run/restored"
+      fi
+      ;;
+  esac
+}
+
+# Run beside the heartbeats, after the source is there.
+job_restore() {
+  folder=$run/checkpoint
+  wanted=
+  read -r wanted 2>/dev/null <"$folder/wanted"
+  say "Waiting for the checkpoint $wanted, which your machine sends."
+  waited=0
+  until [ -e "$folder/incoming" ] || [ "$waited" -ge "${WSDASH_RECEIVE_S:-120}" ] || [ -e "$run/unreachable" ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+  status=0
+  if ! [ -e "$folder/incoming" ]; then
+    say 'It did not come: this job cannot be reached from your machine, which keeps it.'
+    status=1
+  elif problem=$(sh "$here/checkpoint.sh" restore "$folder/incoming" "$wanted"); then
+    [ -z "$problem" ] || printf '%s\n' "$problem"
+    say "The checkpoint $wanted is put back."
+  else
+    say "The checkpoint $wanted could not be put back ($problem); your machine keeps it."
+    status=1
+  fi
+  rm -f "$folder/wanted" "$folder/incoming"
+  [ "$status" -eq 0 ] || printf 'missed\n' >"$run/unsaved"
+  : >"$run/restored"
+  exit "$status"
 }
 
 # volume NAME PATH kept|fresh, called by volumes.sh
@@ -177,6 +227,7 @@ job_start() {
     reporter=$!
     printf '%s\n' "$reporter" >"$run/reporter"
   fi
+  want_checkpoint
   dialler=
   if [ -n "${WSDASH_RELAY:-}" ]; then
     (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-}" >"$run/access/proof")
@@ -207,7 +258,7 @@ job_start() {
     kill -USR1 "$reporter" 2>/dev/null
     wait "$reporter"
   fi
-  [ -z "$dialler" ] || kill "$dialler" 2>/dev/null
+  [ -z "$dialler" ] || kill -USR1 "$dialler" 2>/dev/null
   [ -z "$editor" ] || kill "$editor" 2>/dev/null
   exit "$status"
 }
@@ -232,21 +283,30 @@ job_after() {
 
 # --- report -------------------------------------------------------------------------------------------
 
+# GitLab takes 255 characters: what does not fit is left out.
+fact() {
+  longer="$name $1"
+  [ "${#longer}" -gt 255 ] || name=$longer
+}
+
 # One request: the state, and the last beat of job.sh. Sets `code`.
 name_pipeline() {
   read_state
   at=0 seq=0 load=- memory=- disk=- active=
   read -r at seq load memory disk active 2>/dev/null <"$run/beat"
   name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
-  read -r started 2>/dev/null <"$run/started" && name="$name started=$started"
+  read -r started 2>/dev/null <"$run/started" && fact "started=$started"
   failed=0
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
-  [ "$failed" -eq 0 ] || name="$name failed=$failed"
-  read -r fact 2>/dev/null <"$run/facts" && name="$name $fact"
-  [ -z "$active" ] || name="$name active=$active"
-  [ "$load" = - ] || name="$name load=$load"
-  [ "$memory" = - ] || name="$name memory=$memory"
-  [ "$disk" = - ] || name="$name disk=$disk"
+  [ "$failed" -eq 0 ] || fact "failed=$failed"
+  read -r told 2>/dev/null <"$run/facts" && fact "$told"
+  saved=
+  read -r saved 2>/dev/null <"$run/saved" && fact "saved=$saved"
+  read -r unsaved 2>/dev/null <"$run/unsaved" && fact "unsaved=$unsaved"
+  [ -z "$active" ] || fact "active=$active"
+  [ "$load" = - ] || fact "load=$load"
+  [ "$memory" = - ] || fact "memory=$memory"
+  [ "$disk" = - ] || fact "disk=$disk"
   request PUT "$CI_API_V4_URL/projects/$CI_PROJECT_ID/pipelines/$CI_PIPELINE_ID/metadata" "{\"name\":\"$name\"}"
 }
 
@@ -322,5 +382,6 @@ case ${1:-} in
   start) job_start ;;
   after) job_after ;;
   report) job_report ;;
-  *) printf 'usage: sh gitlab.sh start|after|report\n' >&2; exit 64 ;;
+  restore) job_restore ;;
+  *) printf 'usage: sh gitlab.sh start|after|report|restore\n' >&2; exit 64 ;;
 esac

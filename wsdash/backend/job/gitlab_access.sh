@@ -5,7 +5,7 @@
 #   sh gitlab_access.sh enter     what the SSH server runs for each session
 #
 # Environment: WSDASH_RELAY (host and port), WSDASH_RELAY_KEY (the relay's public key), WSDASH_USER_KEY (the user's),
-# WSDASH_ATTEMPT (the name to log in by), WSDASH_PROOF (a file, which is removed once it has been shown).
+# WSDASH_ATTEMPT (the name to log in by), WSDASH_RUN, WSDASH_PROOF (a file, which is removed once it has been shown).
 
 here=${0%/*}
 access=${here%/job}/access
@@ -106,7 +106,16 @@ EOF
 
 # shellcheck disable=SC2317,SC2329  # called by a trap
 end() {
-  for process in ${server:-} ${line:-} ${nap:-}; do kill "$process" 2>/dev/null; done
+  [ -z "${server:-}" ] || kill "$server" 2>/dev/null
+  # They ignore what this process ignores.
+  for process in ${line:-} ${nap:-}; do kill -KILL "$process" 2>/dev/null; done
+  exit 0
+}
+
+# Nobody waits for what can only come by the line.
+give_up() {
+  say "$1"
+  : >"$WSDASH_RUN/unreachable"
   exit 0
 }
 
@@ -114,12 +123,10 @@ dial() {
   umask 077
   mkdir -p "$access"
   if ! have ssh || ! have ssh-keygen; then
-    say 'The image has no ssh, so there is no way in from your machine: only its log and its state are seen.'
-    exit 0
+    give_up 'The image has no ssh, so there is no way in from your machine: only its log and its state are seen.'
   fi
   if ! find_sshd; then
-    say 'The image has no sshd (openssh-server), so there is no way in from your machine.'
-    exit 0
+    give_up 'The image has no sshd (openssh-server), so there is no way in from your machine.'
   fi
   for sftp in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
     [ ! -x "$sftp" ] || break
@@ -127,15 +134,15 @@ dial() {
   done
   [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
   if ! { make_key job_key && make_key host_key; }; then
-    say 'No keys could be made, so there is no way in from your machine.'
-    exit 0
+    give_up 'No keys could be made, so there is no way in from your machine.'
   fi
   printf 'wsdash-relay %s\n' "$WSDASH_RELAY_KEY" >"$access/known_hosts"
   printf '%s\n' "$WSDASH_USER_KEY" >"$access/authorized_keys"
-  trap end TERM INT HUP
+  # A runner that ends the job signals every process of it, and the last checkpoint needs the line.
+  trap '' TERM INT HUP
+  trap end USR1
   if ! start_sshd; then
-    say "The image's sshd does not start, so there is no way in from your machine: $(tail -n 1 "$access/sshd.log")"
-    exit 0
+    give_up "The image's sshd does not start, so there is no way in from your machine: $(tail -n 1 "$access/sshd.log")"
   fi
   pause=0.3
   refused=0
@@ -182,6 +189,13 @@ dial() {
 enter() {
   # shellcheck source=/dev/null
   . "$access/environment"
+  case ${SSH_ORIGINAL_COMMAND:-} in
+    'wsdash-checkpoint '*)
+      # No session of the user's, from which activity is told.
+      # shellcheck disable=SC2086
+      exec sh "$here/checkpoint.sh" ${SSH_ORIGINAL_COMMAND#* }
+      ;;
+  esac
   if [ -n "${SSH_ORIGINAL_COMMAND:-}" ]; then
     exec sh "$here/job.sh" enter "$here/workload.sh" sh -c "$SSH_ORIGINAL_COMMAND"
   fi

@@ -12,7 +12,8 @@
 # Environment: PROJECTS_ROOT (needed), WSDASH_BEAT_S (seconds between two beats, 10), WSDASH_DEADLINE
 # (seconds after which run ends by itself; none).
 # Standard output carries the log, and between its lines the protocol that protocol.py reads.
-# WSDASH_REPORTER (a file that is sourced, and may say otherwise where `emit` goes; none).
+# WSDASH_REPORTER (a file that is sourced, and may say otherwise where `emit` goes; none), WSDASH_AFTER_FETCH and
+# WSDASH_BEFORE_END (command lines, run after fetch and before run ends; none).
 # fetch.sh stands beside this file. Exit codes are named again in protocol.py.
 done_well=0
 
@@ -268,6 +269,17 @@ do_pre_stop() {
   kill -USR1 "$$" 2>/dev/null
 }
 
+# What is done before the end is no failure of the workspace's where nobody is there to take it (exit code 2).
+do_save() {
+  step_started checkpoint ''
+  outcome=$(sh -c "$WSDASH_BEFORE_END" </dev/null)
+  status=$?
+  say "checkpoint: $outcome"
+  [ "$status" -ne 2 ] || status=0
+  step_ended checkpoint '' "$status"
+  kill -USR1 "$$" 2>/dev/null
+}
+
 do_entrypoint() {
   phase=entrypoint
   entrypoint
@@ -309,6 +321,12 @@ job_run() {
   tend worker
   # A second TERM while preStop runs changes nothing: whoever is in a hurry sends KILL.
   await_worker
+  if [ -n "${WSDASH_BEFORE_END:-}" ]; then
+    do_save &
+    worker=$!
+    tend worker
+    await_worker
+  fi
   case $reason in
     deadline) finish deadline 'the deadline of the job came' ;;
     *) finish cancelled 'ended on request' ;;

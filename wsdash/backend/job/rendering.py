@@ -46,6 +46,7 @@ def render(workload: Workload) -> str:
         f"source_url={_quote(source.url if source else '')}",
         f"source_ref={_quote((source.ref or '') if source else '')}",
         f"project_folder={_quote(project_folder(workload))}",
+        *([f"home_files={_quote(chr(10).join(workload.home_files))}"] if workload.home_files else []),
         "",
         _function("notices", _notices(workload)),
         _function("secrets", [f"expect {_quote(secret.name)}" for secret in _expected(workload)]),

@@ -64,7 +64,7 @@ class Instance:
             owner=owner,
             clock=self.clock,
             log_s=0.2,
-            incoming=self.folder / "incoming",
+            files_folder=self.folder,
         )
 
 

@@ -59,7 +59,7 @@ async def pair(instance: Instance) -> AsyncIterator[Pair]:
             owner="0a0a0a0a",
             clock=clock,
             shared=shared,
-            incoming=instance.folder / "incoming",
+            files_folder=instance.folder,
         )
         mine = replace(workspace(), id=f"w{number}", name=f"w{number}")
         launched = replace(attempt(1, mine), intended_at=clock())

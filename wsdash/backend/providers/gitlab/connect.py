@@ -56,7 +56,7 @@ def gitlab_provider(
         clock=clock,
         shared=shared,
         door=door,
-        incoming=paths.state / "incoming",
+        files_folder=paths.state,
     )
 
 

@@ -85,6 +85,12 @@ class Entrance:
         """A command for the workspace as one for this machine. Raises `Refused`."""
         return (await self._through(workspace_id, name)).ssh(workspace_id, name, argv)
 
+    async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...] | None:
+        """As `command`, but None where there is no line now."""
+        if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace_id):
+            return None
+        return self._door.ssh(workspace_id, name, argv)
+
     async def ask(self, workspace: Workspace, question: Question) -> bytes:
         """What a command line prints in the workspace's project; nothing where it cannot be asked."""
         if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):

@@ -39,6 +39,17 @@ WAITS = {
     "scheduled": "GitLab starts the job later",
     "pending": "waiting for a runner",
 }
+UNSAVED = {
+    "too-large": "what is unsaved is too much for a checkpoint: .gitignore can leave out what need not be kept",
+    "disk": "the job's disk has no room for a checkpoint",
+    "no-git": "the image has no git, which checkpoints need",
+    "unreadable": "files of the project cannot be read",
+    "no-folder": "the project's folder is gone",
+    "no-repository": "the project's repository cannot be read",
+    "refused": "this machine has no room for the checkpoint",
+    "missed": "the checkpoint that is kept could not be put back, so it stays as it is",
+}
+"""What checkpoint.sh says of why none could be made or kept."""
 STUCK = "no runner takes it: none is online with these tags; GitLab drops it after an hour"
 
 
@@ -145,6 +156,8 @@ def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, n
         generation=beat.generation,
         since=_ours(pipeline.updated_at, skew),
         beats_by=_beats_by(beat),
+        saved_at=_ours(_number(beat.facts, "saved"), skew),
+        unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
     )
 
 

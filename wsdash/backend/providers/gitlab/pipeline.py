@@ -35,8 +35,11 @@ LARGEST = 128 * 1024
 INTERPOLATION = "$[["
 """Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
 
+NO_CHECKPOINT = "none"
+
 _OWNER = "$[[ inputs.owner ]]"
 _ATTEMPT, _RESTORES = "$[[ inputs.attempt ]]", "$[[ inputs.restores ]]"
+_CHECKPOINT = "$[[ inputs.checkpoint ]]"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RUNNERS = re.compile(
     r"(CI|GIT|GITLAB|RUNNER|FF|CACHE|DOCKER|KUBERNETES|ARTIFACT|TRANSFER|SECURE|WSDASH)(_.*)?|PATH|HOME|PWD|SHELL|BASH.*|ENV|IFS"
@@ -62,7 +65,8 @@ class Identity:
     attempt_key: str | None = None
     restores: Restores = "no"
     """What the job is to find: nothing, what an earlier one saved, or files that are sent to it."""
-    """Whether an earlier job has saved work, which this one must find in its cache."""
+    checkpoint: str = NO_CHECKPOINT
+    """The newest one that is kept here, which the job gets where its cache is older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Options:
     image: str | None = None
     timeout_s: float = 3600.0
     beat_s: float = 30.0
+    checkpoint_s: float = 60.0
     injector_image: str | None = None
     owner: str = "-"
     """Which store keeps the workspace alive: the name of every pipeline says so."""
@@ -123,6 +128,10 @@ def render(workload: Workload, identity: Identity, options: Options) -> Configur
             "description": "Whether an earlier attempt saved work, or files are sent to it",
             "default": "no",
             "options": ["yes", "no", "import"],
+        },
+        "checkpoint": {
+            "description": "The checkpoint that waits on the user's machine",
+            "default": NO_CHECKPOINT,
         },
         # GitLab itself refuses a pipeline of whoever kept the workspace alive before.
         "owner": {"description": "Which state store keeps it alive", "options": [options.owner]},
@@ -182,7 +191,8 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_BEAT_S": f"{options.beat_s:g}",
             "WSDASH_DEADLINE": str(limits.deadline),
             "WSDASH_EDITOR": "yes" if options.injector_image else "no",
-            **_relay(options.relay),
+            **_relay(options),
+            **({"WSDASH_CHECKPOINT": _checkpoint(identity)} if options.relay else {}),
             **_variables(workload.env),
         },
         "cache": [
@@ -212,10 +222,17 @@ def _owner(identity: Identity, options: Options) -> str:
     return _OWNER if identity.attempt_key is None else options.owner
 
 
-def _relay(relay: RelayAddress | None) -> dict[str, str]:
+def _checkpoint(identity: Identity) -> str:
+    return _CHECKPOINT if identity.attempt_key is None else identity.checkpoint
+
+
+def _relay(options: Options) -> dict[str, str]:
+    relay = options.relay
     if relay is None:
         return {}
     return {
+        "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
+        "WSDASH_SAVE_S": str(timeouts(options.timeout_s).save),
         "WSDASH_RELAY": f"{relay.host} {relay.port}",
         "WSDASH_RELAY_KEY": relay.host_key,
         "WSDASH_USER_KEY": relay.user_key,
@@ -224,7 +241,7 @@ def _relay(relay: RelayAddress | None) -> dict[str, str]:
 
 def _script(workload: Workload, options: Options) -> list[str]:
     scripts = {name: data.decode() for name, data in rendering.scripts().items()}
-    dials = ("gitlab_access.sh",) if options.relay is not None else ()
+    dials = ("gitlab_access.sh", "checkpoint.sh") if options.relay is not None else ()
     for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)

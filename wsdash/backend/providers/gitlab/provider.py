@@ -28,6 +28,7 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.providers.gitlab import files, heartbeat, observing, pipeline, secrets
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
+from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
 from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
@@ -55,7 +56,7 @@ class GitLabProvider:
 
     `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
     `log_s` is the time in seconds between two readings of a log that is still to tell something. `shared` is
-    for contexts of the same instance and token.
+    for contexts of the same instance and token. `files_folder` holds what is kept here of workspaces' files.
     """
 
     kind = "gitlab"
@@ -71,7 +72,7 @@ class GitLabProvider:
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
         door: Door | None = None,
-        incoming: Path,
+        files_folder: Path,
     ) -> None:
         self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
         self._settings = settings
@@ -80,7 +81,8 @@ class GitLabProvider:
         self._owner = owner
         self._clock = clock
         self._entrance = Entrance(door, settings)
-        self._incoming = Incoming(incoming, self._entrance)
+        self._incoming = Incoming(files_folder / "incoming", self._entrance)
+        self._checkpoints = Checkpoints(files_folder / "checkpoints", self._entrance)
         self._shared = shared
         if shared is not None:
             shared.users += 1
@@ -141,9 +143,9 @@ class GitLabProvider:
         look = await self._looker.look(place)
         if any(job.state is JobState.RUNNING for job in look.jobs):
             await self._entrance.keep_open()
-        for job in look.jobs:
-            if job.state is JobState.STARTING and job.workspace_id is not None:
-                self._incoming.send(job.workspace_id, job.attempt_id)
+        if self._entrance.is_there:
+            for job in look.jobs:
+                self._serve(job)
         for attempt_id, found in self._looker.pipelines.items():
             self._pipelines[attempt_id] = found.id
         newest = sorted(self._looker.beats.values(), key=lambda beat: beat.number)
@@ -152,6 +154,14 @@ class GitLabProvider:
                 sha = self._looker.pipelines[beat.attempt_id].sha
                 self._branches.learn(beat.workspace_id, beat.facts["config"], sha)
         return Look(look.at, (*look.jobs, *self._withdrawn.values()))
+
+    def _serve(self, job: JobObservation) -> None:
+        """Beside whatever else goes on: files for a job that starts, and checkpoints of one that runs."""
+        if job.state is JobState.STARTING:
+            self._incoming.send(job.workspace_id, job.attempt_id)
+            self._checkpoints.send(job.workspace_id, job.attempt_id)
+        if job.state is JobState.RUNNING:
+            self._checkpoints.follow(job.workspace_id, job.attempt_id, job.number)
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
         """GitLab gives no hints to a client that it cannot reach."""
@@ -199,6 +209,7 @@ class GitLabProvider:
         """Remove the workspace's branch and secrets, and its pipelines where the user may: only an owner may."""
         await self._entrance.shut_out(workspace)
         self._incoming.drop(workspace.id)
+        await asyncio.to_thread(self._checkpoints.kept.drop, workspace.id)
         await self._remove(await self._find_place(), workspace.id)
 
     async def _remove(self, place: Place, workspace_id: str) -> None:
@@ -290,6 +301,7 @@ class GitLabProvider:
         if self._shared is not None:
             self._shared.users -= 1
         await self._incoming.aclose()
+        await self._checkpoints.aclose()
         await self._api.client.aclose()
 
     # --- small helpers --------------------------------------------------------------------------
@@ -322,6 +334,7 @@ class GitLabProvider:
             image=self._settings.image,
             timeout_s=self._settings.timeout_s or place.timeout_s,
             beat_s=workspace.policy.beat_s,
+            checkpoint_s=workspace.policy.checkpoint_s,
             injector_image=self._settings.injector_image,
             owner=self._owner,
             relay=self._entrance.address,
@@ -329,7 +342,13 @@ class GitLabProvider:
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)
         key = None if by_input else attempt_key(attempt.id, attempt.number, attempt.generation)
-        identity = Identity(workspace.id, workspace.name, key, restores=self._restores(workspace.id))
+        identity = Identity(
+            workspace.id,
+            workspace.name,
+            key,
+            restores=self._restores(workspace.id),
+            checkpoint=self._checkpoints.kept.name_of(workspace.id),
+        )
         try:
             return pipeline.render(workload, identity, options), message
         except NotRenderable as error:
@@ -417,7 +436,12 @@ class GitLabProvider:
         inputs = {}
         if configuration.takes_inputs:
             key = attempt_key(attempt.id, attempt.number, attempt.generation)
-            inputs = {"attempt": key, "restores": self._restores(workspace.id), "owner": self._owner}
+            inputs = {
+                "attempt": key,
+                "restores": self._restores(workspace.id),
+                "checkpoint": self._checkpoints.kept.name_of(workspace.id),
+                "owner": self._owner,
+            }
         try:
             return await self._create(place, workspace, inputs)
         except Rejected as refusal:

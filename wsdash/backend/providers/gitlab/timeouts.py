@@ -16,13 +16,15 @@ LEAST_S = 600.0
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """In seconds. `job` is GitLab's `timeout`, `script` and `after_script` are the runner's own limits,
-    and after `deadline` of running the job's script ends the workspace by itself.
+    and after `deadline` of running the job's script ends the workspace by itself. The last checkpoint may take
+    `save`.
     """
 
     job: int
     script: int
     after_script: int
     deadline: int
+    save: int
 
 
 def timeouts(job_s: float) -> Timeouts:
@@ -35,4 +37,6 @@ def timeouts(job_s: float) -> Timeouts:
         )
     share = min(300.0, job_s / 20)
     script = job_s - 3 * share
-    return Timeouts(round(job_s), round(script), round(share), round(script - share))
+    return Timeouts(
+        round(job_s), round(script), round(share), round(script - share), max(1, min(60, int(share / 2)))
+    )

@@ -1,0 +1,218 @@
+"""Takes the checkpoints of jobs that run by their line to this machine, and sends the kept one to a job that waits.
+
+What is said on the line, `wsdash/backend/job/checkpoint.sh` tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.gitlab.entrance import Entrance
+from wsdash.backend.providers.gitlab.kept import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
+from wsdash.text import one_line
+
+log = logging.getLogger(__name__)
+
+STREAM = ("wsdash-checkpoint", "stream")
+SAVE_S = 60
+CHUNK = 1 << 18
+LONGEST_LINE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a job has made, and the one before on which it builds."""
+
+    one: Checkpoint
+    base: CheckpointId
+
+
+class Checkpoints:
+    """Follows each job that runs. Whatever goes wrong with one hinders nothing else."""
+
+    def __init__(self, folder: Path, entrance: Entrance) -> None:
+        self.kept = KeptCheckpoints(folder)
+        self._entrance = entrance
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._sent: set[str] = set()
+
+    def follow(self, workspace_id: str, attempt_id: str, number: int) -> None:
+        """Take the checkpoints of a job that runs, unless they are being taken."""
+        self._beside(self._following, attempt_id, self._follow(workspace_id, number))
+
+    def send(self, workspace_id: str, attempt_id: str) -> None:
+        """Give the kept one to a job that starts, which takes it if it waits for it."""
+        if attempt_id not in self._sent:
+            self._beside(self._sending, attempt_id, self._send(workspace_id, attempt_id))
+
+    async def save(self, workspace_id: str, name: str) -> float:
+        """Have the job make one now, and wait until it is kept: as of when. Raises ProviderError."""
+        argv = await self._entrance.command(workspace_id, name, ("wsdash-checkpoint", "save", str(SAVE_S)))
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            async with asyncio.timeout(SAVE_S + 15.0):
+                said, _ = await process.communicate()
+        except TimeoutError:
+            said = b"failed it takes too long"
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+        word, _, rest = one_line(said[:LONGEST_LINE].decode("utf-8", "replace")).strip().partition(" ")
+        if word == "kept" and rest.isascii() and rest.isdecimal():
+            return float(rest)
+        raise ProviderError(
+            f"the work in {name} could not be saved: {rest or 'its job does not answer'}",
+            "Push it from within (`wsdash ssh`).",
+        )
+
+    async def aclose(self) -> None:
+        """What is on its way ends with its ssh; it is asked for again."""
+        tasks = [*self._following.values(), *self._sending.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _beside(
+        self, tasks: dict[str, asyncio.Task[None]], attempt_id: str, work: Coroutine[Any, Any, None]
+    ) -> None:
+        if attempt_id in tasks:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        tasks[attempt_id] = task
+        task.add_done_callback(lambda _: tasks.pop(attempt_id, None))
+
+    async def _follow(self, workspace_id: str, number: int) -> None:
+        argv = await self._entrance.line(workspace_id, workspace_id, STREAM)
+        if argv is None:
+            return
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=CHUNK,
+            )
+        except OSError as error:
+            log.error("the checkpoints of %s cannot be taken: %s", workspace_id, error)
+            return
+        try:
+            await self._take(workspace_id, number, process)
+        except (ValueError, OSError, asyncio.IncompleteReadError) as error:
+            log.info("the line of %s for checkpoints is down: %s", workspace_id, error)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _take(self, workspace_id: str, number: int, process: asyncio.subprocess.Process) -> None:
+        """Until the line ends. Raises ValueError for what a job may not say, OSError."""
+        reader, writer = process.stdout, process.stdin
+        assert reader is not None and writer is not None
+        newest = await asyncio.to_thread(self.kept.newest, workspace_id)
+        writer.write(f"{newest.id} {newest.hash}\n".encode() if newest else b"none none\n")
+        while line := await reader.readline():
+            words = line[:LONGEST_LINE].decode("ascii", "replace").split()
+            answer = "kept"
+            if words[:1] == ["new"]:
+                answer = await self._take_one(workspace_id, offer_of(words, number), reader)
+            elif words[:1] == ["failed"]:
+                log.info("%s cannot make a checkpoint: %s", workspace_id, one_line(" ".join(words[1:])))
+                continue
+            elif words[:1] != ["same"]:
+                raise ValueError(f"it says {line[:80]!r}")
+            writer.write(f"{answer}\n".encode())
+            await writer.drain()
+
+    async def _take_one(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> str:
+        """What the job is told."""
+        one = offer.one
+        try:
+            draft = await asyncio.to_thread(self.kept.draft, workspace_id, one)
+        except (NoRoom, OSError) as error:
+            await _copy(reader, None, one.size)
+            log.error("the checkpoint %s of %s cannot be kept: %s", one.id, workspace_id, error)
+            return "refused there is no room for it on your machine"
+        with draft:
+            try:
+                await _copy(reader, draft, one.size)
+                await asyncio.to_thread(self.kept.keep, workspace_id, one, offer.base, draft)
+            except _Unwritten as error:
+                log.error("the checkpoint %s of %s cannot be kept: %s", one.id, workspace_id, error)
+                return "refused it cannot be written on your machine"
+            except OSError as error:
+                log.error("the checkpoint %s of %s cannot be kept: %s", one.id, workspace_id, error)
+                return "refused it cannot be kept on your machine"
+        return "kept"
+
+    async def _send(self, workspace_id: str, attempt_id: str) -> None:
+        newest = await asyncio.to_thread(self.kept.newest, workspace_id)
+        if newest is None:
+            return
+        argv = await self._entrance.line(
+            workspace_id, workspace_id, ("wsdash-checkpoint", "receive", str(newest.id), newest.hash)
+        )
+        if argv is None:
+            return
+        try:
+            status = await asyncio.to_thread(_pour, argv, self.kept.file(workspace_id, newest))
+        except OSError as error:
+            log.error("the checkpoint of %s cannot be sent: %s", workspace_id, error)
+            return
+        if status == 0:
+            self._sent.add(attempt_id)
+
+
+def offer_of(words: list[str], number: int) -> Offer:
+    """`new ID BASE EPOCH SIZE HASH`, of a job with this number. Raises ValueError."""
+    _, id_, base, at, size, digest = words
+    one = Checkpoint(CheckpointId.of(id_), int(at), int(size), digest)
+    if one.id.number != number or one.size < 0 or len(digest) > 64 or not digest.isalnum():
+        raise ValueError(f"it offers {one}")
+    return Offer(one, CheckpointId.of(base))
+
+
+class _Unwritten(OSError):
+    """The disk took only a part, and the rest was read all the same."""
+
+
+async def _copy(reader: asyncio.StreamReader, file: IO[bytes] | None, size: int) -> None:
+    """All of it is read, whatever becomes of it, for the line goes on behind it.
+
+    Raises `_Unwritten`, IncompleteReadError.
+    """
+    problem: OSError | None = None
+    while size:
+        data = await reader.read(min(size, CHUNK))
+        if not data:
+            raise asyncio.IncompleteReadError(b"", size)
+        size -= len(data)
+        if file is not None and problem is None:
+            try:
+                await asyncio.to_thread(file.write, data)
+            except OSError as error:
+                problem = error
+    if problem is not None:
+        raise _Unwritten(str(problem))
+
+
+def _pour(argv: tuple[str, ...], file: Path) -> int:
+    with file.open("rb") as bundle:
+        return subprocess.run(
+            argv, stdin=bundle, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        ).returncode
