@@ -74,6 +74,10 @@ def _now(parser: ArgumentParser) -> None:
     )
 
 
+def _force(parser: ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="end the job though its work cannot be saved")
+
+
 def _timeout(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
@@ -249,8 +253,10 @@ VERBS: dict[str, Verb] = {
     "list": Verb("all workspaces and their phases", "reading:list_workspaces", _list, _json),
     "show": Verb("one workspace: job, steps, attempts, events", "reading:show", _name, _json),
     "start": Verb("want workspaces running", "wishes:start", _names, _wait),
-    "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _now, _wait),
-    "restart": Verb("end the jobs of workspaces and start new ones", "wishes:restart", _names, _now, _wait),
+    "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _force, _now, _wait),
+    "restart": Verb(
+        "end the jobs of workspaces and start new ones", "wishes:restart", _names, _force, _now, _wait
+    ),
     "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _keep, _wait, _yes),
     "logs": Verb("the log of a workspace's job", "inside:logs", _name, _logs),
     "events": Verb("what happened to a workspace", "reading:events", _name, _json),

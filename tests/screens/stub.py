@@ -14,6 +14,7 @@ from wsdash.backend.connecting import ContextPreview, ContextRequest
 from wsdash.backend.providers.base import Capabilities, LogChunk, Remark, ShellCommand
 from wsdash.backend.providers.gitlab.probe import Finding
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
+from wsdash.backend.recovery_point import RecoveryPoint
 from wsdash.backend.service import CreateRequest, Preview, Reconciling, Service, UnsavedWork, UserError
 from wsdash.config import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
@@ -94,7 +95,11 @@ def row(
 ) -> WorkspaceRow:
     """One line of the list."""
     return WorkspaceRow(
-        workspace(name, **changes), Status(phase, reason, healthy), last or attempt(name), event(name, said)
+        workspace(name, **changes),
+        Status(phase, reason, healthy),
+        last or attempt(name),
+        event(name, said),
+        saved=RecoveryPoint("folder"),
     )
 
 
@@ -310,11 +315,11 @@ class StubService:
     async def start(self, name: str) -> Workspace:
         return await self._wish("start", name)
 
-    async def stop(self, name: str) -> Workspace:
-        return await self._wish("stop", name)
+    async def stop(self, name: str, *, unsaved: bool = False) -> Workspace:
+        return await self._wish("stop, unsaved" if unsaved else "stop", name)
 
-    async def restart(self, name: str) -> Workspace:
-        return await self._wish("restart", name)
+    async def restart(self, name: str, *, unsaved: bool = False) -> Workspace:
+        return await self._wish("restart, unsaved" if unsaved else "restart", name)
 
     async def delete(self, name: str) -> Workspace:
         return await self._wish("delete", name)

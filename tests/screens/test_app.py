@@ -36,7 +36,7 @@ def reports(folder: Path) -> list[Path]:
 async def test_a_fault_of_ours_in_a_background_task_is_told_and_reported_without_variables(
     stub: StubService, tmp_path: Path
 ) -> None:
-    async def broken(name: str) -> None:
+    async def broken(name: str, *, unsaved: bool) -> None:
         secret = TOKEN
         raise RuntimeError(f"{len(secret)}")
 

@@ -67,7 +67,15 @@ def test_a_changed_status_stays_in_place() -> None:
 def test_a_row_says_status_name_project_health_age_and_event() -> None:
     view = row_view(row("api"), NOW, UNICODE)
     assert view == RowView(
-        "id-api", "● running", "api", "api@main", "healthy", "3 h", "ready: postStart is done", Tone.GOOD
+        "id-api",
+        "● running",
+        "api",
+        "api@main",
+        "healthy",
+        "3 h",
+        "not yet",
+        "ready: postStart is done",
+        Tone.GOOD,
     )
 
 

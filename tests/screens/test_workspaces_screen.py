@@ -9,9 +9,11 @@ import pytest
 
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import StubService, dashboard, every_phase, row
+from wsdash.backend.errors import NotSaved
 from wsdash.backend.providers.base import Capabilities
 from wsdash.backend.service import Reconciling, UserError
 from wsdash.model import Phase, Status
+from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help import HelpScreen
 from wsdash.screens.log import LogScreen
@@ -217,6 +219,20 @@ async def test_a_refusal_is_told_with_its_remedy(stub: StubService, running: Run
         await until(
             pilot, lambda: "api-gateway is being deleted\nCreate it again when it is gone." in said(pilot)
         )
+
+
+async def test_work_that_cannot_be_saved_is_asked_about_before_the_job_ends(
+    stub: StubService, running: Running
+) -> None:
+    stub.refusals["stop"] = NotSaved("the work in api-gateway cannot be saved: it takes too long")
+    async with running() as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
+        assert isinstance(pilot.app.screen, ConfirmScreen)
+        assert "cannot be saved: it takes too long" in pilot.app.screen.text.replace("\n", " ")
+        assert ("stop", "api-gateway") not in stub.asked
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: ("stop, unsaved", "api-gateway") in stub.asked)
 
 
 @pytest.mark.parametrize(

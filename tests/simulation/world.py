@@ -146,6 +146,9 @@ class Provider:
             self.end(job, Cause.CANCELLED)
         self._replying()
 
+    async def save(self, workspace: Workspace, attempt: Attempt) -> None:
+        return
+
     async def force_cancel(self, attempt: Attempt) -> None:
         self._called()
         self.end(self.jobs[attempt.id], Cause.RUNNER_LOST)

@@ -26,3 +26,7 @@ class UserError(Exception):
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+
+
+class NotSaved(UserError):
+    """A workspace's job was not ended, since its work could not be kept outside of it first."""

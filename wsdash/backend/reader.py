@@ -14,6 +14,7 @@ from wsdash.backend import rows
 from wsdash.backend.database import NewerSchema, connect, is_current, prepare
 from wsdash.backend.decide import Decision, decide
 from wsdash.backend.lease import Lease, lease_of
+from wsdash.backend.recovery_point import RecoveryPoint, recovery_point
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.status import status
 from wsdash.model import Attempt, Event, Observation, Status, Workspace
@@ -22,12 +23,16 @@ from wsdash.paths import Paths
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceRow:
-    """One workspace in the list. `attempt` is its newest, `event` the last of its timeline."""
+    """One workspace in the list. `attempt` is its newest, `event` the last of its timeline.
+
+    `saved` is None where nothing of its work has been kept yet.
+    """
 
     workspace: Workspace
     status: Status
     attempt: Attempt | None
     event: Event | None
+    saved: RecoveryPoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,7 @@ class Reader:
             status(workspace, attempts, observation, workspace.policy, now),
             attempts[-1] if attempts else None,
             event,
+            recovery_point(attempts, has_folder=(self._paths.contexts / workspace.context).is_dir()),
         )
 
     def _looks(self) -> dict[str, sqlite3.Row]:

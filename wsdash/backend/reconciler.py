@@ -243,6 +243,9 @@ class Reconciler:
                 found = replace(attempt, launched_at=now, job_id=job.job_id, url=job.url, seen=job)
                 await self._store.adopt(found, token, now, reason)
             case rules.Cancel(attempt, reason, cause, autostop):
+                if autostop:
+                    # What nobody has asked for costs nobody's work.
+                    await provider.save(workspace, attempt)
                 evidence = self._evidence(workspace, attempt)
                 await self._store.cancel_requested(
                     attempt, token, now, reason, cause, evidence, autostop=autostop

@@ -19,7 +19,7 @@ from wsdash.backend import connecting, contexts, daemon, database
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
 from wsdash.backend.describing import fetcher
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
 from wsdash.backend.processes import ProcessIdentity
@@ -277,12 +277,29 @@ class Service:
         renew = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
         return await self._wish(workspace, Desired.RUNNING, renew=renew, text="start")
 
-    async def stop(self, name: str) -> Workspace:
-        return await self._wish(await self._find(name), Desired.STOPPED, renew=False, text="stop")
+    async def stop(self, name: str, *, unsaved: bool = False) -> Workspace:
+        """Want it stopped, once its work is kept outside of its job. Raises `NotSaved` unless it may be `unsaved`."""
+        workspace = await self._find(name)
+        if not unsaved:
+            await self._save(workspace)
+        return await self._wish(workspace, Desired.STOPPED, renew=False, text="stop")
 
-    async def restart(self, name: str) -> Workspace:
-        """Want a new attempt; the present job ends gracefully first."""
-        return await self._wish(await self._find(name), Desired.RUNNING, renew=True, text="restart")
+    async def restart(self, name: str, *, unsaved: bool = False) -> Workspace:
+        """Want a new attempt; the present job is saved and ends gracefully first. Raises as `stop` does."""
+        workspace = await self._find(name)
+        if not unsaved:
+            await self._save(workspace)
+        return await self._wish(workspace, Desired.RUNNING, renew=True, text="restart")
+
+    async def _save(self, workspace: Workspace) -> None:
+        attempts = await self._read(lambda: self._reader.attempts(workspace.id))
+        if not attempts or not attempts[-1].is_live:
+            return
+        await self.ensure_reconciler()
+        try:
+            await self._provider(workspace).save(workspace, attempts[-1])
+        except ProviderError as error:
+            raise NotSaved(error.message, f"{error.hint} Or use --force, and lose it.") from error
 
     async def delete(self, name: str) -> Workspace:
         """Want it gone, with everything that only it owned."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from wsdash.backend.decide import (
     FOREVER,
+    Cancel,
     Decision,
     Destroy,
     GiveUp,
@@ -75,6 +76,8 @@ def _of_live(
         return Status(Phase.PENDING, job.message or "waiting for a runner", until=_until(decision))
     if job.state is JobState.LOST:
         return Status(Phase.UNHEALTHY, "its supervisor is gone; what is left of it is being ended", False)
+    if isinstance(decision, Cancel) and decision.autostop and attempt.problem:
+        return Status(Phase.RUNNING, f"{decision.reason} waits: {attempt.problem}", True)
     if not isinstance(decision, Wait):
         return Status(Phase.STOPPING, f"ending #{attempt.number}: {decision.reason}")
     if is_healthy(attempt, observation, policy) is False:

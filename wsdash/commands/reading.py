@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from wsdash.backend.decide import Adopt, Cancel, Decision, Destroy, ForceCancel, GiveUp, Launch, Wait
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
+from wsdash.backend.recovery_point import sentence, words
 from wsdash.backend.status import words_for_seconds
 from wsdash.commands.opening import reading
 from wsdash.commands.output import (
@@ -47,13 +48,14 @@ def list_workspaces(args: Namespace, paths: Paths) -> int:
         print("SOURCE is a URL or a folder; without it, it is the repository that you are in.")
     else:
         print_table(
-            ("NAME", "PHASE", "PROJECT", "AGE", "REASON"),
+            ("NAME", "PHASE", "PROJECT", "AGE", "SAVED", "REASON"),
             [
                 (
                     fit(row.workspace.name, 20),
                     phase_sign(row.status.phase, sys.stdout),
                     fit(_project(row), 16),
                     words_for_seconds(now - row.workspace.created_at),
+                    words(row.saved, now),
                     row.status.reason,
                 )
                 for row in rows
@@ -148,6 +150,7 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
         ("folder", folder_of(workspace, paths) or "not on this machine"),
         ("created", _ago(workspace.created_at, now)),
         ("runs in", (seen.isolation if seen else None) or "nothing now"),
+        ("work", sentence(row.saved, now)),
         ("last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"),
     ]
     for name, value in lines:

@@ -38,7 +38,7 @@ def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
         "created_at": instant(workspace.created_at),
         "started_at": instant(seen.started_at if seen else None),
         "last_beat_at": instant(beat.at if beat else None),
-        "saved_at": None,
+        "saved_at": instant(row.saved.at if row.saved else None),
         "folder": folder_of(workspace, paths),
     }
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Awaitable, Callable
 from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.providers.base import UnsavedWork
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.commands.failing import report
@@ -15,7 +16,7 @@ from wsdash.commands.opening import unknown_workspace
 from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
-from wsdash.model import Phase
+from wsdash.model import Phase, Workspace
 from wsdash.paths import Paths
 from wsdash.text import one_line
 
@@ -59,7 +60,12 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
                 worst = max(worst, FAILED)
                 continue
             act = partial(_one, name=name, verb=verb, goal=goal, args=args)
-            worst = max(worst, with_service(paths, act))
+            try:
+                code = with_service(paths, partial(act, unsaved=getattr(args, "now", False)))
+            except NotSaved as error:
+                _accept(error, verb, force=args.force)
+                code = with_service(paths, partial(act, unsaved=True))
+            worst = max(worst, code)
         except NoSuchWorkspace:
             worst = max(worst, report(unknown_workspace(name, paths)))
         except UserError as error:
@@ -67,11 +73,13 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
     return worst
 
 
-async def _one(service: Service, name: str, verb: str, goal: frozenset[Phase], args: Namespace) -> int:
-    wish = {
+async def _one(
+    service: Service, name: str, verb: str, goal: frozenset[Phase], args: Namespace, *, unsaved: bool
+) -> int:
+    wish: dict[str, Callable[[str], Awaitable[Workspace]]] = {
         "start": service.start,
-        "stop": service.stop,
-        "restart": service.restart,
+        "stop": partial(service.stop, unsaved=unsaved),
+        "restart": partial(service.restart, unsaved=unsaved),
         "delete": service.delete,
     }
     if getattr(args, "keep_work", False):
@@ -90,6 +98,15 @@ async def _one(service: Service, name: str, verb: str, goal: frozenset[Phase], a
             f"`wsdash logs {workspace.name}` shows its log; `wsdash restart {workspace.name}` tries again.",
         )
     return DONE
+
+
+def _accept(error: NotSaved, verb: str, *, force: bool) -> None:
+    """Tell what will be lost; raises it again unless the user wants that."""
+    if not force and not can_ask():
+        raise error
+    tell(f"{error.message[0].upper()}{error.message[1:]}.")
+    if not force and not ask(f"{verb.capitalize()} it all the same?"):
+        raise error
 
 
 def _tell_kept(name: str, kept: Kept) -> None:

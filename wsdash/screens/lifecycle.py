@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.screen import Screen
 
 from wsdash.actions import BY_ID, Action, Danger
 from wsdash.availability import Subject
+from wsdash.backend.errors import NotSaved
 from wsdash.screens.base import Acts, View
 
 if TYPE_CHECKING:
@@ -100,16 +102,49 @@ class OnWorkspace(Acts):
         subject = self.subject(action)
         return [row for row in subject.rows if action.available(Subject((row,), subject.connected)) is None]
 
-    async def _do(self, verb: str, names: list[str]) -> None:
-        """One after the other, so that one failure is told with the name it belongs to."""
+    async def _do(self, verb: str, names: list[str], *, unsaved: bool = False) -> None:
+        """One after the other, so that one failure is told with the name it belongs to.
+
+        Those whose work cannot be saved go on, and the user is asked once about all of them.
+        """
         service = self.dashboard.service
-        act: Callable[[str], Coroutine[Any, Any, object]] = {
+        acts: dict[str, Callable[[str], Coroutine[Any, Any, object]]] = {
             "start": service.start,
-            "stop": service.stop,
-            "restart": service.restart,
+            "stop": partial(service.stop, unsaved=unsaved),
+            "restart": partial(service.restart, unsaved=unsaved),
             "end_now": service.end_now,
             "delete": service.delete,
-        }[verb]
+        }
+        not_saved: dict[str, str] = {}
+
+        async def do(name: str) -> None:
+            try:
+                await acts[verb](name)
+            except NotSaved as error:
+                not_saved[name] = error.message
+
         for name in names:
-            await self.dashboard.guard(act(name))
+            await self.dashboard.guard(do(name))
         self.dashboard.look_again()
+        if not_saved:
+            self._ask_whether_unsaved(verb, not_saved)
+
+    def _ask_whether_unsaved(self, verb: str, problems: dict[str, str]) -> None:
+        from wsdash.screens.confirm import ConfirmScreen
+
+        names = list(problems)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.spawn(self._do(verb, names, unsaved=True), f"{verb} {' '.join(names)}")
+
+        told = ". ".join(f"{text[0].upper()}{text[1:]}" for text in problems.values())
+        cast(Screen[object], self).app.push_screen(
+            ConfirmScreen(
+                BY_ID[f"workspace.{verb}"].title,
+                names,
+                f"{told}. What has come since it was last saved is lost if its job ends now.",
+                look_for_unsaved=False,
+            ),
+            answered,
+        )

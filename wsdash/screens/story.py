@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
+from wsdash.backend.recovery_point import sentence
 from wsdash.backend.status import words_for_seconds
 from wsdash.model import Attempt, Beat, Event, StepResult
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
@@ -52,6 +53,7 @@ def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Gl
         ("devfile", workspace.devfile_path or "the default one"),
         ("runs in", place),
         ("wanted", str(workspace.desired)),
+        ("work", sentence(row.saved, now, coarse=True)),
         ("created", f"{time_words(workspace.created_at, now)}, {age_words(now - workspace.created_at)} ago"),
     ]
     seen = attempt.seen if attempt is not None and attempt.end is None else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from wsdash.actions import Action, key_name
 from wsdash.backend.reader import WorkspaceRow
+from wsdash.backend.recovery_point import sentence
 from wsdash.model import StepResult
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
 from wsdash.screens.widgets.text import Line, Span, Tone, joined, plain, width_of, wrap
@@ -36,7 +37,10 @@ def summary(
         for line in wrap(plain(row.status.reason), width, most=2, ellipsis=glyphs.ellipsis)
     ]
     body += failed_steps(row, width, glyphs)
-    facts = source_lines(row, width, glyphs)
+    facts = [
+        *source_lines(row, width, glyphs),
+        _fact("work    ", sentence(row.saved, now, coarse=True), width, glyphs),
+    ]
     if room > len(body) + 2:
         body += [(), *facts]
         if row.event is not None:

@@ -177,7 +177,9 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
             self._age_timer.stop()
             self._age_timer = None
         if self._shown:
-            soonest = min(next_age_change(now - row.workspace.created_at) for row in self._shown)
+            shown = [row.workspace.created_at for row in self._shown]
+            shown += [row.saved.at for row in self._shown if row.saved and row.saved.at is not None]
+            soonest = min(next_age_change(now - at) for at in shown)
             self._age_timer = self.set_timer(max(10.0, soonest), self.show_rows)
 
     @on(WorkspaceTable.Selected)

@@ -305,7 +305,7 @@ save() {
   streamer=
   read -r streamer 2>/dev/null <"$folder/streamer"
   if [ -z "$streamer" ] || ! kill -0 "$streamer" 2>/dev/null; then
-    echo 'failed no line to your machine takes it'
+    echo 'failed nobody'
     return 2
   fi
   mine=$$.$(date +%s)

@@ -234,6 +234,13 @@ class Provider(Protocol):
         An attempt without a job is marked so that a launch still on its way ends at once.
         """
 
+    async def save(self, workspace: Workspace, attempt: Attempt) -> None:
+        """Have the work in the attempt's job kept outside of it now, where it would not be otherwise.
+
+        Raises `ProviderError` where that should be possible and is not. Nothing is done where it never is: then
+        the work is as safe as the recovery point says.
+        """
+
     async def force_cancel(self, attempt: Attempt) -> None:
         """End the job and everything it started, now. When this returns nothing of it runs."""
 

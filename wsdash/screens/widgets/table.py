@@ -29,6 +29,7 @@ class Widths:
     name: int
     project: int
     age: int
+    saved: int
     event: int
 
 
@@ -36,8 +37,9 @@ def widths(total: int) -> Widths:
     """Columns for a list of `total` cells, two of which are the margin for cursor and mark."""
     spare = max(0, total - 79)
     name, project = 16 + min(10, spare // 5), 17 + min(14, spare // 4)
-    fixed = 2 + 14 + name + project + 11 + 9
-    return Widths(14, 11, name, project, 9, max(0, total - fixed))
+    saved = 10 if total >= 100 else 0
+    fixed = 2 + 14 + name + project + 11 + 9 + saved
+    return Widths(14, 11, name, project, 9, saved, max(0, total - fixed))
 
 
 def header(total: int) -> Line:
@@ -51,6 +53,7 @@ def header(total: int) -> Line:
             + fit("NAME", columns.name)
             + fit("PROJECT@REF", columns.project)
             + fit("AGE", columns.age)
+            + fit("SAVED", columns.saved)
             + fit("LAST EVENT", columns.event),
             Tone.MUTED,
         ),
@@ -193,6 +196,7 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
             (column(row.name, columns.name), Tone.STRONG),
             (column(row.project, columns.project), Tone.PLAIN),
             (column(row.age, columns.age), Tone.MUTED),
+            (column(row.saved, columns.saved) if columns.saved else "", Tone.MUTED),
             (fit(row.event, columns.event, ellipsis=dots), Tone.MUTED),
         )
         if not here:

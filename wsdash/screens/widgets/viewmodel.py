@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsdash.backend.reader import WorkspaceRow
+from wsdash.backend.recovery_point import words
 from wsdash.backend.status import words_for_seconds
 from wsdash.model import Phase
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
@@ -24,6 +25,7 @@ class RowView:
     project: str
     health: str
     age: str
+    saved: str
     event: str
     tone: Tone
 
@@ -73,6 +75,7 @@ def row_view(row: WorkspaceRow, now: float, glyphs: Glyphs) -> RowView:
         project=project_words(row),
         health=health_words(row.status.healthy),
         age=age_words(now - row.workspace.created_at),
+        saved=words(row.saved, now, coarse=True),
         event=plain(row.event.text) if row.event else "",
         tone=TONES[phase],
     )

@@ -17,12 +17,18 @@ from typing import IO, Any
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.backend.providers.gitlab.kept import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
+from wsdash.backend.providers.gitlab.observing import UNSAVED
 from wsdash.text import one_line
 
 log = logging.getLogger(__name__)
 
 STREAM = ("wsdash-checkpoint", "stream")
 SAVE_S = 60
+FOLLOWED_S = 25.0
+"""Whoever reconciles follows a job from its next look on."""
+NOBODY = "failed nobody"
+NEVER = ("no-git", "no-folder", "no-repository")
+"""What stands in the way for good: such a job makes no checkpoints, and nobody expects any of it."""
 CHUNK = 1 << 18
 LONGEST_LINE = 4096
 
@@ -54,8 +60,25 @@ class Checkpoints:
         if attempt_id not in self._sent:
             self._beside(self._sending, attempt_id, self._send(workspace_id, attempt_id))
 
-    async def save(self, workspace_id: str, name: str) -> float:
-        """Have the job make one now, and wait until it is kept: as of when. Raises ProviderError."""
+    async def save(self, workspace_id: str, name: str) -> None:
+        """Have the job make one now, and wait until it is kept. Raises ProviderError.
+
+        Nothing is kept of a job that never makes any.
+        """
+        end = asyncio.get_running_loop().time() + FOLLOWED_S
+        while (said := await self._ask_to_save(workspace_id, name)) == NOBODY:
+            if asyncio.get_running_loop().time() > end:
+                break
+            await asyncio.sleep(1.0)
+        word, _, rest = said.partition(" ")
+        if word == "kept" or rest in NEVER:
+            return
+        raise ProviderError(
+            f"the work in {name} cannot be saved: {UNSAVED.get(rest) or rest or 'its job does not answer'}",
+            "Push it from within (`wsdash ssh`).",
+        )
+
+    async def _ask_to_save(self, workspace_id: str, name: str) -> str:
         argv = await self._entrance.command(workspace_id, name, ("wsdash-checkpoint", "save", str(SAVE_S)))
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -67,17 +90,11 @@ class Checkpoints:
             async with asyncio.timeout(SAVE_S + 15.0):
                 said, _ = await process.communicate()
         except TimeoutError:
-            said = b"failed it takes too long"
+            return "failed it takes too long"
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
-        word, _, rest = one_line(said[:LONGEST_LINE].decode("utf-8", "replace")).strip().partition(" ")
-        if word == "kept" and rest.isascii() and rest.isdecimal():
-            return float(rest)
-        raise ProviderError(
-            f"the work in {name} could not be saved: {rest or 'its job does not answer'}",
-            "Push it from within (`wsdash ssh`).",
-        )
+        return one_line(said[:LONGEST_LINE].decode("utf-8", "replace")).strip()
 
     async def aclose(self) -> None:
         """What is on its way ends with its ssh; it is asked for again."""
@@ -141,24 +158,28 @@ class Checkpoints:
 
     async def _take_one(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> str:
         """What the job is told."""
+        try:
+            await self._keep(workspace_id, offer, reader)
+        except NoRoom:
+            problem = "there is no room for it on your machine"
+        except OSError as error:
+            problem = f"it cannot be kept on your machine ({error.strerror or error})"
+        else:
+            return "kept"
+        log.error("the checkpoint %s of %s is refused: %s", offer.one.id, workspace_id, problem)
+        return f"refused {problem}"
+
+    async def _keep(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> None:
+        """Raises NoRoom and OSError, but not before all of it was read: the line goes on behind it."""
         one = offer.one
         try:
             draft = await asyncio.to_thread(self.kept.draft, workspace_id, one)
-        except (NoRoom, OSError) as error:
+        except (NoRoom, OSError):
             await _copy(reader, None, one.size)
-            log.error("the checkpoint %s of %s cannot be kept: %s", one.id, workspace_id, error)
-            return "refused there is no room for it on your machine"
+            raise
         with draft:
-            try:
-                await _copy(reader, draft, one.size)
-                await asyncio.to_thread(self.kept.keep, workspace_id, one, offer.base, draft)
-            except _Unwritten as error:
-                log.error("the checkpoint %s of %s cannot be kept: %s", one.id, workspace_id, error)
-                return "refused it cannot be written on your machine"
-            except OSError as error:
-                log.error("the checkpoint %s of %s cannot be kept: %s", one.id, workspace_id, error)
-                return "refused it cannot be kept on your machine"
-        return "kept"
+            await _copy(reader, draft, one.size)
+            await asyncio.to_thread(self.kept.keep, workspace_id, one, offer.base, draft)
 
     async def _send(self, workspace_id: str, attempt_id: str) -> None:
         newest = await asyncio.to_thread(self.kept.newest, workspace_id)
@@ -187,15 +208,8 @@ def offer_of(words: list[str], number: int) -> Offer:
     return Offer(one, CheckpointId.of(base))
 
 
-class _Unwritten(OSError):
-    """The disk took only a part, and the rest was read all the same."""
-
-
 async def _copy(reader: asyncio.StreamReader, file: IO[bytes] | None, size: int) -> None:
-    """All of it is read, whatever becomes of it, for the line goes on behind it.
-
-    Raises `_Unwritten`, IncompleteReadError.
-    """
+    """All of it is read, whatever becomes of it. Raises OSError, IncompleteReadError."""
     problem: OSError | None = None
     while size:
         data = await reader.read(min(size, CHUNK))
@@ -208,7 +222,7 @@ async def _copy(reader: asyncio.StreamReader, file: IO[bytes] | None, size: int)
             except OSError as error:
                 problem = error
     if problem is not None:
-        raise _Unwritten(str(problem))
+        raise problem
 
 
 def _pour(argv: tuple[str, ...], file: Path) -> int:

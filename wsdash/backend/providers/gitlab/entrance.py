@@ -85,6 +85,9 @@ class Entrance:
         """A command for the workspace as one for this machine. Raises `Refused`."""
         return (await self._through(workspace_id, name)).ssh(workspace_id, name, argv)
 
+    async def has_line(self, workspace: Workspace) -> bool:
+        return self._door is not None and await asyncio.to_thread(self._door.has_line, workspace.id)
+
     async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...] | None:
         """As `command`, but None where there is no line now."""
         if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace_id):

@@ -180,6 +180,14 @@ class GitLabProvider:
         except NotFound:
             return
 
+    async def save(self, workspace: Workspace, attempt: Attempt) -> None:
+        """A checkpoint, kept on this machine: for a job that runs, and whose line is or was there."""
+        seen = attempt.seen
+        if not self._entrance.is_there or seen is None or seen.state is not JobState.RUNNING:
+            return
+        if seen.saved_at is not None or await self._entrance.has_line(workspace):
+            await self._checkpoints.save(workspace.id, workspace.name)
+
     async def force_cancel(self, attempt: Attempt) -> None:
         """End the job at once, which GitLab lets maintainers do, and only while it is ending."""
         place = await self._find_place()

@@ -116,6 +116,9 @@ class LocalProvider:
         files, owner = self._files(attempt), plan.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.cancel(files, owner, grace_s))
 
+    async def save(self, workspace: Workspace, attempt: Attempt) -> None:
+        """Its folder stays as it is."""
+
     async def force_cancel(self, attempt: Attempt) -> None:
         """End the job and everything it started, now. Raises ProviderError for what cannot be ended."""
         files, owner = self._files(attempt), plan.owner(attempt)

@@ -1,0 +1,133 @@
+"""Unsaved work on a GitLab: it outlives its job, by checkpoints that the user's machine takes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backend.access.conftest import SSHD
+from tests.e2e.gitlab_work import PATIENCE_S, MakeRunner, Work, working
+from tests.e2e.test_gitlab import make_runner
+from tests.waiting import until_sync
+from wsdash.paths import Paths
+
+__all__ = ["make_runner"]
+
+pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd (openssh-server)")
+
+
+@pytest.fixture
+def work(
+    tmp_path: Path, paths: Paths, make_runner: MakeRunner, leaves_nothing_running: None
+) -> Iterator[Work]:
+    with working(tmp_path, paths, make_runner) as work:
+        text = paths.config_file.read_text()
+        paths.config_file.write_text(text.replace("[policy]\n", "[policy]\ncheckpoint_s = 1\n"))
+        yield work
+
+
+def inside(work: Work, line: str) -> str:
+    return work.run("ssh", "app", "--", "sh", "-c", line)
+
+
+def until_saved(work: Work) -> None:
+    """A checkpoint that was taken after this was called."""
+    first = work.row()["saved_at"]
+    second = until_sync(lambda: newer_than(work, first), PATIENCE_S, "a checkpoint")
+    until_sync(lambda: newer_than(work, second), PATIENCE_S, "another checkpoint")
+
+
+def stand_in_the_way(work: Work) -> Path:
+    """A file where the folder of the workspace's checkpoints is to be, which is removed with them."""
+    folder = work.paths.state / "checkpoints" / str(work.row()["id"])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(exist_ok=True)
+    folder.touch()
+    return folder
+
+
+def newer_than(work: Work, saved_at: object) -> object:
+    found = work.row()["saved_at"]
+    return None if found == saved_at else found
+
+
+def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    inside(
+        work,
+        "echo precious >notes.txt; git config user.email a@b.c; git config user.name a; echo two >>devfile.yaml",
+    )
+    inside(work, "git commit -q -a -m mine")
+    until_saved(work)
+    assert "by a checkpoint on this machine" in work.run("show", "app")
+    work.runner.kill()
+    shutil.rmtree(work.runner.folder / "builds")
+    work.wait_for(phase="pending", attempt=2)
+    work.runner.start()
+    work.wait_for(phase="running", attempt=2)
+    assert "is put back" in work.run("logs", "app")
+    assert inside(work, "cat notes.txt") == "precious\n"
+    assert "mine" in inside(work, "git log --oneline")
+
+
+def test_a_job_is_saved_before_its_time_limit_and_the_next_one_goes_on(work: Work) -> None:
+    text = work.paths.config_file.read_text()
+    text = text.replace("timeout_s = 3600", "timeout_s = 60").replace(
+        "checkpoint_s = 1\n", "checkpoint_s = 600\n"
+    )
+    work.paths.config_file.write_text(text)
+    work.create()
+    inside(work, "echo precious >notes.txt")
+    work.wait_for(phase="running", attempt=2)
+    assert "checkpoint: kept" in work.run("logs", "app", "--attempt", "1")
+    assert inside(work, "cat notes.txt") == "precious\n"
+
+
+def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    until_saved(work)
+    folder = stand_in_the_way(work)
+    inside(work, "echo precious >notes.txt")
+    told = work.tell("stop", "app", code=1)
+    assert "the work in app cannot be saved: it cannot be kept on your machine" in told
+    assert work.row()["desired"] == "running"
+    folder.unlink()
+    work.run("stop", "app", "--wait")
+    assert list(folder.glob("*.bundle"))
+    folder_of_work = work.runner.folder / "builds"
+    shutil.rmtree(folder_of_work)
+    shutil.rmtree(work.runner.folder / "cache")
+    work.run("start", "app", "--wait")
+    assert inside(work, "cat notes.txt") == "precious\n"
+    work.run("delete", "app", "--yes", "--wait")
+    assert not folder.exists()
+
+
+def test_force_stops_it_all_the_same_and_tells(work: Work) -> None:
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    until_saved(work)
+    stand_in_the_way(work)
+    inside(work, "echo precious >notes.txt")
+    assert "cannot be saved" in work.tell("stop", "app", "--force", "--wait")
+    assert work.row()["phase"] == "stopped"
+
+
+def test_an_autostop_waits_until_the_work_can_be_saved(work: Work) -> None:
+    with work.paths.config_file.open("a") as file:
+        file.write("idle_minutes = 0.1\n")
+    work.create()
+    folder = stand_in_the_way(work)
+    inside(work, "echo precious >notes.txt")
+    until_sync(
+        lambda: "waits: the work in app cannot be saved" in str(work.row()["reason"]), PATIENCE_S, "autostop"
+    )
+    assert work.row()["desired"] == "running"
+    folder.unlink()
+    work.wait_for(phase="stopped")
+    assert list(folder.glob("*.bundle"))
