@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.backend.access.conftest import SSHD
@@ -131,3 +134,47 @@ def test_an_autostop_waits_until_the_work_can_be_saved(work: Work) -> None:
     folder.unlink()
     work.wait_for(phase="stopped")
     assert list(folder.glob("*.bundle"))
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
+def test_a_shell_goes_on_in_the_next_job_with_its_panes_folders_and_scrollback(work: Work) -> None:
+    work.create()
+    inside(work, "mkdir -p deep/er")
+    shell = pexpect.spawn(
+        sys.executable, ["-m", "wsdash", "ssh", "app"], timeout=60, encoding="utf-8", dimensions=(40, 120)
+    )
+    shell.sendline("cd deep/er && echo mark-$((40 + 2))")
+    shell.expect("mark-42")
+    shell.sendline("tmux split-window -h -c /usr; echo split-$((40 + 2))")
+    shell.expect("split-42")
+    shell.sendline("tmux rename-window tests; tmux new-window -n other; echo there")
+    until_sync(
+        lambda: "other" in inside(work, "tmux -L wsdash-$WSDASH_WORKSPACE list-windows"),
+        PATIENCE_S,
+        "windows",
+    )
+    shell.sendline("tmux select-window -t tests; tmux select-pane -t .0")
+    before = inside(work, PANES)
+    assert before.count("/deep/er") == 1
+    assert before.count(" /usr\n") >= 1
+    work.run("restart", "app")
+    shell.expect("The line to app is lost")
+    shell.expect("mark-42")  # what stood there stands there again
+    assert without_ids(inside(work, PANES)) == without_ids(before)
+    shell.sendline("pwd; echo now-$((40 + 2))")
+    shell.expect("deep/er")
+    shell.expect("now-42")
+    shell.sendline("tmux kill-server")
+    shell.expect(pexpect.EOF)
+    assert work.row()["attempt"] == 2
+
+
+PANES = (
+    "tmux -L wsdash-$WSDASH_WORKSPACE list-panes -s -t wsdash -F"
+    " '#{window_name} #{window_layout} #{pane_active} #{pane_current_path}'"
+)
+
+
+def without_ids(panes: str) -> str:
+    """Layouts name panes by numbers, and carry a checksum."""
+    return re.sub(r" [0-9a-f]{4},| ?,\d+(?=[]},]| )", " ", panes)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
+import signal
+import subprocess
 import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.output import DONE
+from wsdash.backend.providers.base import LINE_LOST
+from wsdash.commands.output import DONE, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
-from wsdash.model import Phase, Workspace
+from wsdash.model import Desired, Phase, Workspace
 from wsdash.paths import Paths
 from wsdash.text import one_line, printable
 
@@ -29,14 +32,52 @@ LOOK_S = 0.25
 
 
 def ssh(args: Namespace, paths: Paths) -> int:
-    """Become the shell or command in the workspace, so that its exit code is ours."""
+    """Become the shell or command in the workspace, so that its exit code is ours.
+
+    A shell by a line that is lost, with its job or without, is opened again once the workspace can be entered.
+    """
     command = with_service(
         paths, lambda service: _shell(service, args.name, tuple(args.command), args.timeout)
     )
     sys.stdout.flush()
-    if command.cwd is not None:
-        os.chdir(command.cwd)
-    os.execvpe(command.argv[0], list(command.argv), command.env)
+    if args.command or not command.by_line or not sys.stdin.isatty():
+        if command.cwd is not None:
+            os.chdir(command.cwd)
+        os.execvpe(command.argv[0], list(command.argv), command.env)
+    while (code := _lend_terminal(command)) == LINE_LOST:
+        tell(f"The line to {args.name} is lost. It is taken up again once it can be; ctrl+c gives up.")
+        command = with_service(paths, lambda service: _shell_again(service, args.name, args.timeout))
+    return code
+
+
+def _lend_terminal(command: ShellCommand) -> int:
+    """Its exit code. Keys such as ctrl+c are its own; a handler, unlike ignoring, is not inherited by it."""
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        return subprocess.run(command.argv, env=command.env, cwd=command.cwd, check=False).returncode
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _shell_again(service: Service, name: str, timeout_s: float) -> ShellCommand:
+    """Once it can be entered. Raises `UserError` for one that will not be, or not in time."""
+    end = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        row = (await service.detail(name)).row
+        if row.workspace.desired is not Desired.RUNNING or row.status.phase is Phase.FAILED:
+            raise UserError(
+                f"{name} is {row.status.phase}: {one_line(row.status.reason)}",
+                f"`wsdash start {name}` starts it.",
+            )
+        left = end - asyncio.get_running_loop().time()
+        try:
+            return await _shell(service, name, (), max(1.0, left))
+        except UserError:
+            if left < 0:
+                raise
+        await asyncio.sleep(LOOK_S)
 
 
 async def _shell(service: Service, name: str, argv: tuple[str, ...], timeout_s: float) -> ShellCommand:

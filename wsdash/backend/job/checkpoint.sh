@@ -2,15 +2,15 @@
 # Checkpoints: the unsaved work of a workspace, as a Git bundle that is kept outside of its job.
 #
 #   sh checkpoint.sh stream            send each as it is made, on stdout; stdin says whether it is kept
-#   sh checkpoint.sh save [SECONDS]    have one made and kept now; says how that went
+#   sh checkpoint.sh save [SECONDS]    have one made and kept now, with the terminal; says how that went
 #   sh checkpoint.sh receive ID HASH   the kept one, on stdin, for a job that waits for it
 #   sh checkpoint.sh restore FILE ID   put it into the project's folder
 #   sh checkpoint.sh newer ID ID       whether the first is newer
 #
 # What is in one, as refs: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
 # all that is not ignored, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches;
-# refs/wsdash/stash/N; refs/wsdash/home, the chosen files of the home folder. Nothing of the checkout is written
-# but by restore: a repository beside it borrows its objects.
+# refs/wsdash/stash/N; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, what terminal.sh keeps.
+# Nothing of the checkout is written but by restore: a repository beside it borrows its objects.
 #
 # Lines of stream:  new ID BASE EPOCH SIZE HASH, and SIZE bytes;  same ID EPOCH;  failed WHY
 # its answers:      kept;  refused WHY
@@ -23,6 +23,7 @@ here=${0%/*}
 folder=$WSDASH_RUN/checkpoint
 own=$folder/git
 mark=${PROJECTS_ROOT%/*}/state/checkpoint
+terminal=${PROJECTS_ROOT%/*}/state/terminal
 most_kib=$((${WSDASH_CHECKPOINT_MIB:-256} * 1024))
 number=${WSDASH_ATTEMPT#*.}
 number=${number%%.*}
@@ -177,6 +178,7 @@ snapshot() {
   work=$(beside commit-tree "$tree" ${head:+-p $head} ${staged:+-p $staged} <"$folder/message") || fail disk || return
   beside update-ref refs/wsdash/work "$work" || fail disk || return
   snapshot_home
+  snapshot_terminal
   tip=$(beside for-each-ref --format='%(refname) %(objectname)')
 }
 
@@ -192,6 +194,14 @@ snapshot_home() {
     --pathspec-from-file="$folder/home" >/dev/null 2>&1
   tree=$(GIT_INDEX_FILE=$folder/index.home beside write-tree 2>/dev/null) || return 0
   kept=$(echo home | beside commit-tree "$tree") && beside update-ref refs/wsdash/home "$kept"
+}
+
+snapshot_terminal() {
+  [ -d "$terminal" ] || return 0
+  rm -f "$folder/index.terminal"
+  GIT_INDEX_FILE=$folder/index.terminal limited beside --work-tree="$terminal" add --force --all "$terminal" >/dev/null 2>&1
+  tree=$(GIT_INDEX_FILE=$folder/index.terminal beside write-tree 2>/dev/null) || return 0
+  kept=$(echo terminal | beside commit-tree "$tree") && beside update-ref refs/wsdash/terminal "$kept"
 }
 
 # The bundle of what `snapshot` found, in `file`, with its `size` and `hash`.
@@ -302,6 +312,7 @@ stream() {
 
 # Exit codes: 0 kept; 1 not; 2 nobody takes them.
 save() {
+  ! command -v tmux >/dev/null 2>&1 || sh "$here/terminal.sh" keep
   streamer=
   read -r streamer 2>/dev/null <"$folder/streamer"
   if [ -z "$streamer" ] || ! kill -0 "$streamer" 2>/dev/null; then
@@ -376,7 +387,8 @@ restore() {
     GIT_INDEX_FILE=$folder/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$folder/said" ||
     fail disk || return
   [ -z "$objects" ] || restore_refs || return
-  restore_home
+  restore_folder home "$HOME"
+  mkdir -p "$terminal" && restore_folder terminal "$terminal"
   [ -z "$objects" ] || checkout for-each-ref --format='delete %(refname)' refs/wsdash/restored refs/wsdash/base |
     checkout update-ref --stdin
   rm -f "$folder"/index.*
@@ -410,11 +422,11 @@ restore_refs() {
   return 0
 }
 
-restore_home() {
-  kept=$($from rev-parse --quiet --verify 'refs/wsdash/restored/home^{tree}') || return 0
-  rm -f "$folder/index.home"
-  GIT_INDEX_FILE=$folder/index.home beside read-tree "$kept" &&
-    GIT_INDEX_FILE=$folder/index.home beside --work-tree="$HOME" checkout-index --all --force 2>/dev/null
+restore_folder() { # REF FOLDER
+  kept=$($from rev-parse --quiet --verify "refs/wsdash/restored/$1^{tree}") || return 0
+  rm -f "$folder/index.folder"
+  GIT_INDEX_FILE=$folder/index.folder beside read-tree "$kept" &&
+    GIT_INDEX_FILE=$folder/index.folder beside --work-tree="$2" checkout-index --all --force 2>/dev/null
 }
 
 # ------------------------------------------------------------------------------------------------------

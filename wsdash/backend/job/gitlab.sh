@@ -258,7 +258,11 @@ job_start() {
     kill -USR1 "$reporter" 2>/dev/null
     wait "$reporter"
   fi
-  [ -z "$dialler" ] || kill -USR1 "$dialler" 2>/dev/null
+  if [ -n "$dialler" ]; then
+    kill -USR1 "$dialler" 2>/dev/null
+    wait "$dialler"
+    sh "$here/terminal.sh" end
+  fi
   [ -z "$editor" ] || kill "$editor" 2>/dev/null
   exit "$status"
 }

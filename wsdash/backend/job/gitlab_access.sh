@@ -200,8 +200,7 @@ enter() {
     exec sh "$here/job.sh" enter "$here/workload.sh" sh -c "$SSH_ORIGINAL_COMMAND"
   fi
   if have tmux && [ -t 0 ]; then
-    # A line that drops takes nothing with it.
-    exec sh "$here/job.sh" enter "$here/workload.sh" tmux new-session -A -s wsdash
+    exec sh "$here/job.sh" enter "$here/workload.sh" sh "$here/terminal.sh" enter
   fi
   exec sh "$here/job.sh" enter "$here/workload.sh"
 }

@@ -338,7 +338,8 @@ job_run() {
 
 # The profile of a login shell may set PATH again, so the workload's environment comes after it.
 job_enter() {
-  cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
+  cd "${WSDASH_HERE:-$PROJECT_SOURCE}" 2>/dev/null || cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
+  unset WSDASH_HERE
   stdin=other
   [ ! -t 0 ] || stdin=terminal
   mkdir -p "$sessions" && printf '%s\n' "$stdin" >"$sessions/$$"

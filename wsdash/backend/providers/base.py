@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no
     from wsdash.backend.archive.streams import ByteSink, ByteSource
 
 
+LINE_LOST = 255
+"""The exit code of ssh when its connection fails."""
+
+
 class ProviderError(Exception):
     """The provider refused: what happened, to what, and what to do about it."""
 
@@ -84,11 +88,15 @@ class LogChunk:
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """A process for the user's own terminal that stands inside the workspace."""
+    """A process for the user's own terminal that stands inside the workspace.
+
+    One that stands there by a line (`by_line`) ends with `LINE_LOST` when that is lost, as with its job.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str | None = None
+    by_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)

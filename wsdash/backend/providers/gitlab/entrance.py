@@ -75,7 +75,7 @@ class Entrance:
     async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
         """Raises `Refused`, as `forwarding` does."""
         door = await self._through(workspace.id, workspace.name)
-        return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ))
+        return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ), by_line=True)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         door = await self._through(workspace.id, workspace.name)

@@ -241,7 +241,7 @@ def _relay(options: Options) -> dict[str, str]:
 
 def _script(workload: Workload, options: Options) -> list[str]:
     scripts = {name: data.decode() for name, data in rendering.scripts().items()}
-    dials = ("gitlab_access.sh", "checkpoint.sh") if options.relay is not None else ()
+    dials = ("gitlab_access.sh", "checkpoint.sh", "terminal.sh") if options.relay is not None else ()
     for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)
