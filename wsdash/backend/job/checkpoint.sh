@@ -21,7 +21,9 @@
 
 here=${0%/*}
 folder=$WSDASH_RUN/checkpoint
-own=$folder/git
+# What this process alone writes: one that was ended may have left another at work.
+work=$folder/work.$$
+own=$work/git
 mark=${PROJECTS_ROOT%/*}/state/checkpoint
 terminal=${PROJECTS_ROOT%/*}/state/terminal
 most_kib=$((${WSDASH_CHECKPOINT_MIB:-256} * 1024))
@@ -70,10 +72,10 @@ fail() {
 
 prepare() {
   command -v git >/dev/null 2>&1 || fail no-git || return
-  mkdir -p "$folder" || fail disk || return
+  mkdir -p "$work" || fail disk || return
   if [ -d "$own" ]; then
     kib=$(beside count-objects -v 2>/dev/null | sed -n 's/^size: //p')
-    [ "${kib:-$most_kib}" -lt "$most_kib" ] || rm -rf "$own" "$folder"/index.*
+    [ "${kib:-$most_kib}" -lt "$most_kib" ] || rm -rf "$own" "$work"/index.*
   fi
   format=sha1
   objects=
@@ -100,17 +102,17 @@ copy_index() {
   [ -z "$objects" ] || index=$(cd "$project" && git rev-parse --git-path index)
   case $index in /* | '') ;; *) index=$project/$index ;; esac
   if [ -z "$index" ] || ! [ -f "$index" ]; then
-    rm -f "$folder/index.copied" "$folder/index.staged"
+    rm -f "$work/index.copied" "$work/index.staged"
     return 0
   fi
   # shellcheck disable=SC3013  # every shell that may be here has -nt
-  if [ -f "$folder/index.copied" ] && ! [ "$index" -nt "$folder/index.copied" ]; then return 0; fi
-  cp -p "$index" "$folder/index.copied" || fail disk || return
-  cp -p "$folder/index.copied" "$folder/index.staged" && cp -p "$folder/index.copied" "$folder/index.work" ||
+  if [ -f "$work/index.copied" ] && ! [ "$index" -nt "$work/index.copied" ]; then return 0; fi
+  cp -p "$index" "$work/index.copied" || fail disk || return
+  cp -p "$work/index.copied" "$work/index.staged" && cp -p "$work/index.copied" "$work/index.work" ||
     fail disk || return
-  GIT_INDEX_FILE=$folder/index.work beside ls-files --error-unmatch . >/dev/null 2>&1
+  GIT_INDEX_FILE=$work/index.work beside ls-files --error-unmatch . >/dev/null 2>&1
   # One that leans on a file elsewhere (a split index) cannot be read here.
-  [ $? -ne 128 ] || rm -f "$folder/index.work" "$folder/index.staged"
+  [ $? -ne 128 ] || rm -f "$work/index.work" "$work/index.staged"
 }
 
 # A file that is larger than all of a checkpoint may be, or that fills the disk, ends the command.
@@ -122,15 +124,15 @@ limited() {
 }
 
 add_all() {
-  GIT_INDEX_FILE=$folder/index.work limited beside --work-tree="$project" add --all --ignore-errors . \
-    >/dev/null 2>"$folder/said"
+  GIT_INDEX_FILE=$work/index.work limited beside --work-tree="$project" add --all --ignore-errors . \
+    >/dev/null 2>"$work/said"
   status=$?
   if [ "$status" -gt 128 ]; then
     # What the ended command has left fills the disk and locks the index.
-    rm -rf "$own" "$folder"/index.*
+    rm -rf "$own" "$work"/index.*
     fail too-large || return
   fi
-  [ "$status" -eq 0 ] || ! grep -q 'No space left\|unable to write' "$folder/said" || fail disk || return
+  [ "$status" -eq 0 ] || ! grep -q 'No space left\|unable to write' "$work/said" || fail disk || return
   [ "$status" -lt 128 ] || fail unreadable || return
   return 0
 }
@@ -148,21 +150,21 @@ snapshot() {
   prepare && has_room && copy_index || return
   cd "$project" || fail no-folder || return
   add_all || { [ "$why" = unreadable ] && add_all; } || return
-  tree=$(GIT_INDEX_FILE=$folder/index.work beside write-tree 2>/dev/null) || fail unreadable || return
+  tree=$(GIT_INDEX_FILE=$work/index.work beside write-tree 2>/dev/null) || fail unreadable || return
   beside for-each-ref --format='delete %(refname)' | beside update-ref --stdin || fail disk || return
   head=
-  : >"$folder/pushed"
-  : >"$folder/message"
+  : >"$work/pushed"
+  : >"$work/message"
   staged=
   if [ -n "$objects" ]; then
     head=$(checkout rev-parse --quiet --verify HEAD)
-    checkout for-each-ref --format='^%(objectname)' refs/remotes/origin >"$folder/pushed"
-    printf 'head %s\n' "$(checkout symbolic-ref --quiet HEAD || echo "$head")" >"$folder/message"
-    checkout for-each-ref --format='branch %(objectname) %(refname)' refs/heads >>"$folder/message"
+    checkout for-each-ref --format='^%(objectname)' refs/remotes/origin >"$work/pushed"
+    printf 'head %s\n' "$(checkout symbolic-ref --quiet HEAD || echo "$head")" >"$work/message"
+    checkout for-each-ref --format='branch %(objectname) %(refname)' refs/heads >>"$work/message"
     checkout for-each-ref --format='create %(refname) %(objectname)' refs/heads | beside update-ref --stdin ||
       fail unreadable || return
-    [ ! -f "$folder/index.staged" ] ||
-      staged=$(GIT_INDEX_FILE=$folder/index.staged beside write-tree 2>/dev/null) || staged=
+    [ ! -f "$work/index.staged" ] ||
+      staged=$(GIT_INDEX_FILE=$work/index.staged beside write-tree 2>/dev/null) || staged=
     nth=0
     for stash in $(checkout log --walk-reflogs --max-count=20 --format=%H refs/stash -- 2>/dev/null); do
       beside update-ref "refs/wsdash/stash/$nth" "$stash"
@@ -175,42 +177,42 @@ snapshot() {
     beside update-ref refs/wsdash/index "$staged"
   fi
   # shellcheck disable=SC2086
-  work=$(beside commit-tree "$tree" ${head:+-p $head} ${staged:+-p $staged} <"$folder/message") || fail disk || return
-  beside update-ref refs/wsdash/work "$work" || fail disk || return
+  commit=$(beside commit-tree "$tree" ${head:+-p $head} ${staged:+-p $staged} <"$work/message") || fail disk || return
+  beside update-ref refs/wsdash/work "$commit" || fail disk || return
   snapshot_home
   snapshot_terminal
   tip=$(beside for-each-ref --format='%(refname) %(objectname)')
 }
 
 snapshot_home() {
-  rm -f "$folder/index.home"
+  rm -f "$work/index.home"
   cd "$HOME" 2>/dev/null || return 0
   printf '%s\n' "$home_files" | while IFS= read -r kept; do
     case $kept in '' | /* | *..*) continue ;; esac
     [ ! -e "$HOME/$kept" ] || printf '%s\n' "$kept"
-  done >"$folder/home"
-  [ -s "$folder/home" ] || return 0
-  GIT_INDEX_FILE=$folder/index.home limited beside --work-tree="$HOME" add --force --ignore-errors \
-    --pathspec-from-file="$folder/home" >/dev/null 2>&1
-  tree=$(GIT_INDEX_FILE=$folder/index.home beside write-tree 2>/dev/null) || return 0
+  done >"$work/home"
+  [ -s "$work/home" ] || return 0
+  GIT_INDEX_FILE=$work/index.home limited beside --work-tree="$HOME" add --force --ignore-errors \
+    --pathspec-from-file="$work/home" >/dev/null 2>&1
+  tree=$(GIT_INDEX_FILE=$work/index.home beside write-tree 2>/dev/null) || return 0
   kept=$(echo home | beside commit-tree "$tree") && beside update-ref refs/wsdash/home "$kept"
 }
 
 snapshot_terminal() {
   [ -d "$terminal" ] || return 0
-  rm -f "$folder/index.terminal"
-  GIT_INDEX_FILE=$folder/index.terminal limited beside --work-tree="$terminal" add --force --all "$terminal" >/dev/null 2>&1
-  tree=$(GIT_INDEX_FILE=$folder/index.terminal beside write-tree 2>/dev/null) || return 0
+  rm -f "$work/index.terminal"
+  GIT_INDEX_FILE=$work/index.terminal limited beside --work-tree="$terminal" add --force --all "$terminal" >/dev/null 2>&1
+  tree=$(GIT_INDEX_FILE=$work/index.terminal beside write-tree 2>/dev/null) || return 0
   kept=$(echo terminal | beside commit-tree "$tree") && beside update-ref refs/wsdash/terminal "$kept"
 }
 
 # The bundle of what `snapshot` found, in `file`, with its `size` and `hash`.
 bundle() {
-  file=$folder/bundle
-  { beside for-each-ref --format='%(refname)'; cat "$folder/pushed"; } |
-    limited beside bundle create --quiet "$file" --stdin >/dev/null 2>"$folder/said"
+  file=$work/bundle
+  { beside for-each-ref --format='%(refname)'; cat "$work/pushed"; } |
+    limited beside bundle create --quiet "$file" --stdin >/dev/null 2>"$work/said"
   if ! [ -s "$file" ]; then
-    ! grep -q 'No space left' "$folder/said" || fail disk || return
+    ! grep -q 'No space left' "$work/said" || fail disk || return
     fail too-large || return
   fi
   size=$(($(wc -c <"$file")))
@@ -258,6 +260,7 @@ stream() {
   mkdir -p "$folder"
   before=
   read -r before <"$folder/streamer" && [ -n "$before" ] && kill "$before"
+  rm -rf "$folder"/work.*
   printf '%s\n' "$$" >"$folder/streamer"
   woken=
   nap=
@@ -298,7 +301,7 @@ stream() {
         # To try is work too.
         case $every in *[!0-9]*) ;; *) [ "$every" -ge 600 ] || every=$((every * 2)) ;; esac
       fi
-      rm -f "$folder/bundle"
+      rm -f "$work/bundle"
     fi
     if [ -z "$woken" ]; then
       sleep "$pause" >/dev/null &
@@ -369,10 +372,10 @@ restore() {
   if [ -n "$objects" ]; then
     fetch_missing "$1"
     checkout fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/heads/*:refs/wsdash/restored/heads/*' \
-      '+refs/wsdash/*:refs/wsdash/restored/*' 2>"$folder/said" || fail unfit || return
+      '+refs/wsdash/*:refs/wsdash/restored/*' 2>"$work/said" || fail unfit || return
   else
     beside fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/wsdash/*:refs/wsdash/restored/*' \
-      2>"$folder/said" || fail unfit || return
+      2>"$work/said" || fail unfit || return
   fi
   if [ -n "$objects" ]; then from=checkout; else from=beside; fi
   restored=$($from rev-parse --verify refs/wsdash/restored/work) || fail unfit || return
@@ -383,26 +386,26 @@ restore() {
       '+refs/heads/*:refs/wsdash/before/heads/*' || fail disk || return
   fi
   cd "$project" || fail no-folder || return
-  GIT_INDEX_FILE=$folder/index.work beside --work-tree="$project" read-tree -m -u "$present" "$wanted_tree" 2>/dev/null ||
-    GIT_INDEX_FILE=$folder/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$folder/said" ||
+  GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree -m -u "$present" "$wanted_tree" 2>/dev/null ||
+    GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$work/said" ||
     fail disk || return
   [ -z "$objects" ] || restore_refs || return
   restore_folder home "$HOME"
   mkdir -p "$terminal" && restore_folder terminal "$terminal"
   [ -z "$objects" ] || checkout for-each-ref --format='delete %(refname)' refs/wsdash/restored refs/wsdash/base |
     checkout update-ref --stdin
-  rm -f "$folder"/index.*
+  rm -rf "$work"
   write_mark "$2"
 }
 
 restore_refs() {
-  checkout cat-file commit "$restored" | sed '1,/^$/d' >"$folder/message"
+  checkout cat-file commit "$restored" | sed '1,/^$/d' >"$work/message"
   while read -r kind what name; do
     case $kind in
       head) head=$what ;;
       branch) checkout update-ref "$name" "$what" 2>/dev/null || say "the branch ${name#refs/heads/} could not be restored." ;;
     esac
-  done <"$folder/message"
+  done <"$work/message"
   case $head in
     refs/heads/*) checkout symbolic-ref HEAD "$head" ;;
     ?*) checkout update-ref --no-deref HEAD "$head" ;;
@@ -424,9 +427,9 @@ restore_refs() {
 
 restore_folder() { # REF FOLDER
   kept=$($from rev-parse --quiet --verify "refs/wsdash/restored/$1^{tree}") || return 0
-  rm -f "$folder/index.folder"
-  GIT_INDEX_FILE=$folder/index.folder beside read-tree "$kept" &&
-    GIT_INDEX_FILE=$folder/index.folder beside --work-tree="$2" checkout-index --all --force 2>/dev/null
+  rm -f "$work/index.folder"
+  GIT_INDEX_FILE=$work/index.folder beside read-tree "$kept" &&
+    GIT_INDEX_FILE=$work/index.folder beside --work-tree="$2" checkout-index --all --force 2>/dev/null
 }
 
 # ------------------------------------------------------------------------------------------------------
