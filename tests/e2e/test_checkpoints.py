@@ -72,7 +72,7 @@ def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
     work.wait_for(phase="pending", attempt=2)
     work.runner.start()
     work.wait_for(phase="running", attempt=2)
-    assert "is put back" in work.run("logs", "app")
+    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
     assert inside(work, "cat notes.txt") == "precious\n"
     assert "mine" in inside(work, "git log --oneline")
 
