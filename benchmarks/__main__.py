@@ -1,4 +1,4 @@
-"""Measure what the project claims: `python -m benchmarks [startup] [recovery] [resting] [gitlab] [devfiles] [access]`.
+"""Measure what the project claims: `python -m benchmarks [NAME...]`, all of `NAMES` where none is named.
 
 Every figure is printed with its goal, and where the goal is a ratio with the baseline of the same run.
 The exit code is 1 when a goal was missed.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "recovery", "resting", "gitlab", "devfiles", "access")
+NAMES = ("startup", "recovery", "resting", "gitlab", "devfiles", "access", "checkpoints")
 
 
 def main(names: list[str]) -> int:

@@ -20,7 +20,6 @@ from textual.screen import Screen
 
 from wsdash import crash
 from wsdash.actions import BY_ID, Where
-from wsdash.backend.providers.base import LINE_LOST
 from wsdash.paths import Paths
 from wsdash.screens.base import NotConnected, Said, Severity, View
 from wsdash.screens.widgets.glyphs import ASCII, UNICODE
@@ -189,7 +188,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         command = await self.service.shell(name)
         told = f"a shell in {name}; leave it to come back."
         code = await lend_terminal(self, command.argv, command.env, command.cwd, told)
-        if command.by_line and code == LINE_LOST:
+        if command.lost_its_line(code):
             again = (sys.executable, "-m", "wsdash", "ssh", name)
             code = await lend_terminal(self, again, os.environ, None, f"the line to {name} is lost.")
         if code in (126, 127):

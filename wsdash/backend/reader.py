@@ -37,12 +37,16 @@ class WorkspaceRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceDetail:
-    """One workspace whole: attempts and events newest first; `workload` as its JSON text."""
+    """One workspace whole: attempts and events newest first; `workload` as its JSON text.
+
+    `aside` are paths of checkpoints that a later job could not be given, and which stay for the user.
+    """
 
     row: WorkspaceRow
     attempts: tuple[Attempt, ...]
     events: tuple[Event, ...]
     workload: str
+    aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,12 @@ class Reader:
             workspace, attempts, timeline[0] if timeline else None, self._looks().get(workspace.context), now
         )
         workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)[0][0]
-        return WorkspaceDetail(row, tuple(reversed(attempts)), tuple(timeline), workload)
+        from wsdash.backend.providers.gitlab.kept import KeptCheckpoints  # a list is quicker without
+
+        aside = KeptCheckpoints(self._paths.state / "checkpoints").aside(workspace.id)
+        return WorkspaceDetail(
+            row, tuple(reversed(attempts)), tuple(timeline), workload, tuple(str(file) for file in aside)
+        )
 
     def attempts(self, workspace_id: str) -> list[Attempt]:
         """Oldest first."""

@@ -12,7 +12,6 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers.base import LINE_LOST
 from wsdash.commands.output import DONE, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
@@ -44,7 +43,7 @@ def ssh(args: Namespace, paths: Paths) -> int:
         if command.cwd is not None:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), command.env)
-    while (code := _lend_terminal(command)) == LINE_LOST:
+    while command.lost_its_line(code := _lend_terminal(command)):
         tell(f"The line to {args.name} is lost. It is taken up again once it can be; ctrl+c gives up.")
         command = with_service(paths, lambda service: _shell_again(service, args.name, args.timeout))
     return code

@@ -155,6 +155,10 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
     ]
     for name, value in lines:
         print(f"  {name:<10} {one_line(value)}")
+    if detail.aside:
+        print("\nCheckpoints that no later job has, each a bundle for `git fetch FILE 'refs/*:refs/kept/*'`")
+        for file in detail.aside:
+            print(f"  {file}")
     if seen and seen.steps:
         print("\nSteps")
         for step in seen.steps:

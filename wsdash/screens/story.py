@@ -23,6 +23,9 @@ def now_lines(
 ) -> list[Line]:
     """What it is and does now: why, facts, the steps of the newest attempt, all attempts."""
     lines = [*why_lines(detail.row, width), (), *fact_lines(detail.row, place, now, width, glyphs)]
+    if detail.aside:
+        lines += [(), (("CHECKPOINTS SET ASIDE, bundles for git fetch", Tone.TITLE),)]
+        lines += [((text, Tone.WARN),) for file in detail.aside for text in wrap(plain(file), width)]
     if detail.attempts:
         newest = detail.attempts[0]
         lines += [

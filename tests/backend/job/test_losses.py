@@ -23,7 +23,7 @@ from wsdash.backend.providers.gitlab.kept import CheckpointId, KeptCheckpoints
 from wsdash.workload import Source, Workload
 
 JOB = Path(__file__).parents[3] / "wsdash/backend/job"
-KILLS = int(os.environ.get("WSDASH_KILLS", "24"))
+KILLS = int(os.environ.get("WSDASH_KILLS", "16"))
 SEED = int(os.environ.get("WSDASH_SEED", "20261127"))
 
 RUN = """\
@@ -54,6 +54,8 @@ class World:
     number: int = 0
     shown: int = 0
     disk: Path | None = None
+    story: list[str] = field(default_factory=list)
+    is_checked: bool = True
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -70,12 +72,17 @@ class World:
         return self.disk / "projects/project"
 
     @property
+    def newest(self) -> str:
+        return KeptCheckpoints(self.kept).name_of("w")
+
+    @property
     def truth(self) -> Path:
         return self.folder / "truth"
 
     def start(self, *, limit_mib: int = 64) -> None:
         """The next attempt, on the disk of the one before where that is still there."""
         self.number += 1
+        self.is_checked = False
         if self.disk is None:
             self.disk = self.folder / f"disk-{self.number}"
         (self.run / "job").mkdir(parents=True)
@@ -138,6 +145,8 @@ class World:
                     os.kill(int(entry.name), signal.SIGKILL)
             quiet = 0 if found else quiet + 1
             time.sleep(0.01)
+        if (self.run / "restored").exists() and not self.is_checked:
+            self.check()  # against what was shown before: from here on it tells of what it has found
         saved = self.run / "saved"
         if saved.exists() and saved.read_text().strip():
             self.shown = max(self.shown, int(saved.read_text()))
@@ -151,9 +160,12 @@ class World:
         there = count(self.project)
         lines = [line.split() for line in self.truth.read_text().splitlines()] if self.truth.exists() else []
         due = [int(number) for number, at in lines if float(at) < self.shown]
-        assert there >= max(due, default=0), f"{there} lines, and {max(due)} were saved at {self.shown}"
+        story = "\n".join(self.story[-24:])
+        assert there >= max(due, default=0), f"{there} lines; {max(due)} were saved at {self.shown}\n{story}"
         git(self.project, "fsck", "--connectivity-only")
-        self.truth.write_text("".join(f"{n} {at}\n" for n, at in lines if int(n) <= there))
+        self.is_checked = True
+        if self.truth.exists():
+            self.truth.write_text("".join(f"{n} {at}\n" for n, at in lines if int(n) <= there))
 
     def _spawn(self, argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -196,6 +208,7 @@ def test_nothing_that_was_shown_to_be_saved_is_lost_by_kills_at_any_stage(world:
         for _ in range(KILLS):
             stage = dice.choice(["start", "restore", "work", "work", "save", "machine", "full", "refused"])
             world.start(limit_mib=64)
+            world.story.append(f"attempt {world.number}: {stage}, on {world.disk}, kept {world.newest}")
             limits = {"full": ("2000",), "refused": ("1",)}.get(stage, ())
             keeper = world.keeper(*limits)
             if stage in ("start", "restore"):
@@ -224,8 +237,10 @@ def test_nothing_that_was_shown_to_be_saved_is_lost_by_kills_at_any_stage(world:
                         ["sh", script, "save", "5"], env={**os.environ, **env}, stdout=subprocess.DEVNULL
                     )
                     time.sleep(dice.uniform(0, 0.3))
-            world.kill_job(with_disk=dice.random() < 0.7)
+            with_disk = dice.random() < 0.7
+            world.kill_job(with_disk=with_disk)
             keeper.kill()
+            world.story.append(f"  killed, {with_disk=}, saved at {world.shown}, kept {world.newest}")
         world.start()
         world.keeper()
         world.until_restored()

@@ -210,7 +210,7 @@ snapshot_terminal() {
 bundle() {
   file=$work/bundle
   { beside for-each-ref --format='%(refname)'; cat "$work/pushed"; } |
-    limited beside bundle create --quiet "$file" --stdin >/dev/null 2>"$work/said"
+    limited beside -c pack.window=50 bundle create --quiet "$file" --stdin >/dev/null 2>"$work/said"
   if ! [ -s "$file" ]; then
     ! grep -q 'No space left' "$work/said" || fail disk || return
     fail too-large || return

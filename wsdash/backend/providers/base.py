@@ -24,10 +24,6 @@ if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no
     from wsdash.backend.archive.streams import ByteSink, ByteSource
 
 
-LINE_LOST = 255
-"""The exit code of ssh when its connection fails."""
-
-
 class ProviderError(Exception):
     """The provider refused: what happened, to what, and what to do about it."""
 
@@ -88,15 +84,16 @@ class LogChunk:
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """A process for the user's own terminal that stands inside the workspace.
-
-    One that stands there by a line (`by_line`) ends with `LINE_LOST` when that is lost, as with its job.
-    """
+    """A process for the user's own terminal that stands inside the workspace: by ssh, where it stands `by_line`."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str | None = None
     by_line: bool = False
+
+    def lost_its_line(self, exit_code: int) -> bool:
+        """Whether it ended since its connection did, as with its job: ssh says so by its exit code."""
+        return self.by_line and exit_code == 255
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from wsdash.backend.providers.gitlab.pipeline import NO_CHECKPOINT
-
+NO_CHECKPOINT = "none"
+"""What a job is told where none is kept."""
 MOST_BYTES = 1 << 30
 SHARE = 0.1
 """Of the free disk, what one checkpoint may take."""

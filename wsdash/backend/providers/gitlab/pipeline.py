@@ -19,6 +19,7 @@ import yaml
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.job import rendering
 from wsdash.backend.providers.gitlab.heartbeat import BRANCH
+from wsdash.backend.providers.gitlab.kept import NO_CHECKPOINT
 from wsdash.backend.providers.gitlab.timeouts import timeouts
 from wsdash.workload import EnvVar, Resources, Service, Workload
 
@@ -34,8 +35,6 @@ LARGEST = 128 * 1024
 
 INTERPOLATION = "$[["
 """Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
-
-NO_CHECKPOINT = "none"
 
 _OWNER = "$[[ inputs.owner ]]"
 _ATTEMPT, _RESTORES = "$[[ inputs.attempt ]]", "$[[ inputs.restores ]]"
