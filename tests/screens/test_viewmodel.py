@@ -73,7 +73,7 @@ def test_a_row_says_status_name_project_health_age_and_event() -> None:
         "api@main",
         "healthy",
         "3 h",
-        "not yet",
+        "on disk",
         "ready: postStart is done",
         Tone.GOOD,
     )

@@ -120,7 +120,7 @@ class Reader:
             workspace, attempts, timeline[0] if timeline else None, self._looks().get(workspace.context), now
         )
         workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)[0][0]
-        from wsdash.backend.providers.gitlab.kept import KeptCheckpoints  # a list is quicker without
+        from wsdash.backend.kept_checkpoints import KeptCheckpoints  # a list is quicker without
 
         aside = KeptCheckpoints(self._paths.state / "checkpoints").aside(workspace.id)
         return WorkspaceDetail(

@@ -19,7 +19,7 @@ from tests.backend.job.lossy_job import count
 from tests.repositories import git
 from tests.waiting import until_sync
 from wsdash.backend.job import render, scripts
-from wsdash.backend.providers.gitlab.kept import CheckpointId, KeptCheckpoints
+from wsdash.backend.kept_checkpoints import CheckpointId, KeptCheckpoints
 from wsdash.workload import Source, Workload
 
 JOB = Path(__file__).parents[3] / "wsdash/backend/job"

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from wsdash.backend.kept_checkpoints import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.gitlab.entrance import Entrance
-from wsdash.backend.providers.gitlab.kept import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
 from wsdash.backend.providers.gitlab.observing import UNSAVED
 from wsdash.text import one_line
 

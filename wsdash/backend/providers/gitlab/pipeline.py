@@ -18,8 +18,8 @@ import yaml
 
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.job import rendering
+from wsdash.backend.kept_checkpoints import NO_CHECKPOINT
 from wsdash.backend.providers.gitlab.heartbeat import BRANCH
-from wsdash.backend.providers.gitlab.kept import NO_CHECKPOINT
 from wsdash.backend.providers.gitlab.timeouts import timeouts
 from wsdash.workload import EnvVar, Resources, Service, Workload
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.providers.gitlab import kept as module
+from wsdash.backend import kept_checkpoints as module
+from wsdash.backend.kept_checkpoints import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
 from wsdash.backend.providers.gitlab.checkpoints import offer_of
-from wsdash.backend.providers.gitlab.kept import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
 
 
 def one(text: str, data: bytes = b"work") -> Checkpoint:
