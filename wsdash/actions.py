@@ -17,6 +17,7 @@ from wsdash.availability import (
     can_delete,
     can_end_now,
     can_enter,
+    can_extend,
     can_log,
     can_restart,
     can_start,
@@ -178,6 +179,15 @@ ACTIONS: tuple[Action, ...] = (
         "Run a stopped or failed workspace.",
         where=ON_WORKSPACE,
         available=each(can_start),
+        bulk=True,
+    ),
+    _on_workspace(
+        "extend",
+        "e",
+        "Extend",
+        "Put its autostop off by an hour.",
+        where=ON_WORKSPACE,
+        available=each(can_extend),
         bulk=True,
     ),
     _on_workspace(

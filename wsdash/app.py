@@ -20,6 +20,8 @@ from textual.screen import Screen
 
 from wsdash import crash
 from wsdash.actions import BY_ID, Where
+from wsdash.backend.status import WARNING_S
+from wsdash.model import Phase
 from wsdash.paths import Paths
 from wsdash.screens.base import NotConnected, Said, Severity, View
 from wsdash.screens.widgets.glyphs import ASCII, UNICODE
@@ -69,6 +71,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.clock = clock
         self.glyphs = ASCII if ascii else UNICODE
         self.said: list[Said] = []
+        self._warned: set[tuple[str, float]] = set()
         self.last_words: list[str] = []
         """What went wrong when the screen was already gone."""
         self.shell_process: int | None = None
@@ -236,10 +239,24 @@ class WsdashApp(App[None], inherit_bindings=False):
         if self.session.service is not None:
             while self.session.service.notices:
                 self.say(self.session.service.notices.pop(0), severity="warning")
+        self._warn_of_autostops()
         for screen in self.screen_stack:
             changed = getattr(screen, "store_changed", None)
             if changed is not None and screen.is_mounted:
                 changed()
+
+    def _warn_of_autostops(self) -> None:
+        """Once for each, some minutes before."""
+        now = self.clock()
+        for row in self.session.rows:
+            until = row.status.until
+            if row.status.phase is not Phase.RUNNING or until is None or until - now > WARNING_S:
+                continue
+            if (row.workspace.id, until) not in self._warned:
+                self._warned.add((row.workspace.id, until))
+                self.say(
+                    f"{row.workspace.name}: {row.status.reason}", "e puts it off here.", severity="warning"
+                )
 
     def _later_changed(self) -> None:
         """From the session's tasks, which are not the app's, to the app's own."""

@@ -66,6 +66,15 @@ def can_start(row: WorkspaceRow) -> str | None:
     return None
 
 
+def can_extend(row: WorkspaceRow) -> str | None:
+    policy = row.workspace.policy
+    if policy.max_hours is None and policy.idle_minutes is None:
+        return _named(row, "has no autostop; max_hours and idle_minutes in config.toml set one for new ones")
+    if row.status.phase not in (Phase.RUNNING, Phase.STARTING):
+        return _named(row, f"is {row.status.phase}, so no autostop comes")
+    return None
+
+
 def can_stop(row: WorkspaceRow) -> str | None:
     if row.workspace.desired is Desired.DELETED:
         return _named(row, "is being deleted")

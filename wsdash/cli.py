@@ -78,6 +78,12 @@ def _force(parser: ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="end the job though its work cannot be saved")
 
 
+def _hours(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--hours", type=_seconds, default=1.0, metavar="H", help="by how many hours (%(default)g)"
+    )
+
+
 def _timeout(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
@@ -258,6 +264,7 @@ VERBS: dict[str, Verb] = {
         "end the jobs of workspaces and start new ones", "wishes:restart", _names, _force, _now, _wait
     ),
     "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _keep, _wait, _yes),
+    "extend": Verb("put off the autostop of workspaces", "wishes:extend", _names, _hours),
     "logs": Verb("the log of a workspace's job", "inside:logs", _name, _logs),
     "events": Verb("what happened to a workspace", "reading:events", _name, _json),
     "why": Verb("why a workspace is where it is, in a sentence", "reading:why", _name, _json),

@@ -251,6 +251,13 @@ def _home_files(value: object) -> tuple[str, ...]:
     return names
 
 
+def _process_names(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    if any(len(name) > 15 or " " in name for name in names):
+        raise _Wrong('names of processes, 15 letters at most, such as ["make"]')
+    return names
+
+
 def _table(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise _Wrong("a table")
@@ -292,6 +299,8 @@ _POLICY: _Takes = {
     "shortest_run_s": _number,
     "max_hours": _number,
     "idle_minutes": _number,
+    "idle_cpu": _number,
+    "keep_awake": _process_names,
     "delete_after_stopped_hours": _number,
 }
 

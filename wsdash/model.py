@@ -102,6 +102,10 @@ class Policy:
     """A planned end sooner than this after the start counts as a crash."""
     max_hours: float | None = None
     idle_minutes: float | None = None
+    idle_cpu: float = 0.3
+    """Cores that a container may use and be idle; on a machine that jobs share nobody can tell."""
+    keep_awake: tuple[str, ...] = ()
+    """Names of processes that are activity while they run, as `/proc/PID/comm` gives them."""
     delete_after_stopped_hours: float | None = None
 
 
@@ -127,6 +131,8 @@ class Workspace:
     changed_at: float
     """When the user (or autostop) last changed `desired` or `generation`."""
     deleted_at: float | None = None
+    extended_until: float | None = None
+    """Until when the user wants no autostop."""
 
     @property
     def project(self) -> str:

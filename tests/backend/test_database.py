@@ -21,7 +21,7 @@ def paths(tmp_path: Path) -> Paths:
 def insert_workspace(paths: Paths, name: str) -> None:
     connection = database.connect(paths.database)
     connection.execute(
-        "INSERT INTO workspace VALUES (?, ?, 'local', NULL, NULL, NULL, 'stopped', 1, '{}', '{}', 1, 1, NULL)",
+        "INSERT INTO workspace VALUES (?, ?, 'local', NULL, NULL, NULL, 'stopped', 1, '{}', '{}', 1, 1, NULL, NULL)",
         (name, name),
     )
     connection.close()

@@ -252,6 +252,14 @@ class TestRule9Autostop:
         assert isinstance(decided([live], seen(idle), policy=policy), Cancel)
         assert decided([live], seen(busy), policy=policy) == Wait(NOW + 1, "running, as wanted")
 
+    def test_the_user_puts_it_off(self) -> None:
+        policy = replace(POLICY, max_hours=1)
+        live = attempt(launched=NOW - 3600)
+        longer = replace(workspace(), extended_until=NOW + 60)
+        decision = decided([live], seen(job(live)), of=longer, policy=policy)
+        assert isinstance(decision, Wait)
+        assert not isinstance(decided([live], seen(job(live)), policy=policy), Wait)
+
     def test_autodelete_only_if_the_user_set_it(self) -> None:
         of = replace(workspace(Desired.STOPPED), changed_at=NOW - 100 * 3600)
         policy = replace(POLICY, delete_after_stopped_hours=72)

@@ -59,3 +59,23 @@ def test_a_step_that_runs_is_named_while_starting() -> None:
 )
 def test_durations_as_people_say_them(seconds: float, words: str) -> None:
     assert words_for_seconds(seconds) == words
+
+
+def test_an_autostop_is_announced_with_its_reason_and_the_way_out() -> None:
+    live = attempt(launched=NOW - 3300)
+    running = replace(job(live), started_at=NOW - 3300)
+    policy = replace(POLICY, max_hours=1)
+    found = status(workspace(), [live], seen(running), policy, NOW)
+    assert found.phase is Phase.RUNNING
+    assert "autostop after 1 h comes in 5 min" in found.reason
+    assert f"wsdash extend {workspace().name}" in found.reason
+    longer = replace(workspace(), extended_until=NOW + 3600)
+    assert "autostop" not in status(longer, [live], seen(running), policy, NOW).reason
+
+
+def test_an_autostop_that_waits_for_the_work_says_so() -> None:
+    live = replace(attempt(launched=NOW - 3700), problem="the work in demo cannot be saved")
+    running = replace(job(live), started_at=NOW - 3700)
+    found = status(workspace(), [live], seen(running), replace(POLICY, max_hours=1), NOW)
+    assert (found.phase, found.healthy) == (Phase.RUNNING, True)
+    assert found.reason == "autostop after 1 h waits: the work in demo cannot be saved"

@@ -464,6 +464,28 @@ def test_a_workspace_that_nobody_uses_is_stopped_and_says_so(
     assert "autostop after 0.1 min idle" in wsdash("events", "web").stdout
 
 
+def test_an_autostop_is_announced_and_can_be_put_off(wsdash: Command, repository: Path, paths: Paths) -> None:
+    refused = wsdash("extend", "nobody")
+    assert refused.returncode == 3
+    paths.config_file.parent.mkdir(exist_ok=True)
+    paths.config_file.write_text("[policy]\nbeat_s = 1\nmax_hours = 0.003\n")
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    assert "`wsdash extend web` puts it off" in wsdash("show", "web").stdout
+    assert "no autostop before" in wsdash("extend", "web", "--hours", "0.5").stderr
+    assert rows(wsdash)["web"]["phase"] == "running"
+    wsdash("extend", "web", "--hours", "9")
+    assert "puts it off" not in wsdash("show", "web").stdout
+    assert wsdash("restart", "web", "--wait").returncode == 0
+    assert rows(wsdash)["web"]["phase"] == "running"
+
+
+def test_without_an_autostop_there_is_none_to_put_off(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    refused = wsdash("extend", "web")
+    assert refused.returncode == 1
+    assert "web has no autostop" in refused.stderr
+
+
 def test_a_workspace_without_an_editor_is_named_with_what_would_bring_one(
     wsdash: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

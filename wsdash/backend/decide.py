@@ -280,7 +280,7 @@ def _keep_alive(
     if silence is not None and silence >= policy.dead_s:
         reason = f"no heartbeat for {silence:.0f} s, though the provider could be asked"
         return Cancel(attempt, reason, cause=Cause.RUNNER_LOST)
-    due = autostop_due(attempt, job, policy)
+    due = autostop_due(workspace, job, policy)
     if due is not None and now >= due[0]:
         return Cancel(attempt, due[1], autostop=True)
     checks = [due[0]] if due is not None else []
@@ -359,8 +359,10 @@ def _replace(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, 
     return Launch(None, f"crash {len(episode)} of this episode: {end.headline}")
 
 
-def autostop_due(attempt: Attempt, job: JobObservation | None, policy: Policy) -> tuple[float, str] | None:
-    """Rule 9: when autostop comes, and why; None when no policy asks for it."""
+def autostop_due(
+    workspace: Workspace, job: JobObservation | None, policy: Policy
+) -> tuple[float, str] | None:
+    """Rule 9: when autostop comes, and why; None when no policy asks for it. The user may have put it off."""
     if job is None or job.started_at is None:
         return None
     limits: list[tuple[float, str]] = []
@@ -372,7 +374,10 @@ def autostop_due(attempt: Attempt, job: JobObservation | None, policy: Policy) -
         limits.append(
             (idle_since + policy.idle_minutes * 60, f"autostop after {policy.idle_minutes:g} min idle")
         )
-    return min(limits, default=None)
+    if not limits:
+        return None
+    at, why = min(limits)
+    return max(at, workspace.extended_until or at), why
 
 
 def _is_crash(attempt: Attempt, policy: Policy) -> bool:

@@ -24,7 +24,7 @@ from wsdash.model import (
 
 WORKSPACE_COLUMNS = (
     "id, name, context, source_url, ref, devfile_path, desired, generation, policy, created_at, changed_at,"
-    " deleted_at"
+    " deleted_at, extended_until"
 )
 """All but the workload, which is large and which only a launch needs."""
 
@@ -52,6 +52,7 @@ def workspace_of(row: sqlite3.Row) -> Workspace:
         created_at=row["created_at"],
         changed_at=row["changed_at"],
         deleted_at=row["deleted_at"],
+        extended_until=row["extended_until"],
     )
 
 
@@ -59,9 +60,8 @@ def workspace_of(row: sqlite3.Row) -> Workspace:
 def policy_of(text: str) -> Policy:
     """A policy from its JSON; a field that this version does not know is left out."""
     known = {name: value for name, value in json.loads(text).items() if name in _POLICY_FIELDS}
-    if "ladder_s" in known:
-        known["ladder_s"] = tuple(known["ladder_s"])
-    return Policy(**known)
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Policy(**known | lists)
 
 
 @lru_cache(maxsize=4096)

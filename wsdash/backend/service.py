@@ -291,6 +291,24 @@ class Service:
             await self._save(workspace)
         return await self._wish(workspace, Desired.RUNNING, renew=True, text="restart")
 
+    async def extend(self, name: str, hours: float) -> float:
+        """Put its autostop off by that much: when it comes now at the earliest. Raises `UserError`."""
+        row = (await self.detail(name)).row
+        workspace = row.workspace
+        if workspace.policy.max_hours is None and workspace.policy.idle_minutes is None:
+            raise UserError(
+                f"{workspace.name} has no autostop",
+                "max_hours and idle_minutes in config.toml set one for new ones.",
+            )
+        if row.status.phase not in (Phase.RUNNING, Phase.STARTING):
+            raise UserError(f"{workspace.name} is {row.status.phase}", "Only what runs can be kept running.")
+        now = self._clock()
+        until = max(now, row.status.until or now) + hours * 3600
+        at = time.strftime("%H:%M", time.localtime(until))
+        await self._store.extended(workspace.id, until, now, f"the user asked: no autostop before {at}")
+        self._keeper.nudge(workspace.id)
+        return until
+
     async def _save(self, workspace: Workspace) -> None:
         attempts = await self._read(lambda: self._reader.attempts(workspace.id))
         if not attempts or not attempts[-1].is_live:

@@ -19,6 +19,8 @@ from wsdash.backend.decide import (
 )
 from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Policy, Status, Workspace
 
+WARNING_S = 600.0
+"""An autostop is announced so long before."""
 STALE_S = 40.0
 """A look older than this is no longer news: the reconciler looks every fifteen seconds."""
 
@@ -45,7 +47,7 @@ def status(
             return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is told to end"))
         return Status(Phase.STOPPED, _last_words(attempts), until=_until(decision))
     if live:
-        return _of_live(live[-1], observation, policy, decision, now)
+        return _of_live(workspace, live[-1], observation, policy, decision, now)
     return _of_none_live(workspace, decision)
 
 
@@ -64,7 +66,12 @@ def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | 
 
 
 def _of_live(
-    attempt: Attempt, observation: Observation | None, policy: Policy, decision: Decision, now: float
+    workspace: Workspace,
+    attempt: Attempt,
+    observation: Observation | None,
+    policy: Policy,
+    decision: Decision,
+    now: float,
 ) -> Status:
     job = observation.job_of(attempt.id) if observation else None
     if attempt.cancel_requested_at is not None:
@@ -88,8 +95,11 @@ def _of_live(
     if job.ready_at is None:
         running = next((step for step in reversed(job.steps) if step.ended_at is None), None)
         return Status(Phase.STARTING, running.title if running else "starting", True)
-    due = autostop_due(attempt, job, policy)
+    due = autostop_due(workspace, job, policy)
     autostop = due[0] if due else None
+    if due is not None and due[0] - now <= WARNING_S:
+        text = f"{due[1]} comes in {words_for_seconds(due[0] - now)}; `wsdash extend {workspace.name}` puts it off"
+        return Status(Phase.RUNNING, text, True, autostop)
     failed = [step for step in job.steps if step.failed]
     if failed:
         others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""

@@ -103,6 +103,17 @@ class Store(Transactions):
 
         return await self._transaction(write)
 
+    async def extended(self, workspace_id: str, until: float, now: float, text: str) -> None:
+        """The user wants no autostop before that."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE workspace SET extended_until = ? WHERE id = ?", (until, workspace_id)
+            )
+            await self._event(now, workspace_id, None, "user", "extended", text)
+
+        await self._transaction(write)
+
     async def end_now_wished(self, attempt: Attempt, now: float, text: str) -> None:
         """The user ends this attempt's job at once, whatever the reconciler is waiting for."""
 
@@ -427,7 +438,7 @@ class Store(Transactions):
         try:
             await self._connection.execute(
                 f"INSERT INTO workspace ({rows.WORKSPACE_COLUMNS}, workload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     workspace.id,
                     workspace.name,
@@ -441,6 +452,7 @@ class Store(Transactions):
                     workspace.created_at,
                     workspace.changed_at,
                     workspace.deleted_at,
+                    workspace.extended_until,
                     json.dumps(asdict(workload)),
                 ),
             )

@@ -13,7 +13,7 @@ from wsdash.backend.providers.base import UnsavedWork
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.commands.failing import report
 from wsdash.commands.opening import unknown_workspace
-from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, tell
+from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, local_time, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
 from wsdash.model import Phase, Workspace
@@ -38,6 +38,19 @@ def stop(args: Namespace, paths: Paths) -> int:
 
 def restart(args: Namespace, paths: Paths) -> int:
     return _each(args, paths, "restart", frozenset({Phase.RUNNING, Phase.FAILED}))
+
+
+def extend(args: Namespace, paths: Paths) -> int:
+    worst = DONE
+    for name in dict.fromkeys(args.names):
+        try:
+            until = with_service(paths, lambda service: service.extend(name, args.hours))  # noqa: B023
+            tell(f"{name}: no autostop before {local_time(until)}.")
+        except NoSuchWorkspace:
+            worst = max(worst, report(unknown_workspace(name, paths)))
+        except UserError as error:
+            worst = max(worst, report(error))
+    return worst
 
 
 def delete(args: Namespace, paths: Paths) -> int:

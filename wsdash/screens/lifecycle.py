@@ -20,6 +20,7 @@ CONSEQUENCES = {
     "restart": "Their jobs end and new ones start. Files are kept.",
     "stop": "Their jobs end. Files are kept.",
     "start": "A job is started for each.",
+    "extend": "No autostop comes for an hour more.",
     "end_now": "Their jobs end at once; what they have not saved is lost.",
     "delete": "Their jobs end, and all their files are removed for good.",
 }
@@ -52,6 +53,9 @@ class OnWorkspace(Acts):
 
     def do_workspace_stop(self) -> None:
         self._each("stop")
+
+    def do_workspace_extend(self) -> None:
+        self._each("extend")
 
     def do_workspace_restart(self) -> None:
         self._each("restart")
@@ -113,6 +117,7 @@ class OnWorkspace(Acts):
             "stop": partial(service.stop, unsaved=unsaved),
             "restart": partial(service.restart, unsaved=unsaved),
             "end_now": service.end_now,
+            "extend": lambda name: service.extend(name, 1.0),
             "delete": service.delete,
         }
         not_saved: dict[str, str] = {}

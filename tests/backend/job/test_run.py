@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -317,3 +318,28 @@ def test_what_is_typed_into_a_shell_is_activity_and_an_open_one_is_not(job: Job)
 
     until_sync(typed, 20.0, "activity after what was typed")
     shell.close(force=True)
+
+
+def test_a_process_with_a_declared_name_is_activity_while_it_runs(job: Job, tmp_path: Path) -> None:
+    program = tmp_path / "long-build"
+    program.write_bytes(Path("/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    job.environment["WSDASH_KEEP_AWAKE"] = "make long-build"
+    running = job.run_until_ready(Workload())
+    start = first_active(running)
+    with subprocess.Popen([str(program), "60"]) as build:
+        until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
+        build.kill()
+
+
+def test_what_a_container_computes_is_activity_above_the_limit(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "cgroup.type").write_text("domain\n")
+    used = tmp_path / "cpu.stat"
+    used.write_text("usage_usec 1000000\nuser_usec 5\n")
+    job.environment |= {"WSDASH_CGROUP": str(tmp_path), "WSDASH_IDLE_CPU": "30"}
+    running = job.run_until_ready(Workload())
+    until_sync(lambda: len(actives(running)) >= 3, 10.0, "some heartbeats")
+    assert len(set(actives(running))) == 1
+    used.write_text("usage_usec 9000000\nuser_usec 5\n")
+    start = first_active(running)
+    until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")

@@ -12,6 +12,8 @@
 # Environment: PROJECTS_ROOT (needed), WSDASH_BEAT_S (seconds between two beats, 10), WSDASH_DEADLINE
 # (seconds after which run ends by itself; none).
 # Standard output carries the log, and between its lines the protocol that protocol.py reads.
+# WSDASH_KEEP_AWAKE (names of processes that are activity), WSDASH_IDLE_CPU (hundredths of a core from which on a
+# container's computing is activity),
 # WSDASH_REPORTER (a file that is sourced, and may say otherwise where `emit` goes; none), WSDASH_AFTER_FETCH and
 # WSDASH_BEFORE_END (command lines, run after fetch and before run ends; none).
 # fetch.sh stands beside this file. Exit codes are named again in protocol.py.
@@ -83,8 +85,31 @@ measure_activity() {
     [ "$stdin" != terminal ] || at=$(stat -Lc %X "/proc/${session##*/}/fd/0" 2>/dev/null)
     was_active "${at:-$now}"
   done
+  for name in ${WSDASH_KEEP_AWAKE:-}; do ! runs "$name" || was_active "$now"; done
+  measure_cpu
   used=${HOME:-}/.local/share/code-server/heartbeat
   [ ! -e "$used" ] || was_active "$(stat -c %Y "$used" 2>/dev/null)"
+}
+
+# runs NAME: whether a process has this name.
+runs() {
+  for comm in /proc/[0-9]*/comm; do
+    read -r found 2>/dev/null <"$comm" && [ "$found" = "$1" ] && return 0
+  done
+  return 1
+}
+
+# What computes is no idle workspace. Only a container's own time counts, not that of a machine that others use too.
+measure_cpu() {
+  cgroup=${WSDASH_CGROUP:-/sys/fs/cgroup}
+  [ -n "${WSDASH_IDLE_CPU:-}" ] && [ -e "$cgroup/cgroup.type" ] || return 0
+  while read -r key used; do [ "$key" != usage_usec ] || break; done 2>/dev/null <"$cgroup/cpu.stat"
+  case ${used:-} in '' | *[!0-9]*) return 0 ;; esac
+  if [ -n "${cpu_at:-}" ] && [ "$now" -gt "$cpu_at" ]; then
+    # In hundredths of a core.
+    [ $(((used - cpu_used) / (10000 * (now - cpu_at)))) -lt "$WSDASH_IDLE_CPU" ] || was_active "$now"
+  fi
+  cpu_used=$used cpu_at=$now
 }
 
 was_active() {

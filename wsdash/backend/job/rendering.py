@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import PurePosixPath
 
+from wsdash.model import Policy
 from wsdash.workload import Command, EnvVar, Parallel, Secret, Step, Workload
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -80,6 +81,14 @@ def render_secrets(values: Mapping[str, str]) -> str:
         if not _NAME.fullmatch(name) or name in OWN_NAMES:
             raise ValueError(f"{name!r} cannot be the name of a secret")
     return "".join(f"export {name}={_quote(value)}\n" for name, value in values.items())
+
+
+def idle_settings(policy: Policy) -> dict[str, str]:
+    """What tells a job when it is idle, as its environment."""
+    if policy.idle_minutes is None:
+        return {}
+    awake = {"WSDASH_KEEP_AWAKE": " ".join(policy.keep_awake)} if policy.keep_awake else {}
+    return {"WSDASH_IDLE_CPU": str(max(1, round(policy.idle_cpu * 100))), **awake}
 
 
 def scripts() -> dict[str, bytes]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -78,6 +79,8 @@ class Options:
     beat_s: float = 30.0
     checkpoint_s: float = 60.0
     injector_image: str | None = None
+    idle: Mapping[str, str] = field(default_factory=dict)
+    """What tells a job when it is idle (`rendering.idle_settings`)."""
     owner: str = "-"
     """Which store keeps the workspace alive: the name of every pipeline says so."""
     relay: RelayAddress | None = None
@@ -189,6 +192,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_OWNER": _owner(identity, options),
             "WSDASH_BEAT_S": f"{options.beat_s:g}",
             "WSDASH_DEADLINE": str(limits.deadline),
+            **options.idle,
             "WSDASH_EDITOR": "yes" if options.injector_image else "no",
             **_relay(options),
             **({"WSDASH_CHECKPOINT": _checkpoint(identity)} if options.relay else {}),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wsdash.backend.access.door import Door
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
+from wsdash.backend.job.rendering import idle_settings
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -343,6 +344,7 @@ class GitLabProvider:
             timeout_s=self._settings.timeout_s or place.timeout_s,
             beat_s=workspace.policy.beat_s,
             checkpoint_s=workspace.policy.checkpoint_s,
+            idle=idle_settings(workspace.policy),
             injector_image=self._settings.injector_image,
             owner=self._owner,
             relay=self._entrance.address,

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
-from wsdash.backend.job.rendering import project_folder, render, render_secrets, scripts
+from wsdash.backend.job.rendering import idle_settings, project_folder, render, render_secrets, scripts
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
@@ -284,7 +284,11 @@ class LocalProvider:
             place=place,
             host=host,
             env=isolations.job_environment(isolation, place, host.home, self._environ),
-            settings={"WSDASH_BEAT_S": f"{workspace.policy.beat_s:g}", **self._settings},
+            settings={
+                "WSDASH_BEAT_S": f"{workspace.policy.beat_s:g}",
+                **idle_settings(workspace.policy),
+                **self._settings,
+            },
             unmounted=isolations.unmountable(isolation, host, workload.volumes, folders),
             notes=_isolation_notes(isolation, workload),
             at=self._clock(),
