@@ -178,3 +178,51 @@ PANES = (
 def without_ids(panes: str) -> str:
     """Layouts name panes by numbers, and carry a checksum."""
     return re.sub(r" [0-9a-f]{4},| ?,\d+(?=[]},]| )", " ", panes)
+
+
+@pytest.fixture
+def work_without_a_line(
+    tmp_path: Path, paths: Paths, make_runner: MakeRunner, leaves_nothing_running: None
+) -> Iterator[Work]:
+    """Runners that cannot dial this machine."""
+    with working(tmp_path, paths, make_runner) as work:
+        text = paths.config_file.read_text().partition("\n[access]\n")
+        policy = text[2].partition("[policy]\n")[2]
+        paths.config_file.write_text(f"{text[0]}\n[policy]\ncheckpoint_s = 0.3\n{policy}")
+        yield work
+
+
+def test_where_no_line_leads_out_checkpoints_go_into_the_package_registry(work_without_a_line: Work) -> None:
+    work = work_without_a_line
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    project = work.project
+    until_sync(lambda: project.packages, PATIENCE_S, "a first checkpoint in the registry")
+    notes = next((work.runner.folder / "builds").rglob("projects/app")) / "notes.txt"
+    notes.write_text("precious\n")
+    first = work.row()["saved_at"]
+    until_sync(lambda: newer_than(work, first), PATIENCE_S, "a checkpoint with it")
+    until_sync(lambda: project.packages[-1].version != "1.1", PATIENCE_S, "a second one in the registry")
+    until_sync(lambda: len(project.packages) == 1, PATIENCE_S, "the first one to be removed")
+    work.runner.kill()
+    shutil.rmtree(work.runner.folder / "builds")
+    work.wait_for(phase="pending", attempt=2)
+    work.runner.start()
+    work.wait_for(phase="running", attempt=2)
+    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    assert next((work.runner.folder / "builds").rglob("projects/app/notes.txt")).read_text() == "precious\n"
+    work.run("delete", "app", "--yes", "--wait")
+    assert project.packages == []
+
+
+def test_a_registry_that_is_off_is_said_and_nothing_else_suffers(work_without_a_line: Work) -> None:
+    work = work_without_a_line
+    work.project.packages_enabled = False
+    work.create()
+    until_sync(
+        lambda: "package registry takes no checkpoint" in work.run("events", "app"), PATIENCE_S, "the word"
+    )
+    assert work.row()["saved_at"] is None
+    assert work.row()["phase"] == "running"
+    work.project.packages_enabled = True
+    until_sync(lambda: work.row()["saved_at"], PATIENCE_S, "a checkpoint after all")

@@ -18,6 +18,7 @@ from tests.gitlab_server.state import (
     MAINTAINER,
     OWNER,
     Job,
+    Package,
     Pipeline,
     Project,
     State,
@@ -59,6 +60,10 @@ class Rest:
             ("POST", project + "/variables", self.create_variable),
             ("GET", project + "/variables/{key}", self.variable),
             ("DELETE", project + "/variables/{key}", self.delete_variable),
+            ("GET", project + "/packages", self.packages),
+            ("DELETE", project + "/packages/{package}", self.delete_package),
+            ("PUT", project + "/packages/generic/{name}/{version}/{file}", self.upload_package),
+            ("GET", project + "/packages/generic/{name}/{version}/{file}", self.download_package),
             ("POST", project + "/ci/lint", self.lint),
             ("POST", project + "/pipeline", self.create_pipeline),
             ("GET", "/api/v4/pipelines", self.own_pipelines),
@@ -316,6 +321,52 @@ class Rest:
             raise Refusal(400, {"message": {"name": ["is too long (maximum is 255 characters)"]}})
         found.name = name
         return web.json_response(answers.pipeline(found, self._base()))
+
+    # Packages.
+
+    def packages(self, request: web.Request) -> web.Response:
+        _, project = self._project(request, 20, write=False)
+        wanted = request.query.get("package_name", "")
+        found = [p for p in project.packages if wanted in p.name]
+        return self._paged(
+            request,
+            [{"id": p.id, "name": p.name, "version": p.version, "package_type": "generic"} for p in found],
+        )
+
+    def delete_package(self, request: web.Request) -> web.Response:
+        _, project = self._project(request, MAINTAINER)
+        wanted = int(request.match_info["package"])
+        if all(package.id != wanted for package in project.packages):
+            raise not_found("Package")
+        project.packages = [package for package in project.packages if package.id != wanted]
+        return web.Response(status=204)
+
+    async def upload_package(self, request: web.Request) -> web.Response:
+        project = self._project_of_job(request)
+        name, version = request.match_info["name"], request.match_info["version"]
+        found = next((p for p in project.packages if (p.name, p.version) == (name, version)), None)
+        if found is None:
+            found = Package(self.state.new_id(), name, version)
+            project.packages.append(found)
+        found.files.setdefault(request.match_info["file"], []).append(await request.read())
+        return web.json_response({"message": "201 Created"}, status=201)
+
+    def download_package(self, request: web.Request) -> web.Response:
+        project = self._project_of_job(request)
+        name, version = request.match_info["name"], request.match_info["version"]
+        for package in project.packages:
+            uploads = package.files.get(request.match_info["file"], [])
+            if (package.name, package.version) == (name, version) and uploads:
+                return web.Response(body=uploads[-1], content_type="application/octet-stream")
+        raise not_found("Package")
+
+    def _project_of_job(self, request: web.Request) -> Project:
+        """A job's token reaches its own project."""
+        job = self._job_of_token(request)
+        project = self.state.project(request.match_info["project"])
+        if project is None or job.pipeline.project is not project or not project.packages_enabled:
+            raise not_found("Project")
+        return project
 
     # Jobs.
 

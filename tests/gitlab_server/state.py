@@ -44,6 +44,16 @@ class Variable:
 
 
 @dataclass
+class Package:
+    """A generic one. GitLab keeps every upload of a file, and gives the newest."""
+
+    id: int
+    name: str
+    version: str
+    files: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+@dataclass
 class Project:
     id: int
     path: str
@@ -64,6 +74,8 @@ class Project:
     allowlist: set[int] = field(default_factory=set)
     moved_to: str | None = None
     variables: dict[str, Variable] = field(default_factory=dict)
+    packages: list[Package] = field(default_factory=list)
+    packages_enabled: bool = True
 
 
 @dataclass

@@ -68,11 +68,6 @@ class KeptCheckpoints:
         found = self._read(workspace_id)
         return found[0] if found else None
 
-    def name_of(self, workspace_id: str) -> str:
-        """Which one, as jobs are told."""
-        newest = self.newest(workspace_id)
-        return NO_CHECKPOINT if newest is None else str(newest.id)
-
     def file(self, workspace_id: str, checkpoint: Checkpoint) -> Path:
         return self._folder / workspace_id / f"{checkpoint.id}.bundle"
 

@@ -73,7 +73,7 @@ class World:
 
     @property
     def newest(self) -> str:
-        return KeptCheckpoints(self.kept).name_of("w")
+        return str(newest.id) if (newest := KeptCheckpoints(self.kept).newest("w")) else "none"
 
     @property
     def truth(self) -> Path:
@@ -100,7 +100,7 @@ class World:
             "WSDASH_CHECKPOINT_S": "0.05",
             "WSDASH_CHECKPOINT_MIB": str(limit_mib),
             "ORIGIN": str(origin),
-            "KEPT": KeptCheckpoints(self.kept).name_of("w"),
+            "KEPT": self.newest,
         }
         (self.run / "env").write_text("".join(f"{name}={value}\n" for name, value in env.items()))
         self._spawn(["sh", "-c", RUN], {**os.environ, **env})

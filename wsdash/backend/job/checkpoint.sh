@@ -1,7 +1,10 @@
 #!/bin/sh
+# shellcheck disable=SC2154,SC2034  # what gitlab_http.sh sets and reads
 # Checkpoints: the unsaved work of a workspace, as a Git bundle that is kept outside of its job.
 #
 #   sh checkpoint.sh stream            send each as it is made, on stdout; stdin says whether it is kept
+#   sh checkpoint.sh deposit           put each into the project's package registry, while no line takes them
+#   sh checkpoint.sh withdraw ID       get one from there
 #   sh checkpoint.sh save [SECONDS]    have one made and kept now, with the terminal; says how that went
 #   sh checkpoint.sh receive ID HASH   the kept one, on stdin, for a job that waits for it
 #   sh checkpoint.sh restore FILE ID   put it into the project's folder
@@ -17,12 +20,13 @@
 # ID is the attempt's number and a count, 3.7; BASE is the one before, 0.0 for none; HASH is Git's of the bytes.
 #
 # Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_MAIN, WSDASH_CHECKPOINT_S (seconds between two),
-# WSDASH_CHECKPOINT_MIB (what one may take). The workload's file says `home_files`: paths below HOME, a line each.
+# WSDASH_DEPOSIT_S (the same in the registry), WSDASH_CHECKPOINT_MIB (what one may take), and for the registry
+# WSDASH_WORKSPACE and GitLab's own. The workload's file says `home_files`: paths below HOME, a line each.
 
 here=${0%/*}
 folder=$WSDASH_RUN/checkpoint
 # What this process alone writes: one that was ended may have left another at work.
-work=$folder/work.$$
+work=$folder/work.${1:-}.$$
 own=$work/git
 mark=${PROJECTS_ROOT%/*}/state/checkpoint
 terminal=${PROJECTS_ROOT%/*}/state/terminal
@@ -34,6 +38,10 @@ export GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 LC_ALL=C \
   GIT_AUTHOR_NAME=wsdash GIT_AUTHOR_EMAIL=wsdash GIT_AUTHOR_DATE='@0 +0000' \
   GIT_COMMITTER_NAME=wsdash GIT_COMMITTER_EMAIL=wsdash GIT_COMMITTER_DATE='@0 +0000'
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
 
 say() {
   printf 'wsdash: %s\n' "$1"
@@ -71,7 +79,7 @@ fail() {
 # --- making one ---------------------------------------------------------------------------------------
 
 prepare() {
-  command -v git >/dev/null 2>&1 || fail no-git || return
+  have git || fail no-git || return
   mkdir -p "$work" || fail disk || return
   if [ -d "$own" ]; then
     kib=$(beside count-objects -v 2>/dev/null | sed -n 's/^size: //p')
@@ -240,68 +248,98 @@ answer() {
   [ -z "$wish" ] || { printf '%s %s\n' "$wish" "$1" >"$folder/answer.new" && mv "$folder/answer.new" "$folder/answer"; }
 }
 
-# What the other side says of what it was sent; without an answer there is nobody to send to.
-hear() {
-  read -r heard rest || exit 0
-  if [ "$heard" = kept ]; then
-    sent=$tip
-    rm -f "$WSDASH_RUN/unsaved"
-    printf '%s\n' "$at" >"$WSDASH_RUN/saved.new" && mv "$WSDASH_RUN/saved.new" "$WSDASH_RUN/saved"
-    answer "kept $at"
-  else
-    printf 'refused\n' >"$WSDASH_RUN/unsaved"
-    answer "failed $rest"
-  fi
+is_alive() { # FILE: whether the process whose id stands in it runs; sets `pid`
+  pid=
+  read -r pid 2>/dev/null <"$folder/$1"
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
 }
 
-stream() {
-  umask 077
-  exec 2>/dev/null
-  mkdir -p "$folder"
-  before=
-  read -r before <"$folder/streamer" && [ -n "$before" ] && kill "$before"
-  rm -rf "$folder"/work.*
-  printf '%s\n' "$$" >"$folder/streamer"
+# What is to be sent, or said to be the same, as lines and bytes. Without an answer there is nobody to send to.
+by_line() {
+  if [ "$tip" = "$sent" ]; then
+    printf 'same %s %s\n' "$last" "$at"
+  else
+    printf 'new %s %s %s %s %s\n' "$id" "$base" "$at" "$size" "$hash"
+    cat "$file" || exit 0
+    has=
+  fi
+  read -r heard rest || exit 0
+  [ "$heard" = kept ] && return 0
+  why=refused
+  said=$rest
+  return 1
+}
+
+registry() { # ID
+  printf '%s' "$CI_API_V4_URL/projects/$CI_PROJECT_ID/packages/generic/wsdash-$WSDASH_WORKSPACE/$1/checkpoint.bundle"
+}
+
+# Into the project's package registry, and compared with what comes back from there.
+by_registry() {
+  [ "$tip" != "$sent" ] || return 0
+  upload "$(registry "$id")" "$file"
+  case $code in 2??) ;; *) fail registry || return ;; esac
+  download "$(registry "$id")" "$work/check"
+  case $code in 2??) ;; *) fail registry || return ;; esac
+  [ "$(git hash-object --no-filters --stdin <"$work/check")" = "$hash" ] || fail registry || return
+  rm -f "$work/check"
+  printf '%s\n' "$id" >"$WSDASH_RUN/deposit.new" && mv "$WSDASH_RUN/deposit.new" "$WSDASH_RUN/deposit"
+}
+
+# One checkpoint by_line or by_registry, and what became of it: in `saved` or `unsaved`, and to who waits for it.
+give() {
+  at=$(date +%s)
+  why=
+  said=
+  if snapshot && { [ "$tip" = "$sent" ] || bundle; }; then
+    read_mark
+    if [ "$tip" != "$sent" ] && [ "$has" = "$last" ] && [ "$has_hash" = "$hash" ]; then sent=$tip; fi
+    if [ "$tip" != "$sent" ]; then
+      next_id
+      write_mark "$id"
+    fi
+    if "$1"; then
+      sent=$tip
+      rm -f "$WSDASH_RUN/unsaved" "$work/bundle"
+      printf '%s\n' "$at" >"$WSDASH_RUN/saved.new" && mv "$WSDASH_RUN/saved.new" "$WSDASH_RUN/saved"
+      answer "kept $at"
+      every=$usual
+      return 0
+    fi
+  elif [ "$1" = by_line ]; then
+    printf 'failed %s\n' "$why" || exit 0
+  fi
+  rm -f "$work/bundle"
+  printf '%s\n' "$why" >"$WSDASH_RUN/unsaved"
+  answer "failed ${said:-$why}"
+  # To try is work too.
+  case $every in *[!0-9]*) ;; *) [ "$every" -ge 600 ] || every=$((every * 2)) ;; esac
+}
+
+# loop FILE WAY USUAL: until the job ends. FILE says whose turn it is.
+loop() {
+  printf '%s\n' "$$" >"$folder/$1"
+  usual=$3
+  every=$usual
   woken=
   nap=
   sent=
-  every=${WSDASH_CHECKPOINT_S:-60}
   trap on_wake USR1
-  # What is kept there already: none of it is sent again.
-  read -r has has_hash || exit 0
   while kill -0 "$WSDASH_MAIN"; do
     woken=
     wish=
-    read -r wish <"$folder/wish" && rm -f "$folder/wish"
     pause=$every
-    if ! [ -e "$WSDASH_RUN/restored" ]; then
-      answer 'failed the workspace is not restored yet'
-      pause=1
+    if [ "$1" = depositor ] && is_alive streamer; then
+      pause=$usual
     else
-      at=$(date +%s)
-      why=
-      if snapshot && { [ "$tip" = "$sent" ] || bundle; }; then
-        read_mark
-        if [ "$tip" != "$sent" ] && [ "$has" = "$last" ] && [ "$has_hash" = "$hash" ]; then sent=$tip; fi
-        if [ "$tip" = "$sent" ]; then
-          printf 'same %s %s\n' "$last" "$at"
-        else
-          next_id
-          write_mark "$id"
-          printf 'new %s %s %s %s %s\n' "$id" "$base" "$at" "$size" "$hash"
-          cat "$file" || exit 0
-          has=
-        fi
-        every=${WSDASH_CHECKPOINT_S:-60}
-        hear
+      read -r wish <"$folder/wish" && rm -f "$folder/wish"
+      if [ -e "$WSDASH_RUN/restored" ]; then
+        give "$2"
+        pause=$every
       else
-        printf '%s\n' "$why" >"$WSDASH_RUN/unsaved"
-        printf 'failed %s\n' "$why" || exit 0
-        answer "failed $why"
-        # To try is work too.
-        case $every in *[!0-9]*) ;; *) [ "$every" -ge 600 ] || every=$((every * 2)) ;; esac
+        answer 'failed the workspace is not restored yet'
+        pause=1
       fi
-      rm -f "$work/bundle"
     fi
     if [ -z "$woken" ]; then
       sleep "$pause" >/dev/null &
@@ -313,12 +351,45 @@ stream() {
   done
 }
 
+stream() {
+  umask 077
+  exec 2>/dev/null
+  mkdir -p "$folder"
+  ! is_alive streamer || kill "$pid"
+  rm -rf "$folder"/work.stream.*
+  # What is kept there already: none of it is sent again.
+  read -r has has_hash || exit 0
+  loop streamer by_line "${WSDASH_CHECKPOINT_S:-60}"
+}
+
+deposit() {
+  umask 077
+  exec 2>/dev/null </dev/null
+  # A runner that ends the job signals every process of it, and the last one is still to be put there.
+  trap '' TERM INT HUP
+  mkdir -p "$folder"
+  find_http
+  [ "$http" != none ] || exit 0
+  has=
+  loop depositor by_registry "${WSDASH_DEPOSIT_S:-300}"
+}
+
+# What an earlier job has put there.
+withdraw() {
+  umask 077
+  mkdir -p "$folder"
+  find_http
+  download "$(registry "$1")" "$folder/incoming.$$"
+  case $code in
+    2??) mv "$folder/incoming.$$" "$folder/incoming" ;;
+    *) rm -f "$folder/incoming.$$"; return 1 ;;
+  esac
+}
+
 # Exit codes: 0 kept; 1 not; 2 nobody takes them.
 save() {
-  ! command -v tmux >/dev/null 2>&1 || sh "$here/terminal.sh" keep
-  streamer=
-  read -r streamer 2>/dev/null <"$folder/streamer"
-  if [ -z "$streamer" ] || ! kill -0 "$streamer" 2>/dev/null; then
+  ! have tmux || sh "$here/terminal.sh" keep
+  if ! is_alive streamer && ! is_alive depositor; then
     echo 'failed nobody'
     return 2
   fi
@@ -326,7 +397,7 @@ save() {
   printf '%s\n' "$mine" >"$folder/wish.new" && mv "$folder/wish.new" "$folder/wish"
   end=$(($(date +%s) + ${1:-30}))
   while [ "$(date +%s)" -le "$end" ]; do
-    kill -USR1 "$streamer" 2>/dev/null
+    kill -USR1 "$pid" 2>/dev/null
     answered=
     read -r answered outcome 2>/dev/null <"$folder/answer"
     if [ "$answered" = "$mine" ]; then
@@ -362,7 +433,7 @@ fetch_missing() {
 }
 
 restore() {
-  command -v git >/dev/null 2>&1 || fail no-git || return
+  have git || fail no-git || return
   mkdir -p "$project"
   if ! [ -e "$project/.git" ] && git bundle list-heads "$1" 2>/dev/null | grep -q ' refs/heads/\| refs/wsdash/index$'; then
     git init --quiet "$project" || fail disk || return
@@ -440,11 +511,16 @@ home_files=
 . "$here/workload.sh"
 project=$PROJECTS_ROOT${project_folder:+/$project_folder}
 why=
+run=$WSDASH_RUN
+# shellcheck source=/dev/null
+[ ! -r "$here/gitlab_http.sh" ] || . "$here/gitlab_http.sh"
 case ${1:-} in
   stream) stream ;;
+  deposit) deposit ;;
+  withdraw) withdraw "$2" ;;
   save) save "${2:-}" ;;
   receive) receive "$2" "$3" ;;
   newer) is_newer "$2" "$3" ;;
   restore) restore "$2" "$3" || { echo "$why"; exit 1; } ;;
-  *) printf 'usage: sh checkpoint.sh stream|save [SECONDS]|receive ID HASH|restore FILE ID|newer ID ID\n' >&2; exit 64 ;;
+  *) printf 'usage: sh checkpoint.sh stream|deposit|withdraw ID|save [SECONDS]|receive ID HASH|restore FILE ID|newer ID ID\n' >&2; exit 64 ;;
 esac

@@ -9,7 +9,8 @@
 # All that is to be kept lies below the project directory, for nothing else gets into the cache.
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
 # WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
-# WSDASH_CHECKPOINT (the one that the user's machine has kept, or none), WSDASH_SAVE_S.
+# WSDASH_CHECKPOINT (the newest that is kept: none, ID on the user's machine, registry/ID in the project's package
+# registry), WSDASH_SAVE_S, WSDASH_REGISTRY (no: none go there).
 
 here=${0%/*}
 base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE
@@ -68,7 +69,7 @@ await_import() {
 
 # Only a checkpoint that is newer than what the cache brought is wanted.
 want_checkpoint() {
-  [ -n "${WSDASH_RELAY:-}" ] || return 0
+  if [ -z "${WSDASH_RELAY:-}" ] && [ "${WSDASH_REGISTRY:-no}" = no ]; then return 0; fi
   mkdir -p "$run/checkpoint"
   export WSDASH_BEFORE_END="sh '$here/checkpoint.sh' save ${WSDASH_SAVE_S:-25}"
   last=0.0
@@ -76,7 +77,7 @@ want_checkpoint() {
   case ${WSDASH_CHECKPOINT:-none} in
     none) : >"$run/restored" ;;
     *)
-      if sh "$here/checkpoint.sh" newer "$WSDASH_CHECKPOINT" "$last"; then
+      if sh "$here/checkpoint.sh" newer "${WSDASH_CHECKPOINT#registry/}" "$last"; then
         printf '%s\n' "$WSDASH_CHECKPOINT" >"$run/checkpoint/wanted"
         export WSDASH_AFTER_FETCH="sh '$here/gitlab.sh' restore"
       else
@@ -91,21 +92,32 @@ job_restore() {
   folder=$run/checkpoint
   wanted=
   read -r wanted 2>/dev/null <"$folder/wanted"
-  say "Waiting for the checkpoint $wanted, which your machine sends."
   waited=0
+  case $wanted in
+    registry/*)
+      wanted=${wanted#registry/}
+      say "Fetching the checkpoint $wanted from the project's package registry."
+      until sh "$here/checkpoint.sh" withdraw "$wanted" || [ "$waited" -ge 5 ]; do
+        waited=$((waited + 1))
+        sleep 2
+      done
+      waited=9999
+      ;;
+    *) say "Waiting for the checkpoint $wanted, which your machine sends." ;;
+  esac
   until [ -e "$folder/incoming" ] || [ "$waited" -ge "${WSDASH_RECEIVE_S:-120}" ] || [ -e "$run/unreachable" ]; do
     sleep 1
     waited=$((waited + 1))
   done
   status=0
   if ! [ -e "$folder/incoming" ]; then
-    say 'It did not come: this job cannot be reached from your machine, which keeps it.'
+    say 'It did not come, and stays where it is: on your machine, or in the package registry.'
     status=1
   elif problem=$(sh "$here/checkpoint.sh" restore "$folder/incoming" "$wanted"); then
     [ -z "$problem" ] || printf '%s\n' "$problem"
     say "The checkpoint $wanted is put back."
   else
-    say "The checkpoint $wanted could not be put back ($problem); your machine keeps it."
+    say "The checkpoint $wanted could not be put back ($problem); it stays where it is."
     status=1
   fi
   rm -f "$folder/wanted" "$folder/incoming"
@@ -237,6 +249,11 @@ job_start() {
     WSDASH_PROOF="$run/access/proof" sh "$here/gitlab_access.sh" dial </dev/null &
     dialler=$!
   fi
+  depositor=
+  if [ "${WSDASH_REGISTRY:-no}" = yes ]; then
+    sh "$here/checkpoint.sh" deposit </dev/null &
+    depositor=$!
+  fi
   editor=
   if [ "$WSDASH_EDITOR" = yes ]; then
     await_editor </dev/null &
@@ -264,6 +281,7 @@ job_start() {
     sh "$here/terminal.sh" end
   fi
   [ -z "$editor" ] || kill "$editor" 2>/dev/null
+  [ -z "$depositor" ] || kill -KILL "$depositor" 2>/dev/null
   exit "$status"
 }
 
@@ -306,6 +324,7 @@ name_pipeline() {
   read -r told 2>/dev/null <"$run/facts" && fact "$told"
   saved=
   read -r saved 2>/dev/null <"$run/saved" && fact "saved=$saved"
+  read -r deposit 2>/dev/null <"$run/deposit" && fact "deposit=$deposit"
   read -r unsaved 2>/dev/null <"$run/unsaved" && fact "unsaved=$unsaved"
   [ -z "$active" ] || fact "active=$active"
   [ "$load" = - ] || fact "load=$load"

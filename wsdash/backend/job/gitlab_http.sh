@@ -69,3 +69,65 @@ const headers = { "JOB-TOKEN": process.env.CI_JOB_TOKEN, "Content-Type": "applic
 fetch(url, { method, headers, body: body || undefined, signal: AbortSignal.timeout(15000) })
   .then((answer) => console.log(answer.status));
 '
+
+# upload URL FILE, download URL FILE: as request does, with files of any size.
+upload() {
+  transfer PUT "$1" "$2" ''
+}
+
+download() {
+  transfer GET "$1" '' "$2"
+}
+
+# transfer METHOD URL FROM TO: one of the two is a file, the other empty.
+transfer() {
+  case $http in
+    curl)
+      code=$(printf 'header = "JOB-TOKEN: %s"\n' "$CI_JOB_TOKEN" | curl --config - --silent --location \
+        --output "${4:-/dev/null}" --write-out '%{http_code}' --connect-timeout 5 --max-time 600 ${ca:+--cacert "$ca"} \
+        ${3:+--upload-file "$3"} "$2" 2>"$run/http.error")
+      ;;
+    wget)
+      (umask 077 && printf 'header = JOB-TOKEN: %s\n' "$CI_JOB_TOKEN" >"$run/wgetrc.$$")
+      code=$(wget --config="$run/wgetrc.$$" --quiet --server-response --tries=1 --timeout=60 \
+        --output-document="${4:-/dev/null}" ${ca:+--ca-certificate="$ca"} --method="$1" ${3:+--body-file="$3"} "$2" \
+        2>&1 | last_status)
+      rm -f "$run/wgetrc.$$"
+      ;;
+    python3) code=$(python3 -c "$transfer_by_python" "$1" "$2" "$3" "$4" 2>"$run/http.error" </dev/null) ;;
+    node) code=$(node -e "$transfer_by_node" "$1" "$2" "$3" "$4" 2>"$run/http.error" </dev/null) ;;
+    *) code=000 ;;
+  esac
+  case $code in [0-9][0-9][0-9]) ;; *) code=000 ;; esac
+}
+
+transfer_by_python='
+import os, shutil, ssl, sys, urllib.error, urllib.request
+method, url, source, target = sys.argv[1:5]
+headers = {"JOB-TOKEN": os.environ["CI_JOB_TOKEN"]}
+if source:
+    headers["Content-Length"] = str(os.path.getsize(source))
+request = urllib.request.Request(url, open(source, "rb") if source else None, headers, method=method)
+ca = os.environ.get("CI_SERVER_TLS_CA_FILE") or None
+context = ssl.create_default_context(cafile=ca if ca and os.path.isfile(ca) else None)
+try:
+    with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+        if target:
+            with open(target, "wb") as file:
+                shutil.copyfileobj(answer, file)
+        print(answer.status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+'
+
+# shellcheck disable=SC2016  # expanded by nothing
+transfer_by_node='
+const fs = require("fs");
+const [method, url, source, target] = process.argv.slice(1);
+const headers = { "JOB-TOKEN": process.env.CI_JOB_TOKEN };
+const body = source ? fs.readFileSync(source) : undefined;
+fetch(url, { method, headers, body, signal: AbortSignal.timeout(600000) }).then(async (answer) => {
+  if (target) fs.writeFileSync(target, Buffer.from(await answer.arrayBuffer()));
+  console.log(answer.status);
+});
+'

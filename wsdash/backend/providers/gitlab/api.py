@@ -20,6 +20,7 @@ from wsdash.backend.providers.gitlab.replies import (
     Job,
     Lint,
     Listing,
+    Package,
     Pipeline,
     Project,
     ProtectedBranch,
@@ -126,6 +127,20 @@ class GitLabApi:
         path = f"{_variables(project)}/{quote(name, safe='')}"
         with suppress(NotFound):
             await self.client.call("delete", path, what=f"removing the variable {name}")
+
+    # The package registry.
+
+    async def packages(self, project: int, name: str) -> list[Package]:
+        """Generic ones of exactly this name: the search of GitLab also gives others."""
+        query = {"package_type": "generic", "package_name": name}
+        found = await self._pages(Package, f"/projects/{project}/packages", query, "the project's packages")
+        return [package for package in found if package.name == name]
+
+    async def delete_package(self, project: int, package: int) -> None:
+        """It may be gone already. Raises `Forbidden` for those who are no Maintainers."""
+        with suppress(NotFound):
+            path = f"/projects/{project}/packages/{package}"
+            await self.client.call("delete", path, what=f"removing the package {package}")
 
     # The repository.
 

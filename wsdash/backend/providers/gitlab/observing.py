@@ -46,6 +46,7 @@ UNSAVED = {
     "unreadable": "files of the project cannot be read",
     "no-folder": "the project's folder is gone",
     "no-repository": "the project's repository cannot be read",
+    "registry": "the project's package registry takes no checkpoint: it may be off, full, or out of reach",
     "refused": "this machine has no room for the checkpoint",
     "missed": "the checkpoint that is kept could not be put back, so it stays as it is",
 }

@@ -79,6 +79,8 @@ class Options:
     beat_s: float = 30.0
     checkpoint_s: float = 60.0
     injector_image: str | None = None
+    registry: bool = True
+    """Whether checkpoints may go into the project's package registry, where no line takes them."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """What tells a job when it is idle (`rendering.idle_settings`)."""
     owner: str = "-"
@@ -194,8 +196,12 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_DEADLINE": str(limits.deadline),
             **options.idle,
             "WSDASH_EDITOR": "yes" if options.injector_image else "no",
-            **_relay(options),
-            **({"WSDASH_CHECKPOINT": _checkpoint(identity)} if options.relay else {}),
+            **_relay(options.relay),
+            "WSDASH_CHECKPOINT": _checkpoint(identity),
+            "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
+            "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",
+            "WSDASH_SAVE_S": str(limits.save),
+            "WSDASH_REGISTRY": "yes" if options.registry else "no",
             **_variables(workload.env),
         },
         "cache": [
@@ -229,13 +235,10 @@ def _checkpoint(identity: Identity) -> str:
     return _CHECKPOINT if identity.attempt_key is None else identity.checkpoint
 
 
-def _relay(options: Options) -> dict[str, str]:
-    relay = options.relay
+def _relay(relay: RelayAddress | None) -> dict[str, str]:
     if relay is None:
         return {}
     return {
-        "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
-        "WSDASH_SAVE_S": str(timeouts(options.timeout_s).save),
         "WSDASH_RELAY": f"{relay.host} {relay.port}",
         "WSDASH_RELAY_KEY": relay.host_key,
         "WSDASH_USER_KEY": relay.user_key,
@@ -244,8 +247,8 @@ def _relay(options: Options) -> dict[str, str]:
 
 def _script(workload: Workload, options: Options) -> list[str]:
     scripts = {name: data.decode() for name, data in rendering.scripts().items()}
-    dials = ("gitlab_access.sh", "checkpoint.sh", "terminal.sh") if options.relay is not None else ()
-    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
+    dials = ("gitlab_access.sh", "terminal.sh") if options.relay is not None else ()
+    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", "checkpoint.sh", *dials):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)
     scripts["volumes.sh"] = rendering.render_volumes(workload)

@@ -10,6 +10,7 @@ from pathlib import Path
 from wsdash.backend.access.door import Door
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.job.rendering import idle_settings
+from wsdash.backend.kept_checkpoints import NO_CHECKPOINT, CheckpointId
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -26,7 +27,7 @@ from wsdash.backend.providers.base import (
     ShellCommand,
     TakenOver,
 )
-from wsdash.backend.providers.gitlab import files, heartbeat, observing, pipeline, secrets
+from wsdash.backend.providers.gitlab import deposits, files, heartbeat, observing, pipeline, secrets
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
@@ -48,6 +49,8 @@ from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
+MOST_PRUNED = 5
+"""Workspaces whose older deposits one look removes; those of the others follow."""
 FRESH_S = 5.0
 """An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
 
@@ -97,6 +100,7 @@ class GitLabProvider:
         self._launching: dict[str, asyncio.Lock] = {}
         self._pipelines: dict[str, int] = {}
         self._forced: set[str] = set()
+        self._pruned: dict[str, CheckpointId] = {}
 
     def check_secret(self, name: str, value: str) -> None:
         secrets.check(name, value)
@@ -147,6 +151,7 @@ class GitLabProvider:
         if self._entrance.is_there:
             for job in look.jobs:
                 self._serve(job)
+        await self._prune(place)
         for attempt_id, found in self._looker.pipelines.items():
             self._pipelines[attempt_id] = found.id
         newest = sorted(self._looker.beats.values(), key=lambda beat: beat.number)
@@ -236,6 +241,8 @@ class GitLabProvider:
                 break
             page = 1 if may_delete else page + 1
         await secrets.forget(self._api, place.project_id, workspace_id)
+        await deposits.prune(self._api, place.project_id, workspace_id, None)
+        self._pruned.pop(workspace_id, None)
         await self._api.delete_branch(place.project_id, branch)
         self._branches.forget(workspace_id)
         self._withdrawn = {
@@ -344,6 +351,7 @@ class GitLabProvider:
             timeout_s=self._settings.timeout_s or place.timeout_s,
             beat_s=workspace.policy.beat_s,
             checkpoint_s=workspace.policy.checkpoint_s,
+            registry=self._settings.registry,
             idle=idle_settings(workspace.policy),
             injector_image=self._settings.injector_image,
             owner=self._owner,
@@ -357,7 +365,7 @@ class GitLabProvider:
             workspace.name,
             key,
             restores=self._restores(workspace.id),
-            checkpoint=self._checkpoints.kept.name_of(workspace.id),
+            checkpoint=self._checkpoint(workspace.id),
         )
         try:
             return pipeline.render(workload, identity, options), message
@@ -365,6 +373,24 @@ class GitLabProvider:
             raise Refused(str(error), "Change the devfile.") from error
         except ValueError as error:
             raise Refused(str(error), "Set timeout_s of the context in config.toml.") from error
+
+    def _checkpoint(self, workspace_id: str) -> str:
+        """The newest, as its job is told: where it is, and which."""
+        kept = self._checkpoints.kept.newest(workspace_id)
+        deposit = deposits.newest(self._looker.beats.values(), workspace_id)
+        if deposit is not None and (kept is None or deposit > kept.id):
+            return f"{deposits.PREFIX}{deposit}"
+        return NO_CHECKPOINT if kept is None else str(kept.id)
+
+    async def _prune(self, place: Place) -> None:
+        """Only the newest deposit of each workspace stays."""
+        beats = [beat for beat in self._looker.beats.values() if "deposit" in beat.facts]
+        newest = {beat.workspace_id: deposits.newest(beats, beat.workspace_id) for beat in beats}
+        changed = [(i, found) for i, found in newest.items() if found and self._pruned.get(i) != found]
+        for workspace_id, found in changed[:MOST_PRUNED]:
+            self._pruned[workspace_id] = found
+            with suppress(ProviderError):
+                await deposits.prune(self._api, place.project_id, workspace_id, found)
 
     def _restores(self, workspace_id: str) -> Restores:
         """Whether an earlier job came so far that its cache holds something."""
@@ -449,7 +475,7 @@ class GitLabProvider:
             inputs = {
                 "attempt": key,
                 "restores": self._restores(workspace.id),
-                "checkpoint": self._checkpoints.kept.name_of(workspace.id),
+                "checkpoint": self._checkpoint(workspace.id),
                 "owner": self._owner,
             }
         try:

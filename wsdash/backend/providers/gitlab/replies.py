@@ -159,6 +159,14 @@ class AllowedProject(_Reply):
     id: int
 
 
+class Package(_Reply):
+    """GET /projects/:id/packages."""
+
+    id: int
+    name: str
+    version: str = ""
+
+
 class Variable(_Reply):
     """GET /projects/:id/variables/:key, without its value."""
 
