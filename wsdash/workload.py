@@ -137,6 +137,14 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class GitIdentity:
+    """Who commits, where the workspace's own Git configuration does not say."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One workspace's job.
 
@@ -164,3 +172,4 @@ class Workload:
     user: str | None = None
     secrets: tuple[Secret, ...] = ()
     home_files: tuple[str, ...] = ()
+    git_identity: GitIdentity | None = None

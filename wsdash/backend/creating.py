@@ -15,7 +15,7 @@ from wsdash.backend.personal import with_personal
 from wsdash.backend.providers.base import Capabilities, Remark
 from wsdash.backend.source import SourceError, glimpse, remote_of
 from wsdash.config import Personal
-from wsdash.workload import Secret, Source, Workload
+from wsdash.workload import GitIdentity, Secret, Source, Workload
 
 if TYPE_CHECKING:
     from wsdash.devfile import Diagnostic
@@ -136,22 +136,24 @@ async def look_and_translate(
     git_environ: Mapping[str, str] | None = None,
     fetch: Fetch | None = None,
     personal: Personal = Personal(),  # noqa: B008
+    identity: GitIdentity | None = None,
 ) -> Preview:
     """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either.
 
     `git_environ` is added to Git's environment, as credentials are given to it. `fetch` gets parents that are
-    elsewhere, by default from the open Internet alone. `personal` is what the user has in all.
+    elsewhere, by default from the open Internet alone. `personal` is what the user has in all,
+    and `identity` who the user is to Git.
     """
     fetch = fetch or fetcher()
     if request.source is None:
         found = await described_here(request.devfile, fetch)
-        return _preview(request, name, capabilities, None, found, personal)
+        return _preview(request, name, capabilities, None, found, personal, identity)
     progress(f"fetching {request.source}")
     try:
         async with glimpse(request.source, request.ref, git_environ) as seen:
             progress("reading the devfile")
             found = await described_in(seen, request.devfile, fetch)
-            return _preview(request, name, capabilities, seen.url, found, personal)
+            return _preview(request, name, capabilities, seen.url, found, personal, identity)
     except SourceError as error:
         exit_code = 4 if error.unreachable else 1
         raise UserError(error.message, error.hint, exit_code, field=error.field) from error
@@ -164,6 +166,7 @@ def _preview(
     url: str | None,
     found: Description,
     personal: Personal,
+    identity: GitIdentity | None,
 ) -> Preview:
     from wsdash.backend.job import render
 
@@ -171,7 +174,9 @@ def _preview(
     translation = found.translate(source=source, main=request.main, image=request.image)
     secrets = {secret.name: secret for secret in translation.workload.secrets}
     secrets |= {name: secrets.get(name, Secret(name)) for name in request.secrets}
-    workload = replace(with_personal(translation.workload, personal), secrets=tuple(secrets.values()))
+    workload = replace(
+        with_personal(translation.workload, personal, identity), secrets=tuple(secrets.values())
+    )
     try:
         job = render(workload)
     except ValueError as error:

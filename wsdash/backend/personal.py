@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wsdash.config import Personal
-from wsdash.workload import Command, EnvVar, Workload
+from wsdash.workload import Command, EnvVar, GitIdentity, Workload
 
 SCRIPTS = (
     *("install.sh", "install", "bootstrap.sh", "bootstrap", "script/bootstrap"),
@@ -41,9 +41,9 @@ done
 """
 
 
-def with_personal(workload: Workload, personal: Personal) -> Workload:
+def with_personal(workload: Workload, personal: Personal, identity: GitIdentity | None = None) -> Workload:
     """Dotfiles are applied before the devfile's own postStart, until that has succeeded once."""
-    workload = replace(workload, home_files=personal.home_files)
+    workload = replace(workload, home_files=personal.home_files, git_identity=identity)
     if personal.dotfiles is None:
         return workload
     env = (EnvVar("DOTFILES", personal.dotfiles),)

@@ -36,6 +36,7 @@ from wsdash.backend.providers.pool import ProviderPool
 from wsdash.backend.providers.unsaved import QUESTION, answer
 from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
 from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.source import own_identity
 from wsdash.backend.store import NameTaken, Store
 from wsdash.backend.why import Why, why
 from wsdash.model import Attempt, Desired, Event, JobObservation, JobState, Phase, Workspace
@@ -211,8 +212,9 @@ class Service:
             request = await address_for(request)
             git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
         fetch = fetcher(*contexts.hosts_of(config.contexts[request.context]))
+        identity = await own_identity() if config.personal.git_identity else None
         found = await look_and_translate(
-            request, name, capabilities, progress, git_environ, fetch, config.personal
+            request, name, capabilities, progress, git_environ, fetch, config.personal, identity
         )
         progress("asking what the context gives")
         return replace(found, remarks=tuple(await provider.remarks(found.workload)))

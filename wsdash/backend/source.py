@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsdash.workload import GitIdentity
+
 TIMEOUT_S = 60.0
 LARGEST_DEVFILE = 3 * 1024 * 1024
 MOST_FOLDERS = 50
@@ -157,6 +159,18 @@ async def remote_of(folder: str) -> str:
             "Push it to GitLab, and give its address there.",
         )
     return url
+
+
+async def own_identity() -> GitIdentity | None:
+    """Who the user is by their own Git configuration, not that of a repository; None where it does not say."""
+    found = []
+    for key in ("user.name", "user.email"):
+        try:
+            code, value, _ = await Git({})(Path("/"), "config", "--global", "--get", key)
+        except SourceError:
+            return None
+        found.append(value.decode("utf-8", "replace").strip() if code == 0 else "")
+    return GitIdentity(*found) if all(found) else None
 
 
 async def _must(git: Git, repository: Path, url: str, ref: str | None, *arguments: str) -> None:

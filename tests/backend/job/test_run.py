@@ -15,7 +15,7 @@ from tests.backend.job.conftest import Job, Running
 from tests.waiting import until_sync
 from wsdash.backend.job import scripts
 from wsdash.backend.job.protocol import LINE_LIMIT
-from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Workload
+from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Sequence, Source, Workload
 
 
 def test_commands_run_in_order_in_the_project_with_the_environment(job: Job) -> None:
@@ -343,3 +343,22 @@ def test_what_a_container_computes_is_activity_above_the_limit(job: Job, tmp_pat
     used.write_text("usage_usec 9000000\nuser_usec 5\n")
     start = first_active(running)
     until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
+
+
+def git_settings(job: Job, *words: str) -> str:
+    env = {"HOME": str(job.folder), "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1"}
+    return subprocess.run(
+        ["git", "config", *words], env=env, capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+
+def test_commits_have_their_user_s_name_where_the_workspace_says_no_other(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
+    workload = Workload(git_identity=GitIdentity("Ada $(id) L'ovelace", "ada@example.com"))
+    job.run_until_ready(workload)
+    assert git_settings(job, "--global", "user.name") == "Ada $(id) L'ovelace"
+    (job.folder / ".gitconfig").write_text("[user]\nemail = other@example.com\n")
+    job.run_until_ready(Workload(git_identity=GitIdentity("Ada", "new@example.com")))
+    assert git_settings(job, "--global", "user.email") == "other@example.com"

@@ -30,6 +30,8 @@ beats=1
 disk_free=
 # From FILE:
 project_folder=
+git_name=
+git_email=
 
 say() {
   printf 'wsdash: %s\n' "$1"
@@ -310,6 +312,15 @@ do_entrypoint() {
   entrypoint
 }
 
+# In the file that the user's own settings, such as those of dotfiles, come after.
+set_git_identity() {
+  [ -n "$git_email" ] && have git || return 0
+  ! git config --global user.email >/dev/null 2>&1 || return 0
+  settings=${XDG_CONFIG_HOME:-${HOME:-}/.config}/git/config
+  mkdir -p "${settings%/*}" && git config --file "$settings" user.name "$git_name" &&
+    git config --file "$settings" user.email "$git_email"
+}
+
 finish() {
   emit end "{\"cause\":\"$1\",\"message\":\"$2\"}"
 }
@@ -320,6 +331,7 @@ job_run() {
   tell_time
   active=$now
   rm -rf "$sessions"
+  set_git_identity
   deadline_at=
   case ${WSDASH_DEADLINE:-} in
     '') ;;

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 
 from wsdash.model import Policy
-from wsdash.workload import Command, EnvVar, Parallel, Secret, Step, Workload
+from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Secret, Step, Workload
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KNOWN_FOLDER = re.compile(
@@ -47,6 +47,7 @@ def render(workload: Workload) -> str:
         f"source_url={_quote(source.url if source else '')}",
         f"source_ref={_quote((source.ref or '') if source else '')}",
         f"project_folder={_quote(project_folder(workload))}",
+        *_identity(workload.git_identity),
         *([f"home_files={_quote(chr(10).join(workload.home_files))}"] if workload.home_files else []),
         "",
         _function("notices", _notices(workload)),
@@ -109,6 +110,12 @@ def project_folder(workload: Workload) -> str:
 def step_id(command_id: str) -> str:
     """A command's id as it stands in the protocol's lines, where it must be short and plain."""
     return _ODD.sub("?", command_id)[:_LONGEST_ID]
+
+
+def _identity(identity: GitIdentity | None) -> list[str]:
+    if identity is None:
+        return []
+    return [f"git_name={_quote(identity.name)}", f"git_email={_quote(identity.email)}"]
 
 
 def _quote(text: str) -> str:
