@@ -88,12 +88,13 @@ class Personal:
 
     `dotfiles` is the address of a Git repository that is applied to it, `home_files` are paths below the home
     folder that each checkpoint of it holds. `git_identity` says whether name and address of your own Git configuration
-    are set in it, where it has none.
+    are set in it, where it has none. Its Git may ask yours for credentials for `credential_hosts`.
     """
 
     dotfiles: str | None = None
     home_files: tuple[str, ...] = (".bash_history", ".zsh_history", ".gitconfig", ".config/git")
     git_identity: bool = True
+    credential_hosts: tuple[str, ...] = ()
 
 
 LOCAL = Context("local", "local")
@@ -271,7 +272,12 @@ def _table(value: object) -> dict[str, object]:
 _Takes = Mapping[str, Callable[[object], Any]]
 _SECTIONS: _Takes = {"policy": _table, "dashboard": _table, "access": _table, "personal": _table}
 _ACCESS: _Takes = {"host": _text, "bind": _text, "port": _count}
-_PERSONAL: _Takes = {"dotfiles": _text, "home_files": _home_files, "git_identity": _flag}
+_PERSONAL: _Takes = {
+    "dotfiles": _text,
+    "home_files": _home_files,
+    "git_identity": _flag,
+    "credential_hosts": _texts,
+}
 _CONTEXT: _Takes = {"provider": _text, "allowed_hosts": _texts}
 _GITLAB: _Takes = {
     **_CONTEXT,

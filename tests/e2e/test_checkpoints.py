@@ -226,3 +226,25 @@ def test_a_registry_that_is_off_is_said_and_nothing_else_suffers(work_without_a_
     assert work.row()["phase"] == "running"
     work.project.packages_enabled = True
     until_sync(lambda: work.row()["saved_at"], PATIENCE_S, "a checkpoint after all")
+
+
+def test_git_in_a_workspace_asks_this_machine_for_credentials_for_named_hosts_alone(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = tmp_path / "helper"
+    helper.write_text("#!/bin/sh\n[ $1 != get ] || printf 'username=ada\\npassword=s3cret\\n'\n")
+    helper.chmod(0o755)
+    settings = tmp_path / "gitconfig"
+    hosts = ("git.example.com", "git.example.org")
+    settings.write_text("".join(f'[credential "https://{host}"]\n  helper = {helper}\n' for host in hosts))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))  # of whoever reconciles, on this machine
+    text = work.paths.config_file.read_text()
+    work.paths.config_file.write_text(text + '\n[personal]\ncredential_hosts = ["git.example.com"]\n')
+    work.create()
+    ask = (
+        "export GIT_CONFIG_GLOBAL=/dev/null; printf 'protocol=https\\nhost=%s\\n\\n' {} | git credential fill"
+    )
+    asked = ask.format("git.example.com")
+    until_sync(lambda: "password=s3cret" in inside(work, f"{asked} || :"), PATIENCE_S, "an answer")
+    other = "export GIT_TERMINAL_PROMPT=0; " + ask.format("git.example.org")
+    assert "s3cret" not in inside(work, f"{other} 2>&1 || :")

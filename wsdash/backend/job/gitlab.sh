@@ -144,14 +144,23 @@ volume() {
   say "The volume $1 cannot be put at $2, where the image has something or allows nothing; it is $folder."
 }
 
-# Git reaches this GitLab with the job's token, which stands in no address and no file.
+# git_setting KEY VALUE, for every Git of the job
+git_setting() {
+  export "GIT_CONFIG_KEY_$GIT_CONFIG_COUNT=$1" "GIT_CONFIG_VALUE_$GIT_CONFIG_COUNT=$2"
+  GIT_CONFIG_COUNT=$((GIT_CONFIG_COUNT + 1))
+}
+
+# Git reaches this GitLab with the job's token, which stands in no address and no file. The user's own credentials come
+# first, where the user's machine gives any: that token may mostly only read.
 configure_git() {
+  export GIT_CONFIG_COUNT=0
+  [ ! -f "$here/credentials.sh" ] || git_setting credential.helper "!sh '$here/credentials.sh'"
   [ -z "${CI_SERVER_URL:-}" ] || {
     # shellcheck disable=SC2016  # expanded by the helper itself
-    export GIT_CONFIG_COUNT=3 GIT_CONFIG_KEY_0="credential.$CI_SERVER_URL.helper" \
-      GIT_CONFIG_VALUE_0='!f() { [ "$1" != get ] || printf "username=gitlab-ci-token\npassword=%s\n" "$CI_JOB_TOKEN"; }; f' \
-      GIT_CONFIG_KEY_1="url.$CI_SERVER_URL/.insteadOf" GIT_CONFIG_VALUE_1="git@${CI_SERVER_HOST:-}:" \
-      GIT_CONFIG_KEY_2="url.$CI_SERVER_URL/.insteadOf" GIT_CONFIG_VALUE_2="ssh://git@${CI_SERVER_HOST:-}/"
+    git_setting "credential.$CI_SERVER_URL.helper" \
+      '!f() { [ "$1" != get ] || printf "username=gitlab-ci-token\npassword=%s\n" "$CI_JOB_TOKEN"; }; f'
+    git_setting "url.$CI_SERVER_URL/.insteadOf" "git@${CI_SERVER_HOST:-}:"
+    git_setting "url.$CI_SERVER_URL/.insteadOf" "ssh://git@${CI_SERVER_HOST:-}/"
   }
   [ ! -f "${CI_SERVER_TLS_CA_FILE:-}" ] || export GIT_SSL_CAINFO="${GIT_SSL_CAINFO:-$CI_SERVER_TLS_CA_FILE}"
 }

@@ -190,11 +190,12 @@ enter() {
   # shellcheck source=/dev/null
   . "$access/environment"
   case ${SSH_ORIGINAL_COMMAND:-} in
+    # No sessions of the user's, from which activity is told.
     'wsdash-checkpoint '*)
-      # No session of the user's, from which activity is told.
       # shellcheck disable=SC2086
       exec sh "$here/checkpoint.sh" ${SSH_ORIGINAL_COMMAND#* }
       ;;
+    'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;
   esac
   if [ -n "${SSH_ORIGINAL_COMMAND:-}" ]; then
     exec sh "$here/job.sh" enter "$here/workload.sh" sh -c "$SSH_ORIGINAL_COMMAND"

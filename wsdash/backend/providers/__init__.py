@@ -34,7 +34,13 @@ def provider_of(context: str, paths: Paths, shared: dict[str, SharedListing]) ->
 
         if found.gitlab.url not in shared:
             shared[found.gitlab.url] = SharedListing(time.time)
-        return gitlab_provider(found.gitlab, paths, shared=shared[found.gitlab.url], access=config.access)
+        return gitlab_provider(
+            found.gitlab,
+            paths,
+            shared=shared[found.gitlab.url],
+            access=config.access,
+            credential_hosts=config.personal.credential_hosts,
+        )
     from wsdash.backend.providers.local import LocalProvider
 
     return LocalProvider(paths.contexts / context)

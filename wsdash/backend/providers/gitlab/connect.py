@@ -7,7 +7,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from wsdash.backend.access.door import Door
 from wsdash.backend.providers.gitlab.api import GitLabApi
@@ -42,6 +42,7 @@ def gitlab_provider(
     environ: Mapping[str, str] = os.environ,
     shared: SharedListing | None = None,
     access: Access = Access(),  # noqa: B008
+    credential_hosts: Collection[str] = (),
 ) -> GitLabProvider:
     """The provider of a context with these settings. `shared` is that of all contexts of its instance."""
     token = TokenSource(settings.url, paths.credentials_file, environ, clock)
@@ -57,6 +58,7 @@ def gitlab_provider(
         shared=shared,
         door=door,
         files_folder=paths.state,
+        credential_hosts=credential_hosts,
     )
 
 

@@ -247,7 +247,7 @@ def _relay(relay: RelayAddress | None) -> dict[str, str]:
 
 def _script(workload: Workload, options: Options) -> list[str]:
     scripts = {name: data.decode() for name, data in rendering.scripts().items()}
-    dials = ("gitlab_access.sh", "terminal.sh") if options.relay is not None else ()
+    dials = ("gitlab_access.sh", "terminal.sh", "credentials.sh") if options.relay is not None else ()
     for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", "checkpoint.sh", *dials):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)

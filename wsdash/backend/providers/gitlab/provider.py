@@ -31,6 +31,7 @@ from wsdash.backend.providers.gitlab import deposits, files, heartbeat, observin
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
+from wsdash.backend.providers.gitlab.credential_line import CredentialLine
 from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
@@ -60,7 +61,8 @@ class GitLabProvider:
 
     `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
     `log_s` is the time in seconds between two readings of a log that is still to tell something. `shared` is
-    for contexts of the same instance and token. `files_folder` holds what is kept here of workspaces' files.
+    for contexts of the same instance and token. `files_folder` holds what is kept here of workspaces' files;
+    Git in a job may ask this machine for credentials for `credential_hosts`.
     """
 
     kind = "gitlab"
@@ -77,6 +79,7 @@ class GitLabProvider:
         shared: SharedListing | None = None,
         door: Door | None = None,
         files_folder: Path,
+        credential_hosts: Collection[str] = (),
     ) -> None:
         self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
         self._settings = settings
@@ -86,6 +89,7 @@ class GitLabProvider:
         self._clock = clock
         self._entrance = Entrance(door, settings)
         self._incoming = Incoming(files_folder / "incoming", self._entrance)
+        self._credentials = CredentialLine(credential_hosts, self._entrance)
         self._checkpoints = Checkpoints(files_folder / "checkpoints", self._entrance)
         self._shared = shared
         if shared is not None:
@@ -168,6 +172,7 @@ class GitLabProvider:
             self._checkpoints.send(job.workspace_id, job.attempt_id)
         if job.state is JobState.RUNNING:
             self._checkpoints.follow(job.workspace_id, job.attempt_id, job.number)
+            self._credentials.serve(job.workspace_id, job.attempt_id)
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
         """GitLab gives no hints to a client that it cannot reach."""
@@ -318,6 +323,7 @@ class GitLabProvider:
             self._shared.users -= 1
         await self._incoming.aclose()
         await self._checkpoints.aclose()
+        await self._credentials.aclose()
         await self._api.client.aclose()
 
     # --- small helpers --------------------------------------------------------------------------

@@ -1,0 +1,114 @@
+"""What is one workspace's is no other's: no key, branch, package, folder or process is shared by two of them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.waiting import until
+from wsdash.backend.access.address import RelayAddress
+from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
+from wsdash.backend.providers.gitlab.credential_line import CredentialLine
+from wsdash.backend.providers.gitlab.entrance import Entrance
+from wsdash.backend.providers.gitlab.heartbeat import branch_of
+from wsdash.backend.providers.gitlab.pipeline import JOB, Identity, Options, render
+from wsdash.backend.providers.gitlab.secrets import variable_of
+from wsdash.workload import Source, Volume, Workload
+
+IDS = st.from_regex(r"[0-9a-f]{10}", fullmatch=True)
+WORKLOAD = Workload(
+    image="alpine", source=Source("https://git.example/app.git"), volumes=(Volume("data", "/data"),)
+)
+OPTIONS = Options(relay=RelayAddress("host", 22, "ssh-ed25519 AAAA", "ssh-ed25519 BBBB", "audience"))
+
+
+def document(workspace_id: str) -> dict[str, Any]:
+    text = render(WORKLOAD, Identity(workspace_id, "app", f"a-{workspace_id}.1.1"), OPTIONS).text
+    return cast(dict[str, Any], yaml.safe_load(text))
+
+
+@given(one=IDS, other=IDS)
+@settings(max_examples=10)
+def test_two_workspaces_of_one_source_share_no_name(one: str, other: str) -> None:
+    if one == other:
+        return
+    first, second = document(one)[JOB], document(other)[JOB]
+    for name in ("resource_group", "cache"):
+        assert first[name] != second[name]
+    assert first["variables"]["WSDASH_WORKSPACE"] != second["variables"]["WSDASH_WORKSPACE"]
+    assert branch_of(one) != branch_of(other)
+    assert variable_of(one, "TOKEN") != variable_of(other, "TOKEN")
+    # Neither knows of the other.
+    assert other not in yaml.safe_dump(first)
+    assert one not in yaml.safe_dump(second)
+
+
+def test_all_that_a_job_names_outside_of_its_own_folder_has_the_workspace_in_its_name() -> None:
+    """The package, the terminal's server, the folder itself."""
+    scripts = "\n".join(document("0123456789")[JOB]["script"])
+    assert "packages/generic/wsdash-$WSDASH_WORKSPACE/" in scripts
+    servers = re.findall(r"tmux -L (\S+)", scripts)
+    assert set(servers) == {'"wsdash-$WSDASH_WORKSPACE"'}
+    assert "base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE\n" in scripts
+
+
+class Told:
+    """A line on which a job says what it likes, and which of all workspaces it was asked for."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self.heard = ""
+
+    async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+        self.asked.append((workspace_id, argv))
+        said = "".join(f"echo '{line}'; read -r answer; " for line in self.lines)
+        return ("sh", "-c", f"{said} sleep 0.2; echo; exit 0")
+
+
+async def test_a_job_that_offers_what_is_another_s_is_cut_off(tmp_path: Path) -> None:
+    for line in (
+        "new 4.1 0.0 1000 4 abcd",
+        "new ../../x 0.0 1 1 a",
+        "new 3.1 0.0 1000 99999999999999 abcd",
+        "kept",
+    ):
+        told = Told("none none", line)
+        checkpoints = Checkpoints(tmp_path / "checkpoints", cast(Entrance, told))
+        checkpoints.follow("w", "a", 3)
+        await asyncio.sleep(0)
+        await until(lambda: not checkpoints._following)  # noqa: B023
+        assert told.asked == [("w", ("wsdash-checkpoint", "stream"))]
+        assert checkpoints.kept.newest("w") is None
+    assert not list(tmp_path.rglob("*.bundle"))
+
+
+async def test_a_job_gets_credentials_for_no_other_host_and_by_no_other_way(tmp_path: Path) -> None:
+    line = CredentialLine({"git.example.com"}, cast(Entrance, Told()))
+    assert await line._answer("w", "http", "git.example.com") == {}
+    assert await line._answer("w", "https", "git.example.com.evil.org") == {}
+    assert await line._answer("w", "https", "evil.org") == {}
+    for question in (
+        "get 1 https git.example.com extra",
+        "get 1 https a b",
+        "get x https git.example.com",
+        "put 1",
+    ):
+        told = Told(question)
+        hostile = CredentialLine({"git.example.com"}, cast(Entrance, told))
+        hostile.serve("w", "a")
+        await asyncio.sleep(0)
+        await until(lambda: not hostile._serving)  # noqa: B023
+        assert told.asked == [("w", ("wsdash-credentials", "serve"))]
+
+
+def test_without_named_hosts_no_job_is_listened_to() -> None:
+    line = CredentialLine((), cast(Entrance, Told()))
+    line.serve("w", "a")
+    assert line._serving == {}

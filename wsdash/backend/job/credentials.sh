@@ -1,0 +1,65 @@
+#!/bin/sh
+# Git's credentials from the user's machine, which is asked each time by the line that leads to it: none are kept here.
+#
+#   sh credentials.sh get      Git's credential helper; without a line, or an answer, Git asks the next one
+#   sh credentials.sh serve    passes questions on to stdout, and answers from stdin back
+#
+# A question is a line, get ID PROTOCOL HOST; its answer a line, ID, with lines as of `git credential` up to an empty
+# one. Environment: WSDASH_RUN.
+
+folder=$WSDASH_RUN/credentials
+umask 077
+
+get() {
+  protocol=
+  host=
+  while IFS='=' read -r key value && [ -n "$key" ]; do
+    case $key in
+      protocol) protocol=$value ;;
+      host) host=$value ;;
+    esac
+  done
+  case $protocol$host in '' | *[!A-Za-z0-9.:_-]*) exit 0 ;; esac
+  server=
+  read -r server 2>/dev/null <"$folder/server"
+  [ -n "$server" ] && kill -0 "$server" 2>/dev/null || exit 0
+  answer=$folder/answer.$$
+  rm -f "$answer"
+  printf 'get %s %s %s\n' "$$" "$protocol" "$host" >"$folder/question.$$" && mv "$folder/question.$$" "$folder/asked.$$"
+  waited=0
+  until [ -e "$answer" ] || [ "$waited" -ge 100 ]; do
+    sleep 0.2 2>/dev/null || sleep 1
+    waited=$((waited + 1))
+  done
+  cat "$answer" 2>/dev/null
+  rm -f "$answer" "$folder/asked.$$"
+}
+
+serve() {
+  exec 2>/dev/null
+  mkdir -p "$folder"
+  rm -f "$folder"/asked.*
+  printf '%s\n' "$$" >"$folder/server"
+  while kill -0 "$WSDASH_MAIN"; do
+    for question in "$folder"/asked.*; do
+      [ -e "$question" ] || continue
+      read -r line <"$question"
+      rm -f "$question"
+      printf '%s\n' "$line" || exit 0
+      read -r id || exit 0
+      case $id in '' | *[!0-9]*) exit 0 ;; esac
+      while read -r said && [ -n "$said" ]; do
+        printf '%s\n' "$said"
+      done >"$folder/answer.new"
+      mv "$folder/answer.new" "$folder/answer.$id"
+    done
+    sleep 0.3 || sleep 1
+  done
+}
+
+case ${1:-} in
+  get) get ;;
+  serve) serve ;;
+  store | erase) ;;
+  *) printf 'usage: sh credentials.sh get|serve\n' >&2; exit 64 ;;
+esac

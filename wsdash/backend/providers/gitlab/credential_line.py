@@ -1,0 +1,111 @@
+"""Answers Git's questions for credentials in a job from the user's own credential helpers, for hosts they named.
+
+A job runs code of others, so it gets nothing for any other host, and each answer is written to the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Collection
+from contextlib import suppress
+
+from wsdash.backend.providers.gitlab.entrance import Entrance
+
+log = logging.getLogger(__name__)
+
+SERVE = ("wsdash-credentials", "serve")
+ANSWER_S = 15.0
+LONGEST_LINE = 1024
+_QUESTION = re.compile(r"get (\d{1,10}) (https?) ([A-Za-z0-9._-]{1,255}(?::\d{1,5})?)\n", re.ASCII)
+
+
+class CredentialLine:
+    """One line a job, only where the user has named hosts (`credential_hosts`)."""
+
+    def __init__(self, hosts: Collection[str], entrance: Entrance) -> None:
+        self._hosts = frozenset(hosts)
+        self._entrance = entrance
+        self._serving: dict[str, asyncio.Task[None]] = {}
+
+    def serve(self, workspace_id: str, attempt_id: str) -> None:
+        """Answer a job that runs, unless it is being answered."""
+        if not self._hosts or attempt_id in self._serving:
+            return
+        task = asyncio.create_task(self._serve(workspace_id))
+        self._serving[attempt_id] = task
+        task.add_done_callback(lambda _: self._serving.pop(attempt_id, None))
+
+    async def aclose(self) -> None:
+        tasks = list(self._serving.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, workspace_id: str) -> None:
+        argv = await self._entrance.line(workspace_id, workspace_id, SERVE)
+        if argv is None:
+            return
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=LONGEST_LINE,
+            )
+        except OSError as error:
+            log.error("%s cannot ask for credentials: %s", workspace_id, error)
+            return
+        assert process.stdout is not None and process.stdin is not None
+        try:
+            while line := await process.stdout.readline():
+                question = _QUESTION.fullmatch(line.decode("ascii", "replace"))
+                if question is None:
+                    raise ValueError(f"it asks {line[:80]!r}")
+                given = await self._answer(workspace_id, question[2], question[3])
+                lines = "".join(f"{name}={value}\n" for name, value in given.items())
+                process.stdin.write(f"{question[1]}\n{lines}\n".encode())
+                await process.stdin.drain()
+        except (ValueError, OSError) as error:
+            log.info("the line of %s for credentials is down: %s", workspace_id, error)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _answer(self, workspace_id: str, protocol: str, host: str) -> dict[str, str]:
+        if protocol != "https" or host not in self._hosts:
+            log.warning("%s asks for credentials for %s://%s, and gets none", workspace_id, protocol, host)
+            return {}
+        found = await fill(protocol, host)
+        log.info(
+            "%s was given credentials for %s: %s", workspace_id, host, "yes" if found else "there are none"
+        )
+        return found
+
+
+async def fill(protocol: str, host: str) -> dict[str, str]:
+    """`username` and `password` as the user's own Git has them, without asking anybody; nothing where it has none."""
+    environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true"}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "git", "credential", "fill",
+            cwd="/", env=environ, stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return {}
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            said, _ = await process.communicate(f"protocol={protocol}\nhost={host}\n\n".encode())
+    except TimeoutError:
+        return {}
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    lines = (line.partition("=") for line in said.decode("utf-8", "replace").splitlines())
+    found = {name: value for name, _, value in lines if name in ("username", "password") and value}
+    return found if len(found) == 2 else {}
