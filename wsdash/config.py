@@ -26,8 +26,8 @@ class GitLabSettings:
     holds the code, or `own`, a project of the user's own that clones it. `tags` choose the runners;
     `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
     `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
-    `registry` says whether checkpoints may go into the project's package registry, where all may read them who may
-    read that. `poll_s` lies between two looks while something changes; calm looks are five times as far apart.
+    `deposits` says whether checkpoints may go into the project, where all may read them who may read its packages and
+    its code. `poll_s` lies between two looks while something changes; calm looks are five times as far apart.
     """
 
     url: str
@@ -39,7 +39,7 @@ class GitLabSettings:
     ca_file: str | None = None
     injector_image: str | None = None
     poll_s: float = 3.0
-    registry: bool = True
+    deposits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +290,7 @@ _GITLAB: _Takes = {
     "ca_file": _text,
     "injector_image": _text,
     "poll_s": _number,
-    "registry": _flag,
+    "deposits": _flag,
 }
 _DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
 _POLICY: _Takes = {

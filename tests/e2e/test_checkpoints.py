@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,13 +218,54 @@ def test_where_no_line_leads_out_checkpoints_go_into_the_package_registry(work_w
     assert project.packages == []
 
 
+def test_where_the_registry_is_off_and_jobs_may_push_they_go_on_a_branch(work_without_a_line: Work) -> None:
+    work = work_without_a_line
+    work.project.packages_enabled = False
+    work.project.jobs_may_push = True
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    notes = next((work.runner.folder / "builds").rglob("projects/app")) / "notes.txt"
+    notes.write_text("precious\n")
+    branch = f"wsdash-checkpoints/{work.row()['id']}"
+    until_sync(lambda: branch in work.project.repository.branches(), PATIENCE_S, "the branch")
+    until_saved(work)
+    work.run("stop", "app", "--wait")
+    shutil.rmtree(work.runner.folder / "builds")
+    shutil.rmtree(work.runner.folder / "cache")
+    work.run("start", "app", "--wait")
+    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    assert next((work.runner.folder / "builds").rglob("projects/app/notes.txt")).read_text() == "precious\n"
+    assert len(work.server.state.pipelines) == 2
+    work.run("delete", "app", "--yes", "--wait")
+    assert list(work.project.repository.branches()) == ["main"]
+
+
+def test_a_script_that_dies_amid_its_work_is_saved_by_what_runs_after_it(work_without_a_line: Work) -> None:
+    work = work_without_a_line
+    text = work.paths.config_file.read_text()
+    work.paths.config_file.write_text(text.replace("checkpoint_s = 0.3", "checkpoint_s = 900"))
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    notes = next((work.runner.folder / "builds").rglob("projects/app")) / "notes.txt"
+    until_sync(lambda: work.project.packages, PATIENCE_S, "the first checkpoint")
+    notes.write_text("precious\n")
+    mark = f"WSDASH_WORKSPACE={work.row()['id']}\0".encode()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if not entry.name.isdigit() or b"job.sh" not in (entry / "cmdline").read_bytes():
+                continue
+            if mark in (entry / "environ").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
+    until_sync(lambda: "1.2" in {p.version for p in work.project.packages}, PATIENCE_S, "the last checkpoint")
+    work.wait_for(phase="running", attempt=2)
+    assert next((work.runner.folder / "builds").rglob("projects/app/notes.txt")).read_text() == "precious\n"
+
+
 def test_a_registry_that_is_off_is_said_and_nothing_else_suffers(work_without_a_line: Work) -> None:
     work = work_without_a_line
     work.project.packages_enabled = False
     work.create()
-    until_sync(
-        lambda: "package registry takes no checkpoint" in work.run("events", "app"), PATIENCE_S, "the word"
-    )
+    until_sync(lambda: "the project takes no checkpoint" in work.run("events", "app"), PATIENCE_S, "the word")
     assert work.row()["saved_at"] is None
     assert work.row()["phase"] == "running"
     work.project.packages_enabled = True

@@ -228,7 +228,10 @@ class GitLabServer:
             return 0
         own = job.pipeline.project
         reaches = own is project or own.id in project.allowlist
-        return min(self.state.role(job.pipeline.user, project), 20) if reaches else 0
+        role = self.state.role(job.pipeline.user, project)
+        if own is project and project.jobs_may_push:
+            return role
+        return min(role, 20) if reaches else 0
 
 
 def _basic(header: str) -> tuple[str, str]:

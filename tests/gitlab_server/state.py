@@ -76,6 +76,8 @@ class Project:
     variables: dict[str, Variable] = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
     packages_enabled: bool = True
+    jobs_may_push: bool = False
+    """ci_push_repository_for_job_token_allowed."""
 
 
 @dataclass

@@ -3,8 +3,9 @@
 # Checkpoints: the unsaved work of a workspace, as a Git bundle that is kept outside of its job.
 #
 #   sh checkpoint.sh stream            send each as it is made, on stdout; stdin says whether it is kept
-#   sh checkpoint.sh deposit           put each into the project's package registry, while no line takes them
-#   sh checkpoint.sh withdraw ID       get one from there
+#   sh checkpoint.sh deposit [once]    put each into the project's package registry, or on a branch, while no line takes
+#                                      them; or one now
+#   sh checkpoint.sh withdraw FROM:ID  get one from there
 #   sh checkpoint.sh save [SECONDS]    have one made and kept now, with the terminal; says how that went
 #   sh checkpoint.sh receive ID HASH   the kept one, on stdin, for a job that waits for it
 #   sh checkpoint.sh restore FILE ID   put it into the project's folder
@@ -29,6 +30,7 @@ folder=$WSDASH_RUN/checkpoint
 work=$folder/work.${1:-}.$$
 own=$work/git
 mark=${PROJECTS_ROOT%/*}/state/checkpoint
+branch=refs/heads/wsdash-checkpoints/${WSDASH_WORKSPACE:-}
 terminal=${PROJECTS_ROOT%/*}/state/terminal
 most_kib=$((${WSDASH_CHECKPOINT_MIB:-256} * 1024))
 number=${WSDASH_ATTEMPT#*.}
@@ -276,14 +278,33 @@ registry() { # ID
 
 # Into the project's package registry, and compared with what comes back from there.
 by_registry() {
-  [ "$tip" != "$sent" ] || return 0
   upload "$(registry "$id")" "$file"
   case $code in 2??) ;; *) fail registry || return ;; esac
   download "$(registry "$id")" "$work/check"
   case $code in 2??) ;; *) fail registry || return ;; esac
   [ "$(git hash-object --no-filters --stdin <"$work/check")" = "$hash" ] || fail registry || return
   rm -f "$work/check"
-  printf '%s\n' "$id" >"$WSDASH_RUN/deposit.new" && mv "$WSDASH_RUN/deposit.new" "$WSDASH_RUN/deposit"
+  deposited registry
+}
+
+deposited() {
+  printf '%s:%s\n' "$1" "$id" >"$WSDASH_RUN/deposit.new" && mv "$WSDASH_RUN/deposit.new" "$WSDASH_RUN/deposit"
+}
+
+# On a branch of the workspace's own, where the project lets its jobs push: one commit that holds the bundle, and that
+# the next one takes the place of. Its hash is that of all that is in it.
+by_branch() {
+  blob=$(beside hash-object -w --no-filters "$file") &&
+    tree=$(printf '100644 blob %s\tcheckpoint.bundle\n' "$blob" | beside mktree) &&
+    commit=$(printf 'checkpoint %s [skip ci]\n' "$id" | beside commit-tree "$tree") || fail disk || return
+  beside push --quiet --force "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$commit:$branch" >/dev/null 2>&1 &&
+    beside ls-remote "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$branch" 2>/dev/null | grep -q "^$commit" || fail registry || return
+  deposited branch
+}
+
+by_project() {
+  [ "$tip" != "$sent" ] || return 0
+  by_registry || by_branch
 }
 
 # One checkpoint by_line or by_registry, and what became of it: in `saved` or `unsaved`, and to who waits for it.
@@ -369,21 +390,37 @@ deposit() {
   trap '' TERM INT HUP
   mkdir -p "$folder"
   find_http
-  [ "$http" != none ] || exit 0
   has=
-  loop depositor by_registry "${WSDASH_DEPOSIT_S:-300}"
+  if [ "${1:-}" = once ]; then
+    sent=
+    wish=
+    every=once
+    usual=once
+    [ ! -e "$WSDASH_RUN/restored" ] || give by_project
+    return 0
+  fi
+  loop depositor by_project "${WSDASH_DEPOSIT_S:-300}"
 }
 
-# What an earlier job has put there.
+# What an earlier job has put there: registry:ID or branch:ID.
 withdraw() {
   umask 077
-  mkdir -p "$folder"
-  find_http
-  download "$(registry "$1")" "$folder/incoming.$$"
-  case $code in
-    2??) mv "$folder/incoming.$$" "$folder/incoming" ;;
-    *) rm -f "$folder/incoming.$$"; return 1 ;;
+  project=$PROJECTS_ROOT
+  prepare || return
+  case $1 in
+    registry:*)
+      find_http
+      download "$(registry "${1#*:}")" "$work/incoming"
+      case $code in 2??) ;; *) return 1 ;; esac
+      ;;
+    branch:*)
+      beside fetch --quiet --no-tags "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$branch" 2>/dev/null || return
+      beside log -1 --format=%s FETCH_HEAD | grep -q "^checkpoint ${1#*:} " || return
+      beside cat-file blob FETCH_HEAD:checkpoint.bundle >"$work/incoming" || return
+      ;;
+    *) return 1 ;;
   esac
+  mv "$work/incoming" "$folder/incoming"
 }
 
 # Exit codes: 0 kept; 1 not; 2 nobody takes them.
@@ -516,11 +553,11 @@ run=$WSDASH_RUN
 [ ! -r "$here/gitlab_http.sh" ] || . "$here/gitlab_http.sh"
 case ${1:-} in
   stream) stream ;;
-  deposit) deposit ;;
+  deposit) deposit "${2:-}" ;;
   withdraw) withdraw "$2" ;;
   save) save "${2:-}" ;;
   receive) receive "$2" "$3" ;;
   newer) is_newer "$2" "$3" ;;
   restore) restore "$2" "$3" || { echo "$why"; exit 1; } ;;
-  *) printf 'usage: sh checkpoint.sh stream|deposit|withdraw ID|save [SECONDS]|receive ID HASH|restore FILE ID|newer ID ID\n' >&2; exit 64 ;;
+  *) printf 'usage: sh checkpoint.sh stream|deposit|withdraw FROM:ID|save [SECONDS]|receive ID HASH|restore FILE ID|newer ID ID\n' >&2; exit 64 ;;
 esac

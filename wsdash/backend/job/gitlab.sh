@@ -9,8 +9,7 @@
 # All that is to be kept lies below the project directory, for nothing else gets into the cache.
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
 # WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
-# WSDASH_CHECKPOINT (the newest that is kept: none, ID on the user's machine, registry/ID in the project's package
-# registry), WSDASH_SAVE_S, WSDASH_REGISTRY (no: none go there).
+# WSDASH_CHECKPOINT (the newest that is kept: none, ID on the user's machine, registry:ID or branch:ID in the project), WSDASH_SAVE_S, WSDASH_DEPOSITS (no: none go there).
 
 here=${0%/*}
 base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE
@@ -69,7 +68,7 @@ await_import() {
 
 # Only a checkpoint that is newer than what the cache brought is wanted.
 want_checkpoint() {
-  if [ -z "${WSDASH_RELAY:-}" ] && [ "${WSDASH_REGISTRY:-no}" = no ]; then return 0; fi
+  if [ -z "${WSDASH_RELAY:-}" ] && [ "${WSDASH_DEPOSITS:-no}" = no ]; then return 0; fi
   mkdir -p "$run/checkpoint"
   export WSDASH_BEFORE_END="sh '$here/checkpoint.sh' save ${WSDASH_SAVE_S:-25}"
   last=0.0
@@ -77,7 +76,7 @@ want_checkpoint() {
   case ${WSDASH_CHECKPOINT:-none} in
     none) : >"$run/restored" ;;
     *)
-      if sh "$here/checkpoint.sh" newer "${WSDASH_CHECKPOINT#registry/}" "$last"; then
+      if sh "$here/checkpoint.sh" newer "${WSDASH_CHECKPOINT#*:}" "$last"; then
         printf '%s\n' "$WSDASH_CHECKPOINT" >"$run/checkpoint/wanted"
         export WSDASH_AFTER_FETCH="sh '$here/gitlab.sh' restore"
       else
@@ -94,14 +93,14 @@ job_restore() {
   read -r wanted 2>/dev/null <"$folder/wanted"
   waited=0
   case $wanted in
-    registry/*)
-      wanted=${wanted#registry/}
-      say "Fetching the checkpoint $wanted from the project's package registry."
+    *:*)
+      say "Fetching the checkpoint ${wanted#*:} from the project (${wanted%%:*})."
       until sh "$here/checkpoint.sh" withdraw "$wanted" || [ "$waited" -ge 5 ]; do
         waited=$((waited + 1))
         sleep 2
       done
       waited=9999
+      wanted=${wanted#*:}
       ;;
     *) say "Waiting for the checkpoint $wanted, which your machine sends." ;;
   esac
@@ -111,7 +110,7 @@ job_restore() {
   done
   status=0
   if ! [ -e "$folder/incoming" ]; then
-    say 'It did not come, and stays where it is: on your machine, or in the package registry.'
+    say 'It did not come, and stays where it is: on your machine, or in the project.'
     status=1
   elif problem=$(sh "$here/checkpoint.sh" restore "$folder/incoming" "$wanted"); then
     [ -z "$problem" ] || printf '%s\n' "$problem"
@@ -259,7 +258,7 @@ job_start() {
     dialler=$!
   fi
   depositor=
-  if [ "${WSDASH_REGISTRY:-no}" = yes ]; then
+  if [ "${WSDASH_DEPOSITS:-no}" = yes ]; then
     sh "$here/checkpoint.sh" deposit </dev/null &
     depositor=$!
   fi
@@ -296,6 +295,15 @@ job_start() {
 
 # --- after --------------------------------------------------------------------------------------------
 
+# Of a script that was ended amid its work: nobody is there to take its last checkpoint by a line.
+save_after() {
+  [ "${WSDASH_DEPOSITS:-no}" = yes ] && [ -d "$base/projects" ] || return 0
+  root=$base
+  ! grep -qs 'cache=missed' "$run/facts" || root=$base/unsaved
+  configure_git
+  PROJECTS_ROOT=$root/projects HOME=$root/home WSDASH_RUN=$run WSDASH_MAIN=$$ sh "$here/checkpoint.sh" deposit once
+}
+
 job_after() {
   read_state
   if ! is_final; then
@@ -304,6 +312,7 @@ job_after() {
       timedout) set_state deadline ;;
       *) set_state user-code ;;
     esac
+    save_after
     http=none
     find_http
     name_pipeline

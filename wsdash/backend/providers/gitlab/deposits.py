@@ -1,32 +1,54 @@
-"""Checkpoints in the project's package registry, for jobs that no line leads out of ("Generic packages")."""
+"""Checkpoints in the project itself, for jobs that no line leads out of: in its package registry, else on a branch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from wsdash.backend.kept_checkpoints import CheckpointId
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
 
-PREFIX = "registry/"
-"""Before the id, where a job is told to look there."""
+BRANCH = "wsdash-checkpoints/"
+PLACES = ("registry", "branch")
 
 
-def newest(beats: Iterable[Heartbeat], workspace_id: str) -> CheckpointId | None:
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """`registry:3.7`, as a job tells of it, and as the next one is told where to look."""
+
+    place: str
+    id: CheckpointId
+
+    def __str__(self) -> str:
+        return f"{self.place}:{self.id}"
+
+    @classmethod
+    def of(cls, text: str) -> Deposit:
+        """Raises ValueError."""
+        place, _, id_ = text.partition(":")
+        if place not in PLACES:
+            raise ValueError(f"{text!r} is nowhere")
+        return cls(place, CheckpointId.of(id_))
+
+
+def newest(beats: Iterable[Heartbeat], workspace_id: str) -> Deposit | None:
     """The newest that any job of the workspace has told of in its pipeline's name."""
     found = []
     for beat in beats:
         if beat.workspace_id == workspace_id and "deposit" in beat.facts:
             try:
-                found.append(CheckpointId.of(beat.facts["deposit"]))
+                found.append(Deposit.of(beat.facts["deposit"]))
             except ValueError:
                 continue
-    return max(found, default=None)
+    return max(found, key=lambda deposit: deposit.id, default=None)
 
 
-async def prune(api: GitLabApi, project: int, workspace_id: str, keep: CheckpointId | None) -> None:
-    """Remove what is older than `keep`; all of it for None. Who may not is not asked to: it stays."""
+async def prune(api: GitLabApi, project: int, workspace_id: str, keep: Deposit | None) -> None:
+    """Remove packages that are older than `keep`, or all and the branch. Who may not leaves them there."""
+    if keep is None:
+        await api.delete_branch(project, f"{BRANCH}{workspace_id}")
     try:
         for package in await api.packages(project, f"wsdash-{workspace_id}"):
             if keep is None or _is_older(package.version, keep):
@@ -35,8 +57,8 @@ async def prune(api: GitLabApi, project: int, workspace_id: str, keep: Checkpoin
         return
 
 
-def _is_older(version: str, keep: CheckpointId) -> bool:
+def _is_older(version: str, keep: Deposit) -> bool:
     try:
-        return CheckpointId.of(version) < keep
+        return CheckpointId.of(version) < keep.id
     except ValueError:
         return False

@@ -79,8 +79,8 @@ class Options:
     beat_s: float = 30.0
     checkpoint_s: float = 60.0
     injector_image: str | None = None
-    registry: bool = True
-    """Whether checkpoints may go into the project's package registry, where no line takes them."""
+    deposits: bool = True
+    """Whether checkpoints may go into the project itself, where no line takes them."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """What tells a job when it is idle (`rendering.idle_settings`)."""
     owner: str = "-"
@@ -201,7 +201,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
             "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
-            "WSDASH_REGISTRY": "yes" if options.registry else "no",
+            "WSDASH_DEPOSITS": "yes" if options.deposits else "no",
             **_variables(workload.env),
         },
         "cache": [

@@ -10,7 +10,7 @@ from pathlib import Path
 from wsdash.backend.access.door import Door
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.job.rendering import idle_settings
-from wsdash.backend.kept_checkpoints import NO_CHECKPOINT, CheckpointId
+from wsdash.backend.kept_checkpoints import NO_CHECKPOINT
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -32,6 +32,7 @@ from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
 from wsdash.backend.providers.gitlab.credential_line import CredentialLine
+from wsdash.backend.providers.gitlab.deposits import Deposit
 from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
@@ -104,7 +105,7 @@ class GitLabProvider:
         self._launching: dict[str, asyncio.Lock] = {}
         self._pipelines: dict[str, int] = {}
         self._forced: set[str] = set()
-        self._pruned: dict[str, CheckpointId] = {}
+        self._pruned: dict[str, Deposit] = {}
 
     def check_secret(self, name: str, value: str) -> None:
         secrets.check(name, value)
@@ -357,7 +358,7 @@ class GitLabProvider:
             timeout_s=self._settings.timeout_s or place.timeout_s,
             beat_s=workspace.policy.beat_s,
             checkpoint_s=workspace.policy.checkpoint_s,
-            registry=self._settings.registry,
+            deposits=self._settings.deposits,
             idle=idle_settings(workspace.policy),
             injector_image=self._settings.injector_image,
             owner=self._owner,
@@ -384,8 +385,8 @@ class GitLabProvider:
         """The newest, as its job is told: where it is, and which."""
         kept = self._checkpoints.kept.newest(workspace_id)
         deposit = deposits.newest(self._looker.beats.values(), workspace_id)
-        if deposit is not None and (kept is None or deposit > kept.id):
-            return f"{deposits.PREFIX}{deposit}"
+        if deposit is not None and (kept is None or deposit.id > kept.id):
+            return str(deposit)
         return NO_CHECKPOINT if kept is None else str(kept.id)
 
     async def _prune(self, place: Place) -> None:
