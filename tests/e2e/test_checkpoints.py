@@ -240,7 +240,10 @@ def test_where_the_registry_is_off_and_jobs_may_push_they_go_on_a_branch(work_wi
     assert list(work.project.repository.branches()) == ["main"]
 
 
-def test_a_script_that_dies_amid_its_work_is_saved_by_what_runs_after_it(work_without_a_line: Work) -> None:
+@pytest.mark.parametrize("killed", [("job.sh",), ("job.sh", "gitlab.sh")])
+def test_a_script_that_dies_amid_its_work_is_saved_by_what_is_left(
+    work_without_a_line: Work, killed: tuple[str, ...]
+) -> None:
     work = work_without_a_line
     text = work.paths.config_file.read_text()
     work.paths.config_file.write_text(text.replace("checkpoint_s = 0.3", "checkpoint_s = 900"))
@@ -252,9 +255,11 @@ def test_a_script_that_dies_amid_its_work_is_saved_by_what_runs_after_it(work_wi
     mark = f"WSDASH_WORKSPACE={work.row()['id']}\0".encode()
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if not entry.name.isdigit() or b"job.sh" not in (entry / "cmdline").read_bytes():
-                continue
-            if mark in (entry / "environ").read_bytes():
+            line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            if (
+                any(f"/{name}".encode() in line for name in killed)
+                and mark in (entry / "environ").read_bytes()
+            ):
                 os.kill(int(entry.name), signal.SIGKILL)
     until_sync(lambda: "1.2" in {p.version for p in work.project.packages}, PATIENCE_S, "the last checkpoint")
     work.wait_for(phase="running", attempt=2)

@@ -385,7 +385,8 @@ stream() {
 
 deposit() {
   umask 077
-  exec 2>/dev/null </dev/null
+  # Whoever waits for the end of the job's output must not wait for this process.
+  exec >/dev/null 2>&1 </dev/null
   # A runner that ends the job signals every process of it, and the last one is still to be put there.
   trap '' TERM INT HUP
   mkdir -p "$folder"

@@ -73,17 +73,11 @@ want_checkpoint() {
   export WSDASH_BEFORE_END="sh '$here/checkpoint.sh' save ${WSDASH_SAVE_S:-25}"
   last=0.0
   read -r last 2>/dev/null <"$root/state/checkpoint"
-  case ${WSDASH_CHECKPOINT:-none} in
-    none) : >"$run/restored" ;;
-    *)
-      if sh "$here/checkpoint.sh" newer "${WSDASH_CHECKPOINT#*:}" "$last"; then
-        printf '%s\n' "$WSDASH_CHECKPOINT" >"$run/checkpoint/wanted"
-        export WSDASH_AFTER_FETCH="sh '$here/gitlab.sh' restore"
-      else
-        : >"$run/restored"
-      fi
-      ;;
-  esac
+  if [ "${WSDASH_CHECKPOINT:-none}" != none ] &&
+    sh "$here/checkpoint.sh" newer "${WSDASH_CHECKPOINT#*:}" "$last"; then
+    printf '%s\n' "$WSDASH_CHECKPOINT" >"$run/checkpoint/wanted"
+    export WSDASH_AFTER_FETCH="sh '$here/gitlab.sh' restore"
+  fi
 }
 
 # Run beside the heartbeats, after the source is there.
@@ -269,11 +263,18 @@ job_start() {
   fi
   status=75
   if ! [ -e "$run/expects" ] || await_import; then job_sh fetch; fi
+  # From here on there is something to be saved.
+  [ "$status" -ne 0 ] || : >"$run/restored"
   read_state
   if [ -n "$ended" ] && [ -f "$run/facts" ] && [ "$status" -eq 75 ]; then set_state cancelled; fi
   if ! is_final; then
     case $status in
-      0) job_sh run; read_state ;;
+      0)
+        job_sh run
+        read_state
+        # It was killed, and has saved nothing.
+        is_final || [ -z "${WSDASH_BEFORE_END:-}" ] || sh -c "$WSDASH_BEFORE_END"
+        ;;
       75) set_state source ;;
       78) set_state configuration ;;
     esac
