@@ -210,6 +210,8 @@ class JobObservation:
     """How heartbeats arrive, in words, where there are several ways."""
     saved_at: float | None = None
     """As it was then, the work in it is kept outside of the job: the recovery point."""
+    notice: str | None = None
+    """What its user should know of where it runs, in words."""
     unsaved: str | None = None
     """Why no later checkpoint could be made or kept, in words; None where nothing stands in the way."""
 

@@ -64,6 +64,7 @@ def test_a_workspace_is_created_seen_alive_stopped_with_its_cache_and_deleted_wi
     work.run("start", "app", "--wait")
     work.wait_for(phase="running", attempt=2)
     until_sync(lambda: "kept work" in work.run("logs", "app"), PATIENCE_S, "the log of the second job")
+    until_sync(lambda: "keeps caches on its own disk" in work.run("show", "app"), PATIENCE_S, "a notice")
     work.run("delete", "app", "--yes", "--wait")
     assert list(work.project.repository.branches()) == ["main"]
     assert work.server.state.pipelines == {}
@@ -118,6 +119,9 @@ def test_a_runner_without_the_cache_starts_afresh_and_does_not_save_over_what_an
     work.wait_for(phase="running", attempt=2)
     lines_of(work, "The saved work did not come with the cache", "the job on another runner")
     lines_of(work, "nothing kept", "the job on another runner")
+    until_sync(
+        lambda: "did not come, so what it alone holds" in work.run("show", "app"), PATIENCE_S, "a notice"
+    )
     work.run("stop", "app", "--wait")
     shutil.rmtree(work.runner.folder / "builds")
     # What the second job would have saved is in the place where the first one's was.

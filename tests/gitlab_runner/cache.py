@@ -17,6 +17,7 @@ def restore(entry: dict[str, Any], directory: Path, folder: Path, say: Say) -> N
         return
     for key in (entry["key"], *entry["fallback_keys"]):
         say(f"Checking cache for {key}...")
+        say("No URL provided, cache will not be downloaded from shared cache server.")
         file = _file(folder, key)
         if not file.exists():
             say("WARNING: file does not exist")

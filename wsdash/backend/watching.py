@@ -239,6 +239,8 @@ def _news(
         if step.failed and (step.phase, step.command, step.started_at) not in known:
             evidence = {"exit_code": step.exit_code, "log_start": step.log_start, "log_end": step.log_end}
             yield "step-failed", f"{step.title} failed with exit {step.exit_code}", evidence
+    if now.notice is not None and (before is None or before.notice != now.notice):
+        yield "notice", now.notice, {}
     if now.unsaved is not None and (before is None or before.unsaved != now.unsaved):
         yield "not-saved", now.unsaved, {"saved_at": now.saved_at}
     if now.ready_at is not None and (before is None or before.ready_at is None):

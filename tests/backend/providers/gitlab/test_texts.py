@@ -247,6 +247,12 @@ def test_a_log_tells_of_steps_and_its_last_words_without_control_sequences() -> 
     assert told.tail == "$ sh\nred output\nERROR: Job failed"
 
 
+def test_a_log_tells_that_a_runner_has_its_caches_to_itself() -> None:
+    said = b"\x1b[0;33mNo URL provided, cache will not be downloaded from shared cache server."
+    assert traces.read(said + b" Instead a local version\x1b[0m\n").cache_is_local
+    assert not traces.read(b"Downloading cache from https://cache.example/1\n").cache_is_local
+
+
 @given(
     st.lists(
         st.sampled_from([b"wsdash/1 ", b"step ", b"{", b'"at":1', b"}", b"\n", b"\r", b"\xff", b"\x1b["])

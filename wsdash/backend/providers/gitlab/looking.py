@@ -203,6 +203,7 @@ class Looker:
             steps=tuple(_ours(step, skew) for step in told.steps),
             ready_at=None if told.ready_at is None else told.ready_at + skew,
             beat_at=beat_at,
+            cache_is_local=told.cache_is_local,
         )
 
     async def _ask_for_stuck(self, place: Place, ones: list[Found], now: float) -> None:

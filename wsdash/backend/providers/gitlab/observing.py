@@ -51,6 +51,14 @@ UNSAVED = {
     "missed": "the checkpoint that is kept could not be put back, so it stays as it is",
 }
 """What checkpoint.sh says of why none could be made or kept."""
+CACHE_MISSED = (
+    "the cache of the job before did not come, so what it alone holds (home, ignored files) starts afresh here and is"
+    " not saved over it"
+)
+CACHE_IS_LOCAL = (
+    "its runner keeps caches on its own disk alone: a job on another one would start without, so tags should pin one,"
+    " or the runner get a shared cache"
+)
 STUCK = "no runner takes it: none is online with these tags; GitLab drops it after an hour"
 
 
@@ -67,6 +75,7 @@ class Detail:
     ready_at: float | None = None
     beat_at: float | None = None
     """The last heartbeat that the log told of, for jobs that cannot name their pipeline."""
+    cache_is_local: bool = False
 
 
 CLOCK_WRONG_S = 30.0
@@ -158,6 +167,9 @@ def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, n
         since=_ours(pipeline.updated_at, skew),
         beats_by=_beats_by(beat),
         saved_at=_ours(_number(beat.facts, "saved"), skew),
+        notice=CACHE_MISSED
+        if beat.facts.get("cache") == "missed"
+        else (CACHE_IS_LOCAL if detail.cache_is_local else None),
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
     )
 

@@ -17,6 +17,8 @@ TAIL = 12
 """Lines of a log that the message of a failure keeps."""
 
 _MESSAGE = re.compile(re.escape(MARK).join((b"(", rb"[^\r\n]*)(?:\r\x1b\[0K)?")))
+CACHE_IS_LOCAL = b"cache will not be downloaded from shared cache server"
+"""GitLab Runner, `commands/helpers/cache_extractor.go`."""
 _CONTROL = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|section_(?:start|end):\d+:[^\r\n]*\r?")
 
 
@@ -28,6 +30,8 @@ class Told:
     ready_at: float | None = None
     beat_at: float | None = None
     tail: str | None = None
+    cache_is_local: bool = False
+    """Whether the runner says that it has no shared storage for caches, but this machine's disk."""
 
 
 def read(log: bytes) -> Told:
@@ -56,7 +60,7 @@ def read(log: bytes) -> Told:
         lines.append(shown)
         del lines[: -4 * TAIL]
         position += len(line) + 1
-    return Told(tuple(steps), ready_at, beat_at, _tail(lines))
+    return Told(tuple(steps), ready_at, beat_at, _tail(lines), CACHE_IS_LOCAL in log)
 
 
 def _take_step(steps: list[StepResult], message: Message, before: int, after: int) -> None:
