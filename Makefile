@@ -27,7 +27,7 @@ test: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck wsdash/backend/job/*.sh
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 # What it cannot install, its tests say, and are skipped.
 e2e: $(VENV)/.test

@@ -80,9 +80,9 @@ def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
     assert "mine" in inside(work, "git log --oneline")
 
 
-def test_a_job_is_saved_before_its_time_limit_and_the_next_one_goes_on(work: Work) -> None:
+def test_a_job_ends_by_itself_before_its_time_limit_saved_and_the_next_one_goes_on(work: Work) -> None:
     text = work.paths.config_file.read_text()
-    text = text.replace("timeout_s = 3600", "timeout_s = 60").replace(
+    text = text.replace("timeout_s = 3600", "timeout_s = 40").replace(
         "checkpoint_s = 1\n", "checkpoint_s = 600\n"
     )
     work.paths.config_file.write_text(text)
@@ -91,6 +91,10 @@ def test_a_job_is_saved_before_its_time_limit_and_the_next_one_goes_on(work: Wor
     work.wait_for(phase="running", attempt=2)
     assert "checkpoint: kept" in work.run("logs", "app", "--attempt", "1")
     assert inside(work, "cat notes.txt") == "precious\n"
+    until_sync(lambda: "kept work" in work.run("logs", "app"), PATIENCE_S, "the log of the second job")
+    ended = next(p for p in work.server.state.pipelines.values() if p.status == "success")
+    assert ended.name is not None and " deadline " in ended.name
+    assert "deadline" in work.run("events", "app")
 
 
 def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:

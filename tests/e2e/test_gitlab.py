@@ -91,18 +91,6 @@ def test_a_runner_that_dies_without_a_goodbye_costs_one_replacement(work: Work, 
     assert "runner-lost" in work.run("events", "app")
 
 
-def test_a_job_ends_by_itself_before_its_time_limit_and_the_next_one_follows(work: Work) -> None:
-    text = work.paths.config_file.read_text()
-    work.paths.config_file.write_text(text.replace("timeout_s = 3600", "timeout_s = 40"))
-    work.create()
-    work.wait_for(phase="running", attempt=1)
-    work.wait_for(phase="running", attempt=2)
-    until_sync(lambda: "kept work" in work.run("logs", "app"), PATIENCE_S, "the log of the second job")
-    ended = next(p for p in work.server.state.pipelines.values() if p.status == "success")
-    assert ended.name is not None and " deadline " in ended.name
-    assert "deadline" in work.run("events", "app")
-
-
 def lines_of(work: Work, text: str, name: str) -> None:
     until_sync(lambda: text in work.run("logs", "app"), PATIENCE_S, f"{text!r} in the log of {name}")
 
