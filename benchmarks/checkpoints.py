@@ -21,6 +21,7 @@ from benchmarks.figures import Figure
 from tests.e2e.gitlab_work import working
 from tests.gitlab_runner import Runner
 from wsdash.backend.job import render, scripts
+from wsdash.backend.job.rendering import checkpoint_scripts
 from wsdash.paths import Paths
 from wsdash.workload import Source, Workload
 
@@ -29,7 +30,6 @@ FILE_BYTES = 20_000
 CHANGED = 20
 CHANGE_BYTES = 5_000
 RUNS = 5
-JOB = Path(__file__).parent.parent / "wsdash/backend/job"
 
 
 def measure() -> list[Figure]:
@@ -112,8 +112,7 @@ class _Job:
         for name in ("home", "state", "run/job"):
             (folder / name).mkdir(parents=True)
         workload = render(Workload(source=Source(str(origin)))).encode()
-        others = {name: (JOB / name).read_bytes() for name in ("checkpoint.sh", "terminal.sh")}
-        for name, data in (scripts() | {"workload.sh": workload} | others).items():
+        for name, data in (scripts() | checkpoint_scripts() | {"workload.sh": workload}).items():
             (self._run / "job" / name).write_bytes(data)
         (self._run / "restored").touch()
         self._env = {

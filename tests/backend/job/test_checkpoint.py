@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tests.backend.job.conftest import SHELLS
 from tests.repositories import git
 from wsdash.backend.job import render, scripts
+from wsdash.backend.job.rendering import checkpoint_scripts
 from wsdash.workload import Source, Workload
 
 HOME_FILES = (".bash_history", "../outside", "/etc/passwd")
@@ -58,8 +59,7 @@ class Place:
     def prepare(self) -> None:
         for name in ("projects", "home", "state", "run/job"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        script = (Path(__file__).parents[3] / "wsdash/backend/job/checkpoint.sh").read_bytes()
-        files = scripts() | {"workload.sh": render(self.workload).encode(), "checkpoint.sh": script}
+        files = scripts() | checkpoint_scripts() | {"workload.sh": render(self.workload).encode()}
         for name, data in files.items():
             (self.folder / "run/job" / name).write_bytes(data)
         (self.folder / "run/restored").touch()

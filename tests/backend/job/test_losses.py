@@ -19,10 +19,10 @@ from tests.backend.job.lossy_job import count
 from tests.repositories import git
 from tests.waiting import until_sync
 from wsdash.backend.job import render, scripts
+from wsdash.backend.job.rendering import checkpoint_scripts
 from wsdash.backend.kept_checkpoints import CheckpointId, KeptCheckpoints
 from wsdash.workload import Source, Workload
 
-JOB = Path(__file__).parents[3] / "wsdash/backend/job"
 KILLS = int(os.environ.get("WSDASH_KILLS", "16"))
 SEED = int(os.environ.get("WSDASH_SEED", "20261127"))
 
@@ -88,8 +88,7 @@ class World:
         (self.run / "job").mkdir(parents=True)
         origin = self.folder / "origin"
         workload = render(Workload(source=Source(str(origin)))).encode()
-        others = {name: (JOB / name).read_bytes() for name in ("checkpoint.sh", "terminal.sh")}
-        for name, data in (scripts() | {"workload.sh": workload} | others).items():
+        for name, data in (scripts() | checkpoint_scripts() | {"workload.sh": workload}).items():
             (self.run / "job" / name).write_bytes(data)
         env = {
             "PROJECTS_ROOT": str(self.disk / "projects"),

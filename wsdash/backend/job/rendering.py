@@ -92,6 +92,12 @@ def idle_settings(policy: Policy) -> dict[str, str]:
     return {"WSDASH_IDLE_CPU": str(max(1, round(policy.idle_cpu * 100))), **awake}
 
 
+def checkpoint_scripts() -> dict[str, bytes]:
+    """The scripts that keep and restore unsaved work, to stand beside the others."""
+    names = ("checkpoint.sh", "checkpoint_sending.sh", "checkpoint_restoring.sh", "terminal.sh")
+    return {name: (files(__package__) / name).read_bytes() for name in names}
+
+
 def scripts() -> dict[str, bytes]:
     """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
     return {name: (files(__package__) / name).read_bytes() for name in ("job.sh", "fetch.sh", "editor.sh")}

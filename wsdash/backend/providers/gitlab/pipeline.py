@@ -246,9 +246,10 @@ def _relay(relay: RelayAddress | None) -> dict[str, str]:
 
 
 def _script(workload: Workload, options: Options) -> list[str]:
-    scripts = {name: data.decode() for name, data in rendering.scripts().items()}
-    dials = ("gitlab_access.sh", "terminal.sh", "credentials.sh") if options.relay is not None else ()
-    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", "checkpoint.sh", *dials):
+    parts = rendering.scripts() | rendering.checkpoint_scripts()
+    scripts = {name: data.decode() for name, data in parts.items()}
+    dials = ("gitlab_access.sh", "credentials.sh") if options.relay is not None else ()
+    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)
     scripts["volumes.sh"] = rendering.render_volumes(workload)
