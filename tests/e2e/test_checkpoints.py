@@ -17,6 +17,7 @@ import pytest
 from tests.backend.access.conftest import SSHD
 from tests.e2e.gitlab_work import PATIENCE_S, MakeRunner, Work, working
 from tests.e2e.test_gitlab import make_runner
+from tests.repositories import git
 from tests.waiting import until_sync
 from wsdash.paths import Paths
 
@@ -114,8 +115,15 @@ def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
     shutil.rmtree(work.runner.folder / "cache")
     work.run("start", "app", "--wait")
     assert inside(work, "cat notes.txt") == "precious\n"
-    work.run("delete", "app", "--yes", "--wait")
+    work.run("stop", "app", "--wait")
+    told = work.tell("delete", "app", "--yes", "--keep-work", "--wait")
     assert not folder.exists()
+    (bundle,) = (work.paths.state / "kept").rglob("checkpoint.bundle")
+    assert f"git fetch {bundle} '+refs/*:refs/kept/*'" in told
+    clone = work.paths.state / "clone"
+    git(work.paths.state, "clone", "-q", str(work.project.repository.folder), str(clone))
+    git(clone, "fetch", "-q", str(bundle), "+refs/*:refs/kept/*")
+    assert git(clone, "show", "refs/kept/wsdash/work:notes.txt") == "precious"
 
 
 def test_force_stops_it_all_the_same_and_tells(work: Work) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.backend.errors import UserError
+from wsdash.backend.kept_checkpoints import Checkpoint
 from wsdash.backend.providers.base import Question
 
 END = b"\nwsdash-kept\n"
@@ -49,10 +50,15 @@ _SIZES = re.compile(rb"(\d{1,12}) (\d{1,12})\n")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The files that were made; None where there was nothing of the kind."""
+    """The files that were made; None where there was nothing of the kind.
 
-    bundle: Path | None
-    patch: Path | None
+    `checkpoint` is the last one of a job that cannot be asked any more, as of `at`.
+    """
+
+    bundle: Path | None = None
+    patch: Path | None = None
+    checkpoint: Path | None = None
+    at: float = 0.0
 
 
 def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
@@ -69,7 +75,7 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
         raise UserError(
             f"the work of {name} did not come whole", "Try again, or push it from within (`wsdash ssh`)."
         )
-    place = folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
+    place = _place(folder, name, now)
     try:
         kept = Kept(
             _write(place / "work.bundle", said[begin : begin + first]),
@@ -79,6 +85,20 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
     except OSError as error:
         raise UserError(f"the work of {name} cannot be written: {error}", "Free some disk space.") from error
     return kept
+
+
+def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: float) -> Kept:
+    """A copy of the last checkpoint in a new folder. Raises `UserError`."""
+    try:
+        copy = _write(_place(folder, name, now) / "checkpoint.bundle", file.read_bytes())
+        os.sync()
+    except OSError as error:
+        raise UserError(f"the work of {name} cannot be written: {error}", "Free some disk space.") from error
+    return Kept(checkpoint=copy, at=one.at)
+
+
+def _place(folder: Path, name: str, now: float) -> Path:
+    return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
 
 
 def _write(file: Path, data: bytes) -> Path | None:

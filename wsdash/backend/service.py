@@ -174,14 +174,22 @@ class Service:
     async def keep_work(self, name: str) -> Kept:
         """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
         from wsdash.backend import kept_work
+        from wsdash.backend.kept_checkpoints import KeptCheckpoints
 
         workspace = await self._find(name)
         workload = await self._store.workload(workspace.id)
         said = b""
         with suppress(ProviderError):
             said = await self._provider(workspace).ask_checkout(workspace, workload, kept_work.QUESTION)
-        folder = self._paths.state / "kept"
-        return await asyncio.to_thread(kept_work.keep, said, workspace.name, folder, self._clock())
+        folder, now = self._paths.state / "kept", self._clock()
+        checkpoints = KeptCheckpoints(self._paths.state / "checkpoints")
+        newest = await asyncio.to_thread(checkpoints.newest, workspace.id)
+        if not said and newest is not None:
+            file = checkpoints.file(workspace.id, newest)
+            return await asyncio.to_thread(
+                kept_work.keep_checkpoint, newest, file, workspace.name, folder, now
+            )
+        return await asyncio.to_thread(kept_work.keep, said, workspace.name, folder, now)
 
     async def unknown_jobs(self, context: str = LOCAL) -> list[JobObservation]:
         """Live jobs of the provider whose workspace the store does not know. Raises `ProviderError`."""

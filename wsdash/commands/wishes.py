@@ -124,7 +124,13 @@ def _accept(error: NotSaved, verb: str, *, force: bool) -> None:
 
 def _tell_kept(name: str, kept: Kept) -> None:
     """Where it is, and the commands that take it into a clone."""
-    if kept.bundle is None and kept.patch is None:
+    if kept.checkpoint is not None:
+        tell(
+            f"{name}: no job of it can be asked. Its last checkpoint, of {local_time(kept.at)}, is kept, with its"
+        )
+        tell("  files in refs/kept/wsdash/work once you have fetched it into a clone:")
+        tell(f"  git fetch {quote(str(kept.checkpoint))} '+refs/*:refs/kept/*'")
+    elif kept.bundle is None and kept.patch is None:
         tell(f"{name} has nothing that is not committed and pushed.")
     if kept.bundle is not None:
         tell(
