@@ -161,8 +161,17 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
+def _words(count: int) -> list[str]:
+    """Names as unlike each other as those of real folders: Git finds what to compare with by their last letters."""
+    dice = random.Random(2)
+    return ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(count)]
+
+
+FOLDERS = _words(FILES // 500)
+
+
 def _path(number: int) -> str:
-    return f"folder-{number // 500}/file-{number}"
+    return f"{FOLDERS[number // 500]}/file-{number}"
 
 
 def _make(origin: Path) -> None:
