@@ -47,6 +47,16 @@ def until_saved(work: Work) -> None:
     until_sync(lambda: newer_than(work, second), PATIENCE_S, "another checkpoint")
 
 
+def lose_the_runner(work: Work) -> None:
+    """With its disk, and without a goodbye; the next job gets the checkpoint of the one before."""
+    work.runner.kill()
+    shutil.rmtree(work.runner.folder / "builds")
+    work.wait_for(phase="pending", attempt=2)
+    work.runner.start()
+    work.wait_for(phase="running", attempt=2)
+    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+
+
 def stand_in_the_way(work: Work) -> Path:
     """A file where the folder of the workspace's checkpoints is to be, which is removed with them."""
     folder = work.paths.state / "checkpoints" / str(work.row()["id"])
@@ -71,12 +81,7 @@ def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
     inside(work, "git commit -q -a -m mine")
     until_saved(work)
     assert "by a checkpoint on this machine" in work.run("show", "app")
-    work.runner.kill()
-    shutil.rmtree(work.runner.folder / "builds")
-    work.wait_for(phase="pending", attempt=2)
-    work.runner.start()
-    work.wait_for(phase="running", attempt=2)
-    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    lose_the_runner(work)
     assert inside(work, "cat notes.txt") == "precious\n"
     assert "mine" in inside(work, "git log --oneline")
 
@@ -219,12 +224,7 @@ def test_where_no_line_leads_out_checkpoints_go_into_the_package_registry(work_w
     until_sync(lambda: newer_than(work, first), PATIENCE_S, "a checkpoint with it")
     until_sync(lambda: project.packages[-1].version != "1.1", PATIENCE_S, "a second one in the registry")
     until_sync(lambda: len(project.packages) == 1, PATIENCE_S, "the first one to be removed")
-    work.runner.kill()
-    shutil.rmtree(work.runner.folder / "builds")
-    work.wait_for(phase="pending", attempt=2)
-    work.runner.start()
-    work.wait_for(phase="running", attempt=2)
-    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    lose_the_runner(work)
     assert next((work.runner.folder / "builds").rglob("projects/app/notes.txt")).read_text() == "precious\n"
     work.run("delete", "app", "--yes", "--wait")
     assert project.packages == []

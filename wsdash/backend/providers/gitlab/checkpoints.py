@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from wsdash.backend.kept_checkpoints import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
 from wsdash.backend.providers.base import ProviderError
-from wsdash.backend.providers.gitlab.entrance import Entrance
+from wsdash.backend.providers.gitlab.entrance import Entrance, talking
 from wsdash.backend.providers.gitlab.observing import UNSAVED
 from wsdash.text import one_line
 
@@ -114,33 +114,17 @@ class Checkpoints:
         task.add_done_callback(lambda _: tasks.pop(attempt_id, None))
 
     async def _follow(self, workspace_id: str, number: int) -> None:
-        argv = await self._entrance.line(workspace_id, workspace_id, STREAM)
-        if argv is None:
-            return
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=CHUNK,
-            )
-        except OSError as error:
-            log.error("the checkpoints of %s cannot be taken: %s", workspace_id, error)
-            return
-        try:
-            await self._take(workspace_id, number, process)
+            async with talking(self._entrance, workspace_id, STREAM, CHUNK) as line:
+                if line is not None:
+                    await self._take(workspace_id, number, *line)
         except (ValueError, OSError, asyncio.IncompleteReadError) as error:
             log.info("the line of %s for checkpoints is down: %s", workspace_id, error)
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
-    async def _take(self, workspace_id: str, number: int, process: asyncio.subprocess.Process) -> None:
+    async def _take(
+        self, workspace_id: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """Until the line ends. Raises ValueError for what a job may not say, OSError."""
-        reader, writer = process.stdout, process.stdin
-        assert reader is not None and writer is not None
         newest = await asyncio.to_thread(self.kept.newest, workspace_id)
         writer.write(f"{newest.id} {newest.hash}\n".encode() if newest else b"none none\n")
         while line := await reader.readline():

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from contextlib import suppress
 
-from wsdash.backend.providers.gitlab.entrance import Entrance
+from wsdash.backend.providers.gitlab.entrance import Entrance, talking
 
 log = logging.getLogger(__name__)
 
@@ -45,36 +45,25 @@ class CredentialLine:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, workspace_id: str) -> None:
-        argv = await self._entrance.line(workspace_id, workspace_id, SERVE)
-        if argv is None:
-            return
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=LONGEST_LINE,
-            )
-        except OSError as error:
-            log.error("%s cannot ask for credentials: %s", workspace_id, error)
-            return
-        assert process.stdout is not None and process.stdin is not None
-        try:
-            while line := await process.stdout.readline():
-                question = _QUESTION.fullmatch(line.decode("ascii", "replace"))
-                if question is None:
-                    raise ValueError(f"it asks {line[:80]!r}")
-                given = await self._answer(workspace_id, question[2], question[3])
-                lines = "".join(f"{name}={value}\n" for name, value in given.items())
-                process.stdin.write(f"{question[1]}\n{lines}\n".encode())
-                await process.stdin.drain()
+            async with talking(self._entrance, workspace_id, SERVE, LONGEST_LINE) as line:
+                if line is not None:
+                    await self._answer_all(workspace_id, *line)
         except (ValueError, OSError) as error:
             log.info("the line of %s for credentials is down: %s", workspace_id, error)
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+
+    async def _answer_all(
+        self, workspace_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Until the line ends. Raises ValueError for what a job may not ask, OSError."""
+        while line := await reader.readline():
+            question = _QUESTION.fullmatch(line.decode("ascii", "replace"))
+            if question is None:
+                raise ValueError(f"it asks {line[:80]!r}")
+            given = await self._answer(workspace_id, question[2], question[3])
+            lines = "".join(f"{name}={value}\n" for name, value in given.items())
+            writer.write(f"{question[1]}\n{lines}\n".encode())
+            await writer.drain()
 
     async def _answer(self, workspace_id: str, protocol: str, host: str) -> dict[str, str]:
         if protocol != "https" or host not in self._hosts:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.door import Door
@@ -20,6 +21,31 @@ log = logging.getLogger(__name__)
 
 LINE_S = 8.0
 """How long to wait for a line that is down: a job dials again within seconds."""
+
+
+@asynccontextmanager
+async def talking(
+    entrance: Entrance, workspace_id: str, argv: tuple[str, ...], limit: int
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None]:
+    """What a command in the workspace says and what it hears, while the block lasts; None where there is no line.
+
+    `limit` is the longest line in bytes: a longer one raises ValueError. Raises OSError.
+    """
+    command = await entrance.line(workspace_id, workspace_id, argv)
+    if command is None:
+        yield None
+        return
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, limit=limit
+    )
+    assert process.stdout is not None and process.stdin is not None
+    try:
+        yield process.stdout, process.stdin
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 class Entrance:

@@ -137,7 +137,7 @@ class GitLabProvider:
                 await self._entrance.let_in(workspace, attempt, found.id)
                 return self._observed(found, attempt)
         await self._entrance.keep_open()
-        configuration, message = self._render(place, workspace, attempt, workload)
+        configuration, message = await asyncio.to_thread(self._render, place, workspace, attempt, workload)
         if not (configuration.takes_inputs and self._branches.holds(workspace.id, configuration.digest)):
             if attempt.number > 1:
                 await self._check_owner(place, workspace)
@@ -453,7 +453,7 @@ class GitLabProvider:
         """One commit: the record and the configuration name this store, and GitLab refuses the other's launches."""
         place = await self._find_place()
         template = Attempt("recovered", workspace.id, 0, workspace.generation, self._clock())
-        configuration, message = self._render(place, workspace, template, workload)
+        configuration, message = await asyncio.to_thread(self._render, place, workspace, template, workload)
         self._branches.learn(workspace.id, "another store's", None)
         await self._write(place, workspace, configuration, message)
 
@@ -482,7 +482,7 @@ class GitLabProvider:
             inputs = {
                 "attempt": key,
                 "restores": self._restores(workspace.id),
-                "checkpoint": self._checkpoint(workspace.id),
+                "checkpoint": await asyncio.to_thread(self._checkpoint, workspace.id),
                 "owner": self._owner,
             }
         try:
