@@ -193,11 +193,15 @@ class GitLabProvider:
             return
 
     async def save(self, workspace: Workspace, attempt: Attempt) -> None:
-        """A checkpoint, kept on this machine: for a job that runs, and whose line is or was there."""
+        """A checkpoint, kept on this machine: for a job that runs, and whose line is or was there.
+
+        One that no line leads out of puts its last one into the project as it ends, unless it may not.
+        """
         seen = attempt.seen
         if not self._entrance.is_there or seen is None or seen.state is not JobState.RUNNING:
             return
-        if seen.saved_at is not None or await self._entrance.has_line(workspace):
+        was_there = seen.saved_at is not None and not self._settings.deposits
+        if was_there or await self._entrance.has_line(workspace):
             await self._checkpoints.save(workspace.id, workspace.name)
 
     async def force_cancel(self, attempt: Attempt) -> None:
