@@ -252,6 +252,29 @@ def test_where_the_registry_is_off_and_jobs_may_push_they_go_on_a_branch(work_wi
     assert list(work.project.repository.branches()) == ["main"]
 
 
+def test_what_a_job_could_not_fetch_from_the_project_is_not_replaced_by_its_own(
+    work_without_a_line: Work,
+) -> None:
+    work = work_without_a_line
+    work.create()
+    work.wait_for(phase="running", attempt=1)
+    notes = next((work.runner.folder / "builds").rglob("projects/app")) / "notes.txt"
+    notes.write_text("precious\n")
+    until_saved(work)
+    work.runner.kill()
+    shutil.rmtree(work.runner.folder / "builds")
+    work.wait_for(phase="pending", attempt=2)
+    work.project.packages_enabled = False
+    work.runner.start()
+    work.wait_for(phase="running", attempt=2)
+    until_sync(lambda: "could not be put back" in work.run("events", "app"), PATIENCE_S, "the word")
+    work.project.packages_enabled = True
+    work.run("restart", "app", "--wait")
+    work.wait_for(phase="running", attempt=3)
+    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    assert next((work.runner.folder / "builds").rglob("projects/app/notes.txt")).read_text() == "precious\n"
+
+
 @pytest.mark.parametrize("killed", [("job.sh",), ("job.sh", "gitlab.sh")])
 def test_a_script_that_dies_amid_its_work_is_saved_by_what_is_left(
     work_without_a_line: Work, killed: tuple[str, ...]

@@ -111,6 +111,7 @@ loop() {
     woken=
     wish=
     pause=$every
+    [ "$1" != depositor ] || [ ! -e "$folder/no-deposits" ] || exit 0
     if [ "$1" = depositor ] && is_alive streamer; then
       pause=$usual
     else
@@ -158,7 +159,7 @@ deposit() {
     wish=
     every=once
     usual=once
-    [ ! -e "$WSDASH_RUN/restored" ] || give by_project
+    [ ! -e "$WSDASH_RUN/restored" ] || [ -e "$folder/no-deposits" ] || give by_project
     return 0
   fi
   loop depositor by_project "${WSDASH_DEPOSIT_S:-300}"

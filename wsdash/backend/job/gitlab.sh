@@ -86,8 +86,11 @@ job_restore() {
   wanted=
   read -r wanted 2>/dev/null <"$folder/wanted"
   waited=0
+  status=0
+  from=machine
   case $wanted in
     *:*)
+      from=project
       say "Fetching the checkpoint ${wanted#*:} from the project (${wanted%%:*})."
       until sh "$here/checkpoint.sh" withdraw "$wanted" || [ "$waited" -ge 5 ]; do
         waited=$((waited + 1))
@@ -102,7 +105,6 @@ job_restore() {
     sleep 1
     waited=$((waited + 1))
   done
-  status=0
   if ! [ -e "$folder/incoming" ]; then
     say 'It did not come, and stays where it is: on your machine, or in the project.'
     status=1
@@ -114,7 +116,11 @@ job_restore() {
     status=1
   fi
   rm -f "$folder/wanted" "$folder/incoming"
-  [ "$status" -eq 0 ] || printf 'missed\n' >"$run/unsaved"
+  if [ "$status" -ne 0 ]; then
+    printf 'missed\n' >"$run/unsaved"
+    # The project has room for one: none of this job takes the place of what it did not get.
+    [ "$from" = machine ] || : >"$run/checkpoint/no-deposits"
+  fi
   : >"$run/restored"
   exit "$status"
 }
