@@ -143,6 +143,25 @@ def test_fields_of_a_newer_schema_are_read_with_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "metadata", "verdict"),
+    [
+        ("2.1.0", "architectures: [.NET]", "accept"),
+        ("2.2.0", "architectures: [.NET]", "reject"),
+        ("2.1.0", "architectures: [amd64, amd64]", "accept"),
+        ("2.2.0", "architectures: [amd64, amd64]", "reject"),
+        ("2.0.0", "language: null", "accept"),
+        ("2.1.0", "language: null", "reject"),
+        ("2.0.0", "language: 3", "reject"),
+        ("2.1.0", "provider: null", "accept"),
+        ("2.2.0", "provider: null", "reject"),
+    ],
+)
+def test_metadata_of_a_newer_schema_is_free_but_for_its_type(version: str, metadata: str, verdict: str) -> None:
+    text = f"schemaVersion: {version}\nmetadata: {{{metadata}}}\n"
+    assert check(text, profile="library").verdict == verdict
+
+
 def test_the_kind_deploy_came_with_2_2_0() -> None:
     commands = "commands: [{id: a, apply: {component: dev, group: {kind: deploy}}}]\n"
     assert places(devfile(commands, version="2.1.0")) == [(6, 58, "schema.newer-field")]

@@ -50,6 +50,7 @@ LENIENT: Mapping[str, Severity] = {
     "schema.missing-field": "error",
     "schema.wrong-type": "error",
     "schema.wrong-value": "error",
+    "schema.repeated-value": "warning",
     "schema.bad-name": "error",
     "schema.too-long": "error",
     "schema.one-of": "error",
@@ -171,7 +172,7 @@ LENIENT: Mapping[str, Severity] = {
 
 _ERRORS_TO_THE_LIBRARY = (
     "schema.unknown-field", "schema.newer-field", "schema.removed-field", "schema.override-type", "variable.cpu",
-    "group.no-default", "annotation.conflict", "port.shared-dedicated-pod",
+    "schema.repeated-value", "group.no-default", "annotation.conflict", "port.shared-dedicated-pod",
 )  # fmt: skip
 """What runs well, and the reference parser refuses. It leaves variables in CPU quantities, which then are none."""
 

@@ -60,6 +60,16 @@ REMOVED: Mapping[type[Element], Mapping[str, str]] = {
 }
 """Fields that once were, or are elsewhere, with what to do instead."""
 
+METADATA_SINCE: Mapping[str, str] = {
+    "language": "2.1.0",
+    "projectType": "2.1.0",
+    "website": "2.1.0",
+    "architectures": "2.2.0",
+    "provider": "2.2.0",
+    "supportUrl": "2.2.0",
+}
+"""Metadata is open, so older schemas let these pass, whatever their values; only their types must fit."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldInfo:

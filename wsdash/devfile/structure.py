@@ -14,8 +14,17 @@ from pydantic_core import ErrorDetails
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, show
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
-from wsdash.devfile.models import V22, Devfile, Element, Endpoint, Group, Project, StarterProject
-from wsdash.devfile.schema import ONE_OF, OVERRIDES, REMOVED, VERSIONS, elements, fields_of, model_at
+from wsdash.devfile.models import V22, Devfile, Element, Endpoint, Group, Metadata, Project, StarterProject
+from wsdash.devfile.schema import (
+    METADATA_SINCE,
+    ONE_OF,
+    OVERRIDES,
+    REMOVED,
+    VERSIONS,
+    elements,
+    fields_of,
+    model_at,
+)
 from wsdash.devfile.schema_errors import explain, is_unused
 from wsdash.devfile.tree import Array, Finding, Object, Path, Tree
 from wsdash.devfile.wording import describe
@@ -76,7 +85,8 @@ def _structure(
     tree: Tree, root: Object, version: str, findings: list[Finding], shape: list[Finding], inherits: bool
 ) -> Structure:
     devfile, errors = _model(root)
-    findings += [explain(error, tree) for error in errors[: MAX_DIAGNOSTICS + 1]]
+    wrong = [error for error in errors if not _is_open(error, tree, version)]
+    findings += [explain(error, tree) for error in wrong[: MAX_DIAGNOSTICS + 1]]
     # Located before anything is removed: afterwards the places are gone.
     diagnostics = tuple(finding.located(tree) for finding in findings)
     broken = [_element(finding.path) for finding in shape if finding.code == "schema.one-of"]
@@ -86,6 +96,14 @@ def _structure(
         devfile, errors = _model(root)
         broken = []
     return Structure(version, devfile, diagnostics, frozenset(dropped), inherits)
+
+
+def _is_open(error: ErrorDetails, tree: Tree, version: str) -> bool:
+    """Whether the version's schema does not know the metadata field, and the reference parser takes the value."""
+    path: Path = error["loc"]
+    if len(path) < 2 or path[0] != "metadata" or METADATA_SINCE.get(str(path[1]), version) <= version:
+        return False
+    return (error["type"] == "literal_error" and isinstance(tree.get(path), str)) or tree.get(path) is None
 
 
 def _model(root: Object) -> tuple[Devfile, list[ErrorDetails]]:
@@ -153,6 +171,8 @@ def _shape(root: Object, version: str) -> Iterator[Finding]:
             yield from _one_of(path, value, model, choices, version)
         if version < VERSIONS[4]:
             yield from _newer(path, value, model, version)
+        if model is Metadata and version >= V22.version:
+            yield from _repeated(path, value)
         name = value.get("name")
         if (
             model is Endpoint
@@ -196,6 +216,16 @@ def _newer(path: Path, value: Object, model: type[Element], version: str) -> Ite
     if model is Group and value.get("kind") == "deploy" and version < V22.version:
         message = f"the kind deploy came with schema {V22.version}; this file says {version}"
         yield Finding("schema.newer-field", (*path, "kind"), message, f"write schemaVersion: {V22.version}")
+
+
+def _repeated(path: Path, metadata: Object) -> Iterator[Finding]:
+    architectures = metadata.get("architectures")
+    seen: set[str] = set()
+    for index, name in enumerate(architectures if isinstance(architectures, Array) else ()):
+        if isinstance(name, str) and name in seen:
+            where = (*path, "architectures", index)
+            yield Finding("schema.repeated-value", where, f"{show(name)} stands twice in architectures")
+        seen.add(str(name))
 
 
 def _override_findings(tree: Tree, root: Object, version: str) -> list[Finding]:
