@@ -217,6 +217,23 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("image", "fits"),
+    [
+        ("{imageName: b}", False),
+        ("{imageName: b, autoBuild: true}", True),
+        ("{dockerfile: {uri: D}}", True),
+        ("{dockerfile: {uri: D}, autoBuild: true}", False),
+    ],
+)
+def test_an_override_of_an_image_has_one_of_dockerfile_and_auto_build(image: str, fits: bool) -> None:
+    """As the schema says for overrides; a component that is not overridden needs its dockerfile."""
+    child = CHILD.replace("base.yaml}", f"base.yaml, components: [{{name: app, image: {image}}}]}}")
+    base = "schemaVersion: 2.2.0\ncomponents: [{name: app, image: {imageName: a, dockerfile: {uri: D}}}]\n"
+    codes = [found.code for found in flat(child, base=base).diagnostics]
+    assert codes == ([] if fits else ["schema.override-type"])
+
+
 @pytest.mark.parametrize(("title", "code", "head", "body"), WRONG, ids=[title for title, *_ in WRONG])
 def test_what_does_not_fit_is_told_at_the_childs_own_place(
     title: str, code: str, head: str, body: str

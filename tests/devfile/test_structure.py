@@ -143,6 +143,12 @@ def test_fields_of_a_newer_schema_are_read_with_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(("port", "verdict"), [(2**63 - 1, "accept"), (2**63, "reject"), ("1e30", "reject")])
+def test_an_integer_has_at_most_64_bits(port: object, verdict: str) -> None:
+    text = devfile(container=f"endpoints: [{{name: web, targetPort: {port}}}]")
+    assert check(text, profile="library").verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("version", "metadata", "verdict"),
     [
@@ -157,7 +163,9 @@ def test_fields_of_a_newer_schema_are_read_with_a_warning() -> None:
         ("2.2.0", "provider: null", "reject"),
     ],
 )
-def test_metadata_of_a_newer_schema_is_free_but_for_its_type(version: str, metadata: str, verdict: str) -> None:
+def test_metadata_of_a_newer_schema_is_free_but_for_its_type(
+    version: str, metadata: str, verdict: str
+) -> None:
     text = f"schemaVersion: {version}\nmetadata: {{{metadata}}}\n"
     assert check(text, profile="library").verdict == verdict
 

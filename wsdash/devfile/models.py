@@ -52,7 +52,7 @@ Str = StrictStr
 Bool = StrictBool
 Text = Annotated[StrictStr, TEMPLATE]
 Texts = Annotated[tuple[StrictStr, ...], TEMPLATE]
-Integer = Annotated[StrictInt, BeforeValidator(_whole)]
+Integer = Annotated[StrictInt, BeforeValidator(_whole), Field(ge=-(2**63), lt=2**63)]
 Name = Annotated[StrictStr, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 _SEMVER = r"([0-9]+)\.([0-9]+)\.([0-9]+)(-[0-9a-z-]+(\.[0-9a-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
 Semver = Annotated[StrictStr, Field(pattern="^" + _SEMVER)]

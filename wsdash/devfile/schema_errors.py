@@ -16,6 +16,8 @@ _WANTED = {
     "string_type": "a string",
     "bool_type": "true or false",
     "int_type": "an integer",
+    "less_than": "an integer of at most 64 bits",
+    "greater_than_equal": "an integer of at most 64 bits",
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",

@@ -14,7 +14,17 @@ from pydantic_core import ErrorDetails
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, show
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
-from wsdash.devfile.models import V22, Devfile, Element, Endpoint, Group, Metadata, Project, StarterProject
+from wsdash.devfile.models import (
+    V22,
+    Devfile,
+    Element,
+    Endpoint,
+    Group,
+    Image,
+    Metadata,
+    Project,
+    StarterProject,
+)
 from wsdash.devfile.schema import (
     METADATA_SINCE,
     ONE_OF,
@@ -246,6 +256,13 @@ def _override_findings(tree: Tree, root: Object, version: str) -> list[Finding]:
                 findings.append(Finding("schema.override-type", path, message, hint))
             elif choices:
                 findings += _one_of(path, value, inner, choices, version)
+            if inner is Image and ("dockerfile" in value) == ("autoBuild" in value):
+                message = (
+                    f"the override of {describe(path[:-1], tree.get(path[:-1]))} has not exactly one of "
+                    "dockerfile and autoBuild"
+                )
+                hint = "devfile/library refuses it"
+                findings.append(Finding("schema.override-type", path, message, hint))
             findings += _newer(path, value, inner, version) if version < VERSIONS[4] else ()
         try:
             TypeAdapter(tuple[model, ...]).validate_python(items)  # type: ignore[valid-type]
