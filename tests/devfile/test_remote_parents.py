@@ -105,6 +105,14 @@ def test_a_parent_of_a_registry_is_asked_for_by_its_id_and_version(web: Web) -> 
     assert [path for path, _ in web.asked] == ["/r/devfiles/go/latest", "/r/devfiles/go/1.2.0"]
 
 
+def test_a_relative_parent_in_a_registry_is_nowhere(web: Web) -> None:
+    web.pages["/r/devfiles/go/latest"] = CHILD.replace("PARENT", "uri: base.yaml").encode()
+    [found] = web.flat(f"id: go, registryUrl: '{web.url}/r'").diagnostics
+    assert (found.code, found.severity, found.line) == ("parent.unsupported", "error", 2)
+    assert found.file == f"{web.url}/r/devfiles/go/latest"
+    assert len(web.asked) == 1
+
+
 def test_a_relative_parent_of_a_fetched_one_is_fetched_too_and_never_read_here(web: Web) -> None:
     middle = CHILD.replace("PARENT", "uri: ../other/base.yaml")
     web.pages |= {"/a/devfile.yaml": middle.encode(), "/a/other/base.yaml": BASE.encode()}

@@ -112,12 +112,17 @@ def _flattening(
     return replace(filled, diagnostics=bounded([*whole.diagnostics, *remarks]), flat=True)
 
 
-def _with_parents(document: Document, chain: tuple[str, ...], may_fetch: bool) -> _Walk:
+def _with_parents(
+    document: Document, chain: tuple[str, ...], may_fetch: bool, *, of_registry: bool = False
+) -> _Walk:
     """`chain` holds the paths from the first document to this one."""
     named = document.devfile.parent
     if named is None:
         return document
     target = _target(named, chain, may_fetch)
+    if of_registry and named.uri is not None and _SCHEME.match(named.uri) is None:
+        message = f"a registry has no files beside a devfile, so the parent {show(named.uri)} is nowhere"
+        target = Finding("parent.unsupported", ("parent", "uri"), message, _COPY)
     if isinstance(target, Finding):
         return _remarked(document, [document.locate(target)])
     content = yield target
@@ -140,7 +145,8 @@ def _with_parents(document: Document, chain: tuple[str, ...], may_fetch: bool) -
         )
         newer = Finding("parent.newer", where, message, f"write schemaVersion: {parent.version}")
         document = _remarked(document, [document.locate(newer)])
-    return _merged(document, (yield from _with_parents(_placed(parent), (*chain, target), may_fetch)))
+    above = _with_parents(_placed(parent), (*chain, target), may_fetch, of_registry=named.uri is None)
+    return _merged(document, (yield from above))
 
 
 def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Finding:
