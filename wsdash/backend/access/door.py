@@ -19,6 +19,7 @@ from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.access.known_hosts import alias_of
+from wsdash.backend.access.ssh_config import FAST_CIPHERS
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.config import Access
 from wsdash.paths import Paths
@@ -137,6 +138,7 @@ class Door:
             "IdentitiesOnly": "yes",
             "ForwardAgent": "no",
             "ServerAliveInterval": "15",
+            "Ciphers": FAST_CIPHERS,
             "LogLevel": "ERROR",
         }
         named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]

@@ -21,9 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 
@@ -41,7 +39,6 @@ MOST_CONNECTIONS = 500
 MOST_FROM_ONE_HOST = 400
 FENCE_S = 1.0
 """Between two looks for attempts that may not dial in any more."""
-CHUNK = 65536
 PARTS = 8
 AGAIN_S = 1.0
 """A relay that dies sooner than this after its start does not start again at once."""
@@ -141,22 +138,22 @@ class Line(asyncssh.SSHServer):
 class WorkspaceListener(asyncssh.SSHListener):
     """The Unix socket of a workspace, which leads to its job's end of the line."""
 
-    def __init__(self, server: asyncio.Server, path: Path, inode: int) -> None:
-        self._server = server
+    def __init__(self, carrier: asyncssh.SSHListener, path: Path) -> None:
+        self._carrier = carrier
         self._path = path
-        self._inode = inode
+        self._inode = path.stat().st_ino
 
     def get_port(self) -> int:
         return 0
 
     def close(self) -> None:
-        self._server.close()
+        self._carrier.close()
         with suppress(OSError):  # a newer attempt may have its own there
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
 
     async def wait_closed(self) -> None:
-        await self._server.wait_closed()
+        await self._carrier.wait_closed()
 
 
 class Relay:
@@ -210,17 +207,15 @@ class Relay:
         new = path.with_suffix(f".{os.getpid()}.{id(connection)}")
         with suppress(FileNotFoundError):
             new.unlink()
-        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        bound.bind(str(new))
+        carrier = await connection.forward_local_path(str(new), name)
         new.chmod(0o600)
-        server = await asyncio.start_unix_server(partial(_carry, connection, name), sock=bound)
         new.replace(path)
         if grant.name:
             named = self.folder.socket(f"{grant.name}.wsdash")
             link = named.with_suffix(f".{os.getpid()}.{id(connection)}")
             link.symlink_to(path.name)
             link.replace(named)
-        return WorkspaceListener(server, path, path.stat().st_ino)
+        return WorkspaceListener(carrier, path)
 
     async def fence(self) -> None:
         """End the lines of attempts that may not dial in any more."""
@@ -230,31 +225,6 @@ class Relay:
                 if line.grant is not None and line.grant.job_key and not self.is_current(line.grant):
                     log.info("%s is superseded, and its line ends", line.grant.attempt_id)
                     line.end()
-
-
-async def _carry(
-    connection: asyncssh.SSHServerConnection,
-    name: str,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-) -> None:
-    """Bytes between a user's connection and the job's."""
-    try:
-        far_reader, far_writer = await connection.open_unix_connection(name, encoding=None)
-    except (asyncssh.Error, OSError) as error:
-        log.warning("the job did not take a connection: %s", error)
-        writer.close()
-        return
-    await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-
-
-async def _pump(reader: Any, writer: Any) -> None:  # noqa: ANN401 - asyncio's and asyncssh's streams
-    with suppress(OSError, asyncssh.Error):
-        while data := await reader.read(CHUNK):
-            writer.write(data)
-            await writer.drain()
-    with suppress(OSError, asyncssh.Error):
-        writer.write_eof()
 
 
 def _public_key(text: str) -> str:
