@@ -40,8 +40,8 @@ def measure() -> list[Figure]:
         door = Door(paths, Access("127.0.0.1", "127.0.0.1"))
         door.folder = access
         try:
-            port = job.sshd(public_key(access.user_key))
             assert job.enrol()
+            port = job.sshd(public_key(access.user_key))
             job.dial(target=f"127.0.0.1:{port}")
             _wait(lambda: door.has_line("w1"))
             return [

@@ -128,6 +128,9 @@ class DialledJob:
         }
         argv = self.ssh("-N", "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", user=user)
         done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+        _, given, certificate = done.stderr.partition("wsdash-host-certificate ")
+        if given:
+            (self.folder / "ssh_host_key-cert.pub").write_text(certificate.splitlines()[0] + "\n")
         return "Permission denied" not in done.stderr
 
     def dial(self, name: str | None = None, target: str = "127.0.0.1:1") -> subprocess.Popen[bytes]:
@@ -148,14 +151,15 @@ class DialledJob:
         return done.stderr
 
     def sshd(self, user_key: str) -> int:
-        """The job's own SSH server; its port."""
+        """The job's own SSH server, once it has enrolled; its port."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         (self.folder / "authorized_keys").write_text(f"{user_key}\n")
         lines = [
             f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {self.folder}/ssh_host_key", "UsePAM no",
-            f"AuthorizedKeysFile {self.folder}/authorized_keys", "PasswordAuthentication no", "StrictModes no",
+            f"HostCertificate {self.folder}/ssh_host_key-cert.pub", f"AuthorizedKeysFile {self.folder}/authorized_keys",
+            "PasswordAuthentication no", "StrictModes no",
             "PidFile none", "MaxStartups 100",
         ]  # fmt: skip
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")

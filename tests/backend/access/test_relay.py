@@ -189,8 +189,8 @@ def test_who_says_nothing_is_let_go(relay: Running) -> None:
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(relay: Running, job: DialledJob) -> None:
-    port = job.sshd(public_key(relay.folder.user_key))
     assert job.enrol()
+    port = job.sshd(public_key(relay.folder.user_key))
     job.dial(target=f"127.0.0.1:{port}")
     until_sync(lambda: listening(relay), what="the socket")
     done = _ssh(relay, "echo hello; exit 3")
@@ -202,8 +202,8 @@ def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(relay: Runn
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_fifty_sessions_at_once(relay: Running, job: DialledJob) -> None:
-    port = job.sshd(public_key(relay.folder.user_key))
     assert job.enrol()
+    port = job.sshd(public_key(relay.folder.user_key))
     job.dial(target=f"127.0.0.1:{port}")
     until_sync(lambda: listening(relay), what="the socket")
     until_sync(lambda: _ssh(relay, "true").returncode == 0, what="the sshd")

@@ -40,8 +40,13 @@ class AccessFolder:
         return self.root / "user_key"
 
     @property
+    def host_authority(self) -> Path:
+        """What signs the keys of the workspaces' SSH servers."""
+        return self.root / "host_authority"
+
+    @property
     def known_hosts(self) -> Path:
-        """The keys of the workspaces that have enrolled."""
+        """Whom the user's ssh believes: the authority, and the keys of servers that know no certificates."""
         return self.root / "known_hosts"
 
     @property

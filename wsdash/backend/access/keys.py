@@ -1,26 +1,45 @@
-"""The relay's and the user's keys, made when they are first needed."""
+"""The relay's and the user's keys and the authority that speaks for workspaces, made when they are first needed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
 
 from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access.known_hosts import trust
+
+CERTIFIED_FOR = "32d"
+"""Longer than a job may last: GitLab's longest time limit is a month."""
 
 
 def make_keys(folder: AccessFolder) -> None:
-    """Both pairs of keys, where they are not there yet. Blocks. Raises `OSError`."""
+    """All pairs of keys, where they are not there yet. Blocks. Raises `OSError`."""
     folder.prepare()
-    for file in (folder.host_key, folder.user_key):
+    for file in (folder.host_key, folder.user_key, folder.host_authority):
         if not file.exists():
             _write(file, asyncssh.generate_private_key("ssh-ed25519", comment="wsdash"))
+    trust(folder.known_hosts, public_key(folder.host_authority))
 
 
 def public_key(file: Path) -> str:
     """`KIND BASE64` of a private key's file. Blocks."""
     return " ".join(asyncssh.read_private_key(str(file)).export_public_key("openssh").decode().split()[:2])
+
+
+def certify(folder: AccessFolder, host_key: str, names: Sequence[str], key_id: str) -> str:
+    """The certificate, `KIND BASE64`, by which whoever has `host_key` may answer to the names. Blocks."""
+    authority = asyncssh.read_private_key(str(folder.host_authority))
+    certificate = authority.generate_host_certificate(
+        asyncssh.import_public_key(host_key),
+        key_id,
+        principals=list(names),
+        valid_after="-1h",
+        valid_before=f"+{CERTIFIED_FOR}",
+    )
+    return " ".join(certificate.export_certificate("openssh").decode().split()[:2])
 
 
 def _write(file: Path, key: asyncssh.SSHKey) -> None:

@@ -1,7 +1,8 @@
 """The SSH endpoint that jobs dial: `python -m wsdash.backend.access.relay`. It offers one thing.
 
 A job proves once who it is and leaves the public keys that it has made: a keyboard-interactive login, which is closed
-at once. (Answers have several parts, for OpenSSH takes at most a kilobyte at a prompt.)
+at once. (Answers have several parts, for OpenSSH takes at most a kilobyte at a prompt.) As the banner of that login it
+is given the certificate of its SSH server's key.
 With that key it may then listen under the virtual name of its own workspace; that becomes a Unix socket of this
 user's. There is no session, no other name, no connection to anything here, and no older attempt.
 """
@@ -27,7 +28,8 @@ import asyncssh
 
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import Grant, Grants
-from wsdash.backend.access.known_hosts import pin
+from wsdash.backend.access.keys import certify
+from wsdash.backend.access.known_hosts import names_of, pin
 from wsdash.backend.access.proofs import NotProven, Proofs
 from wsdash.backend.processes import ProcessIdentity
 
@@ -42,6 +44,8 @@ FENCE_S = 1.0
 PARTS = 8
 AGAIN_S = 1.0
 """A relay that dies sooner than this after its start does not start again at once."""
+CERTIFICATE = "wsdash-host-certificate"
+"""The word before it in the banner."""
 KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "ssh-rsa")
 
 
@@ -78,16 +82,21 @@ class Line(asyncssh.SSHServer):
         return "", "", "", [(f"part {number}:", False) for number in range(1, PARTS + 1)]
 
     async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
-        """Enrol. The parts together are `PROOF JOB-KEY HOST-KEY`, the keys as `KIND:BASE64`."""
+        """Enrol. The parts together are `PROOF JOB-KEY HOST-KEY`, the keys as `KIND:BASE64`; then `plain` for a
+        server that knows no certificates.
+        """
         if self.grant is None:
             log.warning("%s: refused, no attempt %.80r may dial in", self._peer, username)
             return False
         try:
-            enrolled = await self._relay.enrol(self.grant, "".join(responses))
+            certificate = await self._relay.enrol(self.grant, "".join(responses))
         except NotProven as reason:
             log.warning("%s: %s refused, %s", self._peer, self.grant.attempt_id, reason)
             return False
-        log.info("%s: %s has enrolled", self._peer, enrolled.attempt_id)
+        log.info("%s: %s has enrolled", self._peer, self.grant.attempt_id)
+        if certificate:
+            assert self._connection is not None
+            self._connection.send_auth_banner(f"{CERTIFICATE} {certificate}\n")
         self._enrols = True
         return True
 
@@ -184,10 +193,11 @@ class Relay:
         now = self.grants.of_workspace(grant.workspace_id)
         return now is not None and (now.attempt_id, now.job_key) == (grant.attempt_id, grant.job_key)
 
-    async def enrol(self, grant: Grant, told: str) -> Grant:
-        """Keep the job's keys, once. Raises `NotProven`."""
+    async def enrol(self, grant: Grant, told: str) -> str:
+        """Keep the job's keys, once; the certificate of its server's. Raises `NotProven`."""
         proof, _, keys = told.partition(" ")
-        job_key, _, host_key = keys.partition(" ")
+        job_key, _, rest = keys.partition(" ")
+        host_key, _, kind = rest.partition(" ")
         found = [_public_key(job_key), _public_key(host_key)]
         async with self._enrolling:
             now = self.grants.of_workspace(grant.workspace_id)
@@ -195,9 +205,16 @@ class Relay:
                 raise NotProven("it has enrolled before, or is no more the newest")
             await asyncio.to_thread(self._proofs.check, now, proof)
             enrolled = replace(now, job_key=found[0])
-            await asyncio.to_thread(pin, self.folder.known_hosts, now.workspace_id, found[1], now.name)
+            plain = kind == "plain"
+            names = names_of(now.workspace_id, now.name)
+            pinned = found[1] if plain else ""
+            await asyncio.to_thread(pin, self.folder.known_hosts, now.workspace_id, pinned, now.name)
             await asyncio.to_thread(self.grants.write, enrolled)
-        return enrolled
+            return (
+                ""
+                if plain
+                else await asyncio.to_thread(certify, self.folder, found[1], names, now.attempt_id)
+            )
 
     async def listen(
         self, grant: Grant, connection: asyncssh.SSHServerConnection, name: str

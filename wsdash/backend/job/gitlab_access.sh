@@ -20,9 +20,15 @@ have() {
 
 # --- the SSH server -----------------------------------------------------------------------------------
 
-find_sshd() {
-  for sshd in "$(command -v sshd 2>/dev/null)" /usr/sbin/sshd /usr/local/sbin/sshd; do
-    [ -n "$sshd" ] && [ -x "$sshd" ] && return 0
+# Sets `server` to the image's SSH server, and `kind`.
+find_server() {
+  kind=openssh
+  for server in "$(command -v sshd 2>/dev/null)" /usr/sbin/sshd /usr/local/sbin/sshd; do
+    [ -n "$server" ] && [ -x "$server" ] && return 0
+  done
+  kind=dropbear
+  for server in "$(command -v dropbear 2>/dev/null)" /usr/sbin/dropbear /usr/local/sbin/dropbear; do
+    [ -n "$server" ] && [ -x "$server" ] && have dropbearkey && return 0
   done
   return 1
 }
@@ -31,15 +37,37 @@ make_key() {
   [ -f "$access/$1" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$access/$1" </dev/null
 }
 
-# Tries ports until one is free: `port` and `server` are set.
-start_sshd() {
-  tries=0
-  while [ "$tries" -lt 20 ]; do
-    port=$((20000 + ($$ + tries * 1013) % 20000))
-    cat >"$access/sshd_config" <<EOF
+make_host_key() {
+  if [ "$kind" = openssh ]; then make_key host_key; return; fi
+  [ -f "$access/host_key" ] || dropbearkey -t ed25519 -f "$access/host_key" >/dev/null 2>&1 </dev/null || return
+  dropbearkey -y -f "$access/host_key" 2>/dev/null | grep '^ssh-' >"$access/host_key.pub"
+}
+
+# Only newer ones of dropbear can be told where the keys are. The others look into the home of the user, which may be
+# written to only where it is the job's own: in a container.
+let_user_in() {
+  authorized=
+  if [ "$kind" = openssh ]; then
+    printf '%s\n' "$WSDASH_USER_KEY" >"$access/authorized_keys"
+  elif "$server" -h 2>&1 | grep -q '^-D'; then
+    mkdir -p "$access/keys"
+    printf '%s\n' "$WSDASH_USER_KEY" >"$access/keys/authorized_keys"
+    authorized="$access/keys"
+  elif [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ]; then
+    home=$(getent passwd "$(id -u)" 2>/dev/null || grep "^[^:]*:[^:]*:$(id -u):" /etc/passwd)
+    home=$(printf '%s\n' "$home" | cut -d : -f 6)
+    mkdir -p "${home:?}/.ssh" && printf '%s\n' "$WSDASH_USER_KEY" >>"$home/.ssh/authorized_keys"
+  else
+    return 1
+  fi
+}
+
+configure_sshd() {
+  cat >"$access/sshd_config" <<EOF
 Port $port
 ListenAddress 127.0.0.1
 HostKey $access/host_key
+HostCertificate $access/host_key-cert.pub
 AuthorizedKeysFile $access/authorized_keys
 PasswordAuthentication no
 KbdInteractiveAuthentication no
@@ -53,10 +81,23 @@ AllowAgentForwarding yes
 ForceCommand sh $here/gitlab_access.sh enter
 Subsystem sftp ${sftp:-internal-sftp}
 EOF
-    "$sshd" -D -e -f "$access/sshd_config" >"$access/sshd.log" 2>&1 </dev/null &
-    server=$!
+}
+
+# Tries ports until one is free: `port` and `serving` are set.
+start_server() {
+  tries=0
+  while [ "$tries" -lt 20 ]; do
+    port=$((20000 + ($$ + tries * 1013) % 20000))
+    if [ "$kind" = openssh ]; then
+      configure_sshd
+      "$server" -D -e -f "$access/sshd_config" >"$access/server.log" 2>&1 </dev/null &
+    else
+      "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" -W 1048576 \
+        ${authorized:+-D "$authorized"} -c "sh $here/gitlab_access.sh enter" >"$access/server.log" 2>&1 </dev/null &
+    fi
+    serving=$!
     sleep 1
-    if kill -0 "$server" 2>/dev/null; then return 0; fi
+    if kill -0 "$serving" 2>/dev/null; then return 0; fi
     tries=$((tries + 1))
   done
   return 1
@@ -80,14 +121,16 @@ answered() {
   grep -q "$1" "$access/answer" 2>/dev/null
 }
 
-# Shows the proof with the two public keys, in parts, for ssh takes at most a kilobyte at a prompt.
+# Shows the proof with the two public keys, in parts, for ssh takes at most a kilobyte at a prompt. The answer holds the
+# certificate of the server's key.
 enrol() {
   {
     cat "$WSDASH_PROOF"
     for key in job_key host_key; do
-      read -r kind data _ <"$access/$key.pub"
-      printf ' %s:%s' "$kind" "$data"
+      read -r type data _ <"$access/$key.pub"
+      printf ' %s:%s' "$type" "$data"
     done
+    [ "$kind" = openssh ] || printf ' plain'
     echo
   } | tr -d '\n' >"$access/told"
   cat >"$access/ask" <<EOF
@@ -101,12 +144,13 @@ EOF
   export SSH_ASKPASS SSH_ASKPASS_REQUIRE DISPLAY
   ask_relay -N -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1
   rm -f "$access/told"
+  tr -d '\r' <"$access/answer" | sed -n 's/^wsdash-host-certificate //p' >"$access/host_key-cert.pub"
   unset SSH_ASKPASS SSH_ASKPASS_REQUIRE DISPLAY
 }
 
 # shellcheck disable=SC2317,SC2329  # called by a trap
 end() {
-  [ -z "${server:-}" ] || kill "$server" 2>/dev/null
+  [ -z "${serving:-}" ] || kill "$serving" 2>/dev/null
   # They ignore what this process ignores.
   for process in ${line:-} ${nap:-}; do kill -KILL "$process" 2>/dev/null; done
   exit 0
@@ -125,25 +169,24 @@ dial() {
   if ! have ssh || ! have ssh-keygen; then
     give_up 'The image has no ssh, so there is no way in from your machine: only its log and its state are seen.'
   fi
-  if ! find_sshd; then
-    give_up 'The image has no sshd (openssh-server), so there is no way in from your machine.'
+  if ! find_server; then
+    give_up 'The image has no SSH server (openssh-server or dropbear), so there is no way in from your machine.'
   fi
   for sftp in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
     [ ! -x "$sftp" ] || break
     sftp=
   done
   [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
-  if ! { make_key job_key && make_key host_key; }; then
+  if ! { make_key job_key && make_host_key; }; then
     give_up 'No keys could be made, so there is no way in from your machine.'
   fi
+  if ! let_user_in; then
+    give_up "The image's dropbear is too old to be let in by outside of a container: install openssh-server."
+  fi
   printf 'wsdash-relay %s\n' "$WSDASH_RELAY_KEY" >"$access/known_hosts"
-  printf '%s\n' "$WSDASH_USER_KEY" >"$access/authorized_keys"
   # A runner that ends the job signals every process of it, and the last checkpoint needs the line.
   trap '' TERM INT HUP
   trap end USR1
-  if ! start_sshd; then
-    give_up "The image's sshd does not start, so there is no way in from your machine: $(tail -n 1 "$access/sshd.log")"
-  fi
   pause=0.3
   refused=0
   enrolled=
@@ -154,6 +197,11 @@ dial() {
         enrolled=yes
         pause=0.3
         rm -f "$WSDASH_PROOF"
+        if ! start_server; then
+          give_up "The image's SSH server does not start, so there is no way in from your machine: $(
+            tail -n 1 "$access/server.log"
+          )"
+        fi
       fi
     fi
     if [ -n "$enrolled" ]; then

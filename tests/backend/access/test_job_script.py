@@ -1,0 +1,189 @@
+"""The script by which a job lets its user in, with the SSH servers that images have, against the real relay."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.backend.access.conftest import SSHD, Running
+from tests.waiting import until_sync
+from wsdash.backend.access.door import Door
+from wsdash.backend.access.keys import certify, public_key
+from wsdash.backend.access.known_hosts import alias_of
+from wsdash.backend.job import render, scripts
+from wsdash.config import Access
+from wsdash.paths import Paths
+from wsdash.workload import Workload
+
+HERE = Path(__file__).parents[3] / "wsdash/backend/job"
+SYSTEM_SSHD = "/usr/sbin/sshd"
+
+
+def _container(*arguments: str) -> list[str]:
+    """A container as runners make them: the home in it is the job's own. `arguments` change what the image has."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - the one of the password file, as dropbear has it
+    return ["bwrap", "--dev-bind", "/", "/", "--tmpfs", home, *arguments]
+
+
+needs_sshd = pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+needs_dropbear = pytest.mark.skipif(
+    shutil.which("dropbear") is None
+    or shutil.which("dropbearkey") is None
+    or shutil.which("bwrap") is None
+    or subprocess.run(_container("true"), check=False, capture_output=True).returncode != 0,
+    reason="dropbear or bubblewrap cannot be used",
+)
+WITHOUT_OPENSSH = ("--ro-bind", "/dev/null", SYSTEM_SSHD) if Path(SYSTEM_SSHD).exists() else ()
+
+
+@dataclass
+class Job:
+    """A job's folder with its scripts, and the script that dials."""
+
+    relay: Running
+    folder: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def dial(self, *container: str, **variables: str) -> None:
+        run = self.folder / "run"
+        job = run / "job"
+        job.mkdir(parents=True)
+        for name, text in scripts().items():
+            (job / name).write_bytes(text)
+        shutil.copy(HERE / "gitlab_access.sh", job)
+        (job / "workload.sh").write_text(render(Workload()))
+        (run / "access").mkdir()
+        (run / "access/proof").write_text("s3cret")
+        (self.folder / "root").mkdir()
+        (run / "access/environment").write_text(f"export PROJECTS_ROOT={self.folder}/root\n")
+        grant = self.relay.job(self.folder).grant
+        env = {
+            **os.environ,
+            "WSDASH_RELAY": f"127.0.0.1 {self.relay.port}",
+            "WSDASH_RELAY_KEY": public_key(self.relay.folder.host_key),
+            "WSDASH_USER_KEY": public_key(self.relay.folder.user_key),
+            "WSDASH_ATTEMPT": grant.attempt_id,
+            "WSDASH_WORKSPACE": grant.workspace_id,
+            "WSDASH_RUN": str(run),
+            "WSDASH_PROOF": str(run / "access/proof"),
+            "WSDASH_MAIN": str(os.getpid()),
+            **variables,
+        }
+        with (self.folder / "log").open("wb") as log:
+            argv = [*container, "sh", str(job / "gitlab_access.sh"), "dial"]
+            self.processes.append(
+                subprocess.Popen(
+                    argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+            )
+
+    def close(self) -> None:
+        for process in self.processes:
+            subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+            process.wait(10)
+
+
+@pytest.fixture
+def job(relay: Running, tmp_path: Path) -> Iterator[Job]:
+    found = Job(relay, tmp_path / "job")
+    found.folder.mkdir()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def ssh(relay: Running, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """What the user's own ssh does."""
+    door = Door(Paths(tmp_path / "s", tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1"))
+    door.folder = relay.folder
+
+    def run(*argv: str) -> subprocess.CompletedProcess[str]:
+        until_sync(lambda: door.has_line("w1"), what="the line")
+        words = door.ssh("w1", "w1", argv)
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
+@needs_sshd
+def test_openssh_shows_a_certificate_and_no_key_is_pinned(
+    relay: Running, job: Job, ssh: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    job.dial()
+    done = ssh("sh", "-c", 'echo "$1"', "-", "it's $HOME")
+    assert (done.stdout, done.returncode) == ("it's $HOME\n", 0), (done.stderr, job.said)
+    assert relay.folder.known_hosts.read_text() == (
+        f"@cert-authority wsdash-*,*.wsdash {public_key(relay.folder.host_authority)}\n"
+    )
+    assert not (job.folder / "run/access/proof").exists()
+    assert "s3cret" not in job.said
+
+
+@needs_sshd
+@pytest.mark.parametrize("names", [[alias_of("w2")], []], ids=["of another workspace", "of nobody"])
+def test_a_host_without_a_certificate_for_its_own_name_is_refused(
+    relay: Running, job: Job, ssh: Callable[..., subprocess.CompletedProcess[str]], names: list[str]
+) -> None:
+    job.dial()
+    assert ssh("true").returncode == 0
+    access = job.folder / "run/access"
+    server = next(int(p) for p in _pids(str(access / "sshd_config")))
+    (access / "host_key").unlink()
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(access / "host_key")], check=True
+    )
+    stranger = " ".join((access / "host_key.pub").read_text().split()[:2])
+    certificate = certify(relay.folder, stranger, names, "stranger") if names else ""
+    (access / "host_key-cert.pub").write_text(certificate + "\n")
+    os.kill(server, 1)  # it reads its configuration anew
+    until_sync(lambda: ssh("true").returncode != 0, what="the refusal")
+    assert "Host key verification failed" in ssh("true").stderr
+
+
+def _pids(words: str) -> list[str]:
+    return subprocess.run(
+        ["pgrep", "-f", f"sshd.*{words}"], capture_output=True, text=True, check=False
+    ).stdout.split()
+
+
+@needs_dropbear
+def test_dropbear_takes_its_place_in_a_container_and_its_key_is_pinned(
+    relay: Running, job: Job, ssh: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    job.dial(*_container(*WITHOUT_OPENSSH), CI_DISPOSABLE_ENVIRONMENT="true")
+    done = ssh("sh", "-c", 'cat; echo "$1"', "-", "it's $HOME")
+    assert (done.stdout, done.returncode) == ("it's $HOME\n", 0), (done.stderr, job.said)
+    assert f"\n{alias_of('w1')} ssh-ed25519 " in relay.folder.known_hosts.read_text()
+    text = relay.folder.known_hosts.read_text()
+    relay.folder.known_hosts.write_text(
+        text.replace(text.split()[-1], public_key(relay.folder.user_key).split()[1])
+    )
+    assert "Host key verification failed" in ssh("true").stderr
+
+
+@needs_dropbear
+def test_an_old_dropbear_outside_of_a_container_leaves_the_home_alone(job: Job) -> None:
+    job.dial(*_container(*WITHOUT_OPENSSH))
+    until_sync(lambda: (job.folder / "run/unreachable").exists(), what="the end")
+    assert "too old to be let in by outside of a container: install openssh-server" in job.said
+
+
+@needs_dropbear
+def test_an_image_without_an_ssh_server_says_so(job: Job) -> None:
+    dropbear = shutil.which("dropbear")
+    assert dropbear is not None
+    job.dial(*_container(*WITHOUT_OPENSSH, "--ro-bind", "/dev/null", dropbear))
+    until_sync(lambda: (job.folder / "run/unreachable").exists(), what="the end")
+    assert "The image has no SSH server (openssh-server or dropbear)" in job.said
