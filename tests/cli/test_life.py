@@ -313,8 +313,22 @@ def test_shells_complete_names_of_workspaces(wsdash: Command, repository: Path, 
 def test_ports_lists_the_endpoints_and_says_where_they_are(wsdash: Command, repository: Path) -> None:
     assert wsdash("create", str(repository), "--name", "web", "--wait").returncode == 0
     (port,) = json.loads(wsdash("ports", "web", "--json").stdout)
-    assert port["port"] == 8080
-    assert "8080" in wsdash("ports", "web").stdout
+    assert (port["port"], port["declared"], port["listening"]) == (8080, True, False)
+    assert wsdash("ports", "web").stdout.splitlines()[1].split()[0] == "8080"
+    serve = "nohup python3 -m http.server 18080 --bind 127.0.0.1 >/dev/null 2>&1 &"
+    assert wsdash("ssh", "web", "--", "sh", "-c", serve).returncode == 0
+
+    def found() -> list[dict[str, object]]:
+        ports = json.loads(wsdash("ports", "web", "--json").stdout)
+        return [port for port in ports if port["port"] == 18080]
+
+    until_sync(lambda: bool(found()), what="the server")
+    assert found() == [
+        {
+            "name": None, "port": 18080, "protocol": None, "exposure": None, "path": None, "declared": False,
+            "listening": True, "program": "python3", "loopback": True,
+        }
+    ]  # fmt: skip
     forwarded = wsdash("ports", "web", "--forward", "8080")
     assert (forwarded.returncode, "at 127.0.0.1:8080 itself" in forwarded.stderr) == (1, True)
     assert wsdash("ports", "web", "--forward", "x").returncode == 2

@@ -7,8 +7,12 @@ import json
 import os
 import shutil
 import signal
+import socket
+import stat
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -237,6 +241,57 @@ async def unsaved_work(work: Work) -> UnsavedWork | None:
         return await service.unsaved_work("app")
 
 
+SERVE = """
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello from " + self.path.encode())
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+open("port", "w").write(str(server.server_port))
+server.serve_forever()
+"""
+
+
+def forwards_what_it_listens_on(work: Work, tmp_path: Path) -> None:
+    """A server in the job is listed, and reached by a socket and by a port of this machine."""
+    (tmp_path / "serve.py").write_text(SERVE)
+    script = (tmp_path / "serve.py").as_posix()
+    work.run("ssh", "app", "--", "sh", "-c", f"cd; nohup python3 {script} >/dev/null 2>&1 </dev/null &")
+
+    def listed() -> list[dict[str, object]]:
+        return [port for port in json.loads(work.run("ports", "app", "--json")) if port["program"]]
+
+    until_sync(lambda: bool(listed()), what="the server in the list")
+    (port,) = listed()
+    assert (port["program"], port["loopback"], port["declared"]) == ("python3", True, False)
+    number = port["port"]
+    assert number == int(work.run("ssh", "app", "--", "sh", "-c", "cat ~/port"))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        here = probe.getsockname()[1]
+    forward = [sys.executable, "-m", "wsdash", "ports", "app", "--forward", f"{number}:{here}"]
+    on_socket = [*forward[:-1], str(number), "--socket", str(tmp_path / "app.sock")]
+    running = [subprocess.Popen(argv, stderr=subprocess.DEVNULL) for argv in (forward, on_socket)]
+    try:
+        until_sync(lambda: _answers(("127.0.0.1", here)), what="the port")
+        until_sync(lambda: _answers(str(tmp_path / "app.sock")), what="the socket")
+        assert stat.S_IMODE((tmp_path / "app.sock").stat().st_mode) == 0o600
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(10)
+
+
+def _answers(address: tuple[str, int] | str) -> bool:
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as line, suppress(OSError):
+        line.connect(address)
+        line.sendall(b"GET /there HTTP/1.0\r\n\r\n")
+        return b"hello from /there" in b"".join(iter(lambda: line.recv(4096), b""))
+    return False
+
+
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -254,6 +309,7 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     assert work.run("ssh", "app", "--", "sh", "-c", "cat ~/file") == "kept\n"
     work.run("ssh", "app", "--", "sh", "-c", "echo new >notes.txt")
     assert asyncio.run(unsaved_work(work)) == UnsavedWork(("?? notes.txt",), ())
+    forwards_what_it_listens_on(work, tmp_path)
     work.run("ssh-config", "install", "--yes")
     config = tmp_path / ".ssh" / "config"
     by_name = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "app.wsdash", "cat ~/file"]

@@ -11,6 +11,7 @@ from typing import cast
 
 from wsdash.app import WsdashApp
 from wsdash.backend.connecting import ContextPreview, ContextRequest
+from wsdash.backend.listening import Ports
 from wsdash.backend.providers.base import Capabilities, LogChunk, Remark, ShellCommand
 from wsdash.backend.providers.gitlab.probe import Finding
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
@@ -188,6 +189,7 @@ class StubService:
         self.asked: list[tuple[str, str]] = []
         self.refusals: dict[str, Exception] = {}
         self.logs: dict[int, bytes] = {}
+        self.ports_of: dict[str, Ports] = {}
         self.log_ended = False
         self.unsaved: UnsavedWork | None = UnsavedWork((), ())
         self.keeper = Reconciling("this", 4242)
@@ -227,6 +229,9 @@ class StubService:
         attempts = self.attempts.get(name, (found.attempt,) if found.attempt else ())
         events = self.events_of.get(name, (found.event,) if found.event else ())
         return WorkspaceDetail(found, attempts, events, self.workload)
+
+    async def ports(self, name: str) -> Ports:
+        return self.ports_of.get(name, Ports((), is_known=False))
 
     async def read_log(
         self, name: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536

@@ -8,10 +8,12 @@ from textual.pilot import Pilot
 
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import FAILED_STEP, NOW, StubService, attempt, event
+from wsdash.backend.listening import Listener, ports
 from wsdash.model import Beat, Cause, End, StepResult
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.widgets.lines import LineScroll
 from wsdash.screens.workspaces import WorkspacesScreen
+from wsdash.workload import Port
 
 BEFORE = b"fetching\n" * 20
 FAILURE = b"Collecting flask\n\x1b[31mERROR: no such version\x1b[0m\n"
@@ -27,6 +29,10 @@ def tell_a_story(stub: StubService) -> None:
     first = attempt("billing", 1, end=End(NOW - 9000, Cause.RUNNER_LOST, 137, "killed"))
     stub.rows[1] = replace(stub.rows[1], attempt=second)
     stub.attempts["billing"] = (second, first)
+    web = Port("web", 8080)
+    stub.ports_of["billing"] = ports(
+        (web, Port("debug", 9229)), (Listener(5432, True, "postgres"), Listener(8080, False, "node"))
+    )
     stub.logs[2] = BEFORE + FAILURE + b"more\n"
     stub.events_of["billing"] = (
         event("billing", "postStart install failed with exit 1", "step-failed", NOW - 60, exit_code=1),
@@ -57,6 +63,19 @@ async def test_it_tells_why_and_shows_steps_attempts_and_events(stub: StubServic
         timeline = text_of(pilot, "#timeline")
         assert timeline.index("step-failed") < timeline.index("created")
         assert "exit_code: 1" in timeline
+
+
+async def test_it_tells_what_it_listens_on(stub: StubService, running: Running) -> None:
+    tell_a_story(stub)
+    async with running((120, 40)) as pilot:
+        await opened(pilot)
+        await until(pilot, lambda: "PORTS" in text_of(pilot, "#now"))
+        lines = text_of(pilot, "#now").split("PORTS")[1].splitlines()[1:4]
+        assert [line.split() for line in lines] == [
+            ["5432", "postgres,", "from", "within", "only"],
+            ["8080", "web", "node"],
+            ["9229", "debug", "nothing", "yet"],
+        ]
 
 
 async def test_a_failed_step_shows_its_own_last_lines(stub: StubService, running: Running) -> None:

@@ -195,6 +195,9 @@ class Provider:
             self.volumes.discard(workspace.id)
             raise
 
+    async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        return None
+
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         return ()
 

@@ -15,13 +15,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend import connecting, contexts, daemon, database
+from wsdash.backend import connecting, contexts, daemon, database, listening
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
 from wsdash.backend.describing import fetcher
 from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
+from wsdash.backend.listening import Ports
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import (
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from wsdash.backend.recovering import Plan
     from wsdash.config import Config
     from wsdash.model import Policy
-    from wsdash.workload import Port
 
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
 
@@ -378,10 +378,16 @@ class Service:
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 
-    async def ports(self, name: str) -> tuple[Port, ...]:
-        """What its devfile says that the workspace listens on."""
+    async def ports(self, name: str) -> Ports:
+        """What the workspace listens on, by its devfile and by its processes where it runs."""
         workspace = await self._find(name)
-        return (await self._store.workload(workspace.id)).ports
+        declared = (await self._store.workload(workspace.id)).ports
+        attempts = await self._read(lambda: self._reader.attempts(workspace.id))
+        said = None
+        if attempts and attempts[-1].is_live:
+            with suppress(ProviderError):
+                said = await self._provider(workspace).listening(workspace, attempts[-1])
+        return listening.ports(declared, None if said is None else listening.listeners(said))
 
     async def forwarding(self, name: str, where: str, number: int) -> tuple[str, ...]:
         """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from wsdash.backend.errors import UserError
+from wsdash.backend.listening import listens
 from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, print_json, print_table, tell
 from wsdash.paths import Paths
 from wsdash.text import one_line
 
 if TYPE_CHECKING:
+    from wsdash.backend.listening import OpenPort, Ports
     from wsdash.backend.service import Service
-    from wsdash.workload import Port
 
 
 def ssh_config(args: Namespace, paths: Paths) -> int:
@@ -58,7 +59,7 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
 
 
 def ports(args: Namespace, paths: Paths) -> int:
-    """What the devfile says that the workspace listens on; or forward one of them until ctrl+c."""
+    """What the workspace listens on, by its devfile and by its processes; or forward a port until ctrl+c."""
     from wsdash.commands.serving import with_service
 
     if args.forward is None:
@@ -89,23 +90,45 @@ async def _forward(service: Service, name: str, where: str, number: int) -> tupl
     return await service.forwarding(name, where, number)
 
 
-def _show(found: tuple[Port, ...], *, json: bool) -> None:
+def _show(found: Ports, *, json: bool) -> None:
     if json:
-        print_json(
-            [
-                {
-                    "name": p.name,
-                    "port": p.number,
-                    "protocol": p.protocol,
-                    "exposure": p.exposure,
-                    "path": p.path,
-                }
-                for p in found
-            ]
-        )
+        print_json([_plain(port, is_known=found.is_known) for port in found.ports])
         return
-    rows = [(str(p.number), one_line(p.name), p.protocol, p.exposure, one_line(p.path)) for p in found]
-    print_table(("PORT", "NAME", "PROTOCOL", "EXPOSURE", "PATH"), rows)
+    if not found.ports:
+        tell(
+            "It says nothing of ports, and listens at none."
+            if found.is_known
+            else "It says nothing of ports."
+        )
+    print_table(
+        ("PORT", "NAME", "PROTOCOL", "EXPOSURE", "PATH", "LISTENS"),
+        [
+            (
+                str(port.number),
+                one_line(port.declared.name) if port.declared else "",
+                port.declared.protocol if port.declared else "",
+                port.declared.exposure if port.declared else "",
+                one_line(port.declared.path) if port.declared else "",
+                listens(port, is_known=found.is_known),
+            )
+            for port in found.ports
+        ],
+    )
+
+
+def _plain(port: OpenPort, *, is_known: bool) -> dict[str, object]:
+    said, listener = port.declared, port.listener
+    return {
+        "name": said.name if said else None,
+        "port": port.number,
+        "protocol": said.protocol if said else None,
+        "exposure": said.exposure if said else None,
+        "path": said.path if said else None,
+        "declared": said is not None,
+        "listening": None if not is_known else listener is not None,
+        "program": listener.program if listener else None,
+        "loopback": listener.loopback if listener else None,
+    }
 
 
 def _read(file: Path) -> str:

@@ -18,11 +18,14 @@ from wsdash.screens.widgets.text import Line, Tone, joined, plain
 from wsdash.screens.widgets.viewmodel import row_named, up_words
 
 if TYPE_CHECKING:
+    from wsdash.backend.listening import Ports
     from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
     from wsdash.model import StepResult
 
 STEP_LOG = 4096
 STEP_LINES = 5
+PORTS_S = 10.0
+"""Between two questions to the job what it listens on, while somebody looks."""
 
 
 class DetailScreen(OnWorkspace, WsdashScreen[None]):
@@ -37,6 +40,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         self._workspace = name
         self._detail: WorkspaceDetail | None = None
         self._step_logs: dict[tuple[int, int], list[str]] = {}
+        self._ports: Ports | None = None
 
     def compose(self) -> ComposeResult:
         yield LineView(self._heading, id="head")
@@ -50,6 +54,8 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         self.query_one("#timeline", LineScroll).border_title = "Timeline, newest first"
         self.query_one("#now", LineScroll).focus()
         self.spawn(self._read(), "detail", exclusive=True)
+        self.spawn(self._read_ports(), "ports", exclusive=True)
+        self.set_interval(PORTS_S, lambda: self.spawn(self._read_ports(), "ports", exclusive=True))
 
     def movable(self) -> LineScroll:
         return self.focused if isinstance(self.focused, LineScroll) else self.query_one("#now", LineScroll)
@@ -75,6 +81,13 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
             if step.failed and step.log_end is not None and key not in self._step_logs:
                 self._step_logs[key] = await self._last_lines(newest.number, step)
                 self._redraw()
+
+    async def _read_ports(self) -> None:
+        """What it listens on changes without a change in the store."""
+        ports = await self.dashboard.service.ports(self._workspace)
+        if ports != self._ports:
+            self._ports = ports
+            self._redraw()
 
     async def _last_lines(self, number: int, step: StepResult) -> list[str]:
         """The last lines of what the step wrote."""
@@ -106,7 +119,13 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
             return [(("reading ...", Tone.MUTED),)]
         place = "".join(text for text, _ in self.dashboard.place)
         return now_lines(
-            self._detail, self._step_logs, place, self.dashboard.clock(), width, self.dashboard.glyphs
+            self._detail,
+            self._step_logs,
+            self._ports,
+            place,
+            self.dashboard.clock(),
+            width,
+            self.dashboard.glyphs,
         )
 
     def _timeline(self, width: int, _height: int) -> list[Line]:

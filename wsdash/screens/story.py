@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from wsdash.backend.listening import Ports, listens
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.recovery_point import sentence
 from wsdash.backend.status import words_for_seconds
@@ -19,10 +20,18 @@ StepLogs = Mapping[tuple[int, int], Sequence[str]]
 
 
 def now_lines(
-    detail: WorkspaceDetail, logs: StepLogs, place: str, now: float, width: int, glyphs: Glyphs
+    detail: WorkspaceDetail,
+    logs: StepLogs,
+    ports: Ports | None,
+    place: str,
+    now: float,
+    width: int,
+    glyphs: Glyphs,
 ) -> list[Line]:
-    """What it is and does now: why, facts, the steps of the newest attempt, all attempts."""
+    """What it is and does now: why, facts, ports, the steps of the newest attempt, all attempts."""
     lines = [*why_lines(detail.row, width), (), *fact_lines(detail.row, place, now, width, glyphs)]
+    if ports is not None and ports.ports:
+        lines += [(), (("PORTS", Tone.TITLE),), *port_lines(ports, width, glyphs)]
     if detail.aside:
         lines += [(), (("CHECKPOINTS SET ASIDE, bundles for git fetch", Tone.TITLE),)]
         lines += [((text, Tone.WARN),) for file in detail.aside for text in wrap(plain(file), width)]
@@ -67,6 +76,26 @@ def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Gl
     if seen is not None and seen.url:
         facts.append(("job", seen.url))
     return [line for label, text in facts for line in _labelled(label, plain(text), width)]
+
+
+def port_lines(ports: Ports, width: int, glyphs: Glyphs) -> list[Line]:
+    """`8080  web  node`: the devfile's name for it, and the process that listens."""
+    return [
+        (
+            (fit(str(port.number), 7), Tone.STRONG),
+            (
+                fit(plain(port.declared.name) if port.declared else "", 16, ellipsis=glyphs.ellipsis),
+                Tone.PLAIN,
+            ),
+            (
+                fit(
+                    listens(port, is_known=ports.is_known), max(8, width - 23), ellipsis=glyphs.ellipsis
+                ).rstrip(),
+                Tone.GOOD if port.listener else Tone.MUTED,
+            ),
+        )
+        for port in ports.ports
+    ]
 
 
 def beat_words(beat: Beat, now: float) -> str:

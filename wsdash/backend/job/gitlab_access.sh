@@ -97,7 +97,10 @@ start_server() {
     fi
     serving=$!
     sleep 1
-    if kill -0 "$serving" 2>/dev/null; then return 0; fi
+    if kill -0 "$serving" 2>/dev/null; then
+      printf '%s\n' "$port" >"$access/port"
+      return 0
+    fi
     tries=$((tries + 1))
   done
   return 1
@@ -243,6 +246,7 @@ enter() {
       # shellcheck disable=SC2086
       exec sh "$here/checkpoint.sh" ${SSH_ORIGINAL_COMMAND#* }
       ;;
+    wsdash-listening) exec sh "$here/job.sh" listening "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;
   esac
   if [ -n "${SSH_ORIGINAL_COMMAND:-}" ]; then

@@ -4,6 +4,7 @@
 #   sh job.sh fetch FILE             clone the source, unless the project's folder is already there
 #   sh job.sh run FILE               preStart, postStart, ready, until TERM or the deadline; preStop
 #   sh job.sh enter FILE [ARG...]    become a shell, or ARG..., with the workspace's environment
+#   sh job.sh listening FILE         say what the workspace listens on
 #
 # FILE is the rendered workload (rendering.py): an absolute path, sourced by this script.
 # fetch and run are apart so that a provider may fetch with the user's own git, keys and network outside
@@ -16,7 +17,7 @@
 # container's computing is activity),
 # WSDASH_REPORTER (a file that is sourced, and may say otherwise where `emit` goes; none), WSDASH_AFTER_FETCH and
 # WSDASH_BEFORE_END (command lines, run after fetch and before run ends; none).
-# fetch.sh stands beside this file. Exit codes are named again in protocol.py.
+# fetch.sh and listening.sh stand beside this file. Exit codes are named again in protocol.py.
 done_well=0
 
 file=
@@ -396,8 +397,8 @@ main() {
   entry=${1:-}
   file=${2:-}
   case $entry in
-    fetch | run | enter) ;;
-    *) printf 'usage: sh job.sh fetch|run|enter FILE\n' >&2; exit 64 ;;
+    fetch | run | enter | listening) ;;
+    *) printf 'usage: sh job.sh fetch|run|enter|listening FILE\n' >&2; exit 64 ;;
   esac
   [ -r "$file" ] || { printf 'job.sh: cannot read the workload %s\n' "$file" >&2; exit 64; }
   [ -n "${PROJECTS_ROOT:-}" ] || { printf 'job.sh: PROJECTS_ROOT is not set\n' >&2; exit 64; }
@@ -412,7 +413,15 @@ main() {
   sessions=$PROJECTS_ROOT/.wsdash/sessions
   WSDASH_SCRIPTS=${0%/*}
   export PROJECTS_ROOT PROJECT_SOURCE WSDASH_SCRIPTS
-  if [ "$entry" = enter ]; then job_enter "$@"; fi
+  case $entry in
+    enter) job_enter "$@" ;;
+    listening)
+      # shellcheck source=/dev/null
+      . "${0%/*}/listening.sh"
+      job_listening
+      return
+      ;;
+  esac
   exec 2>&1
   trap on_stop TERM INT HUP
   trap on_worker_ended USR1

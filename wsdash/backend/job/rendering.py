@@ -98,9 +98,12 @@ def checkpoint_scripts() -> dict[str, bytes]:
     return {name: (files(__package__) / name).read_bytes() for name in names}
 
 
+_SCRIPTS = ("job.sh", "fetch.sh", "editor.sh", "listening.sh")
+
+
 def scripts() -> dict[str, bytes]:
     """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
-    return {name: (files(__package__) / name).read_bytes() for name in ("job.sh", "fetch.sh", "editor.sh")}
+    return {name: (files(__package__) / name).read_bytes() for name in _SCRIPTS}
 
 
 def project_folder(workload: Workload) -> str:

@@ -261,6 +261,9 @@ class Provider(Protocol):
         Raises `Refused` when the job does not run.
         """
 
+    async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        """What listening.sh says in the running job; None where it cannot be asked. Untrusted."""
+
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         """A command that makes a port or a socket of the workspace be at `where` here, an address or a path.
 

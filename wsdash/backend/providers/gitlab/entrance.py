@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.door import Door
 from wsdash.backend.access.grants import Grant
-from wsdash.backend.providers.base import Question, Refused, ShellCommand
+from wsdash.backend.providers.base import Refused, ShellCommand
 from wsdash.backend.providers.gitlab.heartbeat import attempt_key
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Workspace
@@ -120,11 +120,11 @@ class Entrance:
             return None
         return self._door.ssh(workspace_id, name, argv)
 
-    async def ask(self, workspace: Workspace, question: Question) -> bytes:
-        """What a command line prints in the workspace's project; nothing where it cannot be asked."""
+    async def ask(self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float) -> bytes:
+        """What a command prints in the workspace's project; nothing where it cannot be asked."""
         if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):
             return b""
-        argv = self._door.ssh(workspace.id, workspace.name, ("sh", "-c", question.line))
+        argv = self._door.ssh(workspace.id, workspace.name, asked)
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv,
@@ -138,8 +138,8 @@ class Entrance:
         said: list[bytes] = []
         size = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(question.timeout_s):
-                while size < question.most and (part := await process.stdout.read(65536)):
+            async with asyncio.timeout(timeout_s):
+                while size < most and (part := await process.stdout.read(65536)):
                     said.append(part)
                     size += len(part)
         with suppress(ProcessLookupError):

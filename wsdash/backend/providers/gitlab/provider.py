@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
+from wsdash.backend import listening
 from wsdash.backend.access.door import Door
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.job.rendering import idle_settings
@@ -278,6 +279,14 @@ class GitLabProvider:
             raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
         return await self._entrance.shell(workspace, argv)
 
+    async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        """None where its job holds no line to this machine."""
+        if not await self._entrance.has_line(workspace):
+            return None
+        return await self._entrance.ask(
+            workspace, ("wsdash-listening",), listening.MOST_BYTES, listening.TIMEOUT_S
+        )
+
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         return await self._entrance.forwarding(workspace, where, there)
 
@@ -286,7 +295,8 @@ class GitLabProvider:
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
         """Nothing where its job holds no line to this machine."""
-        return await self._entrance.ask(workspace, question)
+        argv = ("sh", "-c", question.line)
+        return await self._entrance.ask(workspace, argv, question.most, question.timeout_s)
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         """By the line of its job, which alone has its files."""

@@ -41,11 +41,11 @@ def ask(
         if isolation.is_container
         else isolations.job_environment(isolation, place, host.home, environ)
     )
-    return _ask(argv, {**env, **_GIT}, question)
+    return answer(argv, {**env, **_GIT}, question.most, question.timeout_s)
 
 
-def _ask(argv: tuple[str, ...], env: Mapping[str, str], question: Question) -> bytes:
-    """The first bytes of what the command prints within the time."""
+def answer(argv: tuple[str, ...], env: Mapping[str, str], most: int, timeout_s: float) -> bytes:
+    """The first bytes of what the command prints within the time. Blocks."""
     try:
         process = subprocess.Popen(
             argv,
@@ -59,10 +59,10 @@ def _ask(argv: tuple[str, ...], env: Mapping[str, str], question: Question) -> b
     except OSError:
         return b""
     assert process.stdout is not None
-    timer = threading.Timer(question.timeout_s, _kill, [process.pid])
+    timer = threading.Timer(timeout_s, _kill, [process.pid])
     timer.start()
     with process.stdout:
-        said = process.stdout.read(question.most)
+        said = process.stdout.read(most)
     timer.cancel()
     _kill(process.pid)
     process.wait()

@@ -20,6 +20,9 @@ Kind = Literal["podman", "docker", "bubblewrap", "plain"]
 KINDS: tuple[Kind, ...] = ("podman", "docker", "bubblewrap", "plain")
 """Best first."""
 
+Entry = Literal["enter", "listening"]
+"""What of job.sh runs beside a job: a shell or a command, or what tells where the job listens."""
+
 PROJECTS = "/projects"
 SCRIPTS = "/wsdash"
 CONTAINER_HOME = "/home/workspace"
@@ -245,12 +248,18 @@ def remove_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:
 
 
 def enter_argv(
-    isolation: Isolation, place: Place, argv: tuple[str, ...], *, terminal: bool, env: Mapping[str, str]
+    isolation: Isolation,
+    place: Place,
+    entry: Entry,
+    argv: tuple[str, ...],
+    *,
+    terminal: bool,
+    env: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """The command inside of the job's surroundings that becomes a shell; for containers with the engine's."""
+    """The command inside of the job's surroundings that an entry of job.sh is; for containers with the engine's."""
     if isolation.kind == "plain":
-        return ("sh", str(place.scripts / "job.sh"), "enter", str(place.scripts / "workload.sh"), *argv)
-    inside = ("sh", f"{SCRIPTS}/job.sh", "enter", f"{SCRIPTS}/workload.sh", *argv)
+        return ("sh", str(place.scripts / "job.sh"), entry, str(place.scripts / "workload.sh"), *argv)
+    inside = ("sh", f"{SCRIPTS}/job.sh", entry, f"{SCRIPTS}/workload.sh", *argv)
     if isolation.kind == "bubblewrap":
         return inside
     options = [word for name, value in env.items() for word in ("--env", f"{name}={value}")]

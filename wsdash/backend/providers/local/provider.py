@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from wsdash.backend import listening
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.job.rendering import idle_settings, project_folder, render, render_secrets, scripts
 from wsdash.backend.providers.base import (
@@ -31,7 +32,7 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.providers.local import checkout, drafts, packing, plan, probe, records, removal, unpacking
 from wsdash.backend.providers.local import isolation as isolations
 from wsdash.backend.providers.local.ending import Ender
-from wsdash.backend.providers.local.isolation import Isolation, Place
+from wsdash.backend.providers.local.isolation import Entry, Isolation, Place
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.observer import Observer
 from wsdash.backend.providers.local.start import python_argv, start_supervisor
@@ -136,7 +137,16 @@ class LocalProvider:
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         """A command for the user's terminal that stands in the job's surroundings. Raises Refused."""
-        return await asyncio.to_thread(self._shell, workspace, attempt, argv)
+        return await asyncio.to_thread(self._inside, workspace, attempt, "enter", argv)
+
+    async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        try:
+            command = await asyncio.to_thread(self._inside, workspace, attempt, "listening", ())
+        except Refused:
+            return None
+        return await asyncio.to_thread(
+            checkout.answer, command.argv, command.env, listening.MOST_BYTES, listening.TIMEOUT_S
+        )
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         raise Refused(
@@ -346,7 +356,9 @@ class LocalProvider:
                 f"Remove them with: sudo rm -rf {self._layout.trash}",
             ) from error
 
-    def _shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+    def _inside(
+        self, workspace: Workspace, attempt: Attempt, entry: Entry, argv: tuple[str, ...]
+    ) -> ShellCommand:
         files = self._files(attempt)
         with self._observing:
             job = self._observer.look_at(attempt.id)
@@ -361,8 +373,8 @@ class LocalProvider:
         shown = {name: self._environ[name] for name in _TERMINAL if name in self._environ}
         isolation = self._isolation_of(str(spec.get("isolation")))
         place = self._place(workspace, attempt.id)
-        terminal = not argv or (sys.stdin is not None and sys.stdin.isatty())
-        command = isolations.enter_argv(isolation, place, argv, terminal=terminal, env=shown)
+        terminal = entry == "enter" and (not argv or (sys.stdin is not None and sys.stdin.isatty()))
+        command = isolations.enter_argv(isolation, place, entry, argv, terminal=terminal, env=shown)
         if isolation.is_container:
             return ShellCommand(command, self._environ)
         if isolation.kind == "bubblewrap":
