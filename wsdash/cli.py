@@ -285,6 +285,12 @@ VERBS: dict[str, Verb] = {
     "ports": Verb(
         "what a workspace listens on; forward one of its ports", "access:ports", _name, _ports, _json
     ),
+    "connect": Verb(
+        "hand a connection to a workspace to ssh: what ssh-config has it run",
+        "connect:connect",
+        _name,
+        _timeout,
+    ),
     "ssh-config": Verb("have `ssh NAME.wsdash` lead into workspaces", "access:ssh_config", _ssh_config, _yes),
     "recover": Verb(
         "rebuild workspaces from what GitLab has of them", "recover:recover", _recover, _yes, _json

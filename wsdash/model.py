@@ -210,6 +210,8 @@ class JobObservation:
     """How heartbeats arrive, in words, where there are several ways."""
     saved_at: float | None = None
     """As it was then, the work in it is kept outside of the job: the recovery point."""
+    line: str | None = None
+    """How the line of a job that runs is, by which its user comes in, in words; None where none is needed."""
     notice: str | None = None
     """What its user should know of where it runs, in words."""
     unsaved: str | None = None

@@ -310,6 +310,7 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     work.run("ssh", "app", "--", "sh", "-c", "echo new >notes.txt")
     assert asyncio.run(unsaved_work(work)) == UnsavedWork(("?? notes.txt",), ())
     forwards_what_it_listens_on(work, tmp_path)
+    until_sync(lambda: "up: heartbeats come by it" in work.run("show", "app"), what="heartbeats by the line")
     work.run("ssh-config", "install", "--yes")
     config = tmp_path / ".ssh" / "config"
     by_name = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "app.wsdash", "cat ~/file"]

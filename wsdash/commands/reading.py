@@ -153,6 +153,8 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
         ("work", sentence(row.saved, now)),
         ("last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"),
     ]
+    if seen and seen.line:
+        lines.append(("line", seen.line))
     if seen and seen.notice:
         lines.append(("notice", seen.notice))
     for name, value in lines:

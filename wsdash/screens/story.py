@@ -71,6 +71,8 @@ def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Gl
     seen = attempt.seen if attempt is not None and attempt.end is None else None
     if seen is not None and seen.beat is not None:
         facts.append(("heartbeat", beat_words(seen.beat, now)))
+    if seen is not None and seen.line:
+        facts.append(("line", seen.line))
     if seen is not None and seen.notice:
         facts.append(("notice", seen.notice))
     if seen is not None and seen.url:

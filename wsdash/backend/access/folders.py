@@ -26,7 +26,7 @@ class AccessFolder:
 
     def prepare(self) -> None:
         """Make the folders, mode 0700. Raises `PathError` when one is not ours."""
-        for folder in (self.root, self.grants, self.sockets):
+        for folder in (self.root, self.grants, self.local, self.sockets):
             private_folder(folder)
 
     @property
@@ -65,6 +65,16 @@ class AccessFolder:
     @property
     def grants(self) -> Path:
         return self.root / "grants"
+
+    @property
+    def local(self) -> Path:
+        """What the servers of workspaces on this machine read."""
+        return self.root / "local"
+
+    @property
+    def local_host_key(self) -> Path:
+        """The key of those servers, certified anew for each workspace."""
+        return self.root / "local_host_key"
 
     def socket(self, workspace_id: str) -> Path:
         """Where the sshd of a workspace is reached while its job holds the line."""

@@ -20,7 +20,7 @@ def make_keys(folder: AccessFolder) -> None:
     folder.prepare()
     for file in (folder.host_key, folder.user_key, folder.host_authority):
         if not file.exists():
-            _write(file, asyncssh.generate_private_key("ssh-ed25519", comment="wsdash"))
+            write_key(file)
     trust(folder.known_hosts, public_key(folder.host_authority))
 
 
@@ -42,7 +42,9 @@ def certify(folder: AccessFolder, host_key: str, names: Sequence[str], key_id: s
     return " ".join(certificate.export_certificate("openssh").decode().split()[:2])
 
 
-def _write(file: Path, key: asyncssh.SSHKey) -> None:
+def write_key(file: Path) -> None:
+    """A new private key. Blocks. Raises `OSError`."""
+    key = asyncssh.generate_private_key("ssh-ed25519", comment="wsdash")
     handle = os.open(file.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as new:
         new.write(key.export_private_key("openssh"))

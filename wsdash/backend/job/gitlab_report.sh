@@ -27,6 +27,7 @@ emit() {
       beat_seq=$((beat_seq + 1))
       printf '%s %s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" "$active" \
         >"$WSDASH_RUN/beat.new" && mv "$WSDASH_RUN/beat.new" "$WSDASH_RUN/beat"
+      [ "$beat_seq" -eq 1 ] || [ $((beat_seq % ${WSDASH_REPORT_EVERY:-1})) -eq 0 ] || return 0
       beats_via=log
       read -r beats_via 2>/dev/null <"$WSDASH_RUN/via"
       [ "$beats_via" != log ] || log_message "$1" "$2"

@@ -14,6 +14,7 @@ from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
 from wsdash.backend.providers.gitlab.observing import Detail, Memory
 from wsdash.backend.providers.gitlab.place import Place
+from wsdash.backend.providers.gitlab.pulses import Pulses
 from wsdash.backend.providers.gitlab.replies import Job, Pipeline
 from wsdash.backend.providers.gitlab.shared import SharedListing
 from wsdash.model import JobObservation, StepResult
@@ -50,8 +51,10 @@ class Looker:
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
         poll_s: float = 3.0,
+        pulses: Pulses | None = None,
     ) -> None:
         self._shared = shared
+        self._pulses = pulses
         self._poll_s = poll_s
         self._changed_at = float("-inf")
         self._api = api
@@ -98,6 +101,8 @@ class Looker:
         self.pipelines = {beat.attempt_id: p for p, beat in ones}
         self.beats = {beat.attempt_id: beat for _, beat in ones}
         jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
+        if self._pulses is not None:
+            self._pulses.forget_all_but({beat.attempt_id for p, beat in ones if observing.is_live(p)})
         if is_full:
             self._forget({p.id for p in pipelines})
         return Look(now, jobs)
@@ -105,9 +110,11 @@ class Looker:
     def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
         """What was observed before, where nothing that it rests on is another thing now."""
         memory = self._memory
+        line = self._pulses.line(beat.attempt_id) if self._pulses is not None else None
         rests_on = (
             pipeline.status,
-            pipeline.name,
+            beat,
+            line,
             pipeline.updated_at,
             skew,
             memory.sightings.get(pipeline.id),
@@ -117,7 +124,7 @@ class Looker:
         before = self._before.get(pipeline.id)
         if before is not None and before[0] == rests_on:
             return before[1]
-        found = observing.observed(pipeline, beat, memory, skew, now)
+        found = observing.observed(pipeline, beat, memory, skew, now, line)
         if found.beat is None or found.beat.at < now:  # one that seems to be of the future is cut to now
             self._before[pipeline.id] = (rests_on, found)
         return found
@@ -150,7 +157,7 @@ class Looker:
         beat = heartbeat.parse(pipeline.name)
         if beat is None or pipeline.ref != heartbeat.branch_of(beat.workspace_id):
             return None
-        return beat
+        return self._pulses.newest(beat) if self._pulses is not None else beat
 
     def _wants_detail(self, one: Found, newest: dict[str, int], now: float) -> bool:
         """Whether something changed that only another request explains."""

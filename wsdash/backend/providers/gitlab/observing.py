@@ -131,8 +131,10 @@ def chosen(
     return ones, doubles
 
 
-def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, now: float) -> JobObservation:
-    """One attempt's job."""
+def observed(
+    pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, now: float, line: str | None = None
+) -> JobObservation:
+    """One attempt's job. `line` is how its line to this machine is, in words."""
     state = STATES.get(pipeline.status, JobState.QUEUED)
     detail = memory.details.get(pipeline.id, Detail())
     created_at = _ours(pipeline.created_at, skew)
@@ -170,6 +172,7 @@ def observed(pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, n
         notice=CACHE_MISSED
         if beat.facts.get("cache") == "missed"
         else (CACHE_IS_LOCAL if detail.cache_is_local else None),
+        line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
     )
 
@@ -222,6 +225,8 @@ def _beats_by(beat: Heartbeat) -> str | None:
     via = beat.facts.get("via")
     if via is None:
         return None
+    if via == "line":
+        return "line"
     return "log, a minute late: the image has nothing to send them with" if via == "none" else f"name ({via})"
 
 

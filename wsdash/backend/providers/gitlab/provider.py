@@ -43,6 +43,7 @@ from wsdash.backend.providers.gitlab.looking import LOG_S, MOST_PAGES, Looker
 from wsdash.backend.providers.gitlab.observing import Memory
 from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options, Restores
 from wsdash.backend.providers.gitlab.place import Place, find_place
+from wsdash.backend.providers.gitlab.pulses import Pulses
 from wsdash.backend.providers.gitlab.record import Record, RecordError, message_of, record_of
 from wsdash.backend.providers.gitlab.recovery import remains_of
 from wsdash.backend.providers.gitlab.remarks import remarks_on
@@ -96,7 +97,8 @@ class GitLabProvider:
         self._shared = shared
         if shared is not None:
             shared.users += 1
-        self._looker = Looker(api, clock, log_s, shared, settings.poll_s)
+        self._pulses = Pulses(self._entrance)
+        self._looker = Looker(api, clock, log_s, shared, settings.poll_s, self._pulses)
         self._branches = BranchWriter(api)
         self._logs = LogReader(api, clock)
         self._place: Place | None = None
@@ -169,6 +171,8 @@ class GitLabProvider:
 
     def _serve(self, job: JobObservation) -> None:
         """Beside whatever else goes on: files for a job that starts, and checkpoints of one that runs."""
+        if job.state in (JobState.STARTING, JobState.RUNNING):
+            self._pulses.follow(job.workspace_id, job.attempt_id)
         if job.state is JobState.STARTING:
             self._incoming.send(job.workspace_id, job.attempt_id)
             self._checkpoints.send(job.workspace_id, job.attempt_id)
@@ -339,6 +343,7 @@ class GitLabProvider:
         await self._incoming.aclose()
         await self._checkpoints.aclose()
         await self._credentials.aclose()
+        await self._pulses.aclose()
         await self._api.client.aclose()
 
     # --- small helpers --------------------------------------------------------------------------
