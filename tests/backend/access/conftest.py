@@ -36,6 +36,9 @@ class Running:
     """The relay, and where it listens."""
 
     folder: AccessFolder
+    bind: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
+    """A command before the relay's own, such as one that enters a network namespace."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -52,11 +55,16 @@ class Running:
 
     def start(self, port: int = 0) -> None:
         self.folder.about.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
-        argv += [str(self.folder.root), str(self.folder.sockets), "127.0.0.1", str(port)]
+        argv = [*self.within, sys.executable, "-m", "wsdash.backend.access.relay"]
+        argv += [str(self.folder.root), str(self.folder.sockets), self.bind, str(port)]
         with self.folder.log.open("ab") as log:
             self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
         until_sync(self.folder.about.exists, what="the relay")
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.terminate()
+            process.wait(10)
 
     @property
     def pid(self) -> int:
@@ -185,6 +193,4 @@ def relay(tmp_path: Path) -> Iterator[Running]:
         running = Running(folder)
         running.start()
         yield running
-        for process in running.processes:
-            process.terminate()
-            process.wait(10)
+        running.close()

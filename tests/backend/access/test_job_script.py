@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Job:
     def said(self) -> str:
         return (self.folder / "log").read_text()
 
-    def dial(self, *container: str, **variables: str) -> None:
+    def dial(self, *container: str, port: int | None = None, **variables: str) -> None:
         run = self.folder / "run"
         job = run / "job"
         job.mkdir(parents=True)
@@ -69,7 +69,7 @@ class Job:
         grant = self.relay.job(self.folder).grant
         env = {
             **os.environ,
-            "WSDASH_RELAY": f"127.0.0.1 {self.relay.port}",
+            "WSDASH_RELAY": f"{self.relay.bind} {port or self.relay.port}",
             "WSDASH_RELAY_KEY": public_key(self.relay.folder.host_key),
             "WSDASH_USER_KEY": public_key(self.relay.folder.user_key),
             "WSDASH_ATTEMPT": grant.attempt_id,
@@ -101,26 +101,40 @@ def job(relay: Running, tmp_path: Path) -> Iterator[Job]:
     found.close()
 
 
-@pytest.fixture
-def ssh(relay: Running, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+@dataclass
+class UsersSsh:
     """What the user's own ssh does."""
-    door = Door(Paths(tmp_path / "s", tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1"))
-    door.folder = relay.folder
 
-    def run(*argv: str) -> subprocess.CompletedProcess[str]:
-        until_sync(lambda: door.has_line("w1"), what="the line")
-        words = door.ssh("w1", "w1", argv)
+    door: Door
+
+    def words(self, *argv: str) -> tuple[str, ...]:
+        until_sync(lambda: self.door.has_line("w1"), what="the line")
+        return self.door.ssh("w1", "w1", argv)
+
+    def __call__(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+            self.words(*argv),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
 
-    return run
+
+def ssh_into(relay: Running, folder: Path) -> UsersSsh:
+    door = Door(Paths(folder / "s", folder / "c", folder / "k"), Access("127.0.0.1", "127.0.0.1"))
+    door.folder = relay.folder
+    return UsersSsh(door)
+
+
+@pytest.fixture
+def ssh(relay: Running, tmp_path: Path) -> UsersSsh:
+    return ssh_into(relay, tmp_path)
 
 
 @needs_sshd
-def test_openssh_shows_a_certificate_and_no_key_is_pinned(
-    relay: Running, job: Job, ssh: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_openssh_shows_a_certificate_and_no_key_is_pinned(relay: Running, job: Job, ssh: UsersSsh) -> None:
     job.dial()
     done = ssh("sh", "-c", 'echo "$1"', "-", "it's $HOME")
     assert (done.stdout, done.returncode) == ("it's $HOME\n", 0), (done.stderr, job.said)
@@ -134,7 +148,7 @@ def test_openssh_shows_a_certificate_and_no_key_is_pinned(
 @needs_sshd
 @pytest.mark.parametrize("names", [[alias_of("w2")], []], ids=["of another workspace", "of nobody"])
 def test_a_host_without_a_certificate_for_its_own_name_is_refused(
-    relay: Running, job: Job, ssh: Callable[..., subprocess.CompletedProcess[str]], names: list[str]
+    relay: Running, job: Job, ssh: UsersSsh, names: list[str]
 ) -> None:
     job.dial()
     assert ssh("true").returncode == 0
@@ -160,7 +174,7 @@ def _pids(words: str) -> list[str]:
 
 @needs_dropbear
 def test_dropbear_takes_its_place_in_a_container_and_its_key_is_pinned(
-    relay: Running, job: Job, ssh: Callable[..., subprocess.CompletedProcess[str]]
+    relay: Running, job: Job, ssh: UsersSsh
 ) -> None:
     job.dial(*_container(*WITHOUT_OPENSSH), CI_DISPOSABLE_ENVIRONMENT="true")
     done = ssh("sh", "-c", 'cat; echo "$1"', "-", "it's $HOME")
