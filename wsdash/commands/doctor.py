@@ -6,15 +6,13 @@ import asyncio
 import os
 import platform
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from contextlib import suppress
 
 from wsdash import __version__
 from wsdash.backend import connecting
@@ -22,6 +20,8 @@ from wsdash.backend.database import DatabaseError, connect, journal_mode
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import ProviderError
 from wsdash.commands.daemon import holder
+from wsdash.commands.doctor_access import look_at_access
+from wsdash.commands.findings import Finding, Verdict
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, FAILED, coloured, encodes, print_json
 from wsdash.commands.serving import with_service
@@ -30,20 +30,9 @@ from wsdash.model import Desired
 from wsdash.paths import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
 from wsdash.text import one_line
 
-Verdict = Literal["ok", "note", "broken"]
 LITTLE_SPACE = 2**30
 NO_SPACE = 100 * 2**20
 COLOURS = {"ok": 32, "note": 33, "broken": 31}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `remedy` says what to do where something is to be done."""
-
-    subject: str
-    verdict: Verdict
-    text: str
-    remedy: str = ""
 
 
 def doctor(args: Namespace, paths: Paths) -> int:
@@ -186,41 +175,8 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
 
 
 def _access(paths: Paths) -> Iterator[Finding]:
-    """Whether jobs elsewhere find this machine, by the very name that they are told."""
-    from wsdash.backend.access.door import Door
-
-    try:
-        config = load_config(paths.config_file)
-    except ConfigError:
-        return  # told already
-    if not any(context.gitlab is not None for context in config.contexts.values()):
-        return
-    if config.access.host is None:
-        text = "workspaces of a GitLab cannot be entered: their jobs do not know where this machine is"
-        yield Finding("access", "note", text, "Set host in [access] of config.toml (docs/access.md).")
-        return
-    if shutil.which("ssh") is None:
-        yield Finding("access", "broken", "there is no ssh on this machine", "Install openssh-client.")
-        return
-    door = Door(paths, config.access)
-    address = door.address
-    where = f"{address.host} port {address.port}"
-    if not door.is_open():
-        yield Finding("access", "ok", f"the relay starts with the first workspace of a GitLab, at {where}")
-        return
-    try:
-        with socket.create_connection((address.host, address.port), 5.0) as line:
-            line.settimeout(5.0)
-            is_ours = line.recv(64).startswith(b"SSH-2.0-wsdash")
-    except OSError as error:
-        text = f"the relay is not reached at {where}: {error.strerror or error}"
-        yield Finding("access", "broken", text, "Check the name, bind, and the firewall for that port.")
-        return
-    if is_ours:
-        yield Finding("access", "ok", f"the relay answers at {where}; runners must reach it there too")
-    else:
-        text = f"another program answers at {where}"
-        yield Finding("access", "broken", text, "Set another port in [access] of config.toml.")
+    with suppress(ConfigError):  # told already
+        yield from look_at_access(paths)
 
 
 def _sources(context: str, paths: Paths) -> set[str]:

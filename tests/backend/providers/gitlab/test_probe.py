@@ -105,3 +105,14 @@ async def test_an_address_without_encryption_is_a_warning_but_on_this_machine(
 ) -> None:
     found = await findings(instance, url=url)
     assert any("unencrypted" in finding.text for finding in found) is warns
+
+
+@pytest.mark.parametrize(("ahead_s", "words"), [(-90.0, "s ahead of GitLab's"), (90.0, "s behind GitLab's")])
+async def test_a_clock_that_is_wrong_is_told_for_jobs_prove_themselves_by_the_time(
+    instance: Instance, ahead_s: float, words: str
+) -> None:
+    instance.server.clock.advance(ahead_s)
+    (told,) = [found for found in await findings(instance) if found.level == "warning"]
+    assert (
+        words in told.text or words.replace("90", "89") in told.text or words.replace("90", "91") in told.text
+    )

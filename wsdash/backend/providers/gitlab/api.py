@@ -63,7 +63,12 @@ class GitLabApi:
         return _of(Token, reply, "the token's scopes")
 
     async def version(self) -> Version:
-        return _of(Version, await self.client.call("get", "/version", what="its version"), "its version")
+        return (await self.version_and_skew())[0]
+
+    async def version_and_skew(self) -> tuple[Version, float]:
+        """With what must be added to GitLab's clock to have ours, in seconds."""
+        reply = await self.client.call("get", "/version", what="its version")
+        return _of(Version, reply, "its version"), reply.skew
 
     async def project(self, path: str | int) -> Project:
         what = f"the project {path}"

@@ -29,6 +29,8 @@ from wsdash.backend.providers.gitlab.timeouts import LEAST_S
 from wsdash.config import GitLabSettings
 
 MAINTAINER, OWNER = 40, 50
+WRONG_CLOCK_S = 60.0
+"""What an id token may be off, and no more (proofs.LEEWAY_S)."""
 NAMES_SINCE = (16, 6)
 """The list of pipelines carries their names."""
 ID_TOKENS_SINCE = (15, 7)
@@ -57,19 +59,21 @@ class Facts:
     runners: list[Runner] | None
     protected: list[ProtectedBranch] | None
     allowlist: list[AllowedProject] | None
+    skew: float
+    """How far this machine's clock is ahead of GitLab's, in seconds."""
 
 
 async def facts(api: GitLabApi, settings: GitLabSettings) -> Facts:
     """Asks for all of it at once, at most seven requests. Raises what the API does for user and project."""
-    user, version, token, project = await asyncio.gather(
-        api.user(), api.version(), api.token(), api.project(settings.project)
+    user, (version, skew), token, project = await asyncio.gather(
+        api.user(), api.version_and_skew(), api.token(), api.project(settings.project)
     )
     runners, protected, allowlist = await asyncio.gather(
         _or_none(api.runners(project.id)),
         _or_none(api.protected_branches(project.id)),
         _or_none(api.job_token_allowlist(project.id)),
     )
-    return Facts(user, version, token, project, runners, protected, allowlist)
+    return Facts(user, version, token, project, runners, protected, allowlist, skew)
 
 
 def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
@@ -81,6 +85,7 @@ def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
         *_pipelines(found),
         *_runners(found, settings),
         *_version(found),
+        *_clock(found),
         *_time(found, settings),
         *_placement(found, settings),
     ]
@@ -218,6 +223,16 @@ def _version(found: Facts) -> Iterator[Finding]:
         yield Finding("ok", f"GitLab {version.version}")
     if version.parts < ID_TOKENS_SINCE:
         yield Finding("warning", "it has no id tokens, so jobs prove who they are by one-time secrets")
+
+
+def _clock(found: Facts) -> Iterator[Finding]:
+    if abs(found.skew) >= WRONG_CLOCK_S:
+        yield Finding(
+            "warning",
+            f"this machine's clock is {abs(found.skew):.0f} s {'ahead of' if found.skew > 0 else 'behind'} GitLab's: "
+            "jobs may not be let in, for their tokens seem to be of another time",
+            "Have it set by the network (timedatectl set-ntp true).",
+        )
 
 
 def _time(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:

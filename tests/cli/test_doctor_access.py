@@ -1,0 +1,62 @@
+"""What `wsdash doctor` makes of the way by which jobs find this machine: a row a case."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsdash.commands.doctor_access import Reached, client_findings, name_findings, relay_findings
+
+NAME, LOOP = "jump.example", "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict", "words"),
+    [
+        ("OpenSSH_9.2p1 Debian-2+deb12u3, OpenSSL 3.0.15", "ok", "OpenSSH 9.2"),
+        ("OpenSSH_for_Windows_8.6p1, LibreSSL 3.4.3", "ok", "8.6"),
+        ("OpenSSH_8.2p1 Ubuntu-4ubuntu0.5", "ok", "8.2"),
+        ("OpenSSH_7.9p1 Debian-10", "broken", "too old"),
+        ("Dropbear v2022.83", "note", "only OpenSSH is known to work"),
+        ("", "note", "only OpenSSH is known to work"),
+    ],
+)
+def test_the_ssh_client(version: str, verdict: str, words: str) -> None:
+    (found,) = client_findings(version)
+    assert found.verdict == verdict
+    assert words in found.text
+
+
+@pytest.mark.parametrize(
+    ("bind", "addresses", "verdicts", "words"),
+    [
+        ("0.0.0.0", ("10.0.0.5",), [], ""),
+        ("127.0.0.1", ("10.0.0.5",), ["broken"], "listens at 127.0.0.1 alone"),
+        ("::1", ("10.0.0.5", "::1"), ["broken"], "listens at ::1 alone"),
+        ("0.0.0.0", (), ["broken"], "cannot find itself by the name jump.example"),
+        ("0.0.0.0", (LOOP, "::1"), ["note"], "only jobs that run on it"),
+        ("127.0.0.1", (LOOP,), ["note"], "only jobs that run on it"),
+    ],
+)
+def test_the_name_and_the_address_that_it_listens_at(
+    bind: str, addresses: tuple[str, ...], verdicts: list[str], words: str
+) -> None:
+    found = list(name_findings(NAME, bind, addresses))
+    assert [one.verdict for one in found] == verdicts
+    assert words in "".join(one.text for one in found)
+
+
+@pytest.mark.parametrize(
+    ("reached", "verdict", "words"),
+    [
+        (Reached((LOOP,), b"SSH-2.0-wsdash\r\n"), "ok", "runners must reach it there too"),
+        (Reached((LOOP,), b"SSH-2.0-OpenSSH_9.2\r\n"), "broken", "another program answers"),
+        (Reached((LOOP,), b""), "broken", "another program answers"),
+        (Reached((LOOP,), problem="timed out"), "broken", "not reached at jump.example port 8022: timed out"),
+    ],
+)
+def test_what_answers(reached: Reached, verdict: str, words: str) -> None:
+    (found,) = relay_findings(f"{NAME} port 8022", reached)
+    assert found.verdict == verdict
+    assert words in found.text
+    if reached.problem:
+        assert "firewall" in found.remedy

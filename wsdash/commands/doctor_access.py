@@ -1,0 +1,129 @@
+"""Whether jobs elsewhere find the relay on this machine, by the very name that they are told. Looks, then rules."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wsdash.commands.findings import Finding
+from wsdash.config import load_config
+from wsdash.paths import Paths
+
+CONNECT_S = 5.0
+OLDEST_SSH = (8, 2)
+"""What came by then is used: `^` before a list of ciphers, and certificates signed by sk and ed25519 keys."""
+_VERSION = re.compile(r"OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What came of dialling the relay as a job does: `answer` is the first bytes, `problem` why there are none."""
+
+    addresses: tuple[str, ...]
+    answer: bytes = b""
+    problem: str = ""
+
+
+def look_at_access(paths: Paths) -> Iterator[Finding]:
+    """Nothing where no context needs a way in. Raises `ConfigError`."""
+    from wsdash.backend.access.door import Door
+
+    config = load_config(paths.config_file)
+    if not any(context.gitlab is not None for context in config.contexts.values()):
+        return
+    if config.access.host is None:
+        text = "workspaces of a GitLab cannot be entered: their jobs do not know where this machine is"
+        yield Finding("access", "note", text, "Set host in [access] of config.toml (docs/access.md).")
+        return
+    if shutil.which("ssh") is None:
+        yield Finding("access", "broken", "there is no ssh on this machine", "Install openssh-client.")
+        return
+    yield from client_findings(_version_of_ssh())
+    door = Door(paths, config.access)
+    address = door.address
+    where = f"{address.host} port {address.port}"
+    reached = _dial(address.host, address.port, dials=door.is_open())
+    yield from name_findings(address.host, config.access.bind, reached.addresses)
+    if not reached.addresses:
+        return
+    if not door.is_open():
+        yield Finding("access", "ok", f"the relay starts with the first workspace of a GitLab, at {where}")
+        return
+    yield from relay_findings(where, reached)
+
+
+def client_findings(version: str) -> Iterator[Finding]:
+    """`version` is what `ssh -V` says."""
+    found = _VERSION.search(version)
+    if found is None:
+        text = (
+            f"the ssh of this machine says that it is {version.strip()[:60]!r}: only OpenSSH is known to work"
+        )
+        yield Finding("ssh", "note", text)
+    elif (int(found[1]), int(found[2])) < OLDEST_SSH:
+        oldest = ".".join(map(str, OLDEST_SSH))
+        yield Finding("ssh", "broken", f"{found[0]} is too old", f"Install OpenSSH {oldest} or newer.")
+    else:
+        yield Finding("ssh", "ok", found[0].replace("_", " "))
+
+
+def name_findings(host: str, bind: str, addresses: tuple[str, ...]) -> Iterator[Finding]:
+    """Whether the relay listens where the name leads, as far as this machine can tell."""
+    if not addresses:
+        text = f"this machine cannot find itself by the name {host}, which jobs are told"
+        yield Finding("access", "broken", text, "Set host in [access] to a name that runners can resolve.")
+        return
+    here = [address for address in addresses if ipaddress.ip_address(address).is_loopback]
+    if _is_loopback(bind) and len(here) < len(addresses):
+        text = f"the relay listens at {bind} alone, and {host} leads to {', '.join(addresses)}"
+        yield Finding("access", "broken", text, 'Set bind in [access], such as bind = "0.0.0.0".')
+    elif len(here) == len(addresses):
+        text = f"{host} is this machine itself: only jobs that run on it find it by that name"
+        yield Finding("access", "note", text, "Set host to this machine's name as runners see it.")
+
+
+def relay_findings(where: str, reached: Reached) -> Iterator[Finding]:
+    """What answers there."""
+    if reached.problem:
+        text = f"the relay is not reached at {where}: {reached.problem}"
+        hint = "Check the name, bind, and the firewall for that port: it must let TCP in from the runners."
+        yield Finding("access", "broken", text, hint)
+    elif reached.answer.startswith(b"SSH-2.0-wsdash"):
+        text = f"the relay answers at {where}; runners must reach it there too"
+        yield Finding("access", "ok", text, "")
+    else:
+        text = f"another program answers at {where}"
+        yield Finding("access", "broken", text, "Set another port in [access] of config.toml.")
+
+
+def _is_loopback(bind: str) -> bool:
+    try:
+        return ipaddress.ip_address(bind).is_loopback
+    except ValueError:
+        return bind == "localhost"
+
+
+def _version_of_ssh() -> str:
+    done = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False, timeout=CONNECT_S)
+    return done.stderr
+
+
+def _dial(host: str, port: int, *, dials: bool) -> Reached:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return Reached(())
+    addresses = tuple(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
+    if not dials:
+        return Reached(addresses)
+    try:
+        with socket.create_connection((host, port), CONNECT_S) as line:
+            line.settimeout(CONNECT_S)
+            return Reached(addresses, line.recv(64))
+    except OSError as error:
+        return Reached(addresses, problem=error.strerror or str(error))
