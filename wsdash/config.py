@@ -27,7 +27,8 @@ class GitLabSettings:
     `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
     `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
     `deposits` says whether checkpoints may go into the project, where all may read them who may read its packages and
-    its code. `poll_s` lies between two looks while something changes; calm looks are five times as far apart.
+    its code. `id_tokens` says whether jobs prove themselves by GitLab's id tokens; else each gets a secret that counts
+    once. `poll_s` lies between two looks while something changes; calm looks are five times as far apart.
     """
 
     url: str
@@ -40,6 +41,7 @@ class GitLabSettings:
     injector_image: str | None = None
     poll_s: float = 3.0
     deposits: bool = True
+    id_tokens: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,7 @@ _GITLAB: _Takes = {
     "injector_image": _text,
     "poll_s": _number,
     "deposits": _flag,
+    "id_tokens": _flag,
 }
 _DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
 _POLICY: _Takes = {

@@ -334,6 +334,27 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
 
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+def test_without_id_tokens_a_job_is_let_in_by_a_secret_that_counts_once(work: Work) -> None:
+    work.project.variables_forbidden = False  # or its pipelines would be refused, in words
+    config = work.paths.config_file.read_text()
+    work.paths.config_file.write_text(
+        config.replace("[contexts.work]\n", "[contexts.work]\nid_tokens = false\n")
+    )
+    work.create()
+    assert work.run("ssh", "app", "--", "sh", "-c", "echo [$WSDASH_ONE_TIME_SECRET]") == "[]\n"
+    (first,) = [pipeline.variables for pipeline in work.server.state.pipelines.values()]
+    secret = first["WSDASH_ONE_TIME_SECRET"]
+    access = work.paths.state / "access"
+    assert secret not in work.run("logs", "app") + (access / "relay.log").read_text()
+    assert secret not in "".join(file.read_text() for file in (access / "grants").iterdir())
+    work.run("restart", "app", "--wait")
+    work.wait_for(phase="running", attempt=2)
+    assert work.run("ssh", "app", "--", "echo", "again") == "again\n"
+    second = [pipeline.variables for pipeline in work.server.state.pipelines.values()]
+    assert len({variables["WSDASH_ONE_TIME_SECRET"] for variables in second}) == 2
+
+
+@pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_a_workspace_moves_out_of_gitlab_into_it_again_and_onto_this_machine(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

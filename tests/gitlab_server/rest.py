@@ -251,9 +251,9 @@ class Rest:
                 f"You do not have sufficient permission to run a pipeline on '{ref}'. Please select a different"
                 " branch or contact your administrator for assistance."
             )
-        return web.json_response(
-            self._run(project, ref, sha, user, body.get("inputs") or {}, "api"), status=201
-        )
+        variables = {one["key"]: one["value"] for one in body.get("variables") or []}
+        made = self._run(project, ref, sha, user, body.get("inputs") or {}, "api", variables)
+        return web.json_response(made, status=201)
 
     def pipelines(self, request: web.Request) -> web.Response:
         _, project = self._project(request, DEVELOPER, write=False)
@@ -414,7 +414,14 @@ class Rest:
     # Small helpers.
 
     def _run(
-        self, project: Project, ref: str, sha: str, user: User, inputs: dict[str, Any], source: str
+        self,
+        project: Project,
+        ref: str,
+        sha: str,
+        user: User,
+        inputs: dict[str, Any],
+        source: str,
+        variables: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         path = project.ci_config_path or ".gitlab-ci.yml"
         text = project.repository.read(sha, path)
@@ -426,6 +433,7 @@ class Rest:
             raise invalid(str(error)) from error
         pipeline = self.state.add_pipeline(project, ref, sha, user, config.name, config.jobs)
         pipeline.source = source
+        pipeline.variables = variables or {}
         return answers.pipeline(pipeline, self._base())
 
     def _push_pipeline(self, project: Project, ref: str, sha: str, message: str, user: User) -> None:

@@ -232,6 +232,8 @@ class RunnerApi:
         for name, variable in job.pipeline.project.variables.items():
             if not variable.protected:
                 variables.append(_variable(name, variable.value, masked=variable.masked, raw=variable.raw))
+        for name, value in job.pipeline.variables.items():
+            variables.append(_variable(name, value))
         for name, value in (job.config.get("variables") or {}).items():
             is_raw = isinstance(value, dict) and value.get("expand") is False
             text = value["value"] if isinstance(value, dict) else value

@@ -130,6 +130,7 @@ class Pipeline:
     created_at: float
     updated_at: float
     jobs: list[Job] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def status(self) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wsdash.backend.service import Service
 
 LOOK_S = 0.25
+PROVIDER_ERROR = "provider-error"
 
 
 async def wait_showing(
@@ -38,6 +39,7 @@ class _Progress:
 
     def __init__(self) -> None:
         self._said = ""
+        self._problem = ""
 
     def show(self, row: WorkspaceRow) -> None:
         status = row.status
@@ -45,6 +47,11 @@ class _Progress:
         if key != self._said:
             tell(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
             self._said = key
+        # What hinders it may last, and be mended meanwhile.
+        problem = row.event.text if row.event is not None and row.event.kind == PROVIDER_ERROR else ""
+        if problem and problem != self._problem:
+            tell(f"{row.workspace.name}: {one_line(problem)}")
+        self._problem = problem
 
 
 async def _show_changes(service: Service, workspace: Workspace, progress: _Progress) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,7 @@ class Running:
             f"{workspace}.a{number}",
             number,
             secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            not_after=time.time() + 3600,
         )
         self.grants.write(grant)
         return DialledJob(self, folder / f"{workspace}-{number}", grant, secret)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,14 @@ def test_a_proof_counts_once_and_another_one_never(relay: Running, job: DialledJ
     assert thief.dial().wait(30) != 0
     assert not listening(relay)
     assert "s3cret" not in relay.log
+
+
+def test_a_secret_counts_for_its_time_alone(relay: Running, job: DialledJob) -> None:
+    relay.grants.write(replace(job.grant, not_after=time.time() - 1))
+    assert not job.enrol()
+    assert "the time of its secret is over" in relay.log
+    relay.grants.write(job.grant)
+    assert job.enrol()
 
 
 def test_without_enrolment_no_key_is_taken(relay: Running, job: DialledJob) -> None:

@@ -17,8 +17,9 @@ class Grant:
     """An attempt that may dial in. `name` is the workspace's, by which the user's ssh knows it too.
 
     It proves who it is by an id token of GitLab for `audience`, signed by the instance at `issuer` for the
-    pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`. `job_key` is the public key that it
-    then made for itself: from there on only that counts, and no proof any more.
+    pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`, until `not_after`, in seconds since the
+    epoch. `job_key` is the public key that it then made for itself: from there on only that counts, and no proof
+    any more.
     """
 
     workspace_id: str
@@ -30,6 +31,7 @@ class Grant:
     pipeline_id: str = ""
     ca_file: str | None = None
     secret_hash: str = ""
+    not_after: float = 0.0
     job_key: str = ""
 
     @property

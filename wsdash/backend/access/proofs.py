@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,12 +25,15 @@ class NotProven(Exception):
 class Proofs:
     """Remembers the instances' keys, and the ids of the tokens that were used."""
 
+    clock: Callable[[], float] = time.time
     _keys: dict[str, jwt.PyJWKClient] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
 
     def check(self, grant: Grant, proof: str) -> None:
         """Each proof counts once. Blocks while the instance's keys are asked for. Raises `NotProven`."""
         if grant.secret_hash:
+            if self.clock() > grant.not_after:
+                raise NotProven("the time of its secret is over")
             given = hashlib.sha256(proof.encode("utf-8", "surrogatepass")).hexdigest()
             if not hmac.compare_digest(given, grant.secret_hash):
                 raise NotProven("the secret is another one")

@@ -262,9 +262,9 @@ job_start() {
   want_checkpoint
   dialler=
   if [ -n "${WSDASH_RELAY:-}" ]; then
-    (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-}" >"$run/access/proof")
+    (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-${WSDASH_ONE_TIME_SECRET:-}}" >"$run/access/proof")
     # Nobody else in the job is to be able to prove what only this can.
-    unset WSDASH_ID_TOKEN
+    unset WSDASH_ID_TOKEN WSDASH_ONE_TIME_SECRET
     (umask 077; export -p >"$run/access/environment")
     WSDASH_PROOF="$run/access/proof" sh "$here/gitlab_access.sh" dial </dev/null &
     dialler=$!

@@ -201,8 +201,12 @@ class GitLabApi:
 
     # Pipelines and jobs.
 
-    async def create_pipeline(self, project: int, ref: str, inputs: Mapping[str, str]) -> Pipeline:
+    async def create_pipeline(
+        self, project: int, ref: str, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None
+    ) -> Pipeline:
         body: dict[str, object] = {"ref": ref}
+        if variables:
+            body["variables"] = [{"key": name, "value": value} for name, value in variables.items()]
         if inputs:
             body["inputs"] = dict(inputs)
         what = f"a pipeline for {ref}"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from wsdash.backend.access.address import RelayAddress
@@ -19,6 +22,8 @@ from wsdash.paths import PathError
 
 log = logging.getLogger(__name__)
 
+SECRET_S = 3600.0
+"""How long a secret may wait for its job to start; a job that starts later is not let in."""
 LINE_S = 8.0
 """How long to wait for a line that is down: a job dials again within seconds."""
 
@@ -54,8 +59,11 @@ class Entrance:
     What goes wrong with it hinders no job: a workspace that cannot be entered still runs.
     """
 
-    def __init__(self, door: Door | None, settings: GitLabSettings) -> None:
+    def __init__(
+        self, door: Door | None, settings: GitLabSettings, clock: Callable[[], float] = time.time
+    ) -> None:
         self._door = door
+        self._clock = clock
         self._settings = settings
         self.address: RelayAddress | None = None
         """What jobs are told; None until the relay was kept open once, and where there is no door."""
@@ -92,6 +100,26 @@ class Entrance:
             await asyncio.to_thread(self._door.let_in, grant)
         except OSError as error:
             log.error("%s cannot be let in: %s", workspace.name, error)
+
+    async def offer_secret(self, workspace: Workspace, attempt: Attempt) -> str | None:
+        """A secret by which this attempt's job is let in once, for an instance without id tokens."""
+        if self._door is None or self.address is None:
+            return None
+        secret = secrets.token_urlsafe(32)
+        grant = Grant(
+            workspace.id,
+            attempt_key(attempt.id, attempt.number, attempt.generation),
+            attempt.number,
+            workspace.name,
+            secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            not_after=self._clock() + SECRET_S,
+        )
+        try:
+            await asyncio.to_thread(self._door.let_in, grant)
+        except OSError as error:
+            log.error("%s cannot be let in: %s", workspace.name, error)
+            return None
+        return secret
 
     async def shut_out(self, workspace: Workspace) -> None:
         """Nobody comes in for a workspace that is gone."""

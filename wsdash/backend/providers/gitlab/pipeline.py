@@ -87,6 +87,8 @@ class Options:
     """Which store keeps the workspace alive: the name of every pipeline says so."""
     relay: RelayAddress | None = None
     """Where the job dials, so that the user can come in by that line."""
+    id_tokens: bool = True
+    """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
     record: str = ""
     """What else is committed with the configuration: a change of it is a change of the configuration."""
 
@@ -98,6 +100,10 @@ class Configuration:
     text: str
     digest: str
     takes_inputs: bool
+
+
+ONE_TIME_SECRET = "WSDASH_ONE_TIME_SECRET"
+"""The variable of a pipeline by which its job proves who it is, where there are no id tokens."""
 
 
 def can_take_inputs(workload: Workload, options: Options) -> bool:
@@ -173,7 +179,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
         job["services"] = services
     if options.tags:
         job["tags"] = list(options.tags)
-    if options.relay is not None:
+    if options.relay is not None and options.id_tokens:
         job["id_tokens"] = {"WSDASH_ID_TOKEN": {"aud": options.relay.audience}}
     job |= {
         "timeout": f"{limits.job} seconds",

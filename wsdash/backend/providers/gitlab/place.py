@@ -13,6 +13,8 @@ INPUTS_SINCE = (18, 1)
 """The version of GitLab whose pipelines take inputs ("CI/CD inputs", generally available)."""
 LISTS_ALL_SINCE = (19, 3)
 """The version of GitLab that lists a user's pipelines of all projects at once ("Pipelines API")."""
+ID_TOKENS_SINCE = (15, 7)
+"""The version of GitLab that gives jobs id tokens ("OpenID Connect (OIDC) authentication using ID tokens")."""
 USUAL_TIMEOUT_S = 3600.0
 DEVELOPER = 30
 
@@ -29,6 +31,7 @@ class Place:
     has_config: bool
     takes_inputs: bool
     lists_all_projects: bool
+    has_id_tokens: bool
     timeout_s: float
 
 
@@ -57,6 +60,7 @@ async def find_place(api: GitLabApi, project_path: str) -> Place:
         config_path=config_path,
         has_config=has_config,
         takes_inputs=version.parts >= INPUTS_SINCE,
+        has_id_tokens=version.parts >= ID_TOKENS_SINCE,
         lists_all_projects=version.parts >= LISTS_ALL_SINCE,
         timeout_s=float(project.build_timeout or USUAL_TIMEOUT_S),
     )

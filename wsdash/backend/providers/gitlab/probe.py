@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.gitlab.api import GitLabApi
-from wsdash.backend.providers.gitlab.place import DEVELOPER, INPUTS_SINCE
+from wsdash.backend.providers.gitlab.place import DEVELOPER, ID_TOKENS_SINCE, INPUTS_SINCE
 from wsdash.backend.providers.gitlab.replies import (
     AllowedProject,
     Project,
@@ -33,7 +33,6 @@ WRONG_CLOCK_S = 60.0
 """What an id token may be off, and no more (proofs.LEEWAY_S)."""
 NAMES_SINCE = (16, 6)
 """The list of pipelines carries their names."""
-ID_TOKENS_SINCE = (15, 7)
 
 T = TypeVar("T")
 Level = Literal["ok", "warning", "blocked"]

@@ -90,7 +90,7 @@ class GitLabProvider:
         self._host = host
         self._owner = owner
         self._clock = clock
-        self._entrance = Entrance(door, settings)
+        self._entrance = Entrance(door, settings, clock)
         self._incoming = Incoming(files_folder / "incoming", self._entrance)
         self._credentials = CredentialLine(credential_hosts, self._entrance)
         self._checkpoints = Checkpoints(files_folder / "checkpoints", self._entrance)
@@ -137,7 +137,7 @@ class GitLabProvider:
         if may_be_there:
             found = await self._find(place, attempt)
             if found is not None:
-                await self._entrance.let_in(workspace, attempt, found.id)
+                await self._let_in(place, workspace, attempt, found.id)
                 return self._observed(found, attempt)
         await self._entrance.keep_open()
         configuration, message = await asyncio.to_thread(self._render, place, workspace, attempt, workload)
@@ -147,7 +147,7 @@ class GitLabProvider:
             await self._write(place, workspace, configuration, message)
         made = await self._start(place, workspace, attempt, configuration, message)
         self._pipelines[attempt.id] = made.id
-        await self._entrance.let_in(workspace, attempt, made.id)
+        await self._let_in(place, workspace, attempt, made.id)
         return self._observed(made, attempt)
 
     async def observe(self) -> Look:
@@ -382,6 +382,7 @@ class GitLabProvider:
             injector_image=self._settings.injector_image,
             owner=self._owner,
             relay=self._entrance.address,
+            id_tokens=self._has_id_tokens(place),
             record=message,
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)
@@ -504,8 +505,12 @@ class GitLabProvider:
                 "checkpoint": await asyncio.to_thread(self._checkpoint, workspace.id),
                 "owner": self._owner,
             }
+        variables = {}
+        if not self._has_id_tokens(place):
+            secret = await self._entrance.offer_secret(workspace, attempt)
+            variables = {pipeline.ONE_TIME_SECRET: secret} if secret else {}
         try:
-            return await self._create(place, workspace, inputs)
+            return await self._create(place, workspace, inputs, variables)
         except Rejected as refusal:
             said = refusal.said.lower()
             if "owner" in said and "allowed options" in said:
@@ -515,12 +520,22 @@ class GitLabProvider:
         # Somebody has removed the branch that was known to be there.
         self._branches.forget(workspace.id)
         await self._write(place, workspace, configuration, message)
-        return await self._create(place, workspace, inputs)
+        return await self._create(place, workspace, inputs, variables)
 
-    async def _create(self, place: Place, workspace: Workspace, inputs: dict[str, str]) -> Pipeline:
+    async def _let_in(self, place: Place, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
+        """By the id token of its pipeline; one with a secret is let in already."""
+        if self._has_id_tokens(place):
+            await self._entrance.let_in(workspace, attempt, pipeline_id)
+
+    def _has_id_tokens(self, place: Place) -> bool:
+        return place.has_id_tokens and self._settings.id_tokens
+
+    async def _create(
+        self, place: Place, workspace: Workspace, inputs: dict[str, str], variables: dict[str, str]
+    ) -> Pipeline:
         """A pipeline of the commit that is ours: what somebody else has put on the branch would run as this user."""
         branch = branch_of(workspace.id)
-        made = await self._api.create_pipeline(place.project_id, branch, inputs)
+        made = await self._api.create_pipeline(place.project_id, branch, inputs, variables)
         if self._branches.is_foreign(workspace.id, made.sha):
             await self._api.cancel_pipeline(place.project_id, made.id)
             self._branches.forget(workspace.id)
