@@ -108,7 +108,7 @@ class DialledJob:
     def ssh(self, *arguments: str, user: str | None = None) -> list[str]:
         options = {
             "UserKnownHostsFile": str(self.folder / "known_hosts"),
-            "GlobalKnownHostsFile": "/dev/null",
+            "GlobalKnownHostsFile": str(self.folder / "known_hosts"),
             "HostKeyAlias": "wsdash-relay",
             "StrictHostKeyChecking": "yes",
             "IdentityFile": str(self.folder / "job_key"),

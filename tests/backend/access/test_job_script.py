@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -146,6 +147,29 @@ def test_openssh_shows_a_certificate_and_no_key_is_pinned(relay: Running, job: J
 
 
 @needs_sshd
+def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
+    relay: Running, job: Job, ssh: UsersSsh
+) -> None:
+    job.dial()
+    assert ssh("true").returncode == 0
+    (line,) = _running(f"ssh .*-R /wsdash/w1:.*@{relay.bind}$")
+    os.kill(int(line), signal.SIGKILL)
+    until_sync(lambda: job.said.count("Your machine is dialled") == 2, what="the next line")
+    until_sync(lambda: ssh("true").returncode == 0, what="the way in")
+    assert relay.log.count("has enrolled") == 1
+
+
+@needs_sshd
+def test_a_user_whose_ssh_was_killed_leaves_nothing_that_stands_in_the_way(job: Job, ssh: UsersSsh) -> None:
+    job.dial()
+    session = subprocess.Popen(ssh.words("sleep", "61"), stdin=subprocess.DEVNULL)
+    until_sync(lambda: _running("^sleep 61$"), what="the session")
+    session.kill()
+    session.wait()
+    assert ssh("echo", "again").stdout == "again\n"
+
+
+@needs_sshd
 @pytest.mark.parametrize("names", [[alias_of("w2")], []], ids=["of another workspace", "of nobody"])
 def test_a_host_without_a_certificate_for_its_own_name_is_refused(
     relay: Running, job: Job, ssh: UsersSsh, names: list[str]
@@ -164,6 +188,10 @@ def test_a_host_without_a_certificate_for_its_own_name_is_refused(
     os.kill(server, 1)  # it reads its configuration anew
     until_sync(lambda: ssh("true").returncode != 0, what="the refusal")
     assert "Host key verification failed" in ssh("true").stderr
+
+
+def _running(words: str) -> list[str]:
+    return subprocess.run(["pgrep", "-f", words], capture_output=True, text=True, check=False).stdout.split()
 
 
 def _pids(words: str) -> list[str]:

@@ -197,6 +197,59 @@ def test_who_says_nothing_is_let_go(relay: Running) -> None:
 
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+def test_a_flood_of_connections_is_turned_away_and_a_job_that_dials_is_let_in(
+    relay: Running, job: DialledJob
+) -> None:
+    assert job.enrol()
+    flood = [socket.create_connection(("127.0.0.1", relay.port), 10) for _ in range(250)]
+    until_sync(lambda: "there are too many connections" in relay.log, what="the limit")
+    for line in flood:
+        line.close()
+    until_sync(lambda: job.dial().poll() is None and _listens_soon(relay), what="the line")
+
+
+def _listens_soon(relay: Running) -> bool:
+    end = time.monotonic() + 3
+    while not listening(relay) and time.monotonic() < end:
+        time.sleep(0.05)
+    return listening(relay)
+
+
+def test_two_hundred_lines_at_once_each_lead_to_their_own_job(relay: Running, tmp_path: Path) -> None:
+    """Jobs that have enrolled before, as after a crash of the relay: all of them dial again at once."""
+    server, port = echo_server()
+    first = relay.job(tmp_path / "lines", "l0")
+    assert first.enrol()
+    kept = relay.grants.of_workspace("l0")
+    assert kept is not None
+    try:
+        for number in range(200):
+            name = f"l{number}"
+            relay.grants.write(replace(kept, workspace_id=name, attempt_id=f"{name}.a1"))
+            argv = first.ssh(
+                "-N", "-R", f"/wsdash/{name}:127.0.0.1:{port}", "-o", "BatchMode=yes", user=f"{name}.a1"
+            )
+            keep = ["sh", "-c", 'until "$@"; do sleep 0.5; done', "sh", *argv]
+            first.processes.append(
+                subprocess.Popen(
+                    keep, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+                )
+            )
+        until_sync(lambda: all(listening(relay, f"l{number}") for number in range(200)), 120, "all the lines")
+        for number in (0, 99, 199):
+            with socket.socket(socket.AF_UNIX) as user:
+                user.connect(str(relay.folder.socket(f"l{number}")))
+                there, _ = server.accept()
+                user.sendall(b"ping")
+                assert there.recv(4) == b"ping"
+                there.close()
+    finally:
+        for process in first.processes:
+            os.killpg(process.pid, signal.SIGKILL)
+        first.close()
+        server.close()
+
+
 def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(relay: Running, job: DialledJob) -> None:
     assert job.enrol()
     port = job.sshd(public_key(relay.folder.user_key))
@@ -232,7 +285,7 @@ def _argv(relay: Running, command: str) -> list[str]:
         "ProxyUseFdpass": "yes",
         "HostKeyAlias": alias_of("w1"),
         "UserKnownHostsFile": str(relay.folder.known_hosts),
-        "GlobalKnownHostsFile": "/dev/null",
+        "GlobalKnownHostsFile": str(relay.folder.known_hosts),
         "StrictHostKeyChecking": "yes",
         "IdentityFile": str(relay.folder.user_key),
         "IdentitiesOnly": "yes",

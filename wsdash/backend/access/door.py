@@ -132,7 +132,7 @@ class Door:
             "ProxyUseFdpass": "yes",
             "HostKeyAlias": alias_of(workspace_id),
             "UserKnownHostsFile": str(self.folder.known_hosts),
-            "GlobalKnownHostsFile": "/dev/null",
+            "GlobalKnownHostsFile": str(self.folder.known_hosts),
             "StrictHostKeyChecking": "yes",
             "IdentityFile": str(self.folder.user_key),
             "IdentitiesOnly": "yes",

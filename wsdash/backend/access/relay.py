@@ -39,6 +39,8 @@ LOGIN_S = 10
 KEEPALIVE_S = 10
 MOST_CONNECTIONS = 500
 MOST_FROM_ONE_HOST = 400
+MOST_A_SECOND = 100
+"""New connections from one host; jobs that are turned away dial again, each after a time of its own."""
 FENCE_S = 1.0
 """Between two looks for attempts that may not dial in any more."""
 PARTS = 8
@@ -175,11 +177,21 @@ class Relay:
         self._enrolling = asyncio.Lock()
         self._lines: set[Line] = set()
         self._from: Counter[str] = Counter()
+        self._second = 0
+        self._in_this_second: Counter[str] = Counter()
 
     def admit(self, line: Line, peer: str) -> bool:
         self._lines.add(line)
         self._from[peer] += 1
-        return len(self._lines) <= MOST_CONNECTIONS and self._from[peer] <= MOST_FROM_ONE_HOST
+        if (second := int(time.monotonic())) != self._second:
+            self._second = second
+            self._in_this_second.clear()
+        self._in_this_second[peer] += 1
+        return (
+            len(self._lines) <= MOST_CONNECTIONS
+            and self._from[peer] <= MOST_FROM_ONE_HOST
+            and self._in_this_second[peer] <= MOST_A_SECOND
+        )
 
     def forget(self, line: Line, peer: str) -> None:
         if line in self._lines:

@@ -24,7 +24,7 @@ def stanza(folder: AccessFolder) -> str:
         "ProxyCommand": shlex.join(helper),
         "ProxyUseFdpass": "yes",
         "UserKnownHostsFile": _quoted(folder.known_hosts),
-        "GlobalKnownHostsFile": "/dev/null",
+        "GlobalKnownHostsFile": _quoted(folder.known_hosts),
         "StrictHostKeyChecking": "yes",
         "IdentityFile": _quoted(folder.user_key),
         "IdentitiesOnly": "yes",

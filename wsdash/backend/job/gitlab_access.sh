@@ -110,7 +110,7 @@ start_server() {
 
 # What ssh says is in the file answer. It runs beside, for a trap waits for what runs in front.
 ask_relay() {
-  ssh -F /dev/null -o UserKnownHostsFile="$access/known_hosts" -o GlobalKnownHostsFile=/dev/null \
+  ssh -F /dev/null -o UserKnownHostsFile="$access/known_hosts" -o GlobalKnownHostsFile="$access/known_hosts" \
     -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile="$access/job_key" \
     -o IdentitiesOnly=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3 \
     -o Ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com \
