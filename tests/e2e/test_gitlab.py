@@ -355,6 +355,16 @@ def test_without_id_tokens_a_job_is_let_in_by_a_secret_that_counts_once(work: Wo
 
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
+def test_a_job_is_stopped_by_its_line_while_gitlab_does_not_take_the_cancel(work: Work) -> None:
+    work.create()
+    assert work.run("ssh", "app", "--", "echo", "in") == "in\n"
+    work.server.faults.add(Fault.MAINTENANCE, method="POST", path="/cancel$")
+    work.run("stop", "app", "--wait")
+    assert [p.status for p in work.server.state.pipelines.values()] == ["success"]
+    assert "cancelled" in work.run("show", "app")
+
+
+@pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_a_workspace_moves_out_of_gitlab_into_it_again_and_onto_this_machine(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

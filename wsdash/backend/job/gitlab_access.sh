@@ -246,6 +246,10 @@ enter() {
       # shellcheck disable=SC2086
       exec sh "$here/checkpoint.sh" ${SSH_ORIGINAL_COMMAND#* }
       ;;
+    wsdash-stop)
+      kill -TERM "$WSDASH_MAIN" && echo stopping
+      exit
+      ;;
     wsdash-pulse) exec sh "$here/gitlab.sh" pulse ;;
     wsdash-listening) exec sh "$here/job.sh" listening "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;

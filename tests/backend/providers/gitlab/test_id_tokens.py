@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import time
 import urllib.request
 from typing import Any
 
@@ -11,6 +13,8 @@ import jwt
 import pytest
 
 from tests.backend.providers.gitlab.harness import Instance
+from wsdash.backend.access.grants import Grant
+from wsdash.backend.access.proofs import NotProven, Proofs
 
 CONFIG = """\
 workflow: {rules: [{if: '$CI_PIPELINE_SOURCE == "api"'}]}
@@ -28,7 +32,7 @@ def _job_for(url: str, runner_token: str) -> dict[str, Any]:
         return job
 
 
-async def token_of_a_job(instance: Instance) -> tuple[str, str]:
+async def token_of_a_job(instance: Instance, branch: str = "wsdash/dial") -> tuple[str, str]:
     """A token, and the id of its job, as a runner is given both."""
     server = instance.server
     project = server.state.project("group/app")
@@ -36,13 +40,13 @@ async def token_of_a_job(instance: Instance) -> tuple[str, str]:
     api = instance.api()
     await api.commit(
         project.id,
-        branch="wsdash/dial",
+        branch=branch,
         message="[skip ci] dial",
         files={".gitlab-ci.yml": CONFIG},
         action="update",
         start_branch="main",
     )
-    await api.create_pipeline(project.id, "wsdash/dial", inputs={})
+    await api.create_pipeline(project.id, branch, inputs={})
     await api.client.aclose()
     job = await asyncio.to_thread(_job_for, server.url, instance.runner_token)
     return next(v["value"] for v in job["variables"] if v["key"] == "RELAY_TOKEN"), str(job["id"])
@@ -62,3 +66,50 @@ async def test_a_token_names_its_job_and_its_user_for_one_audience(instance: Ins
     forged = f"{head}.{signature[:-4]}AAAA"
     with pytest.raises(jwt.InvalidSignatureError):
         jwt.decode(forged, key, algorithms=["RS256"], audience="wsdash-relay", issuer=url)
+
+
+def _unsigned(claims: dict[str, Any]) -> str:
+    """A token that says of itself that it needs no signature."""
+    parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims)]
+    return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), ""])
+
+
+async def test_the_relay_takes_a_token_once_for_its_own_attempt_and_nothing_that_looks_like_one(
+    instance: Instance,
+) -> None:
+    token, _ = await token_of_a_job(instance)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    url = instance.server.url
+    grant = Grant(
+        "w1", "w1.a1", 1, issuer=url, audience="wsdash-relay", pipeline_id=str(claims["pipeline_id"])
+    )
+    proofs = Proofs()
+
+    async def refusal(given: Grant, proof: str) -> str:
+        with pytest.raises(NotProven) as refused:
+            await asyncio.to_thread(proofs.check, given, proof)
+        assert not proof or proof not in str(refused.value)
+        return str(refused.value)
+
+    head, _, signature = token.rpartition(".")
+    for forged in (
+        f"{head}.{signature[:-4]}AAAA",
+        _unsigned(claims),
+        jwt.encode(
+            claims, "a" * 64, algorithm="HS256", headers={"kid": jwt.get_unverified_header(token)["kid"]}
+        ),
+        "",
+        "eyJ",
+        "a.b.c",
+    ):
+        assert "does not hold" in await refusal(grant, forged)
+    another = Grant("w1", "w1.a1", 1, issuer=url, audience="another", pipeline_id=grant.pipeline_id)
+    assert "InvalidAudienceError" in await refusal(another, token)
+    newer = Grant("w1", "w1.a2", 2, issuer=url, audience="wsdash-relay", pipeline_id="999")
+    assert "its token is of pipeline" in await refusal(newer, token)
+    await asyncio.to_thread(proofs.check, grant, token)
+    assert "used before" in await refusal(grant, token)
+    assert claims["exp"] > time.time()
+    instance.server.clock.advance(-100_000)
+    late, _ = await token_of_a_job(instance, "wsdash/late")
+    assert "ExpiredSignatureError" in await refusal(grant, late)

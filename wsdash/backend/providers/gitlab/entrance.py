@@ -22,6 +22,9 @@ from wsdash.paths import PathError
 
 log = logging.getLogger(__name__)
 
+STOP = ("wsdash-stop",)
+STOP_S = 5.0
+LONGEST = 1024
 SECRET_S = 3600.0
 """How long a secret may wait for its job to start; a job that starts later is not let in."""
 LINE_S = 8.0
@@ -174,6 +177,14 @@ class Entrance:
             process.kill()
         await process.wait()
         return b"".join(said)
+
+    async def stop(self, workspace_id: str) -> bool:
+        """Ask the job by its line to end, as GitLab would; whether it will."""
+        try:
+            async with asyncio.timeout(STOP_S), talking(self, workspace_id, STOP, LONGEST) as line:
+                return line is not None and await line[0].readline() == b"stopping\n"
+        except (OSError, ValueError, TimeoutError):
+            return False
 
     async def _through(self, workspace_id: str, name: str) -> Door:
         """Wait for the line, a little."""

@@ -27,6 +27,7 @@ from wsdash.backend.providers.base import (
     Remark,
     ShellCommand,
     TakenOver,
+    Unreachable,
 )
 from wsdash.backend.providers.gitlab import deposits, files, heartbeat, observing, pipeline, secrets
 from wsdash.backend.providers.gitlab.api import GitLabApi
@@ -186,16 +187,20 @@ class GitLabProvider:
         yield frozenset()
 
     async def cancel(self, attempt: Attempt, grace_s: float) -> None:
-        """Ask GitLab for the end; it lets the job run its preStop, and save its cache."""
+        """Ask for the end, by the line where there is one and of GitLab: the job runs its preStop, and saves."""
         place = await self._find_place()
         pipeline_id = await self._pipeline_of(place, attempt)
         if pipeline_id is None:
             self._withdrawn[attempt.id] = _withdrawn(attempt, self._clock())
             return
+        ends = await self._entrance.stop(attempt.workspace_id)
         try:
             await self._api.cancel_pipeline(place.project_id, pipeline_id)
         except NotFound:
             return
+        except Unreachable:
+            if not ends:
+                raise
 
     async def save(self, workspace: Workspace, attempt: Attempt) -> None:
         """A checkpoint, kept on this machine: for a job that runs, and whose line is or was there.
