@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,6 +90,28 @@ class Job:
                 )
             )
 
+    def run(self) -> Callable[[], list[dict[str, int]]]:
+        """The workspace itself; what its heartbeats said."""
+        run = self.folder / "run"
+        env = {
+            **os.environ,
+            "PROJECTS_ROOT": f"{self.folder}/root",
+            "WSDASH_RUN": str(run),
+            "WSDASH_BEAT_S": "1",
+        }
+        argv = ["sh", str(run / "job/job.sh"), "run", str(run / "job/workload.sh")]
+        output = self.folder / "output"
+        with output.open("wb") as file:
+            self.processes.append(
+                subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=file, start_new_session=True)
+            )
+        told = "wsdash/1 beat "
+        return lambda: [
+            json.loads(line.removeprefix(told))
+            for line in output.read_text().splitlines()
+            if line.startswith(told) and line.endswith("}")
+        ]
+
     def close(self) -> None:
         for process in self.processes:
             subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
@@ -157,6 +181,35 @@ def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
     until_sync(lambda: job.said.count("Your machine is dialled") == 2, what="the next line")
     until_sync(lambda: ssh("true").returncode == 0, what="the way in")
     assert relay.log.count("has enrolled") == 1
+
+
+@needs_sshd
+def test_bytes_through_a_forwarded_port_are_activity_and_a_port_at_rest_is_none(
+    relay: Running, job: Job, ssh: UsersSsh
+) -> None:
+    job.dial()
+    assert ssh("true").returncode == 0
+    beats = job.run()
+    sock = job.folder / "here.sock"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        argv = ssh.door.forward("w1", "w1", str(sock), server.getsockname()[1])
+        job.processes.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True))
+        until_sync(sock.exists, what="the forwarded port")
+        with socket.socket(socket.AF_UNIX) as user:
+            user.connect(str(sock))
+            there, _ = server.accept()
+            until_sync(lambda: len(beats()) >= 3, what="beats")
+            at_rest = beats()[-1]["active"]
+            seen = len(beats())
+            until_sync(lambda: len(beats()) >= seen + 3, what="more beats")
+            assert beats()[-1]["active"] == at_rest
+            until_sync(lambda: beats()[-1]["at"] > at_rest + 2, what="time to pass")
+            user.sendall(b"x" * 50_000)
+            received = b""
+            while len(received) < 50_000:
+                received += there.recv(65536)
+            until_sync(lambda: beats()[-1]["active"] > at_rest, what="the activity")
+            there.close()
 
 
 @needs_sshd

@@ -99,6 +99,7 @@ start_server() {
     sleep 1
     if kill -0 "$serving" 2>/dev/null; then
       printf '%s\n' "$port" >"$access/port"
+      printf '%s\n' "$serving" >"$access/pid"
       return 0
     fi
     tries=$((tries + 1))

@@ -90,6 +90,7 @@ measure_activity() {
   done
   for name in ${WSDASH_KEEP_AWAKE:-}; do ! runs "$name" || was_active "$now"; done
   measure_cpu
+  measure_forwarding
   used=${HOME:-}/.local/share/code-server/heartbeat
   [ ! -e "$used" ] || was_active "$(stat -c %Y "$used" 2>/dev/null)"
 }
@@ -100,6 +101,41 @@ runs() {
     read -r found 2>/dev/null <"$comm" && [ "$found" = "$1" ] && return 0
   done
   return 1
+}
+
+# A forwarded port has no session beside it: what goes through is told by the bytes of the process that carries it.
+# Those that keep the line alive are fewer.
+measure_forwarding() {
+  server=
+  read -r server 2>/dev/null <"${WSDASH_RUN:-/nowhere}/access/pid" || return 0
+  connections=
+  read -r connections 2>/dev/null <"/proc/$server/task/$server/children"
+  carriers=' '
+  for connection in $connections; do
+    carried=0
+    only_carries "$connection" || continue
+    case ${carried_before:-} in
+      *" $connection="*)
+        before=${carried_before#*" $connection="}
+        [ $((carried - ${before%% *})) -lt 4096 ] || was_active "$now"
+        ;;
+    esac
+    carriers="$carriers$connection=$carried "
+  done
+  carried_before=$carriers
+}
+
+# Adds the bytes of an SSH server's process and those below it to `carried`; fails where one of them is a session.
+only_carries() {
+  comm=
+  read -r comm 2>/dev/null <"/proc/$1/comm"
+  case $comm in sshd* | dropbear*) ;; *) return 1 ;; esac
+  while read -r key bytes; do
+    case $key in rchar: | wchar:) carried=$((carried + bytes)) ;; esac
+  done 2>/dev/null <"/proc/$1/io"
+  below=
+  read -r below 2>/dev/null <"/proc/$1/task/$1/children"
+  for child in $below; do only_carries "$child" || return 1; done
 }
 
 # What computes is no idle workspace. Only a container's own time counts, not that of a machine that others use too.
