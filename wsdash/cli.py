@@ -129,6 +129,11 @@ def _create(parser: ArgumentParser) -> None:
     parser.add_argument("--name", metavar="N", help="the workspace's name (made from SOURCE)")
     parser.add_argument("--ref", metavar="R", help="a branch, tag or commit (the default branch)")
     parser.add_argument("--devfile", metavar="PATH", help="a path in the repository, or of a file here")
+    _choices(parser)
+    parser.add_argument("--no-source", action="store_true", help="a workspace without a repository")
+
+
+def _choices(parser: ArgumentParser) -> None:
     parser.add_argument("--component", metavar="NAME", help="the devfile's component to run in")
     parser.add_argument("--image", metavar="IMAGE", help="a container image in place of the devfile's")
     parser.add_argument(
@@ -138,7 +143,6 @@ def _create(parser: ArgumentParser) -> None:
         default=[],
         help="a variable that the job gets: a masked one of the project, or else with your environment's value",
     )
-    parser.add_argument("--no-source", action="store_true", help="a workspace without a repository")
 
 
 def _list(parser: ArgumentParser) -> None:
@@ -262,6 +266,9 @@ VERBS: dict[str, Verb] = {
     "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _force, _now, _wait),
     "restart": Verb(
         "end the jobs of workspaces and start new ones", "wishes:restart", _names, _force, _now, _wait
+    ),
+    "update": Verb(
+        "run what a workspace's devfile says now", "update:update", _name, _choices, _force, _wait, _yes
     ),
     "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _keep, _wait, _yes),
     "extend": Verb("put off the autostop of workspaces", "wishes:extend", _names, _hours),

@@ -509,3 +509,28 @@ def test_a_workspace_without_an_editor_is_named_with_what_would_bring_one(
     assert done.returncode == 1
     assert "no editor can be opened in web: There is no editor here" in done.stderr
     assert "injector_image" in done.stderr
+
+
+def test_update_shows_what_the_devfile_changes_and_starts_the_job_anew(
+    wsdash: Command, repository: Path
+) -> None:
+    assert wsdash("create", str(repository), "--name", "web", "--wait").returncode == 0
+    same = wsdash("update", "web", "--yes")
+    assert (same.returncode, "says already" in same.stdout) == (0, True)
+    assert wsdash("ssh", "web", "--", "sh", "-c", "echo mine >mine.txt").returncode == 0
+    commit_files(repository, {"devfile.yaml": DEVFILE.replace("value: hello", "value: good day")}, "Greet")
+    assert wsdash("update", "web").returncode == 2  # it asks, and nobody is there to answer
+    updated = wsdash("update", "web", "--yes", "--wait")
+    assert updated.returncode == 0, updated.stderr
+    assert "-  export GREETING=hello" in updated.stdout
+    assert "+  export GREETING='good day'" in updated.stdout
+    row = rows(wsdash)["web"]
+    assert (row["phase"], row["attempt"]) == ("running", 2)
+    assert wsdash("ssh", "web", "--", "sh", "-c", "cat mine.txt; echo $GREETING").stdout == "mine\ngood day\n"
+    assert "updated" in wsdash("events", "web").stdout
+    assert wsdash("stop", "web", "--wait").returncode == 0
+    commit_files(repository, {"devfile.yaml": DEVFILE}, "Greet as before")
+    assert "when it is started" in wsdash("update", "web", "--yes").stdout
+    assert rows(wsdash)["web"]["phase"] == "stopped"
+    assert wsdash("start", "web", "--wait").returncode == 0
+    assert wsdash("ssh", "web", "--", "sh", "-c", "echo $GREETING").stdout == "hello\n"

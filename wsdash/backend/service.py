@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from wsdash.backend.recovering import Plan
     from wsdash.config import Config
     from wsdash.model import Policy
+    from wsdash.workload import Workload
 
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
 
@@ -208,11 +209,31 @@ class Service:
         self, request: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Preview:
         """Look at the source and show what would be created. Raises `UserError`."""
-        config = await self.contexts()
-        request = replace(request, context=request.context or config.default_context)
-        provider = self._provider_of(request.context)
+        request = replace(request, context=request.context or (await self.contexts()).default_context)
         rows = await self.workspaces()
         name = free_name(request, {row.workspace.name for row in rows})
+        return await self._look(request, name, progress)
+
+    async def preview_update(
+        self, name: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
+    ) -> Preview:
+        """What its source makes of a workspace now, where it was made from. Raises `UserError`.
+
+        Of `choices` count the component, the image and the secrets, which are not kept.
+        """
+        workspace = await self._find(name)
+        request = replace(
+            choices,
+            source=workspace.source_url,
+            ref=workspace.ref,
+            devfile=workspace.devfile_path,
+            context=workspace.context,
+        )
+        return await self._look(request, workspace.name, progress)
+
+    async def _look(self, request: CreateRequest, name: str, progress: Callable[[str], None]) -> Preview:
+        config = await self.contexts()
+        provider = self._provider_of(request.context)
         progress("looking at what jobs run in here")
         capabilities = await provider.capabilities()
         git_environ: dict[str, str] = {}
@@ -300,6 +321,23 @@ class Service:
         if not unsaved:
             await self._save(workspace)
         return await self._wish(workspace, Desired.RUNNING, renew=True, text="restart")
+
+    async def workload(self, name: str) -> Workload:
+        """What its job runs. Raises `UserError`."""
+        return await self._store.workload((await self._find(name)).id)
+
+    async def update(self, preview: Preview, *, unsaved: bool = False) -> Workspace:
+        """Run what the preview of an update showed from now on: in a new attempt where it is wanted running.
+
+        Raises as `stop` does.
+        """
+        workspace = await self._find(preview.name)
+        if not unsaved:
+            await self._save(workspace)
+        await self._store.update_workload(workspace.id, preview.workload, self._clock())
+        if workspace.desired is not Desired.RUNNING:
+            return workspace
+        return await self._wish(workspace, Desired.RUNNING, renew=True, text="update")
 
     async def extend(self, name: str, hours: float) -> float:
         """Put its autostop off by that much: when it comes now at the earliest. Raises `UserError`."""

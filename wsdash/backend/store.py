@@ -79,6 +79,22 @@ class Store(Transactions):
 
         await self._transaction(write)
 
+    async def update_workload(self, workspace_id: str, workload: Workload, now: float) -> None:
+        """What its jobs run from the next one on. Raises `NoSuchWorkspace`."""
+
+        async def write() -> None:
+            cursor = await self._connection.execute(
+                "UPDATE workspace SET workload = ?, changed_at = ? WHERE id = ? AND deleted_at IS NULL",
+                (json.dumps(asdict(workload)), now, workspace_id),
+            )
+            if cursor.rowcount != 1:
+                raise NoSuchWorkspace(workspace_id)
+            await self._event(
+                now, workspace_id, None, "user", "updated", "its job runs what its source says now", None
+            )
+
+        await self._transaction(write)
+
     async def wish(
         self, workspace_id: str, desired: Desired, *, renew: bool, now: float, text: str
     ) -> Workspace:

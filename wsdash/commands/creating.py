@@ -26,7 +26,7 @@ def create(args: Namespace, paths: Paths) -> int:
     if paths.notice:
         tell(paths.notice)
     request = _request(args, paths)
-    preview = with_service(paths, lambda service: service.preview(request, _progress))
+    preview = with_service(paths, lambda service: service.preview(request, show_progress))
     _show(preview)
     if not args.yes and can_ask() and not ask("Create it?"):
         tell("Nothing was created.")
@@ -85,7 +85,7 @@ def _repository_here() -> str:
     return found.stdout.removesuffix("\n")
 
 
-def _progress(text: str) -> None:
+def show_progress(text: str) -> None:
     if sys.stderr.isatty():
         tell(f"{one_line(text)} ...")
 
@@ -101,6 +101,14 @@ def _show(preview: Preview) -> None:
     tell(f"Workspace {preview.name} in the context {preview.context}")
     for name, value in facts.items():
         tell(f"  {name:<8} {one_line(value)}")
+    tell_remarks(preview)
+    tell("The job:")
+    for line in printable(preview.job).splitlines():
+        tell(f"    {line}")
+
+
+def tell_remarks(preview: Preview) -> None:
+    """What of the devfile is left out, and what the context does not give."""
     for remark in preview.diagnostics:
         file = remark.file or preview.devfile_path or "devfile"
         place = f"{file}:{remark.line}:{remark.column}"
@@ -110,9 +118,6 @@ def _show(preview: Preview) -> None:
         )
     for found in preview.remarks:
         tell(one_line(f"{preview.context}: {found.text}. {found.hint}"))
-    tell("The job:")
-    for line in printable(preview.job).splitlines():
-        tell(f"    {line}")
 
 
 def _values(preview: Preview, args: Namespace) -> dict[str, str]:

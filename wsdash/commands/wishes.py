@@ -76,7 +76,7 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
             try:
                 code = with_service(paths, partial(act, unsaved=getattr(args, "now", False)))
             except NotSaved as error:
-                _accept(error, verb, force=args.force)
+                accept(error, verb, force=args.force)
                 code = with_service(paths, partial(act, unsaved=True))
             worst = max(worst, code)
         except NoSuchWorkspace:
@@ -113,7 +113,7 @@ async def _one(
     return DONE
 
 
-def _accept(error: NotSaved, verb: str, *, force: bool) -> None:
+def accept(error: NotSaved, verb: str, *, force: bool) -> None:
     """Tell what will be lost; raises it again unless the user wants that."""
     if not force and not can_ask():
         raise error

@@ -1,0 +1,90 @@
+"""`wsdash update`: have a workspace run what its devfile says now, after showing what that changes."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import NotSaved, UserError
+from wsdash.commands.creating import show_progress, tell_remarks
+from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, coloured, tell
+from wsdash.commands.serving import with_service
+from wsdash.commands.waiting import wait_showing
+from wsdash.commands.wishes import accept
+from wsdash.model import Desired, Phase
+from wsdash.paths import Paths
+from wsdash.text import one_line, printable
+
+if TYPE_CHECKING:
+    from wsdash.backend.creating import Preview
+    from wsdash.backend.service import Service
+
+COLOURS = {"+": 32, "-": 31, "@": 36}
+
+
+def update(args: Namespace, paths: Paths) -> int:
+    preview, changes = with_service(paths, lambda service: _look(service, args))
+    if not changes:
+        print(f"{preview.name} runs what its devfile says already.")
+        return DONE
+    tell_remarks(preview)
+    for line in changes:
+        print(_shown(line))
+    sys.stdout.flush()
+    if not args.yes:
+        if not can_ask():
+            raise UserError("update asks first, and there is no terminal to ask on", "Add --yes.", USAGE)
+        if not ask(f"Run this from now on? The job of {preview.name} is saved, ended and started anew."):
+            tell("Nothing was changed.")
+            return FAILED
+    try:
+        return with_service(paths, lambda service: _update(service, preview, args, unsaved=False))
+    except NotSaved as error:
+        accept(error, "update", force=args.force)
+        return with_service(paths, lambda service: _update(service, preview, args, unsaved=True))
+
+
+async def _look(service: Service, args: Namespace) -> tuple[Preview, list[str]]:
+    """The preview, and how its job differs from the present one, as lines of a unified diff."""
+    from wsdash.backend.job import render
+    from wsdash.backend.service import CreateRequest
+
+    choices = CreateRequest(None, main=args.component, image=args.image, secrets=tuple(args.secret))
+    preview = await service.preview_update(args.name, choices, show_progress)
+    present = await service.workload(args.name)
+    if present == preview.workload:
+        return preview, []
+    before, after = (render(workload).splitlines() for workload in (present, preview.workload))
+    lines = list(
+        difflib.unified_diff(before, after, "what its job runs", "what its devfile says now", lineterm="")
+    )
+    if present.image != preview.workload.image:
+        lines += [f"-image {present.image or 'none'}", f"+image {preview.workload.image or 'none'}"]
+    return preview, lines or ["@ what surrounds the job: ports, services, limits or the like @"]
+
+
+def _shown(line: str) -> str:
+    text = printable(line)
+    colour = COLOURS.get(line[:1])
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour and coloured(sys.stdout) else text
+
+
+async def _update(service: Service, preview: Preview, args: Namespace, *, unsaved: bool) -> int:
+    workspace = await service.update(preview, unsaved=unsaved)
+    if workspace.desired is not Desired.RUNNING:
+        print(f"{workspace.name} runs it when it is started.")
+        return DONE
+    await service.ensure_reconciler()
+    if not args.wait:
+        tell(f"{workspace.name}: update is on its way (`wsdash show {workspace.name}` tells how far).")
+        return DONE
+    row = await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)
+    if row.status.phase is Phase.FAILED:
+        raise UserError(
+            f"{workspace.name} failed: {one_line(row.status.reason)}",
+            f"`wsdash logs {workspace.name}` shows why.",
+        )
+    print(f"{workspace.name} runs what its devfile says now.")
+    return DONE
