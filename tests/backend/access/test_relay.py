@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from tests.backend.access.conftest import SSHD, DialledJob, Running
@@ -110,6 +111,22 @@ def test_everything_else_is_refused_and_logged(
     else:
         job.refused(*arguments)
     until_sync(lambda: logged in relay.log, what=logged)
+    assert list(relay.folder.sockets.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["create_tun", "create_tap"])
+async def test_a_tunnel_device_is_refused_and_logged(relay: Running, job: DialledJob, kind: str) -> None:
+    """OpenSSH would need such a device of its own to ask for one."""
+    assert job.enrol()
+    options = asyncssh.SSHClientConnectionOptions(
+        username=job.grant.attempt_id,
+        client_keys=[str(job.folder / "job_key")],
+        known_hosts=([asyncssh.read_private_key(str(relay.folder.host_key)).convert_to_public()], [], []),
+    )
+    async with asyncssh.connect("127.0.0.1", relay.port, config=None, options=options) as line:
+        with pytest.raises(asyncssh.ChannelOpenError):
+            await getattr(line, kind)(asyncssh.SSHTunTapSession, 0)
+    assert "refused a tunnel device" in relay.log
     assert list(relay.folder.sockets.iterdir()) == []
 
 

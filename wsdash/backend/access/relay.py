@@ -141,6 +141,14 @@ class Line(asyncssh.SSHServer):
         log.warning("%s: refused a session", self._peer)
         return False
 
+    def tun_requested(self, unit: int | None) -> bool:
+        log.warning("%s: refused a tunnel device", self._peer)
+        return False
+
+    def tap_requested(self, unit: int | None) -> bool:
+        log.warning("%s: refused a tunnel device", self._peer)
+        return False
+
     def end(self) -> None:
         if self._connection is not None:
             self._connection.abort()
