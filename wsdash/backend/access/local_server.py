@@ -23,8 +23,8 @@ from wsdash.backend.errors import UserError
 
 _PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
 _SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
-_OURS = re.compile(r"(HOME|PATH|PYTHONPATH|(XDG|WSDASH)_[A-Z_]+)")
-"""What of the environment a session needs to find the same workspaces: sshd gives it a new one."""
+_OURS = re.compile(r"HOME|PATH|PYTHONPATH|XDG_(\w+_HOME|RUNTIME_DIR)|WSDASH_(HOME|ISOLATION)", re.ASCII)
+"""What of the environment a session needs to find the same workspaces: sshd gives it a new one. No tokens."""
 
 
 def serve(

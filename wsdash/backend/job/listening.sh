@@ -3,7 +3,7 @@
 # /proc/net/tcp has them. Whose process it is, its environment tells where others can be seen too.
 
 is_alone() {
-  [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || grep -qs "PROJECTS_ROOT=$PROJECTS_ROOT" /proc/1/environ
+  [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || grep -qsF "PROJECTS_ROOT=$PROJECTS_ROOT" /proc/1/environ
 }
 
 job_listening() {
@@ -19,7 +19,7 @@ job_listening() {
   alone=no
   ! is_alone || alone=yes
   for process in /proc/[0-9]*; do
-    [ "$alone" = yes ] || grep -qs "PROJECTS_ROOT=$PROJECTS_ROOT" "$process/environ" || continue
+    [ "$alone" = yes ] || grep -qsF "PROJECTS_ROOT=$PROJECTS_ROOT" "$process/environ" || continue
     held=$(ls -l "$process/fd" 2>/dev/null)
     for socket in $sockets; do
       case $held in
