@@ -14,6 +14,7 @@ import pytest
 from tests.backend.access.conftest import SSHD
 from tests.cli.conftest import Command
 from tests.repositories import DEVFILE, make_repository
+from wsdash.paths import Paths
 
 pytestmark = [
     pytest.mark.usefixtures("leaves_nothing_running"),
@@ -39,8 +40,9 @@ def ssh(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_ssh_and_scp_and_a_port_lead_into_a_workspace_and_ask_nothing(
-    wsdash: Command, config: Path, tmp_path: Path
+    wsdash: Command, config: Path, tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WSDASH_GITLAB_TOKEN", "glpat-secret")
     assert wsdash("create", str(make_repository(tmp_path / "web")), "--wait").returncode == 0
     done = ssh(config, "web.wsdash", 'cat greeting.txt; echo "it\'s $GREETING"; exit 3')
     assert (done.returncode, done.stdout) == (3, "hello from web\nit's hello\n"), done.stderr
@@ -54,8 +56,13 @@ def test_ssh_and_scp_and_a_port_lead_into_a_workspace_and_ask_nothing(
         with socket.socket(socket.AF_UNIX) as here:
             here.connect(f"{tmp_path}/here")
             server.accept()[0].close()
-    listing = (config.parent / "known_hosts").exists()
-    assert not listing  # what a workspace shows is known by wsdash's authority, not learnt
+    kept = [
+        file for file in paths.state.rglob("*") if file.is_file() and b"glpat-secret" in file.read_bytes()
+    ]
+    assert kept == []
+    assert not (
+        config.parent / "known_hosts"
+    ).exists()  # what a workspace shows is known by wsdash's authority, not learnt
 
 
 def test_a_terminal_is_the_workspaces_own_shell(wsdash: Command, config: Path, tmp_path: Path) -> None:
