@@ -193,6 +193,9 @@ def _contexts(parser: ArgumentParser) -> None:
     add.add_argument("--job-timeout", metavar="T", help="how long a job may run: 90m, 8h, 2d (the project's)")
     add.add_argument("--ca-file", metavar="F", help="certificate authorities to trust beside the usual ones")
     add.add_argument("--injector-image", metavar="I", help="an image that brings GitLab's fork of VS Code")
+    add.add_argument(
+        "--volume", metavar="PATH", help="a folder that the runner mounts into its jobs (needs --tag)"
+    )
     add.add_argument("--token-stdin", action="store_true", help="read the access token from standard input")
     add.add_argument("--force", action="store_true", help="add it even where no workspace would run")
     _yes(add)

@@ -5,6 +5,7 @@ Checked by hand and not by pydantic, because the dashboard needs it before its f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,8 @@ class GitLabSettings:
     `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
     `deposits` says whether checkpoints may go into the project, where all may read them who may read its packages and
     its code. `id_tokens` says whether jobs prove themselves by GitLab's id tokens; else each gets a secret that counts
-    once. `poll_s` lies between two looks while something changes; calm looks are five times as far apart.
+    once. `poll_s` lies between two looks while something changes; calm looks are five times as far apart. `volume` is a
+    folder that the runners with these tags mount into their jobs, where each new workspace gets one of its own.
     """
 
     url: str
@@ -42,6 +44,7 @@ class GitLabSettings:
     poll_s: float = 3.0
     deposits: bool = True
     id_tokens: bool = True
+    volume: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +268,13 @@ def _process_names(value: object) -> tuple[str, ...]:
     return names
 
 
+def _volume(value: object) -> str:
+    text = _text(value)
+    if re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+", text) is None:
+        raise _Wrong('the path of a folder in the jobs, such as "/wsdash"')
+    return text
+
+
 def _table(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise _Wrong("a table")
@@ -294,6 +304,7 @@ _GITLAB: _Takes = {
     "poll_s": _number,
     "deposits": _flag,
     "id_tokens": _flag,
+    "volume": _volume,
 }
 _DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
 _POLICY: _Takes = {
@@ -357,6 +368,12 @@ class _Check:
         for key in ("url", "project"):
             if key not in values:
                 raise self.error(path, f"the context {name} has no {key}", f"{key} for the provider {GITLAB}")
+        if "volume" in values and not values.get("tags"):
+            raise self.error(
+                (*path, "volume"),
+                f"the context {name} has a volume, and nothing says which runner has it",
+                'tags that choose one runner, such as tags = ["big-disk"]',
+            )
         del values["provider"]
         hosts = values.pop("allowed_hosts", ())
         return Context(name, GITLAB, GitLabSettings(**values), hosts)

@@ -214,6 +214,8 @@ class JobObservation:
     """How the line of a job that runs is, by which its user comes in, in words; None where none is needed."""
     notice: str | None = None
     """What its user should know of where it runs, in words."""
+    on_volume: bool = False
+    """Whether its files are on a volume that stays, and is there again for the next job."""
     unsaved: str | None = None
     """Why no later checkpoint could be made or kept, in words; None where nothing stands in the way."""
 

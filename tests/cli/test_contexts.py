@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,6 +10,8 @@ import pytest
 
 from tests.backend import builders
 from wsdash import cli
+from wsdash.backend import connecting
+from wsdash.backend.connecting import ContextRequest
 from wsdash.config import load_config
 from wsdash.model import Workspace
 from wsdash.paths import Paths
@@ -106,3 +110,31 @@ def test_an_address_that_is_none_is_refused_with_what_would_be_right(
 ) -> None:
     assert cli.main(["context", "add", "work", "--url", url, "--project", "group/app"]) == 1
     assert "https://gitlab.example.com" in capsys.readouterr().err
+
+
+WORK = """
+[contexts.work]
+provider = "gitlab"
+url = "http://127.0.0.1:1"
+project = "group/app"
+tags = ["big"]
+volume = "/wsdash"
+deposits = false
+poll_s = 9
+"""
+
+
+def test_what_was_edited_by_hand_stays_when_a_context_is_changed(
+    config: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with config.config_file.open("a") as file:
+        file.write(WORK)
+    before = load_config(config.config_file).contexts["work"].gitlab
+    assert before is not None
+    request = ContextRequest("work", before.url, "group/other", token="t", placement="source", tags=("big",))
+    seen = asyncio.run(connecting.preview(request, config))
+    assert seen.settings == replace(before, project="group/other")
+    monkeypatch.setattr("sys.stdin", io.StringIO("t\n"))
+    assert cli.main(["context", "add", "work", "--tag", "bigger", "--token-stdin", "--force"]) == 0
+    capsys.readouterr()
+    assert load_config(config.config_file).contexts["work"].gitlab == replace(before, tags=("bigger",))

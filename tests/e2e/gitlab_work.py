@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,7 @@ def working(
     make_runner: MakeRunner,
     project_path: str = "group/app",
     placement: str = "source",
+    tags: Sequence[str] = (),
 ) -> Iterator[Work]:
     """The code is in group/app; the jobs run in the project at `project_path`."""
     with GitLabServer(folder / "gitlab") as server:
@@ -101,7 +102,7 @@ def working(
         if project_path != project.path:
             server.add_project(project_path, {"README.md": "workspaces\n"}, owners=[user])
         token = server.add_token(user)
-        runner = make_runner(server.url, server.add_runner().token, folder / "runner")
+        runner = make_runner(server.url, server.add_runner(tags=tags).token, folder / "runner")
         where = [
             "--url",
             server.url,
@@ -111,6 +112,7 @@ def working(
             placement,
             "--job-timeout",
             "1h",
+            *(word for tag in tags for word in ("--tag", tag)),
         ]
         added = subprocess.run(
             [sys.executable, "-m", "wsdash", "context", "add", "work", "--token-stdin", *where],

@@ -154,12 +154,13 @@ class Provider:
         self.end(self.jobs[attempt.id], Cause.RUNNER_LOST)
         self._replying()
 
-    async def destroy(self, workspace: Workspace) -> None:
+    async def destroy(self, workspace: Workspace) -> str | None:
         self._called()
         assert not self.live(workspace.id), "a volume was destroyed under a live job"
         self.volumes.discard(workspace.id)
         self.jobs = {key: job for key, job in self.jobs.items() if job.workspace_id != workspace.id}
         self._replying()
+        return None
 
     def end(self, job: Job, cause: Cause) -> None:
         if job.state is not JobState.ENDED:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +86,7 @@ def _settings_typed(request: ContextRequest, project: str, paths: Paths) -> GitL
     """What the form does not ask for stays as it was."""
     before = contexts.read(paths).contexts.get(request.name)
     old = before.gitlab if before is not None else None
-    kept = (
-        {key: getattr(old, key) for key in ("image", "timeout_s", "injector_image", "poll_s")} if old else {}
-    )
+    kept = asdict(old) if old else {}
     typed = {
         "url": request.url,
         "project": project.strip("/"),

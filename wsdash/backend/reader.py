@@ -99,11 +99,15 @@ class Reader:
             for workspace in map(rows.workspace_of, found)
         ]
 
-    def find(self, name: str) -> Workspace:
-        """By name, or by id (also of a deleted one). Raises `NoSuchWorkspace`."""
+    def find(self, name: str, *, deleted: bool = False) -> Workspace:
+        """By name, or by id (also of a deleted one). Raises `NoSuchWorkspace`.
+
+        With `deleted` the last one of that name, where there is none any more.
+        """
+        which = "name = ?" if deleted else "name = ? AND deleted_at IS NULL"
         found = self._query(
-            f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE (name = ? AND deleted_at IS NULL) OR id = ?"
-            " ORDER BY deleted_at IS NOT NULL LIMIT 1",
+            f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE ({which}) OR id = ?"
+            " ORDER BY deleted_at IS NOT NULL, deleted_at DESC LIMIT 1",
             name,
             name,
         )

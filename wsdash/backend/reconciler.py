@@ -14,7 +14,15 @@ from dataclasses import replace
 from wsdash.backend import decide as rules
 from wsdash.backend.database import DatabaseError
 from wsdash.backend.lease import LEASE_S, RENEW_S, LeaseLost
-from wsdash.backend.providers.base import Blocked, Provider, ProviderError, Refused, TakenOver, Unreachable
+from wsdash.backend.providers.base import (
+    Blocked,
+    Pending,
+    Provider,
+    ProviderError,
+    Refused,
+    TakenOver,
+    Unreachable,
+)
 from wsdash.backend.store import Store
 from wsdash.backend.watching import ContextWatch, surviving
 from wsdash.backend.workqueue import WorkQueue
@@ -257,9 +265,9 @@ class Reconciler:
                 await provider.force_cancel(attempt)
             case rules.Destroy(reason):
                 await self._store.renew_lease(token, self._boot_clock())
-                await provider.destroy(workspace)
+                left = await provider.destroy(workspace)
                 last = {"after": attempts[-1].number} if attempts else {}
-                await self._store.destroyed(workspace.id, token, now, reason, last)
+                await self._store.destroyed(workspace.id, token, now, reason, last, left)
             case rules.GiveUp(attempt, reason):
                 await self._store.gave_up(attempt, token, now, reason)
                 self._told[workspace.id] = attempt.id
@@ -307,6 +315,11 @@ class Reconciler:
     ) -> None:
         """A refused or unanswered call is told of once and tried again later."""
         now = self._clock()
+        if isinstance(error, Pending):
+            await self._store.goes_on(workspace.id, self._token, now, error.message)
+            self._put_off_until[workspace.id] = now + watch.provider.pace.busy_s
+            self._wake_at(workspace.id, workspace.context, self._put_off_until[workspace.id])
+            return
         count = self._failures.get(workspace.id, 0)
         self._failures[workspace.id] = count + 1
         text = f"{error.message}. {error.hint}".strip()

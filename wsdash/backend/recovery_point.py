@@ -14,15 +14,17 @@ _SAVES = frozenset({Cause.CANCELLED, Cause.DEADLINE})
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPoint:
-    """As of `at` its work is kept outside of the job, None for all that is on this machine's disk anyway.
+    """As of `at` its work is kept outside of the job, None for all that is on a disk that stays anyway.
 
-    `by` is a rung of the ladder in design section 5: the workspace's own folder, a checkpoint, or the cache that a
-    job saves when it ends. `problem` says why there is no newer one.
+    `by` is a rung of the ladder in design section 5: the workspace's own folder, one on its runner's volume, a
+    checkpoint, or the cache that a job saves when it ends. `checkpoint_at` is that of one beside a volume. `problem`
+    says why there is no newer one.
     """
 
-    by: Literal["folder", "checkpoint", "cache"]
+    by: Literal["folder", "volume", "checkpoint", "cache"]
     at: float | None = None
     problem: str | None = None
+    checkpoint_at: float | None = None
 
 
 def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> RecoveryPoint | None:
@@ -33,6 +35,8 @@ def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> Recovery
     for attempt in reversed(attempts):
         if attempt.is_live and attempt.seen is not None:
             problem = attempt.seen.unsaved
+        if attempt.seen is not None and attempt.seen.on_volume:
+            return RecoveryPoint("volume", None, problem, attempt.seen.saved_at)
         if attempt.end is not None and attempt.end.cause in _SAVES and attempt.end.exit_code == 0:
             return RecoveryPoint("cache", attempt.end.at, problem)
         if attempt.seen is not None and attempt.seen.saved_at is not None:
@@ -45,7 +49,7 @@ def words(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> s
     if point is None:
         return "not yet"
     if point.at is None:
-        return "on disk"
+        return "on disk" if point.by == "folder" else "on volume"
     seconds = now - point.at
     return "< 1 min" if coarse and seconds < 60 else f"{words_for_seconds(seconds)} ago"
 
@@ -54,8 +58,14 @@ def sentence(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -
     """How old it is, where it is, and why there is no newer one."""
     if point is None:
         return "not saved yet: what is not pushed is lost if its job dies"
-    if point.at is None:
+    if point.by == "folder":
         return "saved on this disk: its folder stays when its job ends"
+    if point.by == "volume":
+        beside = ""
+        if point.checkpoint_at is not None:
+            beside = f"; {words_for_seconds(now - point.checkpoint_at)} ago also by a checkpoint"
+            beside = "; also by a checkpoint" if coarse else beside
+        return f"saved on its runner's volume, which stays when its job ends{beside}"
     age = words(point, now, coarse=coarse).removesuffix(" ago")
     place = (
         "by a checkpoint on this machine" if point.by == "checkpoint" else "in the cache, as its job ended"

@@ -247,6 +247,14 @@ class Store(Transactions):
 
         await self._transaction(write, token)
 
+    async def goes_on(self, workspace_id: str, token: int, now: float, text: str) -> None:
+        """Tell what the provider is at, once."""
+
+        async def write() -> None:
+            await self._event_once(now, workspace_id, None, "goes-on", text, {})
+
+        await self._transaction(write, token)
+
     async def problem_over(self, attempt: Attempt, token: int) -> None:
         """The provider did what it was asked for this attempt."""
 
@@ -286,15 +294,23 @@ class Store(Transactions):
         await self._transaction(write, token)
 
     async def destroyed(
-        self, workspace_id: str, token: int, now: float, text: str, evidence: Mapping[str, object]
+        self,
+        workspace_id: str,
+        token: int,
+        now: float,
+        text: str,
+        evidence: Mapping[str, object],
+        left: str | None = None,
     ) -> None:
-        """The tombstone: the name is free again, the timeline stays."""
+        """The tombstone: the name is free again, the timeline stays, and so does what is `left` of it."""
 
         async def write() -> None:
             await self._connection.execute(
                 "UPDATE workspace SET deleted_at = ?, desired = 'deleted' WHERE id = ?", (now, workspace_id)
             )
             await self._event(now, workspace_id, None, "reconciler", "deleted", text, evidence)
+            if left is not None:
+                await self._event(now, workspace_id, None, "reconciler", "left-behind", left)
 
         await self._transaction(write, token)
 

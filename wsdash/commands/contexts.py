@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from argparse import Namespace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
@@ -122,12 +123,11 @@ def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: st
         "timeout_s": None if args.job_timeout is None else _seconds(args.job_timeout),
         "ca_file": args.ca_file,
         "injector_image": args.injector_image,
+        "volume": args.volume,
     }
-    values = {
-        key: value if value is not None else (getattr(old, key) if old else None)
-        for key, value in typed.items()
-    }
-    return contexts.settings_of({"url": url, "project": project.strip("/"), **values}, args.name)
+    given = {key: value for key, value in typed.items() if value is not None}
+    before = asdict(old) if old else {}
+    return contexts.settings_of({**before, "url": url, "project": project.strip("/"), **given}, args.name)
 
 
 def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str, str | None]:

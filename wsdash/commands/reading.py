@@ -77,7 +77,7 @@ def show(args: Namespace, paths: Paths) -> int:
 
 def events(args: Namespace, paths: Paths) -> int:
     with reading(paths) as reader:
-        found = reader.events(reader.find(args.name).id, limit=1000)
+        found = reader.events(reader.find(args.name, deleted=True).id, limit=1000)
     if args.json:
         print_json([event_json(event) for event in found])
     else:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from wsdash.backend.service import Service
 
 LOOK_S = 0.25
-PROVIDER_ERROR = "provider-error"
+TOLD = ("provider-error", "goes-on", "left-behind")
+"""Events of what it waits for, and of what the user has to do."""
 
 
 async def wait_showing(
@@ -48,7 +49,7 @@ class _Progress:
             tell(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
             self._said = key
         # What hinders it may last, and be mended meanwhile.
-        problem = row.event.text if row.event is not None and row.event.kind == PROVIDER_ERROR else ""
+        problem = row.event.text if row.event is not None and row.event.kind in TOLD else ""
         if problem and problem != self._problem:
             tell(f"{row.workspace.name}: {one_line(problem)}")
         self._problem = problem

@@ -7,10 +7,11 @@
 #   sh gitlab.sh pulse     say by the line what the name of the pipeline says, whenever it changes
 #   sh gitlab.sh restore   wait for a checkpoint that the user's machine sends, and put it back
 #
-# All that is to be kept lies below the project directory, for nothing else gets into the cache.
+# All that is to be kept lies below the project directory, for nothing else gets into the cache; or on a volume.
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
 # WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
 # WSDASH_CHECKPOINT (the newest that is kept: none, ID on the user's machine, registry:ID or branch:ID in the project), WSDASH_SAVE_S, WSDASH_DEPOSITS (no: none go there).
+# WSDASH_VOLUME (a folder that the runner mounts, where the workspace has one of its own; none: the cache is used).
 
 here=${0%/*}
 base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE
@@ -28,44 +29,10 @@ have() {
 
 # shellcheck source=/dev/null
 . "$here/gitlab_http.sh"
+# shellcheck source=/dev/null
+. "$here/gitlab_root.sh"
 
 # --- start --------------------------------------------------------------------------------------------
-
-# The cache is restored without a word when there is none. What was saved must never be replaced by a fresh
-# start that only missed it: then the work goes where the cache does not look.
-choose_root() {
-  root=$base
-  if [ "$WSDASH_RESTORES" = yes ] && ! [ -f "$base/state/saved" ]; then
-    root=$base/unsaved
-    printf 'cache=missed\n' >"$run/facts"
-    say 'The saved work did not come with the cache: another runner, or one that cannot reach it.'
-    say 'This job starts afresh, and does not save over what is there. Push what you do here.'
-  fi
-  mkdir -p "$root/home" "$root/projects" "$root/volumes" "$root/state" "$run/volumes"
-  if [ "$WSDASH_RESTORES" = import ] && ! [ -f "$base/state/saved" ]; then
-    : >"$run/expects"
-    # Until they are here, what this job has is nothing to be saved.
-    printf 'import=missed\n' >"$run/facts"
-  fi
-  export HOME="$root/home" PROJECTS_ROOT="$root/projects"
-}
-
-# Files that were imported come by the line, once it is there.
-await_import() {
-  say 'Waiting for the imported files, which your machine sends.'
-  waited=0
-  while ! [ -e "$run/received" ]; do
-    if [ -z "$dialler" ] || [ "$waited" -ge "${WSDASH_IMPORT_S:-600}" ]; then
-      say 'They did not come: this job cannot be reached from your machine.'
-      return 1
-    fi
-    [ -z "$ended" ] || return 1
-    sleep 1
-    waited=$((waited + 1))
-  done
-  rm -f "$run/facts"
-  say 'The imported files are here.'
-}
 
 # Only a checkpoint that is newer than what the cache brought is wanted.
 want_checkpoint() {
@@ -316,14 +283,14 @@ job_start() {
 
 # Of a script that was ended amid its work: nobody is there to take its last checkpoint by a line.
 save_after() {
-  [ "${WSDASH_DEPOSITS:-no}" = yes ] && [ -d "$base/projects" ] || return 0
-  root=$base
-  ! grep -qs 'cache=missed' "$run/facts" || root=$base/unsaved
+  [ "${WSDASH_DEPOSITS:-no}" = yes ] && [ -d "$root/projects" ] || return 0
   configure_git
   PROJECTS_ROOT=$root/projects HOME=$root/home WSDASH_RUN=$run WSDASH_MAIN=$$ sh "$here/checkpoint.sh" deposit once
 }
 
 job_after() {
+  root=$base
+  read -r root 2>/dev/null <"$run/root"
   read_state
   if ! is_final; then
     case ${CI_JOB_STATUS:-} in
@@ -337,7 +304,7 @@ job_after() {
     name_pipeline
   fi
   # The archiver saves only when something is newer than the archive, so that mere deletions would be lost.
-  [ -f "$run/facts" ] || printf '%s\n' "$WSDASH_ATTEMPT" >"$base/state/saved"
+  mark_saved
 }
 
 # --- report -------------------------------------------------------------------------------------------
@@ -359,6 +326,7 @@ compose_name() {
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
   [ "$failed" -eq 0 ] || fact "failed=$failed"
   read -r told 2>/dev/null <"$run/facts" && fact "$told"
+  read -r kept 2>/dev/null <"$run/kept" && fact "kept=$kept"
   saved=
   read -r saved 2>/dev/null <"$run/saved" && fact "saved=$saved"
   read -r deposit 2>/dev/null <"$run/deposit" && fact "deposit=$deposit"

@@ -55,6 +55,10 @@ class Blocked(ProviderError):
     """
 
 
+class Pending(ProviderError):
+    """It has been begun and takes its time: asked again it goes on, until it is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds between two looks: while something changes, while jobs run, while nothing is to run."""
@@ -249,8 +253,11 @@ class Provider(Protocol):
     async def force_cancel(self, attempt: Attempt) -> None:
         """End the job and everything it started, now. When this returns nothing of it runs."""
 
-    async def destroy(self, workspace: Workspace) -> None:
-        """Remove everything that only this workspace owned: folder, volumes, logs, jobs' records."""
+    async def destroy(self, workspace: Workspace) -> str | None:
+        """Remove everything that only this workspace owned: folder, volumes, logs, jobs' records.
+
+        What stays all the same and must be removed by hand, in words. Raises `Pending` while a job does it.
+        """
 
     async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
         """Up to `limit` bytes of the attempt's log. An offset past the end gives an empty chunk."""

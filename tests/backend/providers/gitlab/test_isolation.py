@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from wsdash.backend.providers.gitlab.credential_line import CredentialLine
 from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.backend.providers.gitlab.heartbeat import branch_of
 from wsdash.backend.providers.gitlab.pipeline import JOB, Identity, Options, render
+from wsdash.backend.providers.gitlab.record import Volume as RunnerVolume
 from wsdash.backend.providers.gitlab.secrets import variable_of
 from wsdash.workload import Source, Volume, Workload
 
@@ -44,6 +46,12 @@ def test_two_workspaces_of_one_source_share_no_name(one: str, other: str) -> Non
     assert first["variables"]["WSDASH_WORKSPACE"] != second["variables"]["WSDASH_WORKSPACE"]
     assert branch_of(one) != branch_of(other)
     assert variable_of(one, "TOKEN") != variable_of(other, "TOKEN")
+    on_volume = render(
+        WORKLOAD, Identity(one, "app", "a.1.1"), replace(OPTIONS, volume=RunnerVolume("/wsdash", ("big",)))
+    )
+    job = yaml.safe_load(on_volume.text)[JOB]
+    assert (job["variables"]["WSDASH_VOLUME"], job["cache"]) == ("/wsdash", [])
+    assert other not in on_volume.text
     # Neither knows of the other.
     assert other not in yaml.safe_dump(first)
     assert one not in yaml.safe_dump(second)

@@ -14,14 +14,19 @@ from hypothesis import strategies as st
 from tests.gitlab_server import ci_config
 from tests.gitlab_server.ci_config import schema
 from wsdash.backend.job.rendering import render as render_data
+from wsdash.backend.providers.gitlab.heartbeat import parse
 from wsdash.backend.providers.gitlab.pipeline import (
     JOB,
+    REMOVAL,
     Identity,
     NotRenderable,
     Options,
     can_take_inputs,
+    removal_name,
     render,
+    render_removal,
 )
+from wsdash.backend.providers.gitlab.record import Volume
 from wsdash.devfile import default_document, load, translate
 from wsdash.workload import Command, EnvVar, Secret, Sequence, Service, Workload
 
@@ -142,6 +147,34 @@ def test_gitlab_makes_one_job_of_it_that_nothing_else_touches() -> None:
     (cache,) = job["cache"]
     assert (cache["key"], cache["when"], cache["unprotect"]) == ("wsdash-w1", "always", True)
     assert all(path.startswith(".wsdash/w1/") for path in cache["paths"])
+
+
+def test_on_a_volume_nothing_is_cached_and_the_runner_is_the_one_that_has_it() -> None:
+    options = Options(tags=("other",), volume=Volume("/wsdash", ("big", "disk")))
+    document = yaml.safe_load(render(Workload(image="alpine"), ME, options).text)
+    assert list(schema().iter_errors(document)) == []
+    job = document[JOB]
+    assert (job["cache"], job["tags"]) == ([], ["big", "disk"])
+    assert job["variables"]["WSDASH_VOLUME"] == "/wsdash"
+
+
+def test_the_job_that_removes_a_folder_runs_as_the_workspace_did_where_it_did_and_after_it() -> None:
+    workload = Workload(image="alpine", user="1000")
+    text = render_removal("w1", workload, None, Volume("/wsdash", ("big",)))
+    document = yaml.safe_load(text)
+    assert list(schema().iter_errors(document)) == []
+    assert document["workflow"]["name"] == removal_name("w1")
+    assert parse(removal_name("w1")) is None
+    job = document[REMOVAL]
+    own = yaml.safe_load(render(workload, ME, Options(volume=Volume("/wsdash", ("big",)))).text)[JOB]
+    for key in ("image", "tags", "resource_group"):
+        assert job[key] == own[key]
+    assert (
+        yaml.safe_load(render_removal("w1", Workload(), "debian", Volume("/v", ("t",))))[REMOVAL]["image"][
+            "name"
+        ]
+        == "debian"
+    )
 
 
 def test_services_and_the_editor_stand_beside_the_job() -> None:

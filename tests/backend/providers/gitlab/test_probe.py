@@ -116,3 +116,15 @@ async def test_a_clock_that_is_wrong_is_told_for_jobs_prove_themselves_by_the_ti
     assert (
         words in told.text or words.replace("90", "89") in told.text or words.replace("90", "91") in told.text
     )
+
+
+async def test_a_volume_on_more_than_one_runner_is_told_of(instance: Instance) -> None:
+    instance.server.add_runner(tags=["big"])
+    found = await findings(instance, tags=("big",), volume="/wsdash")
+    assert {finding.level for finding in found} == {"ok"}
+    assert any("folders of /wsdash" in finding.text for finding in found)
+    instance.server.add_runner(tags=["big", "other"])
+    (warning,) = (
+        f for f in await findings(instance, tags=("big",), volume="/wsdash") if f.level == "warning"
+    )
+    assert "2 runners have the tags big" in warning.text

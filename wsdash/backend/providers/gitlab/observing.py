@@ -55,6 +55,10 @@ CACHE_MISSED = (
     "the cache of the job before did not come, so what it alone holds (home, ignored files) starts afresh here and is"
     " not saved over it"
 )
+VOLUME_MISSED = (
+    "the workspace's folder is not on the volume of this runner, so it starts afresh here: the tags must choose the"
+    " runner that has it"
+)
 CACHE_IS_LOCAL = (
     "its runner keeps caches on its own disk alone: a job on another one would start without, so tags should pin one,"
     " or the runner get a shared cache"
@@ -169,12 +173,19 @@ def observed(
         since=_ours(pipeline.updated_at, skew),
         beats_by=_beats_by(beat),
         saved_at=_ours(_number(beat.facts, "saved"), skew),
-        notice=CACHE_MISSED
-        if beat.facts.get("cache") == "missed"
-        else (CACHE_IS_LOCAL if detail.cache_is_local else None),
+        notice=_notice(beat, detail),
+        on_volume=beat.facts.get("kept") == "volume",
         line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
     )
+
+
+def _notice(beat: Heartbeat, detail: Detail) -> str | None:
+    if beat.facts.get("cache") == "missed":
+        return CACHE_MISSED
+    if beat.facts.get("volume") == "missed":
+        return VOLUME_MISSED
+    return CACHE_IS_LOCAL if detail.cache_is_local else None
 
 
 def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:

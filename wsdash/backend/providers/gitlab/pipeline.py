@@ -21,10 +21,12 @@ from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.job import rendering
 from wsdash.backend.kept_checkpoints import NO_CHECKPOINT
 from wsdash.backend.providers.gitlab.heartbeat import BRANCH
+from wsdash.backend.providers.gitlab.record import Volume
 from wsdash.backend.providers.gitlab.timeouts import timeouts
 from wsdash.workload import EnvVar, Resources, Service, Workload
 
 JOB = "workspace"
+REMOVAL = "remove-volume"
 HOME = "$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE"
 """Of each workspace its own, for a shell runner's next job finds what the one before has left."""
 CACHED = ("home", "projects", "volumes", "state")
@@ -89,6 +91,8 @@ class Options:
     """Where the job dials, so that the user can come in by that line."""
     id_tokens: bool = True
     """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
+    volume: Volume | None = None
+    """Where the workspace's files are, which the cache then has nothing of."""
     record: str = ""
     """What else is committed with the configuration: a change of it is a change of the configuration."""
 
@@ -166,10 +170,7 @@ def _document(workload: Workload, identity: Identity, options: Options, digest: 
 def _job(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
     limits = timeouts(options.timeout_s)
     job: dict[str, Any] = {"stage": JOB, "inherit": {"default": False, "variables": False}}
-    image = workload.image or options.image
-    if image:
-        # An entrypoint of the image would be given the runner's shell as its arguments.
-        job["image"] = {"name": image, "entrypoint": [""]} | _user(workload.user)
+    job |= _image(workload, options.image)
     services = [_service(service) for service in workload.services]
     if options.injector_image:
         services.append(
@@ -177,8 +178,9 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
         )
     if services:
         job["services"] = services
-    if options.tags:
-        job["tags"] = list(options.tags)
+    tags = options.volume.tags if options.volume is not None else options.tags
+    if tags:
+        job["tags"] = list(tags)
     if options.relay is not None and options.id_tokens:
         job["id_tokens"] = {"WSDASH_ID_TOKEN": {"aud": options.relay.audience}}
     job |= {
@@ -208,21 +210,65 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
             "WSDASH_DEPOSITS": "yes" if options.deposits else "no",
+            "WSDASH_VOLUME": options.volume.path if options.volume is not None else "",
             **_variables(workload.env),
         },
-        "cache": [
-            {
-                "key": f"wsdash-{identity.workspace_id}",
-                "paths": [f".wsdash/{identity.workspace_id}/{folder}/" for folder in CACHED],
-                "when": "always",
-                "policy": "pull-push",
-                "unprotect": True,
-            }
-        ],
+        "cache": [] if options.volume is not None else [_cache(identity.workspace_id)],
         "script": _script(workload, options),
         "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
     }
     return job
+
+
+def render_removal(workspace_id: str, workload: Workload, image: str | None, volume: Volume) -> str:
+    """The configuration of a job that removes the workspace's folder from a volume, as whoever made it: `image` is
+    used where the workload names none. In the same resource group it runs after the last job of the workspace.
+    """
+    script = (files("wsdash.backend.job") / "gitlab_removal.sh").read_text()
+    job = {"stage": JOB, "inherit": {"default": False, "variables": False}, **_image(workload, image)}
+    job |= {
+        "tags": list(volume.tags),
+        "timeout": "1 hour",
+        "retry": 0,
+        "resource_group": f"wsdash-{workspace_id}",
+        "variables": {
+            "GIT_STRATEGY": "none",
+            "WSDASH_WORKSPACE": workspace_id,
+            "WSDASH_VOLUME": volume.path,
+        },
+        "script": [script],
+    }
+    document = {
+        "workflow": {
+            "name": removal_name(workspace_id),
+            "auto_cancel": {"on_new_commit": "none"},
+            "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
+        },
+        "stages": [JOB],
+        REMOVAL: job,
+    }
+    return _yaml(document)
+
+
+def removal_name(workspace_id: str) -> str:
+    """The name of such a pipeline, which is no heartbeat."""
+    return f"{BRANCH}{workspace_id} removal"
+
+
+def _image(workload: Workload, usual: str | None) -> dict[str, Any]:
+    image = workload.image or usual
+    # An entrypoint of the image would be given the runner's shell as its arguments.
+    return {"image": {"name": image, "entrypoint": [""]} | _user(workload.user)} if image else {}
+
+
+def _cache(workspace_id: str) -> dict[str, Any]:
+    return {
+        "key": f"wsdash-{workspace_id}",
+        "paths": [f".wsdash/{workspace_id}/{folder}/" for folder in CACHED],
+        "when": "always",
+        "policy": "pull-push",
+        "unprotect": True,
+    }
 
 
 def _user(user: str | None) -> dict[str, Any]:
@@ -255,7 +301,7 @@ def _script(workload: Workload, options: Options) -> list[str]:
     parts = rendering.scripts() | rendering.checkpoint_scripts()
     scripts = {name: data.decode() for name, data in parts.items()}
     dials = ("gitlab_access.sh", "credentials.sh") if options.relay is not None else ()
-    for name in ("gitlab.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
+    for name in ("gitlab.sh", "gitlab_root.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)
     scripts["volumes.sh"] = rendering.render_volumes(workload)

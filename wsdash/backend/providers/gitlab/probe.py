@@ -87,6 +87,7 @@ def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
         *_clock(found),
         *_time(found, settings),
         *_placement(found, settings),
+        *_volume(found, settings),
     ]
 
 
@@ -190,9 +191,7 @@ def _runners(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
             "A job that no runner takes says so after half a minute.",
         )
         return
-    fitting = [r for r in found.runners if set(settings.tags) <= set(r.tag_list)]
-    if not settings.tags:
-        fitting = [r for r in found.runners if r.run_untagged is not False]
+    fitting = _fitting(found.runners, settings)
     if not fitting:
         which = f"with the tags {tags}" if tags else "that takes jobs without tags"
         yield Finding(
@@ -204,6 +203,12 @@ def _runners(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
         yield Finding(
             "ok", f"{len([r for r in fitting if not r.paused])} runners fit{f' ({tags})' if tags else ''}"
         )
+
+
+def _fitting(runners: list[Runner], settings: GitLabSettings) -> list[Runner]:
+    if not settings.tags:
+        return [r for r in runners if r.run_untagged is not False]
+    return [r for r in runners if set(settings.tags) <= set(r.tag_list)]
 
 
 def _version(found: Facts) -> Iterator[Finding]:
@@ -262,6 +267,22 @@ def _placement(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
         " job's token",
         "Each project to be cloned must have this one on its job-token allowlist: Settings > CI/CD > Job token"
         " permissions.",
+    )
+
+
+def _volume(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
+    if settings.volume is None:
+        return
+    count = len(_fitting(found.runners or [], settings))
+    if count > 1:
+        yield Finding(
+            "warning",
+            f"{count} runners have the tags {', '.join(settings.tags)}, and each may have another {settings.volume}",
+            "Let the tags choose one of them, or have all mount the same folder there.",
+        )
+    yield Finding(
+        "ok",
+        f"new workspaces keep their files in folders of {settings.volume}, which every job of the runner can reach",
     )
 
 

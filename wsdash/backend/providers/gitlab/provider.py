@@ -45,9 +45,10 @@ from wsdash.backend.providers.gitlab.observing import Memory
 from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options, Restores
 from wsdash.backend.providers.gitlab.place import Place, find_place
 from wsdash.backend.providers.gitlab.pulses import Pulses
-from wsdash.backend.providers.gitlab.record import Record, RecordError, message_of, record_of
+from wsdash.backend.providers.gitlab.record import Record, RecordError, Volume, message_of, record_of
 from wsdash.backend.providers.gitlab.recovery import remains_of
 from wsdash.backend.providers.gitlab.remarks import remarks_on
+from wsdash.backend.providers.gitlab.removal import VolumeRemoval
 from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.backend.providers.gitlab.shared import SharedListing
 from wsdash.config import GitLabSettings
@@ -101,6 +102,8 @@ class GitLabProvider:
         self._pulses = Pulses(self._entrance)
         self._looker = Looker(api, clock, log_s, shared, settings.poll_s, self._pulses)
         self._branches = BranchWriter(api)
+        self._removal = VolumeRemoval(api, clock)
+        self._volumes: dict[str, Volume | None] = {}
         self._logs = LogReader(api, clock)
         self._place: Place | None = None
         self._finding = asyncio.Lock()
@@ -142,9 +145,12 @@ class GitLabProvider:
                 return self._observed(found, attempt)
         await self._entrance.keep_open()
         configuration, message = await asyncio.to_thread(self._render, place, workspace, attempt, workload)
-        if not (configuration.takes_inputs and self._branches.holds(workspace.id, configuration.digest)):
-            if attempt.number > 1:
-                await self._check_owner(place, workspace)
+        if not self._is_written(workspace, configuration) and attempt.number > 1:
+            await self._check_owner(place, workspace)
+            configuration, message = await asyncio.to_thread(
+                self._render, place, workspace, attempt, workload
+            )
+        if not self._is_written(workspace, configuration):
             await self._write(place, workspace, configuration, message)
         made = await self._start(place, workspace, attempt, configuration, message)
         self._pipelines[attempt.id] = made.id
@@ -239,14 +245,17 @@ class GitLabProvider:
                     ) from error
         self._forced.add(attempt.id)
 
-    async def destroy(self, workspace: Workspace) -> None:
-        """Remove the workspace's branch and secrets, and its pipelines where the user may: only an owner may."""
+    async def destroy(self, workspace: Workspace) -> str | None:
+        """Remove the workspace's folder on a volume, its branch and secrets, and its pipelines where the user may:
+        only an owner may.
+        """
         await self._entrance.shut_out(workspace)
         self._incoming.drop(workspace.id)
         await asyncio.to_thread(self._checkpoints.kept.drop, workspace.id)
-        await self._remove(await self._find_place(), workspace.id)
+        return await self._remove(await self._find_place(), workspace.id)
 
-    async def _remove(self, place: Place, workspace_id: str) -> None:
+    async def _remove(self, place: Place, workspace_id: str) -> str | None:
+        left = await self._remove_volume(place, workspace_id)
         branch = branch_of(workspace_id)
         may_delete = True
         page = 1
@@ -265,9 +274,18 @@ class GitLabProvider:
         self._pruned.pop(workspace_id, None)
         await self._api.delete_branch(place.project_id, branch)
         self._branches.forget(workspace_id)
+        self._volumes.pop(workspace_id, None)
         self._withdrawn = {
             key: job for key, job in self._withdrawn.items() if job.workspace_id != workspace_id
         }
+        return left
+
+    async def _remove_volume(self, place: Place, workspace_id: str) -> str | None:
+        async def start(text: str, message: str) -> Pipeline:
+            await self._branches.write(place, workspace_id, text, "removal", message)
+            return await self._create(place, workspace_id, {}, {})
+
+        return await self._removal.remove(place, workspace_id, start)
 
     # --- looking inside -------------------------------------------------------------------------
 
@@ -374,6 +392,8 @@ class GitLabProvider:
             host=self._host,
             store=self._owner,
             workload=workload,
+            volume=self._volumes.setdefault(workspace.id, self._volume()),
+            image=self._settings.image,
         )
         message = message_of(record)
         options = Options(
@@ -388,6 +408,7 @@ class GitLabProvider:
             owner=self._owner,
             relay=self._entrance.address,
             id_tokens=self._has_id_tokens(place),
+            volume=record.volume,
             record=message,
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)
@@ -447,15 +468,28 @@ class GitLabProvider:
 
     async def _check_owner(self, place: Place, workspace: Workspace) -> None:
         """Before a branch that is there is written to: nobody else may have taken it over."""
+        record = await self._learn_volume(place, workspace)
+        if record is not None and record.store != self._owner:
+            raise TakenOver(
+                f"{workspace.name} is kept alive by {record.host} now", "`wsdash recover` takes it back."
+            )
+
+    async def _learn_volume(self, place: Place, workspace: Workspace) -> Record | None:
+        """Its files stay where they were put first, whatever the context says now."""
         try:
             branch = await self._api.branch(place.project_id, branch_of(workspace.id))
             record = record_of(branch.commit.message)
         except (NotFound, RecordError):
-            return
-        if record.store != self._owner:
-            raise TakenOver(
-                f"{workspace.name} is kept alive by {record.host} now", "`wsdash recover` takes it back."
-            )
+            return None
+        self._volumes[workspace.id] = record.volume
+        return record
+
+    def _volume(self) -> Volume | None:
+        path = self._settings.volume
+        return None if path is None else Volume(path, self._settings.tags)
+
+    def _is_written(self, workspace: Workspace, configuration: Configuration) -> bool:
+        return configuration.takes_inputs and self._branches.holds(workspace.id, configuration.digest)
 
     # --- recovery -------------------------------------------------------------------------------
 
@@ -477,6 +511,7 @@ class GitLabProvider:
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
         """One commit: the record and the configuration name this store, and GitLab refuses the other's launches."""
         place = await self._find_place()
+        await self._learn_volume(place, workspace)
         template = Attempt("recovered", workspace.id, 0, workspace.generation, self._clock())
         configuration, message = await asyncio.to_thread(self._render, place, workspace, template, workload)
         self._branches.learn(workspace.id, "another store's", None)
@@ -515,7 +550,7 @@ class GitLabProvider:
             secret = await self._entrance.offer_secret(workspace, attempt)
             variables = {pipeline.ONE_TIME_SECRET: secret} if secret else {}
         try:
-            return await self._create(place, workspace, inputs, variables)
+            return await self._create(place, workspace.id, inputs, variables)
         except Rejected as refusal:
             said = refusal.said.lower()
             if "owner" in said and "allowed options" in said:
@@ -525,7 +560,7 @@ class GitLabProvider:
         # Somebody has removed the branch that was known to be there.
         self._branches.forget(workspace.id)
         await self._write(place, workspace, configuration, message)
-        return await self._create(place, workspace, inputs, variables)
+        return await self._create(place, workspace.id, inputs, variables)
 
     async def _let_in(self, place: Place, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
         """By the id token of its pipeline; one with a secret is let in already."""
@@ -536,14 +571,14 @@ class GitLabProvider:
         return place.has_id_tokens and self._settings.id_tokens
 
     async def _create(
-        self, place: Place, workspace: Workspace, inputs: dict[str, str], variables: dict[str, str]
+        self, place: Place, workspace_id: str, inputs: dict[str, str], variables: dict[str, str]
     ) -> Pipeline:
         """A pipeline of the commit that is ours: what somebody else has put on the branch would run as this user."""
-        branch = branch_of(workspace.id)
+        branch = branch_of(workspace_id)
         made = await self._api.create_pipeline(place.project_id, branch, inputs, variables)
-        if self._branches.is_foreign(workspace.id, made.sha):
+        if self._branches.is_foreign(workspace_id, made.sha):
             await self._api.cancel_pipeline(place.project_id, made.id)
-            self._branches.forget(workspace.id)
+            self._branches.forget(workspace_id)
             raise Blocked(
                 f"somebody else has changed the branch {branch}, so its pipeline {made.id} was cancelled",
                 "The next try writes the configuration anew. Find out who may push there.",

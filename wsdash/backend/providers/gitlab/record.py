@@ -31,8 +31,20 @@ class RecordError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """Where the files of workspaces are: a folder that the runners with these tags mount into their jobs."""
+
+    path: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """What GitLab keeps of a workspace. `user` is whose it is on GitLab, `host` and `store` who keeps it alive."""
+    """What GitLab keeps of a workspace. `user` is whose it is on GitLab, `host` and `store` who keeps it alive.
+
+    `volume` is where its files were put at its first start, and so are; None where they are in the cache. `image` is
+    the context's, for jobs whose workload names none.
+    """
 
     id: str
     name: str
@@ -45,6 +57,8 @@ class Record:
     host: str
     store: str
     workload: Workload
+    volume: Volume | None = None
+    image: str | None = None
 
 
 def message_of(record: Record) -> str:

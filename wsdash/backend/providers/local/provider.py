@@ -125,9 +125,10 @@ class LocalProvider:
         files, owner = self._files(attempt), plan.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.force_cancel(files, owner))
 
-    async def destroy(self, workspace: Workspace) -> None:
+    async def destroy(self, workspace: Workspace) -> str | None:
         """Remove the workspace's folder and the records of its jobs, ending those that run."""
         await asyncio.to_thread(self._guarded, lambda: self._destroy(workspace))
+        return None
 
     # --- looking inside -------------------------------------------------------------------------
 

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Removes the folder of a workspace that is gone from the volume of its runner.
+# Environment: WSDASH_VOLUME, WSDASH_WORKSPACE.
+folder="${WSDASH_VOLUME:?}/${WSDASH_WORKSPACE:?}"
+if ! [ -d "$WSDASH_VOLUME" ]; then
+  echo "wsdash: this runner mounts nothing at $WSDASH_VOLUME, so it is not the one that has $folder."
+  exit 1
+fi
+# What a link leads to is not this workspace's.
+[ -L "$folder" ] || chmod -R u+rwX "$folder" 2>/dev/null || :
+rm -rf "$folder"
+if [ -e "$folder" ] || [ -L "$folder" ]; then
+  echo "wsdash: $folder cannot be removed by this job's user, $(id -un 2>/dev/null || id -u)."
+  exit 1
+fi
+echo "wsdash: $folder is removed."
