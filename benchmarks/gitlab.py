@@ -90,6 +90,7 @@ async def _look(folder: Path, count: int) -> list[Figure]:
             owner="0a0a0a0a",
             clock=time.time,
             files_folder=folder,
+            cache_key_file=folder / "cache.key",
         )
         asked = 0
         send = api.client._request
@@ -265,7 +266,13 @@ def _provider(server: GitLabServer, folder: Path, clock: Ahead | None = None) ->
     api = gitlab_api(server.url, lambda: token, paths, clock=clock or time.time)
     settings = GitLabSettings(server.url, "group/app")
     return GitLabProvider(
-        settings, api, host="here", owner="0a0a0a0a", clock=clock or time.time, files_folder=folder
+        settings,
+        api,
+        host="here",
+        owner="0a0a0a0a",
+        clock=clock or time.time,
+        files_folder=folder,
+        cache_key_file=folder / "cache.key",
     ), paths
 
 

@@ -31,6 +31,7 @@ class GitLabSettings:
     its code. `id_tokens` says whether jobs prove themselves by GitLab's id tokens; else each gets a secret that counts
     once. `poll_s` lies between two looks while something changes; calm looks are five times as far apart. `volume` is a
     folder that the runners with these tags mount into their jobs, where each new workspace gets one of its own.
+    `encrypt_cache` says whether caches are sealed with a key that jobs get by their line to this machine.
     """
 
     url: str
@@ -44,6 +45,7 @@ class GitLabSettings:
     poll_s: float = 3.0
     deposits: bool = True
     id_tokens: bool = True
+    encrypt_cache: bool = False
     volume: str | None = None
 
 
@@ -305,6 +307,7 @@ _GITLAB: _Takes = {
     "deposits": _flag,
     "id_tokens": _flag,
     "volume": _volume,
+    "encrypt_cache": _flag,
 }
 _DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
 _POLICY: _Takes = {
@@ -373,6 +376,12 @@ class _Check:
                 (*path, "volume"),
                 f"the context {name} has a volume, and nothing says which runner has it",
                 'tags that choose one runner, such as tags = ["big-disk"]',
+            )
+        if values.get("encrypt_cache") and "volume" in values:
+            raise self.error(
+                (*path, "encrypt_cache"),
+                f"the context {name} has a volume, so its workspaces have no cache that could be encrypted",
+                "one of the two",
             )
         del values["provider"]
         hosts = values.pop("allowed_hosts", ())

@@ -216,6 +216,8 @@ class JobObservation:
     """What its user should know of where it runs, in words."""
     on_volume: bool = False
     """Whether its files are on a volume that stays, and is there again for the next job."""
+    saves_at_end: bool = True
+    """Whether what it has is kept when it ends by itself."""
     unsaved: str | None = None
     """Why no later checkpoint could be made or kept, in words; None where nothing stands in the way."""
 

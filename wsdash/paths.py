@@ -76,6 +76,11 @@ class Paths:
         """Access tokens, for hosts without a keyring."""
         return self.config / "credentials.toml"
 
+    @property
+    def cache_key_file(self) -> Path:
+        """The secret of sealed caches, which a second machine needs too."""
+        return self.config / "cache.key"
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Paths:
         home = environ.get("WSDASH_HOME")

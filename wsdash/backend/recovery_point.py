@@ -37,7 +37,8 @@ def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> Recovery
             problem = attempt.seen.unsaved
         if attempt.seen is not None and attempt.seen.on_volume:
             return RecoveryPoint("volume", None, problem, attempt.seen.saved_at)
-        if attempt.end is not None and attempt.end.cause in _SAVES and attempt.end.exit_code == 0:
+        ended_well = attempt.end is not None and attempt.end.cause in _SAVES and attempt.end.exit_code == 0
+        if attempt.end is not None and ended_well and (attempt.seen is None or attempt.seen.saves_at_end):
             return RecoveryPoint("cache", attempt.end.at, problem)
         if attempt.seen is not None and attempt.seen.saved_at is not None:
             return RecoveryPoint("checkpoint", attempt.seen.saved_at, problem)

@@ -11,7 +11,7 @@
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
 # WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
 # WSDASH_CHECKPOINT (the newest that is kept: none, ID on the user's machine, registry:ID or branch:ID in the project), WSDASH_SAVE_S, WSDASH_DEPOSITS (no: none go there).
-# WSDASH_VOLUME (a folder that the runner mounts, where the workspace has one of its own; none: the cache is used).
+# WSDASH_SEALED (yes: the cache gets one file that is encrypted), WSDASH_VOLUME (a folder that the runner mounts, where the workspace has one of its own; none: the cache is used).
 
 here=${0%/*}
 base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE
@@ -31,10 +31,12 @@ have() {
 . "$here/gitlab_http.sh"
 # shellcheck source=/dev/null
 . "$here/gitlab_root.sh"
+# shellcheck source=/dev/null
+[ "${WSDASH_SEALED:-no}" = no ] || . "$here/gitlab_sealing.sh"
 
 # --- start --------------------------------------------------------------------------------------------
 
-# Only a checkpoint that is newer than what the cache brought is wanted.
+# Only a checkpoint that is newer than what the cache brought is wanted; what is sealed has brought nothing yet.
 want_checkpoint() {
   if [ -z "${WSDASH_RELAY:-}" ] && [ "${WSDASH_DEPOSITS:-no}" = no ]; then return 0; fi
   mkdir -p "$run/checkpoint"
@@ -45,6 +47,9 @@ want_checkpoint() {
     sh "$here/checkpoint.sh" newer "${WSDASH_CHECKPOINT#*:}" "$last"; then
     printf '%s\n' "$WSDASH_CHECKPOINT" >"$run/checkpoint/wanted"
     export WSDASH_AFTER_FETCH="sh '$here/gitlab.sh' restore"
+  else
+    rm -f "$run/checkpoint/wanted" "$run/checkpoint/incoming"
+    unset WSDASH_AFTER_FETCH
   fi
 }
 
@@ -246,6 +251,10 @@ job_start() {
     await_editor </dev/null &
     editor=$!
   fi
+  if [ "${WSDASH_SEALED:-no}" = yes ]; then
+    open_sealed
+    want_checkpoint
+  fi
   status=75
   if ! [ -e "$run/expects" ] || await_import; then job_sh fetch; fi
   # From here on there is something to be saved.
@@ -302,6 +311,14 @@ job_after() {
     http=none
     find_http
     name_pipeline
+  fi
+  if [ "${WSDASH_SEALED:-no}" = yes ]; then
+    if ! seal; then
+      find_http
+      name_pipeline
+    fi
+    forget_open
+    return
   fi
   # The archiver saves only when something is newer than the archive, so that mere deletions would be lost.
   mark_saved

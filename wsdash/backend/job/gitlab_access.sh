@@ -251,6 +251,7 @@ enter() {
       kill -TERM "$WSDASH_MAIN" && echo stopping
       exit
       ;;
+    wsdash-keys) exec sh "$here/gitlab_sealing.sh" take ;;
     wsdash-pulse) exec sh "$here/gitlab.sh" pulse ;;
     wsdash-listening) exec sh "$here/job.sh" listening "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;

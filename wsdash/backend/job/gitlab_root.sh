@@ -12,6 +12,8 @@ choose_root() {
   kept=
   if [ -n "${WSDASH_VOLUME:-}" ]; then
     take_volume
+  elif [ "${WSDASH_SEALED:-no}" = yes ]; then
+    prepare_sealed
   elif [ "$WSDASH_RESTORES" = yes ] && ! [ -f "$root/state/saved" ]; then
     miss cache 'The saved work did not come with the cache: another runner, or one that cannot reach it.'
   fi

@@ -65,6 +65,7 @@ class Instance:
             clock=self.clock,
             log_s=0.2,
             files_folder=self.folder,
+            cache_key_file=self.folder / "cache.key",
         )
 
 

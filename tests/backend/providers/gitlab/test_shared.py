@@ -60,6 +60,7 @@ async def pair(instance: Instance) -> AsyncIterator[Pair]:
             clock=clock,
             shared=shared,
             files_folder=instance.folder,
+            cache_key_file=instance.folder / "cache.key",
         )
         mine = replace(workspace(), id=f"w{number}", name=f"w{number}")
         launched = replace(attempt(1, mine), intended_at=clock())

@@ -58,6 +58,7 @@ def gitlab_provider(
         shared=shared,
         door=door,
         files_folder=paths.state,
+        cache_key_file=paths.cache_key_file,
         credential_hosts=credential_hosts,
     )
 

@@ -55,6 +55,11 @@ CACHE_MISSED = (
     "the cache of the job before did not come, so what it alone holds (home, ignored files) starts afresh here and is"
     " not saved over it"
 )
+CACHE_LOCKED = (
+    "what the cache holds is encrypted and was not opened, so it starts afresh here and is not saved over it: the"
+    " image has no openssl, no line leads to your machine, or the key is another one"
+)
+CACHE_UNSAVED = "what it had at its end could not be encrypted, so the cache stays as it was before"
 VOLUME_MISSED = (
     "the workspace's folder is not on the volume of this runner, so it starts afresh here: the tags must choose the"
     " runner that has it"
@@ -175,17 +180,24 @@ def observed(
         saved_at=_ours(_number(beat.facts, "saved"), skew),
         notice=_notice(beat, detail),
         on_volume=beat.facts.get("kept") == "volume",
+        saves_at_end=not any(fact in beat.facts.items() for fact in (*NOTICES, ("import", "missed"))),
         line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
     )
 
 
+NOTICES = {
+    ("cache", "missed"): CACHE_MISSED,
+    ("cache", "locked"): CACHE_LOCKED,
+    ("cache", "unsaved"): CACHE_UNSAVED,
+    ("volume", "missed"): VOLUME_MISSED,
+}
+"""What a job has told of the place of its files; such a one does not save over what it has not got."""
+
+
 def _notice(beat: Heartbeat, detail: Detail) -> str | None:
-    if beat.facts.get("cache") == "missed":
-        return CACHE_MISSED
-    if beat.facts.get("volume") == "missed":
-        return VOLUME_MISSED
-    return CACHE_IS_LOCAL if detail.cache_is_local else None
+    told = next((words for fact, words in NOTICES.items() if fact in beat.facts.items()), None)
+    return told or (CACHE_IS_LOCAL if detail.cache_is_local else None)
 
 
 def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:

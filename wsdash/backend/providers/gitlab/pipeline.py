@@ -93,6 +93,8 @@ class Options:
     """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
     volume: Volume | None = None
     """Where the workspace's files are, which the cache then has nothing of."""
+    sealed: bool = False
+    """Whether the cache gets one encrypted file alone."""
     record: str = ""
     """What else is committed with the configuration: a change of it is a change of the configuration."""
 
@@ -209,11 +211,13 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
             "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
-            "WSDASH_DEPOSITS": "yes" if options.deposits else "no",
+            # Whoever may read the project could read them.
+            "WSDASH_DEPOSITS": "yes" if options.deposits and not options.sealed else "no",
+            "WSDASH_SEALED": "yes" if options.sealed else "no",
             "WSDASH_VOLUME": options.volume.path if options.volume is not None else "",
             **_variables(workload.env),
         },
-        "cache": [] if options.volume is not None else [_cache(identity.workspace_id)],
+        "cache": [] if options.volume is not None else [_cache(identity.workspace_id, options)],
         "script": _script(workload, options),
         "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
     }
@@ -261,10 +265,12 @@ def _image(workload: Workload, usual: str | None) -> dict[str, Any]:
     return {"image": {"name": image, "entrypoint": [""]} | _user(workload.user)} if image else {}
 
 
-def _cache(workspace_id: str) -> dict[str, Any]:
+def _cache(workspace_id: str, options: Options) -> dict[str, Any]:
     return {
         "key": f"wsdash-{workspace_id}",
-        "paths": [f".wsdash/{workspace_id}/{folder}/" for folder in CACHED],
+        "paths": [
+            f".wsdash/{workspace_id}/{folder}/" for folder in (("sealed",) if options.sealed else CACHED)
+        ],
         "when": "always",
         "policy": "pull-push",
         "unprotect": True,
@@ -301,7 +307,8 @@ def _script(workload: Workload, options: Options) -> list[str]:
     parts = rendering.scripts() | rendering.checkpoint_scripts()
     scripts = {name: data.decode() for name, data in parts.items()}
     dials = ("gitlab_access.sh", "credentials.sh") if options.relay is not None else ()
-    for name in ("gitlab.sh", "gitlab_root.sh", "gitlab_report.sh", "gitlab_http.sh", *dials):
+    seals = ("gitlab_sealing.sh",) if options.sealed else ()
+    for name in ("gitlab.sh", "gitlab_root.sh", "gitlab_report.sh", "gitlab_http.sh", *dials, *seals):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)
     scripts["volumes.sh"] = rendering.render_volumes(workload)

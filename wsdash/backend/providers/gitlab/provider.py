@@ -32,6 +32,7 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.providers.gitlab import deposits, files, heartbeat, observing, pipeline, secrets
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
+from wsdash.backend.providers.gitlab.cache_keys import CacheKeys
 from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
 from wsdash.backend.providers.gitlab.credential_line import CredentialLine
 from wsdash.backend.providers.gitlab.deposits import Deposit
@@ -66,8 +67,9 @@ class GitLabProvider:
 
     `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
     `log_s` is the time in seconds between two readings of a log that is still to tell something. `shared` is
-    for contexts of the same instance and token. `files_folder` holds what is kept here of workspaces' files;
-    Git in a job may ask this machine for credentials for `credential_hosts`.
+    for contexts of the same instance and token. `files_folder` holds what is kept here of workspaces' files,
+    `cache_key_file` the secret of sealed caches. Git in a job may ask this machine for credentials for
+    `credential_hosts`.
     """
 
     kind = "gitlab"
@@ -84,6 +86,7 @@ class GitLabProvider:
         shared: SharedListing | None = None,
         door: Door | None = None,
         files_folder: Path,
+        cache_key_file: Path,
         credential_hosts: Collection[str] = (),
     ) -> None:
         self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
@@ -95,6 +98,7 @@ class GitLabProvider:
         self._entrance = Entrance(door, settings, clock)
         self._incoming = Incoming(files_folder / "incoming", self._entrance)
         self._credentials = CredentialLine(credential_hosts, self._entrance)
+        self._cache_keys = CacheKeys(cache_key_file, self._entrance)
         self._checkpoints = Checkpoints(files_folder / "checkpoints", self._entrance)
         self._shared = shared
         if shared is not None:
@@ -143,6 +147,11 @@ class GitLabProvider:
             if found is not None:
                 await self._let_in(place, workspace, attempt, found.id)
                 return self._observed(found, attempt)
+        if self._settings.encrypt_cache and not self._entrance.is_there:
+            raise Refused(
+                "encrypt_cache of the context needs a way for jobs to this machine, by which they get the key",
+                "Set host in [access] of config.toml to this machine's name as runners see it.",
+            )
         await self._entrance.keep_open()
         configuration, message = await asyncio.to_thread(self._render, place, workspace, attempt, workload)
         if not self._is_written(workspace, configuration) and attempt.number > 1:
@@ -180,6 +189,8 @@ class GitLabProvider:
         """Beside whatever else goes on: files for a job that starts, and checkpoints of one that runs."""
         if job.state in (JobState.STARTING, JobState.RUNNING):
             self._pulses.follow(job.workspace_id, job.attempt_id)
+            if self._settings.encrypt_cache:
+                self._cache_keys.send(job.workspace_id, job.attempt_id)
         if job.state is JobState.STARTING:
             self._incoming.send(job.workspace_id, job.attempt_id)
             self._checkpoints.send(job.workspace_id, job.attempt_id)
@@ -216,7 +227,8 @@ class GitLabProvider:
         seen = attempt.seen
         if not self._entrance.is_there or seen is None or seen.state is not JobState.RUNNING:
             return
-        was_there = seen.saved_at is not None and not self._settings.deposits
+        deposits = self._settings.deposits and not self._settings.encrypt_cache
+        was_there = seen.saved_at is not None and not deposits
         if was_there or await self._entrance.has_line(workspace):
             await self._checkpoints.save(workspace.id, workspace.name)
 
@@ -366,6 +378,7 @@ class GitLabProvider:
         await self._incoming.aclose()
         await self._checkpoints.aclose()
         await self._credentials.aclose()
+        await self._cache_keys.aclose()
         await self._pulses.aclose()
         await self._api.client.aclose()
 
@@ -409,6 +422,7 @@ class GitLabProvider:
             relay=self._entrance.address,
             id_tokens=self._has_id_tokens(place),
             volume=record.volume,
+            sealed=self._settings.encrypt_cache and record.volume is None,
             record=message,
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)
