@@ -94,11 +94,12 @@ def working(
     project_path: str = "group/app",
     placement: str = "source",
     tags: Sequence[str] = (),
+    devfile: str = DEVFILE,
 ) -> Iterator[Work]:
     """The code is in group/app; the jobs run in the project at `project_path`."""
     with GitLabServer(folder / "gitlab") as server:
         user = server.add_user("ada")
-        project = server.add_project("group/app", {"devfile.yaml": DEVFILE}, owners=[user])
+        project = server.add_project("group/app", {"devfile.yaml": devfile}, owners=[user])
         if project_path != project.path:
             server.add_project(project_path, {"README.md": "workspaces\n"}, owners=[user])
         token = server.add_token(user)

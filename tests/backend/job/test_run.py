@@ -345,6 +345,23 @@ def test_what_a_container_computes_is_activity_above_the_limit(job: Job, tmp_pat
     until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
 
 
+def test_where_others_use_the_machine_too_what_the_job_itself_computes_is_activity(
+    job: Job, tmp_path: Path
+) -> None:
+    # The tests are the job's parent, and compute a little too.
+    job.environment |= {"WSDASH_CGROUP": str(tmp_path / "none"), "WSDASH_IDLE_CPU": "60"}
+    idle = job.run_until_ready(Workload())
+    until_sync(lambda: len(actives(idle)) >= 4, 10.0, "some heartbeats")
+    # What others compute is none of it.
+    assert len(set(actives(idle)[1:])) == 1
+    idle.stop()
+    compute = "for one in 1 2 3; do timeout 15 sh -c 'while :; do :; done' & done; wait"
+    busy = job.start("run", Workload(post_start=(Command("compute", compute),)))
+    until_sync(lambda: actives(busy), 10.0, "a heartbeat")
+    start = first_active(busy)
+    until_sync(lambda: actives(busy)[-1] > start + 1, 10.0, "activity")
+
+
 def git_settings(job: Job, *words: str) -> str:
     env = {"HOME": str(job.folder), "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1"}
     return subprocess.run(

@@ -138,17 +138,41 @@ only_carries() {
   for child in $below; do only_carries "$child" || return 1; done
 }
 
-# What computes is no idle workspace. Only a container's own time counts, not that of a machine that others use too.
+# What computes is no idle workspace. In a container of its own all of its time counts; else, where others use the machine
+# too, that of the job's processes and of those below them.
 measure_cpu() {
+  [ -n "${WSDASH_IDLE_CPU:-}" ] || return 0
   cgroup=${WSDASH_CGROUP:-/sys/fs/cgroup}
-  [ -n "${WSDASH_IDLE_CPU:-}" ] && [ -e "$cgroup/cgroup.type" ] || return 0
-  while read -r key used; do [ "$key" != usage_usec ] || break; done 2>/dev/null <"$cgroup/cpu.stat"
-  case ${used:-} in '' | *[!0-9]*) return 0 ;; esac
+  used=
+  if [ -e "$cgroup/cgroup.type" ]; then
+    while read -r key used; do [ "$key" != usage_usec ] || break; done 2>/dev/null <"$cgroup/cpu.stat"
+    case ${used:-} in '' | *[!0-9]*) return 0 ;; esac
+    used=$((used / 10000))
+  else
+    used=0
+    # What its starter has left behind is with the supervisor of a local job.
+    add_ticks "${WSDASH_MAIN:-$PPID}"
+  fi
   if [ -n "${cpu_at:-}" ] && [ "$now" -gt "$cpu_at" ]; then
     # In hundredths of a core.
-    [ $(((used - cpu_used) / (10000 * (now - cpu_at)))) -lt "$WSDASH_IDLE_CPU" ] || was_active "$now"
+    [ $(((used - cpu_used) / (now - cpu_at))) -lt "$WSDASH_IDLE_CPU" ] || was_active "$now"
   fi
   cpu_used=$used cpu_at=$now
+}
+
+# Adds what a process, those that it has waited for, and all below it have computed to `used`, in hundredths of a second:
+# the kernel counts in these for everybody (USER_HZ).
+add_ticks() {
+  stat_line=
+  read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 0
+  below=
+  read -r below 2>/dev/null <"/proc/$1/task/$1/children"
+  # Its name may hold anything; the fields behind it are numbers.
+  # shellcheck disable=SC2086
+  set -- ${stat_line##*) }
+  shift 11
+  used=$((used + $1 + $2 + $3 + $4))
+  for child in $below; do add_ticks "$child"; done
 }
 
 was_active() {
