@@ -107,6 +107,7 @@ class Personal:
 LOCAL = Context("local", "local")
 GITLAB = "gitlab"
 PROVIDERS = (LOCAL.provider, GITLAB)
+VOLUME_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 PLACEMENTS = ("source", "own")
 
 
@@ -272,7 +273,7 @@ def _process_names(value: object) -> tuple[str, ...]:
 
 def _volume(value: object) -> str:
     text = _text(value)
-    if re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+", text) is None:
+    if VOLUME_PATH.fullmatch(text) is None:
         raise _Wrong('the path of a folder in the jobs, such as "/wsdash"')
     return text
 

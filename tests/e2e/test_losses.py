@@ -43,7 +43,7 @@ commands:
   exec:
     component: main
     commandLine: >-
-      echo "start $(cat lines.txt 2>/dev/null | wc -l)" >>{truth};
+      echo "start $(cat lines.txt 2>/dev/null | wc -l) $(date +%s)" >>{truth};
       cd {root} && GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b.c GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b.c
       {python} -m tests.backend.job.lossy_job writer "$PROJECT_SOURCE" {truth} >/dev/null 2>&1 &
 events: {{postStart: [write]}}
@@ -58,7 +58,8 @@ class Losses:
     truth: Path
     dice: random.Random
     story: list[str] = field(default_factory=list)
-    most_shown: float = 0.0
+    seen: list[tuple[float, float]] = field(default_factory=list)
+    """Recovery points that were shown, and when."""
     _checked: int = 0
     _lines: list[tuple[int, float]] = field(default_factory=list)
 
@@ -89,7 +90,7 @@ class Losses:
 
     def kill(self, what: str) -> None:
         builds = self.work.runner.folder / "builds"
-        self.most_shown = max(self.most_shown, self.shown())
+        self.seen.append((self.shown(), time.time()))
         self.story.append(f"  {time.time():.1f} killed: {what}")
         if what == "job":
             self.kill_all_of(builds)
@@ -154,11 +155,12 @@ class Losses:
         """Each start of the writer found all that was due when it began."""
         for line in self.truth.read_text().splitlines()[self._checked :]:
             self._checked += 1
-            first, second = line.split()
+            first, second, *began = line.split()
             if first == "start":
-                due = max((n for n, at in self._lines if at < int(self.most_shown)), default=0)
+                shown = max((int(shown) for shown, at in self.seen if at < int(began[0])), default=0)
+                due = max((n for n, at in self._lines if at < shown), default=0)
                 found = int(second)
-                assert found >= due, f"{found} lines; {due} were saved at {self.most_shown}\n{self.tail}"
+                assert found >= due, f"{found} lines; {due} were saved at {shown}\n{self.tail}"
                 self._lines = [(n, at) for n, at in self._lines if n <= found]
             else:
                 self._lines.append((int(first), float(second)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.backend.providers.contract import attempt, workspace
 from tests.backend.providers.gitlab.harness import Instance
@@ -13,7 +15,7 @@ from tests.gitlab_server.faults import Fault
 from wsdash.backend.providers.base import Blocked, Refused, TakenOver, Unreachable
 from wsdash.backend.providers.gitlab.heartbeat import parse
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
-from wsdash.backend.providers.gitlab.record import message_of, record_of
+from wsdash.backend.providers.gitlab.record import Volume, message_of, record_of
 from wsdash.model import Attempt, Cause, JobState, Workspace
 from wsdash.workload import EnvVar, Workload
 
@@ -330,3 +332,43 @@ async def test_a_record_that_somebody_else_wrote_is_not_offered(
     remains = await provider.remains("work")
     assert [known.workspace.id for known in remains.known] == [workspace().id]
     assert (remains.orphans, remains.others) == ((), 1)
+
+
+async def test_a_workspace_stays_on_its_volume_and_a_restart_there_writes_nothing(instance: Instance) -> None:
+    instance.settings = replace(instance.settings, tags=("big",), volume="/first")
+    before = instance.provider()
+    await before.launch(workspace(), now(instance), WORKLOAD)
+    await before.aclose()
+    instance.settings = replace(instance.settings, tags=("other",), volume="/second")
+    after = instance.provider()
+    await after.observe()
+    instance.server.forget()
+    await after.launch(workspace(), now(instance, 2), WORKLOAD)
+    assert not [asked for asked in instance.server.asked() if "commits" in asked]
+    await after.launch(workspace(2), now(instance, 1), WORKLOAD)
+    await after.aclose()
+    for number, path, tag in ((1, "/first", "big"), (2, "/second", "other")):
+        job = job_on(instance, f"wsdash/{workspace(number).id}")
+        assert (job["variables"]["WSDASH_VOLUME"], job["tags"]) == (path, [tag])
+
+
+async def test_a_place_that_somebody_else_wrote_into_the_record_is_not_gone_to(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    branch = f"wsdash/{workspace().id}"
+    record = record_of(instance.project.repository.branches()[branch].message)
+    forged = message_of(replace(record, volume=Volume("/evil", ("evil",))))
+    text = instance.project.repository.read(branch, ".gitlab-ci.yml") or ""
+    change = [{"action": "update", "file_path": ".gitlab-ci.yml", "content": f"{text}\n"}]
+    instance.project.repository.commit(branch, forged, change, author="grace")
+    await provider.launch(workspace(), now(instance, 2), replace(WORKLOAD, image="debian"))
+    job = job_on(instance, branch)
+    assert (job["variables"]["WSDASH_VOLUME"], job.get("tags")) == ("", None)
+
+
+def job_on(instance: Instance, branch: str) -> dict[str, Any]:
+    """The job of the configuration that the branch holds."""
+    text = instance.project.repository.read(branch, ".gitlab-ci.yml") or ""
+    found: dict[str, Any] = list(yaml.safe_load_all(text))[-1]["workspace"]
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, name_of, parse
 from wsdash.backend.providers.gitlab.observing import Memory, Sighting
 from wsdash.backend.providers.gitlab.reasons import reason_of
 from wsdash.backend.providers.gitlab.record import SIGN, Record, RecordError, message_of, record_of
+from wsdash.backend.providers.gitlab.record import Volume as RunnerVolume
 from wsdash.backend.providers.gitlab.replies import Pipeline, Version
 from wsdash.backend.providers.gitlab.timeouts import timeouts
 from wsdash.model import Cause, JobState, Policy
@@ -65,6 +66,9 @@ RECORD = Record(
     store="0a0a0a0a",
     workload=Workload(),
 )
+ELSEWHERE = json.dumps(
+    {"format": 1, **asdict(replace(RECORD, volume=RunnerVolume("/x/../$HOME", ("t",))))}
+).encode()
 
 
 @given(beats)
@@ -82,7 +86,7 @@ def test_any_other_name_is_no_heartbeat_or_a_sound_one(name: str) -> None:
 
 @given(workloads)
 def test_a_record_comes_back_whole(workload: Workload) -> None:
-    record = replace(RECORD, workload=workload)
+    record = replace(RECORD, workload=workload, volume=RunnerVolume("/wsdash", ("big",)), image="debian")
     message = message_of(record)
     assert "[skip ci]" in message.splitlines()[0]
     assert record_of(message) == record
@@ -98,6 +102,7 @@ def test_a_record_comes_back_whole(workload: Workload) -> None:
         (base64.urlsafe_b64encode(zlib.compress(b'{"format": 2}')).decode(), "another version"),
         (base64.urlsafe_b64encode(zlib.compress(b'{"format": 1}')).decode(), "does not say"),
         (base64.urlsafe_b64encode(zlib.compress(bytes(50_000_000))).decode(), "larger"),
+        (base64.urlsafe_b64encode(zlib.compress(ELSEWHERE)).decode(), "where none can be"),
         ("x" * 300_000, "longer"),
     ],
 )

@@ -495,7 +495,9 @@ class GitLabProvider:
             record = record_of(branch.commit.message)
         except (NotFound, RecordError):
             return None
-        self._volumes[workspace.id] = record.volume
+        # Whoever may push could have the job run on a runner of theirs.
+        if not self._branches.is_foreign(workspace.id, branch.commit.id):
+            self._volumes[workspace.id] = record.volume
         return record
 
     def _volume(self) -> Volume | None:

@@ -14,6 +14,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wsdash.config import VOLUME_PATH
 from wsdash.model import Policy
 from wsdash.workload import Workload
 
@@ -96,6 +97,8 @@ def _checked(values: Any) -> Record:  # noqa: ANN401
         record = TypeAdapter(Record).validate_python(values)
     except (ValidationError, RecursionError):
         raise RecordError("its record does not say what it should") from None
+    if record.volume is not None and not VOLUME_PATH.fullmatch(record.volume.path):
+        raise RecordError("its record puts the workspace's files where none can be")
     if not _NAME.fullmatch(record.name):
         raise RecordError("its record names the workspace as none can be named")
     return record
