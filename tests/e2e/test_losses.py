@@ -45,7 +45,7 @@ commands:
     commandLine: >-
       echo "start $(cat lines.txt 2>/dev/null | wc -l) $(date +%s)" >>{truth};
       cd {root} && GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b.c GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b.c
-      {python} -m tests.backend.job.lossy_job writer "$PROJECT_SOURCE" {truth} >/dev/null 2>&1 &
+      {python} -m tests.backend.job.lossy_job writer "$PROJECT_SOURCE" {truth} 0.05 >/dev/null 2>&1 &
 events: {{postStart: [write]}}
 """
 
@@ -188,7 +188,7 @@ def losses(tmp_path: Path, paths: Paths, leaves_nothing_running: None) -> Iterat
     with working(tmp_path, paths, Runner, devfile=devfile) as work:
         text = paths.config_file.read_text()
         paths.config_file.write_text(
-            text.replace("[policy]\n", "[policy]\ncheckpoint_s = 1\nstart_limit = 100000\n")
+            text.replace("[policy]\n", "[policy]\ncheckpoint_s = 1\nstart_limit = 100000\nstart_s = 8\n")
         )
         yield Losses(work, truth, random.Random(SEED))
 

@@ -170,7 +170,7 @@ class DialledJob:
             f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {self.folder}/ssh_host_key", "UsePAM no",
             f"HostCertificate {self.folder}/ssh_host_key-cert.pub", f"AuthorizedKeysFile {self.folder}/authorized_keys",
             "PasswordAuthentication no", "StrictModes no",
-            "PidFile none", "MaxStartups 100",
+            "PidFile none", "MaxStartups 100", "SetEnv SHLVL=1",
         ]  # fmt: skip
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
         assert SSHD is not None

@@ -184,6 +184,24 @@ def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
 
 
 @needs_sshd
+@pytest.mark.skipif(
+    shutil.which("bwrap") is None
+    or subprocess.run(_container("true"), check=False, capture_output=True).returncode != 0,
+    reason="bubblewrap cannot be used",
+)
+def test_what_bash_reads_for_ssh_neither_speaks_nor_waits_in_what_is_asked(
+    relay: Running, job: Job, ssh: UsersSsh
+) -> None:
+    """Some images wait for a lock in ~/.bashrc, or greet."""
+    noise = job.folder / "bashrc"
+    noise.write_text(f"echo Welcome; touch {job.folder}/was-read\n")
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - the one of the password file
+    job.dial(*_container("--ro-bind", str(noise), str(home / ".bashrc")))
+    assert ssh("echo", "hi").stdout == "hi\n"
+    assert not (job.folder / "was-read").exists()
+
+
+@needs_sshd
 def test_bytes_through_a_forwarded_port_are_activity_and_a_port_at_rest_is_none(
     relay: Running, job: Job, ssh: UsersSsh
 ) -> None:

@@ -1,9 +1,10 @@
 """Two real processes for tests that kill them: a job with a writer in it, and the machine that keeps its checkpoints.
 
-    python -m tests.backend.job.lossy_job writer PROJECT TRUTH
+    python -m tests.backend.job.lossy_job writer PROJECT TRUTH [SECONDS]
     python -m tests.backend.job.lossy_job keeper KEPT RUN NUMBER [LIMIT]
 
-The writer appends numbered lines to a file of the project, syncs each, and only then notes it in TRUTH. The keeper
+The writer appends numbered lines to a file of the project, syncs each, and only then notes it in TRUTH; SECONDS lie
+between two. The keeper
 follows the job and gives it the kept checkpoint, as the provider does; LIMIT is what a file may take on its disk.
 """
 
@@ -25,7 +26,7 @@ from wsdash.backend.providers.gitlab.entrance import Entrance
 LINES = "lines.txt"
 
 
-def write(project: Path, truth: Path) -> None:
+def write(project: Path, truth: Path, pause_s: float = 0.003) -> None:
     number = count(project)
     with (project / LINES).open("a") as file, truth.open("a") as noted:
         while True:
@@ -40,7 +41,7 @@ def write(project: Path, truth: Path) -> None:
                 subprocess.run(
                     ["git", "commit", "-qm", "lines"], cwd=project, check=False, capture_output=True
                 )
-            time.sleep(0.003)
+            time.sleep(pause_s)
 
 
 def count(project: Path) -> int:
@@ -79,7 +80,7 @@ async def keep(kept: Path, run: Path, number: int) -> None:
 
 def main(argv: list[str]) -> None:
     if argv[0] == "writer":
-        write(Path(argv[1]), Path(argv[2]))
+        write(Path(argv[1]), Path(argv[2]), *map(float, argv[3:]))
     if len(argv) > 4:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a full disk is an error of the write
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(argv[4]), int(argv[4])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -306,6 +307,40 @@ def test_save_tells_that_it_is_refused(place_of: Callable[..., Place]) -> None:
         assert saving.stdout is not None
         assert saving.stdout.read() == b"failed the disk is full\n"
         assert saving.wait(10) == 1
+
+
+def test_an_answer_that_takes_its_time_is_waited_for_by_all(place_of: Callable[..., Place]) -> None:
+    """Whoever waits for a checkpoint signals again and again, which must not end the one that is being made."""
+    place = place_of(1)
+    with place.streaming(Kept()) as line:
+        line.take()
+        (place.project / "last.txt").write_text("last words\n")
+        saving = place.start("save")
+        words = line.hear()
+        assert line.process.stdout is not None
+        line.process.stdout.read(int(words[4]))
+        for _ in range(3):
+            os.kill(line.process.pid, signal.SIGUSR1)
+        line.tell("kept")
+        assert saving.stdout is not None
+        assert saving.stdout.read().startswith(b"kept ")
+        assert line.process.poll() is None
+        saving.wait(10)
+
+
+def test_a_wish_outlives_the_line_on_which_it_was_heard(place_of: Callable[..., Place]) -> None:
+    place = place_of(1)
+    with place.streaming(Kept()) as line:
+        kept = line.take()
+        (place.project / "last.txt").write_text("last words\n")
+        saving = place.start("save")
+        assert line.hear()[:2] == ["new", "1.2"]
+        line.process.kill()
+    with place.streaming(kept) as line:
+        line.take()
+        assert saving.stdout is not None
+        assert saving.stdout.read().startswith(b"kept ")
+        saving.wait(10)
 
 
 def test_one_that_would_be_too_large_is_not_made(place_of: Callable[..., Place]) -> None:

@@ -7,8 +7,13 @@ on_wake() {
   [ -z "$nap" ] || kill "$nap" 2>/dev/null
 }
 
+# A wish goes when it is answered and not before: who has read it may end, and the next one reads it again.
 answer() {
-  [ -z "$wish" ] || { printf '%s %s\n' "$wish" "$1" >"$folder/answer.new" && mv "$folder/answer.new" "$folder/answer"; }
+  [ -n "$wish" ] || return 0
+  printf '%s %s\n' "$wish" "$1" >"$folder/answer.new" && mv "$folder/answer.new" "$folder/answer"
+  latest=
+  read -r latest <"$folder/wish"
+  [ "$latest" != "$wish" ] || rm -f "$folder/wish"
 }
 
 is_alive() { # FILE: whether the process whose id stands in it runs; sets `pid`
@@ -26,7 +31,10 @@ by_line() {
     cat "$file" || exit 0
     has=
   fi
+  # A trapped signal would end the reading, and with it this process.
+  trap '' USR1
   read -r heard rest || exit 0
+  trap on_wake USR1
   [ "$heard" = kept ] && return 0
   why=refused
   said=$rest
@@ -115,7 +123,7 @@ loop() {
     if [ "$1" = depositor ] && is_alive streamer; then
       pause=$usual
     else
-      read -r wish <"$folder/wish" && rm -f "$folder/wish"
+      read -r wish <"$folder/wish"
       if [ -e "$WSDASH_RUN/restored" ]; then
         give "$2"
         pause=$every
@@ -176,6 +184,8 @@ save() {
   printf '%s\n' "$mine" >"$folder/wish.new" && mv "$folder/wish.new" "$folder/wish"
   end=$(($(date +%s) + ${1:-30}))
   while [ "$(date +%s)" -le "$end" ]; do
+    # Whoever is to do it may be another one than at first.
+    is_alive streamer || is_alive depositor
     kill -USR1 "$pid" 2>/dev/null
     answered=
     read -r answered outcome 2>/dev/null <"$folder/answer"

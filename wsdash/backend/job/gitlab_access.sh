@@ -80,7 +80,11 @@ X11Forwarding no
 AllowAgentForwarding yes
 ForceCommand sh $here/gitlab_access.sh enter
 Subsystem sftp ${sftp:-internal-sftp}
+SetEnv SHLVL=1
 EOF
+  # The user's shell starts each session, and bash reads ~/.bashrc for ssh where it takes itself for the first one: what that
+  # prints or waits for is none of ours. Before OpenSSH 7.8 there is no such setting.
+  "$server" -t -f "$access/sshd_config" 2>/dev/null || sed -i '/^SetEnv /d' "$access/sshd_config"
 }
 
 # Tries ports until one is free: `port` and `serving` are set.
