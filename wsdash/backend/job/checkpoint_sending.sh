@@ -16,10 +16,10 @@ answer() {
   [ "$latest" != "$wish" ] || rm -f "$folder/wish"
 }
 
-is_alive() { # FILE: whether the process whose id stands in it runs; sets `pid`
+is_alive() { # FILE: whether the process whose id stands in it runs, and is not another with its number; sets `pid`
   pid=
   read -r pid 2>/dev/null <"$folder/$1"
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+  [ -n "$pid" ] && grep -q checkpoint "/proc/$pid/cmdline" 2>/dev/null
 }
 
 # What is to be sent, or said to be the same, as lines and bytes. Without an answer there is nobody to send to.

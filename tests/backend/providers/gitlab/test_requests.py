@@ -284,6 +284,26 @@ async def test_what_can_be_no_job_is_refused_for_good(instance: Instance, provid
         await provider.launch(workspace(), now(instance), huge)
 
 
+async def test_the_relay_is_kept_running_for_a_job_that_starts_too(
+    instance: Instance, provider: GitLabProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be waiting for its checkpoint, which comes by its line."""
+    opened = []
+
+    async def keep_open() -> None:
+        opened.append(instance.clock())
+
+    monkeypatch.setattr(provider._entrance, "keep_open", keep_open)
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    opened.clear()
+    (job,) = (await provider.observe()).jobs
+    assert job.state is not JobState.RUNNING
+    assert len(opened) == 1
+    await provider.force_cancel(attempt())
+    await provider.observe()
+    assert len(opened) == 1
+
+
 def add_running(instance: Instance, count: int, status: str = "running") -> None:
     """Pipelines as other processes have made them, each with a heartbeat."""
     state, at = instance.server.state, int(instance.clock())

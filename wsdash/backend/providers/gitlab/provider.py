@@ -170,7 +170,8 @@ class GitLabProvider:
         """Every pipeline of this user's workspaces in the project."""
         place = await self._find_place()
         look = await self._looker.look(place)
-        if any(job.state is JobState.RUNNING for job in look.jobs):
+        # One that starts may be waiting for what comes by its line.
+        if any(job.state is not JobState.ENDED for job in look.jobs):
             await self._entrance.keep_open()
         if self._entrance.is_there:
             for job in look.jobs:
