@@ -141,6 +141,19 @@ def test_in_a_container_a_folder_that_only_its_image_has_is_no_volume(
     assert job.start("no", mounted, CI_DISPOSABLE_ENVIRONMENT="true") == mounted / "w1"
 
 
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_the_workspace_s_own_folder_may_be_all_that_is_mounted(job: Job, volume: Path, mounted: Path) -> None:
+    own = ("bwrap", "--dev-bind", "/", "/", "--bind", str(mounted), str(volume / "w1"))
+    job.shell = (*own, *job.shell)
+    assert job.start("no", volume, CI_DISPOSABLE_ENVIRONMENT="true") == volume / "w1"
+    assert job.file("kept") == "volume"
+    assert (mounted / "state/saved").exists()
+    done = remove(job.shell, volume)
+    assert done.returncode == 0, done
+    assert "it is mounted by itself" in done.stdout
+    assert list(mounted.iterdir()) == []
+
+
 def test_a_link_that_somebody_put_there_is_not_followed(job: Job, volume: Path, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.mkdir()

@@ -8,7 +8,11 @@ if ! [ -d "$WSDASH_VOLUME" ]; then
 fi
 # What a link leads to is not this workspace's.
 [ -L "$folder" ] || chmod -R u+rwX "$folder" 2>/dev/null || :
-rm -rf "$folder"
+rm -rf "$folder" 2>/dev/null
+if [ -d "$folder" ] && ! [ -L "$folder" ] && [ -z "$(ls -A "$folder")" ]; then
+  echo "wsdash: $folder is empty now; it is mounted by itself, and stays."
+  exit 0
+fi
 if [ -e "$folder" ] || [ -L "$folder" ]; then
   echo "wsdash: $folder cannot be removed by this job's user, $(id -un 2>/dev/null || id -u)."
   exit 1

@@ -33,7 +33,7 @@ choose_root() {
 take_volume() {
   kept=volume
   folder=$WSDASH_VOLUME/$WSDASH_WORKSPACE
-  if ! [ -d "$WSDASH_VOLUME" ] || ! is_mounted; then
+  if ! [ -d "$WSDASH_VOLUME" ] || ! { is_mounted "$WSDASH_VOLUME" || is_mounted "$folder"; }; then
     miss volume "This runner mounts nothing at $WSDASH_VOLUME."
     return
   fi
@@ -49,10 +49,10 @@ take_volume() {
   fi
 }
 
-# In a container a folder that only the image has goes with the job.
+# In a container a folder that only the image has goes with the job. Kubernetes may mount the workspace's own alone.
 is_mounted() {
   [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] && have stat || return 0
-  [ "$(stat -c %d "$WSDASH_VOLUME" 2>/dev/null)" != "$(stat -c %d / 2>/dev/null)" ]
+  [ -d "$1" ] && [ "$(stat -c %d "$1" 2>/dev/null)" != "$(stat -c %d / 2>/dev/null)" ]
 }
 
 # miss WHAT WHY
