@@ -182,6 +182,14 @@ ACTIONS: tuple[Action, ...] = (
         bulk=True,
     ),
     _on_workspace(
+        "update",
+        "U",
+        "Update",
+        "Read its devfile again; you see what is new before its job is saved and started anew.",
+        where=ON_WORKSPACE,
+        available=each(can_restart),
+    ),
+    _on_workspace(
         "extend",
         "e",
         "Extend",
@@ -367,14 +375,14 @@ def hinted(where: Where) -> tuple[Action, ...]:
 
 
 def sensible(where: Where, subject: Subject) -> tuple[Action, ...]:
-    """What can be done to the workspace now: the keys that make sense."""
+    """What can be done to the workspace now: the keys that make sense, but for what is seldom next."""
     if not subject.rows:
         return ()
     return tuple(
         action
         for action in on(where)
         if action.group is Group.WORKSPACE
-        and action.id != "workspace.create"
+        and action.id not in ("workspace.create", "workspace.update")
         and not action.available(subject)
     )
 

@@ -16,7 +16,15 @@ from wsdash.backend.providers.base import Capabilities, LogChunk, Remark, ShellC
 from wsdash.backend.providers.gitlab.probe import Finding
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.recovery_point import RecoveryPoint
-from wsdash.backend.service import CreateRequest, Preview, Reconciling, Service, UnsavedWork, UserError
+from wsdash.backend.service import (
+    CreateRequest,
+    Preview,
+    Reconciling,
+    Service,
+    UnsavedWork,
+    Update,
+    UserError,
+)
 from wsdash.config import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
 from wsdash.model import (
@@ -180,6 +188,19 @@ def every_phase() -> list[WorkspaceRow]:
     ]
 
 
+CHANGES = (
+    "--- what its job runs",
+    "+++ what its devfile says now",
+    "@@ -12,7 +12,7 @@",
+    " environment() {",
+    "-  export GREETING=hello",
+    "+  export GREETING='good day'",
+    " }",
+    "-image docker.io/library/python:3.12",
+    "+image docker.io/library/python:3.13",
+)
+
+
 class StubService:
     """Duck-typed like `Service`; remembers what it was asked to do in `asked`."""
 
@@ -201,6 +222,7 @@ class StubService:
         self.remarks: tuple[Remark, ...] = ()
         self.secrets: dict[str, str] = {}
         self.diagnostics: tuple[Diagnostic, ...] = ()
+        self.changes_of_update: tuple[str, ...] = CHANGES
         self.attempts: dict[str, tuple[Attempt, ...]] = {}
         self.events_of: dict[str, tuple[Event, ...]] = {}
         self.workload = '{"image": "docker.io/library/python:3.12", "env": [{"name": "A", "value": "1"}]}'
@@ -297,6 +319,15 @@ class StubService:
             isolation="podman",
             remarks=self.remarks,
         )
+
+    async def preview_update(
+        self, name: str, choices: CreateRequest, progress: Callable[[str], None] = print
+    ) -> Update:
+        preview = await self.preview(replace(choices, name=name), progress)
+        return Update(preview, self.changes_of_update)
+
+    async def update(self, update: Update, *, unsaved: bool = False) -> Workspace:
+        return await self._wish("update, unsaved" if unsaved else "update", update.preview.name)
 
     def check_secret(self, context: str, name: str, value: str, field: str) -> None:
         if "secret" in self.refusals:

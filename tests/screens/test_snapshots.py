@@ -114,6 +114,9 @@ PICTURES = [
     Picture("help-large", LARGE, ("question_mark",)),
     Picture("messages-small", SMALL, ("S", "m")),
     Picture("workload-small", SMALL, ("y",)),
+    Picture("update-small", SMALL, ("j", "U")),
+    Picture("update-preview-small", SMALL, ("j", "U", "enter"), remarked),
+    Picture("update-preview-large", LARGE, ("j", "U", "enter"), remarked),
 ]
 
 

@@ -39,6 +39,7 @@ from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, Workspac
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.source import own_identity
 from wsdash.backend.store import NameTaken, Store
+from wsdash.backend.updating import Update, differences
 from wsdash.backend.why import Why, why
 from wsdash.model import Attempt, Desired, Event, JobObservation, JobState, Phase, Workspace
 from wsdash.paths import Paths
@@ -54,9 +55,8 @@ if TYPE_CHECKING:
     from wsdash.backend.recovering import Plan
     from wsdash.config import Config
     from wsdash.model import Policy
-    from wsdash.workload import Workload
 
-__all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "UserError", "Why"]
+__all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "Update", "UserError", "Why"]
 
 T = TypeVar("T")
 CHANGES_S = 0.5
@@ -216,7 +216,7 @@ class Service:
 
     async def preview_update(
         self, name: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
-    ) -> Preview:
+    ) -> Update:
         """What its source makes of a workspace now, where it was made from. Raises `UserError`.
 
         Of `choices` count the component, the image and the secrets, which are not kept.
@@ -229,7 +229,9 @@ class Service:
             devfile=workspace.devfile_path,
             context=workspace.context,
         )
-        return await self._look(request, workspace.name, progress)
+        preview = await self._look(request, workspace.name, progress)
+        present = await self._store.workload(workspace.id)
+        return Update(preview, await asyncio.to_thread(differences, present, preview.workload))
 
     async def _look(self, request: CreateRequest, name: str, progress: Callable[[str], None]) -> Preview:
         config = await self.contexts()
@@ -322,15 +324,12 @@ class Service:
             await self._save(workspace)
         return await self._wish(workspace, Desired.RUNNING, renew=True, text="restart")
 
-    async def workload(self, name: str) -> Workload:
-        """What its job runs. Raises `UserError`."""
-        return await self._store.workload((await self._find(name)).id)
-
-    async def update(self, preview: Preview, *, unsaved: bool = False) -> Workspace:
+    async def update(self, update: Update, *, unsaved: bool = False) -> Workspace:
         """Run what the preview of an update showed from now on: in a new attempt where it is wanted running.
 
         Raises as `stop` does.
         """
+        preview = update.preview
         workspace = await self._find(preview.name)
         if not unsaved:
             await self._save(workspace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -18,19 +17,19 @@ from wsdash.paths import Paths
 from wsdash.text import one_line, printable
 
 if TYPE_CHECKING:
-    from wsdash.backend.creating import Preview
-    from wsdash.backend.service import Service
+    from wsdash.backend.service import Service, Update
 
 COLOURS = {"+": 32, "-": 31, "@": 36}
 
 
 def update(args: Namespace, paths: Paths) -> int:
-    preview, changes = with_service(paths, lambda service: _look(service, args))
-    if not changes:
+    found = with_service(paths, lambda service: _look(service, args))
+    preview = found.preview
+    if not found.changes:
         print(f"{preview.name} runs what its devfile says already.")
         return DONE
     tell_remarks(preview)
-    for line in changes:
+    for line in found.changes:
         print(_shown(line))
     sys.stdout.flush()
     if not args.yes:
@@ -40,29 +39,17 @@ def update(args: Namespace, paths: Paths) -> int:
             tell("Nothing was changed.")
             return FAILED
     try:
-        return with_service(paths, lambda service: _update(service, preview, args, unsaved=False))
+        return with_service(paths, lambda service: _update(service, found, args, unsaved=False))
     except NotSaved as error:
         accept(error, "update", force=args.force)
-        return with_service(paths, lambda service: _update(service, preview, args, unsaved=True))
+        return with_service(paths, lambda service: _update(service, found, args, unsaved=True))
 
 
-async def _look(service: Service, args: Namespace) -> tuple[Preview, list[str]]:
-    """The preview, and how its job differs from the present one, as lines of a unified diff."""
-    from wsdash.backend.job import render
+async def _look(service: Service, args: Namespace) -> Update:
     from wsdash.backend.service import CreateRequest
 
     choices = CreateRequest(None, main=args.component, image=args.image, secrets=tuple(args.secret))
-    preview = await service.preview_update(args.name, choices, show_progress)
-    present = await service.workload(args.name)
-    if present == preview.workload:
-        return preview, []
-    before, after = (render(workload).splitlines() for workload in (present, preview.workload))
-    lines = list(
-        difflib.unified_diff(before, after, "what its job runs", "what its devfile says now", lineterm="")
-    )
-    if present.image != preview.workload.image:
-        lines += [f"-image {present.image or 'none'}", f"+image {preview.workload.image or 'none'}"]
-    return preview, lines or ["@ what surrounds the job: ports, services, limits or the like @"]
+    return await service.preview_update(args.name, choices, show_progress)
 
 
 def _shown(line: str) -> str:
@@ -71,8 +58,8 @@ def _shown(line: str) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if colour and coloured(sys.stdout) else text
 
 
-async def _update(service: Service, preview: Preview, args: Namespace, *, unsaved: bool) -> int:
-    workspace = await service.update(preview, unsaved=unsaved)
+async def _update(service: Service, update: Update, args: Namespace, *, unsaved: bool) -> int:
+    workspace = await service.update(update, unsaved=unsaved)
     if workspace.desired is not Desired.RUNNING:
         print(f"{workspace.name} runs it when it is started.")
         return DONE

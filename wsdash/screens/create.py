@@ -79,22 +79,27 @@ class CreateScreen(FormScreen[str, "Preview"]):
             ],
             width,
         )
-        if preview.diagnostics:
-            kind = "DEV CONTAINER" if (preview.devfile_path or "").endswith(".json") else "DEVFILE"
-            lines += [(), ((f"REMARKS ABOUT THE {kind}", Tone.TITLE),)]
-            for diagnostic in preview.diagnostics:
-                lines += diagnostic_lines(diagnostic, width)
-        if preview.remarks:
-            lines += [(), (("WHAT THE CONTEXT DOES NOT GIVE", Tone.TITLE),)]
-            for remark in preview.remarks:
-                lines += [((text, Tone.WARN),) for text in wrap(plain(remark.text), width)]
-                lines += [
-                    ((f"  {text}", Tone.PLAIN),) for text in wrap(plain(remark.hint), width - 2) if text
-                ]
+        lines += remark_lines(preview, width)
         lines += [(), (("THE JOB", Tone.TITLE),)]
         for line in preview.job.rstrip("\n").split("\n"):
             lines += [((text, Tone.PLAIN),) for text in wrap(plain(line), width)]
         return lines
+
+
+def remark_lines(preview: Preview, width: int) -> list[Line]:
+    """What is to be said about the devfile, and about what its job will not get."""
+    lines: list[Line] = []
+    if preview.diagnostics:
+        kind = "DEV CONTAINER" if (preview.devfile_path or "").endswith(".json") else "DEVFILE"
+        lines += [(), ((f"REMARKS ABOUT THE {kind}", Tone.TITLE),)]
+        for diagnostic in preview.diagnostics:
+            lines += diagnostic_lines(diagnostic, width)
+    if preview.remarks:
+        lines += [(), (("WHAT THE CONTEXT DOES NOT GIVE", Tone.TITLE),)]
+        for remark in preview.remarks:
+            lines += [((text, Tone.WARN),) for text in wrap(plain(remark.text), width)]
+            lines += [((f"  {text}", Tone.PLAIN),) for text in wrap(plain(remark.hint), width - 2) if text]
+    return lines
 
 
 def diagnostic_lines(diagnostic: Diagnostic, width: int) -> list[Line]:

@@ -48,6 +48,19 @@ class OnWorkspace(Acts):
     def do_workspace_workload(self) -> None:
         self._show("workload")
 
+    def do_workspace_update(self) -> None:
+        row = self.current()
+        if row is None:
+            return
+        from wsdash.screens.update import UpdateScreen
+
+        def updated(name: str | None) -> None:
+            if name is not None:
+                self.dashboard.say(f"{name} runs what its devfile says now")
+                self.dashboard.look_again()
+
+        cast(Screen[object], self).app.push_screen(UpdateScreen(row.workspace.name), updated)
+
     def do_workspace_start(self) -> None:
         self._each("start")
 
