@@ -76,8 +76,6 @@ def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mappin
         "X11Forwarding no",
         "PrintMotd no",
         "PrintLastLog no",
-        # Bash reads ~/.bashrc for ssh where it takes itself for the first shell; what that prints is none of ours.
-        "SetEnv SHLVL=1",
     ]
     config = own.with_suffix(".conf")
     _write(config, "".join(f"{line}\n" for line in lines))
