@@ -339,6 +339,22 @@ async def test_what_somebody_else_put_on_the_branch_does_not_run(
     assert instance.project.repository.read(branch, ".gitlab-ci.yml") == text
 
 
+async def test_a_look_amid_a_launch_makes_nobody_a_stranger(
+    instance: Instance, provider: GitLabProvider
+) -> None:
+    """What older pipelines ran is no news of the branch, once another commit was written to it."""
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    create = provider._api.create_pipeline
+
+    async def slowly(*arguments: Any) -> Any:  # noqa: ANN401
+        await provider.observe()
+        return await create(*arguments)
+
+    provider._api.create_pipeline = slowly  # type: ignore[method-assign]
+    await provider.launch(workspace(), now(instance, 2), replace(WORKLOAD, image="debian"))
+    assert {p.status for p in instance.server.state.pipelines.values()} == {"pending", "waiting_for_resource"}
+
+
 async def test_a_record_that_somebody_else_wrote_is_not_offered(
     instance: Instance, provider: GitLabProvider
 ) -> None:

@@ -20,9 +20,14 @@ class BranchWriter:
         self._api = api
         self._digests: dict[str, str] = {}
         self._commits: dict[str, str] = {}
+        self._written: dict[str, str] = {}
 
     def learn(self, workspace_id: str, digest: str, sha: str | None) -> None:
-        """A pipeline of this user ran this configuration of this commit, so the branch holds it or a newer one."""
+        """A pipeline of this user ran this configuration of this commit, so the branch holds it or a newer one:
+        the one that was written here, where one was.
+        """
+        if self._written.get(workspace_id, sha) != sha:
+            return
         self._digests[workspace_id] = digest
         if sha is not None:
             self._commits[workspace_id] = sha
@@ -39,6 +44,7 @@ class BranchWriter:
         """Nothing is known of the branch any more."""
         self._digests.pop(workspace_id, None)
         self._commits.pop(workspace_id, None)
+        self._written.pop(workspace_id, None)
 
     async def write(self, place: Place, workspace_id: str, text: str, digest: str, message: str) -> Place:
         """Commit the configuration; the place, with what was learned of it.
@@ -72,6 +78,7 @@ class BranchWriter:
                 else:
                     raise
                 continue
+            self._written[workspace_id] = commit.id
             self.learn(workspace_id, digest, commit.id)
             return place if is_there else replace(place, has_config=has_file)
         raise Unreachable(f"the branch {branch} changes while it is written", "Asking again.")

@@ -53,7 +53,7 @@ class VolumeRemoval:
             if not await self._is_hopeless(place, live, skew):
                 raise _pending(volume)
             await self._api.cancel_pipeline(place.project_id, live.id)
-        if live is not None or len(tried) >= TRIES or any(p.status == "canceled" for p in tried):
+        if live is not None or len(tried) >= TRIES:
             return (
                 f"its folder {volume.path}/{workspace_id} stays on the runner with the tags"
                 f" {', '.join(volume.tags)}, for no job could remove it"
