@@ -31,7 +31,7 @@ from wsdash.paths import Paths
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd (openssh-server)")
 
-KILLS = int(os.environ.get("WSDASH_E2E_KILLS", "4"))
+KILLS = int(os.environ.get("WSDASH_E2E_KILLS", "2"))
 SEED = int(os.environ.get("WSDASH_SEED", "20261129"))
 STAGES = ("job", "runner", "relay", "machine", "save", "restore", "hand-over")
 ROOT = Path(__file__).parents[2]

@@ -64,26 +64,6 @@ def test_what_is_there_outlives_a_lost_job_and_a_stop_and_is_removed_on_delete(
     assert work.server.state.pipelines == {}
 
 
-def test_a_workspace_stays_where_it_was_put_whatever_its_context_says_later(
-    work: Work, volume: Path, tmp_path: Path
-) -> None:
-    work.create()
-    lines_of(work, "nothing kept", "the first job")
-    work.run("stop", "app", "--wait")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    text = work.paths.config_file.read_text()
-    work.paths.config_file.write_text(text.replace(str(volume), str(elsewhere)))
-    work.run("daemon", "--stop")
-    work.run("start", "app", "--wait")
-    lines_of(work, "kept work", "the second job")
-    assert list(elsewhere.iterdir()) == []
-    work.run("create", work.source, "--context", "work", "--name", "other", "--yes", "--wait")
-    assert [path.name for path in elsewhere.iterdir()] == [work.row("other")["id"]]
-    work.run("delete", "app", "other", "--yes", "--wait")
-    assert list(volume.iterdir()) == list(elsewhere.iterdir()) == []
-
-
 def test_where_the_runner_is_gone_delete_ends_and_names_what_is_left(work: Work, volume: Path) -> None:
     work.create()
     work.run("stop", "app", "--wait")

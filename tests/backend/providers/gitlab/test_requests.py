@@ -242,7 +242,7 @@ async def test_recovery_of_fifty_workspaces_takes_few_requests_and_leaves_others
 ) -> None:
     for number in range(1, 51):
         own = workspace(number)
-        for attempt_number in (1, 2, 3):
+        for attempt_number in (1, 2, 3) if number == 7 else (3,):
             await provider.launch(own, now(instance, attempt_number, own), WORKLOAD)
             await provider.force_cancel(attempt(attempt_number, own)) if attempt_number < 3 else None
     stranger = instance.server.add_user("grace")
@@ -340,7 +340,7 @@ async def test_what_somebody_else_put_on_the_branch_does_not_run(
 
 
 async def test_a_look_amid_a_launch_makes_nobody_a_stranger(
-    instance: Instance, provider: GitLabProvider
+    instance: Instance, provider: GitLabProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What older pipelines ran is no news of the branch, once another commit was written to it."""
     await provider.launch(workspace(), now(instance), WORKLOAD)
@@ -350,7 +350,7 @@ async def test_a_look_amid_a_launch_makes_nobody_a_stranger(
         await provider.observe()
         return await create(*arguments)
 
-    provider._api.create_pipeline = slowly  # type: ignore[method-assign]
+    monkeypatch.setattr(provider._api, "create_pipeline", slowly)
     await provider.launch(workspace(), now(instance, 2), replace(WORKLOAD, image="debian"))
     assert {p.status for p in instance.server.state.pipelines.values()} == {"pending", "waiting_for_resource"}
 
