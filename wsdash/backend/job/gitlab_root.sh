@@ -38,7 +38,7 @@ take_volume() {
     return
   fi
   (umask 077 && mkdir "$folder" 2>/dev/null)
-  if [ -L "$folder" ] || ! [ -O "$folder" ]; then
+  if [ -L "$folder" ] || [ -z "$(find "$folder" -prune -user "$(id -u)" 2>/dev/null)" ]; then
     miss volume "The folder $folder is not there, or is another user's than this job's, $(id -un 2>/dev/null || id -u)."
     return
   fi
