@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.waiting import until_sync
 from wsdash.backend.access.editor import Editor, NoEditor, editor_of
 
 PROGRAM = f"""\
@@ -89,7 +91,9 @@ def test_it_is_started_once_on_a_socket_of_its_own_with_a_secret_that_no_process
 def test_one_that_has_ended_is_started_anew_with_another_secret(job: Job) -> None:
     job.install("code-server")
     first = job.open()
-    os.kill(job.process(), signal.SIGKILL)
+    process = job.process()
+    os.kill(process, signal.SIGKILL)
+    until_sync(lambda: not psutil.pid_exists(process), what="the end of the editor")
     assert job.open().token != first.token
 
 
