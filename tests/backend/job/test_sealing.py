@@ -218,3 +218,17 @@ def test_keys_are_two_words_of_the_right_length_or_are_not_taken(job: Job) -> No
     assert list((job.base / "run").iterdir()) == []
     assert job.take(f"{'a' * 64} {'b' * 64}\n") == 0
     assert (job.base / "run/keys").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_open_cache_of_before_is_taken_along_and_sealed(job: Job) -> None:
+    (job.base / "run").mkdir(parents=True)
+    (job.base / "state").mkdir()
+    (job.base / "state/saved").touch()
+    (job.base / "projects").mkdir()
+    job.notes.write_text("open\n")
+    assert job.take(" ".join(keys_of(SECRET, "w1")) + "\n") == 0
+    assert job.sh("dialler=1; ended=; choose_root; open_sealed") == 0
+    assert (job.facts, job.notes.read_text()) == ("", "open\n")
+    assert job.end() == 0
+    job.start()
+    assert job.notes.read_text() == "open\n"

@@ -16,12 +16,15 @@ lock() {
 
 # Before the line is there.
 prepare_sealed() {
-  # A runner that keeps its folders has them from a job that died.
-  rm -rf "${base:?}/home" "$base/projects" "$base/volumes" "$base/state"
   find_sealed
+  # What an open cache has brought, of before encrypt_cache was set, is taken along. All else that lies open is of a job that
+  # died, on a runner that keeps its folders.
+  if [ -n "$sealed" ] || ! [ -f "$base/state/saved" ]; then
+    rm -rf "${base:?}/home" "$base/projects" "$base/volumes" "$base/state"
+  fi
   if ! have openssl; then
     lock locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache, or comes from it.'
-  elif [ -z "$sealed" ] && [ "$WSDASH_RESTORES" = yes ]; then
+  elif [ -z "$sealed" ] && [ "$WSDASH_RESTORES" = yes ] && ! [ -f "$base/state/saved" ]; then
     lock missed 'The saved work did not come with the cache: another runner, or one that cannot reach it.'
   fi
 }
