@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import shutil
 import subprocess
@@ -194,21 +195,32 @@ def test_a_cache_that_did_not_come_is_noticed(job: Job) -> None:
     assert job.sealed == []
 
 
-def test_the_key_that_opens_it_is_no_argument_of_a_process(
+def test_the_keys_are_no_argument_of_a_process(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one that authenticates is: openssl takes it in no other way."""
-    wrapper = tmp_path / "bin/openssl"
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/arguments\nexec {shutil.which("openssl")} "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    """Any user of the runner's host can read the arguments of every process there."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("openssl", "cat", "sed", "tar", "gzip", "mv", "mkdir", "rm", "ls", "head"):
+        program = programs / name
+        program.write_text(
+            f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/arguments\nexec {shutil.which(name)} "$@"\n'
+        )
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     job.start(restores="no")
     assert job.end() == 0
     job.start()
-    key, mac_key = keys_of(SECRET, "w1")
+    assert job.facts == ""
     seen = (tmp_path / "arguments").read_text()
-    assert mac_key in seen and key not in seen
+    assert "openssl dgst" in seen and "openssl enc" in seen
+    assert not [key for key in keys_of(SECRET, "w1") if key in seen]
+
+
+def test_the_name_of_what_is_sealed_is_its_hmac_sha256(saved: Job) -> None:
+    _, mac_key = keys_of(SECRET, "w1")
+    (file,) = saved.sealed
+    assert file.name == f"work-{hmac.digest(bytes.fromhex(mac_key), file.read_bytes(), 'sha256').hex()}"
 
 
 def test_keys_are_two_words_of_the_right_length_or_are_not_taken(job: Job) -> None:
