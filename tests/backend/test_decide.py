@@ -252,6 +252,18 @@ class TestRule9Autostop:
         assert isinstance(decided([live], seen(idle), policy=policy), Cancel)
         assert decided([live], seen(busy), policy=policy) == Wait(NOW + 1, "running, as wanted")
 
+    def test_a_setup_that_still_runs_is_not_idle_and_the_time_counts_from_its_end(self) -> None:
+        policy = replace(POLICY, idle_minutes=5)
+        live = attempt()
+        quiet = Beat(NOW - 1, active_at=NOW - 400)
+        for state in (JobState.STARTING, JobState.RUNNING):
+            setting_up = replace(job(live, state, ready=False), beat=quiet)
+            assert isinstance(decided([live], seen(setting_up), policy=policy), Wait)
+        done = replace(job(live), beat=quiet, ready_at=NOW - 100)
+        assert decided([live], seen(done), policy=policy) == Wait(NOW + 29, "running, as wanted")
+        later = replace(done, beat=replace(quiet, at=NOW + 200))
+        assert isinstance(decided([live], seen(later), policy=policy, now=NOW + 200), Cancel)
+
     def test_the_user_puts_it_off(self) -> None:
         policy = replace(POLICY, max_hours=1)
         live = attempt(launched=NOW - 3600)

@@ -11,6 +11,7 @@ import requests
 
 from tests.gitlab_runner.job import run_job
 from tests.gitlab_runner.reporting import Reporter
+from tests.gitlab_runner.slots import free_slot
 
 FEATURES = {"variables", "image", "services", "artifacts", "cache", "upload_multiple_artifacts", "session"}
 FEATURES |= {
@@ -33,7 +34,7 @@ def main() -> None:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     last_update = ""
-    threads: list[threading.Thread] = []
+    slots: dict[int, threading.Thread] = {}
     while not stopping.is_set():
         body = {"token": token, "info": info, "last_update": last_update, "system_id": "s_test"}
         try:
@@ -44,14 +45,14 @@ def main() -> None:
         last_update = answer.headers.get("X-GitLab-Last-Update", last_update)
         if answer.status_code == 201:
             payload = answer.json()
-            slot = sum(thread.is_alive() for thread in threads)
+            slot = free_slot(number for number, thread in slots.items() if thread.is_alive())
             reporter = Reporter(url, payload)
             thread = threading.Thread(target=run_job, args=(payload, folder, slot, reporter, stopping))
             thread.start()
-            threads.append(thread)
+            slots[slot] = thread
             continue
         stopping.wait(CHECK_S)
-    for thread in threads:
+    for thread in slots.values():
         thread.join()
 
 

@@ -369,8 +369,9 @@ def autostop_due(
     if policy.max_hours is not None:
         limits.append((job.started_at + policy.max_hours * 3600, f"autostop after {policy.max_hours:g} h"))
     active_at = job.beat.active_at if job.beat is not None else None
-    if policy.idle_minutes is not None and active_at is not None:
-        idle_since = max(active_at, job.started_at)
+    # What is being set up is not idle, whatever it computes.
+    if policy.idle_minutes is not None and active_at is not None and job.ready_at is not None:
+        idle_since = max(active_at, job.started_at, job.ready_at)
         limits.append(
             (idle_since + policy.idle_minutes * 60, f"autostop after {policy.idle_minutes:g} min idle")
         )

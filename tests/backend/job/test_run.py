@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -274,19 +275,53 @@ def actives(running: Running) -> list[float]:
     return [at for message in running.messages("beat") if (at := message.number("active")) is not None]
 
 
-def first_active(running: Running) -> float:
-    return until_sync(lambda: actives(running), 10.0, "a heartbeat")[0]
+def idle_since(running: Running) -> float:
+    """The last activity, once two heartbeats say that there has been none since."""
+
+    def settled() -> list[float]:
+        last = actives(running)[-3:]
+        return last if len(last) == 3 and len(set(last)) == 1 else []
+
+    return until_sync(settled, 20.0, "a workspace that is idle")[0]
 
 
-def test_without_a_shell_nothing_is_active_after_the_start(job: Job) -> None:
+@pytest.mark.parametrize(("entry", "least"), [("fetch", 1), ("run", 3)])
+def test_each_heartbeat_is_valid_json_and_the_first_one_too(job: Job, entry: str, least: int) -> None:
+    running = job.start(entry, Workload(post_start=(Command("long", "sleep 60"),)))
+
+    def beats() -> list[bytes]:
+        lines = running.output.read_bytes().splitlines()
+        return [line for line in lines if line.startswith(b"wsdash/1 beat ")]
+
+    until_sync(lambda: len(beats()) >= least, 10.0, "heartbeats")
+    told = [json.loads(line.split(b" ", 2)[2]) for line in beats()]
+    assert all(beat["at"] >= beat["active"] > 0 for beat in told)
+
+
+@pytest.mark.parametrize("ready_after", [None, ""])
+def test_a_setup_is_activity_until_its_last_command_ends_though_it_computes_nothing(
+    job: Job, ready_after: str | None
+) -> None:
+    go_on = job.folder / "go-on"
+    install = Command("install", f"until [ -e {go_on} ]; do sleep 0.1; done")
+    running = job.start("run", Workload(post_start=(install,), ready_after=ready_after))
+    began = until_sync(lambda: actives(running), 10.0, "a heartbeat")[0]
+    until_sync(lambda: actives(running)[-1] >= began + 2, 10.0, "activity while it waits")
+    go_on.touch()
+    assert idle_since(running) >= began + 2
+
+
+def test_without_a_shell_nothing_is_active_after_the_setup(job: Job) -> None:
     running = job.run_until_ready(Workload())
-    until_sync(lambda: len(actives(running)) >= 4, 10.0, "some heartbeats")
-    assert len(set(actives(running))) == 1
+    since = idle_since(running)
+    count = len(actives(running))
+    until_sync(lambda: len(actives(running)) >= count + 2, 10.0, "some heartbeats")
+    assert actives(running)[-1] == since
 
 
 def test_a_command_that_runs_in_the_workspace_is_activity_while_it_does(job: Job) -> None:
     running = job.run_until_ready(Workload())
-    start = first_active(running)
+    start = idle_since(running)
     inside = job.start("enter", Workload(), "sleep", "60")
     until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
     inside.process.kill()
@@ -326,7 +361,7 @@ def test_a_process_with_a_declared_name_is_activity_while_it_runs(job: Job, tmp_
     program.chmod(0o755)
     job.environment["WSDASH_KEEP_AWAKE"] = "make long-build"
     running = job.run_until_ready(Workload())
-    start = first_active(running)
+    start = until_sync(lambda: actives(running), 10.0, "a heartbeat")[0]
     with subprocess.Popen([str(program), "60"]) as build:
         until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
         build.kill()
@@ -338,10 +373,8 @@ def test_what_a_container_computes_is_activity_above_the_limit(job: Job, tmp_pat
     used.write_text("usage_usec 1000000\nuser_usec 5\n")
     job.environment |= {"WSDASH_CGROUP": str(tmp_path), "WSDASH_IDLE_CPU": "30"}
     running = job.run_until_ready(Workload())
-    until_sync(lambda: len(actives(running)) >= 3, 10.0, "some heartbeats")
-    assert len(set(actives(running))) == 1
+    start = idle_since(running)
     used.write_text("usage_usec 9000000\nuser_usec 5\n")
-    start = first_active(running)
     until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
 
 
@@ -351,14 +384,12 @@ def test_where_others_use_the_machine_too_what_the_job_itself_computes_is_activi
     # The tests are the job's parent, and compute a little too.
     job.environment |= {"WSDASH_CGROUP": str(tmp_path / "none"), "WSDASH_IDLE_CPU": "60"}
     idle = job.run_until_ready(Workload())
-    until_sync(lambda: len(actives(idle)) >= 4, 10.0, "some heartbeats")
     # What others compute is none of it.
-    assert len(set(actives(idle)[1:])) == 1
+    assert idle_since(idle)
     idle.stop()
     compute = "for one in 1 2 3; do timeout 15 sh -c 'while :; do :; done' & done; wait"
     busy = job.start("run", Workload(post_start=(Command("compute", compute),)))
-    until_sync(lambda: actives(busy), 10.0, "a heartbeat")
-    start = first_active(busy)
+    start = until_sync(lambda: actives(busy), 10.0, "a heartbeat")[0]
     until_sync(lambda: actives(busy)[-1] > start + 1, 10.0, "activity")
 
 

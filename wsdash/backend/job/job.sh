@@ -26,6 +26,8 @@ worker=               # the background process that does the present phase
 worker_ended=
 nap_pid=
 now=0
+active=0
+setting_up=yes        # until the source, preStart and postStart are done
 clock_offset=0
 beats=1
 disk_free=
@@ -77,6 +79,11 @@ measure_disk() {
 # A shell leaves a file named by its process. A terminal knows when it was last read from; what has none, such as
 # a copy, counts while it goes on. code-server touches a file while it is used.
 measure_activity() {
+  # A setup mostly waits for the network, and no stop may come before its end: the idle time begins there.
+  if [ -n "$setting_up" ]; then
+    was_active "$now"
+    [ "$entry" = fetch ] || ! has_ended "$worker" || setting_up=
+  fi
   for session in "$sessions"/*; do
     [ -e "$session" ] || continue
     if has_ended "${session##*/}"; then
@@ -390,7 +397,6 @@ job_run() {
   mkdir -p "$PROJECT_SOURCE" || { say "cannot make the folder $PROJECT_SOURCE"; exit 1; }
   set_clock
   tell_time
-  active=$now
   rm -rf "$sessions"
   set_git_identity
   deadline_at=
