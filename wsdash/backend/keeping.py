@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from wsdash.backend import database
+from wsdash.backend import cleanup, database
 from wsdash.backend.lease import LeaseLost, boot_time
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import Provider
@@ -86,7 +86,7 @@ class Keeper:
             new_id=lambda: secrets.token_hex(8),
             random=random.random,
         )
-        work = [self._reconciler.run(), self._keep_backups()]
+        work = [self._reconciler.run(), self._keep_house()]
         if idle_exit_s is not None:
             work.append(_until_idle(self._reconciler, idle_exit_s))
         tasks = [asyncio.create_task(coroutine) for coroutine in work]
@@ -101,6 +101,14 @@ class Keeper:
             await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(database.DatabaseError):
                 await self._store.release_lease(token)
+
+    async def _keep_house(self) -> None:
+        """What died before us is finished; then backups are kept."""
+        try:
+            await asyncio.to_thread(cleanup.clean, self._paths)
+        except (sqlite3.Error, OSError, database.DatabaseError) as error:
+            log.warning("what was left half done could not be looked for: %s", error)
+        await self._keep_backups()
 
     async def _keep_backups(self) -> None:
         """One an hour, which is made anew when workspaces have come, gone or changed."""

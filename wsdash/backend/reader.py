@@ -14,6 +14,7 @@ from wsdash.backend import rows
 from wsdash.backend.database import NewerSchema, connect, is_current, prepare
 from wsdash.backend.decide import Decision, decide
 from wsdash.backend.lease import Lease, lease_of
+from wsdash.backend.leftovers import Ids
 from wsdash.backend.recovery_point import RecoveryPoint, recovery_point
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.status import status
@@ -157,6 +158,14 @@ class Reader:
                 PlannedStep(workspace, decide(workspace, attempts, observation, workspace.policy, now))
             )
         return steps
+
+    def ids(self) -> Ids:
+        """The ids of all workspaces that there are, and that there were."""
+        found = self._query("SELECT id, deleted_at FROM workspace")
+        return Ids(
+            frozenset(row["id"] for row in found if row["deleted_at"] is None),
+            frozenset(row["id"] for row in found if row["deleted_at"] is not None),
+        )
 
     def lease(self) -> Lease | None:
         """Who reconciles, or did last."""

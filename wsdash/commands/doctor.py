@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from wsdash import __version__
-from wsdash.backend import connecting
+from wsdash.backend import cleanup, connecting
 from wsdash.backend.database import DatabaseError, connect, journal_mode
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import ProviderError
@@ -31,6 +31,7 @@ from wsdash.paths import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
 from wsdash.text import one_line
 
 LITTLE_SPACE = 2**30
+MOST_LEFTOVERS = 20
 NO_SPACE = 100 * 2**20
 COLOURS = {"ok": 32, "note": 33, "broken": 31}
 
@@ -213,6 +214,17 @@ def _jobs(paths: Paths) -> Iterator[Finding]:
         yield Finding("jobs", "ok", "every job belongs to a workspace")
 
 
+def _leftovers(paths: Paths) -> Iterator[Finding]:
+    found = cleanup.find(paths)
+    for one in found[:MOST_LEFTOVERS]:
+        text = f"{one.path} is left of {one.what}"
+        yield Finding("left over", "note", text, "It is removed when the next daemon or dashboard starts.")
+    if len(found) > MOST_LEFTOVERS:
+        yield Finding("left over", "note", f"and {len(found) - MOST_LEFTOVERS} more")
+    if not found:
+        yield Finding("left over", "ok", "nothing is left of deleted workspaces or of processes that died")
+
+
 def _disk(paths: Paths) -> Iterator[Finding]:
     folder = paths.state
     while not folder.exists():
@@ -261,6 +273,7 @@ LOOKS = (
     _access,
     _reconciler,
     _jobs,
+    _leftovers,
     _disk,
     _terminal,
 )

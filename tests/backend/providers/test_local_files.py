@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -202,9 +203,10 @@ def test_a_hostile_folder_is_removed_and_nothing_outside_of_it(tmp_path: Path) -
     (folder / "a" / "b").chmod(0)
     (folder / "a").chmod(0o500)
     trash = tmp_path / "trash"
-    removal.remove(folder, trash)
-    removal.remove(folder, trash)
-    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name != "home") == ["outside"]
+    removal.remove(folder, trash, "w1")
+    removal.remove(folder, trash, "w1")
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name != "home") == ["outside", "trash"]
+    assert list(trash.iterdir()) == []
     assert (outside / "kept").read_text() == "kept"
 
 
@@ -218,20 +220,33 @@ def test_a_folder_deeper_than_any_path_may_be_is_removed(tmp_path: Path) -> None
         os.close(at)
         at = inner
     os.close(at)
-    removal.remove(top, tmp_path / "trash")
-    assert not top.exists() and not (tmp_path / "trash").exists()
+    removal.remove(top, tmp_path / "trash", "w1")
+    assert not top.exists() and list((tmp_path / "trash").iterdir()) == []
 
 
 def test_a_link_in_the_folders_own_place_is_removed_and_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "w").symlink_to(outside)
-    removal.remove(tmp_path / "w", tmp_path / "trash")
+    removal.remove(tmp_path / "w", tmp_path / "trash", "w1")
     removal.empty(tmp_path / "w")
     assert outside.is_dir() and not (tmp_path / "w").is_symlink()
 
 
-def test_what_was_left_in_the_trash_goes_with_the_next_removal(tmp_path: Path) -> None:
-    (tmp_path / "trash" / "old").mkdir(parents=True)
-    removal.remove(tmp_path / "w", tmp_path / "trash")
-    assert not (tmp_path / "trash").exists()
+def test_what_was_left_in_the_trash_goes_with_the_next_removal_of_its_owner(tmp_path: Path) -> None:
+    trash = tmp_path / "trash"
+    for name in ("w1.0123", "w1.x.0123", "w2.0123"):
+        (trash / name / "a").mkdir(parents=True)
+    removal.remove(tmp_path / "w", trash, "w1")
+    assert sorted(entry.name for entry in trash.iterdir()) == ["w1.x.0123", "w2.0123"]
+    removal.purge(trash)
+    assert list(trash.iterdir()) == []
+
+
+def test_several_may_remove_the_same_folder_at_once(tmp_path: Path) -> None:
+    trash = tmp_path / "trash"
+    for number in range(300):
+        (trash / "w1.0123" / f"{number % 7}" / f"{number % 11}" / f"{number}").mkdir(parents=True)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: removal.purge(trash), range(4)))
+    assert list(trash.iterdir()) == []

@@ -19,6 +19,7 @@ from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.access.known_hosts import alias_of
+from wsdash.backend.access.leftovers import forget
 from wsdash.backend.access.ssh_config import FAST_CIPHERS
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.config import Access
@@ -89,8 +90,7 @@ class Door:
     def shut_out(self, workspace_id: str, name: str) -> None:
         """Let nobody in for a workspace that is gone."""
         with suppress(OSError):
-            Grants(self.folder.grants).remove(workspace_id)
-            self.folder.socket(f"{name}.wsdash").unlink(missing_ok=True)
+            forget(self.folder, workspace_id, name)
 
     def has_line(self, workspace_id: str) -> bool:
         """Whether the workspace's job holds the line now."""

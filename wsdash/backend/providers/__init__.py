@@ -18,10 +18,12 @@ def provider_of(context: str, paths: Paths, shared: dict[str, SharedListing]) ->
 
     `shared` holds by address what contexts of one GitLab have in common.
     """
+    from wsdash.backend.access.folders import AccessFolder
+
     if context == LOCAL:
         from wsdash.backend.providers.local import LocalProvider
 
-        return LocalProvider(paths.contexts / context)
+        return LocalProvider(paths.contexts / context, access=AccessFolder.of(paths))
     from wsdash.config import load_config
 
     config = load_config(paths.config_file)
@@ -43,4 +45,4 @@ def provider_of(context: str, paths: Paths, shared: dict[str, SharedListing]) ->
         )
     from wsdash.backend.providers.local import LocalProvider
 
-    return LocalProvider(paths.contexts / context)
+    return LocalProvider(paths.contexts / context, access=AccessFolder.of(paths))

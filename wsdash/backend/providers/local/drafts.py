@@ -8,9 +8,9 @@
 
 The files are in place before the workspace is committed, not after: a workspace that is known without its
 files could be started, and would look like one whose work is lost. A process that dies before 4 leaves files
-that nobody knows of, and the mark, which no other workspace ever has; the next import sees that ID is not
-known and removes both, the mark last, so that dying there is mended in the same way. One that dies after 4
-leaves an empty mark. The folder of marks is locked: shared by those on their way, so that the files of a
+that nobody knows of, and the mark, which no other workspace ever has; the next import, or who begins to reconcile,
+sees that ID is not known and removes both, the mark last, so that dying there is mended in the same way. One that
+dies after 4 leaves an empty mark. The folder of marks is locked: shared by those on their way, so that the files of a
 living process are not taken for those of a dead one; alone by whoever clears up.
 """
 
@@ -26,6 +26,7 @@ from wsdash.backend.archive.streams import in_thread
 from wsdash.backend.providers.base import Refused
 from wsdash.backend.providers.local import removal
 from wsdash.backend.providers.local.layout import Layout
+from wsdash.backend.providers.local.locks import clearing
 
 
 @asynccontextmanager
@@ -41,7 +42,8 @@ async def coming_in(
     try:
         if await in_thread(lambda: _lock_alone(descriptor)):
             ids = await known()
-            await in_thread(lambda: _clear_up(layout, descriptor, ids))
+            await in_thread(lambda: _clear_up(layout, ids))
+            await in_thread(lambda: fcntl.flock(descriptor, fcntl.LOCK_SH))
         folder = await in_thread(lambda: _begin(layout, workspace_id))
         try:
             yield folder
@@ -53,6 +55,13 @@ async def coming_in(
         os.close(descriptor)
 
 
+def clear_up(layout: Layout, known: Callable[[], Collection[str]]) -> None:
+    """Removes what died on its way in, unless something is on its way in now. Blocks. Raises OSError."""
+    with clearing(layout.drafts) as is_alone:
+        if is_alone:
+            _clear_up(layout, known())
+
+
 def put_in_place(layout: Layout, workspace_id: str) -> None:
     """To the disk before it can be seen: the workspace's row will be there after a power cut, too."""
     os.sync()
@@ -61,7 +70,7 @@ def put_in_place(layout: Layout, workspace_id: str) -> None:
 
 def remove_mark(layout: Layout, workspace_id: str) -> None:
     """The mark, with what is still in it."""
-    removal.remove(layout.drafts / workspace_id, layout.trash / f"draft-{workspace_id}")
+    removal.remove(layout.drafts / workspace_id, layout.trash, workspace_id)
 
 
 def _open(layout: Layout) -> int:
@@ -79,14 +88,13 @@ def _lock_alone(descriptor: int) -> bool:
     return True
 
 
-def _clear_up(layout: Layout, descriptor: int, known: Collection[str]) -> None:
-    """What died on its way is removed. With the lock alone; afterwards it is shared."""
+def _clear_up(layout: Layout, known: Collection[str]) -> None:
+    """What died on its way is removed. With the lock alone."""
     for name in os.listdir(layout.drafts):  # noqa: PTH208
         if name in known:
             remove_mark(layout, name)
         else:
             _remove(layout, name)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def _begin(layout: Layout, workspace_id: str) -> Path:
@@ -103,5 +111,5 @@ def _begin(layout: Layout, workspace_id: str) -> Path:
 
 def _remove(layout: Layout, workspace_id: str) -> None:
     """The files, wherever they are by now, then the mark."""
-    removal.remove(layout.workspace(workspace_id), layout.trash / workspace_id)
+    removal.remove(layout.workspace(workspace_id), layout.trash, workspace_id)
     remove_mark(layout, workspace_id)

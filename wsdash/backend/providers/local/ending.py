@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import ProviderError
-from wsdash.backend.providers.local import notices, records, tree
+from wsdash.backend.providers.local import locks, notices, records, tree
 from wsdash.backend.providers.local.daemon import take_lock
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.model import Cause
@@ -33,6 +33,10 @@ class Ender:
 
         `owner` is what `spec.json` says of whose attempt it is.
         """
+        with locks.filling(files.folder.parent):
+            self._cancel(files, owner, grace_s)
+
+    def _cancel(self, files: JobFiles, owner: dict[str, object], grace_s: float) -> None:
         files.folder.mkdir(mode=0o700, exist_ok=True)
         if files.exit.exists():
             return

@@ -11,7 +11,7 @@ jobs/ATTEMPT/    spec.json     what the supervisor runs, and for whom
 secrets/ID       values of secrets as shell data, which each job of the workspace gets a copy of
 listeners/       a datagram socket for each process that wants to hear of changes
 drafts/ID/       a workspace on its way in: files/ until they are whole (drafts.py)
-trash/           what is being removed
+trash/           what is being removed (removal.py)
 """
 
 from __future__ import annotations

@@ -39,6 +39,24 @@ def _send_one(sender: socket.socket, folder: int, name: str, data: bytes) -> Non
                 os.unlink(name, dir_fd=folder)
 
 
+def abandoned(listeners: Path) -> list[Path]:
+    """Sockets that nobody holds any more."""
+    found: list[Path] = []
+    folder = os.open(listeners, os.O_PATH | os.O_DIRECTORY)
+    try:
+        for name in os.listdir(f"/proc/self/fd/{folder}"):  # noqa: PTH208
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                try:
+                    sender.connect(f"/proc/self/fd/{folder}/{name}")
+                except ConnectionRefusedError:
+                    found.append(listeners / name)
+                except OSError:
+                    pass
+    finally:
+        os.close(folder)
+    return found
+
+
 class Listener:
     """A socket in `listeners/`. Raises OSError when it cannot be made."""
 

@@ -5,7 +5,6 @@ What has ended never changes and is remembered; of the living, only what was wri
 
 from __future__ import annotations
 
-import fcntl
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import records
 from wsdash.backend.providers.local.layout import JobFiles, Layout
+from wsdash.backend.providers.local.locks import is_locked
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
 
 _Signature = tuple[int, int, int] | None
@@ -95,7 +95,7 @@ class Observer:
         if seen.supervisor.is_alive():
             return seen.base
         # The second witness: a supervisor in another pid namespace has no pid here, but its lock holds.
-        if seen.supervisor.is_of_this_boot() and _is_locked(files.lock):
+        if seen.supervisor.is_of_this_boot() and is_locked(files.lock):
             return seen.base
         return None
 
@@ -186,20 +186,6 @@ def _signature(path: Path) -> _Signature:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _number(value: object) -> float | None:

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend import listening
+from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access.leftovers import forget
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.job.rendering import idle_settings, project_folder, render, render_secrets, scripts
 from wsdash.backend.providers.base import (
@@ -29,7 +31,18 @@ from wsdash.backend.providers.base import (
     ShellCommand,
     Unreachable,
 )
-from wsdash.backend.providers.local import checkout, drafts, packing, plan, probe, records, removal, unpacking
+from wsdash.backend.providers.local import (
+    checkout,
+    destroying,
+    drafts,
+    locks,
+    packing,
+    plan,
+    probe,
+    records,
+    removal,
+    unpacking,
+)
 from wsdash.backend.providers.local import isolation as isolations
 from wsdash.backend.providers.local.ending import Ender
 from wsdash.backend.providers.local.isolation import Entry, Isolation, Place
@@ -48,7 +61,8 @@ class LocalProvider:
 
     `isolation` None is the best that works here, found out once a boot. `environ` is the user's
     environment, from which the source is fetched and of which jobs see little. `settings` are variables
-    that `job.sh` reads (`WSDASH_BEAT_S`, `WSDASH_DEADLINE`).
+    that `job.sh` reads (`WSDASH_BEAT_S`, `WSDASH_DEADLINE`). `access` is where the SSH servers of workspaces have
+    their files, which go with a workspace.
     """
 
     kind = "local"
@@ -62,12 +76,14 @@ class LocalProvider:
         isolation: Isolation | None = None,
         environ: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
+        access: AccessFolder | None = None,
     ) -> None:
         self._layout = Layout(root.absolute())
         self._clock = clock
         self._isolation = isolation
         self._environ = dict(os.environ if environ is None else environ)
         self._settings = dict(settings or {})
+        self._access = access
         self._observer = Observer(self._layout)
         self._observing = threading.Lock()
         self._ender = Ender(clock, self._layout.listeners)
@@ -263,18 +279,24 @@ class LocalProvider:
             *(place.workspace / "volumes" / v for v in volumes),
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = JobFiles(files.folder.with_name(f".{attempt.id}.{secrets.token_hex(4)}"))
+        with locks.filling(self._layout.jobs):
+            self._fill(files, workspace, spec, rendered)
+
+    def _fill(self, files: JobFiles, workspace: Workspace, spec: dict[str, object], rendered: str) -> None:
+        draft = JobFiles(files.folder.with_name(f".{files.folder.name}.{secrets.token_hex(4)}"))
         try:
-            draft.scripts.mkdir(mode=0o700, parents=True)
+            draft.folder.mkdir(mode=0o700)
+            # Whose it is comes first: by that a delete finds it.
+            records.write(draft.spec, spec)
+            draft.scripts.mkdir(mode=0o700)
             for name, text in (scripts() | {"workload.sh": rendered.encode()}).items():
                 (draft.scripts / name).write_bytes(text)
             given = self._layout.secrets_of(workspace.id)
             if given.exists():
                 shutil.copy(given, draft.scripts / "secrets.sh")
-            records.write(draft.spec, spec)
             draft.folder.rename(files.folder)
         except OSError:
-            removal.remove(draft.folder, self._layout.trash / draft.folder.name)
+            removal.remove(draft.folder, self._layout.trash, workspace.id)
             # Somebody else may have launched or cancelled the attempt meanwhile.
             if not files.folder.exists():
                 raise
@@ -327,35 +349,15 @@ class LocalProvider:
             raise Unreachable(f"cannot read {self._layout.jobs}: {error.strerror}") from error
 
     def _destroy(self, workspace: Workspace) -> None:
-        folder, trash = self._workspace(workspace), self._layout.trash / workspace.id
-        jobs = [JobFiles(Path(entry)) for entry in os.scandir(self._layout.jobs)]
-        specs = {files: records.read(files.spec) or {} for files in jobs}
-        own = {files: spec for files, spec in specs.items() if spec.get("workspace") == workspace.id}
-        for files, spec in own.items():
-            # A dot begins the name of a job that was never launched completely.
-            if not files.folder.name.startswith("."):
-                self._ender.force_cancel(files, spec)
-        try:
-            removal.remove(folder, trash)
-        except PermissionError:
-            self._remove_foreign(trash, [str(spec["image"]) for spec in own.values() if spec.get("image")])
-        for files in own:
-            removal.remove(files.folder, self._layout.trash / f"job-{files.folder.name}")
-        self._layout.secrets_of(workspace.id).unlink(missing_ok=True)
-        drafts.remove_mark(self._layout, workspace.id)
+        self._workspace(workspace)  # an id, and no other path
+        destroying.destroy(self._layout, self._ender, workspace.id, self._empty_by_container)
+        if self._access is not None:
+            forget(self._access, workspace.id, workspace.name)
 
-    def _remove_foreign(self, trash: Path, images: list[str]) -> None:
-        """Files of other users, such as root in a container has made, are removed by a container."""
+    def _empty_by_container(self, folder: Path, image: str) -> None:
         best = self._found(again=False).best
-        if best.is_container and images:
-            probe.run(list(isolations.purge_argv(best, trash, images[-1])), self._environ)
-        try:
-            removal.remove(trash, trash.with_name(f"{trash.name}.rest"))
-        except PermissionError as error:
-            raise ProviderError(
-                f"files of the workspace belong to another user and cannot be removed: {error.filename}",
-                f"Remove them with: sudo rm -rf {self._layout.trash}",
-            ) from error
+        if best.is_container:
+            probe.run(list(isolations.purge_argv(best, folder, image)), self._environ)
 
     def _inside(
         self, workspace: Workspace, attempt: Attempt, entry: Entry, argv: tuple[str, ...]

@@ -1,0 +1,84 @@
+"""Finishes what a delete, a launch or a crash has left half done on this machine. Blocking.
+
+Whoever begins to reconcile does so; `wsdash doctor` names what it would remove.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from wsdash.backend.access import leftovers as access
+from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.leftovers import Ids, Leftover
+from wsdash.backend.providers.local import leftovers as local
+from wsdash.backend.providers.local.ending import Ender
+from wsdash.backend.providers.local.layout import Layout
+from wsdash.backend.reader import Reader
+from wsdash.paths import Paths
+
+log = logging.getLogger(__name__)
+
+_OLD_S = 3600.0
+"""A file that is being written is younger."""
+
+
+def find(paths: Paths) -> list[Leftover]:
+    """What is left over on this machine. Raises OSError, and what reading the state store raises."""
+    found = [one for layout in _layouts(paths) for one in local.find(layout, lambda: _ids(paths))]
+    return found + _of_state(paths)
+
+
+def clean(paths: Paths) -> None:
+    """Remove it. What cannot be removed is logged, and found again the next time."""
+    for layout in _layouts(paths):
+        try:
+            for problem in local.remove(layout, Ender(time.time, layout.listeners), lambda: _ids(paths)):
+                log.warning("left over, and not to be removed: %s", problem)
+        except OSError as error:
+            log.warning("%s cannot be cleared up: %s", layout.root, error)
+    for one in _of_state(paths):
+        try:
+            shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("left over, and not to be removed: %s", error)
+
+
+def _of_state(paths: Paths) -> list[Leftover]:
+    """What stands outside of the providers' folders."""
+    found = access.find(AccessFolder.of(paths), lambda: _ids(paths))
+    checkpoints = {path.name: path for path in _entries(paths.state / "checkpoints")}
+    gone = checkpoints.keys() & _ids(paths).deleted
+    found += [Leftover(checkpoints[name], "a workspace that is gone") for name in sorted(gone)]
+    # Tokens and keys on their way into the file of that name.
+    secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
+    drafts = [path for file in secret for path in file.parent.glob(f".{file.name}-*") if _is_old(path)]
+    return found + [Leftover(path, "a process that died while it wrote") for path in drafts]
+
+
+def _layouts(paths: Paths) -> Iterator[Layout]:
+    for folder in _entries(paths.contexts):
+        if (folder / "jobs").is_dir():
+            yield Layout(folder)
+
+
+def _ids(paths: Paths) -> Ids:
+    reader = Reader(paths)
+    try:
+        return reader.ids()
+    finally:
+        reader.close()
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _is_old(file: Path) -> bool:
+    return file.is_file() and abs(time.time() - file.lstat().st_mtime) > _OLD_S

@@ -1,0 +1,107 @@
+"""What processes that died have left below a local root: found, named and removed. Blocking.
+
+Nothing is touched that a living process is at: launches and imports hold the lock of their folder meanwhile. Files of
+a workspace that the state store does not know stay: it may have lost it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from wsdash.backend.leftovers import AskIds, Ids, Leftover
+from wsdash.backend.processes import stat_of
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.local import destroying, drafts, notices, records, removal, tree
+from wsdash.backend.providers.local.ending import Ender
+from wsdash.backend.providers.local.layout import JobFiles, Layout
+from wsdash.backend.providers.local.locks import clearing, is_locked
+
+_DRAFT = re.compile(r"\..+\.(\d{1,9})")
+"""The name of a record while it is written: `.NAME.PID` (records.py)."""
+_LONGEST_S = 10.0
+
+
+def find(layout: Layout, ask: AskIds) -> list[Leftover]:
+    """What `remove` would remove."""
+    if not layout.jobs.is_dir():
+        return []
+    found = [Leftover(path, "a workspace that is gone") for path in removal.in_trash(layout.trash)]
+    with clearing(layout.jobs) as is_alone:
+        if is_alone:
+            found += [
+                Leftover(files.folder, "a launch that was never completed")
+                for files in _half_launched(layout)
+            ]
+    with clearing(layout.drafts) as is_alone:
+        if is_alone:
+            found += [Leftover(Path(entry), "an import that died") for entry in os.scandir(layout.drafts)]
+    found += [Leftover(path, "a process that died while it wrote") for path in _drafts_of_records(layout)]
+    found += [Leftover(path, "a process that listened") for path in notices.abandoned(layout.listeners)]
+    owned = _owned(layout)
+    gone = _gone(owned, ask())
+    return found + [Leftover(path, "a workspace that is gone") for i in gone for path in owned[i]]
+
+
+def remove(layout: Layout, ender: Ender, ask: AskIds) -> list[str]:
+    """Removes all of it. What could not be removed and why, in words."""
+    if not layout.jobs.is_dir():
+        return []
+    problems: list[str] = []
+    with clearing(layout.jobs) as is_alone:
+        for files in _half_launched(layout) if is_alone else ():
+            tree.end_marked(tree.mark_of(files.folder), _LONGEST_S)
+            removal.discard(files.folder, layout.trash, "launch")
+    for path in (*_drafts_of_records(layout), *notices.abandoned(layout.listeners)):
+        path.unlink(missing_ok=True)
+    drafts.clear_up(layout, lambda: ask().living)
+    owned = _owned(layout)
+    for workspace_id in _gone(owned, ask()):
+        try:
+            destroying.destroy(layout, ender, workspace_id)
+        except (ProviderError, OSError) as error:
+            problems.append(f"{workspace_id}: {error}")
+    try:
+        removal.purge(layout.trash)
+    except OSError as error:
+        problems.append(f"{error.filename}: {error.strerror}")
+    return problems
+
+
+def _half_launched(layout: Layout) -> list[JobFiles]:
+    """Folders of jobs that no supervisor will ever find whole. To be asked for with the folder's lock alone."""
+    return [
+        files
+        for files in destroying.all_jobs(layout)
+        if files.folder.name.startswith(".")
+        or (records.read(files.spec) is None and not files.supervisor.exists() and not is_locked(files.lock))
+    ]
+
+
+def _drafts_of_records(layout: Layout) -> Iterator[Path]:
+    for files in destroying.all_jobs(layout):
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(files.folder):
+                found = _DRAFT.fullmatch(entry.name)
+                if found is not None and stat_of(int(found[1])) is None:
+                    yield Path(entry)
+
+
+def _owned(layout: Layout) -> dict[str, list[Path]]:
+    """By workspace, the folders and files that say whose they are."""
+    owned: dict[str, list[Path]] = {}
+    for room in (layout.workspaces, layout.secrets):
+        for entry in os.scandir(room):
+            owned.setdefault(entry.name, []).append(Path(entry))
+    for files in destroying.all_jobs(layout):
+        owner = (records.read(files.spec) or {}).get("workspace")
+        if isinstance(owner, str):
+            owned.setdefault(owner, []).append(files.folder)
+    return owned
+
+
+def _gone(owned: dict[str, list[Path]], ids: Ids) -> list[str]:
+    return sorted(owned.keys() & ids.deleted)
