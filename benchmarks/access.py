@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, medians_in_turn
@@ -20,13 +21,20 @@ from wsdash.backend.access.keys import make_keys, public_key
 from wsdash.config import Access
 from wsdash.paths import Paths
 
-RUNS = 9
-LINES = 200
-BYTES = 256 * 1024 * 1024
-ECHOES = 300
+
+@dataclass(frozen=True)
+class Sizes:
+    runs: int
+    lines: int
+    mebibytes: int
+    echoes: int
 
 
-def measure() -> list[Figure]:
+FULL = Sizes(runs=9, lines=200, mebibytes=256, echoes=300)
+SMOKE = Sizes(runs=1, lines=3, mebibytes=1, echoes=100)
+
+
+def measure(sizes: Sizes) -> list[Figure]:
     """Real OpenSSH on both ends, the relay in between."""
     with tempfile.TemporaryDirectory(prefix="wb-") as name:
         folder = Path(name)
@@ -45,11 +53,11 @@ def measure() -> list[Figure]:
             job.dial(target=f"127.0.0.1:{port}")
             _wait(lambda: door.has_line("w1"))
             return [
-                *_ssh(job, door, access, port),
-                *_bytes(job, door, access, port),
-                _echo(job, door, access),
+                *_ssh(job, door, access, port, sizes.runs),
+                *_bytes(job, door, access, port, sizes),
+                _echo(job, door, access, sizes.echoes),
                 _after_a_kill(job, relay, door, port),
-                _memory(relay, folder),
+                _memory(relay, folder, sizes.lines),
             ]
         finally:
             job.close()
@@ -77,18 +85,18 @@ def _by_line(door: Door, command: str) -> list[str]:
     return [*door._ssh("w1", "w1"), "-o", "BatchMode=yes", "w1.wsdash", command]
 
 
-def _ssh(job: DialledJob, door: Door, access: AccessFolder, port: int) -> list[Figure]:
+def _ssh(job: DialledJob, door: Door, access: AccessFolder, port: int, runs: int) -> list[Figure]:
     def by_line() -> float:
         return _time([*_by_line(door, "true")])
 
     def direct() -> float:
         return _time([*_direct(job, access, port), "true"])
 
-    ours, floor = medians_in_turn(RUNS, by_line, direct)
+    ours, floor = medians_in_turn(runs, by_line, direct)
     control = ["-o", "ControlMaster=auto", "-o", f"ControlPath={access.sockets}/c", "-o", "ControlPersist=60"]
     master = [*door._ssh("w1", "w1"), *control, "-o", "BatchMode=yes", "w1.wsdash"]
     subprocess.run([*master, "true"], check=True, capture_output=True)
-    again = statistics.median(_time([*master, "true"]) for _ in range(RUNS))
+    again = statistics.median(_time([*master, "true"]) for _ in range(runs))
     subprocess.run([*master[:-1], "-O", "exit", "w1.wsdash"], check=True, capture_output=True)
     return [
         Figure("ssh NAME true, more than direct ssh to the same sshd", (ours - floor) * 1000, "ms", 30),
@@ -96,15 +104,17 @@ def _ssh(job: DialledJob, door: Door, access: AccessFolder, port: int) -> list[F
     ]
 
 
-def _bytes(job: DialledJob, door: Door, access: AccessFolder, port: int) -> list[Figure]:
-    command = f"head -c {BYTES} /dev/zero"
+def _bytes(job: DialledJob, door: Door, access: AccessFolder, port: int, sizes: Sizes) -> list[Figure]:
+    command = f"head -c {sizes.mebibytes * 1024 * 1024} /dev/zero"
     ours, floor = medians_in_turn(
-        3, lambda: _time(_by_line(door, command)), lambda: _time([*_direct(job, access, port), command])
+        min(3, sizes.runs),
+        lambda: _time(_by_line(door, command)),
+        lambda: _time([*_direct(job, access, port), command]),
     )
     return [Figure("throughput of a line, against direct ssh", ours, "s", 1 / 0.8, floor, "direct")]
 
 
-def _echo(job: DialledJob, door: Door, access: AccessFolder) -> Figure:
+def _echo(job: DialledJob, door: Door, access: AccessFolder, echoes: int) -> Figure:
     """A key that comes back: through the relay to a program, less what the same program takes directly."""
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_echo_all, args=(server,), daemon=True).start()
@@ -115,9 +125,9 @@ def _echo(job: DialledJob, door: Door, access: AccessFolder) -> Figure:
     _wait(lambda: door.has_line("w2"))
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(str(access.socket("w2")))
-        ours = _p99(line)
+        ours = _p99(line, echoes)
     with socket.create_connection(("127.0.0.1", port)) as line:
-        floor = _p99(line)
+        floor = _p99(line, echoes)
     other.close()
     return Figure("a keystroke's echo, p99, more than without the line", (ours - floor) * 1000, "ms", 1.0)
 
@@ -142,10 +152,10 @@ def _after_a_kill(job: DialledJob, relay: Running, door: Door, port: int) -> Fig
     return Figure("from the relay's kill -9 to ssh NAME working again", waited, "s", 1.0)
 
 
-def _memory(relay: Running, folder: Path) -> Figure:
+def _memory(relay: Running, folder: Path, lines: int) -> Figure:
     """What idle lines add to the relay."""
     before = _resident(relay.pid)
-    jobs = [relay.job(folder / "many", f"m{number}") for number in range(LINES)]
+    jobs = [relay.job(folder / "many", f"m{number}") for number in range(lines)]
     for job in jobs:
         assert job.enrol()
         job.dial()
@@ -153,22 +163,22 @@ def _memory(relay: Running, folder: Path) -> Figure:
     added = _resident(relay.pid) - before
     for job in jobs:
         job.close()
-    return Figure(f"memory that {LINES} idle lines add to the relay", added, "MB", 64)
+    return Figure(f"memory that {lines} idle lines add to the relay", added, "MB", 64)
 
 
 def _resident(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _p99(line: socket.socket) -> float:
+def _p99(line: socket.socket, echoes: int) -> float:
     line.settimeout(30)
     times = []
-    for _ in range(ECHOES):
+    for _ in range(echoes):
         began = time.perf_counter()
         line.sendall(b"x")
         line.recv(1)
         times.append(time.perf_counter() - began)
-    return sorted(times)[int(ECHOES * 0.99) - 1]
+    return sorted(times)[int(echoes * 0.99) - 1]
 
 
 def _echo_all(server: socket.socket) -> None:

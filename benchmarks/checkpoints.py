@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -25,23 +26,31 @@ from wsdash.backend.job.rendering import checkpoint_scripts
 from wsdash.paths import Paths
 from wsdash.workload import Source, Workload
 
-FILES = 50_000
 FILE_BYTES = 20_000
-CHANGED = 20
 CHANGE_BYTES = 5_000
-RUNS = 5
 
 
-def measure() -> list[Figure]:
+@dataclass(frozen=True)
+class Sizes:
+    files: int
+    changed: int
+    runs: int
+
+
+FULL = Sizes(files=50_000, changed=20, runs=5)
+SMOKE = Sizes(files=1_000, changed=5, runs=1)
+
+
+def measure(sizes: Sizes) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="wb-") as name:
-        figures = _of_a_large_repository(Path(name))
+        figures = _of_a_large_repository(Path(name), sizes)
     with tempfile.TemporaryDirectory(prefix="wb-") as name:
         return [*figures, _hand_over(Path(name))]
 
 
-def _of_a_large_repository(folder: Path) -> list[Figure]:
+def _of_a_large_repository(folder: Path, sizes: Sizes) -> list[Figure]:
     origin = folder / "origin.git"
-    _make(origin)
+    _make(origin, sizes.files)
     clones = []
     for number in range(2):
         began = time.monotonic()
@@ -51,9 +60,9 @@ def _of_a_large_repository(folder: Path) -> list[Figure]:
     job.take()  # the first one reads the index
     times, ratios = [], []
     dice = random.Random(1)
-    for _ in range(RUNS):
+    for _ in range(sizes.runs):
         change = b""
-        for number in dice.sample(range(FILES), CHANGED):
+        for number in dice.sample(range(sizes.files), sizes.changed):
             line = dice.randbytes(CHANGE_BYTES)
             change += line
             with (job.project / _path(number)).open("ab") as file:
@@ -74,7 +83,12 @@ def _of_a_large_repository(folder: Path) -> list[Figure]:
     restored.close()
     clone = statistics.median(clones)
     return [
-        Figure(f"checkpoint of {CHANGED} changed files of {FILES}, 1 GB", statistics.median(times), "s", 2.0),
+        Figure(
+            f"checkpoint of {sizes.changed} changed files of {sizes.files} of 20 kB",
+            statistics.median(times),
+            "s",
+            2.0,
+        ),
         Figure("  its bytes, by those of the change compressed", statistics.median(ratios), "times", 1.2),
         Figure("clone and restore", clone + put_back, "s", 1.5, clone, "a clone"),
     ]
@@ -167,14 +181,14 @@ def _words(count: int) -> list[str]:
     return ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(count)]
 
 
-FOLDERS = _words(FILES // 500)
+FOLDERS = _words(FULL.files // 500)
 
 
 def _path(number: int) -> str:
     return f"{FOLDERS[number // 500]}/file-{number}"
 
 
-def _make(origin: Path) -> None:
+def _make(origin: Path, files: int) -> None:
     """A repository of files that do not compress, by Git's own fast import."""
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(origin)], check=True)
     importing = subprocess.Popen(
@@ -184,7 +198,7 @@ def _make(origin: Path) -> None:
     pipe = _pipe(importing.stdin)
     dice = random.Random(0)
     pipe.write(b"commit refs/heads/main\ncommitter a <a@example.com> 0 +0000\ndata 5\nfirst\n")
-    for number in range(FILES):
+    for number in range(files):
         pipe.write(f"M 100644 inline {_path(number)}\ndata {FILE_BYTES}\n".encode())
         pipe.write(dice.randbytes(FILE_BYTES) + b"\n")
     pipe.close()

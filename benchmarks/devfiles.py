@@ -9,6 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -16,12 +17,19 @@ import yaml
 from benchmarks.figures import Figure, medians_in_turn
 from wsdash.devfile import DevfileError, check, flatten, load, translate
 
-RUNS = 7
-MANY = 10_000
-FEW = 1_000
+
+@dataclass(frozen=True)
+class Sizes:
+    runs: int
+    few: int
+    many: int
 
 
-def measure() -> list[Figure]:
+FULL = Sizes(runs=7, few=1_000, many=10_000)
+SMOKE = Sizes(runs=1, few=10, many=20)
+
+
+def measure(sizes: Sizes) -> list[Figure]:
     """The ratio of CPU times, and how much more memory ten times as many files take."""
     files = _files()
 
@@ -31,7 +39,7 @@ def measure() -> list[Figure]:
     def yaml_alone() -> float:
         return _cpu_time(lambda text: yaml.load(text, Loader=yaml.CSafeLoader), files)
 
-    whole, floor = medians_in_turn(RUNS, ours, yaml_alone)
+    whole, floor = medians_in_turn(sizes.runs, ours, yaml_alone)
     print(f"       {len(files) / whole:.0f} devfiles a second, {len(files)} files")
     return [
         Figure(
@@ -42,17 +50,18 @@ def measure() -> list[Figure]:
             floor / len(files) * 1000,
             "yaml.load with the C loader",
         ),
-        _memory(files),
+        _memory(files, sizes),
     ]
 
 
-def _memory(files: list[str]) -> Figure:
+def _memory(files: list[str], of: Sizes) -> Figure:
     sizes = []
-    for count in (FEW, MANY):
+    for count in (of.few, of.many):
         for number in range(count):
             _all(files[number % len(files)])
         sizes.append(_resident())
-    return Figure(f"resident memory after {MANY} more files", sizes[1], "MB", 1.05, sizes[0], f"after {FEW}")
+    name = f"resident memory after {of.many} more files"
+    return Figure(name, sizes[1], "MB", 1.05, sizes[0], f"after {of.few}")
 
 
 def _all(text: str) -> None:

@@ -16,19 +16,21 @@ from tests.devfile import hostile
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=5.0)
-    end = time.monotonic() + 60 * parser.parse_args().minutes
+    parser.add_argument("--examples", type=int, default=2_000, help="of each property, in each round")
+    options = parser.parse_args()
+    end = time.monotonic() + 60 * options.minutes
     count = 0
-    while time.monotonic() < end:
+    while count == 0 or time.monotonic() < end:
         for examples, holds in hostile.PROPERTIES:
             found = settings(
-                max_examples=2_000,
+                max_examples=options.examples,
                 deadline=None,
                 database=None,
                 phases=(Phase.generate, Phase.shrink),
                 suppress_health_check=list(HealthCheck),
             )(given(examples)(holds))
             found()
-            count += 2_000
+            count += options.examples
         print(f"{count} texts, none of which breaks anything", flush=True)
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -33,7 +33,16 @@ from wsdash.screens.widgets.trace import TraceView
 from wsdash.workload import Workload
 
 WORKLOAD = Workload(image="alpine")
-ENDS = 5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    ends: int
+    looks: tuple[int, ...]
+
+
+FULL = Sizes(ends=5, looks=(1, 100, 1000))
+SMOKE = Sizes(ends=1, looks=(1, 20))
 
 
 class Ahead:
@@ -46,17 +55,17 @@ class Ahead:
         return time.time() + self.ahead
 
 
-def measure() -> list[Figure]:
+def measure(sizes: Sizes) -> list[Figure]:
     """Each measure has a folder and an instance of its own."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as name:
         folder = Path(name)
         figures += asyncio.run(_requests(folder / "requests"))
-        for count in (1, 100, 1000):
+        for count in sizes.looks:
             figures += asyncio.run(_look(folder / str(count), count))
-        figures.append(asyncio.run(_from_end(folder / "end")))
+        figures.append(asyncio.run(_from_end(folder / "end", sizes.ends)))
         figures.append(asyncio.run(_from_silence(folder / "silence")))
-        figures.append(asyncio.run(_log_shown(folder / "log")))
+        figures.append(asyncio.run(_log_shown(folder / "log", sizes.ends)))
     return figures
 
 
@@ -126,7 +135,7 @@ async def _look(folder: Path, count: int) -> list[Figure]:
     return figures
 
 
-async def _from_end(folder: Path) -> Figure:
+async def _from_end(folder: Path, ends: int) -> Figure:
     """From a job's end, as GitLab has it, to the request for its replacement, by the real loop."""
     with GitLabServer(folder / "gitlab") as server:
         provider, paths = _provider(server, folder)
@@ -136,7 +145,7 @@ async def _from_end(folder: Path) -> Figure:
             await store.create_workspace(_workspace("w1", time.time()), WORKLOAD, "created")
             reconciler = await _reconciler(store, provider, time.time, watching=False)
             running = asyncio.create_task(reconciler.run())
-            for number in range(1, ENDS + 1):
+            for number in range(1, ends + 1):
                 job = await _newest_job(server, number)
                 server.do(lambda job=job: server.state.start(job, runner, cancels_gracefully=True))  # type: ignore[misc]
                 await asyncio.sleep(1.0 + 0.37 * number)
@@ -150,9 +159,8 @@ async def _from_end(folder: Path) -> Figure:
             await asyncio.gather(running, return_exceptions=True)
         await provider.aclose()
     longest_poll = provider.pace.busy_s * 1.1
-    return Figure(
-        "from a job's end to the request for the next, worst of 5", max(waits), "s", longest_poll + 0.2
-    )
+    name = f"from a job's end to the request for the next, worst of {ends}"
+    return Figure(name, max(waits), "s", longest_poll + 0.2)
 
 
 async def _from_silence(folder: Path) -> Figure:
@@ -186,7 +194,7 @@ async def _from_silence(folder: Path) -> Figure:
     return Figure("from the last heartbeat of a silent job to the request for the next", waited, "s", 100)
 
 
-async def _log_shown(folder: Path) -> Figure:
+async def _log_shown(folder: Path, ends: int) -> Figure:
     """From a line in GitLab's log to its place on the dashboard's screen, which is open the whole time."""
     with GitLabServer(folder / "gitlab") as server:
         user = server.add_user("ada")
@@ -206,7 +214,7 @@ async def _log_shown(folder: Path) -> Figure:
             await pilot.press("l")
             await until(lambda: isinstance(app.screen, LogScreen), 30.0, "the log")
             waits: list[float] = []
-            for number in range(ENDS):
+            for number in range(ends):
                 await asyncio.sleep(2.0 + 0.61 * number)
                 lines = app.screen.query_one(TraceView).index.count
 
@@ -218,7 +226,7 @@ async def _log_shown(folder: Path) -> Figure:
                 await until(more, 30.0, "the line")
                 waits.append(time.perf_counter() - began)
             await app.session.close()
-    return Figure("from a line of GitLab's log to the dashboard, worst of 5", max(waits), "s", 3.0)
+    return Figure(f"from a line of GitLab's log to the dashboard, worst of {ends}", max(waits), "s", 3.0)
 
 
 async def _tick(server: GitLabServer, reconciler: Reconciler, clock: Ahead, seconds: float) -> None:

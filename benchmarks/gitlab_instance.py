@@ -37,4 +37,5 @@ def main() -> None:
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
 
-main()
+if __name__ == "__main__":
+    main()

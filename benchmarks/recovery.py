@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -19,21 +20,29 @@ from wsdash.backend.reader import Reader
 from wsdash.backend.service import Service
 from wsdash.model import Phase
 
-KILLS = 15
 DEVFILE = "schemaVersion: 2.2.0\ncomponents: [{name: dev, container: {image: debian:12}}]\n"
 
 
-def measure() -> list[Figure]:
-    """Median and worst of fifteen kills of the job's first process."""
+@dataclass(frozen=True)
+class Sizes:
+    kills: int
+
+
+FULL = Sizes(kills=15)
+SMOKE = Sizes(kills=1)
+
+
+def measure(sizes: Sizes) -> list[Figure]:
+    """Median and worst of some kills of the job's first process."""
     with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as folder:
-        waits = asyncio.run(_kill_and_wait(Path(folder)))
+        waits = asyncio.run(_kill_and_wait(Path(folder), sizes.kills))
     return [
         Figure("kill -9 of a job to its replacement running, median", statistics.median(waits), "s", 0.5),
         Figure("kill -9 of a job to its replacement running, worst", max(waits), "s", 0.5),
     ]
 
 
-async def _kill_and_wait(home: Path) -> list[float]:
+async def _kill_and_wait(home: Path, kills: int) -> list[float]:
     source = _repository(home / "source")
     paths = paths_in(home)
     waits = []
@@ -44,7 +53,7 @@ async def _kill_and_wait(home: Path) -> list[float]:
         running = frozenset({Phase.RUNNING})
         await service.wait_for(workspace.id, running, 60)
         reader = Reader(paths)
-        for _ in range(KILLS):
+        for _ in range(kills):
             before = reader.attempts(workspace.id)[-1]
             assert before.job_id is not None
             child = _first_child(int(before.job_id))

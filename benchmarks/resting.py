@@ -7,41 +7,53 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.seed import paths_in, running_workspaces
 from benchmarks.terminal import Terminal
 
-REST_S = 60.0
 LOOK_S = 15.0
 """Between two looks of the reconciler at rest."""
 WSDASH = [sys.executable, "-m", "wsdash"]
 
 
-def measure() -> list[Figure]:
+@dataclass(frozen=True)
+class Sizes:
+    workspaces: int
+    start_s: float
+    """How long the start is given to be over: a whole steady period."""
+    rest_s: float
+
+
+FULL = Sizes(workspaces=100, start_s=17.0, rest_s=60.0)
+SMOKE = Sizes(workspaces=25, start_s=0.0, rest_s=1.0)
+
+
+def measure(sizes: Sizes) -> list[Figure]:
     """CPU and bytes at rest, bytes for one changed status and for one step of the cursor."""
     with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as folder:
         home = Path(folder)
-        beating = running_workspaces(home, 100)
+        beating = running_workspaces(home, sizes.workspaces)
         try:
             with Terminal(WSDASH, {**os.environ, "WSDASH_HOME": folder}) as terminal:
                 terminal.seconds_to(b"workspace-w0000")
-                time.sleep(17)  # a whole steady period, so that the start is over
-                return [*_at_rest(terminal), _cursor_step(terminal), _changed_status(terminal, home)]
+                time.sleep(sizes.start_s)
+                return [*_at_rest(terminal, sizes), _cursor_step(terminal), _changed_status(terminal, home)]
         finally:
             beating.kill()
             beating.wait()
 
 
-def _at_rest(terminal: Terminal) -> list[Figure]:
+def _at_rest(terminal: Terminal, sizes: Sizes) -> list[Figure]:
     terminal.settle(1.0)
     cpu, written = terminal.cpu_s(), len(terminal.output)
-    time.sleep(REST_S)
-    share = (terminal.cpu_s() - cpu) / REST_S * 100
+    time.sleep(sizes.rest_s)
+    share = (terminal.cpu_s() - cpu) / sizes.rest_s * 100
     return [
-        Figure("CPU at rest, 100 running workspaces", share, "% of a core", 1.0),
-        Figure("bytes to the terminal at rest", len(terminal.output) - written, f"in {REST_S:g} s", 0),
+        Figure(f"CPU at rest, {sizes.workspaces} running workspaces", share, "% of a core", 1.0),
+        Figure("bytes to the terminal at rest", len(terminal.output) - written, f"in {sizes.rest_s:g} s", 0),
     ]
 
 

@@ -18,9 +18,10 @@ from wsdash.workload import Workload
 BEATING = """
 import json, os, sys, time
 from pathlib import Path
+parent = os.getppid()
 folders = [Path(line) for line in sys.stdin.read().splitlines()]
 print("ready", flush=True)
-while True:
+while os.getppid() == parent:
     for folder in folders:
         partial = folder / ".beat"
         partial.write_text(json.dumps({"at": time.time(), "load": 0.1}))
@@ -43,14 +44,15 @@ def stopped_workspaces(home: Path, count: int) -> None:
 def running_workspaces(home: Path, count: int) -> subprocess.Popen[str]:
     """A store with running workspaces whose jobs are one process that beats for all of them.
 
-    The local provider finds the jobs' records as it would find real ones. Kill the process afterwards.
+    The local provider finds the jobs' records as it would find real ones. Kill the process
+    afterwards; it also ends with its parent.
     """
     paths = paths_in(home)
     database.prepare(paths)
+    ids = _insert(paths, count, "running")
     beating = subprocess.Popen(
         [sys.executable, "-c", BEATING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    ids = _insert(paths, count, "running")
     connection = database.connect(paths.database)
     now = time.time()
     ticks = int(Path(f"/proc/{beating.pid}/stat").read_text().rpartition(")")[2].split()[19])
@@ -94,7 +96,9 @@ def _insert(paths: Paths, count: int, desired: str) -> list[str]:
     connection.execute("BEGIN IMMEDIATE")
     for workspace_id in ids:
         connection.execute(
-            "INSERT INTO workspace VALUES (?, ?, 'local', ?, 'main', 'devfile.yaml', ?, 1, ?, ?, ?, ?, NULL)",
+            "INSERT INTO workspace (id, name, context, source_url, ref, devfile_path, desired, generation, policy,"
+            " workload, created_at, changed_at)"
+            " VALUES (?, ?, 'local', ?, 'main', 'devfile.yaml', ?, 1, ?, ?, ?, ?)",
             (
                 workspace_id,
                 f"workspace-{workspace_id}",

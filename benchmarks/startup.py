@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, medians_in_turn
@@ -18,36 +19,48 @@ WSDASH = [PYTHON, "-m", "wsdash"]
 BARE = [PYTHON, "-m", "benchmarks.bare_app"]
 
 
-def measure() -> list[Figure]:
-    """First row of a thousand, `--version`, `list --json`, and resident memory."""
+@dataclass(frozen=True)
+class Sizes:
+    workspaces: int
+    starts: int
+    calls: int
+
+
+FULL = Sizes(workspaces=1000, starts=11, calls=25)
+SMOKE = Sizes(workspaces=50, starts=1, calls=1)
+
+
+def measure(sizes: Sizes) -> list[Figure]:
+    """First row of many, `--version`, `list --json`, and resident memory."""
     with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as folder:
         home = Path(folder)
-        stopped_workspaces(home, 1000)
+        stopped_workspaces(home, sizes.workspaces)
         env = {**os.environ, "WSDASH_HOME": str(home)}
-        return [*_first_row(env), *_quick_verbs(env), _memory(env)]
+        return [*_first_row(env, sizes), *_quick_verbs(env, sizes), _memory(env, sizes)]
 
 
-def _first_row(env: dict[str, str]) -> list[Figure]:
+def _first_row(env: dict[str, str], sizes: Sizes) -> list[Figure]:
     def seconds(argv: list[str], marker: bytes) -> float:
         with Terminal(argv, env) as terminal:
             return terminal.seconds_to(marker)
 
     row, bare = medians_in_turn(
-        11, lambda: seconds(WSDASH, b"workspace-w0000"), lambda: seconds(BARE, b"bare-app-is-painted")
+        sizes.starts,
+        lambda: seconds(WSDASH, b"workspace-w0000"),
+        lambda: seconds(BARE, b"bare-app-is-painted"),
     )
-    return [
-        Figure("start to the first row of 1,000", row * 1000, "ms", 2.1, bare * 1000, "a bare Textual app")
-    ]
+    name = f"start to the first row of {sizes.workspaces:,}"
+    return [Figure(name, row * 1000, "ms", 2.1, bare * 1000, "a bare Textual app")]
 
 
-def _quick_verbs(env: dict[str, str]) -> list[Figure]:
+def _quick_verbs(env: dict[str, str], sizes: Sizes) -> list[Figure]:
     def seconds(*argv: str) -> float:
         started = time.perf_counter()
         subprocess.run([PYTHON, *argv], env=env, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - started
 
     version, nothing, listing, sqlite = medians_in_turn(
-        25,
+        sizes.calls,
         lambda: seconds("-m", "wsdash", "--version"),
         lambda: seconds("-c", "pass"),
         lambda: seconds("-m", "wsdash", "list", "--json"),
@@ -58,7 +71,9 @@ def _quick_verbs(env: dict[str, str]) -> list[Figure]:
         stopped_workspaces(Path(folder), 10)
         env = few
         few_listing, few_sqlite = medians_in_turn(
-            25, lambda: seconds("-m", "wsdash", "list", "--json"), lambda: seconds("-c", "import sqlite3")
+            sizes.calls,
+            lambda: seconds("-m", "wsdash", "list", "--json"),
+            lambda: seconds("-c", "import sqlite3"),
         )
     return [
         Figure("wsdash --version", version * 1000, "ms", 5, nothing * 1000, "python -c pass"),
@@ -71,7 +86,7 @@ def _quick_verbs(env: dict[str, str]) -> list[Figure]:
             "python -c 'import sqlite3'",
         ),
         Figure(
-            "wsdash list --json, 1,000 workspaces",
+            f"wsdash list --json, {sizes.workspaces:,} workspaces",
             listing * 1000,
             "ms",
             6,
@@ -81,7 +96,7 @@ def _quick_verbs(env: dict[str, str]) -> list[Figure]:
     ]
 
 
-def _memory(env: dict[str, str]) -> Figure:
+def _memory(env: dict[str, str], sizes: Sizes) -> Figure:
     """After the start has settled, with python-gitlab loaded as it will be for a GitLab context."""
     loaded = [
         PYTHON,
@@ -97,4 +112,6 @@ def _memory(env: dict[str, str]) -> Figure:
         terminal.seconds_to(b"bare-app-is-painted")
         time.sleep(1)
         bare = terminal.resident_mib()
-    return Figure("resident memory with 1,000 workspaces", own, "MiB", 2, bare, "a bare Textual app")
+    return Figure(
+        f"resident memory with {sizes.workspaces:,} workspaces", own, "MiB", 2, bare, "a bare Textual app"
+    )

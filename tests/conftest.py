@@ -69,15 +69,20 @@ def paths(environment: Path) -> Paths:
 def leaves_nothing_running(tmp_path: Path) -> Iterator[None]:
     """At the end of the test, end every process that belongs to its folder: daemons, supervisors, jobs."""
     yield
+    end_processes_of(tmp_path)
+
+
+def end_processes_of(folder: Path) -> None:
+    """Kill every process that belongs to the folder, and wait until none is left."""
 
     def have_ended() -> bool:
-        left = processes_of(tmp_path)
+        left = processes_of(folder)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         return not left
 
-    until_sync(have_ended, 10.0, "the end of every process of the test")
+    until_sync(have_ended, 30.0, f"the end of every process of {folder}")
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

@@ -13,6 +13,7 @@ import pytest
 from tests.repositories import git
 
 PROGRAM = shutil.which("gitlab-ci-local")
+MISSING = [name for name in ("gitlab-ci-local", "rsync") if shutil.which(name) is None]
 DEVFILE = """\
 schemaVersion: 2.2.0
 components: [{name: main, container: {image: alpine}}]
@@ -23,7 +24,7 @@ events: {postStart: [note], preStop: [bye]}
 """
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="gitlab-ci-local (npm) is not on the PATH")
+@pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)} not on the PATH")
 def test_a_rendered_job_runs_under_gitlab_ci_local(tmp_path: Path) -> None:
     (tmp_path / "devfile.yaml").write_text(DEVFILE)
     render = [sys.executable, "-m", "wsdash", "devfile", "render", "devfile.yaml", "--provider", "gitlab"]
