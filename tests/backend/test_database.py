@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from wsdash.backend import database
-from wsdash.backend.database import DatabaseError, NewerSchema, wal_is_sound
+from wsdash.backend.database import wal_is_sound
+from wsdash.backend.database_errors import DatabaseError, NewerSchema
+from wsdash.backend.database_repair import BACKUPS_KEPT
 from wsdash.backend.reader import Reader
 from wsdash.paths import PathError, Paths
 
@@ -178,4 +180,4 @@ def test_old_backups_are_let_go(paths: Paths) -> None:
     database.prepare(paths)
     for hour in range(30):
         database.backup(paths, f"20260101T{hour:02}")
-    assert len(list(paths.backups.glob("*.db"))) == database.BACKUPS_KEPT
+    assert len(list(paths.backups.glob("*.db"))) == BACKUPS_KEPT

@@ -14,6 +14,7 @@ import pytest
 
 from tests.backend.builders import NOW, attempt, job, workspace
 from wsdash.backend import database
+from wsdash.backend.database_errors import DatabaseError
 from wsdash.backend.lease import LEASE_S, LeaseLost
 from wsdash.backend.processes import ProcessIdentity, boot_id
 from wsdash.backend.reader import Reader
@@ -189,7 +190,7 @@ async def test_on_a_full_disk_the_ballast_makes_room_and_then_the_error_is_clear
         large = "x" * 20_000
         await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
         assert not ballast.exists()
-        with pytest.raises(database.DatabaseError, match="no space is left"):
+        with pytest.raises(DatabaseError, match="no space is left"):
             for _ in range(100):
                 await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
         assert (await store.workspace("w1")).desired is Desired.STOPPED

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wsdash.backend.access import leftovers as access
 from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.database_repair import await_file
 from wsdash.backend.leftovers import Ids, Leftover
 from wsdash.backend.providers.local import leftovers as local
 from wsdash.backend.providers.local.ending import Ender
@@ -66,6 +67,7 @@ def _layouts(paths: Paths) -> Iterator[Layout]:
 
 
 def _ids(paths: Paths) -> Ids:
+    await_file(paths)  # a state folder that is being removed is not made again
     reader = Reader(paths)
     try:
         return reader.ids()

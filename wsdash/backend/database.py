@@ -12,20 +12,13 @@ import os
 import sqlite3
 from pathlib import Path
 
+from wsdash.backend import database_repair
+from wsdash.backend.database_errors import BUSY_TIMEOUT_S, DatabaseError, NewerSchema, explain
+from wsdash.backend.database_repair import BACKUPS_KEPT, backups, connect_for_reading, copy_database
 from wsdash.paths import NETWORK_FILE_SYSTEMS, Paths, file_system
 
-BUSY_TIMEOUT_S = 10.0
 APPLICATION_ID = 0x77736473  # "wsds"
-BACKUPS_KEPT = 24
 BALLAST_SIZE = 1024 * 1024
-
-
-class DatabaseError(Exception):
-    """The state store cannot be used: what happened, to which file, and what to do."""
-
-
-class NewerSchema(DatabaseError):
-    """The file was written by a newer wsdash, so this one may only read it."""
 
 
 def migrations() -> list[str]:
@@ -68,8 +61,7 @@ def settings(path: Path) -> list[str]:
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode, so that each transaction is begun by name."""
     if read_only:
-        uri = f"{path.as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection = connect_for_reading(path)
     else:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         for setting in settings(path):
@@ -87,8 +79,7 @@ def prepare(paths: Paths) -> list[str]:
     path = paths.database
     paths.prepare()
     try:
-        damage = _loss(paths) or _damage(path)
-        said = _restore(paths, damage) if damage else []
+        said = database_repair.repair(paths)
         connection = connect(path)
         try:
             _migrate(connection, paths)
@@ -118,17 +109,12 @@ def backup(paths: Paths, label: str) -> Path:
     paths.backups.mkdir(mode=0o700, exist_ok=True)
     target = paths.backups / f"state-{label}.db"
     partial = target.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    source = connect(paths.database, read_only=True)
-    copy = sqlite3.connect(partial)
-    try:
-        source.backup(copy)
-    finally:
-        copy.close()
-        source.close()
-    partial.chmod(0o600)
+    for file in (partial, Path(f"{partial}-journal")):  # of a process that died
+        file.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    copy_database(paths.database, partial)
     partial.replace(target)
-    for old in _backups(paths)[BACKUPS_KEPT:]:
+    for old in backups(paths)[BACKUPS_KEPT:]:
         old.unlink(missing_ok=True)
     return target
 
@@ -142,16 +128,16 @@ def drop_ballast(paths: Paths) -> bool:
     return True
 
 
-def is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
-
-
 def _lay_ballast(paths: Paths) -> None:
     """Keep a megabyte for the day when the disk is full, if the disk has plenty now."""
     ballast = paths.state / "ballast"
     disk = os.statvfs(paths.state)
-    if not ballast.exists() and disk.f_bavail * disk.f_frsize > 100 * BALLAST_SIZE:
+    if ballast.exists() or disk.f_bavail * disk.f_frsize <= 100 * BALLAST_SIZE:
+        return
+    try:
         ballast.write_bytes(b"\0" * BALLAST_SIZE)
+    except OSError:  # a quota, or a limit for files: a help only, so it hinders nothing
+        ballast.unlink(missing_ok=True)
 
 
 def _migrate(connection: sqlite3.Connection, paths: Paths) -> None:
@@ -170,7 +156,11 @@ def _migrate(connection: sqlite3.Connection, paths: Paths) -> None:
                 connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if (
+                connection.in_transaction
+            ):  # SQLite may have rolled it back itself: then that error is the one to tell
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
             raise
 
 
@@ -187,81 +177,3 @@ def _statements(script: str) -> list[str]:
             statements.append(current)
             current = ""
     return statements
-
-
-def _loss(paths: Paths) -> str | None:
-    """Whether the file is missing or empty though there are backups; a fresh one is simply made."""
-    path = paths.database
-    if not path.exists():
-        path.touch(mode=0o600)
-    return "it was empty" if path.stat().st_size == 0 and _backups(paths) else None
-
-
-def _damage(path: Path) -> str | None:
-    """What is wrong with the file, None if nothing is."""
-    try:
-        connection = connect(path, read_only=True)
-        try:
-            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
-            return str(error)
-        raise
-    return None if answer == "ok" else answer
-
-
-def _restore(paths: Paths, damage: str) -> list[str]:
-    """Move the damaged file aside and put the newest backup that is whole in its place."""
-    path = paths.database
-    aside = _free_name(path.with_suffix(".damaged"))
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    said = [f"The state store was damaged ({damage}); it was moved to {aside}."]
-    for candidate in _backups(paths):
-        if _damage(candidate) is None:
-            source, copy = connect(candidate, read_only=True), sqlite3.connect(path)
-            source.backup(copy)
-            source.close()
-            copy.close()
-            path.chmod(0o600)
-            said.append(f"The backup {candidate.name} took its place; jobs started since are adopted.")
-            return said
-    path.touch(mode=0o600)
-    said.append("There was no backup, so it starts empty. Running jobs were left alone.")
-    return said
-
-
-def _backups(paths: Paths) -> list[Path]:
-    """Newest first."""
-    return sorted(paths.backups.glob("state-*.db"), key=lambda file: file.stat().st_mtime, reverse=True)
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    candidate = path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
-
-
-def explain(error: sqlite3.Error, path: Path) -> str:
-    """What an error of SQLite means to the user, and what to do about it."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith("SQLITE_FULL") or name == "SQLITE_IOERR_WRITE":
-        return f"no space is left for {path}: free some, then try again. Running jobs go on meanwhile."
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return f"{path} cannot be written to (owner uid {_owner(path)}). Set WSDASH_HOME, or mend its rights."
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return f"{path} was locked by another process for {BUSY_TIMEOUT_S:g} s. Try again."
-    return f"{path}: {error}"
-
-
-def _owner(path: Path) -> int | str:
-    try:
-        return path.stat().st_uid
-    except OSError:
-        return "unknown"

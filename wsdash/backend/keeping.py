@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from wsdash.backend import cleanup, database
+from wsdash.backend.database_errors import DatabaseError, StateRemoved
 from wsdash.backend.lease import LeaseLost, boot_time
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import Provider
@@ -56,23 +57,31 @@ class Keeper:
     async def run(self, owner: str, idle_exit_s: float | None) -> None:
         """Until cancelled; with `idle_exit_s` until there was nothing to do for that long, or until another
         process reconciles. `owner` is `dashboard` or `daemon`.
+
+        Raises `StateRemoved` where nothing is left to be reconciled.
         """
+        failed = ""
         while True:
             try:
                 token = await self._acquire(owner)
+                failed = ""
                 if token is not None:
                     return await self._hold(token, idle_exit_s)
                 if idle_exit_s is not None:
                     return None
             except LeaseLost as lost:
                 log.warning("the lease was lost: %s", lost)
-            except database.DatabaseError as error:
-                log.error("%s", error)
+            except StateRemoved:
+                raise
+            except DatabaseError as error:
+                if failed != str(error):
+                    failed = str(error)
+                    log.error("%s", failed)
             await asyncio.sleep(LEASE_RETRY_S)
 
     async def _acquire(self, owner: str) -> int | None:
         lease = await self._store.lease()
-        if lease is not None and lease.is_held(boot_time()):
+        if lease is not None and self._store.is_held(lease, boot_time()):
             return None
         return await self._store.acquire_lease(owner, ProcessIdentity.own(), boot_time())
 
@@ -99,14 +108,14 @@ class Keeper:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            with suppress(database.DatabaseError):
+            with suppress(DatabaseError):
                 await self._store.release_lease(token)
 
     async def _keep_house(self) -> None:
         """What died before us is finished; then backups are kept."""
         try:
             await asyncio.to_thread(cleanup.clean, self._paths)
-        except (sqlite3.Error, OSError, database.DatabaseError) as error:
+        except (sqlite3.Error, OSError, DatabaseError) as error:
             log.warning("what was left half done could not be looked for: %s", error)
         await self._keep_backups()
 

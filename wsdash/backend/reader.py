@@ -11,7 +11,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from wsdash.backend import rows
-from wsdash.backend.database import NewerSchema, connect, is_current, prepare
+from wsdash.backend.changes import FileIdentity, file_identity
+from wsdash.backend.database import connect, is_current, prepare
+from wsdash.backend.database_errors import NewerSchema, is_damage
+from wsdash.backend.database_repair import await_file
 from wsdash.backend.decide import Decision, decide
 from wsdash.backend.lease import Lease, lease_of
 from wsdash.backend.leftovers import Ids
@@ -64,6 +67,7 @@ class Reader:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._connection: sqlite3.Connection | None = None
+        self._identity: FileIdentity | None = None
         self.notices: list[str] = []
         """What had to be done to the store before it could be read, as sentences for the user."""
 
@@ -124,12 +128,18 @@ class Reader:
         row = self._row(
             workspace, attempts, timeline[0] if timeline else None, self._looks().get(workspace.context), now
         )
-        workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)[0][0]
+        workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)
+        if not workload:  # another file has taken the store's place just now
+            raise NoSuchWorkspace(name)
         from wsdash.backend.kept_checkpoints import KeptCheckpoints  # a list is quicker without
 
         aside = KeptCheckpoints(self._paths.state / "checkpoints").aside(workspace.id)
         return WorkspaceDetail(
-            row, tuple(reversed(attempts)), tuple(timeline), workload, tuple(str(file) for file in aside)
+            row,
+            tuple(reversed(attempts)),
+            tuple(timeline),
+            workload[0][0],
+            tuple(str(file) for file in aside),
         )
 
     def attempts(self, workspace_id: str) -> list[Attempt]:
@@ -177,9 +187,10 @@ class Reader:
         sql = "SELECT count(*), max(changed_at), max(deleted_at) FROM workspace"
         return repr(tuple(self._query(sql)[0]))
 
-    def data_version(self) -> int:
-        """A number that changes when another connection has committed."""
-        return int(self._query("PRAGMA data_version")[0][0])
+    def data_version(self) -> tuple[object, int]:
+        """A value that changes when another connection has committed, or another file is there."""
+        version = int(self._query("PRAGMA data_version")[0][0])
+        return self._identity, version
 
     def _row(
         self,
@@ -202,9 +213,30 @@ class Reader:
         return {row["context"]: row for row in self._query("SELECT * FROM look")}
 
     def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        if self._connection is None:
-            self._connection = self._open()
-        return self._connection.execute(sql, values).fetchall()
+        try:
+            return self._present_file().execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+        self.close()
+        self.notices += prepare(self._paths)
+        return self._present_file().execute(sql, values).fetchall()
+
+    def _present_file(self) -> sqlite3.Connection:
+        """A connection to the file that is at the path now: another one may have taken its place.
+
+        Raises `StateRemoved` when the folder has gone since it was opened first.
+        """
+        if self._connection is not None and file_identity(self._paths.database) == self._identity:
+            return self._connection
+        if self._identity is not None:
+            await_file(self._paths)
+        self.close()
+        self._identity = file_identity(self._paths.database)
+        self._connection = self._open()
+        if self._identity is None:
+            self._identity = file_identity(self._paths.database)
+        return self._connection
 
     def _open(self) -> sqlite3.Connection:
         """Open the file; make it, migrate it or mend it first where that is needed."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wsdash.backend import decide as rules
-from wsdash.backend.database import DatabaseError
+from wsdash.backend.database_errors import StateRemoved
 from wsdash.backend.lease import LEASE_S, RENEW_S, LeaseLost
 from wsdash.backend.providers.base import (
     Blocked,
@@ -94,8 +94,10 @@ class Reconciler:
         try:
             await self._run()
         except BaseExceptionGroup as group:
-            if group.subgroup(LeaseLost) is not None:
-                raise LeaseLost("another process reconciles now") from group
+            if (removed := group.subgroup(StateRemoved)) is not None:
+                raise next(_leaves(removed)) from group
+            if (lost := group.subgroup(LeaseLost)) is not None:
+                raise LeaseLost(str(next(_leaves(lost)))) from group
             raise
         finally:
             for timer in self._timers.values():
@@ -344,12 +346,9 @@ class Reconciler:
             now = self._boot_clock()
             if now - self._store.lease_renewed_at < RENEW_S + 1.0:
                 continue
-            try:
-                await self._store.renew_lease(self._token, now)
-            except DatabaseError as error:
-                log.error("renewing the lease: %s", error)
-                if now - self._store.lease_renewed_at > LEASE_S:
-                    raise LeaseLost("it could not be renewed in time") from error
+            renewed = await surviving("renewing the lease", self._store.renew_lease(self._token, now))
+            if not renewed and now - self._store.lease_renewed_at > LEASE_S:
+                raise LeaseLost("it could not be renewed in time")
 
     def _wake_at(self, what: str, context: str, when: float) -> None:
         """Look at the context again at that time, so that the next decision rests on what is so then.
@@ -364,3 +363,11 @@ class Reconciler:
             return
         delay = max(SOON_S, when - self._clock())
         self._timers[what] = asyncio.get_running_loop().call_later(delay, watch.look_soon)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

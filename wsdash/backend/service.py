@@ -7,7 +7,9 @@ uses, because they may not load asyncio.)
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend import connecting, contexts, daemon, database, listening
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
+from wsdash.backend.database_errors import DatabaseError, StateRemoved
 from wsdash.backend.describing import fetcher
 from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.keeping import Keeper
@@ -59,6 +62,8 @@ if TYPE_CHECKING:
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "Update", "UserError", "Why"]
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 CHANGES_S = 0.5
 WAITING_S = 0.1
 
@@ -97,7 +102,8 @@ class Service:
             clock=clock,
         )
         self.notices = notices
-        """What had to be done to the store before it could be used, as sentences for the user."""
+        """What had to be done to the store before it could be used, and since, as sentences for the user."""
+        store.told = self._tell
 
     @classmethod
     @asynccontextmanager
@@ -142,12 +148,17 @@ class Service:
     async def changes(self) -> AsyncIterator[None]:
         """Yields when anybody has changed the store."""
         watch = FileWatch(self._paths.database)
-        version = await self._read(self._reader.data_version)
+        version: tuple[object, int] | None = await self._read(self._reader.data_version)
         while True:
             await asyncio.sleep(CHANGES_S)
             if not watch.may_have_changed():
                 continue
-            latest = await self._read(self._reader.data_version)
+            try:
+                latest = await self._read(self._reader.data_version)
+            except StateRemoved:
+                raise
+            except (sqlite3.Error, DatabaseError):
+                latest = None  # whoever reads now is told why
             if latest != version:
                 version = latest
                 yield
@@ -390,7 +401,10 @@ class Service:
         return True
 
     async def wait_for(self, name: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
-        """Wait until the workspace is in one of the phases. Raises `UserError` (exit code 5) in time."""
+        """Wait until the workspace is in one of the phases.
+
+        Raises `UserError`: with exit code 5 in time, with 3 if it is gone.
+        """
         workspace = await self._find(name)
         try:
             async with asyncio.timeout(timeout_s):
@@ -399,6 +413,12 @@ class Service:
                     if row.status.phase in phases:
                         return row
                     await asyncio.sleep(WAITING_S)
+        except NoSuchWorkspace:
+            raise UserError(
+                f"{workspace.name} is not in the state store any more",
+                "The store was replaced by another one, or lost; `wsdash events` and `wsdash doctor` tell more.",
+                exit_code=3,
+            ) from None
         except TimeoutError:
             wanted = " or ".join(sorted(phases))
             raise UserError(
@@ -567,7 +587,7 @@ class Service:
     async def reconciling(self) -> Reconciling:
         """Who reconciles now."""
         lease = await self._store.lease()
-        if lease is None or not lease.is_held(boot_time()):
+        if lease is None or not self._store.is_held(lease, boot_time()):
             return Reconciling("nobody", None)
         own = lease.holder == ProcessIdentity.own()
         return Reconciling("this" if own else lease.owner, lease.holder.pid)
@@ -605,7 +625,15 @@ class Service:
     # Small helpers.
 
     async def _read(self, read: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        finally:
+            while self._reader.notices:
+                self._tell(self._reader.notices.pop(0))
+
+    def _tell(self, sentence: str) -> None:
+        log.warning("%s", sentence)
+        self.notices.append(sentence)
 
     async def _find(self, name: str) -> Workspace:
         return await self._read(lambda: self._reader.find(name))

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
-import aiosqlite
-
 from wsdash.backend import rows
-from wsdash.backend.database import BUSY_TIMEOUT_S, settings
 from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.transactions import Transactions
 from wsdash.model import Attempt, Cause, Desired, End, JobObservation, Observation, Workspace
-from wsdash.paths import Paths
 from wsdash.workload import Workload
 
 
@@ -33,18 +28,6 @@ class Store(Transactions):
 
     lease_renewed_at: float = 0.0
     """When this process last extended the lease, on the boot-time clock."""
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, paths: Paths) -> AsyncIterator[Store]:
-        """Open a store that `wsdash.backend.database.prepare` has made ready."""
-        async with aiosqlite.connect(
-            paths.database, timeout=BUSY_TIMEOUT_S, isolation_level=None
-        ) as connection:
-            connection.row_factory = sqlite3.Row
-            for setting in settings(paths.database):
-                await connection.execute(f"PRAGMA {setting}")
-            yield cls(connection, paths)
 
     # Wishes: what users ask for. They need no lease.
 
@@ -376,7 +359,7 @@ class Store(Transactions):
 
         async def write() -> int | None:
             row = await self._one("SELECT * FROM lease WHERE name = ?", LEASE_NAME)
-            if row is not None and lease_of(row).is_held(now):
+            if row is not None and self.is_held(lease_of(row), now):
                 return None
             token = 1 if row is None else int(row["token"]) + 1
             await self._connection.execute(
@@ -386,7 +369,19 @@ class Store(Transactions):
             self.lease_renewed_at = now
             return token
 
-        return await self._transaction(write)
+        token = await self._transaction(write)
+        if token is not None:
+            self._tokens[self._identity] = token
+        return token
+
+    def is_held(self, lease: Lease, now: float) -> bool:
+        """Whether its holder may still act. `now` is on the boot-time clock.
+
+        A restored or copied file may say that this process holds it, by a token of another file or of earlier.
+        """
+        if lease.holder == ProcessIdentity.own() and self._tokens.get(self._identity) != lease.token:
+            return False
+        return lease.is_held(now)
 
     async def renew_lease(self, token: int, now: float) -> None:
         """Raises `LeaseLost`."""
@@ -407,41 +402,41 @@ class Store(Transactions):
         await self._transaction(write)
 
     async def lease(self) -> Lease | None:
-        row = await self._one("SELECT * FROM lease WHERE name = ?", LEASE_NAME)
-        return None if row is None else lease_of(row)
+        found = await self._read("SELECT * FROM lease WHERE name = ?", LEASE_NAME)
+        return lease_of(found[0]) if found else None
 
     # Reads.
 
     async def workspaces(self) -> list[Workspace]:
         """Those that are not deleted."""
-        found = await self._all(f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE deleted_at IS NULL")
+        found = await self._read(f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE deleted_at IS NULL")
         return [rows.workspace_of(row) for row in found]
 
     async def workspace(self, workspace_id: str) -> Workspace:
         """Raises `NoSuchWorkspace`."""
-        row = await self._one(f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE id = ?", workspace_id)
-        if row is None:
+        found = await self._read(f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE id = ?", workspace_id)
+        if not found:
             raise NoSuchWorkspace(workspace_id)
-        return rows.workspace_of(row)
+        return rows.workspace_of(found[0])
 
     async def workload(self, workspace_id: str) -> Workload:
         """What the workspace's job runs. Raises `NoSuchWorkspace`."""
         from pydantic import TypeAdapter
 
-        row = await self._one("SELECT workload FROM workspace WHERE id = ?", workspace_id)
-        if row is None:
+        found = await self._read("SELECT workload FROM workspace WHERE id = ?", workspace_id)
+        if not found:
             raise NoSuchWorkspace(workspace_id)
-        return TypeAdapter(Workload).validate_json(row["workload"])
+        return TypeAdapter(Workload).validate_json(found[0]["workload"])
 
     async def attempts(self, workspace_id: str) -> list[Attempt]:
         """All of them, oldest first."""
-        found = await self._all("SELECT * FROM attempt WHERE workspace_id = ? ORDER BY number", workspace_id)
+        found = await self._read("SELECT * FROM attempt WHERE workspace_id = ? ORDER BY number", workspace_id)
         return [rows.attempt_of(row) for row in found]
 
     async def recent_attempts(self) -> dict[str, list[Attempt]]:
         """By workspace, oldest first: the live ones, and all of the present generation."""
         attempts: dict[str, list[Attempt]] = {}
-        for row in await self._all(
+        for row in await self._read(
             "SELECT attempt.* FROM attempt JOIN workspace ON workspace.id = workspace_id"
             " WHERE deleted_at IS NULL AND (ended_at IS NULL OR attempt.generation = workspace.generation)"
             " ORDER BY number"
@@ -450,12 +445,14 @@ class Store(Transactions):
         return attempts
 
     async def changed_elsewhere(self) -> bool:
-        """Whether another connection has committed since this was last asked (SQLite's `data_version`)."""
+        """Whether another connection has committed since this was last asked (SQLite's `data_version`).
+
+        So it is where the file is another one.
+        """
         if not self._watch.may_have_changed():
             return False
-        row = await self._one("PRAGMA data_version")
-        assert row is not None
-        before, self._data_version = self._data_version, int(row[0])
+        found = await self._read("PRAGMA data_version")
+        before, self._data_version = self._data_version, (self._identity, int(found[0][0]))
         return before != self._data_version
 
     # Small helpers.

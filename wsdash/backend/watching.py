@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from wsdash.backend import decide as rules
-from wsdash.backend.database import DatabaseError
+from wsdash.backend.database_errors import DatabaseError, StateRemoved
 from wsdash.backend.lease import LeaseLost
 from wsdash.backend.providers.base import Provider, ProviderError
 from wsdash.backend.rows import NoSuchWorkspace
@@ -192,20 +192,31 @@ class ContextWatch:
 
 
 async def surviving(doing: str, work: Coroutine[Any, Any, object]) -> bool:
-    """Await the work; False when it failed. A full disk must not end the loop; a lost lease must."""
+    """Await the work; False when it failed. A full disk must not end the loop; a lost lease must.
+
+    A failure is logged once for as long as it stays the same.
+    """
     try:
         await work
-    except LeaseLost:
+    except (LeaseLost, StateRemoved):
         raise
     except NoSuchWorkspace:
         log.info("%s: it is gone", doing)
-    except (DatabaseError, ProviderError) as error:
-        log.error("%s: %s", doing, error)
+    except Exception as error:
+        if _failing.get(doing) != repr(error):
+            _failing[doing] = repr(error)
+            if isinstance(error, DatabaseError | ProviderError):
+                log.error("%s: %s", doing, error)
+            else:
+                log.exception("%s: unexpected", doing)
         return False
-    except Exception:
-        log.exception("%s: unexpected", doing)
-        return False
+    if _failing.pop(doing, None) is not None:
+        log.info("%s: it works again", doing)
     return True
+
+
+_failing: dict[str, str] = {}
+"""The last failure of what fails now."""
 
 
 def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation: Observation) -> bool:

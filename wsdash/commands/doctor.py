@@ -16,7 +16,8 @@ from contextlib import suppress
 
 from wsdash import __version__
 from wsdash.backend import cleanup, connecting
-from wsdash.backend.database import DatabaseError, connect, journal_mode
+from wsdash.backend.database import connect, journal_mode
+from wsdash.backend.database_errors import DatabaseError
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import ProviderError
 from wsdash.commands.daemon import holder
@@ -107,7 +108,10 @@ def _database(paths: Paths) -> Iterator[Finding]:
     yield Finding("database", "ok", f"{count} workspaces; SQLite {sqlite3.sqlite_version} with {journal}")
     if damage != "ok":
         yield Finding(
-            "database", "broken", f"damaged: {damage}", f"`wsdash list` mends it from {paths.backups}."
+            "database",
+            "broken",
+            f"damaged: {damage}",
+            f"The next command that opens it for writing restores it from {paths.backups}.",
         )
     if mode == "WAL" and wanted != "WAL":
         yield Finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from wsdash.backend.database import DatabaseError, explain
+from wsdash.backend.database_errors import DatabaseError, explain
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.rows import NoSuchWorkspace

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.commands.output import tell
 from wsdash.model import Phase, Workspace
 from wsdash.text import one_line
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from wsdash.backend.service import Service
 
 LOOK_S = 0.25
+LOOKS_OF_ONE_RECONCILER = 20
 TOLD = ("provider-error", "goes-on", "left-behind")
 """Events of what it waits for, and of what the user has to do."""
 
@@ -56,6 +59,9 @@ class _Progress:
 
 
 async def _show_changes(service: Service, workspace: Workspace, progress: _Progress) -> None:
-    while True:
-        progress.show((await service.detail(workspace.id)).row)
-        await asyncio.sleep(LOOK_S)
+    with suppress(NoSuchWorkspace):  # the wait says so
+        while True:
+            for _ in range(LOOKS_OF_ONE_RECONCILER):
+                progress.show((await service.detail(workspace.id)).row)
+                await asyncio.sleep(LOOK_S)
+            await service.ensure_reconciler()  # the one that there was may have ended
