@@ -22,10 +22,10 @@ from wsdash.backend import cleanup, database
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.lease import boot_time
+from wsdash.backend.locks import filling
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import Isolation, LocalProvider, records
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.providers.local.locks import filling
 from wsdash.backend.providers.local.notices import Listener
 from wsdash.backend.store import Store
 from wsdash.model import Desired, Workspace

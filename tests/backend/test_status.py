@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.backend.builders import NOW, POLICY, attempt, ended, job, seen, unreachable, workspace
-from wsdash.backend.status import status, words_for_seconds
+from wsdash.backend.status import has_lost_its_supervisor, status, words_for_seconds
 from wsdash.model import Attempt, Cause, Desired, JobState, Observation, Phase, StepResult, Workspace
 
 LIVE = attempt()
@@ -40,6 +40,20 @@ def test_phase(of: Workspace, attempts: list[Attempt], observation: Observation,
     found = status(of, attempts, observation, POLICY, NOW)
     assert found.phase is phase
     assert found.reason
+
+
+def test_what_was_seen_before_this_machine_was_started_says_nothing_of_now() -> None:
+    look = seen(job(LIVE), at=NOW - 10)
+    assert status(workspace(), [LIVE], look, POLICY, NOW, booted_at=NOW - 11).phase is Phase.RUNNING
+    found = status(workspace(), [LIVE], look, POLICY, NOW, booted_at=NOW - 9)
+    assert (found.phase, found.healthy) == (Phase.UNKNOWN, None)
+
+
+def test_a_job_that_has_lost_its_supervisor_since_the_last_look_is_not_healthy() -> None:
+    attempt = has_lost_its_supervisor(replace(LIVE, seen=job(LIVE)))
+    found = status(workspace(), [attempt], seen(job(LIVE)).of([attempt]), POLICY, NOW)
+    assert (found.phase, found.healthy) == (Phase.UNHEALTHY, False)
+    assert "supervisor is gone" in found.reason
 
 
 def test_a_failed_step_is_named_though_the_workspace_runs() -> None:

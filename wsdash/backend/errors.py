@@ -30,3 +30,7 @@ class UserError(Exception):
 
 class NotSaved(UserError):
     """A workspace's job was not ended, since its work could not be kept outside of it first."""
+
+
+class NotRunning(UserError):
+    """There is no job to enter now. A workspace that is wanted running gets another one."""

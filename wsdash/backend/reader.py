@@ -16,11 +16,12 @@ from wsdash.backend.database import connect, is_current, prepare
 from wsdash.backend.database_errors import NewerSchema, is_damage
 from wsdash.backend.database_repair import await_file
 from wsdash.backend.decide import Decision, decide
-from wsdash.backend.lease import Lease, lease_of
+from wsdash.backend.lease import Lease, boot_time, lease_of
 from wsdash.backend.leftovers import Ids
 from wsdash.backend.recovery_point import RecoveryPoint, recovery_point
 from wsdash.backend.rows import NoSuchWorkspace
-from wsdash.backend.status import status
+from wsdash.backend.status import has_lost_its_supervisor, status
+from wsdash.backend.supervision import Supervision
 from wsdash.model import Attempt, Event, Observation, Status, Workspace
 from wsdash.paths import Paths
 
@@ -68,6 +69,7 @@ class Reader:
         self._paths = paths
         self._connection: sqlite3.Connection | None = None
         self._identity: FileIdentity | None = None
+        self._supervision = Supervision(paths.contexts)
         self.notices: list[str] = []
         """What had to be done to the store before it could be read, as sentences for the user."""
 
@@ -163,6 +165,7 @@ class Reader:
         ):
             workspace = rows.workspace_of(row)
             attempts = self.attempts(workspace.id)
+            attempts = self._witnessed(workspace, attempts)
             observation = rows.observation_of(looks.get(workspace.context), attempts)
             steps.append(
                 PlannedStep(workspace, decide(workspace, attempts, observation, workspace.policy, now))
@@ -200,14 +203,24 @@ class Reader:
         look: sqlite3.Row | None,
         now: float,
     ) -> WorkspaceRow:
+        attempts = self._witnessed(workspace, attempts)
         observation: Observation | None = rows.observation_of(look, attempts)
         return WorkspaceRow(
             workspace,
-            status(workspace, attempts, observation, workspace.policy, now),
+            status(workspace, attempts, observation, workspace.policy, now, booted_at=now - boot_time()),
             attempts[-1] if attempts else None,
             event,
             recovery_point(attempts, has_folder=(self._paths.contexts / workspace.context).is_dir()),
         )
+
+    def _witnessed(self, workspace: Workspace, attempts: list[Attempt]) -> list[Attempt]:
+        """The attempts, where a job on this machine has lost its supervisor since it was looked at with that."""
+        return [
+            has_lost_its_supervisor(attempt)
+            if attempt.is_live and self._supervision.is_gone(workspace.context, attempt.id)
+            else attempt
+            for attempt in attempts
+        ]
 
     def _looks(self) -> dict[str, sqlite3.Row]:
         return {row["context"]: row for row in self._query("SELECT * FROM look")}

@@ -22,12 +22,12 @@ from wsdash.backend.changes import FileWatch
 from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
 from wsdash.backend.database_errors import DatabaseError, StateRemoved
 from wsdash.backend.describing import fetcher
-from wsdash.backend.errors import NotSaved, UserError
+from wsdash.backend.errors import NotRunning, NotSaved, UserError
 from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
 from wsdash.backend.listening import Ports
 from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers import LOCAL
+from wsdash.backend.providers import LOCAL, base
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
@@ -428,10 +428,15 @@ class Service:
             ) from None
 
     async def shell(self, name: str, argv: tuple[str, ...] = ()) -> ShellCommand:
-        """A login shell (or a command) for the user's terminal, inside the workspace. Raises `UserError`."""
+        """A login shell (or a command) for the user's terminal, inside the workspace.
+
+        Raises `NotRunning`, also while its job is replaced, and `UserError`.
+        """
         workspace, attempt = await self._attempt(name, None)
         try:
             return await self._provider(workspace).shell(workspace, attempt, argv)
+        except base.NotRunning as error:
+            raise NotRunning(error.message, error.hint) from error
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wsdash.backend.decide import (
     FOREVER,
@@ -31,12 +32,22 @@ def status(
     observation: Observation | None,
     policy: Policy,
     now: float,
+    *,
+    booted_at: float = 0.0,
 ) -> Status:
-    """The phase of one workspace, from the same arguments as `decide`."""
+    """The phase of one workspace, from the same arguments as `decide`.
+
+    `booted_at` is when this machine was started: what was observed before that says nothing of now.
+    """
     if workspace.deleted_at is not None:
         return Status(Phase.DELETED, "deleted")
     live = [attempt for attempt in attempts if attempt.is_live]
-    fresh = observation is not None and observation.reachable and now - observation.at <= STALE_S
+    fresh = (
+        observation is not None
+        and observation.reachable
+        and now - observation.at <= STALE_S
+        and observation.at >= booted_at
+    )
     if live and not fresh:
         return _unknown(workspace, live[-1], observation, now)
     decision = decide(workspace, attempts, observation, policy, now)
@@ -49,6 +60,13 @@ def status(
     if live:
         return _of_live(workspace, live[-1], observation, policy, decision, now)
     return _of_none_live(workspace, decision)
+
+
+def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
+    """The attempt as the next look will find it: whoever watched over its job has ended since the last one."""
+    if attempt.seen is None or attempt.seen.state in (JobState.LOST, JobState.ENDED):
+        return attempt
+    return replace(attempt, seen=replace(attempt.seen, state=JobState.LOST))
 
 
 def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | None, now: float) -> Status:

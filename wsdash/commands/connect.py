@@ -9,13 +9,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.inside import wait_until_entered
+from wsdash.commands.inside import once_entered
 from wsdash.commands.output import DONE
 from wsdash.commands.serving import with_service
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
+    from wsdash.backend.providers.base import ShellCommand
+    from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
+    from wsdash.model import Workspace
 
 
 def connect(args: Namespace, paths: Paths) -> int:
@@ -33,9 +36,12 @@ async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> 
     from wsdash.backend.access.folders import AccessFolder
     from wsdash.backend.access.local_server import serve
 
-    workspace = (await wait_until_entered(service, name, timeout_s)).workspace
+    async def way_in(row: WorkspaceRow) -> tuple[Workspace, ShellCommand]:
+        return row.workspace, await service.shell(row.workspace.id)  # which waits for a line, where it is one
+
+    workspace, command = await once_entered(service, name, timeout_s, way_in)
     folder = AccessFolder.of(paths)
-    if not (await service.shell(workspace.id)).by_line:  # which waits for a line, where it is one
+    if not command.by_line:
         return await asyncio.to_thread(serve, folder, workspace.id, workspace.name)
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 from wsdash.backend.access.editor import PORT, Editor, has_display, laptop_line, to_clipboard
 from wsdash.backend.errors import UserError
-from wsdash.commands.inside import wait_until_entered
+from wsdash.commands.inside import once_entered
 from wsdash.commands.output import DONE, FAILED, print_json, tell
 from wsdash.commands.serving import with_service
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
+    from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
+    from wsdash.model import Workspace
 
 UP_S = 15.0
 HERE = "127.0.0.1"
@@ -35,9 +37,11 @@ def open_editor(args: Namespace, paths: Paths) -> int:
 async def _open(service: Service, args: Namespace, paths: Paths) -> int:
     from wsdash.backend.access.folders import AccessFolder
 
-    workspace = (await wait_until_entered(service, args.name, args.timeout)).workspace
-    tell(f"{workspace.name}: asking for its editor ...")
-    editor = await service.editor(workspace.id)
+    async def ask(row: WorkspaceRow) -> tuple[Workspace, Editor]:
+        tell(f"{row.workspace.name}: asking for its editor ...")
+        return row.workspace, await service.editor(row.workspace.id)
+
+    workspace, editor = await once_entered(service, args.name, args.timeout, ask)
     shown = has_display(os.environ) and not args.json
     folder = AccessFolder.of(paths)
     folder.prepare()

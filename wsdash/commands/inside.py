@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import NotRunning, UserError
 from wsdash.commands.output import DONE, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
 
+T = TypeVar("T")
 ENTERED = frozenset({Phase.RUNNING, Phase.UNHEALTHY})
-ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.BACKING_OFF, Phase.UNKNOWN})
+ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.BACKING_OFF, Phase.UNKNOWN})
+"""Of a workspace that is wanted running: it will be entered, or fail."""
 CHUNK = 65536
 LOOK_S = 0.25
 
@@ -80,23 +83,46 @@ async def _shell_again(service: Service, name: str, timeout_s: float) -> ShellCo
 
 
 async def _shell(service: Service, name: str, argv: tuple[str, ...], timeout_s: float) -> ShellCommand:
-    row = await wait_until_entered(service, name, timeout_s)
-    return await service.shell(row.workspace.id, argv)
+    return await once_entered(service, name, timeout_s, lambda row: service.shell(row.workspace.id, argv))
+
+
+async def once_entered(
+    service: Service, name: str, timeout_s: float, act: Callable[[WorkspaceRow], Awaitable[T]]
+) -> T:
+    """Do it in the workspace once that can be entered; again in the next job where this one is gone.
+
+    Raises `UserError`, at once for one that will not run by itself.
+    """
+    clock = asyncio.get_running_loop().time
+    end = clock() + timeout_s
+    is_told = False
+    while True:
+        row = await wait_until_entered(service, name, max(1.0, end - clock()))
+        try:
+            return await act(row)
+        except NotRunning:
+            if clock() > end:
+                raise
+        if not is_told:
+            tell(f"{name}: its job is gone; waiting for the one that takes its place")
+            is_told = True
+        await service.ensure_reconciler()
+        await asyncio.sleep(LOOK_S)
 
 
 async def wait_until_entered(service: Service, name: str, timeout_s: float) -> WorkspaceRow:
     """Wait while it starts. Raises `UserError`, at once for one that will not run by itself."""
     row = (await service.detail(name)).row
     workspace = row.workspace
-    if row.status.phase in ON_THE_WAY:
+    if row.status.phase in ON_THE_WAY and workspace.desired is Desired.RUNNING:
         await service.ensure_reconciler()
         row = await wait_showing(service, workspace, ENTERED | {Phase.FAILED, Phase.STOPPED}, timeout_s)
-    if row.status.phase in ENTERED:
+    if row.status.phase in ENTERED and row.workspace.desired is Desired.RUNNING:
         return row
-    if row.status.phase in (Phase.STOPPED, Phase.STOPPING):
-        hint = f"`wsdash start {workspace.name} --wait` starts it."
-    elif row.status.phase is Phase.FAILED:
+    if row.status.phase is Phase.FAILED:
         hint = f"`wsdash logs {workspace.name}` shows why; `wsdash restart {workspace.name}` tries again."
+    elif row.workspace.desired is Desired.STOPPED:
+        hint = f"`wsdash start {workspace.name} --wait` starts it."
     else:
         hint = f"`wsdash why {workspace.name}` tells more."
     raise UserError(f"{workspace.name} is {row.status.phase}: {one_line(row.status.reason)}", hint)

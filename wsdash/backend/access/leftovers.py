@@ -28,6 +28,7 @@ def forget(folder: AccessFolder, workspace_id: str, name: str) -> None:
         return
     files = [folder.local / f"{workspace_id}{ending}" for ending in _SERVER]
     files += [folder.grants / f"{workspace_id}.json", folder.socket(workspace_id)]
+    files.append(folder.sockets / f"{workspace_id}.editor")
     named = folder.socket(f"{name}.wsdash")
     if named.is_symlink() and os.readlink(named) == folder.socket(workspace_id).name:  # noqa: PTH115
         files.append(named)

@@ -44,6 +44,10 @@ class Refused(ProviderError):
     """What was asked is wrong in itself: trying again will not help."""
 
 
+class NotRunning(Refused):
+    """The workspace has no job that could be entered now. One that is wanted running gets another one."""
+
+
 class TakenOver(Refused):
     """Another state store keeps this workspace alive now, and the provider knows it."""
 
@@ -265,7 +269,7 @@ class Provider(Protocol):
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         """A command for a terminal in the running workspace; no argv is the login shell.
 
-        Raises `Refused` when the job does not run.
+        Raises `NotRunning` when the job does not run.
         """
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:

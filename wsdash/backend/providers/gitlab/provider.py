@@ -17,6 +17,7 @@ from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
     Look,
+    NotRunning,
     Orphan,
     Pace,
     Packed,
@@ -316,7 +317,7 @@ class GitLabProvider:
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         found = await self._find(await self._find_place(), attempt)
         if found is None or not observing.is_live(found):
-            raise Refused(f"the job of {workspace.name} has ended", "Start it first.")
+            raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
         return await self._entrance.shell(workspace, argv)
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:

@@ -23,10 +23,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend.archive.streams import in_thread
+from wsdash.backend.locks import clearing
 from wsdash.backend.providers.base import Refused
 from wsdash.backend.providers.local import removal
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.providers.local.locks import clearing
 
 
 @asynccontextmanager

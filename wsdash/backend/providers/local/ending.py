@@ -10,9 +10,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from wsdash.backend import locks
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import ProviderError
-from wsdash.backend.providers.local import locks, notices, records, tree
+from wsdash.backend.providers.local import notices, records, tree
 from wsdash.backend.providers.local.daemon import take_lock
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.model import Cause

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsdash.backend.leftovers import AskIds, Ids, Leftover
+from wsdash.backend.locks import clearing, is_locked
 from wsdash.backend.processes import stat_of
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local import destroying, drafts, notices, records, removal, tree
 from wsdash.backend.providers.local.ending import Ender
 from wsdash.backend.providers.local.layout import JobFiles, Layout
-from wsdash.backend.providers.local.locks import clearing, is_locked
 
 _DRAFT = re.compile(r"\..+\.(\d{1,9})")
 """The name of a record while it is written: `.NAME.PID` (records.py)."""

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from wsdash.backend import listening
+from wsdash.backend import listening, locks
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
@@ -22,6 +22,7 @@ from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
     Look,
+    NotRunning,
     Pace,
     Packed,
     ProviderError,
@@ -35,7 +36,6 @@ from wsdash.backend.providers.local import (
     checkout,
     destroying,
     drafts,
-    locks,
     packing,
     plan,
     probe,
@@ -367,7 +367,7 @@ class LocalProvider:
             job = self._observer.look_at(attempt.id)
         if job is None or job.state is not JobState.RUNNING:
             state = "has no job" if job is None else f"is {job.state}"
-            raise Refused(
+            raise NotRunning(
                 f"{workspace.name} {state}, so there is nothing to enter", "Start it, or wait until it runs."
             )
         spec = records.read(files.spec) or {}

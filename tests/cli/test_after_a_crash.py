@@ -1,0 +1,121 @@
+"""A machine that was restarted, or processes that were killed all at once: nothing is called healthy, ssh waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import PYTHON, Command
+from tests.conftest import processes_of
+from tests.waiting import until_sync
+from wsdash.backend.providers.local import records
+from wsdash.paths import Paths
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing_running")
+
+
+@pytest.fixture(autouse=True)
+def plain_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSDASH_ISOLATION", "plain")
+
+
+@pytest.fixture
+def running(wsdash: Command) -> str:
+    done = wsdash("create", "--no-source", "--name", "boot", "--yes", "--wait")
+    assert done.returncode == 0, done.stderr
+    return "boot"
+
+
+def kill_everything(folder: Path) -> None:
+    """Daemon, supervisors and jobs, as if the machine had been switched off."""
+
+    def have_ended() -> bool:
+        left = processes_of(folder)
+        for process in left:
+            os.kill(process.pid, signal.SIGKILL)
+        return not left
+
+    until_sync(have_ended, 10.0, "the end of everything")
+
+
+def row(wsdash: Command) -> dict[str, Any]:
+    done = wsdash("list", "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)[0]
+    return found
+
+
+def supervisor_file(paths: Paths) -> Path:
+    (found,) = (paths.contexts / "local" / "jobs").glob("*/supervisor.json")
+    return found
+
+
+def test_ssh_waits_for_the_job_that_takes_the_place_of_one_that_was_killed_with_all_its_watchers(
+    wsdash: Command, running: str, environment: Path
+) -> None:
+    kill_everything(environment)
+    seen = row(wsdash)
+    assert (seen["phase"] == "running", seen["healthy"]) == (False, False)
+    assert "supervisor is gone" in seen["reason"]
+    assert "running" not in wsdash("list").stdout
+    assert "running, as wanted" not in wsdash("show", running).stdout
+    assert "running, as wanted" not in wsdash("plan").stdout
+    inside = wsdash("ssh", running, "--", "echo", "inside")
+    assert (inside.returncode, inside.stdout) == (0, "inside\n"), inside.stderr
+    assert "waiting for the one that takes its place" in inside.stderr
+    assert row(wsdash)["attempt"] == 2
+
+
+def test_ssh_by_name_waits_too(wsdash: Command, running: str, environment: Path, tmp_path: Path) -> None:
+    kill_everything(environment)
+    with subprocess.Popen(
+        [*PYTHON, "connect", f"{running}.wsdash"], cwd=tmp_path,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as connecting:  # fmt: skip
+        _, said = connecting.communicate(timeout=60)
+    assert "waiting for the one that takes its place" in said
+    assert "nothing to enter" not in said
+    assert row(wsdash)["phase"] == "running"
+
+
+def test_after_a_restart_of_the_machine_no_supervisor_is_taken_for_alive(
+    wsdash: Command, running: str, environment: Path, paths: Paths
+) -> None:
+    """Its pid may be another process now, with the same ticks: the boot differs."""
+    wsdash("daemon", "--stop")
+    record = records.read(supervisor_file(paths))
+    assert record is not None and row(wsdash)["healthy"] is True
+    records.write(supervisor_file(paths), {**record, "boot_id": "another boot"})
+    assert row(wsdash)["healthy"] is False
+    records.write(supervisor_file(paths), record)
+
+
+def test_one_that_is_not_wanted_running_is_not_waited_for(
+    wsdash: Command, running: str, environment: Path
+) -> None:
+    wsdash("daemon", "--stop")
+    # The wish is committed, and whoever would carry it out is killed as well.
+    wsdash("stop", running)
+    kill_everything(environment)
+    began = time.monotonic()
+    inside = wsdash("ssh", running, "--", "true")
+    assert inside.returncode == 1
+    assert f"wsdash start {running} --wait" in inside.stderr
+    assert time.monotonic() - began < 30
+
+
+def test_the_wait_ends_at_its_limit(wsdash: Command, running: str, environment: Path, paths: Paths) -> None:
+    kill_everything(environment)
+    # No job can take its place: its folder is a file.
+    (paths.contexts / "local" / "jobs").rename(paths.contexts / "local" / "jobs-aside")
+    (paths.contexts / "local" / "jobs").write_text("")
+    inside = wsdash("ssh", "--timeout", "3", running, "--", "true")
+    assert inside.returncode in (1, 5)
+    assert running in inside.stderr
