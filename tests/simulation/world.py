@@ -13,6 +13,7 @@ from pathlib import Path
 from wsdash.backend import database
 from wsdash.backend.archive import tar
 from wsdash.backend.archive.streams import ByteSink, ByteSource
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.decide import Wait
 from wsdash.backend.lease import LeaseLost
 from wsdash.backend.processes import ProcessIdentity
@@ -121,6 +122,14 @@ class Provider:
             self.volumes.add(workspace.id)
         self._replying()
         return self._observed(self.jobs[attempt.id])
+
+    async def keep_credentials(
+        self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
+    ) -> None:
+        return
+
+    def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
+        return ()
 
     async def observe(self) -> Look:
         self._called()

@@ -51,12 +51,13 @@ def clean(paths: Paths) -> None:
 def _of_state(paths: Paths) -> list[Leftover]:
     """What stands outside of the providers' folders."""
     found = access.find(AccessFolder.of(paths), lambda: _ids(paths))
-    checkpoints = {path.name: path for path in _entries(paths.state / "checkpoints")}
-    gone = checkpoints.keys() & _ids(paths).deleted
-    found += [Leftover(checkpoints[name], "a workspace that is gone") for name in sorted(gone)]
+    owned = [*_entries(paths.state / "checkpoints"), *_entries(paths.state / "credentials")]
+    gone = _ids(paths).deleted
+    found += [Leftover(path, "a workspace that is gone") for path in owned if path.name in gone]
     # Tokens and keys on their way into the file of that name.
     secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
     drafts = [path for file in secret for path in file.parent.glob(f".{file.name}-*") if _is_old(path)]
+    drafts += [path for path in owned if path.name.startswith(".") and _is_old(path)]
     return found + [Leftover(path, "a process that died while it wrote") for path in drafts]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from wsdash.backend.clone_address import BadAddress, Credential, split, taken_out
 from wsdash.backend.describing import Description, Fetch, described_here, described_in, fetcher
 from wsdash.backend.errors import UserError
 from wsdash.backend.personal import with_personal
@@ -26,7 +27,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """What the user typed. `source` None is no repository at all.
+    """What the user typed. `source` None is no repository at all; it may hold a secret until `split_request`.
 
     `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run
     in where several could be it. An empty context is the default one of config.toml. `secrets` are names of
@@ -34,7 +35,7 @@ class CreateRequest:
     of what it is made from otherwise, as one that was built before.
     """
 
-    source: str | None
+    source: str | None = field(repr=False)
     ref: str | None = None
     devfile: str | None = None
     name: str | None = None
@@ -62,6 +63,8 @@ class Preview:
     isolation: str
     remarks: tuple[Remark, ...] = ()
     """What the context does not give the job."""
+    credentials: tuple[Credential, ...] = ()
+    """What was taken out of the addresses that its job clones."""
 
     @property
     def asks(self) -> tuple[Secret, ...]:
@@ -109,8 +112,27 @@ def project_name(url: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "project"
 
 
+def split_request(request: CreateRequest) -> tuple[CreateRequest, tuple[Credential, ...]]:
+    """The request with a clean address, and the credential that was taken out of it. Raises `UserError`."""
+    if request.source is None:
+        return request, ()
+    address, found = split_address(request.source)
+    return replace(request, source=address), found
+
+
+def split_address(address: str, field: str = "source") -> tuple[str, tuple[Credential, ...]]:
+    """As `clone_address.split`. Raises `UserError`."""
+    try:
+        clean, credential = split(address)
+    except BadAddress as error:
+        raise UserError(str(error), error.hint, field=field) from None
+    return clean, () if credential is None else (credential,)
+
+
 async def address_for(request: CreateRequest) -> CreateRequest:
     """The request as a runner elsewhere can use it: a folder here is named by where it is pushed to.
+
+    That address may hold a secret, as one that the user typed.
 
     Raises `UserError`.
     """
@@ -177,6 +199,7 @@ def _preview(
     workload = replace(
         with_personal(translation.workload, personal, identity), secrets=tuple(secrets.values())
     )
+    workload, credentials = taken_out(workload)
     try:
         job = render(workload)
     except ValueError as error:
@@ -193,6 +216,7 @@ def _preview(
         diagnostics=(*translation.diagnostics, *_not_started(workload, found, capabilities)),
         job=job,
         isolation=capabilities.isolation,
+        credentials=credentials,
     )
 
 

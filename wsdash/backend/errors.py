@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from wsdash.backend.clone_address import redacted
+
 
 class UserError(Exception):
     """What happened, to what; and in `hint` what to do.
 
     `exit_code` is the command line's (docs/command-line.md). `field` names what the user typed wrongly in
     the form or the request: `source`, `ref`, `devfile` or `name`; empty where it is none of these. `details`
-    are lines to read below: all that is wrong with a devfile, each with its place.
+    are lines to read below: all that is wrong with a devfile, each with its place. Secrets in addresses are left out of
+    all of them.
     """
 
     def __init__(
@@ -20,11 +23,11 @@ class UserError(Exception):
         field: str = "",
         details: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(message)
-        self.details = details
+        self.message = redacted(message)
+        super().__init__(self.message)
+        self.details = tuple(redacted(line) for line in details)
         self.field = field
-        self.message = message
-        self.hint = hint
+        self.hint = redacted(hint)
         self.exit_code = exit_code
 
 

@@ -12,6 +12,7 @@ from wsdash.backend.archive import ArchiveError, manifest, tar
 from wsdash.backend.archive.files import Source, Target
 from wsdash.backend.archive.manifest import Manifest
 from wsdash.backend.archive.streams import StreamFailed, in_thread
+from wsdash.backend.clone_address import taken_out, without_secrets
 from wsdash.backend.creating import check_name, next_name
 from wsdash.backend.errors import UserError
 from wsdash.backend.job import render
@@ -108,6 +109,10 @@ async def import_workspace(
         async with provider.unpack(workspace, source, known):
             await in_thread(source.read_to_end, source)
             await _commit(store, workspace, description, request)
+        # An earlier version wrote addresses as they were typed.
+        workload, credentials = taken_out(description.workload)
+        if credentials:
+            await provider.keep_credentials(workspace, workload, credentials)
     except ArchiveError as error:
         raise UserError(
             f"{_named(request.file)} is not imported: {error}", "Nothing of it was kept. Export it anew."
@@ -148,7 +153,7 @@ def _workspace(description: Manifest, request: ImportRequest, new_id: str, now: 
         id=new_id,
         name=name,
         context=request.context,
-        source_url=description.source,
+        source_url=description.source and without_secrets(description.source),
         ref=description.ref,
         devfile_path=description.devfile,
         desired=Desired.RUNNING if request.start else Desired.STOPPED,

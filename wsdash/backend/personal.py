@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wsdash.backend.clone_address import DOTFILES
 from wsdash.config import Personal
 from wsdash.workload import Command, EnvVar, GitIdentity, Workload
 
@@ -46,6 +47,6 @@ def with_personal(workload: Workload, personal: Personal, identity: GitIdentity 
     workload = replace(workload, home_files=personal.home_files, git_identity=identity)
     if personal.dotfiles is None:
         return workload
-    env = (EnvVar("DOTFILES", personal.dotfiles),)
+    env = (EnvVar(DOTFILES, personal.dotfiles),)
     apply = Command("dotfiles", _APPLY, working_dir="$PROJECTS_ROOT", env=env, once=True)
     return replace(workload, post_start=(apply, *workload.post_start))

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import fields
 from functools import lru_cache
 
+from wsdash.backend.clone_address import without_secrets
 from wsdash.model import (
     Attempt,
     Beat,
@@ -43,7 +44,8 @@ def workspace_of(row: sqlite3.Row) -> Workspace:
         id=row["id"],
         name=row["name"],
         context=row["context"],
-        source_url=row["source_url"],
+        # An earlier version wrote addresses as they were typed.
+        source_url=row["source_url"] and without_secrets(row["source_url"]),
         ref=row["ref"],
         devfile_path=row["devfile_path"],
         desired=Desired(row["desired"]),

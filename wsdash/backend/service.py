@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import sqlite3
 import time
@@ -19,7 +20,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend import connecting, contexts, daemon, database, listening
 from wsdash.backend.changes import FileWatch
-from wsdash.backend.creating import CreateRequest, Preview, address_for, free_name, look_and_translate
+from wsdash.backend.clone_address import Credential, settings_for
+from wsdash.backend.creating import (
+    CreateRequest,
+    Preview,
+    address_for,
+    free_name,
+    look_and_translate,
+    split_address,
+    split_request,
+)
 from wsdash.backend.database_errors import DatabaseError, StateRemoved
 from wsdash.backend.describing import fetcher
 from wsdash.backend.errors import NotRunning, NotSaved, UserError
@@ -221,9 +231,10 @@ class Service:
     ) -> Preview:
         """Look at the source and show what would be created. Raises `UserError`."""
         request = replace(request, context=request.context or (await self.contexts()).default_context)
+        request, credentials = split_request(request)
         rows = await self.workspaces()
         name = free_name(request, {row.workspace.name for row in rows})
-        return await self._look(request, name, progress)
+        return await self._look(request, name, progress, credentials)
 
     async def preview_update(
         self, name: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
@@ -240,26 +251,41 @@ class Service:
             devfile=workspace.devfile_path,
             context=workspace.context,
         )
-        preview = await self._look(request, workspace.name, progress)
+        credentials = await asyncio.to_thread(self._provider(workspace).kept_credentials, workspace)
+        preview = await self._look(request, workspace.name, progress, credentials)
         present = await self._store.workload(workspace.id)
         return Update(preview, await asyncio.to_thread(differences, present, preview.workload))
 
-    async def _look(self, request: CreateRequest, name: str, progress: Callable[[str], None]) -> Preview:
+    async def _look(
+        self,
+        request: CreateRequest,
+        name: str,
+        progress: Callable[[str], None],
+        credentials: tuple[Credential, ...],
+    ) -> Preview:
         config = await self.contexts()
         provider = self._provider_of(request.context)
         progress("looking at what jobs run in here")
         capabilities = await provider.capabilities()
         git_environ: dict[str, str] = {}
         if provider.kind != LOCAL:
-            request = await address_for(request)
+            request, found_here = split_request(await address_for(request))
+            credentials = (*found_here, *credentials)
             git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
         fetch = fetcher(*contexts.hosts_of(config.contexts[request.context]))
         identity = await own_identity() if config.personal.git_identity else None
+        personal = config.personal
+        own: tuple[Credential, ...] = ()
+        if personal.dotfiles is not None:
+            address, own = split_address(personal.dotfiles, "")
+            personal = replace(personal, dotfiles=address)
+        git_environ |= settings_for(credentials, {**os.environ, **git_environ})
         found = await look_and_translate(
-            request, name, capabilities, progress, git_environ, fetch, config.personal, identity
+            request, name, capabilities, progress, git_environ, fetch, personal, identity
         )
         progress("asking what the context gives")
-        return replace(found, remarks=tuple(await provider.remarks(found.workload)))
+        remarks = tuple(await provider.remarks(found.workload))
+        return replace(found, remarks=remarks, credentials=(*credentials, *found.credentials, *own))
 
     async def create(
         self, preview: Preview, policy: Policy | None = None, values: Mapping[str, str] | None = None
@@ -281,7 +307,7 @@ class Service:
             ref=preview.ref,
             devfile_path=preview.devfile_path,
             # No job may start before its secrets are kept; and what is kept must belong to something.
-            desired=Desired.STOPPED if values else Desired.RUNNING,
+            desired=Desired.STOPPED if values or preview.credentials else Desired.RUNNING,
             generation=1,
             policy=policy or policy_for(self._paths.config_file, preview.context),
             created_at=now,
@@ -294,15 +320,19 @@ class Service:
             raise UserError(
                 f"there is a workspace {preview.name} already", "Choose another name.", field="name"
             ) from None
-        if values:
-            await self._keep_secrets(workspace, values)
+        if values or preview.credentials:
+            await self._keep_secrets(workspace, preview, values or {})
             return await self._wish(workspace, Desired.RUNNING, renew=False, text="its secrets are kept")
         self._keeper.nudge(workspace.id)
         return workspace
 
-    async def _keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+    async def _keep_secrets(self, workspace: Workspace, preview: Preview, values: Mapping[str, str]) -> None:
+        provider = self._provider(workspace)
         try:
-            await self._provider(workspace).keep_secrets(workspace, values)
+            if preview.credentials:
+                await provider.keep_credentials(workspace, preview.workload, preview.credentials)
+            if values:
+                await provider.keep_secrets(workspace, values)
         except ProviderError as error:
             await self._wish(workspace, Desired.DELETED, renew=False, text="its secrets cannot be kept")
             raise UserError(error.message, error.hint, exit_code=4) from error
@@ -344,6 +374,13 @@ class Service:
         workspace = await self._find(preview.name)
         if not unsaved:
             await self._save(workspace)
+        if preview.credentials:
+            try:
+                await self._provider(workspace).keep_credentials(
+                    workspace, preview.workload, preview.credentials
+                )
+            except ProviderError as error:
+                raise UserError(error.message, error.hint, exit_code=4) from error
         await self._store.update_workload(workspace.id, preview.workload, self._clock())
         if workspace.desired is not Desired.RUNNING:
             return workspace

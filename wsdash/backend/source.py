@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsdash.backend.clone_address import redacted, shown
 from wsdash.workload import GitIdentity
 
 TIMEOUT_S = 60.0
@@ -29,9 +30,9 @@ class SourceError(Exception):
     def __init__(
         self, message: str, hint: str = "", *, unreachable: bool = False, field: str = "source"
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redacted(message)
+        super().__init__(self.message)
+        self.hint = redacted(hint)
         self.unreachable = unreachable
         self.field = field
 
@@ -105,15 +106,23 @@ class Glimpse:
 def url_of(source: str) -> str:
     """The URL, or the absolute path of a folder on this machine. Raises `SourceError`."""
     if not source.strip() or source.startswith("-") or any(ord(c) < 32 or ord(c) == 127 for c in source):
-        raise SourceError(f"{source!r} is not a repository", "Give a URL, or the path of a Git repository.")
+        raise SourceError(
+            f"{shown(source)!r} is not a repository", "Give a URL, or the path of a Git repository."
+        )
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*::", source):
-        raise SourceError(f"the transport of {source} is not allowed", "Use https, ssh, git or a local path.")
+        transport = source.partition("::")[0]
+        raise SourceError(
+            f"the transport {transport}:: is not allowed", "Use https, ssh, git or a local path."
+        )
     path = Path(source).expanduser()
     if path.exists():
         return str(path.resolve())
     if "://" in source or re.match(r"[^/\s]+:(?!//)\S", source):
         return source
-    raise SourceError(f"{path.absolute()} does not exist", "Give a URL, or the path of a Git repository.")
+    raise SourceError(
+        f"{Path(shown(source)).expanduser().absolute()} does not exist",
+        "Give a URL, or the path of a Git repository.",
+    )
 
 
 @contextlib.asynccontextmanager
@@ -122,8 +131,8 @@ async def glimpse(
 ) -> AsyncIterator[Glimpse]:
     """Fetch one commit, without its files where the server can, and look at it.
 
-    `environ` is added to Git's environment, as credentials are given to it. Raises `SourceError` when there
-    is no Git, no such repository or no such ref.
+    `environ` is added to Git's environment, as credentials are given to it: `source` holds none. Raises
+    `SourceError` when there is no Git, no such repository or no such ref.
     """
     url = url_of(source)
     if ref is not None and (ref.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", ref)):
@@ -150,7 +159,7 @@ async def glimpse(
 
 
 async def remote_of(folder: str) -> str:
-    """The address that a repository on this machine is pushed to. Raises `SourceError`."""
+    """The address that a repository on this machine is pushed to, with what secrets it has. Raises `SourceError`."""
     code, address, _ = await Git({})(Path(folder), "remote", "get-url", "origin")
     url = os.fsdecode(address).strip()
     if code != 0 or ":" not in url:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from wsdash.backend import rows
+from wsdash.backend.clone_address import taken_out, without_secrets
 from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
@@ -68,7 +69,7 @@ class Store(Transactions):
         async def write() -> None:
             cursor = await self._connection.execute(
                 "UPDATE workspace SET workload = ?, changed_at = ? WHERE id = ? AND deleted_at IS NULL",
-                (json.dumps(asdict(workload)), now, workspace_id),
+                (json.dumps(asdict(taken_out(workload)[0])), now, workspace_id),
             )
             if cursor.rowcount != 1:
                 raise NoSuchWorkspace(workspace_id)
@@ -426,7 +427,7 @@ class Store(Transactions):
         found = await self._read("SELECT workload FROM workspace WHERE id = ?", workspace_id)
         if not found:
             raise NoSuchWorkspace(workspace_id)
-        return TypeAdapter(Workload).validate_json(found[0]["workload"])
+        return taken_out(TypeAdapter(Workload).validate_json(found[0]["workload"]))[0]
 
     async def attempts(self, workspace_id: str) -> list[Attempt]:
         """All of them, oldest first."""
@@ -472,7 +473,7 @@ class Store(Transactions):
                     workspace.id,
                     workspace.name,
                     workspace.context,
-                    workspace.source_url,
+                    workspace.source_url and without_secrets(workspace.source_url),
                     workspace.ref,
                     workspace.devfile_path,
                     workspace.desired,
@@ -482,7 +483,7 @@ class Store(Transactions):
                     workspace.changed_at,
                     workspace.deleted_at,
                     workspace.extended_until,
-                    json.dumps(asdict(workload)),
+                    json.dumps(asdict(taken_out(workload)[0])),
                 ),
             )
         except sqlite3.IntegrityError as error:

@@ -5,10 +5,17 @@
 #   sh credentials.sh serve    passes questions on to stdout, and answers from stdin back
 #
 # A question is a line, get ID PROTOCOL HOST; its answer a line, ID, with lines as of `git credential` up to an empty
-# one. Environment: WSDASH_RUN.
+# one. Environment: WSDASH_RUN; WSDASH_CREDENTIALS: addresses of hosts for which that machine has some, so that it is
+# waited for.
 
 folder=$WSDASH_RUN/credentials
 umask 077
+
+is_served() {
+  server=
+  read -r server 2>/dev/null <"$folder/server"
+  [ -n "$server" ] && kill -0 "$server" 2>/dev/null
+}
 
 get() {
   protocol=
@@ -20,9 +27,13 @@ get() {
     esac
   done
   case $protocol$host in '' | *[!A-Za-z0-9.:_-]*) exit 0 ;; esac
-  server=
-  read -r server 2>/dev/null <"$folder/server"
-  [ -n "$server" ] && kill -0 "$server" 2>/dev/null || exit 0
+  patience=0
+  case " ${WSDASH_CREDENTIALS:-} " in *" $protocol://$host "*) patience=${WSDASH_RECEIVE_S:-120} ;; esac
+  until is_served; do
+    if [ "$patience" -le 0 ] || [ -e "$WSDASH_RUN/unreachable" ]; then exit 0; fi
+    sleep 1
+    patience=$((patience - 1))
+  done
   answer=$folder/answer.$$
   rm -f "$answer"
   printf 'get %s %s %s\n' "$$" "$protocol" "$host" >"$folder/question.$$" && mv "$folder/question.$$" "$folder/asked.$$"

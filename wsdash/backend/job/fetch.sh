@@ -29,12 +29,32 @@ is_final() {
   return 1
 }
 
+# Git tells addresses as its settings rewrite them (url.BASE.insteadOf): what stands before their host is left out.
+show_answer() {
+  while read -r answer || [ -n "$answer" ]; do
+    shown=
+    while :; do
+      case $answer in
+        *://*) ;;
+        *) break ;;
+      esac
+      shown=$shown${answer%%://*}://
+      answer=${answer#*://}
+      host=${answer%%[/ ]*}
+      case $host in
+        *@*) answer=${answer#"${host%@*}@"} ;;
+      esac
+    done
+    printf '%s\n' "$shown$answer"
+  done <"$1"
+}
+
 # Runs git with its answers kept and shown, without hooks, prompts, or transports that run commands.
 ask_git() {
   git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c advice.detachedHead=false "$@" \
     >"$work/answer" 2>&1 </dev/null
   status=$?
-  while read -r answer || [ -n "$answer" ]; do printf '%s\n' "$answer"; done <"$work/answer"
+  show_answer "$work/answer"
   [ "$status" -ne 0 ] || return 0
   if is_final "$work/answer"; then return "$configuration_wrong"; fi
   return "$source_failed"

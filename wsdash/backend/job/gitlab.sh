@@ -200,6 +200,17 @@ set_state() {
   printf '%s\n' "$1" >"$run/state"
 }
 
+# Those that hold credentials of the workspace's addresses become a file, which job.sh gives to Git.
+take_credentials() {
+  rm -f "$here/git-credentials"
+  number=0
+  while eval "[ -n \"\${WSDASH_${WSDASH_WORKSPACE}_GIT_CREDENTIAL_$number:-}\" ]"; do
+    eval "(umask 077; printf '%s\n' \"\$WSDASH_${WSDASH_WORKSPACE}_GIT_CREDENTIAL_$number\" >>\"\$here/git-credentials\")"
+    unset "WSDASH_${WSDASH_WORKSPACE}_GIT_CREDENTIAL_$number"
+    number=$((number + 1))
+  done
+}
+
 # The project's variables for this workspace alone get the names that it knows them by.
 take_secrets() {
   own=WSDASH_${WSDASH_WORKSPACE}_
@@ -212,6 +223,7 @@ job_start() {
   ended=
   trap pass_on TERM INT HUP
   chmod 700 "$run" 2>/dev/null
+  take_credentials
   take_secrets
   export WSDASH_RUN="$run" WSDASH_REPORTER="$here/gitlab_report.sh" WSDASH_MAIN="$$"
   date +%s >"$run/started"
@@ -298,6 +310,7 @@ save_after() {
 }
 
 job_after() {
+  rm -f "$here/git-credentials"
   root=$base
   read -r root 2>/dev/null <"$run/root"
   read_state

@@ -459,6 +459,32 @@ job_enter() {
 
 # ------------------------------------------------------------------------------------------------------
 
+git_setting() {
+  export "GIT_CONFIG_KEY_${GIT_CONFIG_COUNT:=0}=$1" "GIT_CONFIG_VALUE_$GIT_CONFIG_COUNT=$2"
+  export GIT_CONFIG_COUNT="$((GIT_CONFIG_COUNT + 1))"
+}
+
+# Git has the credentials that the workspace was given with its addresses, for their hosts: they stand in a file beside
+# this script, and in no address, argument or environment. The empty helper takes away those that would keep them.
+give_credentials() {
+  [ -r "$WSDASH_SCRIPTS/git-credentials" ] || return 0
+  while read -r line; do
+    user=${line#*://}
+    user=${user%@*}
+    url=${line%%://*}://${line##*@}
+    case $user in
+      *:*)
+        git_setting "credential.$url.helper" ''
+        # shellcheck disable=SC2016  # expanded by the helper itself
+        git_setting "credential.$url.helper" \
+          '!f() { [ "$1" != get ] || git credential-store --file "$WSDASH_SCRIPTS/git-credentials" get; }; f'
+        ;;
+      *) git_setting "credential.$url.username" "$user" ;;
+    esac
+  done <"$WSDASH_SCRIPTS/git-credentials"
+  unset line user url
+}
+
 main() {
   entry=${1:-}
   file=${2:-}
@@ -479,6 +505,7 @@ main() {
   sessions=$PROJECTS_ROOT/.wsdash/sessions
   WSDASH_SCRIPTS=${0%/*}
   export PROJECTS_ROOT PROJECT_SOURCE WSDASH_SCRIPTS
+  give_credentials
   case $entry in
     enter) job_enter "$@" ;;
     listening)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from wsdash.backend.clone_address import Credential, redacted
 from wsdash.model import Attempt, JobObservation, Workspace
 from wsdash.workload import Secret, Workload
 
@@ -31,9 +32,9 @@ class ProviderError(Exception):
     """Before this instant asking again is useless, or forbidden; None where nothing is known of that."""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redacted(message)
+        super().__init__(self.message)
+        self.hint = redacted(hint)
 
 
 class Unreachable(ProviderError):
@@ -227,6 +228,17 @@ class Provider(Protocol):
 
         Raises what `check_secret` does, `Blocked` and `Unreachable`.
         """
+
+    async def keep_credentials(
+        self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
+    ) -> None:
+        """Keep what was taken out of its clone addresses for Git in its jobs, until it is destroyed.
+
+        Raises `Refused` where there is no way to hand it to its jobs, `Blocked` and `Unreachable`.
+        """
+
+    def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
+        """What `keep_credentials` kept on this machine. Blocks."""
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.

@@ -98,7 +98,7 @@ async def test_a_job_that_offers_what_is_another_s_is_cut_off(tmp_path: Path) ->
 
 
 async def test_a_job_gets_credentials_for_no_other_host_and_by_no_other_way(tmp_path: Path) -> None:
-    line = CredentialLine({"git.example.com"}, cast(Entrance, Told()))
+    line = CredentialLine({"git.example.com"}, cast(Entrance, Told()), lambda _: ())
     assert await line._answer("w", "http", "git.example.com") == {}
     assert await line._answer("w", "https", "git.example.com.evil.org") == {}
     assert await line._answer("w", "https", "evil.org") == {}
@@ -109,7 +109,7 @@ async def test_a_job_gets_credentials_for_no_other_host_and_by_no_other_way(tmp_
         "put 1",
     ):
         told = Told(question)
-        hostile = CredentialLine({"git.example.com"}, cast(Entrance, told))
+        hostile = CredentialLine({"git.example.com"}, cast(Entrance, told), lambda _: ())
         hostile.serve("w", "a")
         await asyncio.sleep(0)
         await until(lambda: not hostile._serving)  # noqa: B023
@@ -117,6 +117,6 @@ async def test_a_job_gets_credentials_for_no_other_host_and_by_no_other_way(tmp_
 
 
 def test_without_named_hosts_no_job_is_listened_to() -> None:
-    line = CredentialLine((), cast(Entrance, Told()))
+    line = CredentialLine((), cast(Entrance, Told()), lambda _: ())
     line.serve("w", "a")
     assert line._serving == {}

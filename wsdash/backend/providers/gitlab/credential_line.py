@@ -1,4 +1,5 @@
-"""Answers Git's questions for credentials in a job from the user's own credential helpers, for hosts they named.
+"""Answers Git's questions for credentials in a job: with those of the workspace's own addresses, and from the user's
+own credential helpers for hosts they named.
 
 A job runs code of others, so it gets nothing for any other host, and each answer is written to the log.
 """
@@ -9,9 +10,10 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.gitlab.entrance import Entrance, talking
 
 log = logging.getLogger(__name__)
@@ -23,16 +25,22 @@ _QUESTION = re.compile(r"get (\d{1,10}) (https?) ([A-Za-z0-9._-]{1,255}(?::\d{1,
 
 
 class CredentialLine:
-    """One line a job, only where the user has named hosts (`credential_hosts`)."""
+    """One line a job, only where the user has named hosts (`credential_hosts`) or its workspace has credentials.
 
-    def __init__(self, hosts: Collection[str], entrance: Entrance) -> None:
+    `kept` gives those of a workspace by its id; it blocks.
+    """
+
+    def __init__(
+        self, hosts: Collection[str], entrance: Entrance, kept: Callable[[str], tuple[Credential, ...]]
+    ) -> None:
         self._hosts = frozenset(hosts)
+        self._kept = kept
         self._entrance = entrance
         self._serving: dict[str, asyncio.Task[None]] = {}
 
     def serve(self, workspace_id: str, attempt_id: str) -> None:
         """Answer a job that runs, unless it is being answered."""
-        if not self._hosts or attempt_id in self._serving:
+        if attempt_id in self._serving or not (self._hosts or self._kept(workspace_id)):
             return
         task = asyncio.create_task(self._serve(workspace_id))
         self._serving[attempt_id] = task
@@ -66,6 +74,11 @@ class CredentialLine:
             await writer.drain()
 
     async def _answer(self, workspace_id: str, protocol: str, host: str) -> dict[str, str]:
+        for own in await asyncio.to_thread(self._kept, workspace_id):
+            if own.url == f"{protocol}://{host.lower()}":
+                log.info("%s was given what its address had for %s", workspace_id, own.host)
+                password = {} if own.password is None else {"password": own.password}
+                return {"username": own.username, **password}
         if protocol != "https" or host not in self._hosts:
             log.warning("%s asks for credentials for %s://%s, and gets none", workspace_id, protocol, host)
             return {}

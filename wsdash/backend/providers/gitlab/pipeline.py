@@ -95,6 +95,8 @@ class Options:
     """Where the workspace's files are, which the cache then has nothing of."""
     sealed: bool = False
     """Whether the cache gets one encrypted file alone."""
+    credentials: tuple[str, ...] = ()
+    """Addresses of hosts for which this machine has credentials, so that Git waits for them."""
     record: str = ""
     """What else is committed with the configuration: a change of it is a change of the configuration."""
 
@@ -207,6 +209,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             **options.idle,
             "WSDASH_EDITOR": "yes" if options.injector_image else "no",
             **_relay(options.relay),
+            **({"WSDASH_CREDENTIALS": " ".join(options.credentials)} if options.credentials else {}),
             "WSDASH_CHECKPOINT": _checkpoint(identity),
             "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
             "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",

@@ -10,8 +10,10 @@ from pathlib import Path
 from wsdash.backend import listening
 from wsdash.backend.access.door import Door
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.job.rendering import idle_settings
 from wsdash.backend.kept_checkpoints import NO_CHECKPOINT
+from wsdash.backend.kept_credentials import KeptCredentials
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -98,7 +100,8 @@ class GitLabProvider:
         self._clock = clock
         self._entrance = Entrance(door, settings, clock)
         self._incoming = Incoming(files_folder / "incoming", self._entrance)
-        self._credentials = CredentialLine(credential_hosts, self._entrance)
+        self._kept = KeptCredentials(files_folder / "credentials")
+        self._credentials = CredentialLine(credential_hosts, self._entrance, self._kept.of)
         self._cache_keys = CacheKeys(cache_key_file, self._entrance)
         self._checkpoints = Checkpoints(files_folder / "checkpoints", self._entrance)
         self._shared = shared
@@ -124,6 +127,21 @@ class GitLabProvider:
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
         await secrets.keep(self._api, (await self._find_place()).project_id, workspace.id, values)
+
+    async def keep_credentials(
+        self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
+    ) -> None:
+        """On this machine, from where its jobs get them by their line; where there is none, in the project."""
+        before = await asyncio.to_thread(self._kept.of, workspace.id)
+        if set(credentials) <= set(before):
+            return
+        if not self._entrance.is_there:
+            project = (await self._find_place()).project_id
+            await secrets.keep_credentials(self._api, project, workspace.id, self._settings.url, credentials)
+        await asyncio.to_thread(self._kept.keep, workspace.id, credentials)
+
+    def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
+        return self._kept.of(workspace.id)
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -193,12 +211,12 @@ class GitLabProvider:
             self._pulses.follow(job.workspace_id, job.attempt_id)
             if self._settings.encrypt_cache:
                 self._cache_keys.send(job.workspace_id, job.attempt_id)
+            self._credentials.serve(job.workspace_id, job.attempt_id)
         if job.state is JobState.STARTING:
             self._incoming.send(job.workspace_id, job.attempt_id)
             self._checkpoints.send(job.workspace_id, job.attempt_id)
         if job.state is JobState.RUNNING:
             self._checkpoints.follow(job.workspace_id, job.attempt_id, job.number)
-            self._credentials.serve(job.workspace_id, job.attempt_id)
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
         """GitLab gives no hints to a client that it cannot reach."""
@@ -266,6 +284,7 @@ class GitLabProvider:
         await self._entrance.shut_out(workspace)
         self._incoming.drop(workspace.id)
         await asyncio.to_thread(self._checkpoints.kept.drop, workspace.id)
+        await asyncio.to_thread(self._kept.drop, workspace.id)
         return await self._remove(await self._find_place(), workspace.id)
 
     async def _remove(self, place: Place, workspace_id: str) -> str | None:
@@ -425,6 +444,7 @@ class GitLabProvider:
             id_tokens=self._has_id_tokens(place),
             volume=record.volume,
             sealed=self._settings.encrypt_cache and record.volume is None,
+            credentials=tuple(c.url for c in self._kept.of(workspace.id) if c.password is not None),
             record=message,
         )
         by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)

@@ -11,9 +11,10 @@ import binascii
 import json
 import re
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from wsdash.backend.clone_address import taken_out, without_secrets
 from wsdash.config import VOLUME_PATH
 from wsdash.model import Policy
 from wsdash.workload import Workload
@@ -101,4 +102,6 @@ def _checked(values: Any) -> Record:  # noqa: ANN401
         raise RecordError("its record puts the workspace's files where none can be")
     if not _NAME.fullmatch(record.name):
         raise RecordError("its record names the workspace as none can be named")
-    return record
+    # An earlier version wrote addresses as they were typed.
+    source = record.source_url and without_secrets(record.source_url)
+    return replace(record, source_url=source, workload=taken_out(record.workload)[0])

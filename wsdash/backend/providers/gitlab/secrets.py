@@ -6,8 +6,9 @@ for its own (`gitlab.sh`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.base import Blocked, Refused
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.errors import Forbidden
@@ -46,6 +47,27 @@ async def keep(api: GitLabApi, project: int, workspace_id: str, values: Mapping[
             raise Blocked(
                 f"only maintainers of the project may keep the secret {name} there",
                 "Ask one to add it as a masked variable, or leave it out here.",
+            ) from error
+
+
+async def keep_credentials(
+    api: GitLabApi, project: int, workspace_id: str, instance: str, credentials: Collection[Credential]
+) -> None:
+    """Each as a variable that `gitlab.sh` makes a file of; none for the instance itself, where a job has its own token.
+
+    Raises `Blocked` where the role does not allow it.
+    """
+    needed = [c for c in credentials if c.password is not None and not f"{instance}/".startswith(f"{c.url}/")]
+    for number, credential in enumerate(needed):
+        name = variable_of(workspace_id, f"GIT_CREDENTIAL_{number}")
+        try:
+            await api.delete_variable(project, name)
+            await api.create_variable(project, name, credential.line)
+        except Forbidden as error:
+            raise Blocked(
+                f"what the address has for {credential.host} cannot be handed to jobs: none of them has a line to"
+                " this machine, and only maintainers may keep it in the project",
+                "Set host in [access] of config.toml to this machine's name as runners see it, or leave it out.",
             ) from error
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from wsdash.backend.kept_credentials import KeptCredentials
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local import drafts, records, removal
 from wsdash.backend.providers.local.ending import Ender
@@ -27,6 +28,7 @@ def destroy(layout: Layout, ender: Ender, workspace_id: str, by_container: ByCon
         if not files.folder.name.startswith("."):
             ender.force_cancel(files, spec)
     layout.secrets_of(workspace_id).unlink(missing_ok=True)
+    KeptCredentials(layout.credentials).drop(workspace_id)
     removal.discard(layout.workspace(workspace_id), layout.trash, workspace_id)
     # The jobs' records stay until then, for they name the images.
     _purge(

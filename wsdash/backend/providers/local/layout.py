@@ -2,13 +2,14 @@
 
 workspaces/ID/   projects/ home/ tmp/ volumes/NAME/    the workspace's folder, which is its volume
 jobs/ATTEMPT/    spec.json     what the supervisor runs, and for whom
-                 job/          the job's scripts, its secrets, and the rendered workload, as they were at launch
+                 job/          the job's scripts, secrets and credentials, and the rendered workload, as at its launch
                  lock          held by the supervisor for its life
                  supervisor.json, sandbox.json    who supervises; the sandbox's first process
                  log, state.json, beat.json       what the job said
                  cancel.json   the wish that the job ends
                  exit.json     how it ended; nothing follows it
 secrets/ID       values of secrets as shell data, which each job of the workspace gets a copy of
+credentials/ID   what Git is to give to hosts (git-credential-store), which each job gets a copy of, too
 listeners/       a datagram socket for each process that wants to hear of changes
 drafts/ID/       a workspace on its way in: files/ until they are whole (drafts.py)
 trash/           what is being removed (removal.py)
@@ -58,6 +59,7 @@ class Layout:
         self.workspaces = root / "workspaces"
         self.jobs = root / "jobs"
         self.secrets = root / "secrets"
+        self.credentials = root / "credentials"
         self.listeners = root / "listeners"
         self.drafts = root / "drafts"
         self.trash = root / "trash"
@@ -73,6 +75,14 @@ class Layout:
 
     def make(self) -> None:
         """Makes the folders, for the user alone. Raises OSError."""
-        folders = (self.workspaces, self.jobs, self.secrets, self.listeners, self.drafts, self.trash)
+        folders = (
+            self.workspaces,
+            self.jobs,
+            self.secrets,
+            self.credentials,
+            self.listeners,
+            self.drafts,
+            self.trash,
+        )
         for folder in (self.root, *folders):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -93,8 +93,8 @@ def _drafts_of_records(layout: Layout) -> Iterator[Path]:
 def _owned(layout: Layout) -> dict[str, list[Path]]:
     """By workspace, the folders and files that say whose they are."""
     owned: dict[str, list[Path]] = {}
-    for room in (layout.workspaces, layout.secrets):
-        for entry in os.scandir(room):
+    for room in (layout.workspaces, layout.secrets, layout.credentials):
+        for entry in os.scandir(room) if room.is_dir() else ():
             owned.setdefault(entry.name, []).append(Path(entry))
     for files in destroying.all_jobs(layout):
         owner = (records.read(files.spec) or {}).get("workspace")

@@ -17,7 +17,9 @@ from wsdash.backend import listening, locks
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.job.rendering import idle_settings, project_folder, render, render_secrets, scripts
+from wsdash.backend.kept_credentials import KeptCredentials
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
@@ -84,6 +86,7 @@ class LocalProvider:
         self._environ = dict(os.environ if environ is None else environ)
         self._settings = dict(settings or {})
         self._access = access
+        self._credentials = KeptCredentials(self._layout.credentials)
         self._observer = Observer(self._layout)
         self._observing = threading.Lock()
         self._ender = Ender(clock, self._layout.listeners)
@@ -103,6 +106,17 @@ class LocalProvider:
             self.check_secret(name, value)
         text = render_secrets(values)
         await asyncio.to_thread(self._guarded, lambda: self._keep_secrets(workspace, text))
+
+    async def keep_credentials(
+        self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
+    ) -> None:
+        """In a file of the user's own, as secrets are."""
+        await asyncio.to_thread(
+            self._guarded, lambda: self._credentials.keep(checked_id(workspace.id), credentials)
+        )
+
+    def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
+        return self._credentials.of(checked_id(workspace.id))
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.
@@ -294,6 +308,9 @@ class LocalProvider:
             given = self._layout.secrets_of(workspace.id)
             if given.exists():
                 shutil.copy(given, draft.scripts / "secrets.sh")
+            credentials = self._credentials.file(workspace.id)
+            if credentials.exists():
+                shutil.copy(credentials, draft.scripts / "git-credentials")
             draft.folder.rename(files.folder)
         except OSError:
             removal.remove(draft.folder, self._layout.trash, workspace.id)

@@ -1,0 +1,266 @@
+"""Addresses of Git repositories without their secrets: a clean address, and a credential for its host. Pure.
+
+What stands in an address reaches argument lists, logs, branches and stores; a credential reaches Git alone
+(gitcredentials(7)). Nothing here raises or returns a text with a secret in it, but for `Credential` itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+if TYPE_CHECKING:
+    from wsdash.workload import Workload
+
+_HTTP = ("http", "https")
+_SSH = ("ssh", "git+ssh", "ssh+git")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+")
+_HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
+_USER = re.compile(r"[A-Za-z0-9._+-]+")
+_PLAIN_USER = re.compile(r"[A-Za-z0-9._+-]{1,19}(?:@[A-Za-z0-9.-]+)?")
+"""Names that people and services have. Tokens are longer."""
+_TOKEN = re.compile(r"(?:gl[a-z]{1,6}-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)")
+"""How tokens of GitLab, GitHub and Atlassian begin."""
+_SECRET_KEY = re.compile(
+    r"((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*", re.I
+)
+HIDDEN = "***"
+
+
+class BadAddress(ValueError):
+    """The address cannot be used with what stands in it. Its text, and `hint`, hold nothing secret."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Credential:
+    """What Git is to give to one host. `password` None: only the user's name, and Git looks further for the rest."""
+
+    __slots__ = ("host", "password", "protocol", "username")
+
+    def __init__(self, protocol: str, host: str, username: str, password: str | None) -> None:
+        self.protocol = protocol
+        self.host = host
+        self.username = username
+        self.password = password
+
+    def __repr__(self) -> str:
+        return f"Credential({self.url!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Credential) and self.line == other.line
+
+    def __hash__(self) -> int:
+        return hash(self.line)
+
+    @property
+    def url(self) -> str:
+        """The host's address, by which Git's settings name it."""
+        return f"{self.protocol}://{self.host}"
+
+    @property
+    def line(self) -> str:
+        """As it stands in a file of git-credential-store(1); one without a colon before its `@` has no password."""
+        from urllib.parse import quote
+
+        password = "" if self.password is None else f":{quote(self.password, safe='')}"
+        return f"{self.protocol}://{quote(self.username, safe='')}{password}@{self.host}"
+
+    @classmethod
+    def of_line(cls, line: str) -> Credential | None:
+        """What `line` made; None for any other text."""
+        try:
+            return split(line)[1]
+        except BadAddress:
+            return None
+
+
+def split(address: str) -> tuple[str, Credential | None]:
+    """The address without a password and, by http(s), without a user; and what was taken out of it.
+
+    Raises BadAddress for an address whose secret cannot be given to Git, or whose parts cannot be told apart.
+    """
+    found = _URL.fullmatch(address)
+    if found is None:
+        return _without_scheme(address), None
+    scheme, rest = found[1].lower(), found[2]
+    authority, tail = _authority(rest)
+    user, at, host = authority.rpartition("@")
+    if scheme not in _HTTP:
+        if at and ":" in user:
+            raise BadAddress(
+                f"{shown(address)} was given with a password, which Git can only use with http and https",
+                "Leave the password out, and use an ssh key; or give the https address.",
+            )
+        return address, None
+    if not _HOST.fullmatch(host) or _hides_an_at(host, tail):
+        raise BadAddress(
+            f"{shown(address)} is no address: what stands before its host cannot be told from the host",
+            "Write a user and a password with %2F for /, %40 for @ and %3A for :, or leave them out.",
+        )
+    if "?" in tail or "#" in tail:
+        raise BadAddress(
+            f"{shown(address)} was given with a query, and a repository's address has none",
+            "Leave out what follows the path. Give a branch by --ref, a token as https://oauth2:TOKEN@HOST/PATH.",
+        )
+    clean = f"{scheme}://{host}{tail}"
+    return clean, _credential(scheme, host, user) if at and user else None
+
+
+def _credential(scheme: str, host: str, user: str) -> Credential:
+    from urllib.parse import unquote
+
+    name, colon, secret = user.partition(":")
+    username, password = unquote(name), unquote(secret) if colon else None
+    if any(ord(char) < 32 or ord(char) == 127 for char in username + (password or "")):
+        raise BadAddress(
+            f"the user or the password in the address of {host} holds a control character",
+            "Git takes none in them.",
+        )
+    if password is None and not (_PLAIN_USER.fullmatch(username) and not _TOKEN.match(username)):
+        password = ""  # the name is the token, and hosts that take that ask for no password
+    return Credential(scheme, host.lower(), username, password)
+
+
+def _without_scheme(address: str) -> str:
+    """`[user@]host:path` and paths, as they are. Raises BadAddress where a password stands in it."""
+    first = address.partition("/")[0]
+    before, colon, after = first.partition(":")
+    if colon and "@" not in before and "@" in after:
+        raise BadAddress(
+            f"{shown(address)} was given with a password and without https:// before it",
+            "Write https://USER:PASSWORD@HOST/PATH, or USER@HOST:PATH for ssh.",
+        )
+    return address
+
+
+def without_secrets(address: str) -> str:
+    """The clean address; for one that has none, what may be shown of it."""
+    try:
+        return split(address)[0]
+    except BadAddress:
+        return shown(address)
+
+
+def shown(address: str) -> str:
+    """What of an address may be shown, whatever it is."""
+    found = _URL.fullmatch(address)
+    if found is None:
+        return _shown_without_scheme(address)
+    scheme, rest = found[1], found[2]
+    authority, tail = _authority(rest)
+    user, _, host = authority.rpartition("@")
+    if not _HOST.fullmatch(host) or _hides_an_at(host, tail):
+        if scheme.lower() == "file":
+            return address
+        behind = rest.rpartition("@")[2] if "@" in tail else tail
+        return f"{scheme}://{HIDDEN}{'@' if '@' in tail else ''}{_without_query(behind)}"
+    name = user.partition(":")[0]
+    keeps = scheme.lower() not in _HTTP and _USER.fullmatch(name)
+    return f"{scheme}://{f'{name}@' if keeps else ''}{host}{_without_query(tail)}"
+
+
+def _shown_without_scheme(address: str) -> str:
+    user, at, rest = address.rpartition("@")
+    if not at or address.startswith(("/", ".", "~")):
+        return _without_query(address)
+    is_scp = _USER.fullmatch(user) and re.match(r"[^/:]+:", rest)
+    return address if is_scp else f"{HIDDEN}@{_without_query(rest)}"
+
+
+def redacted(text: str) -> str:
+    """A text, as of an error, with what may be shown of each address in it."""
+    return _IN_TEXT.sub(lambda found: shown(found[0]), text) if "://" in text else text
+
+
+def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
+    """The workload with clean addresses of its source and of dotfiles, and what was taken out of them.
+
+    An address that cannot be used as it is becomes what may be shown of it.
+    """
+    from dataclasses import replace
+
+    from wsdash.workload import Command
+
+    found: list[Credential] = []
+
+    def clean(address: str) -> str:
+        try:
+            address, credential = split(address)
+        except BadAddress:
+            return shown(address)
+        found.extend([credential] if credential is not None else [])
+        return address
+
+    if workload.source is not None and (url := clean(workload.source.url)) != workload.source.url:
+        workload = replace(workload, source=replace(workload.source, url=url))
+    steps = tuple(
+        replace(
+            step, env=tuple(replace(v, value=clean(v.value)) if v.name == DOTFILES else v for v in step.env)
+        )
+        if isinstance(step, Command) and any(v.name == DOTFILES for v in step.env)
+        else step
+        for step in workload.post_start
+    )
+    if steps != workload.post_start:
+        workload = replace(workload, post_start=steps)
+    return workload, tuple(found)
+
+
+DOTFILES = "DOTFILES"
+"""The variable of a step that holds the address of the user's dotfiles."""
+
+
+def settings_for(credentials: Iterable[Credential], environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables by which one Git process, with the environment `environ`, has these credentials for their hosts.
+
+    They stand in that process's environment alone. Git passes what a host took on to its helpers: the empty one
+    before ours takes away those of the user, which would keep it.
+    """
+    number = _count(environ)
+    given: dict[str, str] = {}
+    settings: list[tuple[str, str]] = []
+    for index, credential in enumerate(credentials):
+        if credential.password is None:
+            settings.append((f"credential.{credential.url}.username", credential.username))
+            continue
+        user, password = f"WSDASH_GIT_USER_{index}", f"WSDASH_GIT_PASSWORD_{index}"
+        given |= {user: credential.username, password: credential.password}
+        helper = (
+            f'!f() {{ [ "$1" != get ] || printf "username=%s\\npassword=%s\\n" "${user}" "${password}"; }}; f'
+        )
+        settings += [
+            (f"credential.{credential.url}.helper", ""),
+            (f"credential.{credential.url}.helper", helper),
+        ]
+    for key, value in settings:
+        given |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        number += 1
+    return {**given, "GIT_CONFIG_COUNT": str(number)} if settings else {}
+
+
+def _count(environ: Mapping[str, str]) -> int:
+    text = environ.get("GIT_CONFIG_COUNT", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _authority(rest: str) -> tuple[str, str]:
+    """Up to the path, the query or the fragment; and from there."""
+    end = re.search(r"[/?#]", rest)
+    return (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
+
+
+def _hides_an_at(host: str, tail: str) -> bool:
+    """Whether the path holds what looks like the rest of a password and the true host: `to` of `https://to/ken@host`."""
+    if "." in host or ":" in host or host == "localhost" or "@" not in tail:
+        return False
+    behind = re.split(r"[/?#]", tail.rpartition("@")[2])[0]
+    return bool(_HOST.fullmatch(behind))
+
+
+def _without_query(text: str) -> str:
+    return _SECRET_KEY.sub(lambda found: f"{found[1]}{HIDDEN}", text)
