@@ -21,6 +21,7 @@ from tests.killing import killed_at_each_change
 from wsdash.backend import cleanup, database
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import Grant, Grants
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.lease import boot_time
 from wsdash.backend.locks import filling
 from wsdash.backend.processes import ProcessIdentity
@@ -67,6 +68,8 @@ def in_store(paths: Paths, workspace: Workspace = OWN, *, deleted: bool = False)
 def fill(paths: Paths, layout: Layout, workspace: Workspace = OWN) -> None:
     """Everything that a workspace with a job that has ended owns on this machine, the secret all over."""
     asyncio.run(provider(paths).keep_secrets(workspace, {"TOKEN": SECRET}))
+    given = [Credential("https", "host", "ada", SECRET)]
+    asyncio.run(provider(paths).keep_credentials(workspace, Workload(), given))
     files = layout.job(f"{workspace.id}-a1")
     files.scripts.mkdir(parents=True)
     (files.scripts / "secrets.sh").write_text(SECRET)
@@ -91,7 +94,17 @@ def fill(paths: Paths, layout: Layout, workspace: Workspace = OWN) -> None:
 def everything(paths: Paths) -> list[str]:
     """Paths below the folders of the provider and of access that are no empty room of theirs."""
     access = AccessFolder.of(paths)
-    rooms = {"local", "grants", "workspaces", "jobs", "secrets", "listeners", "drafts", "trash"}
+    rooms = {
+        "local",
+        "grants",
+        "workspaces",
+        "jobs",
+        "secrets",
+        "credentials",
+        "listeners",
+        "drafts",
+        "trash",
+    }
     found = [*paths.contexts.rglob("*"), *access.root.rglob("*"), *access.sockets.rglob("*")]
     return sorted(str(path) for path in found if path.name not in rooms)
 
