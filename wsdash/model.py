@@ -177,6 +177,29 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsavedTotals:
+    """How much only a workspace has. `is_whole` is False where something could not be looked into."""
+
+    commits: int = 0
+    stashes: int = 0
+    files: int = 0
+    is_whole: bool = True
+
+    @property
+    def holds(self) -> bool:
+        """Whether something would be lost with the workspace, or might be: what is not known counts as unsaved."""
+        return not self.is_whole or self.commits + self.stashes + self.files > 0
+
+    @property
+    def words(self) -> str:
+        """`2 commits, 1 stash and 3 files`; "" for nothing."""
+        counted = [(self.commits, "commit"), (self.stashes, "stash"), (self.files, "file")]
+        more = {"commit": "commits", "stash": "stashes", "file": "files"}
+        found = [f"{n} {one if n == 1 else more[one]}" for n, one in counted if n]
+        return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+
+
+@dataclass(frozen=True, slots=True)
 class JobObservation:
     """What a provider said of one attempt's job. Everything but the state may be unknown to it.
 

@@ -206,13 +206,12 @@ async def test_a_shell_runs_in_the_workspace_with_its_environment(service: Servi
 async def test_unsaved_and_unpushed_work_is_named(service: Service, repository: Path) -> None:
     workspace = await created(service, repository)
     await running(service, "demo", 1)
-    if (await service.capabilities()).isolation == "plain":
-        pytest.skip("without a sandbox nobody asks git in an untrusted checkout")
     project = Path(service.folder(workspace) or "") / "projects" / "demo"
     (project / "draft.txt").write_text("x")
     work = await service.unsaved_work("demo")
     assert work is not None
     assert any("draft.txt" in line for line in work.uncommitted)
+    assert work.totals.is_whole
 
 
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:

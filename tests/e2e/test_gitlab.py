@@ -308,7 +308,8 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     work.wait_for(phase="running", attempt=2)
     assert work.run("ssh", "app", "--", "sh", "-c", "cat ~/file") == "kept\n"
     work.run("ssh", "app", "--", "sh", "-c", "echo new >notes.txt")
-    assert asyncio.run(unsaved_work(work)) == UnsavedWork(("?? notes.txt",), ())
+    unsaved = asyncio.run(unsaved_work(work))
+    assert unsaved is not None and unsaved.uncommitted == ("?? notes.txt",) and unsaved.totals.is_whole
     forwards_what_it_listens_on(work, tmp_path)
     until_sync(lambda: "up: heartbeats come by it" in work.run("show", "app"), what="heartbeats by the line")
     work.run("ssh-config", "install", "--yes")

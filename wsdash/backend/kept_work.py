@@ -17,9 +17,10 @@ from wsdash.backend.kept_checkpoints import Checkpoint
 from wsdash.backend.providers.base import Question
 
 END = b"\nwsdash-kept\n"
-QUESTION = Question(
-    r"""
+_PROGRAM = rb"""
 set -e
+cd "$PROJECTS_ROOT/$1"
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' GIT_OPTIONAL_LOCKS=0
 git rev-parse --git-dir >/dev/null
 d=$(mktemp -d)
 trap 'rm -rf "$d"' EXIT
@@ -39,11 +40,13 @@ git diff --cached --binary --no-ext-diff --no-color "$base" >"$d/patch"
 echo "$(($(wc -c <"$d/bundle"))) $(($(wc -c <"$d/patch")))"
 cat "$d/bundle" "$d/patch"
 printf '\nwsdash-kept\n'
-""",
-    most=1 << 30,
-    timeout_s=300.0,
-)
+"""
 """Commits on branches that are on no remote, the newest stash, and all that is not committed or is untracked."""
+
+
+def question(project: str) -> Question:
+    return Question(_PROGRAM, (project,), most=1 << 30, timeout_s=300.0)
+
 
 _SIZES = re.compile(rb"(\d{1,12}) (\d{1,12})\n")
 
@@ -62,7 +65,7 @@ class Kept:
 
 
 def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
-    """Write what `QUESTION` was answered with into a new folder. Raises `UserError` where it is not all of it."""
+    """Write what `question` was answered with into a new folder. Raises `UserError` where it is not all of it."""
     sizes = _SIZES.match(said)
     if sizes is None:
         raise UserError(

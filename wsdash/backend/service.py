@@ -33,6 +33,7 @@ from wsdash.backend.creating import (
 from wsdash.backend.database_errors import DatabaseError, StateRemoved
 from wsdash.backend.describing import fetcher
 from wsdash.backend.errors import NotRunning, NotSaved, UserError
+from wsdash.backend.job.rendering import project_folder
 from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
 from wsdash.backend.listening import Ports
@@ -47,7 +48,7 @@ from wsdash.backend.providers.base import (
     UnsavedWork,
 )
 from wsdash.backend.providers.pool import ProviderPool
-from wsdash.backend.providers.unsaved import QUESTION, answer
+from wsdash.backend.providers.unsaved import answer, question
 from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.source import own_identity
@@ -189,8 +190,9 @@ class Service:
         workspace = await self._find(name)
         workload = await self._store.workload(workspace.id)
         try:
-            return answer(await self._provider(workspace).ask_checkout(workspace, workload, QUESTION))
-        except ProviderError:
+            said = await self._provider(workspace).ask_checkout(workspace, workload, question())
+            return answer(said, project_folder(workload))
+        except (ProviderError, ValueError):
             return None
 
     async def keep_work(self, name: str) -> Kept:
@@ -202,7 +204,8 @@ class Service:
         workload = await self._store.workload(workspace.id)
         said = b""
         with suppress(ProviderError):
-            said = await self._provider(workspace).ask_checkout(workspace, workload, kept_work.QUESTION)
+            asked = kept_work.question(project_folder(workload))
+            said = await self._provider(workspace).ask_checkout(workspace, workload, asked)
         folder, now = self._paths.state / "kept", self._clock()
         checkpoints = KeptCheckpoints(self._paths.state / "checkpoints")
         newest = await asyncio.to_thread(checkpoints.newest, workspace.id)

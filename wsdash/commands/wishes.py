@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.providers.base import UnsavedWork
 from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.unsaved_words import beside_words, unsaved_parts
 from wsdash.commands.failing import report
 from wsdash.commands.opening import unknown_workspace
 from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, local_time, tell
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from wsdash.backend.service import Service
 
 SHOWN = 10
-"""Lines of unsaved work that a question names; more are counted."""
+"""Lines of each kind of unsaved work that a question names; more are counted."""
 
 
 def start(args: Namespace, paths: Paths) -> int:
@@ -149,11 +150,16 @@ def _confirmed(name: str, paths: Paths) -> bool:
     unsaved = with_service(paths, look)
     if unsaved is None:
         tell(f"Whether {name} has unsaved work cannot be told now.")
-    elif unsaved.uncommitted or unsaved.unpushed:
-        tell(f"{name} has work that is nowhere else:")
-        lines = [*unsaved.uncommitted, *unsaved.unpushed]
+        return ask(f"Delete {name} with all its files?")
+    if unsaved.totals.words:
+        tell(f"{name} has work that is nowhere else: {unsaved.totals.words}.")
+    for title, lines in unsaved_parts(unsaved):
+        tell(f"{title}:")
         for line in lines[:SHOWN]:
             tell(f"  {one_line(line)}")
         if len(lines) > SHOWN:
             tell(f"  and {len(lines) - SHOWN} more")
+    beside = beside_words(unsaved)
+    if beside:
+        tell(beside)
     return ask(f"Delete {name} with all its files?")

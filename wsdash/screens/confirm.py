@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button
 
+from wsdash.backend.unsaved_words import beside_words, unsaved_parts
 from wsdash.screens.base import WsdashDialog
 from wsdash.screens.widgets.lines import LineScroll
 from wsdash.screens.widgets.text import Line, Tone, plain, wrap
@@ -92,13 +93,15 @@ class ConfirmScreen(WsdashDialog[bool]):
             return [((f"{name}: whether there is unsaved work is not known ({reason}).", Tone.WARN),)]
         if work is None:
             return [((f"{name}: whether there is unsaved work is not known.", Tone.WARN),)]
-        if not work.uncommitted and not work.unpushed:
-            return [((f"{name}: all work is committed and pushed.", Tone.GOOD),)]
-        lines: list[Line] = [((f"{name}: this will be lost", Tone.BAD),)]
-        for what, entries in (("not committed", work.uncommitted), ("not pushed", work.unpushed)):
-            if entries:
-                lines.append(((f"  {what}:", Tone.WARN),))
-                lines += [((f"    {plain(entry)}", Tone.PLAIN),) for entry in entries[:MOST_LINES]]
-                if len(entries) > MOST_LINES:
-                    lines.append(((f"    and {len(entries) - MOST_LINES} more", Tone.MUTED),))
-        return lines
+        if not work:
+            lines: list[Line] = [((f"{name}: all work is committed and pushed.", Tone.GOOD),)]
+        else:
+            lost = f": {work.totals.words}" if work.totals.words else ""
+            lines = [((f"{name}: this will be lost{lost}", Tone.BAD),)]
+        for title, entries in unsaved_parts(work):
+            lines.append(((f"  {title}:", Tone.WARN),))
+            lines += [((f"    {plain(entry)}", Tone.PLAIN),) for entry in entries[:MOST_LINES]]
+            if len(entries) > MOST_LINES:
+                lines.append(((f"    and {len(entries) - MOST_LINES} more", Tone.MUTED),))
+        beside = beside_words(work)
+        return [*lines, ((f"  {beside}", Tone.MUTED),)] if beside else lines

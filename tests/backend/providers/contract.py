@@ -21,7 +21,7 @@ from tests.repositories import git, make_repository
 from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.providers.base import LogChunk, Provider, Refused
-from wsdash.backend.providers.unsaved import QUESTION, answer
+from wsdash.backend.providers.unsaved import answer, question
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Command, EnvVar, Secret, Source, Volume, Workload
 
@@ -428,19 +428,26 @@ class ProviderContract:
         harness.needs_files()
         repository = make_repository(tmp_path / "sample", files={"file": "original\n"})
         workload = harness.workload("echo changed >file", source=Source(str(repository), None, "sample"))
-        assert answer(await harness.provider.ask_checkout(workspace(), workload, QUESTION)) is None
         await harness.launch(workload)
         await harness.provider.force_cancel(attempt())
         checkout = Path(harness.provider.folder(workspace()) or "") / "projects" / "sample"
+        git(checkout, "checkout", "--quiet", "--detach")
         git(checkout, "commit", "--quiet", "--allow-empty", "--message=Only here")
         proof = tmp_path / "proof"
         git(checkout, "config", "core.fsmonitor", f"touch {proof}; false")
-        work = answer(await harness.provider.ask_checkout(workspace(), workload, QUESTION))
+        work = answer(await harness.provider.ask_checkout(workspace(), workload, question()), "sample")
         assert not proof.exists()
-        if work is None:
-            pytest.skip("this isolation has no safe place to ask git in")
+        assert work is not None
         assert work.uncommitted == (" M file",)
         assert [line.partition(" ")[2] for line in work.unpushed] == ["Only here"]
+        assert work.home is not None
+        assert work.totals.is_whole
+
+    async def test_before_its_first_launch_a_workspace_has_nothing_unsaved(self, harness: Harness) -> None:
+        harness.needs_files()
+        said = await harness.provider.ask_checkout(workspace(), harness.workload("true"), question())
+        work = answer(said)
+        assert work is not None and not work
 
     async def test_no_shell_where_nothing_runs(self, harness: Harness) -> None:
         harness.needs_files()

@@ -91,6 +91,15 @@ check_out() {
   ask_git -C "$clone" checkout --quiet --detach "$commit" --
 }
 
+# What came from the source, so that it never counts as work of the workspace: a tag, or what the ref named, may be on
+# none of its branches.
+note_fetched() {
+  {
+    git -C "$clone" rev-parse --quiet --verify HEAD
+    git -C "$clone" for-each-ref --format='%(objectname)' refs/tags
+  } >"$clone/.git/wsdash-fetched" 2>/dev/null
+}
+
 check_source() {
   transport=${source_url%%::*}
   case $source_url in
@@ -143,6 +152,7 @@ fetch_source() {
   # --no-local: files shared with a repository on this machine could be changed through the workspace.
   ask_git clone --no-checkout --no-local -- "$source_url" "$clone" || return
   check_out || return
+  note_fetched
   [ ! -e "$clone/.gitmodules" ] ||
     say 'The repository has submodules, which are not cloned. Run: git submodule update --init'
   if [ -e "$PROJECT_SOURCE" ]; then

@@ -12,11 +12,11 @@ The contract, which `tests/backend/providers/contract.py` holds every provider t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from wsdash.backend.clone_address import Credential, redacted
-from wsdash.model import Attempt, JobObservation, Workspace
+from wsdash.model import Attempt, JobObservation, UnsavedTotals, Workspace
 from wsdash.workload import Secret, Workload
 
 if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no asyncio
@@ -107,25 +107,52 @@ class ShellCommand:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A command line for `sh -c`, and how many bytes and seconds its answer may take."""
+    """A program of POSIX sh and its arguments, and how many bytes and seconds its answer may take.
 
-    line: str
+    It is run with `argv`, and gets `program` as its standard input: less than 128 KiB.
+    """
+
+    program: bytes
+    words: tuple[str, ...]
     most: int
     timeout_s: float
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Takes the program from standard input, so that no length of a command line limits it."""
+        return ("sh", "-c", 'p=$(cat) && exec sh -c "$p" sh "$@" </dev/null', "sh", *self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Files that are counted, and take so many bytes, but hold nothing back."""
+
+    files: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class UnsavedWork:
     """What only this workspace has, as lines for the user: ` M src/app.py`, `1a2b3c4 Fix the parser`.
 
-    At most a hundred lines each are kept; a last line says how many more there are. Untrusted text.
+    `files` are those outside of any Git repository; `untold` says what could not be looked into, so that there may
+    be more. At most a hundred lines each are kept; a last line says how many more there are. Untrusted text.
     """
 
     uncommitted: tuple[str, ...] = ()
     unpushed: tuple[str, ...] = ()
+    stashes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    totals: UnsavedTotals = field(default_factory=UnsavedTotals)
+    ignored: Sized | None = None
+    home: Sized | None = None
+    """The home folder and volumes, which are no unsaved work."""
 
     def __bool__(self) -> bool:
-        return bool(self.uncommitted or self.unpushed)
+        """Whether something would be lost, or might be."""
+        lines = (self.uncommitted, self.unpushed, self.stashes, self.files, self.untold)
+        return self.totals.holds or any(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +327,10 @@ class Provider(Protocol):
         """
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
-        """What a command line prints in the project's folder, run where it cannot harm this machine.
+        """What a program prints that knows PROJECTS_ROOT and HOME, run where it cannot harm this machine.
 
-        Nothing where there is no checkout to ask in or no way to ask; cut off where it is too much or takes
-        too long. Nothing of the checkout is written.
+        Nothing where there is no way to ask; cut off where it is too much or takes too long. Nothing of the
+        workspace's files is written.
         """
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:

@@ -1,27 +1,98 @@
-"""What Git is asked about the work that only a workspace has, and what its answer says. Untrusted text."""
+"""The question of what only a workspace has, and what its answer says. Untrusted text.
+
+`wsdash/backend/job/unsaved.sh` defines what counts, and how it is told.
+"""
 
 from __future__ import annotations
 
-from wsdash.backend.providers.base import Question, UnsavedWork
+from importlib.resources import files
+from pathlib import PurePosixPath
 
-_MOST_LINES = 100
-_SEPARATOR = "\036"
+from wsdash.backend.providers.base import Question, Sized, UnsavedWork
+from wsdash.model import UnsavedTotals
 
-QUESTION = Question(
-    "git rev-parse --git-dir >/dev/null && git status --porcelain && printf '\\036' && "
-    "git log --oneline --no-color --branches --not --remotes && printf '\\036'",
-    most=256 * 1024,
-    timeout_s=20.0,
-)
+_BEGINNING = "wsdash-unsaved 1"
+_SINGLE = {"change": "changes", "commit": "commits", "stash": "stashes", "file": "files"}
+_CUT_OFF = "it takes too long to look at all of it"
 
 
-def answer(said: bytes) -> UnsavedWork | None:
-    """None where Git did not say it all."""
-    parts = said.decode("utf-8", "replace").split(_SEPARATOR)
-    return UnsavedWork(_lines(parts[0]), _lines(parts[1])) if len(parts) >= 3 else None
+def program() -> bytes:
+    """The text of `unsaved.sh`."""
+    return (files("wsdash.backend.job") / "unsaved.sh").read_bytes()
 
 
-def _lines(text: str) -> tuple[str, ...]:
-    lines = [line for line in text.splitlines() if line.strip()]
-    more = len(lines) - _MOST_LINES
-    return (*lines[:_MOST_LINES], f"and {more} more") if more > 0 else tuple(lines)
+def question() -> Question:
+    return Question(program(), ("list",), most=1 << 20, timeout_s=60.0)
+
+
+def answer(said: bytes, project: str = "") -> UnsavedWork | None:
+    """What was said; None for nothing. Paths are told as seen from the project's folder below the projects folder."""
+    lines = said.decode("utf-8", "replace").split("\n")
+    if lines[0] != _BEGINNING:
+        return None
+    found: dict[str, list[str]] = {kind: [] for kind in (*_SINGLE, "problem")}
+    totals = dict.fromkeys(_SINGLE.values(), 0)
+    sized: dict[str, Sized] = {}
+    repository = project
+    is_whole = False
+    for line in lines[1:-1]:
+        word, _, rest = line.replace("\001", "\n").partition(" ")
+        if word == "repository":
+            repository = rest
+        elif word in _SINGLE or word == "problem":
+            found[word].append(_told(word, rest, repository, project))
+        elif word in totals:
+            totals[word] += _number(rest)
+        elif word in ("ignored", "home"):
+            count, _, kib = rest.strip().partition(" ")
+            sized[word] = Sized(_number(count), _number(kib) * 1024)
+        is_whole = is_whole or word == "complete"
+    untold = [*found["problem"], *([] if is_whole else [_CUT_OFF])]
+    named = {kind: tuple(_first(found[kind], totals[_SINGLE[kind]])) for kind in _SINGLE}
+    return UnsavedWork(
+        named["change"],
+        named["commit"],
+        named["stash"],
+        named["file"],
+        tuple(untold[:100]),
+        UnsavedTotals(
+            max(totals["commits"], len(found["commit"])),
+            max(totals["stashes"], len(found["stash"])),
+            max(totals["changes"], len(found["change"])) + max(totals["files"], len(found["file"])),
+            not untold,
+        ),
+        sized.get("ignored"),
+        sized.get("home"),
+    )
+
+
+def _told(kind: str, text: str, repository: str, project: str) -> str:
+    """As the user sees it who stands in the project's folder."""
+    if kind == "file":
+        return _seen_from(project, text)
+    if kind == "change":
+        return text[:3] + _seen_from(project, f"{repository}/{text[3:]}" if repository else text[3:])
+    return (
+        text
+        if kind == "problem" or repository == project
+        else f"{text} (in {_seen_from(project, repository)})"
+    )
+
+
+def _seen_from(project: str, path: str) -> str:
+    if not project:
+        return path
+    try:
+        return str(PurePosixPath(path).relative_to(project)) + ("/" if path.endswith("/") else "")
+    except ValueError:
+        return f"../{path}"
+
+
+def _first(lines: list[str], total: int) -> list[str]:
+    most = 100
+    more = max(total, len(lines)) - min(len(lines), most)
+    return [*lines[:most], *([f"and {more} more"] if more > 0 else [])]
+
+
+def _number(text: str) -> int:
+    return int(text[:15]) if text.isascii() and text.isdecimal() else 0

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -151,20 +152,22 @@ class Entrance:
             return None
         return self._door.ssh(workspace_id, name, argv)
 
-    async def ask(self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float) -> bytes:
+    async def ask(
+        self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float, stdin: bytes = b""
+    ) -> bytes:
         """What a command prints in the workspace's project; nothing where it cannot be asked."""
         if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):
             return b""
         argv = self._door.ssh(workspace.id, workspace.name, asked)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-        except OSError:
-            return b""
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+                )
+            except OSError:
+                return b""
         assert process.stdout is not None
         said: list[bytes] = []
         size = 0

@@ -355,8 +355,9 @@ class GitLabProvider:
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
         """Nothing where its job holds no line to this machine."""
-        argv = ("sh", "-c", question.line)
-        return await self._entrance.ask(workspace, argv, question.most, question.timeout_s)
+        return await self._entrance.ask(
+            workspace, question.argv, question.most, question.timeout_s, question.program
+        )
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         """By the line of its job, which alone has its files."""

@@ -1,10 +1,11 @@
-"""Asks in a workspace's checkout, inside of a sandbox: its git configuration may run anything."""
+"""Asks about a workspace's files, inside of a sandbox where there is one."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping
 
@@ -12,52 +13,48 @@ from wsdash.backend.providers.base import Question
 from wsdash.backend.providers.local import isolation as isolations
 from wsdash.backend.providers.local.isolation import Host, Isolation, Place
 
-_GIT = {
-    # Nothing of the checkout is written, and whose the files are does not matter in there.
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "safe.directory",
-    "GIT_CONFIG_VALUE_0": "*",
-}
-
 
 def ask(
     isolation: Isolation,
     place: Place,
     host: Host,
-    folder: str,
     image: str | None,
     environ: Mapping[str, str],
     question: Question,
 ) -> bytes:
-    """What the question's line prints in the project's folder; nothing where it cannot be asked safely."""
-    line = f'cd {isolations.PROJECTS}/"$1" && {{ {question.line}\n}}'
-    command = ("sh", "-c", line, "sh", folder)
-    argv = isolations.inspect_argv(isolation, place, host, image, _GIT, command)
-    if argv is None or not (place.projects / folder).is_dir():
+    """What the question's program prints; nothing where it cannot be asked.
+
+    Without a sandbox it runs as a job does there, as the user: it obeys nothing that stands in the files.
+    """
+    env = isolations.job_environment(isolation, place, host.home, environ)
+    if isolation.kind == "plain":
+        env["TMPDIR"] = tempfile.gettempdir()
+    argv = isolations.inspect_argv(isolation, place, host, image, env, question.argv)
+    if argv is None or (isolation.is_container and not place.projects.is_dir()):
         return b""
-    env = (
-        dict(environ)
-        if isolation.is_container
-        else isolations.job_environment(isolation, place, host.home, environ)
-    )
-    return answer(argv, {**env, **_GIT}, question.most, question.timeout_s)
+    own = dict(environ) if isolation.is_container else env
+    return answer(argv, own, question.most, question.timeout_s, question.program)
 
 
-def answer(argv: tuple[str, ...], env: Mapping[str, str], most: int, timeout_s: float) -> bytes:
+def answer(
+    argv: tuple[str, ...], env: Mapping[str, str], most: int, timeout_s: float, stdin: bytes = b""
+) -> bytes:
     """The first bytes of what the command prints within the time. Blocks."""
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(env),
-            cwd="/",
-            start_new_session=True,
-        )
-    except OSError:
-        return b""
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=dict(env),
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError:
+            return b""
     assert process.stdout is not None
     timer = threading.Timer(timeout_s, _kill, [process.pid])
     timer.start()

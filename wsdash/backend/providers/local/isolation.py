@@ -24,6 +24,8 @@ Entry = Literal["enter", "listening"]
 """What of job.sh runs beside a job: a shell or a command, or what tells where the job listens."""
 
 PROJECTS = "/projects"
+VOLUMES = "/volumes"
+"""Where an inspection sees all of them."""
 SCRIPTS = "/wsdash"
 CONTAINER_HOME = "/home/workspace"
 INFO_FD = 9
@@ -91,8 +93,12 @@ class Place:
     def tmp(self) -> Path:
         return self.workspace / "tmp"
 
+    @property
+    def volumes(self) -> Path:
+        return self.workspace / "volumes"
+
     def volume(self, volume: Volume) -> Path:
-        return self.workspace / "volumes" / volume.name
+        return self.volumes / volume.name
 
 
 def container_name(attempt_id: str) -> str:
@@ -171,25 +177,29 @@ def inspect_argv(
     env: Mapping[str, str],
     command: tuple[str, ...],
 ) -> tuple[str, ...] | None:
-    """A command that sees the projects read-only, has no network and can change nothing; None in `plain`."""
-    projects = str(place.projects)
+    """A command that sees the workspace's folders read-only, has no network and can change nothing.
+
+    In `plain` it is the command itself; None in a container without an image. `env` is its environment.
+    """
+    if isolation.kind == "plain":
+        return command
     if isolation.kind == "bubblewrap":
-        argv = [
-            isolation.program,
-            *_machine(place, host),
-            "--unshare-net",
-            "--tmpfs",
-            "/tmp",
-            "--dir",
-            host.home,
-        ]
-        return (*argv, "--ro-bind", projects, PROJECTS, "--", *command)
-    if not isolation.is_container or image is None:
+        argv = [isolation.program, *_machine(place, host), "--unshare-net", "--tmpfs", "/tmp"]
+        argv += ["--dir", host.home, "--ro-bind-try", str(place.home), host.home]
+        argv += ["--ro-bind-try", str(place.volumes), VOLUMES]
+        return (*argv, "--ro-bind-try", str(place.projects), PROJECTS, "--", *command)
+    if image is None:
         return None
     options = [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
-    options += ["--rm", "--network", "none", "--pull", "never", *isolation.user, *_unlabelled(isolation)]
-    bound = _bind(place.projects, PROJECTS, "readonly")
-    return (isolation.program, "run", *options, *bound, "--entrypoint", command[0], image, *command[1:])
+    options += ["--rm", "--interactive", "--network", "none", "--pull", "never"]
+    options += [*isolation.user, *_unlabelled(isolation)]
+    for folder, target in (
+        (place.projects, PROJECTS),
+        (place.home, CONTAINER_HOME),
+        (place.volumes, VOLUMES),
+    ):
+        options += _bind(folder, target, "readonly") if folder.is_dir() else []
+    return (isolation.program, "run", *options, "--entrypoint", command[0], image, *command[1:])
 
 
 def _machine(place: Place, host: Host) -> list[str]:

@@ -18,7 +18,7 @@ from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.clone_address import Credential
-from wsdash.backend.job.rendering import idle_settings, project_folder, render, render_secrets, scripts
+from wsdash.backend.job.rendering import idle_settings, render, render_secrets, scripts
 from wsdash.backend.kept_credentials import KeptCredentials
 from wsdash.backend.providers.base import (
     Capabilities,
@@ -195,7 +195,7 @@ class LocalProvider:
         return str(found)
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
-        """Nothing without a sandbox to ask in."""
+        """Nothing in a container engine where no image is named."""
         return await asyncio.to_thread(self._ask_checkout, workspace, workload, question)
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
@@ -402,16 +402,12 @@ class LocalProvider:
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
     def _ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
-        try:
-            folder = project_folder(workload)
-        except ValueError:
-            return b""
         found = self._found(again=False)
         # The machine's own git, where it can be shut in, does not depend on what the image holds.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
         place = self._place(workspace, "inspection")
         host = probe.read_host(self._environ)
-        return checkout.ask(isolation, place, host, folder, workload.image, self._environ, question)
+        return checkout.ask(isolation, place, host, workload.image, self._environ, question)
 
     def _place(self, workspace: Workspace, attempt_id: str) -> Place:
         return Place(

@@ -1,0 +1,340 @@
+"""What counts as unsaved, told by `unsaved.sh` of real repositories: nothing somebody wrote goes unnoticed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.backend.job.conftest import SHELLS
+from tests.repositories import commit_files, git
+from wsdash.backend.providers import unsaved
+from wsdash.backend.providers.base import UnsavedWork
+
+
+@dataclass
+class Projects:
+    """A workspace's files: `app`, a clone of `origin`, is its project."""
+
+    folder: Path
+    shell: tuple[str, ...]
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "projects"
+
+    @property
+    def app(self) -> Path:
+        return self.root / "app"
+
+    @property
+    def origin(self) -> Path:
+        return self.folder / "origin"
+
+    def look(self, project: str = "app", timeout: float = 60, **environment: str) -> UnsavedWork:
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [*self.shell, "-c", unsaved.program().decode(), "sh", "list"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env={
+                **os.environ,
+                "PROJECTS_ROOT": str(self.root),
+                "HOME": str(home),
+                "TMPDIR": str(temporary),
+                **environment,
+            },
+        )
+        assert done.stderr == b""
+        assert list(temporary.iterdir()) == []
+        found = unsaved.answer(done.stdout, project)
+        assert found is not None
+        return found
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+def projects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Projects]:
+    if shutil.which(request.param[0]) is None:
+        pytest.skip(f"{request.param[0]} is not installed")
+    found = Projects(tmp_path / "place", request.param)
+    found.origin.mkdir(parents=True)
+    git(found.origin, "init", "--quiet", "--initial-branch=main")
+    commit_files(found.origin, {"file": "one\n", ".gitignore": "*.log\n"}, "First")
+    git(found.origin, "tag", "v1")
+    found.root.mkdir()
+    git(found.root, "clone", "--quiet", "--no-local", str(found.origin), "app")
+    yield found
+
+
+def subjects(work: UnsavedWork) -> set[str]:
+    return {line.partition(" ")[2] for line in work.unpushed}
+
+
+def test_a_fresh_clone_has_nothing_unsaved(projects: Projects) -> None:
+    work = projects.look()
+    assert not work
+    assert work.totals.words == ""
+
+
+def test_before_the_first_start_there_is_nothing(projects: Projects) -> None:
+    shutil.rmtree(projects.root)
+    assert not projects.look()
+
+
+def test_commits_that_only_one_place_holds_are_each_found(projects: Projects) -> None:
+    app = projects.app
+    git(app, "checkout", "--quiet", "--detach", "v1")
+    commit_files(app, {"a": "a"}, "On a detached HEAD")
+    git(app, "checkout", "--quiet", "--detach", "v1")
+    commit_files(app, {"b": "b"}, "Held by a tag")
+    git(app, "tag", "mine")
+    git(app, "checkout", "--quiet", "-b", "wip", "v1")
+    commit_files(app, {"c": "c"}, "Held by a branch")
+    git(app, "worktree", "add", "--quiet", "--detach", str(projects.folder / "elsewhere"), "v1")
+    commit_files(projects.folder / "elsewhere", {"d": "d"}, "In a worktree that lies elsewhere")
+    git(app, "checkout", "--quiet", "--detach", "v1")
+    commit_files(app, {"e": "e"}, "On HEAD alone")
+    work = projects.look()
+    assert subjects(work) == {
+        "Held by a tag",
+        "Held by a branch",
+        "In a worktree that lies elsewhere",
+        "On HEAD alone",
+    }
+    assert work.totals.commits == 4
+    git(app, "push", "--quiet", "origin", "wip", "HEAD:refs/heads/other")
+    assert subjects(projects.look()) == {"Held by a tag", "In a worktree that lies elsewhere"}
+
+
+def test_a_linked_worktree_is_looked_into_once(projects: Projects) -> None:
+    git(projects.app, "worktree", "add", "--quiet", "-b", "side", str(projects.root / "side"))
+    commit_files(projects.root / "side", {"a": "a"}, "Beside")
+    (projects.root / "side/untracked").touch()
+    work = projects.look()
+    assert subjects(work) == {"Beside"}
+    assert work.totals.commits == 1
+    assert work.uncommitted == ("?? ../side/untracked",)
+
+
+def test_what_came_with_a_clone_is_not_work_of_the_workspace(projects: Projects) -> None:
+    git(projects.origin, "checkout", "--quiet", "-b", "release")
+    commit_files(projects.origin, {"r": "r"}, "Of a release")
+    git(projects.origin, "tag", "-a", "-m", "two", "v2")
+    git(projects.origin, "checkout", "--quiet", "main")
+    git(projects.origin, "branch", "--quiet", "-D", "release")
+    git(projects.root, "clone", "--quiet", "--no-local", str(projects.origin), "again")
+    git(projects.root, "clone", "--quiet", "--depth=1", "--branch=v2", f"file://{projects.origin}", "shallow")
+    assert not projects.look()
+    commit_files(projects.root / "shallow", {"mine": "m"}, "On top of it")
+    assert subjects(projects.look()) == {"On top of it (in ../shallow)"}
+
+
+def test_every_stash_is_found_newest_first(projects: Projects) -> None:
+    for text in ("older", "newer"):
+        (projects.app / "file").write_text(text)
+        git(projects.app, "stash", "push", "--quiet", "--message", text)
+    work = projects.look()
+    assert work.stashes == ("stash@{0} On main: newer", "stash@{1} On main: older")
+    assert work.totals.words == "2 stashes"
+    assert work.unpushed == ()
+
+
+def test_changes_to_the_index_and_the_tree_are_found(projects: Projects) -> None:
+    app = projects.app
+    (app / "staged").touch()
+    git(app, "add", "staged")
+    (app / "file").unlink()
+    (app / "new\nline").touch()
+    (app / "-dash").touch()
+    (app / os.fsdecode(b"\xff")).touch()
+    (app / "seen.log").write_text("x" * 5000)
+    work = projects.look()
+    assert set(work.uncommitted) == {"A  staged", " D file", "?? new\nline", "?? -dash", "?? \ufffd"}
+    assert work.totals.files == 5
+    assert work.ignored is not None and work.ignored.files == 1 and work.ignored.size >= 5000
+
+
+def test_a_change_that_git_was_told_to_overlook_is_found(projects: Projects) -> None:
+    git(projects.app, "update-index", "--assume-unchanged", "file")
+    (projects.app / "file").write_text("mine\n")
+    assert projects.look().uncommitted == (" M file",)
+
+
+def test_a_rebase_that_is_going_on_hides_nothing(projects: Projects) -> None:
+    app = projects.app
+    git(app, "checkout", "--quiet", "--detach")
+    commit_files(app, {"file": "mine\n"}, "Mine")
+    git(projects.origin, "checkout", "--quiet", "main")
+    commit_files(projects.origin, {"file": "theirs\n"}, "Theirs")
+    git(app, "fetch", "--quiet")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(app, "rebase", "origin/main")
+    git(app, "checkout", "--quiet", "--force", "origin/main")
+    assert subjects(projects.look()) == {"Mine"}
+
+
+def test_repositories_below_the_project_are_looked_into(projects: Projects) -> None:
+    app = projects.app
+    git(app, "init", "--quiet", "tools")
+    commit_files(app / "tools", {"t": "t"}, "Nested")
+    (app / "tools/untracked").touch()
+    git(app, "init", "--quiet", "made of nothing")
+    (app / "made of nothing/first").touch()
+    git(app, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(projects.origin), "sub")
+    git(app, "commit", "--quiet", "--message=Take it in")
+    git(app, "push", "--quiet", "origin", "HEAD:refs/heads/pushed")
+    commit_files(app / "sub", {"s": "s"}, "In a submodule")
+    (app / "sub/draft").touch()
+    work = projects.look()
+    assert subjects(work) == {"Nested (in tools)", "In a submodule (in sub)"}
+    assert set(work.uncommitted) == {
+        "?? tools/untracked",
+        "?? made of nothing/first",
+        " M sub",
+        "?? sub/draft",
+    }
+
+
+def test_commits_of_a_submodule_that_is_checked_out_no_more_are_found(projects: Projects) -> None:
+    app = projects.app
+    git(app, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(projects.origin), "sub")
+    commit_files(app / "sub", {"s": "s"}, "In a submodule")
+    git(app, "submodule", "--quiet", "deinit", "--force", "sub")
+    git(app, "rm", "--quiet", "--cached", "--force", "sub", ".gitmodules")
+    shutil.rmtree(app / "sub")
+    assert {line.split(" ")[1:4].__str__() for line in projects.look().unpushed} == {
+        "['In', 'a', 'submodule']"
+    }
+
+
+def test_a_repository_whose_git_folder_lies_elsewhere_is_one(projects: Projects) -> None:
+    (projects.folder / "home").mkdir()
+    git(projects.root, "init", "--quiet", "--separate-git-dir", str(projects.folder / "home/x.git"), "apart")
+    commit_files(projects.root / "apart", {"a": "a"}, "Apart")
+    assert subjects(projects.look()) == {"Apart (in ../apart)"}
+
+
+def test_a_repository_without_a_remote_has_everything_unsaved(projects: Projects) -> None:
+    git(projects.app, "update-ref", "refs/stale", "HEAD")
+    git(projects.app, "config", "--remove-section", "remote.origin")
+    assert subjects(projects.look()) == {"First"}
+
+
+def test_files_outside_of_any_repository_are_unsaved_but_for_caches(projects: Projects) -> None:
+    root = projects.root
+    for name in ("notes/plan", "notes/node_modules/m", ".cache/c", ".wsdash/sessions/1", "notes/[a]*"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "link").symlink_to("/nowhere")
+    work = projects.look()
+    assert set(work.files) == {"../notes/plan", "../notes/[a]*", "../link"}
+    assert work.totals.words == "3 files"
+
+
+def test_a_folder_that_is_no_repository_any_more_is_all_unsaved(projects: Projects) -> None:
+    shutil.rmtree(projects.app / ".git")
+    assert set(projects.look().files) == {"file", ".gitignore"}
+
+
+def test_a_workspace_without_a_source(projects: Projects) -> None:
+    shutil.rmtree(projects.app)
+    (projects.root / "loose").touch()
+    assert projects.look("").files == ("loose",)
+    git(projects.root, "init", "--quiet")
+    assert projects.look("").uncommitted == ("?? loose",)
+
+
+def test_the_home_folder_is_sized_and_holds_nothing_back(projects: Projects) -> None:
+    (projects.folder / "home").mkdir()
+    (projects.folder / "home/.profile").write_text("x" * 9000)
+    work = projects.look()
+    assert not work
+    assert work.home is not None and work.home.files == 1 and work.home.size >= 9000
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("core.fsmonitor", "COMMAND; false"),
+        ("core.hooksPath", "HOOKS"),
+        ("core.pager", "COMMAND"),
+        ("core.sshCommand", "COMMAND"),
+        ("diff.external", "COMMAND"),
+        ("filter.x.clean", "COMMAND"),
+        ("filter.x.process", "COMMAND"),
+        ("diff.x.textconv", "COMMAND"),
+        ("core.alternateRefsCommand", "COMMAND"),
+        ("core.worktree", "/"),
+        ("core.bare", "nonsense"),
+        ("include.path", "FIFO"),
+        ("alias.status", "!COMMAND"),
+        ("extensions.worktreeConfig", "true"),
+        ("log.showSignature", "true"),
+    ],
+    ids=lambda setting: setting[0],
+)
+def test_no_configuration_of_a_repository_is_obeyed(projects: Projects, setting: tuple[str, str]) -> None:
+    app, proof = projects.app, projects.folder / "proof"
+    command = projects.folder / "command"
+    command.write_text(f"#!/bin/sh\ntouch {proof}\n")
+    command.chmod(0o755)
+    hooks = projects.folder / "hooks"
+    hooks.mkdir()
+    for hook in ("post-index-change", "reference-transaction", "pre-auto-gc", "post-checkout"):
+        shutil.copy(command, hooks / hook)
+        shutil.copy(command, app / ".git/hooks" / hook)
+    os.mkfifo(projects.folder / "fifo")
+    (app / ".gitattributes").write_text("* filter=x diff=x\n")
+    (app / "file").write_text("mine\n")
+    value = setting[1].replace("COMMAND", str(command)).replace("HOOKS", str(hooks))
+    value = value.replace("FIFO", str(projects.folder / "fifo"))
+    section, _, key = setting[0].rpartition(".")
+    with (app / ".git/config").open("a") as config:
+        first, _, second = section.partition(".")
+        config.write(f'[{first}{f" {chr(34)}{second}{chr(34)}" if second else ""}]\n\t{key} = "{value}"\n')
+    proof.unlink(missing_ok=True)
+    work = projects.look(GIT_DIR=str(app / ".git"), GIT_EXTERNAL_DIFF=str(command), GIT_CONFIG_COUNT="x")
+    assert not proof.exists()
+    assert set(work.uncommitted) == {" M file", "?? .gitattributes"}
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".git/refs/heads/odd", "deep/.gitattributes"])
+def test_what_cannot_be_read_is_said_and_does_not_hang(projects: Projects, name: str) -> None:
+    (projects.root / "loose").touch()
+    (projects.app / name).parent.mkdir(exist_ok=True)
+    (projects.app / name).unlink(missing_ok=True)
+    os.mkfifo(projects.app / name)
+    work = projects.look()
+    assert work
+    assert not work.totals.is_whole
+    assert "is no ordinary file" in work.untold[0]
+    assert work.files == ("../loose",)
+
+
+def test_a_damaged_repository_is_named(projects: Projects) -> None:
+    for file in (projects.app / ".git/objects").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    work = projects.look()
+    assert not work.totals.is_whole
+    assert any("app" in line for line in work.untold)
+
+
+def test_an_answer_that_was_cut_off_is_not_the_whole(projects: Projects) -> None:
+    (projects.app / "draft").touch()
+    whole = unsaved.answer(b"wsdash-unsaved 1\nrepository app\nchange ?? draft\n", "app")
+    assert whole is not None
+    assert whole.uncommitted == ("?? draft",)
+    assert whole.totals.holds and not whole.totals.is_whole
+    assert unsaved.answer(b"") is None
+    assert unsaved.answer(b"sh: not found\n") is None

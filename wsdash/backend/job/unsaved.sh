@@ -1,0 +1,429 @@
+# shellcheck shell=sh
+# The definition of unsaved work: what somebody wrote below the projects folder and that exists only there.
+#
+# In each repository (nested ones, submodules, linked worktrees, and those whose .git file points elsewhere):
+#   commits   reachable from HEAD, a worktree's HEAD, a branch, a tag, any other ref, or a rebase, merge, cherry-pick
+#             or bisect that is going on, and from nothing that is known to be on a remote: remote-tracking refs, and
+#             what came with a clone. Without a remote, all of them.
+#   stashes   every entry
+#   changes   to the index and the tree, and untracked files that the repository's own rules do not ignore
+# and outside of repositories every file that is not in a folder of $caches.
+# Ignored files, the home folder and volumes are counted and sized; they are not unsaved work.
+#
+#   sh unsaved.sh list        with PROJECTS_ROOT and HOME. Says, a line each:
+#     wsdash-unsaved 1            the beginning
+#     repository PATH             what follows is in it; PATH is below PROJECTS_ROOT, and empty for that itself
+#     commits|stashes|changes N   how many there are, and before them the first of them as
+#     commit|stash|change TEXT
+#     files N, file PATH          the same of files outside of repositories
+#     problem TEXT                what could not be looked into, so that there may be more
+#     complete                    all was looked into, or stands in a problem
+#     ignored|home FILES KIB      no unsaved work
+#   A newline within a name is said as the byte 1.
+#
+# No configuration of a repository is obeyed, and nothing of it is written: Git works in a repository beside it, a
+# copy of its refs and index that borrows its objects.
+
+caches='.cache node_modules __pycache__ .venv .tox .mypy_cache .pytest_cache .ruff_cache .gradle'
+most_repositories=500
+most_lines=100
+soh=$(printf '\001')
+tab=$(printf '\t')
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# Nothing of the surroundings has a say in what Git does.
+set_surroundings() {
+  for name in $(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
+  unset CDPATH XDG_CONFIG_HOME
+  real_home=${HOME:-}
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/wsdash-unsaved.XXXXXX") || return
+  trap 'rm -rf "$scratch"' EXIT
+  trap 'exit 1' HUP INT TERM PIPE
+  mkdir "$scratch/home" "$scratch/unit" || return
+  export HOME="$scratch/home" LC_ALL=C GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 \
+    GIT_NO_REPLACE_OBJECTS=1 GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none GIT_TERMINAL_PROMPT=0 GIT_PAGER=cat \
+    GIT_AUTHOR_NAME=wsdash GIT_AUTHOR_EMAIL=wsdash GIT_AUTHOR_DATE='@0 +0000' \
+    GIT_COMMITTER_NAME=wsdash GIT_COMMITTER_EMAIL=wsdash GIT_COMMITTER_DATE='@0 +0000'
+}
+
+# Names that end with NUL, one a line.
+lines() {
+  tr '\000\012' '\012\001'
+}
+
+decoded() { # LINE: into `value`
+  value=$(printf '%sx' "$1" | tr '\001' '\012')
+  value=${value%x}
+}
+
+encoded() { # PATH
+  printf '%s' "$1" | tr '\012' '\001'
+}
+
+stored() { # FILE: its whole content into `value`
+  value=$(cat "$1" && printf x)
+  value=${value%x}
+}
+
+problem() {
+  printf 'problem %s\n' "$(encoded "$1" | cut -c 1-400)"
+}
+
+# For `find -path`, where a name may hold what would be a pattern.
+escaped() {
+  value=$(printf '%sx' "$1" | sed 's/[][*?\\]/\\&/g')
+  value=${value%x}
+}
+
+# --- where the repositories are -------------------------------------------------------------------------
+
+# Each as a folder unit/N: `path` (below the root) of the working tree, `git` and `common`, its folders.
+find_repositories() {
+  count=0
+  : >"$scratch/gits"
+  find . \( -path ./.wsdash -o -path ./.wsdash-fetch \) -prune -o -name .git -prune -print0 2>/dev/null | lines >"$scratch/found"
+  # A folder before a file: the main working tree stands for all that its linked ones share.
+  for wanted in folder file; do
+    while IFS= read -r line; do
+      decoded "${line%/.git}"
+      path=${value#.}
+      path=${path#/}
+      if [ -d "./$path/.git" ]; then [ "$wanted" = folder ] || continue; else [ "$wanted" = file ] || continue; fi
+      add_working_tree
+    done <"$scratch/found"
+  done
+  # Git folders that no working tree names any more: submodules of another branch, what is bare.
+  known=$count
+  nth=0
+  while [ "$nth" -lt "$known" ]; do
+    nth=$((nth + 1))
+    stored "$scratch/unit/$nth/common"
+    find "$value" -name objects -prune -print0 2>/dev/null | lines >"$scratch/objects"
+    while IFS= read -r line; do
+      decoded "${line%/objects}"
+      [ ! -d "$value/refs" ] || add_repository '' "$value" bare
+    done <"$scratch/objects"
+  done
+}
+
+add_working_tree() {
+  if [ -d "./$path/.git" ]; then
+    git_folder=./$path/.git
+  elif [ -f "./$path/.git" ]; then
+    git_folder=$(head -n 1 "./$path/.git" | cut -c 1-4096)
+    case $git_folder in
+      'gitdir: /'*) git_folder=${git_folder#gitdir: } ;;
+      'gitdir: '*) git_folder=./$path/${git_folder#gitdir: } ;;
+      *) return 0 ;;
+    esac
+  else
+    return 0
+  fi
+  add_repository "$path" "$git_folder" tree && return
+  [ ! -d "$git_folder/objects" ] || problem "${path:-.} holds a damaged repository, which cannot be looked into"
+}
+
+add_repository() { # PATH GIT_FOLDER tree|bare: whether it is one
+  folder=$(cd -P -- "$2" 2>/dev/null && pwd -P && printf x) || return
+  folder=${folder%"
+x"}
+  common=$folder
+  if [ -f "$folder/commondir" ]; then
+    IFS= read -r common <"$folder/commondir"
+    case $common in /*) ;; *) common=$folder/$common ;; esac
+    common=$(cd -P -- "$common" 2>/dev/null && pwd -P && printf x) || return
+    common=${common%"
+x"}
+  fi
+  [ -f "$folder/HEAD" ] && [ -d "$common/objects" ] && [ -d "$common/refs" ] || return
+  line=$(encoded "$folder")
+  ! grep -qxF -e "$line" "$scratch/gits" || [ "$3" = tree ] || return 0
+  printf '%s\n' "$line" >>"$scratch/gits"
+  count=$((count + 1))
+  if [ "$count" -gt "$most_repositories" ]; then
+    [ "$count" -gt $((most_repositories + 1)) ] || problem "there are more than $most_repositories repositories"
+    return 0
+  fi
+  mkdir "$scratch/unit/$count"
+  printf '%s' "$1" >"$scratch/unit/$count/path"
+  printf '%s' "$folder" >"$scratch/unit/$count/git"
+  printf '%s' "$common" >"$scratch/unit/$count/common"
+  [ "$3" = tree ] && ! is_bare "$common" && : >"$scratch/unit/$count/has-tree"
+  return 0
+}
+
+# What a repository says of itself. Files that it includes are not read.
+setting() { # COMMON TYPE KEY
+  [ -f "$1/config" ] && (cd "$scratch" && git config --file "$1/config" --type="$2" --get "$3" 2>/dev/null)
+}
+
+is_bare() {
+  [ "$(setting "$1" bool core.bare)" = true ]
+}
+
+# --- a repository beside it -----------------------------------------------------------------------------
+
+# Makes $S for the unit: `path`, `tree` (its working tree, or nothing), `git_folder`, `common`.
+# Fails where that cannot be, and says so.
+open_unit() { # NUMBER
+  unit=$scratch/unit/$1
+  stored "$unit/path"
+  path=$value
+  stored "$unit/git"
+  git_folder=$value
+  stored "$unit/common"
+  common=$value
+  tree=
+  [ ! -e "$unit/has-tree" ] || tree=$root/$path
+  S=$unit/beside
+  where=$path
+  [ -n "$tree" ] || where=${git_folder#"$root/"}
+  have git || { problem "${where:-.} cannot be looked into: there is no git"; return 1; }
+  odd=
+  [ -z "$tree" ] || odd=$(find "$tree" \( -name .gitignore -o -name .gitattributes -o -name .gitmodules \) ! -type f ! -type d ! -type l -print 2>/dev/null | head -n 1)
+  [ -z "$odd" ] || { problem "${where:-.} cannot be looked into: ${odd#"$root/"} is no ordinary file"; return 1; }
+  mkdir -p "$S/objects/info" "$S/info" "$S/refs" || return
+  quoted=$(encoded "$common/objects" | sed "s/[\\\\\"]/\\\\&/g; s/$soh/\\\\n/g")
+  printf '"%s"\n' "$quoted" >"$S/objects/info/alternates"
+  cp -R -P "$common/refs/." "$S/refs/" 2>/dev/null
+  [ "$git_folder" = "$common" ] || [ ! -d "$git_folder/refs" ] || cp -R -P "$git_folder/refs/." "$S/refs/" 2>/dev/null
+  odd=$(find "$S/refs" ! -type f ! -type d -print 2>/dev/null | head -n 1)
+  [ -z "$odd" ] || { problem "${where:-.} cannot be looked into: ${odd#"$S/"} is no ordinary file"; return 1; }
+  for name in packed-refs shallow; do [ ! -f "$common/$name" ] || cp "$common/$name" "$S/$name"; done
+  [ ! -d "$common/reftable" ] || cp -R -P "$common/reftable" "$S/"
+  cp "$git_folder/HEAD" "$S/HEAD"
+  [ ! -f "$common/info/exclude" ] || cp "$common/info/exclude" "$S/info/exclude"
+  # Bytes as they are, whatever the attributes of the project would make of them.
+  echo '* -text -filter -ident -working-tree-encoding' >"$S/info/attributes"
+  format=$(setting "$common" path extensions.objectformat) || format=sha1
+  storage=$(setting "$common" path extensions.refstorage) || storage=files
+  filemode=$(setting "$common" bool core.filemode) || filemode=true
+  {
+    printf '[core]\n\tbare = false\n\tlogAllRefUpdates = false\n\tuntrackedCache = false\n\tfilemode = %s\n' "$filemode"
+    if [ "$format$storage" = sha1files ]; then
+      printf '\trepositoryformatversion = 0\n'
+    else
+      printf '\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = %s\n' "${format%%[!a-z0-9]*}"
+      [ "$storage" = files ] || printf '\trefstorage = %s\n' "${storage%%[!a-z0-9]*}"
+    fi
+  } >"$S/config"
+  remote=
+  [ ! -f "$common/config" ] || ! (cd "$scratch" && git config --file "$common/config" --name-only --get-regexp '^(svn-)?remote\.' >/dev/null 2>&1) || remote=yes
+  copy_index
+  beside rev-parse --git-dir >/dev/null 2>"$scratch/said" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 1; }
+}
+
+# With its times, which spare looking into unchanged files and say which may have changed since.
+copy_index() {
+  [ -n "$tree" ] && [ -f "$git_folder/index" ] || return 0
+  cp -p "$git_folder/index" "$S/index"
+  for shared in "$git_folder"/sharedindex.*; do [ ! -f "$shared" ] || cp -p "$shared" "$S/"; done
+  # A file that its user told Git not to look at may have changed all the same.
+  beside ls-files -v -z 2>/dev/null | lines | sed -n 's/^[a-z] //p' | tr '\012\001' '\000\012' >"$scratch/assumed"
+  [ ! -s "$scratch/assumed" ] || fed update-index -z --no-assume-unchanged --stdin <"$scratch/assumed" 2>/dev/null
+  return 0
+}
+
+beside() {
+  fed "$@" </dev/null
+}
+
+# The same, and it reads standard input.
+fed() {
+  git --git-dir="$S" ${tree:+--work-tree="$tree"} -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 \
+    -c core.quotePath=false "$@"
+}
+
+# Tips as `ID NAME` lines into $S/tips, what is on a remote as `^ID` lines into $S/elsewhere.
+collect_tips() {
+  : >"$S/tips"
+  : >"$S/elsewhere"
+  ! head=$(beside rev-parse --quiet --verify 'HEAD^{commit}') || printf '%s HEAD\n' "$head" >>"$S/tips"
+  for name in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD MERGE_AUTOSTASH BISECT_START rebase-merge/orig-head \
+    rebase-merge/autostash rebase-apply/orig-head rebase-apply/autostash; do
+    [ -f "$git_folder/$name" ] && grep -x '[0-9a-f]\{40,64\}' "$git_folder/$name" | sed "s|\$| progress/$name|"
+  done >>"$S/tips"
+  is_first=
+  line=$(encoded "$common")
+  if ! grep -qxF -e "$line" "$scratch/commons" 2>/dev/null; then
+    is_first=yes
+    printf '%s\n' "$line" >>"$scratch/commons"
+    beside for-each-ref --format='%(objectname) %(refname)' 2>"$scratch/said" |
+      grep -v '^[0-9a-f]* refs/\(remotes/\|prefetch/\|wsdash/\|stash$\)' >>"$S/tips"
+    [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
+    for file in "$common"/worktrees/*/HEAD; do
+      [ -f "$file" ] || continue
+      id=$(head -n 1 "$file" | grep -x '[0-9a-f]\{40,64\}') || continue
+      printf '%s worktrees/%s\n' "$id" "$(basename "${file%/HEAD}" | tr -c 'A-Za-z0-9_\n-' '_')" >>"$S/tips"
+    done
+  fi
+  collect_stashes
+  [ -n "$remote" ] || return 0
+  {
+    beside for-each-ref --format='%(objectname)' refs/remotes
+    [ ! -f "$common/wsdash-fetched" ] || grep -x '[0-9a-f]\{40,64\}' "$common/wsdash-fetched"
+    for file in "$common/logs/HEAD" "$git_folder/logs/HEAD"; do
+      [ ! -f "$file" ] || sed -n "s/^[0-9a-f]* \([0-9a-f]*\) .*${tab}clone: from .*/\1/p" "$file"
+    done
+    # As long as it is that of the clone, its tags came with it.
+    file=$common/logs/refs/remotes/origin/HEAD
+    # shellcheck disable=SC3013  # every shell that may be here has -nt
+    if [ -f "$common/packed-refs" ] && [ -f "$file" ] && ! [ "$common/packed-refs" -nt "$file" ]; then
+      sed -n 's|^\([0-9a-f]*\) refs/tags/.*|\1|p' "$common/packed-refs"
+    fi
+  } | sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' | sort -u >"$S/elsewhere"
+}
+
+# Every stash as `ID MESSAGE`, newest first, into $S/stashes.
+collect_stashes() {
+  : >"$S/stashes"
+  [ -n "$is_first" ] || return 0
+  id=$(beside rev-parse --quiet --verify refs/stash) || return 0
+  if [ -f "$common/logs/refs/stash" ]; then
+    sed -n "s/^[0-9a-f]* \([0-9a-f]\{40,64\}\) [^$tab]*$tab\{0,1\}/\1 /p" "$common/logs/refs/stash" | sed '1!G;h;$!d' >"$S/stashes"
+  fi
+  [ -s "$S/stashes" ] || printf '%s stash\n' "$id" >"$S/stashes"
+}
+
+# Changes as `XY PATH` lines into $S/changes.
+collect_changes() {
+  : >"$S/changes"
+  [ -n "$tree" ] || return 0
+  (cd "$tree" && beside status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>"$scratch/said" >"$S/status" ||
+    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 0; }
+  [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
+  # Repositories in it are looked into by themselves.
+  nested >"$S/nested"
+  lines <"$S/status" | grep -vxF -f "$S/nested" >"$S/changes"
+  grep '^?? .*/$' "$S/changes" | sed 's/^?? //; s|/$|: a damaged repository, which cannot be looked into|' | while IFS= read -r line; do
+    decoded "$line"
+    problem "${path:+$path/}$value"
+  done
+}
+
+nested() {
+  for other in "$scratch"/unit/*/path; do
+    [ "$other" != "$unit/path" ] && [ -e "${other%/path}/git" ] || continue
+    stored "$other"
+    [ -z "$path" ] || case $value in "$path"/*) value=${value#"$path/"} ;; *) continue ;; esac
+    [ -z "$value" ] || printf '?? %s/\n' "$(encoded "$value")"
+  done
+}
+
+# --- outside of repositories ----------------------------------------------------------------------------
+
+# Sets the arguments of find that leave out caches and repositories; runs it with those that follow.
+find_loose() { # EXPRESSION...
+  set -- \) -prune -o "$@"
+  for name in $caches; do set -- -o -type d -name "$name" "$@"; done
+  for file in "$scratch"/unit/*/path "$scratch"/unit/*/git "$scratch"/unit/*/common; do
+    [ -e "$file" ] || continue
+    stored "$file"
+    case $file in
+      */path)
+        [ -e "${file%/path}/has-tree" ] || continue
+        # All of the root is in one.
+        [ -n "$value" ] || return 0
+        ;;
+      *) case $value in "$root"/*) value=${value#"$root/"} ;; *) continue ;; esac ;;
+    esac
+    escaped "./$value"
+    set -- -o -path "$value" "$@"
+  done
+  find . \( -path ./.wsdash -o -path ./.wsdash-fetch "$@"
+}
+
+# --- telling --------------------------------------------------------------------------------------------
+
+tell() { # WORD WORDS FILE
+  total=$(($(wc -l <"$3")))
+  [ "$total" -gt 0 ] || return 0
+  head -n "$most_lines" "$3" | cut -c 1-1000 | sed "s/^/$1 /"
+  printf '%s %s\n' "$2" "$total"
+}
+
+tell_commits() {
+  { sed 's/ .*//' "$S/tips"; cat "$S/elsewhere"; told_already; } >"$S/revisions"
+  sed 's/ .*//' "$S/tips" "$S/stashes" | sort -u | fed cat-file --batch-check 2>/dev/null | grep -q ' missing$' &&
+    problem "${where:-.}: a commit is missing in it"
+  total=$(fed rev-list --ignore-missing --stdin --count <"$S/revisions" 2>"$scratch/said") ||
+    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 0; }
+  [ "$total" -gt 0 ] || return 0
+  fed rev-list --ignore-missing --stdin --max-count="$most_lines" --format='%h %s' <"$S/revisions" 2>/dev/null |
+    sed -n 'n;p' | cut -c 1-1000 | sed 's/^/commit /'
+  printf 'commits %s\n' "$total"
+}
+
+# What was told of another working tree of the same repository, as `^ID` lines.
+told_already() {
+  for other in "$scratch"/unit/*; do
+    [ "$other" != "$unit" ] && [ -e "$other/told" ] && cmp -s "$unit/common" "$other/common" &&
+      sed 's/ .*//; s/^/^/' "$other/beside/tips"
+  done
+}
+
+tell_unit() { # NUMBER
+  open_unit "$1" || return 0
+  printf 'repository %s\n' "$(encoded "$where")"
+  collect_tips
+  tell_commits
+  : >"$unit/told"
+  awk '{ n = NR - 1; sub(/^[0-9a-f]+ ?/, ""); print "stash@{" n "} " $0 }' "$S/stashes" >"$S/told"
+  tell stash stashes "$S/told"
+  collect_changes
+  tell change changes "$S/changes"
+}
+
+size_ignored() {
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/has-tree" ] && [ -e "$unit/beside/HEAD" ] || continue
+    S=$unit/beside
+    stored "$unit/path"
+    tree=$root/$value
+    cd "$tree" || continue
+    beside ls-files --others --ignored --exclude-standard -z 2>/dev/null | tr -dc '\000' | wc -c >>"$scratch/ignored"
+    beside ls-files --others --ignored --exclude-standard --directory -z 2>/dev/null |
+      xargs -0 du -sk -- /dev/null 2>/dev/null | awk '{ n += $1 } END { print n + 0 }' >>"$scratch/sizes"
+  done
+  [ ! -e "$scratch/ignored" ] || printf 'ignored %s %s\n' "$(awk '{ n += $1 } END { print n + 0 }' "$scratch/ignored")" \
+    "$(awk '{ n += $1 } END { print n + 0 }' "$scratch/sizes")"
+}
+
+size_home() {
+  set --
+  for folder in "$real_home" "${root%/*}/volumes"; do [ ! -d "$folder" ] || set -- "$@" "$folder"; done
+  [ "$#" -gt 0 ] || return 0
+  printf 'home %s %s\n' "$(find "$@" -type f -print0 2>/dev/null | tr -dc '\000' | wc -c)" \
+    "$(du -sk -- "$@" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }')"
+}
+
+list() {
+  printf 'wsdash-unsaved 1\n'
+  # Before its first start a workspace has no folder.
+  [ -e "$PROJECTS_ROOT" ] || { printf 'complete\n'; return 0; }
+  root=$(cd -P -- "$PROJECTS_ROOT" 2>/dev/null && pwd -P) || root=
+  if [ -z "$root" ] || ! cd "$root"; then
+    problem 'the projects folder cannot be read'
+    return 0
+  fi
+  set_surroundings || { problem 'there is no room to look'; printf 'complete\n'; return 0; }
+  find_repositories
+  nth=0
+  while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
+    nth=$((nth + 1))
+    tell_unit "$nth"
+    cd "$root" || return
+  done
+  find_loose ! -type d ! -type s -print0 2>"$scratch/said" | lines | sed 's|^\./||' >"$scratch/loose"
+  [ ! -s "$scratch/said" ] || problem "$(tail -n 1 "$scratch/said")"
+  tell file files "$scratch/loose"
+  printf 'complete\n'
+  size_ignored
+  size_home
+}
+
+# Packing makes use of all of this by itself.
+[ "${1:-}" != list ] || list
