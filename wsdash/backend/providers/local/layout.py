@@ -74,7 +74,7 @@ class Layout:
         return JobFiles(self.jobs / checked_id(attempt_id))
 
     def make(self) -> None:
-        """Makes the folders, for the user alone. Raises OSError."""
+        """Makes the folders, for the user alone: but no state folder that was removed. Raises OSError."""
         folders = (
             self.workspaces,
             self.jobs,
@@ -84,5 +84,5 @@ class Layout:
             self.drafts,
             self.trash,
         )
-        for folder in (self.root, *folders):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.root.parent, self.root, *folders):
+            folder.mkdir(mode=0o700, exist_ok=True)
