@@ -40,7 +40,7 @@ def measure(sizes: Sizes) -> list[Figure]:
         folder = Path(name)
         paths = Paths(folder / "state", folder / "config", folder / "cache")
         paths.prepare()
-        access = AccessFolder(paths.state / "access", folder / "s")
+        access = AccessFolder(paths.state / "access")
         make_keys(access)
         relay = Running(access)
         relay.start()

@@ -26,13 +26,14 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
     from wsdash.backend.access.folders import AccessFolder
     from wsdash.backend.access.keys import make_keys
     from wsdash.backend.access.ssh_config import stanza, with_include, without_include
+    from wsdash.backend.access.ssh_files import own_login, renew, write_stanza
 
     folder = AccessFolder.of(paths)
     if args.action == "show":
-        print(stanza(folder), end="")
+        print(stanza(folder, own_login()), end="")
         return DONE
     own = Path.home() / ".ssh" / "config"
-    included = folder.root / "ssh_config"
+    included = folder.ssh_config
     before = _read(own)
     if args.action == "uninstall":
         after = without_include(before, included)
@@ -51,7 +52,8 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
         if not args.yes and not ask("Put it there?"):
             tell("Nothing was changed.")
             return FAILED
-    included.write_text(stanza(folder), encoding="utf-8")
+    write_stanza(folder)
+    renew(folder)
     if after != before:
         _replace(own, after)
     print("`ssh NAME.wsdash` leads into a workspace; scp, rsync and editors use the same name.")

@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -57,10 +56,10 @@ class Running:
     def start(self, port: int = 0) -> None:
         self.folder.about.unlink(missing_ok=True)
         argv = [*self.within, sys.executable, "-m", "wsdash.backend.access.relay"]
-        argv += [str(self.folder.root), str(self.folder.sockets), self.bind, str(port)]
+        argv += [str(self.folder.root), self.bind, str(port)]
         with self.folder.log.open("ab") as log:
             self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
-        until_sync(self.folder.about.exists, what="the relay")
+        until_sync(self.folder.about.exists, 30, "the relay")
 
     def close(self) -> None:
         for process in self.processes:
@@ -72,12 +71,15 @@ class Running:
         """The process that serves."""
         return int(json.loads(self.folder.about.read_text())["process"]["pid"])
 
-    def job(self, folder: Path, workspace: str = "w1", number: int = 1, secret: str = "s3cret") -> DialledJob:
+    def job(
+        self, folder: Path, workspace: str = "w1", number: int = 1, secret: str = "s3cret", name: str = ""
+    ) -> DialledJob:
         """A job with its keys, whose attempt is let in by a secret."""
         grant = Grant(
             workspace,
             f"{workspace}.a{number}",
             number,
+            name,
             secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
             not_after=time.time() + 3600,
         )
@@ -124,9 +126,10 @@ class DialledJob:
     def public(self, name: str) -> str:
         return ":".join((self.folder / f"{name}.pub").read_text().split()[:2])
 
-    def enrol(self, proof: str | None = None, user: str | None = None) -> bool:
-        """Leave the keys with the proof; whether that was taken."""
-        password = f"{self.secret if proof is None else proof} {self.public('job_key')} {self.public('ssh_host_key')}"
+    def enrol(self, proof: str | None = None, user: str | None = None, more: str = "") -> bool:
+        """Leave the keys with the proof, and what else a job tells; whether that was taken."""
+        shown = self.secret if proof is None else proof
+        password = f"{shown} {self.public('job_key')} {self.public('ssh_host_key')}{more}"
         ask = self.folder / "ask"
         (self.folder / "proof").write_text(f"{password}\n")
         ask.write_text(ASK.replace("FILE", str(self.folder / "proof")))
@@ -189,10 +192,10 @@ class DialledJob:
 def relay(tmp_path: Path) -> Iterator[Running]:
     if shutil.which("ssh") is None:
         pytest.skip("ssh is not installed")
-    with tempfile.TemporaryDirectory(prefix="wsdash-") as short:
-        folder = AccessFolder(tmp_path / "access", Path(short) / "s")
-        make_keys(folder)
-        running = Running(folder)
-        running.start()
-        yield running
-        running.close()
+    folder = AccessFolder(tmp_path / "access")
+    make_keys(folder)
+    running = Running(folder)
+    running.start()
+    yield running
+    running.close()
+    shutil.rmtree(folder.sockets)

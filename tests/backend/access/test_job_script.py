@@ -51,6 +51,7 @@ class Job:
 
     relay: Running
     folder: Path
+    name: str = ""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -69,7 +70,7 @@ class Job:
         (run / "access/proof").write_text("s3cret")
         (self.folder / "root").mkdir()
         (run / "access/environment").write_text(f"export PROJECTS_ROOT={self.folder}/root\n")
-        grant = self.relay.job(self.folder).grant
+        grant = self.relay.job(self.folder, name=self.name).grant
         env = {
             **os.environ,
             "WSDASH_RELAY": f"{self.relay.bind} {port or self.relay.port}",
@@ -133,7 +134,7 @@ class UsersSsh:
     door: Door
 
     def words(self, *argv: str) -> tuple[str, ...]:
-        until_sync(lambda: self.door.has_line("w1"), what="the line")
+        until_sync(lambda: self.door.has_line("w1"), 60, "the line")
         return self.door.ssh("w1", "w1", argv)
 
     def __call__(self, *argv: str) -> subprocess.CompletedProcess[str]:

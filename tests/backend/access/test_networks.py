@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,13 +75,13 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture
 def relay(network: Network, tmp_path: Path) -> Iterator[Running]:
-    with tempfile.TemporaryDirectory(prefix="wsdash-") as short:
-        folder = AccessFolder(tmp_path / "access", Path(short) / "s")
-        make_keys(folder)
-        running = Running(folder, MACHINE, network.on_machine())
-        running.start()
-        yield running
-        running.close()
+    folder = AccessFolder(tmp_path / "access")
+    make_keys(folder)
+    running = Running(folder, MACHINE, network.on_machine())
+    running.start()
+    yield running
+    running.close()
+    shutil.rmtree(folder.sockets)
 
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -13,19 +15,22 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from wsdash.backend.access import connect
+from wsdash.backend.access import connect, ssh_files
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.folders import AccessFolder
-from wsdash.backend.access.grants import Grant, Grants
+from wsdash.backend.access.grants import LOGIN, Grant, Grants, Unreadable
 from wsdash.backend.access.known_hosts import alias_of
 from wsdash.backend.access.leftovers import forget
-from wsdash.backend.access.ssh_config import FAST_CIPHERS
+from wsdash.backend.access.ssh_config import FAST_CIPHERS, word
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.config import Access
 from wsdash.paths import Paths
 
 START_S = 10.0
+VERSION = 2
+"""Of the relay: raised when what is asked of it here is more than an older one, which still runs, does."""
 
 
 class Door:
@@ -54,13 +59,18 @@ class Door:
         return self._address
 
     def keep_open(self) -> None:
-        """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end."""
+        """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end.
+
+        One of an older version ends first, and jobs dial the new one.
+        """
         if self.is_open():
-            return
+            if self._version() >= VERSION:
+                return
+            self._end_relay()
         address = self.address
         log = os.open(self.folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
-        argv += [str(self.folder.root), str(self.folder.sockets), self._settings.bind, str(address.port)]
+        argv += [str(self.folder.root), self._settings.bind, str(address.port)]
         self.folder.about.unlink(missing_ok=True)
         try:
             subprocess.Popen(
@@ -74,16 +84,43 @@ class Door:
 
     def is_open(self) -> bool:
         """Whether the relay runs."""
-        try:
-            found = ProcessIdentity.from_record(json.loads(self.folder.about.read_text())["process"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        found = self._process()
         return found is not None and found.is_alive()
+
+    def _about(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.folder.about.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _process(self) -> ProcessIdentity | None:
+        found = self._about().get("process")
+        return ProcessIdentity.from_record(found if isinstance(found, dict) else None)
+
+    def _version(self) -> int:
+        """Relays of before it was told are of version 1."""
+        found = self._about().get("version", 1)
+        return found if isinstance(found, int) else 1
+
+    def _end_relay(self) -> None:
+        process = self._process()
+        if process is None:
+            return
+        process.send(signal.SIGTERM)
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            with self.folder.lock.open("a") as lock, suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(0.05)
 
     def let_in(self, grant: Grant) -> None:
         """Let an attempt in, unless it is already. Raises `OSError`."""
         grants = Grants(self.folder.grants)
-        now = grants.of_workspace(grant.workspace_id)
+        now = None
+        with suppress(Unreadable):  # what is damaged is written anew
+            now = grants.of_workspace(grant.workspace_id)
         if now is None or now.attempt_id != grant.attempt_id:
             grants.write(grant)
 
@@ -91,6 +128,16 @@ class Door:
         """Let nobody in for a workspace that is gone."""
         with suppress(OSError):
             forget(self.folder, workspace_id, name)
+        with suppress(OSError):
+            ssh_files.write_users(self.folder)
+
+    def login(self, workspace_id: str) -> str:
+        """The name of the user that the workspace's job runs as, "" where it has not told."""
+        with suppress(Unreadable):
+            grant = Grants(self.folder.grants).of_workspace(workspace_id)
+            if grant is not None and LOGIN.fullmatch(grant.login):
+                return grant.login
+        return ""
 
     def has_line(self, workspace_id: str) -> bool:
         """Whether the workspace's job holds the line now."""
@@ -127,21 +174,23 @@ class Door:
             str(Path(connect.__file__)),
             str(self.folder.socket(workspace_id)),
         ]
+        login = self.login(workspace_id)
         options = {
+            **({"User": login} if login else {}),
             "ProxyCommand": shlex.join([*helper, name]).replace("%", "%%"),
             "ProxyUseFdpass": "yes",
             "HostKeyAlias": alias_of(workspace_id),
-            "UserKnownHostsFile": str(self.folder.known_hosts),
-            "GlobalKnownHostsFile": str(self.folder.known_hosts),
+            "UserKnownHostsFile": word(self.folder.known_hosts),
+            "GlobalKnownHostsFile": word(self.folder.known_hosts),
             "StrictHostKeyChecking": "yes",
-            "IdentityFile": str(self.folder.user_key),
+            "IdentityFile": word(self.folder.user_key),
             "IdentitiesOnly": "yes",
             "ForwardAgent": "no",
             "ServerAliveInterval": "15",
             "Ciphers": FAST_CIPHERS,
             "LogLevel": "ERROR",
         }
-        named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        named = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
         return ("ssh", "-F", "/dev/null", *named)
 
     def _port(self) -> int:

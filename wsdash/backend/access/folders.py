@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import socket
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.paths import Paths, private_folder
+from wsdash.paths import PathError, Paths, private_folder
+
+LONGEST_PATH = 107
+"""Bytes of a Unix socket's path: `sun_path` of unix(7) is 108 with the zero at its end."""
+LONGEST_NAME = 60
+"""Bytes of the longest name in the folder: `c-%C` of ssh's ControlPath, to which ssh adds 17 while it binds."""
+_PLACES = ("/tmp", "/var/tmp")
 
 
 @dataclass(frozen=True, slots=True)
 class AccessFolder:
-    """`root` lies in the state folder. Sockets have a folder of their own, for their paths must be short."""
+    """`root` lies in the state folder."""
 
     root: Path
-    sockets: Path
 
     @classmethod
     def of(cls, paths: Paths) -> AccessFolder:
-        runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-        name = f"wsdash-{hashlib.sha256(str(paths.state).encode()).hexdigest()[:10]}"
-        base = Path(runtime) / name if runtime.startswith("/") else Path(f"/tmp/{name}-{os.geteuid()}")
-        return cls(paths.state / "access", base)
+        return cls(paths.state / "access")
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the sockets, as it was chosen once: nobody's environment counts. Reads a file."""
+        try:
+            return Path(os.fsdecode(self._record.read_bytes().rstrip(b"\n")))
+        except OSError:
+            return self.root / "s"
+
+    @property
+    def _record(self) -> Path:
+        return self.root / "sockets"
 
     def prepare(self) -> None:
         """Make the folders, mode 0700. Raises `PathError` when one is not ours."""
-        for folder in (self.root, self.grants, self.local, self.sockets):
+        for folder in (self.root, self.grants, self.local):
             private_folder(folder)
+        self.prepare_sockets()
+
+    def prepare_sockets(self) -> None:
+        """Make the folder of the sockets, or choose another one where it cannot be used. Raises `PathError`.
+
+        It lies in the state folder where the path is short enough for sockets, else in /tmp under a random name: one
+        that can be foreseen could be taken by another user.
+        """
+        if self._record.exists() and _is_ours(self.sockets):
+            return
+        place = self.root / "s"
+        is_random = not (_is_ours(place) and _takes_sockets(place))
+        if is_random:
+            place = _random_folder()
+        new = self._record.with_name(f".sockets-{os.getpid()}")
+        try:
+            new.write_bytes(os.fsencode(place) + b"\n")
+            new.replace(self._record)
+        except OSError as error:
+            if is_random:
+                place.rmdir()
+            raise PathError(f"{self._record} cannot be written: {error.strerror}.") from error
 
     @property
     def host_key(self) -> Path:
@@ -79,3 +117,50 @@ class AccessFolder:
     def socket(self, workspace_id: str) -> Path:
         """Where the sshd of a workspace is reached while its job holds the line."""
         return self.sockets / f"{workspace_id}.sock"
+
+    def named(self, name: str) -> Path:
+        """A link to it by the workspace's name. It may be too long for a socket's path: it is read, not dialled."""
+        return self.sockets / f"{name}.wsdash.sock"
+
+    @property
+    def ssh_config(self) -> Path:
+        """What the user's own ssh configuration includes, once that is wished."""
+        return self.root / "ssh_config"
+
+    @property
+    def ssh_users(self) -> Path:
+        """What that includes: as which user to log in to each workspace whose job has told."""
+        return self.root / "ssh_users"
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a private folder of ours. Makes it in one that is there."""
+    try:
+        if folder.parent.is_dir():
+            private_folder(folder)
+            return True
+    except PathError:
+        pass
+    return False
+
+
+def _takes_sockets(folder: Path) -> bool:
+    if len(os.fsencode(folder)) + 1 + LONGEST_NAME > LONGEST_PATH:
+        return False
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+            one.bind(str(probe))
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _random_folder() -> Path:
+    for place in _PLACES:
+        with suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix="wsdash-", dir=place))
+    raise PathError(
+        f"no folder for sockets can be made in {' or '.join(_PLACES)}. Set WSDASH_HOME to a folder with a short path."
+    )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import tempfile
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
+"""Login names that are believed of a job: a shell and an ssh configuration take them as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,7 @@ class Grant:
     It proves who it is by an id token of GitLab for `audience`, signed by the instance at `issuer` for the
     pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`, until `not_after`, in seconds since the
     epoch. `job_key` is the public key that it then made for itself: from there on only that counts, and no proof
-    any more.
+    any more. `login` is the name of the user that the job runs as; jobs of older versions do not tell it.
     """
 
     workspace_id: str
@@ -33,6 +38,7 @@ class Grant:
     secret_hash: str = ""
     not_after: float = 0.0
     job_key: str = ""
+    login: str = ""
 
     @property
     def path(self) -> str:
@@ -40,20 +46,41 @@ class Grant:
         return f"/wsdash/{self.workspace_id}"
 
 
+class Standing(StrEnum):
+    """Whether an attempt is the one that may listen for its workspace now."""
+
+    CURRENT = "current"
+    SUPERSEDED = "superseded"
+    UNKNOWN = "unknown"
+    """The grants cannot be read now, which says nothing about any of them."""
+
+
+class Unreadable(OSError):
+    """A grant is there, or may be, and cannot be read: a disk that is full or gone, no file descriptor, damage."""
+
+
 class Grants:
     """One file for each workspace: a newer attempt takes the place of the one before."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._read_before: dict[Path, tuple[tuple[int, int, int], Grant]] = {}
 
     def write(self, grant: Grant) -> None:
         """Let an attempt in, and no older one. Raises `OSError`."""
         if not (ID.fullmatch(grant.workspace_id) and ID.fullmatch(grant.attempt_id)):
             raise ValueError(f"no name for a grant: {grant.workspace_id!r}")
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=".")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(grant), file)
-        Path(name).replace(self._file(grant.workspace_id))
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(asdict(grant), file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._file(grant.workspace_id))
+        except OSError:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
 
     def remove(self, workspace_id: str) -> None:
         """Let nobody in for this workspace any more."""
@@ -61,22 +88,71 @@ class Grants:
             self._file(workspace_id).unlink(missing_ok=True)
 
     def find(self, attempt_id: str) -> Grant | None:
-        """The grant of an attempt, None where there is none or a newer attempt has it."""
-        return next((grant for grant in self.all() if grant.attempt_id == attempt_id), None)
+        """The grant of an attempt, None where there is none or a newer attempt has it. Raises `Unreadable`."""
+        problem: Unreadable | None = None
+        for file in self._files():
+            try:
+                found = self._read(file)
+            except Unreadable as error:
+                problem = error
+                continue
+            if found is not None and found.attempt_id == attempt_id:
+                return found
+        if problem is not None:
+            raise problem
+        return None
 
     def of_workspace(self, workspace_id: str) -> Grant | None:
-        """Who may listen for a workspace now."""
+        """Who may listen for a workspace now. Raises `Unreadable`."""
         return self._read(self._file(workspace_id)) if ID.fullmatch(workspace_id) else None
 
+    def standing(self, grant: Grant) -> Standing:
+        """Whether this attempt, with the key that it has left, may still listen for its workspace."""
+        try:
+            now = self.of_workspace(grant.workspace_id)
+        except Unreadable:
+            return Standing.UNKNOWN
+        is_current = now is not None and (now.attempt_id, now.job_key) == (grant.attempt_id, grant.job_key)
+        return Standing.CURRENT if is_current else Standing.SUPERSEDED
+
     def all(self) -> list[Grant]:
-        files = (file for file in sorted(self._folder.glob("*.json")) if not file.name.startswith("."))
-        return [grant for file in files if (grant := self._read(file)) is not None]
+        """Raises `Unreadable`."""
+        return [grant for file in self._files() if (grant := self._read(file)) is not None]
+
+    def _files(self) -> list[Path]:
+        """Raises `Unreadable`."""
+        try:
+            names = sorted(os.listdir(self._folder))  # noqa: PTH208 - iterdir hides errors until it is read
+        except OSError as error:
+            raise Unreadable(*error.args) from error
+        files = [self._folder / name for name in names if name.endswith(".json") and name[0] != "."]
+        self._read_before = {file: self._read_before[file] for file in files if file in self._read_before}
+        return files
 
     def _file(self, workspace_id: str) -> Path:
         return self._folder / f"{workspace_id}.json"
 
     def _read(self, file: Path) -> Grant | None:
+        """None where there is no such file in a folder that can be read."""
         try:
-            return Grant(**json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+            found = file.stat()
+            mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+            before = self._read_before.get(file)
+            if before is not None and before[0] == mark:
+                return before[1]
+            told = json.loads(file.read_text(encoding="utf-8"))
+            grant = Grant(**{key: value for key, value in told.items() if key in _FIELDS})
+        except FileNotFoundError as error:
+            if self._folder.is_dir():
+                return None
+            raise Unreadable(*error.args) from error
+        except OSError as error:
+            raise Unreadable(*error.args) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise Unreadable(errno.EBADMSG, f"{file.name} is damaged") from error
+        self._read_before[file] = (mark, grant)
+        return grant
+
+
+_FIELDS = frozenset(field.name for field in fields(Grant))
+"""A newer version may have written more."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import jwt
 
 from wsdash.backend.access.grants import Grant
+from wsdash.backend.access.issuer_keys import IssuerKeys
 
 LEEWAY_S = 60.0
 
@@ -23,37 +23,48 @@ class NotProven(Exception):
 
 @dataclass(slots=True)
 class Proofs:
-    """Remembers the instances' keys, and the ids of the tokens that were used."""
+    """Remembers the instances' keys, and the ids of the tokens that were used, until they expire."""
 
     clock: Callable[[], float] = time.time
-    _keys: dict[str, jwt.PyJWKClient] = field(default_factory=dict)
-    _used: set[str] = field(default_factory=set)
+    keys: IssuerKeys = field(default_factory=IssuerKeys)
+    _used: dict[str, float] = field(default_factory=dict)
 
-    def check(self, grant: Grant, proof: str) -> None:
-        """Each proof counts once. Blocks while the instance's keys are asked for. Raises `NotProven`."""
+    async def check(self, grant: Grant, proof: str) -> Callable[[], None]:
+        """Returns what is to be called once the proof has served, for each counts once.
+
+        Raises `NotProven`, and `NoKeys` where the instance does not answer.
+        """
         if grant.secret_hash:
             if self.clock() > grant.not_after:
                 raise NotProven("the time of its secret is over")
             given = hashlib.sha256(proof.encode("utf-8", "surrogatepass")).hexdigest()
             if not hmac.compare_digest(given, grant.secret_hash):
                 raise NotProven("the secret is another one")
-            return
+            return lambda: None
         if not grant.issuer:
             raise NotProven("there is nothing that could prove it")
-        claims = self._claims(grant, proof)
+        claims = await self._claims(grant, proof)
         if str(claims.get("pipeline_id")) != grant.pipeline_id:
             raise NotProven(f"its token is of pipeline {str(claims.get('pipeline_id'))[:20]!r}")
-        used = str(claims.get("jti"))
-        if used in self._used:
+        token_id, expires_at = str(claims.get("jti")), float(claims["exp"]) + LEEWAY_S
+        if token_id in self._used:
             raise NotProven("its token was used before")
-        self._used.add(used)
+        return lambda: self._use(token_id, expires_at)
 
-    def _claims(self, grant: Grant, proof: str) -> dict[str, Any]:
+    def _use(self, token_id: str, expires_at: float) -> None:
+        now = self.clock()
+        self._used = {used: until for used, until in self._used.items() if until > now}
+        self._used[token_id] = expires_at
+
+    async def _claims(self, grant: Grant, proof: str) -> dict[str, Any]:
         try:
-            key = self._keys_of(grant).get_signing_key_from_jwt(proof).key
+            kid = jwt.get_unverified_header(proof).get("kid")
+            key = await self.keys.key(grant.issuer, grant.ca_file, str(kid))
+            if key is None:
+                raise NotProven("its token does not hold: the instance has no such key")
             return jwt.decode(
                 proof,
-                key,
+                key.key,
                 algorithms=["RS256"],
                 audience=grant.audience,
                 issuer=grant.issuer,
@@ -62,12 +73,5 @@ class Proofs:
             )
         except jwt.PyJWTError as error:
             raise NotProven(f"its token does not hold: {type(error).__name__}") from None
-
-    def _keys_of(self, grant: Grant) -> jwt.PyJWKClient:
-        if grant.issuer not in self._keys:
-            context = ssl.create_default_context()
-            if grant.ca_file:
-                context.load_verify_locations(grant.ca_file)
-            url = f"{grant.issuer.rstrip('/')}/oauth/discovery/keys"
-            self._keys[grant.issuer] = jwt.PyJWKClient(url, timeout=10, ssl_context=context)
-        return self._keys[grant.issuer]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise NotProven(f"its token does not hold: {type(error).__name__}") from None

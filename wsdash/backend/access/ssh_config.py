@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from wsdash.backend.access import connect
@@ -17,26 +18,46 @@ FAST_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """First these: what goes to a workspace is encrypted twice, and most processors do AES by themselves."""
 
 
-def stanza(folder: AccessFolder) -> str:
-    """The file that is included: one stanza for all workspaces, which need not be written anew."""
-    helper = [sys.executable, "-S", "-E", str(Path(connect.__file__)), f"{folder.sockets}/%n.sock", "%n"]
+def stanza(folder: AccessFolder, user: str) -> str:
+    """The file that is included: one stanza for all workspaces, which need not be written anew.
+
+    `user` is who uses this machine, and so logs in to workspaces on it. As whom ssh logs in to the others stands in a
+    file that is written whenever a job tells it.
+
+    The name that was typed goes through a shell between apostrophes, so one that holds an apostrophe is left out:
+    OpenSSH before 9.6 does not refuse such names by itself (CVE-2023-51385).
+    """
+    helper = shlex.join([sys.executable, "-S", "-E", str(Path(connect.__file__)), "--in", str(folder.root)])
     options = {
-        "ProxyCommand": shlex.join(helper),
+        **({"User": user} if user else {}),
+        "ProxyCommand": f"{helper.replace('%', '%%')} '%n'",
         "ProxyUseFdpass": "yes",
-        "UserKnownHostsFile": _quoted(folder.known_hosts),
-        "GlobalKnownHostsFile": _quoted(folder.known_hosts),
+        "UserKnownHostsFile": word(folder.known_hosts),
+        "GlobalKnownHostsFile": word(folder.known_hosts),
         "StrictHostKeyChecking": "yes",
-        "IdentityFile": _quoted(folder.user_key),
+        "IdentityFile": word(folder.user_key),
         "IdentitiesOnly": "yes",
+        "PubkeyAuthentication": "yes",
         "ForwardAgent": "no",
         "ServerAliveInterval": "10",
         "Ciphers": FAST_CIPHERS,
         "ControlMaster": "auto",
-        "ControlPath": _quoted(folder.sockets / "c-%C"),
+        "ControlPath": f'{word(folder.sockets)[:-1]}/c-%C"',
         "ControlPersist": "10m",
     }
     lines = "".join(f"    {key} {value}\n" for key, value in options.items())
-    return f"# Written by wsdash.\nHost *.wsdash\n{lines}"
+    return f"""# Written by wsdash.
+Include "{folder.ssh_users}"
+Host *.wsdash "!*'*"
+{lines}"""
+
+
+def users(logins: Mapping[str, str]) -> str:
+    """Who ssh logs in as, by the workspaces' names. It comes before the stanza, for ssh takes what it reads first."""
+    blocks = "".join(
+        f"Host {name}.wsdash\n    User {login}\n" for name, login in sorted(logins.items()) if name
+    )
+    return f"# Written by wsdash.\n{blocks}"
 
 
 def with_include(text: str, file: Path) -> str:
@@ -64,8 +85,9 @@ def without_include(text: str, file: Path) -> str:
 
 
 def _include(file: Path) -> str:
-    return f"Include {_quoted(file)}"
+    return f'Include "{file}"'
 
 
-def _quoted(path: Path) -> str:
-    return f'"{path}"'
+def word(path: Path) -> str:
+    """As one word of ssh_config(5), whatever blanks it has, and `%` as itself."""
+    return f'"{path}"'.replace("%", "%%")

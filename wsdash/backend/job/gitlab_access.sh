@@ -33,6 +33,17 @@ find_server() {
   return 1
 }
 
+# Sets `login` to the name of this user. ssh, sshd and ssh-keygen refuse a user without one, as pods of OpenShift have it
+# by their rules, with group 0 and a password file which that may write to.
+find_login() {
+  if login=$(id -un 2>/dev/null) && [ -n "$login" ]; then return 0; fi
+  login=wsdash
+  grep -q '^wsdash:' /etc/passwd 2>/dev/null && login="wsdash$(id -u)"
+  [ -w /etc/passwd ] &&
+    printf '%s:x:%s:%s::%s:/bin/sh\n' "$login" "$(id -u)" "$(id -g)" "${HOME:-/}" >>/etc/passwd 2>/dev/null &&
+    id -un >/dev/null 2>&1
+}
+
 make_key() {
   [ -f "$access/$1" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$access/$1" </dev/null
 }
@@ -129,8 +140,8 @@ answered() {
   grep -q "$1" "$access/answer" 2>/dev/null
 }
 
-# Shows the proof with the two public keys, in parts, for ssh takes at most a kilobyte at a prompt. The answer holds the
-# certificate of the server's key.
+# Shows the proof with the two public keys and this user's name, in parts, for ssh takes at most a kilobyte at a prompt.
+# The answer holds the certificate of the server's key, or says that there is none.
 enrol() {
   {
     cat "$WSDASH_PROOF"
@@ -139,6 +150,7 @@ enrol() {
       printf ' %s:%s' "$type" "$data"
     done
     [ "$kind" = openssh ] || printf ' plain'
+    printf ' user=%s' "$login"
     echo
   } | tr -d '\n' >"$access/told"
   cat >"$access/ask" <<EOF
@@ -180,6 +192,10 @@ dial() {
   if ! find_server; then
     give_up 'The image has no SSH server (openssh-server or dropbear), so there is no way in from your machine.'
   fi
+  if ! find_login; then
+    give_up "The job's user $(id -u) has no name in the image (/etc/passwd), and ssh does not work without: there is no \
+way in from your machine."
+  fi
   for sftp in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
     [ ! -x "$sftp" ] || break
     sftp=
@@ -201,7 +217,8 @@ dial() {
   while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
     if [ -z "$enrolled" ]; then
       enrol
-      if answered 'isconnected\|Received disconnect\|closed by remote host'; then
+      # Not by how the connection ended: a relay that must make room ends one without a word.
+      if answered '^wsdash-enrolled\|^wsdash-host-certificate'; then
         enrolled=yes
         pause=0.3
         rm -f "$WSDASH_PROOF"

@@ -133,15 +133,17 @@ class Entrance:
     async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
         """Raises `Refused`, as `forwarding` does."""
         door = await self._through(workspace.id, workspace.name)
-        return ShellCommand(door.ssh(workspace.id, workspace.name, argv), dict(os.environ), by_line=True)
+        command = await asyncio.to_thread(door.ssh, workspace.id, workspace.name, argv)
+        return ShellCommand(command, dict(os.environ), by_line=True)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         door = await self._through(workspace.id, workspace.name)
-        return door.forward(workspace.id, workspace.name, where, there)
+        return await asyncio.to_thread(door.forward, workspace.id, workspace.name, where, there)
 
     async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A command for the workspace as one for this machine. Raises `Refused`."""
-        return (await self._through(workspace_id, name)).ssh(workspace_id, name, argv)
+        door = await self._through(workspace_id, name)
+        return await asyncio.to_thread(door.ssh, workspace_id, name, argv)
 
     async def has_line(self, workspace: Workspace) -> bool:
         return self._door is not None and await asyncio.to_thread(self._door.has_line, workspace.id)
@@ -150,7 +152,7 @@ class Entrance:
         """As `command`, but None where there is no line now."""
         if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace_id):
             return None
-        return self._door.ssh(workspace_id, name, argv)
+        return await asyncio.to_thread(self._door.ssh, workspace_id, name, argv)
 
     async def ask(
         self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float, stdin: bytes = b""
@@ -158,7 +160,7 @@ class Entrance:
         """What a command prints in the workspace's project; nothing where it cannot be asked."""
         if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):
             return b""
-        argv = self._door.ssh(workspace.id, workspace.name, asked)
+        argv = await asyncio.to_thread(self._door.ssh, workspace.id, workspace.name, asked)
         with tempfile.TemporaryFile() as given:
             given.write(stdin)
             given.seek(0)

@@ -1,0 +1,109 @@
+"""Who may log in when many want to: a budget for logins that are not finished, apart from tunnels. Pure.
+
+Jobs of one runner share its address, so a host cannot be refused for what one job on it does. Where a budget is used
+up, the login that has not gone on for the longest time ends, and a job that dials goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+RESERVED_FILES = 48
+"""File descriptors for the relay's own files, its log, and the questions to GitLab."""
+MOST_TUNNELS = 500
+MOST_LOGINS = 128
+MOST_LOGINS_OF_HOST = 64
+MOST_SESSIONS = 200
+MOST_DIALS = 10
+DIALS_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a process may hold: tunnels, logins that are not finished, and connections of the user in one tunnel.
+
+    A tunnel takes two file descriptors, and one for each connection of the user.
+    """
+
+    tunnels: int
+    logins: int
+    logins_of_host: int
+    sessions: int
+
+    @classmethod
+    def of(cls, files: int) -> Limits:
+        """`files` is the process's limit of open files."""
+        free = max(files - RESERVED_FILES, 24)
+        logins = min(MOST_LOGINS, free // 6)
+        tunnels = min(MOST_TUNNELS, (free - logins) // 4)
+        sessions = min(MOST_SESSIONS, free - logins - 2 * tunnels)
+        return cls(tunnels, logins, min(MOST_LOGINS_OF_HOST, max(logins // 2, 2)), sessions)
+
+
+class Connection(Protocol):
+    """A connection whose login is not finished. `progress` is the number of steps that are done."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def progress(self) -> int: ...
+
+
+@dataclass(slots=True)
+class _Login:
+    connection: Connection
+    moved_at: float
+    progress: int = 0
+
+
+@dataclass(slots=True)
+class Logins:
+    """The logins that are not finished, of all hosts."""
+
+    limits: Limits
+    _logins: dict[int, _Login] = field(default_factory=dict)
+
+    def begin(self, connection: Connection, now: float) -> Connection | None:
+        """Take one more; the one that must end for it."""
+        for login in self._logins.values():
+            if (progress := login.connection.progress) != login.progress:
+                login.progress, login.moved_at = progress, now
+        of_host = [one for one in self._logins.values() if one.connection.host == connection.host]
+        self._logins[id(connection)] = _Login(connection, now)
+        if len(of_host) >= self.limits.logins_of_host:
+            return _longest_at_rest(of_host)
+        if len(self._logins) > self.limits.logins:
+            return _longest_at_rest([*self._logins.values()][:-1])
+        return None
+
+    def end(self, connection: Connection) -> None:
+        """It has logged in, or is gone."""
+        self._logins.pop(id(connection), None)
+
+    def __len__(self) -> int:
+        return len(self._logins)
+
+
+def _longest_at_rest(logins: list[_Login]) -> Connection:
+    return min(logins, key=lambda login: login.moved_at).connection
+
+
+@dataclass(slots=True)
+class Dials:
+    """How often each attempt has logged in of late."""
+
+    _at: dict[str, deque[float]] = field(default_factory=dict)
+
+    def note(self, attempt_id: str, now: float) -> None:
+        """An attempt has logged in by its key: only its own job could."""
+        for other in [other for other, times in self._at.items() if now - times[-1] > DIALS_S]:
+            del self._at[other]
+        self._at.setdefault(attempt_id, deque(maxlen=MOST_DIALS)).append(now)
+
+    def too_many(self, attempt_id: str, now: float) -> bool:
+        """Whether it must wait: `MOST_DIALS` in `DIALS_S`."""
+        times = self._at.get(attempt_id)
+        return times is not None and len(times) == MOST_DIALS and now - times[0] < DIALS_S

@@ -1,0 +1,77 @@
+"""The relay's log: bounded however often somebody has it write. What came before is in `relay.log.1`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+
+MOST_BYTES = 1_000_000
+SAME_S = 60.0
+"""Between two of the same line."""
+MOST_A_MINUTE = 300
+LONGEST = 4_000
+"""Characters of a record: of a traceback the end."""
+
+
+class BoundedLog(WatchedFileHandler):
+    """Another process may write to the file too, and rename it. Where it cannot be written to, nothing is."""
+
+    def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(str(file), encoding="utf-8", errors="backslashreplace")
+        self._file = file
+        self._clock = clock
+        self._minute = 0
+        self._in_this_minute = 0
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Leave out what was said within a minute, and what is too much for one."""
+        text = record.getMessage()
+        now = self._clock()
+        if (minute := int(now // 60)) != self._minute:
+            self._minute, self._in_this_minute = minute, 0
+            self._told = {text: told for text, told in self._told.items() if now - told[0] < SAME_S}
+        at, times = self._told.get(text, (-SAME_S, 0))
+        if now - at < SAME_S or self._in_this_minute >= MOST_A_MINUTE:
+            if text in self._told:
+                self._told[text] = (at, times + 1)
+            return False
+        self._told[text] = (now, 0)
+        self._in_this_minute += 1
+        if times:
+            record.msg, record.args = f"{text} ({times} more times before)", ()
+        return bool(super().handle(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if len(text) <= LONGEST else f"{text[:200]} ... {text[-LONGEST + 200 :]}"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            self._turn()
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk is no reason to fail."""
+
+    def _turn(self) -> None:
+        if self._file.stat().st_size < MOST_BYTES:
+            return
+        self._file.replace(self._file.with_suffix(".log.1"))
+        self.reopenIfNeeded()
+        if self.stream is not None:
+            os.dup2(self.stream.fileno(), sys.stderr.fileno())  # what Python itself says at a crash
+
+
+def log_to(file: Path) -> None:
+    """Have all of this process's log go there."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", handlers=[BoundedLog(file)], force=True
+    )
+    logging.getLogger("asyncssh").setLevel(logging.CRITICAL)

@@ -1,0 +1,48 @@
+"""The two files that the user's own ssh configuration includes. Everything here blocks, and raises `OSError`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from contextlib import suppress
+from pathlib import Path
+
+from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access.grants import LOGIN, Grants
+from wsdash.backend.access.ssh_config import stanza, users
+
+
+def write_users(folder: AccessFolder) -> None:
+    """As which user ssh logs in to each workspace whose job has told."""
+    told = {grant.name: grant.login for grant in Grants(folder.grants).all()}
+    _write(folder.ssh_users, users({name: login for name, login in told.items() if LOGIN.fullmatch(login)}))
+
+
+def write_stanza(folder: AccessFolder) -> None:
+    """The file that `wsdash ssh-config install` has included."""
+    _write(folder.ssh_config, stanza(folder, own_login()))
+
+
+def renew(folder: AccessFolder) -> None:
+    """Both as they should be now, the first only where it was installed."""
+    write_users(folder)
+    if folder.ssh_config.exists():
+        write_stanza(folder)
+
+
+def own_login() -> str:
+    """As whom the sshd of a workspace on this machine lets its user in; "" for a uid without a name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def _write(file: Path, text: str) -> None:
+    new = file.with_name(f".{file.name}-{os.getpid()}")
+    try:
+        new.write_text(text, encoding="utf-8", errors="surrogateescape")
+        new.replace(file)
+    finally:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
