@@ -235,7 +235,7 @@ def _import(parser: ArgumentParser) -> None:
 
 
 def _recover(parser: ArgumentParser) -> None:
-    action = parser.add_argument("--context", metavar="C", help="only this context (all that have a GitLab)")
+    action = parser.add_argument("--context", metavar="C", help="only this context (all of them)")
     _completed_by(action, "context_names")
     parser.add_argument(
         "--adopt",
@@ -303,7 +303,11 @@ VERBS: dict[str, Verb] = {
     ),
     "ssh-config": Verb("have `ssh NAME.wsdash` lead into workspaces", "access:ssh_config", _ssh_config, _yes),
     "recover": Verb(
-        "rebuild workspaces from what GitLab has of them", "recover:recover", _recover, _yes, _json
+        "rebuild workspaces from what GitLab or their folders have of them",
+        "recover:recover",
+        _recover,
+        _yes,
+        _json,
     ),
 }
 
@@ -351,7 +355,30 @@ def _answer(argv: list[str], verb: str) -> int:
 
     from wsdash.paths import Paths
 
-    return function_of(verb)(args, Paths.from_environment())
+    paths = Paths.from_environment()
+    fault = _config_fault(paths) if verb and verb != "doctor" else None  # these two say so themselves
+    try:
+        return function_of(verb)(args, paths)
+    except Exception as error:
+        if fault is not None and fault in str(error):
+            return getattr(error, "exit_code", 1)  # it is told already
+        raise
+
+
+def _config_fault(paths: Paths) -> str | None:
+    """Tell what is wrong with config.toml, if anything; a verb that can do without its settings goes on."""
+    if not os.path.lexists(paths.config_file):
+        return None
+    from wsdash.commands.output import tell
+    from wsdash.config import ConfigError, load_config
+    from wsdash.text import one_line
+
+    try:
+        load_config(paths.config_file)
+    except ConfigError as error:
+        tell(f"wsdash: {one_line(str(error))}")
+        return str(error)
+    return None
 
 
 def function_of(verb: str) -> Callable[[Namespace, Paths], int]:

@@ -7,9 +7,10 @@ import logging
 import random
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from wsdash.backend import cleanup, database
 from wsdash.backend.database_errors import DatabaseError, StateRemoved
@@ -18,6 +19,7 @@ from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.reconciler import Reconciler
 from wsdash.backend.store import Store
+from wsdash.backend.watching import surviving
 from wsdash.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class Keeper:
     """Keeps the jobs of one state store alive while this process holds its lease.
 
     `providers` gives the provider of each context that has workspaces; `workspaces_mark` a text that changes
-    when workspaces come, go or are wanted otherwise.
+    when workspaces come, go or are wanted otherwise; `recover` takes in those that the store has lost.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Keeper:
         *,
         providers: Callable[[], Awaitable[Mapping[str, Provider]]],
         workspaces_mark: Callable[[], Awaitable[str]],
+        recover: Callable[[], Coroutine[Any, Any, None]],
         clock: Callable[[], float],
     ) -> None:
         self._paths = paths
         self._store = store
         self._providers = providers
         self._workspaces_mark = workspaces_mark
+        self._recover = recover
         self._clock = clock
         self._reconciler: Reconciler | None = None
 
@@ -86,20 +90,23 @@ class Keeper:
         return await self._store.acquire_lease(owner, ProcessIdentity.own(), boot_time())
 
     async def _hold(self, token: int, idle_exit_s: float | None) -> None:
-        self._reconciler = Reconciler(
-            self._store,
-            self._providers,
-            token,
-            clock=self._clock,
-            boot_clock=boot_time,
-            new_id=lambda: secrets.token_hex(8),
-            random=random.random,
-        )
-        work = [self._reconciler.run(), self._keep_house()]
-        if idle_exit_s is not None:
-            work.append(_until_idle(self._reconciler, idle_exit_s))
-        tasks = [asyncio.create_task(coroutine) for coroutine in work]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            # Before their jobs look like nobody's.
+            await surviving("recovering lost workspaces", self._recover())
+            self._reconciler = Reconciler(
+                self._store,
+                self._providers,
+                token,
+                clock=self._clock,
+                boot_clock=boot_time,
+                new_id=lambda: secrets.token_hex(8),
+                random=random.random,
+            )
+            work = [self._reconciler.run(), self._keep_house()]
+            if idle_exit_s is not None:
+                work.append(_until_idle(self._reconciler, idle_exit_s))
+            tasks += [asyncio.create_task(coroutine) for coroutine in work]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -126,6 +133,8 @@ class Keeper:
             label = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H")
             latest = (label, await self._workspaces_mark())
             if latest != backed_up:
+                await surviving("recovering lost workspaces", self._recover())
+                latest = (label, await self._workspaces_mark())
                 try:
                     await asyncio.to_thread(database.backup, self._paths, label)
                     backed_up = latest

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from wsdash.backend.creating import next_name
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers.base import Known, Orphan, Provider, ProviderError, Remains
+from wsdash.backend.providers.base import Known, Orphan, Provider, ProviderError, Recoverable, Remains
 from wsdash.backend.store import NameTaken, Store
 from wsdash.model import Workspace
 
@@ -52,16 +52,18 @@ def plan_of(remains: Remains, rows: Iterable[Workspace], context: str) -> Plan:
 
 async def remains_at(provider: Provider, context: str) -> Remains:
     """What the provider has. Raises `UserError`."""
-    if not hasattr(provider, "remains"):
-        raise UserError(
-            f"the context {context} keeps its workspaces on this machine",
-            "They are found again by themselves: only a GitLab keeps them elsewhere.",
-        )
     try:
-        found: Remains = await provider.remains(context)
+        return await _recoverable(provider, context).remains(context)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
-    return found
+
+
+async def may_be_lost(provider: Provider, known: Collection[str]) -> bool:
+    """Whether the provider may have workspaces beside those of these ids. Raises `UserError`."""
+    try:
+        return isinstance(provider, Recoverable) and await provider.may_remain(known)
+    except ProviderError as error:
+        raise UserError(error.message, error.hint, exit_code=4) from error
 
 
 async def take_in(store: Store, provider: Provider, known: Known, text: str) -> None:
@@ -71,7 +73,7 @@ async def take_in(store: Store, provider: Provider, known: Known, text: str) -> 
     """
     try:
         if not known.is_own:
-            await provider.take_over(known.workspace, known.workload)  # type: ignore[attr-defined]
+            await _recoverable(provider, known.workspace.context).take_over(known.workspace, known.workload)
         await store.recovered(known.workspace, known.workload, known.attempts, text)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
@@ -79,9 +81,15 @@ async def take_in(store: Store, provider: Provider, known: Known, text: str) -> 
         raise UserError(f"there is a workspace {known.workspace.name} already", "Try again.") from None
 
 
-async def end_orphan(provider: Provider, orphan: Orphan) -> None:
+async def end_orphan(provider: Provider, context: str, orphan: Orphan) -> None:
     """End and remove what is left of a workspace. Raises `UserError`."""
     try:
-        await provider.end_orphan(orphan)  # type: ignore[attr-defined]
+        await _recoverable(provider, context).end_orphan(orphan)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
+
+
+def _recoverable(provider: Provider, context: str) -> Recoverable:
+    if not isinstance(provider, Recoverable):
+        raise UserError(f"the context {context} cannot tell of workspaces that the state store has lost")
+    return provider

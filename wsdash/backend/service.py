@@ -55,7 +55,7 @@ from wsdash.backend.source import own_identity
 from wsdash.backend.store import NameTaken, Store
 from wsdash.backend.updating import Update, differences
 from wsdash.backend.why import Why, why
-from wsdash.model import Attempt, Desired, Event, JobObservation, JobState, Phase, Workspace
+from wsdash.model import Attempt, Desired, Event, Phase, Workspace
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Service:
             store,
             providers=self._contexts,
             workspaces_mark=lambda: self._read(reader.workspaces_mark),
+            recover=self._recover_lost,
             clock=clock,
         )
         self.notices = notices
@@ -215,13 +216,6 @@ class Service:
                 kept_work.keep_checkpoint, newest, file, workspace.name, folder, now
             )
         return await asyncio.to_thread(kept_work.keep, said, workspace.name, folder, now)
-
-    async def unknown_jobs(self, context: str = LOCAL) -> list[JobObservation]:
-        """Live jobs of the provider whose workspace the store does not know. Raises `ProviderError`."""
-        rows = await self.workspaces(deleted=True)
-        known = {row.workspace.id for row in rows}
-        look = await self._provider_of(context).observe()
-        return [j for j in look.jobs if j.workspace_id not in known and j.state is not JobState.ENDED]
 
     def folder(self, workspace: Workspace) -> str | None:
         """Where the workspace's files are on this machine, if they are."""
@@ -585,7 +579,8 @@ class Service:
         """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
         from wsdash.backend import recovering
 
-        text = "recovered from GitLab" if known.is_own else f"taken over from {known.kept_by}"
+        place = "its folder" if self._provider_of(context).kind == LOCAL else "GitLab"
+        text = f"recovered from {place}" if known.is_own else f"taken over from {known.kept_by}"
         await recovering.take_in(self._store, self._provider_of(context), known, text)
         self._keeper.nudge(known.workspace.id)
 
@@ -593,7 +588,24 @@ class Service:
         """End and remove what is left of a workspace that nobody can describe. Raises `UserError`."""
         from wsdash.backend import recovering
 
-        await recovering.end_orphan(self._provider_of(context), orphan)
+        await recovering.end_orphan(self._provider_of(context), context, orphan)
+
+    async def _recover_lost(self) -> None:
+        """Take in what the store has lost, such as by a restored backup, and a provider can tell of at no cost."""
+        from wsdash.backend import recovering
+
+        names = set(await self._contexts())
+        with suppress(UserError):
+            names |= set((await self.contexts()).contexts)
+        for context in sorted(names):
+            with suppress(UserError):
+                provider = self._provider_of(context)
+                ids = await self._read(self._reader.ids)
+                if not await recovering.may_be_lost(provider, ids.living | ids.deleted):
+                    continue
+                for known in (await self.recovery_plan(context)).lost:
+                    await self.take_in(context, known)
+                    self._tell(f"The workspace {known.workspace.name} was lost; it is back from its folder.")
 
     # Contexts.
 

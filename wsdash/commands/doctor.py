@@ -26,7 +26,7 @@ from wsdash.commands.findings import Finding, Verdict
 from wsdash.commands.opening import reading
 from wsdash.commands.output import DONE, FAILED, coloured, encodes, print_json
 from wsdash.commands.serving import with_service
-from wsdash.config import ConfigError, load_config
+from wsdash.config import LOCAL, ConfigError, load_config
 from wsdash.model import Desired
 from wsdash.paths import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
 from wsdash.text import one_line
@@ -209,12 +209,17 @@ def _reconciler(paths: Paths) -> Iterator[Finding]:
 
 
 def _jobs(paths: Paths) -> Iterator[Finding]:
-    """Jobs that the provider has and the state store does not know (invariant I2)."""
-    unknown = with_service(paths, lambda service: service.unknown_jobs())
-    for job in unknown:
-        text = f"the job {job.job_id} is {job.state} and belongs to no workspace that is known here"
-        yield Finding("jobs", "note", text, "It is left alone. If nobody misses it, end its process.")
-    if not unknown:
+    """Jobs and folders on this machine that the state store does not know (invariants I2 and I7)."""
+    plan = with_service(paths, lambda service: service.recovery_plan(LOCAL.name))
+    for known in plan.lost:
+        text = f"the state store has lost the workspace {known.workspace.name}; its folder is there"
+        yield Finding("jobs", "note", text, "`wsdash recover` brings it back; so does a daemon or dashboard.")
+    for orphan in plan.orphans:
+        jobs = f"; it runs as {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
+        text = f"{orphan.workspace_id} is no workspace that is known here: {orphan.reason}{jobs}"
+        remedy = f"It is left alone. `wsdash recover --end {orphan.workspace_id}` ends and removes it."
+        yield Finding("jobs", "note", text, remedy)
+    if not (plan.lost or plan.orphans):
         yield Finding("jobs", "ok", "every job belongs to a workspace")
 
 

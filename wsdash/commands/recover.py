@@ -1,4 +1,4 @@
-"""`wsdash recover`: the workspaces of a context, rebuilt from what GitLab has of them."""
+"""`wsdash recover`: the workspaces of a context, rebuilt from what GitLab or this machine's folders have of them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,7 @@ def recover(args: Namespace, paths: Paths) -> int:
         raise UserError(
             f"there is no context {args.context}", "See `wsdash context list`.", exit_code=NOT_FOUND
         )
-    contexts = [args.context] if args.context else [c.name for c in config.contexts.values() if c.gitlab]
-    if not contexts:
-        raise UserError(
-            "no context keeps its workspaces on a GitLab",
-            "Those of the context local are found again by themselves. `wsdash context add` adds one.",
-        )
+    contexts = [args.context] if args.context else list(config.contexts)
     told = [_recover(paths, context, args) for context in contexts]
     if args.json:
         print_json(told)

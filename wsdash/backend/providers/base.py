@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from wsdash.backend.clone_address import Credential, redacted
 from wsdash.model import Attempt, JobObservation, UnsavedTotals, Workspace
@@ -228,8 +228,15 @@ class Remains:
     others: int = 0
 
 
+@runtime_checkable
 class Recoverable(Protocol):
     """A provider that can tell of its workspaces with the state store lost."""
+
+    async def may_remain(self, known: Collection[str]) -> bool:
+        """Whether there may be workspaces beside those of these ids. False where asking would cost requests.
+
+        Raises `Unreachable`.
+        """
 
     async def remains(self, context: str) -> Remains:
         """All of this user's workspaces. Raises `Unreachable` or `Blocked`."""

@@ -532,6 +532,10 @@ class GitLabProvider:
 
     # --- recovery -------------------------------------------------------------------------------
 
+    async def may_remain(self, known: Collection[str]) -> bool:
+        """`wsdash recover` asks."""
+        return False
+
     async def remains(self, context: str) -> Remains:
         """All of this user's workspaces, from the branches and the pipelines: a few requests for hundreds."""
         place = await self._find_place()

@@ -2,6 +2,7 @@
 
 workspaces/ID/   projects/ home/ tmp/ volumes/NAME/    the workspace's folder, which is its volume
 jobs/ATTEMPT/    spec.json     what the supervisor runs, and for whom
+                 workspace.json  the workspace as it was at launch, for a store that has lost it
                  job/          the job's scripts, secrets and credentials, and the rendered workload, as at its launch
                  lock          held by the supervisor for its life
                  supervisor.json, sandbox.json    who supervises; the sandbox's first process
@@ -35,11 +36,13 @@ class JobFiles:
 
     __slots__ = (
         "beat", "cancel", "exit", "folder", "lock", "log", "sandbox", "scripts", "spec", "state", "supervisor",
+        "workspace",
     )  # fmt: skip
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.spec = folder / "spec.json"
+        self.workspace = folder / "workspace.json"
         self.scripts = folder / "job"
         self.lock = folder / "lock"
         self.supervisor = folder / "supervisor.json"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -25,11 +26,13 @@ from wsdash.backend.providers.base import (
     LogChunk,
     Look,
     NotRunning,
+    Orphan,
     Pace,
     Packed,
     ProviderError,
     Question,
     Refused,
+    Remains,
     Remark,
     ShellCommand,
     Unreachable,
@@ -42,6 +45,7 @@ from wsdash.backend.providers.local import (
     plan,
     probe,
     records,
+    recovery,
     removal,
     unpacking,
 )
@@ -157,8 +161,33 @@ class LocalProvider:
 
     async def destroy(self, workspace: Workspace) -> str | None:
         """Remove the workspace's folder and the records of its jobs, ending those that run."""
-        await asyncio.to_thread(self._guarded, lambda: self._destroy(workspace))
+        await asyncio.to_thread(self._guarded, lambda: self._destroy(workspace.id, workspace.name))
         return None
+
+    # --- with the state store lost --------------------------------------------------------------
+
+    async def may_remain(self, known: Collection[str]) -> bool:
+        """Whether other workspaces than these have a folder here. Raises Unreachable."""
+        try:
+            return not await asyncio.to_thread(recovery.workspace_ids, self._layout) <= set(known)
+        except OSError as error:
+            raise Unreachable(f"cannot read {self._layout.root}: {error.strerror}") from error
+
+    async def remains(self, context: str) -> Remains:
+        """All workspaces of this root. Raises Unreachable."""
+        jobs = {job.attempt_id: job for job in (await self.observe()).jobs}
+        host, now = socket.gethostname(), self._clock()
+        try:
+            return await asyncio.to_thread(recovery.remains, self._layout, jobs, context, host, now)
+        except OSError as error:
+            raise Unreachable(f"cannot read {self._layout.root}: {error.strerror}") from error
+
+    async def take_over(self, workspace: Workspace, workload: Workload) -> None:
+        """Only the state store beside this root ever launches what is in it."""
+
+    async def end_orphan(self, orphan: Orphan) -> None:
+        """End its jobs and remove its folder. Raises ProviderError for what cannot be ended or removed."""
+        await asyncio.to_thread(self._guarded, lambda: self._destroy(orphan.workspace_id, ""))
 
     # --- looking inside -------------------------------------------------------------------------
 
@@ -294,14 +323,22 @@ class LocalProvider:
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locks.filling(self._layout.jobs):
-            self._fill(files, workspace, spec, rendered)
+            self._fill(files, workspace, spec, recovery.record_of(workspace, workload), rendered)
 
-    def _fill(self, files: JobFiles, workspace: Workspace, spec: dict[str, object], rendered: str) -> None:
+    def _fill(
+        self,
+        files: JobFiles,
+        workspace: Workspace,
+        spec: dict[str, object],
+        record: dict[str, object],
+        rendered: str,
+    ) -> None:
         draft = JobFiles(files.folder.with_name(f".{files.folder.name}.{secrets.token_hex(4)}"))
         try:
             draft.folder.mkdir(mode=0o700)
             # Whose it is comes first: by that a delete finds it.
             records.write(draft.spec, spec)
+            records.write(draft.workspace, record)
             draft.scripts.mkdir(mode=0o700)
             for name, text in (scripts() | {"workload.sh": rendered.encode()}).items():
                 (draft.scripts / name).write_bytes(text)
@@ -365,11 +402,14 @@ class LocalProvider:
         except OSError as error:
             raise Unreachable(f"cannot read {self._layout.jobs}: {error.strerror}") from error
 
-    def _destroy(self, workspace: Workspace) -> None:
-        self._workspace(workspace)  # an id, and no other path
-        destroying.destroy(self._layout, self._ender, workspace.id, self._empty_by_container)
+    def _destroy(self, workspace_id: str, name: str) -> None:
+        try:
+            self._layout.workspace(workspace_id)  # an id, and no other path
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        destroying.destroy(self._layout, self._ender, workspace_id, self._empty_by_container)
         if self._access is not None:
-            forget(self._access, workspace.id, workspace.name)
+            forget(self._access, workspace_id, name)
 
     def _empty_by_container(self, folder: Path, image: str) -> None:
         best = self._found(again=False).best
