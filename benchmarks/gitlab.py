@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from wsdash.backend.creating import Preview
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.gitlab.connect import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
+from wsdash.backend.providers.gitlab.replies import Branch
 from wsdash.backend.reconciler import Reconciler
 from wsdash.backend.store import Store
 from wsdash.config import GITLAB, GitLabSettings, policy
@@ -33,6 +35,7 @@ from wsdash.screens.widgets.trace import TraceView
 from wsdash.workload import Workload
 
 WORKLOAD = Workload(image="alpine")
+RESTARTS = 9
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,33 @@ async def _requests(folder: Path) -> list[Figure]:
         server.forget()
         await provider.launch(workspace(), replace(attempt(2), intended_at=time.time()), WORKLOAD)
         restart = len(server.asked())
+        windows = [await _window(provider, number) for number in range(3, 3 + RESTARTS)]
         await provider.aclose()
+    window, cancelled = (statistics.median(times) * 1000 for times in zip(*windows, strict=True))
     return [
         Figure("requests to create a workspace", create, "requests", 2),
-        Figure("requests to restart one where nothing changed", restart, "requests", 1),
+        Figure("requests to restart one where nothing changed", restart, "requests", 2),
+        Figure("from the look at the branch's head to the reply with its pipeline", window, "ms", 250),
+        Figure("from there to the end of a pipeline that runs another commit", cancelled, "ms", 250),
     ]
+
+
+async def _window(provider: GitLabProvider, number: int) -> tuple[float, float]:
+    """How long somebody's push could come unseen before a restart, and how long it then runs at most, in seconds."""
+    api, looked_at = provider._api, time.perf_counter()
+    branch = api.branch
+
+    async def look(project: int, name: str) -> Branch:
+        nonlocal looked_at
+        looked_at = time.perf_counter()
+        return await branch(project, name)
+
+    api.branch = look  # type: ignore[method-assign]
+    job = await provider.launch(workspace(), replace(attempt(number), intended_at=time.time()), WORKLOAD)
+    api.branch = branch  # type: ignore[method-assign]
+    made_at = time.perf_counter()
+    await api.cancel_pipeline((await provider._find_place()).project_id, int(job.job_id))
+    return made_at - looked_at, time.perf_counter() - made_at
 
 
 async def _look(folder: Path, count: int) -> list[Figure]:

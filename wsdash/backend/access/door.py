@@ -116,13 +116,18 @@ class Door:
             time.sleep(0.05)
 
     def let_in(self, grant: Grant) -> None:
-        """Let an attempt in, unless it is already. Raises `OSError`."""
+        """Let an attempt in, unless it has enrolled already. Raises `OSError`."""
         grants = Grants(self.folder.grants)
         now = None
         with suppress(Unreadable):  # what is damaged is written anew
             now = grants.of_workspace(grant.workspace_id)
-        if now is None or now.attempt_id != grant.attempt_id:
+        if now is None or now.attempt_id != grant.attempt_id or not now.job_key:
             grants.write(grant)
+
+    def withdraw(self, workspace_id: str) -> None:
+        """Let nobody in until the next attempt is let in."""
+        with suppress(OSError):
+            Grants(self.folder.grants).remove(workspace_id)
 
     def shut_out(self, workspace_id: str, name: str) -> None:
         """Let nobody in for a workspace that is gone."""

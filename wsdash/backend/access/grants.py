@@ -82,6 +82,11 @@ class Grants:
                 Path(name).unlink()
             raise
 
+    def remove(self, workspace_id: str) -> None:
+        """Let nobody in for this workspace any more. Raises `OSError`."""
+        if ID.fullmatch(workspace_id):
+            self._file(workspace_id).unlink(missing_ok=True)
+
     def find(self, attempt_id: str) -> Grant | None:
         """The grant of an attempt, None where there is none or a newer attempt has it. Raises `Unreadable`."""
         problem: Unreadable | None = None

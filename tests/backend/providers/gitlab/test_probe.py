@@ -128,3 +128,14 @@ async def test_a_volume_on_more_than_one_runner_is_told_of(instance: Instance) -
         f for f in await findings(instance, tags=("big",), volume="/wsdash") if f.level == "warning"
     )
     assert "2 runners have the tags big" in warning.text
+
+
+async def test_whether_others_can_change_what_runs_is_told_to_who_may_see_it(instance: Instance) -> None:
+    def hint(found: list[Finding]) -> str:
+        return next(
+            finding.hint for finding in found if finding.text.startswith("workspaces run in the project")
+        )
+
+    assert "protecting the branches wsdash/*" in hint(await findings(instance))
+    instance.project.protected.append("wsdash/*")
+    assert hint(await findings(instance)) == ""

@@ -1,8 +1,9 @@
-"""How many requests it costs: two to create, one to restart, one a look; and a lost reply is found, not repeated."""
+"""How many requests it costs: two to create, two to restart, one a look; and a lost reply is found, not repeated."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from tests.backend.providers.contract import attempt, workspace
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.faults import Fault
+from tests.waiting import until
 from wsdash.backend.providers.base import Blocked, Refused, TakenOver, Unreachable
 from wsdash.backend.providers.gitlab.heartbeat import parse
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
@@ -35,7 +37,7 @@ def now(instance: Instance, number: int = 1, of: Workspace | None = None) -> Att
     return replace(attempt(number, of), intended_at=instance.clock())
 
 
-async def test_create_is_a_commit_and_a_pipeline_and_a_restart_is_a_pipeline(
+async def test_create_is_a_commit_and_a_pipeline_and_a_restart_is_a_look_and_a_pipeline(
     instance: Instance, provider: GitLabProvider
 ) -> None:
     await provider.launch(workspace(), now(instance), WORKLOAD)
@@ -47,10 +49,19 @@ async def test_create_is_a_commit_and_a_pipeline_and_a_restart_is_a_pipeline(
     await provider.force_cancel(attempt())
     instance.server.forget()
     await provider.launch(workspace(), now(instance, 2), WORKLOAD)
-    assert instance.server.asked() == [f"POST /projects/{number}/pipeline"]
+    assert instance.server.asked() == restart_of(instance)
 
 
-async def test_another_process_restarts_by_one_request_as_well_once_it_has_looked(
+def restart_of(instance: Instance) -> list[str]:
+    """Whose commit is at the head, and a pipeline of it."""
+    number, branch = instance.project.id, f"wsdash/{workspace().id}"
+    return [
+        f"GET /projects/{number}/repository/branches/{branch}",
+        f"POST /projects/{number}/pipeline",
+    ]
+
+
+async def test_another_process_restarts_by_as_few_requests_once_it_has_looked(
     instance: Instance, provider: GitLabProvider
 ) -> None:
     await provider.launch(workspace(), now(instance), WORKLOAD)
@@ -58,7 +69,7 @@ async def test_another_process_restarts_by_one_request_as_well_once_it_has_looke
     await other.observe()
     instance.server.forget()
     await other.launch(workspace(), now(instance, 2), WORKLOAD)
-    assert instance.server.asked() == [f"POST /projects/{instance.project.id}/pipeline"]
+    assert instance.server.asked() == restart_of(instance)
     await other.aclose()
 
 
@@ -324,19 +335,84 @@ def add_running(instance: Instance, count: int, status: str = "running") -> None
     instance.server.do(add)
 
 
-async def test_what_somebody_else_put_on_the_branch_does_not_run(
-    instance: Instance, provider: GitLabProvider
-) -> None:
-    await provider.launch(workspace(), now(instance), WORKLOAD)
+def push_something_else(instance: Instance, author: str = "grace") -> str:
+    """A colleague's change of the configuration, which names itself as ours does; what was there before."""
     branch = f"wsdash/{workspace().id}"
     text = instance.project.repository.read(branch, ".gitlab-ci.yml") or ""
     evil = [{"action": "update", "file_path": ".gitlab-ci.yml", "content": text.replace("alpine", "evil")}]
-    instance.project.repository.commit(branch, "[skip ci]", evil, author="grace")
-    with pytest.raises(Blocked, match="somebody else has changed the branch"):
-        await provider.launch(workspace(), now(instance, 2), WORKLOAD)
+    instance.project.repository.commit(branch, "[skip ci]", evil, author=author)
+    return text
+
+
+def on_the_branch(instance: Instance) -> str | None:
+    return instance.project.repository.read(f"wsdash/{workspace().id}", ".gitlab-ci.yml")
+
+
+@pytest.mark.parametrize("by", ["the same process", "another process"])
+async def test_what_somebody_else_has_put_on_the_branch_never_runs(
+    instance: Instance, provider: GitLabProvider, by: str
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    text = push_something_else(instance)
+    launcher = provider if by == "the same process" else instance.provider()
+    await launcher.observe()
+    before = len(instance.server.state.pipelines)
+    with pytest.raises(Blocked, match=r"somebody else has changed the branch .* nothing of it ran"):
+        await launcher.launch(workspace(), now(instance, 2), WORKLOAD)
+    assert len(instance.server.state.pipelines) == before
+    await launcher.launch(workspace(), now(instance, 2), WORKLOAD)
+    assert on_the_branch(instance) == text
+    assert len(instance.server.state.pipelines) == before + 1
+    if launcher is not provider:
+        await launcher.aclose()
+
+
+async def test_what_somebody_else_pushes_while_a_pipeline_is_made_is_cancelled_at_once(
+    instance: Instance, provider: GitLabProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    text = on_the_branch(instance)
+    create = provider._api.create_pipeline
+
+    async def in_the_window(*arguments: Any) -> Any:  # noqa: ANN401
+        push_something_else(instance)
+        return await create(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(provider._api, "create_pipeline", in_the_window)
+        instance.server.forget()
+        with pytest.raises(Blocked, match=r"somebody else has changed the branch .* was cancelled"):
+            await provider.launch(workspace(), now(instance, 2), WORKLOAD)
     assert list(instance.server.state.pipelines.values())[-1].status == "canceled"
-    await provider.launch(workspace(), now(instance, 3), WORKLOAD)
-    assert instance.project.repository.read(branch, ".gitlab-ci.yml") == text
+    assert instance.server.asked()[-1].endswith("/cancel")
+    # It looks like the attempt's own pipeline, and is not taken for it, nor its commit for ours.
+    await provider.observe()
+    await provider.launch(workspace(), now(instance, 2), WORKLOAD)
+    assert on_the_branch(instance) == text
+    assert [p.status for p in instance.server.state.pipelines.values()].count("canceled") == 1
+
+
+async def test_a_pipeline_of_another_commit_that_could_not_be_cancelled_is_with_the_next_look(
+    instance: Instance, provider: GitLabProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    create = provider._api.create_pipeline
+
+    async def in_the_window(*arguments: Any) -> Any:  # noqa: ANN401
+        push_something_else(instance)
+        return await create(*arguments)
+
+    monkeypatch.setattr(provider._api, "create_pipeline", in_the_window)
+    instance.server.faults.add(Fault.SERVER_ERROR, method="POST", path="/cancel$", times=3)
+    with pytest.raises(Blocked):
+        await provider.launch(workspace(), now(instance, 2), WORKLOAD)
+
+    async def is_cancelled() -> bool:
+        with suppress(Unreachable):
+            await provider.observe()
+        return list(instance.server.state.pipelines.values())[-1].status == "canceled"
+
+    await until(is_cancelled, what="the cancelled pipeline")
 
 
 async def test_a_look_amid_a_launch_makes_nobody_a_stranger(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from wsdash.backend.providers.base import Unreachable
 from wsdash.backend.providers.gitlab.api import GitLabApi
@@ -11,40 +16,74 @@ from wsdash.backend.providers.gitlab.heartbeat import branch_of
 from wsdash.backend.providers.gitlab.place import Place
 
 TRIES = 4
+_SHA = re.compile(r"[0-9a-f]{40,64}", re.ASCII)
 
 
 class BranchWriter:
-    """Knows which branches are there and what they hold, as far as this process has learned it."""
+    """Knows which branches are there and what they hold, as far as this process has learned it.
 
-    def __init__(self, api: GitLabApi) -> None:
+    The commit that was written last to each is kept in a file below `folder`, for the next process: another commit at
+    the head of the branch is of somebody else, who may push there.
+    """
+
+    def __init__(self, api: GitLabApi, folder: Path) -> None:
         self._api = api
+        self._folder = folder
         self._digests: dict[str, str] = {}
-        self._commits: dict[str, str] = {}
-        self._written: dict[str, str] = {}
+        self._written: dict[str, str | None] = {}
+        self._doubted: set[str] = set()
 
     def learn(self, workspace_id: str, digest: str, sha: str | None) -> None:
-        """A pipeline of this user ran this configuration of this commit, so the branch holds it or a newer one:
-        the one that was written here, where one was.
+        """A pipeline of this user ran this configuration of this commit: the branch holds it, if that commit is the
+        one that was written last, by this process or one before.
         """
-        if self._written.get(workspace_id, sha) != sha:
-            return
-        self._digests[workspace_id] = digest
-        if sha is not None:
-            self._commits[workspace_id] = sha
+        if sha is not None and self._commit(workspace_id) == sha and workspace_id not in self._doubted:
+            self._digests[workspace_id] = digest
+
+    def is_there(self, workspace_id: str) -> None:
+        """The branch is known to be there, with something in it."""
+        self._digests.setdefault(workspace_id, "")
 
     def is_foreign(self, workspace_id: str, sha: str | None) -> bool:
-        """Whether a pipeline ran another commit than ours: whoever may push could have changed the branch."""
-        return sha is not None and sha != self._commits.get(workspace_id, sha)
+        """Whether a commit is another one than ours, where ours is known."""
+        return sha is not None and sha != (self._commit(workspace_id) or sha)
 
     def holds(self, workspace_id: str, digest: str) -> bool:
-        """Whether the branch is known to hold this configuration."""
-        return self._digests.get(workspace_id) == digest
+        """Whether the branch is known to hold this configuration, as we have written it."""
+        return self._digests.get(workspace_id) == digest and self._commit(workspace_id) is not None
+
+    def doubt(self, workspace_id: str) -> None:
+        """The branch does not hold what we have written: the configuration is to be written anew."""
+        self._digests.pop(workspace_id, None)
+        self._doubted.add(workspace_id)
 
     def forget(self, workspace_id: str) -> None:
-        """Nothing is known of the branch any more."""
+        """The branch is gone."""
         self._digests.pop(workspace_id, None)
-        self._commits.pop(workspace_id, None)
-        self._written.pop(workspace_id, None)
+        self._doubted.discard(workspace_id)
+        self._written[workspace_id] = None
+        with suppress(OSError):
+            self._file(workspace_id).unlink(missing_ok=True)
+
+    def _commit(self, workspace_id: str) -> str | None:
+        """Reads a file, once."""
+        if workspace_id not in self._written:
+            found = ""
+            with suppress(OSError, UnicodeDecodeError):
+                found = self._file(workspace_id).read_text(encoding="ascii").strip()
+            self._written[workspace_id] = found if _SHA.fullmatch(found) else None
+        return self._written[workspace_id]
+
+    def _keep(self, workspace_id: str, sha: str) -> None:
+        """Blocks. Where it cannot be kept, the next process writes the branch anew."""
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            new = self._file(workspace_id).with_suffix(f".{os.getpid()}")
+            new.write_text(f"{sha}\n", encoding="ascii")
+            new.replace(self._file(workspace_id))
+
+    def _file(self, workspace_id: str) -> Path:
+        return self._folder / workspace_id
 
     async def write(self, place: Place, workspace_id: str, text: str, digest: str, message: str) -> Place:
         """Commit the configuration; the place, with what was learned of it.
@@ -79,6 +118,8 @@ class BranchWriter:
                     raise
                 continue
             self._written[workspace_id] = commit.id
+            self._doubted.discard(workspace_id)
+            await asyncio.to_thread(self._keep, workspace_id, commit.id)
             self.learn(workspace_id, digest, commit.id)
             return place if is_there else replace(place, has_config=has_file)
         raise Unreachable(f"the branch {branch} changes while it is written", "Asking again.")

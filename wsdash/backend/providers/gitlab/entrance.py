@@ -125,6 +125,11 @@ class Entrance:
             return None
         return secret
 
+    async def withdraw(self, workspace_id: str) -> None:
+        """No job is let in for the workspace until the next one is."""
+        if self._door is not None:
+            await asyncio.to_thread(self._door.withdraw, workspace_id)
+
     async def shut_out(self, workspace: Workspace) -> None:
         """Nobody comes in for a workspace that is gone."""
         if self._door is not None:

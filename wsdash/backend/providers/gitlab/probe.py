@@ -164,7 +164,7 @@ def _pipelines(found: Facts) -> Iterator[Finding]:
             f"the project takes its CI configuration from {config}, so a branch's own is not used",
             "Use a project of your own (placement own).",
         )
-    patterns = [p.name for p in found.protected or [] if fnmatch.fnmatchcase("wsdash/0", p.name)]
+    patterns = _protecting(found)
     level = project.permissions.level if project.permissions else 0
     if patterns and level < MAINTAINER:
         yield Finding(
@@ -253,12 +253,21 @@ def _time(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
         yield Finding("ok", f"a job runs for {limit / 3600:.3g} h, saves, and is followed by the next")
 
 
+def _protecting(found: Facts) -> list[str]:
+    """The protected branches, by name or pattern, that those of workspaces are among."""
+    return [one.name for one in found.protected or [] if fnmatch.fnmatchcase("wsdash/0", one.name)]
+
+
 def _placement(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
     if settings.placement == "source":
         yield Finding(
             "ok",
             "workspaces run in the project of the code: its CI variables and runners are there, and all who may"
             " push there can read their caches",
+            ""
+            if found.protected is None or _protecting(found)
+            else "They can also change what runs: protecting the branches wsdash/* lets only some of them"
+            " (docs/gitlab.md).",
         )
         return
     yield Finding(

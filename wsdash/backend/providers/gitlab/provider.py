@@ -61,6 +61,7 @@ from wsdash.workload import Workload
 
 MOST_PRUNED = 5
 """Workspaces whose older deposits one look removes; those of the others follow."""
+WRITTEN_ANEW = "The next try writes the configuration anew. Find out who may push there (docs/gitlab.md)."
 FRESH_S = 5.0
 """An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
 
@@ -109,7 +110,7 @@ class GitLabProvider:
             shared.users += 1
         self._pulses = Pulses(self._entrance)
         self._looker = Looker(api, clock, log_s, shared, settings.poll_s, self._pulses)
-        self._branches = BranchWriter(api)
+        self._branches = BranchWriter(api, files_folder / "branches")
         self._removal = VolumeRemoval(api, clock)
         self._volumes: dict[str, Volume | None] = {}
         self._logs = LogReader(api, clock)
@@ -120,6 +121,7 @@ class GitLabProvider:
         self._launching: dict[str, asyncio.Lock] = {}
         self._pipelines: dict[str, int] = {}
         self._forced: set[str] = set()
+        self._foreign: set[int] = set()
         self._pruned: dict[str, Deposit] = {}
 
     def check_secret(self, name: str, value: str) -> None:
@@ -163,7 +165,7 @@ class GitLabProvider:
         self._asked_for.add(attempt.id)
         if may_be_there:
             found = await self._find(place, attempt)
-            if found is not None:
+            if found is not None and await self._is_ours(place, found, workspace.id):
                 await self._let_in(place, workspace, attempt, found.id)
                 return self._observed(found, attempt)
         if self._settings.encrypt_cache and not self._entrance.is_there:
@@ -173,7 +175,9 @@ class GitLabProvider:
             )
         await self._entrance.keep_open()
         configuration, message = await asyncio.to_thread(self._render, place, workspace, attempt, workload)
-        if not self._is_written(workspace, configuration) and attempt.number > 1:
+        if self._is_written(workspace, configuration):
+            await self._check_head(place, workspace)
+        elif attempt.number > 1:
             await self._check_owner(place, workspace)
             configuration, message = await asyncio.to_thread(
                 self._render, place, workspace, attempt, workload
@@ -188,6 +192,8 @@ class GitLabProvider:
     async def observe(self) -> Look:
         """Every pipeline of this user's workspaces in the project."""
         place = await self._find_place()
+        for pipeline_id in list(self._foreign):
+            await self._cancel_foreign(place, pipeline_id)
         look = await self._looker.look(place)
         # One that starts may be waiting for what comes by its line.
         if any(job.state is not JobState.ENDED for job in look.jobs):
@@ -511,6 +517,52 @@ class GitLabProvider:
                 f"{workspace.name} is kept alive by {record.host} now", "`wsdash recover` takes it back."
             )
 
+    async def _check_head(self, place: Place, workspace: Workspace) -> None:
+        """Just before a pipeline is made: it would run whatever is at the head of the branch as this user.
+
+        GitLab makes pipelines of branches and tags alone, so a commit cannot be asked for ("Pipelines API").
+        """
+        name = branch_of(workspace.id)
+        try:
+            head = (await self._api.branch(place.project_id, name)).commit
+        except NotFound:
+            self._branches.forget(workspace.id)
+            return
+        if not self._branches.is_foreign(workspace.id, head.id):
+            return
+        await self._check_owner(place, workspace)
+        self._branches.doubt(workspace.id)
+        raise Blocked(
+            f"somebody else has changed the branch {name} (commit {head.id[:10]}); nothing of it ran",
+            WRITTEN_ANEW,
+        )
+
+    async def _is_ours(self, place: Place, found: Pipeline, workspace_id: str) -> bool:
+        """Whether an attempt's pipeline runs the commit that we have written last; another one is ended."""
+        if not self._branches.is_foreign(workspace_id, found.sha):
+            return True
+        if observing.is_live(found):
+            await self._end_foreign(place, workspace_id, found.id)
+        return False
+
+    async def _end_foreign(self, place: Place, workspace_id: str, pipeline_id: int) -> None:
+        """Cancel at once what runs another commit, and let it in by nothing; with each look again until it is."""
+        self._foreign.add(pipeline_id)
+        self._branches.doubt(workspace_id)
+        await self._entrance.withdraw(workspace_id)
+        with suppress(ProviderError):
+            await self._cancel_foreign(place, pipeline_id)
+        branch = branch_of(workspace_id)
+        raise Blocked(
+            f"somebody else has changed the branch {branch}, so its pipeline {pipeline_id} was cancelled",
+            WRITTEN_ANEW,
+        )
+
+    async def _cancel_foreign(self, place: Place, pipeline_id: int) -> None:
+        with suppress(NotFound):
+            await self._api.cancel_pipeline(place.project_id, pipeline_id)
+        self._foreign.discard(pipeline_id)
+
     async def _learn_volume(self, place: Place, workspace: Workspace) -> Record | None:
         """Its files stay where they were put first, whatever the context says now."""
         try:
@@ -557,7 +609,7 @@ class GitLabProvider:
         await self._learn_volume(place, workspace)
         template = Attempt("recovered", workspace.id, 0, workspace.generation, self._clock())
         configuration, message = await asyncio.to_thread(self._render, place, workspace, template, workload)
-        self._branches.learn(workspace.id, "another store's", None)
+        self._branches.is_there(workspace.id)
         await self._write(place, workspace, configuration, message)
 
     async def end_orphan(self, orphan: Orphan) -> None:
@@ -617,15 +669,9 @@ class GitLabProvider:
         self, place: Place, workspace_id: str, inputs: dict[str, str], variables: dict[str, str]
     ) -> Pipeline:
         """A pipeline of the commit that is ours: what somebody else has put on the branch would run as this user."""
-        branch = branch_of(workspace_id)
-        made = await self._api.create_pipeline(place.project_id, branch, inputs, variables)
+        made = await self._api.create_pipeline(place.project_id, branch_of(workspace_id), inputs, variables)
         if self._branches.is_foreign(workspace_id, made.sha):
-            await self._api.cancel_pipeline(place.project_id, made.id)
-            self._branches.forget(workspace_id)
-            raise Blocked(
-                f"somebody else has changed the branch {branch}, so its pipeline {made.id} was cancelled",
-                "The next try writes the configuration anew. Find out who may push there.",
-            )
+            await self._end_foreign(place, workspace_id, made.id)
         return made
 
     async def _find(self, place: Place, attempt: Attempt) -> Pipeline | None:
