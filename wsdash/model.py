@@ -58,6 +58,7 @@ class Cause(StrEnum):
     DEADLINE = "deadline"
     CANCELLED = "cancelled"
     USER_CODE = "user-code"
+    KILLED = "killed"
     IMAGE = "image"
     SOURCE = "source"
     RUNNER_LOST = "runner-lost"
@@ -290,7 +291,8 @@ class End:
 
     def tail(self, lines: int) -> str:
         """Cause, exit code and the last lines of the message, in one line."""
-        code = "" if self.exit_code is None else f", exit {self.exit_code}"
+        # A shell's exit code of what was killed is no exit of anything: the message names the signal.
+        code = "" if self.exit_code is None or self.cause is Cause.KILLED else f", exit {self.exit_code}"
         said = [line.strip() for line in (self.message or "").splitlines() if line.strip()][-lines:]
         return f"{self.cause}{code}" + (f": {' / '.join(said)}" if said else "")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from wsdash.backend.reader import WorkspaceDetail
 from wsdash.backend.status import words_for_seconds
 from wsdash.model import Event
+
+_FOR_PROGRAMS = frozenset({"message", "log_start", "log_end"})
+"""Evidence that stands in the text already, or are places in a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,30 @@ def why(detail: WorkspaceDetail, now: float) -> Why:
     return Why(sentence + ".", tuple(_line(event) for event in detail.events[:10]))
 
 
+def facts(evidence: Mapping[str, object]) -> dict[str, str]:
+    """What an act rested on, in words: instants as local times; nothing that says nothing to a reader."""
+    return {
+        name.removesuffix("_at"): _words(name, value)
+        for name, value in evidence.items()
+        if value not in (None, "", [], {}) and name not in _FOR_PROGRAMS
+    }
+
+
+def _words(name: str, value: object) -> str:
+    if name.endswith("_at") and isinstance(value, int | float):
+        return f"at {_local(value)}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _local(at: float) -> str:
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def _line(event: Event) -> str:
-    at = datetime.fromtimestamp(event.at).strftime("%Y-%m-%d %H:%M:%S")
     attempt = f" #{event.attempt}" if event.attempt is not None else ""
-    facts = ", ".join(
-        f"{name} {value}"
-        for name, value in event.evidence.items()
-        if value is not None and name != "message" and str(value) not in event.text
+    told = ", ".join(
+        f"{name} {words}" for name, words in facts(event.evidence).items() if words not in event.text
     )
-    return f"{at} {event.actor}{attempt} {event.kind}: {event.text}" + (f" [{facts}]" if facts else "")
+    return f"{_local(event.at)} {event.actor}{attempt} {event.kind}: {event.text}" + (
+        f" [{told}]" if told else ""
+    )

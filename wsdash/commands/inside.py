@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.errors import NotRunning, UserError
+from wsdash.backend.job.logtext import LogText
 from wsdash.commands.output import DONE, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
@@ -129,7 +130,10 @@ async def wait_until_entered(service: Service, name: str, timeout_s: float) -> W
 
 
 def logs(args: Namespace, paths: Paths) -> int:
-    """The bytes as they are, or on a terminal as text without control sequences."""
+    """What the job wrote, byte for byte; on a terminal as text without control sequences.
+
+    What is wsdash's own protocol, or a runner's timestamps and marks, is left out.
+    """
     writer = _ToTerminal() if sys.stdout.isatty() else _Raw()
     with_service(paths, lambda service: _copy_log(service, args, writer))
     return DONE
@@ -139,9 +143,10 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
     workspace = (await service.detail(args.name)).row.workspace
     number = args.attempt or await _newest_attempt(service, workspace, wait=args.follow)
     offset, ended = 0, False
+    text = LogText()
     while True:
         chunk = await service.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
-        await asyncio.to_thread(writer.write, chunk.data)
+        await asyncio.to_thread(writer.write, text.feed(chunk.data) if chunk.data else text.rest())
         offset += len(chunk.data)
         if chunk.data:
             continue
@@ -150,6 +155,7 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
         ended = chunk.ended or await _has_ended(service, workspace, number)
         if not ended:
             await asyncio.sleep(LOOK_S)
+    await asyncio.to_thread(writer.write, text.rest(ended=True))
     writer.close()
 
 

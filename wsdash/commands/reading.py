@@ -7,6 +7,7 @@ import time
 from argparse import Namespace
 
 from wsdash.backend.decide import Adopt, Cancel, Decision, Destroy, ForceCancel, GiveUp, Launch, Wait
+from wsdash.backend.job.logtext import MOST_LINES
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.recovery_point import sentence, words
 from wsdash.backend.status import words_for_seconds
@@ -187,9 +188,7 @@ def _attempt_words(attempt: Attempt, now: float) -> str:
     start = f"#{attempt.number} wanted {_ago(attempt.intended_at, now)}"
     if attempt.end is None:
         return f"{start}, not ended"
-    code = f", exit {attempt.end.exit_code}" if attempt.end.exit_code is not None else ""
-    message = f": {attempt.end.message}" if attempt.end.message else ""
-    return f"{start}, ended {_ago(attempt.end.at, now)}: {attempt.end.cause}{code}{message}"
+    return f"{start}, ended {_ago(attempt.end.at, now)}: {attempt.end.tail(MOST_LINES)}"
 
 
 def _event_line(event: Event) -> str:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from wsdash.actions import Where
+from wsdash.backend.job.logtext import Unstamped, last_words
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.lifecycle import OnWorkspace
 from wsdash.screens.story import now_lines, timeline
@@ -96,8 +97,8 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         chunk = await self.dashboard.service.read_log(
             self._workspace, attempt=number, offset=start, limit=max(0, end - start)
         )
-        lines = [plain(line) for line in chunk.data.decode("utf-8", "replace").split("\n")]
-        return [line for line in lines if line.strip()][-STEP_LINES:]
+        words = last_words(Unstamped(chunk.data).text, own_error=True, most=STEP_LINES)
+        return [plain(line) for line in words.split("\n") if line]
 
     def _redraw(self) -> None:
         self.query_one("#head", LineView).rebuild()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from wsdash.backend.listening import Ports, listens
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.recovery_point import sentence
 from wsdash.backend.status import words_for_seconds
+from wsdash.backend.why import facts
 from wsdash.model import Attempt, Beat, Event, StepResult
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
 from wsdash.screens.widgets.text import Line, Span, Tone, fit, plain, wrap
@@ -205,12 +205,8 @@ def timeline(events: Sequence[Event], now: float, width: int) -> list[Line]:
 
 
 def evidence_words(evidence: Mapping[str, object]) -> str:
-    """`key: value` pairs; what is empty is left out."""
-    return "; ".join(
-        f"{plain(key)}: {plain(value if isinstance(value, str) else json.dumps(value, default=str))}"
-        for key, value in evidence.items()
-        if value not in (None, "", [], {})
-    )
+    """`name: words` pairs; what is empty is left out."""
+    return "; ".join(f"{plain(name)}: {plain(words)}" for name, words in facts(evidence).items())
 
 
 def _labelled(label: str, text: str, width: int) -> list[Line]:

@@ -11,14 +11,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.backend.providers.conftest import found
 from tests.backend.providers.contract import ENDED, RUN, STAY, Harness, attempt, workspace
 from tests.conftest import processes_of
 from tests.waiting import until
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local import Isolation, LocalProvider, records
+from wsdash.backend.providers.local.isolation import container_name
 from wsdash.backend.providers.local.layout import JobFiles
+from wsdash.backend.providers.local.memory import OomKills
 from wsdash.model import Cause, JobState
-from wsdash.workload import Command, Workload
+from wsdash.workload import Command, Source, Workload
 
 LEAVES = (
     # Ignores TERM; leaves its session; loses its parent; all three.
@@ -65,9 +68,66 @@ async def test_a_killed_job_is_recorded_with_its_last_words(plain: Harness) -> N
     job = await plain.launch(plain.workload("echo last words"))
     job_shell(plain, int(job.job_id)).kill()
     ended = await plain.ended()
-    assert (ended.cause, ended.exit_code) == (Cause.USER_CODE, 128 + signal.SIGKILL)
-    assert ended.message and "last words" in ended.message and "signal 9" in ended.message
+    assert (ended.cause, ended.exit_code) == (Cause.KILLED, 128 + signal.SIGKILL)
+    assert ended.message == "last words\nkilled by signal 9"
     assert ended.steps and ended.ready_at == job.ready_at
+
+
+async def test_the_reason_of_a_failed_fetch_is_what_git_said(plain: Harness, tmp_path: Path) -> None:
+    source = Source(f"file://{tmp_path}/nowhere")
+    await plain.provider.launch(workspace(), attempt(), Workload(source=source))
+    ended = await plain.ended()
+    assert ended.cause is Cause.CONFIGURATION
+    said = ended.message or ""
+    assert "does not exist" in said or "not appear to be a git" in said
+    assert "wsdash/1" not in said and "cloning" not in said
+
+
+async def test_a_job_that_does_not_end_when_asked_is_said_to_have_been_killed(plain: Harness) -> None:
+    await plain.launch(plain.workload("true", stop="trap '' TERM; while :; do sleep 1; done"))
+    await plain.provider.cancel(attempt(), 0.5)
+    ended = await plain.ended()
+    assert (ended.cause, ended.message) == (Cause.CANCELLED, "it did not end in its time and was killed")
+
+
+async def test_a_container_that_is_killed_from_outside_says_so(contained: Harness, probes: Path) -> None:
+    await contained.launch(contained.workload("echo last words"))
+    engine = found("podman", probes)
+    program = engine.program if isinstance(engine, Isolation) else "docker"
+    killing = await asyncio.create_subprocess_exec(program, "kill", container_name(attempt().id))
+    assert await killing.wait() == 0
+    ended = await contained.ended()
+    assert (ended.cause, ended.message) == (Cause.KILLED, "last words\nkilled by signal 9")
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "text"),
+    [
+        ("user.slice/memory.events", "0::/user.slice\n", "low 0\noom 3\noom_kill {}\n"),
+        ("memory.events", "0::/outside/of/the/container\n", "oom_kill {}\n"),
+        (
+            "memory/a/memory.oom_control",
+            "9:cpu:/x\n4:memory,hugetlb:/a\n0::/init\n",
+            "under_oom 0\noom_kill {}\n",
+        ),
+        ("unified/x/memory.events", "0::/x\n", "oom_kill {}\n"),
+    ],
+)
+def test_a_lack_of_memory_is_what_the_cgroup_counts(tmp_path: Path, name: str, own: str, text: str) -> None:
+    counter = tmp_path / "cgroup" / name
+    counter.parent.mkdir(parents=True)
+    counter.write_text(text.format(7))
+    (tmp_path / "own").write_text(own)
+    kills = OomKills(tmp_path / "cgroup", tmp_path / "own")
+    assert not kills.has_grown()
+    counter.write_text(text.format(8))
+    assert kills.has_grown()
+    kills.begin()
+    assert not kills.has_grown()
+
+
+def test_without_a_cgroup_that_counts_nothing_is_called_a_lack_of_memory(tmp_path: Path) -> None:
+    assert not OomKills(tmp_path / "nowhere", tmp_path / "none").has_grown()
 
 
 async def test_a_killed_job_is_told_of_by_changes(plain: Harness) -> None:
@@ -183,7 +243,7 @@ async def test_processes_launching_at_once_make_one_job(root: Path, plain: Harne
     code = (
         "import asyncio, sys; from pathlib import Path; from tests.backend.providers import contract; "
         "from wsdash.backend.providers.local import Isolation, LocalProvider; "
-        "from wsdash.workload import Command, Workload; contract.RUN = sys.argv[2]; "
+        "from wsdash.workload import Command, Source, Workload; contract.RUN = sys.argv[2]; "
         "provider = LocalProvider(Path(sys.argv[1]), isolation=Isolation('plain')); "
         "workload = Workload(post_start=(Command('one', 'printf x >>count'),)); "
         "job = asyncio.run(provider.launch(contract.workspace(), contract.attempt(), workload)); "

@@ -124,14 +124,14 @@ def test_bytes_lost_on_a_full_disk_are_counted_and_said(
     assert (
         tmp_path / "log"
     ).read_text() == "before\n\nwsdash: 10 bytes were lost here: no room on the disk.\nafter\n"
-    assert log.last_lines() == "before\n1234567890after"
+    assert log.last_words(own_error=False) == "before\n1234567890after"
 
 
 def test_the_last_lines_are_short_text_whatever_the_job_wrote(tmp_path: Path) -> None:
     log = JobLog(tmp_path / "log")
     log.write(b"\xff\x00" * 5000 + b"\n\n\nlast\n")
-    assert log.last_lines().endswith("last")
-    assert len(log.last_lines()) <= 1000
+    assert log.last_words(own_error=False).endswith("last")
+    assert len(log.last_words(own_error=False)) <= 1000
 
 
 # --- progress -------------------------------------------------------------------------------------

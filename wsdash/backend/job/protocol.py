@@ -26,6 +26,11 @@ END_CAUSES = ("deadline", "cancelled", "image")
 """Causes that a job may give for its own end."""
 
 
+def killed_by(status: int) -> str:
+    """In words, an exit status above 128, by which a shell or an engine says that a signal ended a process."""
+    return f"killed by signal {status - 128}"
+
+
 class Message:
     """One line of the protocol: a kind of `KINDS`, and its JSON object."""
 

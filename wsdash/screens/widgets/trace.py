@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from wsdash.backend.job.logtext import own_line
 from wsdash.screens.widgets.sgr import coloured
 from wsdash.screens.widgets.tracelog import BLOCK, LineIndex, Matches, split_lines
 
@@ -244,7 +245,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         raw = self.text_of(line)
         if raw is None:
             return 1
-        text = "".join(piece for piece, _ in coloured(raw.decode("utf-8", "replace")))
+        text = "".join(piece for piece, _ in coloured(own_line(raw).decode("utf-8", "replace")))
         return max(1, -(-cell_len(text) // width))
 
     def _wrap_page(self) -> list[Strip]:
@@ -275,7 +276,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         base = self.rich_style
         if raw is None:
             return [Segment("", base)]
-        pieces = coloured(raw.decode("utf-8", "replace"))
+        pieces = coloured(own_line(raw).decode("utf-8", "replace"))
         if line == self.here:
             base = base + self.get_component_rich_style("trace--here", partial=True)
         segments = [Segment(text, base + style) for text, style in pieces]

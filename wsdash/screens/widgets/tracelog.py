@@ -10,6 +10,7 @@ import bisect
 from array import array
 from itertools import accumulate
 
+from wsdash.backend.job.logtext import own_line
 from wsdash.screens.widgets.text import plain
 
 LONGEST = 1536
@@ -109,7 +110,7 @@ class Matches:
         if b"\x1b" not in joined and not self.occurs(joined.decode("utf-8", "replace")):
             return
         for number, line in enumerate(lines, first):
-            if self.occurs(plain(line.rstrip(b"\r\n").decode("utf-8", "replace"))):
+            if self.occurs(plain(own_line(line).rstrip(b"\r\n").decode("utf-8", "replace"))):
                 self.lines.append(number)
 
     def occurs(self, text: str) -> bool:

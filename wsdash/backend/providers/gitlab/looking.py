@@ -207,6 +207,7 @@ class Looker:
             ended_at=None if job.finished_at is None else job.finished_at + skew,
             failure_reason=job.failure_reason,
             tail=None if is_live else told.tail,
+            exit_code=None if is_live else told.exit_code,
             steps=tuple(_ours(step, skew) for step in told.steps),
             ready_at=None if told.ready_at is None else told.ready_at + skew,
             beat_at=beat_at,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from wsdash.backend.job.protocol import killed_by
 from wsdash.backend.providers.gitlab import heartbeat
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
 from wsdash.backend.providers.gitlab.reasons import reason_of
@@ -79,7 +80,8 @@ class Detail:
     ended_at: float | None = None
     failure_reason: str | None = None
     tail: str | None = None
-    """The last lines of the log."""
+    """The last lines of what the job wrote."""
+    exit_code: int | None = None
     steps: tuple[StepResult, ...] = ()
     ready_at: float | None = None
     beat_at: float | None = None
@@ -168,7 +170,7 @@ def observed(
         ready_at=_not_before(started_at, ready_at),
         beat=_beat(beat, memory.sightings.get(pipeline.id), detail, skew, now),
         steps=detail.steps,
-        exit_code=0 if cause in (Cause.CANCELLED, Cause.DEADLINE) and beat.state in heartbeat.FINAL else None,
+        exit_code=_exit_code(cause, beat, detail),
         cause=cause,
         message=message,
         isolation="a CI job",
@@ -233,6 +235,8 @@ def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail) -> tuple[Cause, st
     said = heartbeat.FINAL.get(beat.state)
     if said in (Cause.CANCELLED, Cause.DEADLINE):
         return said, None
+    if pipeline.status == "failed" and said in (None, Cause.USER_CODE) and _was_killed(detail):
+        return Cause.KILLED, "\n".join(filter(None, (detail.tail, killed_by(detail.exit_code or 0))))
     if said is not None and (said is not Cause.USER_CODE or pipeline.status == "failed"):
         return said, detail.tail
     if pipeline.status == "canceled" or pipeline.status == "skipped":
@@ -242,6 +246,18 @@ def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail) -> tuple[Cause, st
     reason = reason_of(detail.failure_reason)
     lines = [line for line in (detail.tail, reason.text) if line]
     return reason.cause, "\n".join(lines)
+
+
+def _was_killed(detail: Detail) -> bool:
+    """Whether a signal ended the job's script, though nothing that GitLab has a word for did."""
+    is_script = detail.failure_reason is None or reason_of(detail.failure_reason).cause is Cause.USER_CODE
+    return is_script and detail.exit_code is not None and detail.exit_code > 128
+
+
+def _exit_code(cause: Cause | None, beat: Heartbeat, detail: Detail) -> int | None:
+    if cause in (Cause.CANCELLED, Cause.DEADLINE) and beat.state in heartbeat.FINAL:
+        return 0
+    return detail.exit_code if cause in (Cause.USER_CODE, Cause.KILLED) else None
 
 
 def _beats_by(beat: Heartbeat) -> str | None:

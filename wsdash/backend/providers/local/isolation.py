@@ -226,8 +226,11 @@ def _machine(place: Place, host: Host) -> list[str]:
 def container_argv(
     isolation: Isolation, place: Place, workload: Workload, env: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """podman or docker run, up to the image. Both take the same options here."""
-    argv = [isolation.program, "run", "--rm", "--name", container_name(place.attempt_id)]
+    """podman or docker run, up to the image. Both take the same options here.
+
+    The container stays until `remove_argv`: by the Docker API of podman, one that removes itself is told as exit 0.
+    """
+    argv = [isolation.program, "run", "--name", container_name(place.attempt_id)]
     argv += ["--label", f"wsdash.attempt={place.attempt_id}", "--workdir", "/", *isolation.user]
     argv += ["--init"] if isolation.init else []
     argv += _unlabelled(isolation)
@@ -250,6 +253,11 @@ def pull_argv(isolation: Isolation, image: str) -> tuple[str, ...]:
     """Gets the image unless it is there already."""
     line = '"$1" image inspect -- "$2" >/dev/null 2>&1 || exec "$1" pull -- "$2"'
     return ("sh", "-c", line, "sh", isolation.program, image)
+
+
+def oom_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:
+    """Says `true` where the kernel ended the attempt's container since it was out of memory."""
+    return (isolation.program, "inspect", "--format", "{{.State.OOMKilled}}", container_name(attempt_id))
 
 
 def remove_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:

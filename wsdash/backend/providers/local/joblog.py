@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from wsdash.backend.job.logtext import last_words
+
 CAP = 256 * 1024 * 1024
-_TAIL = 4096
+_TAIL = 16384
 _MESSAGE_LINES = 5
-_MESSAGE_LENGTH = 1000
 
 
 class JobLog:
@@ -43,10 +44,13 @@ class JobLog:
         """A line of wsdash's own."""
         self.write(f"wsdash: {text}\n".encode())
 
-    def last_lines(self) -> str:
-        """The last lines, for a reader who asks why the job ended. Untrusted text."""
-        lines = [line.strip() for line in self._tail.decode("utf-8", "replace").splitlines()]
-        return "\n".join([line for line in lines if line][-_MESSAGE_LINES:])[-_MESSAGE_LENGTH:]
+    def begin_stage(self) -> None:
+        """What follows is another stage's, which `last_words` tells of alone."""
+        self._tail = b""
+
+    def last_words(self, *, own_error: bool) -> str:
+        """The last lines that the stage has written, for a reader who asks why the job ended. Untrusted text."""
+        return last_words(self._tail, own_error=own_error, most=_MESSAGE_LINES)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -19,7 +19,8 @@ class Stage(TypedDict):
 
     `env` None is the supervisor's own environment, and `adds` is added to either. `causes` gives the
     cause of an exit code, `otherwise` that of all others. `step` names a step that the supervisor
-    reports itself; `empties` are folders that are emptied before; `notes` are lines for the log.
+    reports itself; `empties` are folders that are emptied before; `notes` are lines for the log. `oom_asked` is a
+    command that says `true` where a container was ended for want of memory; empty where this machine's cgroup tells.
     """
 
     argv: list[str]
@@ -32,6 +33,7 @@ class Stage(TypedDict):
     info_fd: int | None
     empties: list[str]
     notes: list[str]
+    oom_asked: list[str]
 
 
 def spec(
@@ -75,6 +77,7 @@ def spec(
         info_fd=isolations.INFO_FD if isolation.kind == "bubblewrap" else None,
         empties=[str(place.tmp), *(str(place.volume(v)) for v in workload.volumes if v.ephemeral)],
         notes=lines,
+        oom_asked=list(isolations.oom_argv(isolation, attempt.id)) if isolation.is_container else [],
     )
     cleanup: list[list[str]] = []
     if isolation.is_container and workload.image is not None:
@@ -116,6 +119,7 @@ def _stage(
     info_fd: int | None = None,
     empties: list[str] | None = None,
     notes: list[str] | None = None,
+    oom_asked: list[str] | None = None,
 ) -> Stage:
     return Stage(
         argv=argv,
@@ -128,6 +132,7 @@ def _stage(
         info_fd=info_fd,
         empties=empties or [],
         notes=notes or [],
+        oom_asked=oom_asked or [],
     )
 
 

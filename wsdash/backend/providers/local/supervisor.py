@@ -15,11 +15,12 @@ import signal
 import time
 from pathlib import Path
 
-from wsdash.backend.job.protocol import Message, Splitter
+from wsdash.backend.job.protocol import Message, Splitter, killed_by
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import notices, processes, records, tree
 from wsdash.backend.providers.local.joblog import JobLog
 from wsdash.backend.providers.local.layout import JobFiles
+from wsdash.backend.providers.local.memory import OomKills
 from wsdash.backend.providers.local.progress import Progress, beat_record
 
 TYPE_CHECKING = False  # as mypy allows; supervisors need no `typing`, which takes long to load
@@ -52,7 +53,9 @@ class Supervisor:
         self._state_written = 0.0
         self._state_due: float | None = None
         self._beat_written: float | None = None
+        self._oom = OomKills()
         self._asked = False
+        self._was_killed_by_us = False
         self._kill_at: float | None = None
         self._main: int | None = None
         self._main_told = False
@@ -111,16 +114,30 @@ class Supervisor:
 
     def _ending(self, stage: Stage, status: int) -> dict[str, object]:
         said = self._progress.end_message
+        message: str | None
         if self._asked:
-            cause, message = "cancelled", said or "ended on request"
+            killed = "it did not end in its time and was killed" if self._was_killed_by_us else None
+            cause, message = "cancelled", said or killed or "ended on request"
+        elif status > 128:
+            cause = "killed"
+            end = "out of memory: killed by signal 9" if self._ran_out_of_memory(stage, status) else ""
+            message = "\n".join(
+                filter(None, (self._log.last_words(own_error=False), end or killed_by(status)))
+            )
         elif self._progress.end_cause and (status == 0 or self._progress.end_cause == "image"):
-            cause, message = self._progress.end_cause, said or self._log.last_lines()
+            cause, message = self._progress.end_cause, said or self._log.last_words(own_error=True)
         else:
             cause = stage["causes"].get(str(status), stage["otherwise"])
-            message = self._log.last_lines()
-            if status > 128:
-                message = f"{message}\nThe job's main process was ended by signal {status - 128}.".strip()
+            message = self._log.last_words(own_error=True)
         return {"exit_code": status, "cause": cause, "message": message}
+
+    def _ran_out_of_memory(self, stage: Stage, status: int) -> bool:
+        """Whether whoever limits the memory says so. A container's own engine does; else the cgroup counts."""
+        if status != 128 + signal.SIGKILL:
+            return False
+        if stage["oom_asked"]:
+            return self._answer(stage["oom_asked"]).strip() == b"true"
+        return self._oom.has_grown()
 
     # --- one stage ------------------------------------------------------------------------------
 
@@ -132,6 +149,7 @@ class Supervisor:
                 empty(Path(folder))
         for line in stage["notes"]:
             self._log.note(line)
+        self._log.begin_stage()
         if stage["is_job"]:
             self._progress.state = "running"
             self._progress.started_at = time.time()
@@ -202,6 +220,7 @@ class Supervisor:
                 code = os.waitstatus_to_exitcode(statuses[self._main])
                 return code if code >= 0 else 128 - code
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
+                self._was_killed_by_us = True
                 return 128 + signal.SIGKILL
             if self._asked and not self._main_told:
                 self._tell_main()
@@ -229,21 +248,30 @@ class Supervisor:
 
     def _end_everything(self) -> list[int]:
         for argv in self._cleanup:
-            self._run_quietly(argv)
+            self._answer(argv)
         return tree.end_children(0.0, _LONGEST_END_S, self._pause) + tree.end_marked(
             tree.mark_of(self._files.folder), _LONGEST_END_S
         )
 
-    def _run_quietly(self, argv: list[str]) -> None:
-        """Waits for a command of our own; nobody needs its output."""
-        actions = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+    def _answer(self, argv: list[str]) -> bytes:
+        """The output of a command of our own, as far as it comes in time."""
+        outlet, inlet = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, inlet, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ]
         try:
             pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions)
+            give_up = time.monotonic() + _LONGEST_END_S
+            while pid not in tree.reap()[0] and time.monotonic() < give_up:
+                self._pause(0.1)
+            return os.read(outlet, 4096)
         except OSError:
-            return
-        give_up = time.monotonic() + _LONGEST_END_S
-        while pid not in tree.reap()[0] and time.monotonic() < give_up:
-            self._pause(0.1)
+            return b""
+        finally:
+            os.close(inlet)
+            os.close(outlet)
 
     # --- what comes in --------------------------------------------------------------------------
 
@@ -302,6 +330,7 @@ class Supervisor:
         if self._beat_written is not None and now - self._beat_written < _WRITE_EVERY_S:
             return
         self._beat_written = now
+        self._oom.begin()
         memory = processes.resident_bytes(processes.descendants(os.getpid())) if self._measures else None
         disk = os.statvfs(self._folder)
         record = beat_record(message, time.time(), memory, disk.f_bavail * disk.f_frsize)

@@ -1,0 +1,153 @@
+"""The text of a job's log: what the job itself wrote, without the protocol and what a runner puts around it. Pure.
+
+GitLab Runner writes before each line, where FF_TIMESTAMPS is on (the default since 17.x), the time, the number and
+kind of the stream, and whether the line goes on with the one before (its package `timestamper`):
+
+    2026-11-30T15:04:13.212613Z 00O Cleaning up project directory
+    2026-11-30T15:04:13.212701Z 00O+ and file based variables
+
+It marks sections by `section_start:SECONDS:NAME` and `section_end:...`, which a terminal erases, as it does messages of
+`protocol.py` that are followed by the same (GitLab: "Job logs", custom collapsible sections).
+
+Standard library only: every job's supervisor loads this file.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+
+from wsdash.backend.job.protocol import KINDS, MARK
+
+OWN = "wsdash: "
+"""How a line begins that wsdash itself has written into a log."""
+MOST_LINES = 12
+_LONGEST = 1000
+_STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f]{2}[OE]([ +])", re.MULTILINE)
+_STAMP_LENGTH = len(b"2026-11-30T15:04:13.212613Z 00O ")
+_ERASED = rb"\r\x1b\[0K"
+_KINDS = "|".join(KINDS).encode()
+_NOISE = re.compile(
+    rb"%s(?:%s) [^\r\n]*(?:%s|\r?\n|\Z)" % (re.escape(MARK), _KINDS, _ERASED)
+    + rb"|section_(?:start|end):\d+:[^\s\[]*(?:\[[^\]\r\n]*\])?%s" % _ERASED
+)
+_BEGINS = (MARK, b"section_")
+_CONTROL = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_LONGEST_HELD = 4096
+
+
+class Unstamped:
+    """A log without the runner's timestamps. `text` is what is left; `position` says where it was in the log."""
+
+    def __init__(self, log: bytes) -> None:
+        self._text: list[int] = [0]
+        self._log: list[int] = [0]
+        if not _STAMP.match(log):
+            self.text = log
+            return
+        parts: list[bytes] = []
+        length = at = 0
+        for stamp in _STAMP.finditer(log):
+            end = stamp.start()
+            if stamp[1] == b"+" and log[end - 1 : end] == b"\n":
+                end -= 1
+            parts.append(log[at:end])
+            length += max(0, end - at)
+            at = stamp.end()
+            self._text.append(length)
+            self._log.append(at)
+        parts.append(log[at:])
+        self.text = b"".join(parts)
+
+    def position(self, in_text: int) -> int:
+        """The byte of the log at which a byte of `text` stood."""
+        place = bisect.bisect_right(self._text, in_text) - 1
+        return self._log[place] + in_text - self._text[place]
+
+
+def own_line(line: bytes) -> bytes:
+    """One line of a log as the job wrote it."""
+    return _NOISE.sub(b"", _STAMP.sub(b"", line))
+
+
+class LogText:
+    """A log that comes piece by piece, as the job wrote it."""
+
+    def __init__(self) -> None:
+        self._is_stamped: bool | None = None
+        self._raw = b""
+        self._ends_line = False
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be shown by now. What may turn out to be no text of the job's is held."""
+        self._held += self._unstamp(data)
+        cut = _begun(self._held)
+        if len(self._held) - cut > _LONGEST_HELD:
+            cut = len(self._held)
+        ready, self._held = self._held[:cut], self._held[cut:]
+        return _NOISE.sub(b"", ready)
+
+    def rest(self, *, ended: bool = False) -> bytes:
+        """What is still held, since nothing follows for a while; or ever, where the log has `ended`."""
+        text = self._held
+        if ended and self._is_stamped:
+            text += self._unstamp(b"\n") if self._raw else b""
+            self._ends_line = self._ends_line and not self._raw
+        if self._ends_line:
+            text += b"\n"
+            self._ends_line = False
+        if self._is_stamped is None:
+            text += self._raw
+            self._raw = b""
+        self._held = b""
+        return _NOISE.sub(b"", text)
+
+    def _unstamp(self, data: bytes) -> bytes:
+        self._raw += data
+        if self._is_stamped is None:
+            if len(self._raw) < _STAMP_LENGTH and b"\n" not in self._raw:
+                return b""
+            self._is_stamped = _STAMP.match(self._raw) is not None
+        if not self._is_stamped:
+            data, self._raw = self._raw, b""
+            return data
+        whole, _, self._raw = self._raw.rpartition(b"\n")
+        text = b""
+        for line in whole.split(b"\n") if whole else ():
+            stamp = _STAMP.match(line)
+            goes_on = stamp is not None and stamp[1] == b"+"
+            text += b"\n" if self._ends_line and not goes_on else b""
+            text += line[stamp.end() :] if stamp is not None else line
+            self._ends_line = True
+        return text
+
+
+def _begun(data: bytes) -> int:
+    """Where something begins that is not whole yet and may be no text of the job's; the length where nothing does."""
+    line = data.rfind(b"\n") + 1
+    for begin in _BEGINS:
+        at = data.find(begin, line)
+        while at >= 0 and (whole := _NOISE.match(data, at)) is not None and whole.end() < len(data):
+            at = data.find(begin, whole.end())
+        if at >= 0:
+            return at
+    for length in range(min(max(map(len, _BEGINS)), len(data) - line), 0, -1):
+        if any(begin.startswith(data[-length:]) for begin in _BEGINS):
+            return len(data) - length
+    return len(data)
+
+
+def last_words(text: bytes, *, own_error: bool = False, most: int = MOST_LINES) -> str:
+    """The last lines of what a job or a step wrote, for a reader who asks why it ended. Untrusted text.
+
+    wsdash's own lines say what it was at, which is no reason; with `own_error`, for a step that wsdash ended itself,
+    the very last one says what was wrong.
+    """
+    shown = _CONTROL.sub(b"", _NOISE.sub(b"\n", text)).decode("utf-8", "replace")
+    lines = [line.strip().rpartition("\r")[2] for line in shown.split("\n")]
+    lines = [line for line in lines if line]
+    words = [line for line in lines if not line.startswith(OWN)]
+    if own_error and lines and lines[-1].startswith(OWN):
+        words.append(lines[-1].removeprefix(OWN))
+    return "\n".join(words[-most:])[-_LONGEST:]

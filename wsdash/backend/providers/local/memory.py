@@ -1,0 +1,58 @@
+"""How many processes the kernel has ended for want of memory, by this process's own cgroup. Standard library only.
+
+cgroups(7): both `memory.events` of version 2 and `memory.oom_control` of version 1 (since Linux 4.13) have `oom_kill`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class OomKills:
+    """Counts from when it was made, or last asked to begin again. Where no cgroup counts, nothing ever grows."""
+
+    def __init__(self, cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> None:
+        self._file = next((file for file in _counters(cgroups, own) if _count(file) is not None), None)
+        self._before = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Only what happens from now on counts."""
+        self._before = self._now()
+
+    def has_grown(self) -> bool:
+        return self._now() > self._before
+
+    def _now(self) -> int:
+        return (_count(self._file) if self._file is not None else None) or 0
+
+
+def _counters(cgroups: Path, own: Path) -> list[Path]:
+    """Where the count may be. In a container the path in /proc may lead outside of what is mounted there."""
+    found: list[Path] = []
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        below = path.lstrip("/")
+        if controllers == "":
+            for top in (cgroups, cgroups / "unified"):
+                found += [top / below / "memory.events", top / "memory.events"]
+        elif "memory" in controllers.split(","):
+            top = cgroups / "memory"
+            found += [top / below / "memory.oom_control", top / "memory.oom_control"]
+    return found
+
+
+def _count(file: Path) -> int | None:
+    try:
+        for line in file.read_text().splitlines():
+            name, _, number = line.partition(" ")
+            if name == "oom_kill":
+                return int(number)
+    except (OSError, ValueError):
+        pass
+    return None
