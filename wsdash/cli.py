@@ -108,7 +108,7 @@ def _keep(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--keep-work",
         action="store_true",
-        help="first put what is not committed or not pushed into files here",
+        help="first put what is nowhere else into files here, and prove that they bring it back",
     )
 
 

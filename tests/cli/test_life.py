@@ -401,22 +401,50 @@ def test_what_is_nowhere_else_can_be_kept_when_a_workspace_is_deleted(
     (kept,) = (paths.state / "kept").iterdir()
     assert {(file.name, file.stat().st_mode & 0o777) for file in kept.iterdir()} == {
         ("work.bundle", 0o600),
-        ("work.patch", 0o600),
+        ("contents", 0o600),
+        ("restore.sh", 0o600),
     }
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(repository), str(clone))
-    fetch, apply = (line.partition(" kept: ")[2] for line in done.stderr.splitlines() if " kept: " in line)
-    for command in (fetch, "git checkout --quiet kept/topic", apply):
-        subprocess.run(["sh", "-c", command], cwd=clone, check=True)
+    run_as_printed(done.stderr, clone)
+    assert git(clone, "branch", "--show-current") == "topic"
+    assert git(clone, "log", "-1", "--format=%s") == "Only here"
+    assert git(clone, "status", "--porcelain").splitlines()[0] == "M committed.txt"
     assert (clone / "committed.txt").read_text() == "one\ntwo\n"
     assert (clone / "binary").read_bytes() == b"\0\377"
     assert (clone / "odd name").exists() and not (clone / "out").exists()
 
 
+def run_as_printed(told: str, folder: Path) -> None:
+    """The commands that `delete --keep-work` told."""
+    commands = [line for line in told.splitlines() if line.startswith("  sh ")]
+    assert commands
+    for command in commands:
+        subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+
+
+def test_a_running_workspace_without_git_is_kept(wsdash: Command, tmp_path: Path) -> None:
+    assert wsdash("create", "--no-source", "--name", "web", "--yes", "--wait").returncode == 0
+    wsdash("ssh", "web", "--", "sh", "-c", "mkdir deep; echo kept >deep/file; ln -s file deep/link")
+    asked = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "delete", "web"], timeout=60, encoding="utf-8")
+    asked.expect("web has work that is nowhere else: 2 files")
+    asked.expect("outside of any Git repository:")
+    asked.expect("deep/file")
+    asked.sendline("n")
+    asked.expect(pexpect.EOF)
+    done = wsdash("delete", "web", "--keep-work", "--yes", "--wait")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "empty").mkdir()
+    run_as_printed(done.stderr, tmp_path / "empty")
+    assert (tmp_path / "empty/deep/link").read_text() == "kept\n"
+
+
 def test_nothing_is_deleted_whose_work_cannot_be_kept(wsdash: Command) -> None:
     assert wsdash("create", "--no-source", "--name", "web", "--yes", "--wait").returncode == 0
+    wsdash("ssh", "web", "--", "sh", "-c", "git init -q tools; cd tools; mkfifo .gitignore; echo x >mine")
     done = wsdash("delete", "web", "--keep-work", "--yes")
-    assert (done.returncode, "cannot be kept" in done.stderr) == (1, True)
+    assert done.returncode == 1
+    assert "cannot be kept, so it is not deleted: tools cannot be looked into" in done.stderr
     assert rows(wsdash)["web"]["phase"] == "running"
 
 

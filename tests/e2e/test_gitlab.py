@@ -329,8 +329,10 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     secrets = (work.paths.state / "access" / "relay.log").read_text() + work.run("logs", "app")
     assert "eyJ" not in secrets  # no token of GitLab's
     work.run("delete", "app", "--yes", "--wait", "--keep-work")
-    (patch,) = (work.paths.state / "kept").glob("app-*/work.patch")
-    assert "notes.txt" in patch.read_text()
+    (script,) = (work.paths.state / "kept").glob("app-*/restore.sh")
+    (tmp_path / "back").mkdir()
+    subprocess.run(["sh", str(script)], cwd=tmp_path / "back", check=True)
+    assert (tmp_path / "back/notes.txt").read_text() == "new\n"
     assert list((work.paths.state / "access" / "grants").iterdir()) == []
 
 

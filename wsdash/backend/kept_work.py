@@ -1,114 +1,137 @@
-"""What only a workspace has, on the user's machine before it is deleted: a Git bundle of commits, and a patch.
+"""What only a workspace has, on the user's machine before it is deleted: Git bundles, and tars of other files.
 
-The workspace's job, or a sandbox, makes both (its Git configuration may run anything); nothing of the checkout is
-written, not even its object store. `git bundle` and `git apply` take them from here.
+The workspace's job, or a sandbox, makes them and proves that they bring all of it back; nothing of them is opened here.
+`restore.sh`, which is ours and stands beside them, takes them into a clone.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.kept_checkpoints import Checkpoint
+from wsdash.backend.providers import unsaved
 from wsdash.backend.providers.base import Question
+from wsdash.text import one_line
 
-END = b"\nwsdash-kept\n"
-_PROGRAM = rb"""
-set -e
-cd "$PROJECTS_ROOT/$1"
-export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' GIT_OPTIONAL_LOCKS=0
-git rev-parse --git-dir >/dev/null
-d=$(mktemp -d)
-trap 'rm -rf "$d"' EXIT
-: >"$d/bundle"
-stash=
-! git rev-parse --quiet --verify refs/stash >/dev/null || stash=refs/stash
-if [ -n "$stash" ] || [ -n "$(git rev-list --max-count=1 --branches --not --remotes)" ]; then
-  git bundle create --quiet "$d/bundle" --branches $stash --not --remotes
-fi
-base=$(git rev-parse --quiet --verify HEAD || git hash-object -t tree /dev/null)
-cp "$(git rev-parse --git-path index)" "$d/index" 2>/dev/null || :
-mkdir "$d/objects"
-objects=$(cd "$(git rev-parse --git-path objects)" && pwd)
-export GIT_INDEX_FILE="$d/index" GIT_OBJECT_DIRECTORY="$d/objects" GIT_ALTERNATE_OBJECT_DIRECTORIES="$objects"
-git -c core.fsmonitor=false add --all "$(git rev-parse --show-toplevel)"
-git diff --cached --binary --no-ext-diff --no-color "$base" >"$d/patch"
-echo "$(($(wc -c <"$d/bundle"))) $(($(wc -c <"$d/patch")))"
-cat "$d/bundle" "$d/patch"
-printf '\nwsdash-kept\n'
-"""
-"""Commits on branches that are on no remote, the newest stash, and all that is not committed or is untracked."""
+_BEGINNING = b"wsdash-kept 1\n"
+_END = b"\nwsdash-kept\n"
+_FILE = re.compile(
+    r"file (contents|work\.bundle|(?:repository|beside)-\d{1,4}\.bundle|(?:files|beside)\.tar)"
+    r" (\d{1,10}) ([0-9a-f]{64})"
+)
+_LONGEST_HEAD = 1 << 18
 
 
 def question(project: str) -> Question:
-    return Question(_PROGRAM, (project,), most=1 << 30, timeout_s=300.0)
-
-
-_SIZES = re.compile(rb"(\d{1,12}) (\d{1,12})\n")
+    """For a workspace whose project is in this folder below the projects folder."""
+    script = _text("kept_restore.sh")
+    function = f"restore_script() {{\ncat <<'END-OF-RESTORE'\n{script}END-OF-RESTORE\n}}\n"
+    program = function + unsaved.program().decode() + _text("kept_packing.sh")
+    return Question(program.encode(), ("pack", project), most=(1 << 30) + _LONGEST_HEAD, timeout_s=900.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The files that were made; None where there was nothing of the kind.
+    """Where it is kept; None where there was nothing to keep.
 
-    `checkpoint` is the last one of a job that cannot be asked any more, as of `at`.
+    `checkpoint` is the last one of a job that cannot be asked any more, as of `at`. Else `script` brings all back, in
+    a clone of the project, and what lay beside the project in another folder, where `has_beside`.
     """
 
-    bundle: Path | None = None
-    patch: Path | None = None
+    folder: Path | None = None
+    script: Path | None = None
+    has_project: bool = False
+    has_beside: bool = False
     checkpoint: Path | None = None
     at: float = 0.0
 
 
 def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
     """Write what `question` was answered with into a new folder. Raises `UserError` where it is not all of it."""
-    sizes = _SIZES.match(said)
-    if sizes is None:
+    head, data_line, data = said.partition(b"\ndata\n")
+    lines = head[:_LONGEST_HEAD].decode("utf-8", "replace").split("\n")
+    if not said.startswith(_BEGINNING[:-1]):
         raise UserError(
-            f"the work of {name} cannot be kept: its checkout cannot be asked",
+            f"the work of {name} cannot be kept: nothing can be asked about its files",
             "Start it, and try again; or delete it without --keep-work.",
         )
-    first, second = int(sizes[1]), int(sizes[2])
-    begin = sizes.end()
-    if said[begin + first + second :] != END:
+    problems = [line.partition(" ")[2].replace("\001", "\n") for line in lines if line.startswith("problem ")]
+    if problems:
         raise UserError(
-            f"the work of {name} did not come whole", "Try again, or push it from within (`wsdash ssh`)."
+            f"the work of {name} cannot be kept, so it is not deleted: {one_line(problems[0])}",
+            "`wsdash export` takes all of its files as they are; or delete it without --keep-work.",
         )
+    found = [_FILE.fullmatch(line) for line in lines[1:]]
+    sizes = [(match[1], int(match[2]), match[3]) for match in found if match]
+    if not data_line or None in found or data[sum(size for _, size, _ in sizes) :] != _END:
+        raise UserError(
+            f"the work of {name} did not come whole, so it is not deleted",
+            "Try again; or `wsdash export` it, or push it from within (`wsdash ssh`).",
+        )
+    if not sizes:
+        return Kept()
+    parts: dict[str, bytes] = {}
+    begin = 0
+    for file, size, digest in sizes:
+        parts[file] = data[begin : begin + size]
+        begin += size
+        if hashlib.sha256(parts[file]).hexdigest() != digest:
+            raise UserError(
+                f"the work of {name} did not come as it was sent, so it is not deleted", "Try again."
+            )
     place = _place(folder, name, now)
-    try:
-        kept = Kept(
-            _write(place / "work.bundle", said[begin : begin + first]),
-            _write(place / "work.patch", said[begin + first : begin + first + second]),
-        )
-        os.sync()  # what it is a copy of is about to go
-    except OSError as error:
-        raise UserError(f"the work of {name} cannot be written: {error}", "Free some disk space.") from error
-    return kept
+    _write_all(place, {**parts, "restore.sh": _text("kept_restore.sh").encode()}, name)
+    beside = [file for file in parts if file.startswith("beside")]
+    return Kept(
+        place,
+        place / "restore.sh",
+        has_project=len(parts) > len(beside) + ("contents" in parts),
+        has_beside=bool(beside),
+    )
 
 
 def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: float) -> Kept:
     """A copy of the last checkpoint in a new folder. Raises `UserError`."""
+    place = _place(folder, name, now)
     try:
-        copy = _write(_place(folder, name, now) / "checkpoint.bundle", file.read_bytes())
-        os.sync()
+        data = file.read_bytes()
     except OSError as error:
-        raise UserError(f"the work of {name} cannot be written: {error}", "Free some disk space.") from error
-    return Kept(checkpoint=copy, at=one.at)
+        raise UserError(f"the checkpoint of {name} cannot be read: {error}") from error
+    _write_all(place, {"checkpoint.bundle": data}, name)
+    return Kept(place, checkpoint=place / "checkpoint.bundle", at=one.at)
+
+
+def _text(name: str) -> str:
+    return (files("wsdash.backend.job") / name).read_text()
 
 
 def _place(folder: Path, name: str, now: float) -> Path:
     return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
 
 
-def _write(file: Path, data: bytes) -> Path | None:
-    if not data:
-        return None
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(data)
-    return file
+def _write_all(place: Path, parts: dict[str, bytes], name: str) -> None:
+    """All of them on the disk, in a folder that was not there before. Raises `UserError`."""
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.mkdir(mode=0o700)
+        for file, data in parts.items():
+            descriptor = os.open(place / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        for above in (place, place.parent):
+            descriptor = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)  # what it is a copy of is about to go
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        raise UserError(f"the work of {name} cannot be written: {error}", "Free some disk space.") from error

@@ -97,7 +97,7 @@ async def _one(
         "delete": service.delete,
     }
     if getattr(args, "keep_work", False):
-        _tell_kept((await service.detail(name)).row.workspace.name, await service.keep_work(name))
+        _tell_kept((await service.detail(name)).row.workspace, await service.keep_work(name))
     workspace = await wish[verb](name)
     if getattr(args, "now", False):
         await service.end_now(name)
@@ -123,22 +123,27 @@ def accept(error: NotSaved, verb: str, *, force: bool) -> None:
         raise error
 
 
-def _tell_kept(name: str, kept: Kept) -> None:
-    """Where it is, and the commands that take it into a clone."""
+def _tell_kept(workspace: Workspace, kept: Kept) -> None:
+    """Where it is, and the commands that bring it back."""
+    name = workspace.name
     if kept.checkpoint is not None:
         tell(
             f"{name}: no job of it can be asked. Its last checkpoint, of {local_time(kept.at)}, is kept, with its"
         )
         tell("  files in refs/kept/wsdash/work once you have fetched it into a clone:")
         tell(f"  git fetch {quote(str(kept.checkpoint))} '+refs/*:refs/kept/*'")
-    elif kept.bundle is None and kept.patch is None:
-        tell(f"{name} has nothing that is not committed and pushed.")
-    if kept.bundle is not None:
-        tell(
-            f"{name}: its commits are kept: git fetch {quote(str(kept.bundle))} '+refs/heads/*:refs/heads/kept/*'"
-        )
-    if kept.patch is not None:
-        tell(f"{name}: what was not committed is kept: git apply {quote(str(kept.patch))}")
+    elif kept.script is None:
+        tell(f"{name} has nothing that is nowhere else.")
+    else:
+        tell(f"{name}: what is nowhere else is kept in {kept.folder}, and was restored once to prove it.")
+        if kept.has_project:
+            source = workspace.source_url
+            clone = f"a fresh clone of {one_line(source)}" if source else "an empty folder"
+            tell(f"To have it back, run in {clone}:")
+            tell(f"  sh {quote(str(kept.script))}")
+        if kept.has_beside:
+            tell("What lay beside the project comes back, in an empty folder, with:")
+            tell(f"  sh {quote(str(kept.script))} beside")
 
 
 def _confirmed(name: str, paths: Paths) -> bool:

@@ -166,9 +166,7 @@ is_bare() {
 
 # --- a repository beside it -----------------------------------------------------------------------------
 
-# Makes $S for the unit: `path`, `tree` (its working tree, or nothing), `git_folder`, `common`.
-# Fails where that cannot be, and says so.
-open_unit() { # NUMBER
+load_unit() { # NUMBER
   unit=$scratch/unit/$1
   stored "$unit/path"
   path=$value
@@ -181,6 +179,12 @@ open_unit() { # NUMBER
   S=$unit/beside
   where=$path
   [ -n "$tree" ] || where=${git_folder#"$root/"}
+}
+
+# Makes $S for the unit: `path`, `tree` (its working tree, or nothing), `git_folder`, `common`.
+# Fails where that cannot be, and says so.
+open_unit() { # NUMBER
+  load_unit "$1"
   have git || { problem "${where:-.} cannot be looked into: there is no git"; return 1; }
   odd=
   [ -z "$tree" ] || odd=$(find "$tree" \( -name .gitignore -o -name .gitattributes -o -name .gitmodules \) ! -type f ! -type d ! -type l -print 2>/dev/null | head -n 1)
@@ -244,20 +248,21 @@ collect_tips() {
   ! head=$(beside rev-parse --quiet --verify 'HEAD^{commit}') || printf '%s HEAD\n' "$head" >>"$S/tips"
   for name in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD MERGE_AUTOSTASH BISECT_START rebase-merge/orig-head \
     rebase-merge/autostash rebase-apply/orig-head rebase-apply/autostash; do
-    [ -f "$git_folder/$name" ] && grep -x '[0-9a-f]\{40,64\}' "$git_folder/$name" | sed "s|\$| progress/$name|"
+    [ -f "$git_folder/$name" ] && grep -x '[0-9a-f]\{40,64\}' "$git_folder/$name" | awk -v name="$name" '{ print $1 " progress/" name (NR > 1 ? NR : "") }'
   done >>"$S/tips"
   is_first=
   line=$(encoded "$common")
   if ! grep -qxF -e "$line" "$scratch/commons" 2>/dev/null; then
     is_first=yes
     printf '%s\n' "$line" >>"$scratch/commons"
+    : >"$unit/is-first"
     beside for-each-ref --format='%(objectname) %(refname)' 2>"$scratch/said" |
       grep -v '^[0-9a-f]* refs/\(remotes/\|prefetch/\|wsdash/\|stash$\)' >>"$S/tips"
     [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
     for file in "$common"/worktrees/*/HEAD; do
       [ -f "$file" ] || continue
       id=$(head -n 1 "$file" | grep -x '[0-9a-f]\{40,64\}') || continue
-      printf '%s worktrees/%s\n' "$id" "$(basename "${file%/HEAD}" | tr -c 'A-Za-z0-9_\n-' '_')" >>"$S/tips"
+      printf '%s worktrees/%s\n' "$id" "$(wc -l <"$S/tips" | tr -d ' ')" >>"$S/tips"
     done
   fi
   collect_stashes
@@ -305,6 +310,8 @@ collect_changes() {
 }
 
 nested() {
+  # Without any pattern some greps take every line.
+  printf '?? /\n'
   for other in "$scratch"/unit/*/path; do
     [ "$other" != "$unit/path" ] && [ -e "${other%/path}/git" ] || continue
     stored "$other"
@@ -355,6 +362,7 @@ tell_commits() {
   fed rev-list --ignore-missing --stdin --max-count="$most_lines" --format='%h %s' <"$S/revisions" 2>/dev/null |
     sed -n 'n;p' | cut -c 1-1000 | sed 's/^/commit /'
   printf 'commits %s\n' "$total"
+  : >"$unit/has-commits"
 }
 
 # What was told of another working tree of the same repository, as `^ID` lines.
@@ -410,6 +418,13 @@ list() {
     return 0
   fi
   set_surroundings || { problem 'there is no room to look'; printf 'complete\n'; return 0; }
+  tell_all
+  printf 'complete\n'
+  size_ignored
+  size_home
+}
+
+tell_all() {
   find_repositories
   nth=0
   while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
@@ -420,10 +435,7 @@ list() {
   find_loose ! -type d ! -type s -print0 2>"$scratch/said" | lines | sed 's|^\./||' >"$scratch/loose"
   [ ! -s "$scratch/said" ] || problem "$(tail -n 1 "$scratch/said")"
   tell file files "$scratch/loose"
-  printf 'complete\n'
-  size_ignored
-  size_home
 }
 
-# Packing makes use of all of this by itself.
+# kept_packing.sh, which may follow, makes use of all of this.
 [ "${1:-}" != list ] || list

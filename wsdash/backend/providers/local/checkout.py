@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from wsdash.backend.providers.base import Question
 from wsdash.backend.providers.local import isolation as isolations
@@ -26,14 +27,15 @@ def ask(
 
     Without a sandbox it runs as a job does there, as the user: it obeys nothing that stands in the files.
     """
-    env = isolations.job_environment(isolation, place, host.home, environ)
-    if isolation.kind == "plain":
-        env["TMPDIR"] = tempfile.gettempdir()
-    argv = isolations.inspect_argv(isolation, place, host, image, env, question.argv)
-    if argv is None or (isolation.is_container and not place.projects.is_dir()):
-        return b""
-    own = dict(environ) if isolation.is_container else env
-    return answer(argv, own, question.most, question.timeout_s, question.program)
+    with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
+        env = isolations.job_environment(isolation, place, host.home, environ)
+        if isolation.kind == "plain":
+            env["TMPDIR"] = scratch
+        argv = isolations.inspect_argv(isolation, place, host, image, env, Path(scratch), question.argv)
+        if argv is None or (isolation.is_container and not place.projects.is_dir()):
+            return b""
+        own = dict(environ) if isolation.is_container else env
+        return answer(argv, own, question.most, question.timeout_s, question.program)
 
 
 def answer(

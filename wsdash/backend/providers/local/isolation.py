@@ -175,16 +175,17 @@ def inspect_argv(
     host: Host,
     image: str | None,
     env: Mapping[str, str],
+    scratch: Path,
     command: tuple[str, ...],
 ) -> tuple[str, ...] | None:
-    """A command that sees the workspace's folders read-only, has no network and can change nothing.
+    """A command that sees the workspace's folders read-only, has no network and can change nothing but `scratch`.
 
     In `plain` it is the command itself; None in a container without an image. `env` is its environment.
     """
     if isolation.kind == "plain":
         return command
     if isolation.kind == "bubblewrap":
-        argv = [isolation.program, *_machine(place, host), "--unshare-net", "--tmpfs", "/tmp"]
+        argv = [isolation.program, *_machine(place, host), "--unshare-net", "--bind", str(scratch), "/tmp"]
         argv += ["--dir", host.home, "--ro-bind-try", str(place.home), host.home]
         argv += ["--ro-bind-try", str(place.volumes), VOLUMES]
         return (*argv, "--ro-bind-try", str(place.projects), PROJECTS, "--", *command)

@@ -1,0 +1,321 @@
+# shellcheck shell=sh disable=SC2154
+# Follows unsaved.sh in one program, with restore.sh as the text that `restore_script` prints.
+#
+#   pack PROJECT   what `list` finds, as files for `wsdash delete --keep-work`, once they are proven: restored by that very
+#                  script into a scratch folder, and compared with what is there. PROJECT is a folder below PROJECTS_ROOT. Says
+#     wsdash-kept 1
+#     problem TEXT          what cannot be kept; then nothing is
+#     file NAME SIZE HASH   the SHA-256 of each, in the order in which their bytes follow
+#     data                  and the bytes; after them a line `wsdash-kept`
+#
+# A bundle of each repository with something unsaved has as refs/kept/*: head, heads/*, tags/*, other/* (refs), worktrees/*,
+# progress/* (a rebase or the like that goes on), stash/N (0 is the newest), index and work, commits of the index and the
+# working tree. The message of work says what HEAD was and where each branch stood. It is complete where the repository
+# takes less than $complete_kib, else it builds on what is on a remote.
+
+complete_kib=32768
+most_kib=1040000
+out=
+
+refuse() {
+  problem "$1"
+  return 1
+}
+
+pack() { # PROJECT
+  printf 'wsdash-kept 1\n'
+  project=$1
+  [ -e "$PROJECTS_ROOT" ] || { printf 'data\n\nwsdash-kept\n'; return 0; }
+  root=$(cd -P -- "$PROJECTS_ROOT" 2>/dev/null && pwd -P) || root=
+  if [ -z "$root" ] || ! cd "$root"; then refuse 'the projects folder cannot be read'; return; fi
+  set_surroundings || refuse 'there is no room to work in' || return
+  out=$scratch/out
+  umask 077
+  mkdir "$out" && restore_script >"$out/restore.sh" || refuse 'there is no room to work in' || return
+  tell_all >"$scratch/told"
+  ! grep '^problem ' "$scratch/told" || return
+  pack_all && prove_all || return
+  # The script is the other side's own.
+  rm "$out/restore.sh"
+  kib=$(du -sk "$out" | { read -r kib _ && printf '%s' "$kib"; })
+  [ "$kib" -le "$most_kib" ] || refuse "it takes $((kib / 1024)) MiB, which is more than can be kept so; wsdash export takes more" || return
+  cd "$out" || return
+  for file in *; do
+    [ -e "$file" ] || continue
+    hash=$(sha256sum <"$file") || refuse 'there is no sha256sum' || return
+    printf 'file %s %s %s\n' "$file" "$(($(wc -c <"$file")))" "${hash%% *}"
+  done
+  printf 'data\n'
+  for file in *; do [ ! -e "$file" ] || cat "$file"; done
+  printf '\nwsdash-kept\n'
+}
+
+pack_all() {
+  bundles=0
+  : >"$scratch/order"
+  nth=0
+  while [ "$nth" -lt "$count" ]; do
+    nth=$((nth + 1))
+    load_unit "$nth"
+    [ -e "$unit/has-commits" ] || [ -s "$S/stashes" ] || [ -s "$S/changes" ] || continue
+    # Those without a working tree come back beside the one they belong to.
+    home=$where
+    [ -n "$tree" ] || home=${where%/.git/*}.git-folders/${where##*/}
+    printf '%s\t%s\n' "$(encoded "$home")" "$nth" >>"$scratch/order"
+  done
+  # A folder before what lies in it.
+  sort "$scratch/order" >"$scratch/sorted"
+  while IFS= read -r line; do
+    load_unit "${line##*"$tab"}"
+    place=${line%"$tab"*}
+    name_unit
+    pack_unit || return
+    cd "$root" || return
+  done <"$scratch/sorted"
+  pack_loose
+}
+
+# Sets `file` and `place`, the folder within its section, from `place` below the root.
+name_unit() {
+  bundles=$((bundles + 1))
+  file=beside-$bundles.bundle
+  if [ -z "$project" ]; then
+    file=repository-$bundles.bundle
+    [ -n "$place" ] || file=work.bundle
+  elif [ "$place" = "$project" ]; then
+    file=work.bundle
+    place=
+  else
+    case $place in "$project"/*) file=repository-$bundles.bundle; place=${place#"$project/"} ;; esac
+  fi
+  format=$(beside rev-parse --show-object-format)
+  printf '%s\t%s\t./%s/\n' "$file" "$format" "$place" >>"$out/contents"
+  printf '%s' "$file" >"$unit/file"
+  printf '%s' "$place" >"$unit/place"
+}
+
+# A commit of the tree in an index: its id, or nothing.
+tree_commit() { # INDEX MESSAGE_FILE [PARENT]
+  made=$(GIT_INDEX_FILE=$1 beside write-tree 2>"$scratch/said") || return
+  fed commit-tree "$made" ${3:+-p "$3"} <"$2" 2>"$scratch/said"
+}
+
+pack_unit() {
+  head=$(sed -n 's/ HEAD$//p' "$S/tips")
+  for index in index.staged index.work; do [ ! -f "$S/index" ] || cp -p "$S/index" "$S/$index"; done
+  if [ -n "$tree" ]; then
+    cd "$tree" || refuse "${where:-.} cannot be entered" || return
+    sed 's/^...//' "$S/changes" | tr '\012\001' '\000\012' >"$scratch/paths"
+    GIT_INDEX_FILE=$S/index.work fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/said" ||
+      refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+    # What a merge has left open is kept as it stands in the tree.
+    beside ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
+    [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
+  fi
+  echo index >"$scratch/message"
+  staged=$(tree_commit "$S/index.staged" "$scratch/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  {
+    printf 'head %s\ncommit %s\n' "$(beside symbolic-ref --quiet HEAD || printf '%s' "$head")" "$head"
+    if [ -e "$unit/is-first" ]; then
+      beside for-each-ref --format='branch %(objectname) %(refname)' refs/heads
+    elif [ -n "$head" ] && name=$(beside symbolic-ref --quiet HEAD); then
+      printf 'branch %s %s\n' "$head" "$name"
+    fi
+  } >"$S/message"
+  work=$(tree_commit "$S/index.work" "$S/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  {
+    printf 'create refs/kept/index %s\ncreate refs/kept/work %s\n' "$staged" "$work"
+    while read -r id name; do
+      case $name in
+        HEAD) name="head" ;;
+        refs/heads/* | refs/tags/*) name=${name#refs/} ;;
+        refs/*) name=other/${name#refs/} ;;
+      esac
+      printf 'create refs/kept/%s %s\n' "$name" "$id"
+    done <"$S/tips"
+    awk '{ print "create refs/kept/stash/" NR - 1 " " $1 }' "$S/stashes"
+  } | fed update-ref --stdin 2>"$scratch/said" || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  bundle || refuse "${where:-.}: its commits cannot be packed: $(tail -n 1 "$scratch/said")"
+}
+
+bundle() {
+  kib=$(du -sk "$common/objects" 2>/dev/null | { read -r kib _ && printf '%s' "$kib"; })
+  if [ ! -e "$S/shallow" ] && { [ "${kib:-0}" -le "$complete_kib" ] || [ ! -s "$S/elsewhere" ]; }; then
+    beside bundle create --quiet "$out/$file" --glob=refs/kept 2>"$scratch/said" && return
+  fi
+  { beside for-each-ref --format='%(refname)' refs/kept && cat "$S/elsewhere"; } |
+    fed bundle create --quiet "$out/$file" --ignore-missing --stdin 2>"$scratch/said"
+}
+
+# --- files outside of repositories ----------------------------------------------------------------------
+
+pack_loose() {
+  cut -c 1- "$scratch/loose" >"$scratch/beside"
+  : >"$scratch/within"
+  if [ -z "$project" ]; then
+    mv "$scratch/beside" "$scratch/within"
+    : >"$scratch/beside"
+  else
+    line=$(encoded "$project")/
+    awk -v start="$line" 'index($0, start) == 1 { print substr($0, length(start) + 1) }' "$scratch/loose" >"$scratch/within"
+    awk -v start="$line" 'index($0, start) != 1' "$scratch/loose" >"$scratch/beside"
+  fi
+  archive within "$root${project:+/$project}" "$out/files.tar" && archive beside "$root" "$out/beside.tar"
+}
+
+is_gnu_tar() {
+  tar --version 2>/dev/null | grep -q GNU
+}
+
+# Those of the names that there are: a pattern that fits nothing stands for itself.
+tar_all() { # ARCHIVE NAME...
+  archive=$1
+  shift
+  for name in "$@"; do
+    shift
+    if [ -e "$name" ] || [ -L "$name" ]; then set -- "$@" "$name"; fi
+  done
+  tar -cf "$archive" "$@"
+}
+
+# GNU's makes the same bytes of the same files, so that two can be compared. Others take no list that could hold every
+# name, so they get a folder with just these files.
+archive() { # LIST FOLDER FILE
+  [ -s "$scratch/$1" ] || return 0
+  cd "$2" || return
+  if is_gnu_tar; then
+    sed 's|^|./|' "$scratch/$1" | tr '\012\001' '\000\012' >"$scratch/names"
+    tar --numeric-owner --owner=0 --group=0 --no-recursion --null -cf "$3" -T "$scratch/names" 2>"$scratch/said"
+  else
+    rm -rf "$scratch/mirror"
+    umask 022
+    while IFS= read -r line; do
+      decoded "./$line"
+      mkdir -p "$scratch/mirror/${value%/*}" && cp -P -p "$value" "$scratch/mirror/$value" || return
+    done <"$scratch/$1" 2>"$scratch/said" && (cd "$scratch/mirror" && set -- "$3" ./* ./.[!.]* ./..?* && tar_all "$@") 2>"$scratch/said"
+  fi || refuse "files cannot be kept: $(tail -n 1 "$scratch/said")"
+}
+
+# --- the proof ------------------------------------------------------------------------------------------
+
+prove_all() {
+  mkdir -p "$scratch/proof/project" "$scratch/proof/beside"
+  : >>"$out/contents"
+  prepare_bases || return
+  for section in project beside; do
+    cd "$scratch/proof/$section" || return
+    GIT_ALLOW_PROTOCOL="file" sh "$out/restore.sh" "$section" >"$scratch/said" 2>&1 ||
+      refuse "what was packed cannot be restored: $(tail -n 1 "$scratch/said")" || return
+  done
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/file" ] || continue
+    load_unit "${unit##*/}"
+    prove_unit || return
+  done
+  prove_loose within "$scratch/proof/project" files.tar && prove_loose beside "$scratch/proof/beside" beside.tar || return
+  [ -s "$out/contents" ] || rm "$out/contents"
+}
+
+restored_folder() { # into `folder`
+  stored "$unit/file"
+  file=$value
+  stored "$unit/place"
+  decoded "$value"
+  folder=$scratch/proof/project/$value
+  case $file in beside-*) folder=$scratch/proof/beside/$value ;; esac
+}
+
+# A bundle that builds on what is elsewhere is tried on that alone: each such commit without what came before it.
+prepare_bases() {
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/file" ] || continue
+    load_unit "${unit##*/}"
+    restored_folder
+    sed -n '/^$/q; s/^-\([0-9a-f]\{40,64\}\).*/\1/p' "$out/$file" >"$scratch/bases"
+    [ -s "$scratch/bases" ] || continue
+    format=$(beside rev-parse --show-object-format)
+    mkdir -p "$folder" && git init --quiet "--object-format=$format" "$folder" || return
+    beside config uploadpack.allowAnySHA1InWant true
+    while read -r base; do
+      GIT_ALLOW_PROTOCOL="file" git -C "$folder" fetch --quiet --depth=1 "file://$S" "$base:refs/bases/$base" 2>"$scratch/said" ||
+        refuse "${where:-.}: a commit on which its work builds is not whole here: $(tail -n 1 "$scratch/said")" || return
+    done <"$scratch/bases"
+  done
+}
+
+restored() {
+  git -C "$folder" "$@" </dev/null 2>"$scratch/said"
+}
+
+differs() {
+  refuse "${where:-.}: $1 could not be proven to come back as it is"
+}
+
+prove_unit() {
+  restored_folder
+  head=$(sed -n 's/ HEAD$//p' "$S/tips")
+  [ "$(restored rev-parse --quiet --verify HEAD)" = "$head" ] || differs HEAD || return
+  [ "$(restored symbolic-ref --quiet HEAD)" = "$(beside symbolic-ref --quiet HEAD)" ] || differs HEAD || return
+  [ "$(restored write-tree)" = "$(beside rev-parse 'refs/kept/index^{tree}')" ] || differs 'the index' || return
+  { echo none && restored for-each-ref --format='%(objectname) %(refname)' refs/kept; } >"$scratch/came"
+  beside for-each-ref --format='%(objectname) %(refname)' refs/kept | grep -vxF -f "$scratch/came" | while read -r id name; do
+    # What is on a remote need not come.
+    left=$( { echo "$id"; cat "$S/elsewhere"; } | fed rev-list --ignore-missing --stdin --count 2>/dev/null)
+    [ "$left" = 0 ] || printf '%s\n' "$name"
+  done >"$scratch/lost"
+  [ ! -s "$scratch/lost" ] || differs "$(head -n 1 "$scratch/lost")" || return
+  sed -n 's/^branch //p' "$S/message" | while read -r id name; do
+    [ "$(restored rev-parse --quiet --verify "$name")" = "$id" ] || ! restored cat-file -e "$id" || printf '%s\n' "$name"
+  done >"$scratch/lost"
+  [ ! -s "$scratch/lost" ] || differs "$(head -n 1 "$scratch/lost")" || return
+  sed 's/ .*//' "$S/stashes" >"$scratch/stashes"
+  restored log --walk-reflogs --format=%H refs/stash -- | cmp -s - "$scratch/stashes" || differs 'the list of stashes' || return
+  [ -n "$tree" ] || return 0
+  # Here and there: the very files of the commit that was packed.
+  for index in index.work index.proof; do
+    if [ "$index" = index.proof ]; then
+      tree=$folder
+      GIT_INDEX_FILE=$S/index.proof beside read-tree refs/kept/work || return
+    fi
+    cd "$tree" || return
+    GIT_INDEX_FILE=$S/$index beside update-index -q --refresh >/dev/null 2>&1
+    GIT_INDEX_FILE=$S/$index beside diff-files --quiet --ignore-submodules || differs 'what changed in its files meanwhile' || return
+  done
+  load_unit "${unit##*/}"
+  cp "$S/changes" "$scratch/changes"
+  collect_changes >"$scratch/told"
+  cmp -s "$S/changes" "$scratch/changes" || differs 'what changed in its files meanwhile'
+}
+
+prove_loose() { # LIST FOLDER FILE
+  [ -e "$out/$3" ] || return 0
+  original=$root
+  [ "$1" = beside ] || original=$root${project:+/$project}
+  if is_gnu_tar; then
+    for folder in "$2" "$original"; do
+      archive "$1" "$folder" "$scratch/again.tar" && cmp -s "$scratch/again.tar" "$out/$3" || differs_loose || return
+    done
+  else
+    while IFS= read -r line; do
+      decoded "$line"
+      is_same "$2/$value" "$original/$value" || differs_loose || return
+    done <"$scratch/$1"
+  fi
+}
+
+is_same() { # FILE FILE
+  if [ -L "$1" ] || [ -L "$2" ]; then
+    [ "$(readlink "$1" && printf x)" = "$(readlink "$2" && printf x)" ]
+  elif [ -f "$1" ]; then
+    [ -f "$2" ] && cmp -s "$1" "$2" && { [ -x "$1" ] || ! [ -x "$2" ]; } && { ! [ -x "$1" ] || [ -x "$2" ]; }
+  else
+    [ -e "$1" ] && [ -e "$2" ]
+  fi
+}
+
+differs_loose() {
+  where=
+  refuse 'files outside of any repository could not be proven to come back as they are'
+}
+
+[ "${1:-}" != pack ] || pack "$2"
