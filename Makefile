@@ -16,18 +16,28 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where the virtual environment's Python has gone, it is made anew.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.run $(VENV)/.test)
 
-.PHONY: run test e2e bench clean
+.PHONY: run check test lint torture e2e bench clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/wsdash $(ARGS)
 
-test: $(VENV)/.test
+# What changes are tried with all the time: lint, types, imports, and the tests that are not slow.
+check: lint
+	$(BIN)/pytest -q -n auto --dist worksteal -m 'not slow'
+
+test: lint
+	$(BIN)/pytest -n auto --dist worksteal
+
+lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck wsdash/backend/job/*.sh
-	$(BIN)/pytest -n auto --dist worksteal
+
+# Kills everything at random while a user works: tests/torture/README.md.
+torture: $(VENV)/.test
+	$(BIN)/python -m tests.torture $(ARGS)
 
 # What it cannot install, its tests say, and are skipped.
 e2e: $(VENV)/.test

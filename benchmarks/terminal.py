@@ -29,6 +29,7 @@ class Terminal:
     ) -> None:
         self.chunks: list[tuple[float, bytes]] = []
         self.started = time.perf_counter()
+        self._ended = False
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -40,10 +41,16 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.signal(signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        if not self.has_ended():
+            self.signal(signal.SIGKILL)
+            os.waitpid(self.pid, 0)
         self._thread.join(2)
         os.close(self._terminal)
+
+    def has_ended(self) -> bool:
+        if not self._ended:
+            self._ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        return self._ended
 
     @property
     def output(self) -> bytes:

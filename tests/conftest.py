@@ -29,6 +29,31 @@ GIT_IDENTITY = {
     "GIT_CONFIG_NOSYSTEM": "1",
 }
 UNWANTED = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "TMUX", "STY", "LC_ALL")
+SLOW = (
+    "backend/access",
+    "backend/job",
+    "backend/providers",
+    "cli",
+    "e2e",
+    "screens/test_app.py",
+    "screens/test_snapshots.py",
+    "screens/test_terminal.py",
+    "simulation",
+    "torture/test_torture.py",
+    "test_benchmarks.py",
+)
+"""Folders and modules whose tests start programs, servers or whole dashboards. `make check` leaves them out."""
+SLOW_FIXTURES = frozenset({"leaves_nothing_running", "running"})
+"""They have processes to clean up after, and open a dashboard."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what lies in `SLOW` or uses one of `SLOW_FIXTURES`."""
+    slow = tuple(Path(__file__).parent / name for name in SLOW)
+    for item in items:
+        is_slow = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        if is_slow or any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

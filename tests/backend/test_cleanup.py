@@ -104,6 +104,9 @@ def everything(paths: Paths) -> list[str]:
         "listeners",
         "drafts",
         "trash",
+        # Where access keeps its sockets, and what names that place.
+        "s",
+        "sockets",
     }
     found = [*paths.contexts.rglob("*"), *access.root.rglob("*"), *access.sockets.rglob("*")]
     return sorted(str(path) for path in found if path.name not in rooms)
