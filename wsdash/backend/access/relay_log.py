@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,9 +13,14 @@ from pathlib import Path
 MOST_BYTES = 1_000_000
 SAME_S = 60.0
 """Between two of the same line."""
+KEPT_S = 600.0
+"""How long it is remembered how often a line was left out."""
 MOST_A_MINUTE = 300
 LONGEST = 4_000
 """Characters of a record: of a traceback the end."""
+
+
+_STDERR = 2
 
 
 class BoundedLog(WatchedFileHandler):
@@ -36,7 +40,7 @@ class BoundedLog(WatchedFileHandler):
         now = self._clock()
         if (minute := int(now // 60)) != self._minute:
             self._minute, self._in_this_minute = minute, 0
-            self._told = {text: told for text, told in self._told.items() if now - told[0] < SAME_S}
+            self._told = {text: told for text, told in self._told.items() if now - told[0] < KEPT_S}
         at, times = self._told.get(text, (-SAME_S, 0))
         if now - at < SAME_S or self._in_this_minute >= MOST_A_MINUTE:
             if text in self._told:
@@ -58,7 +62,10 @@ class BoundedLog(WatchedFileHandler):
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk is no reason to fail."""
+        """A full disk is no reason to fail, nor to keep what could not be written."""
+        stream, self.stream = self.stream, None  # type: ignore[assignment]
+        with suppress(OSError, AttributeError):
+            stream.close()
 
     def _turn(self) -> None:
         if self._file.stat().st_size < MOST_BYTES:
@@ -66,7 +73,7 @@ class BoundedLog(WatchedFileHandler):
         self._file.replace(self._file.with_suffix(".log.1"))
         self.reopenIfNeeded()
         if self.stream is not None:
-            os.dup2(self.stream.fileno(), sys.stderr.fileno())  # what Python itself says at a crash
+            os.dup2(self.stream.fileno(), _STDERR)  # what Python itself says at a crash
 
 
 def log_to(file: Path) -> None:

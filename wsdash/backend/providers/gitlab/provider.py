@@ -193,7 +193,8 @@ class GitLabProvider:
         """Every pipeline of this user's workspaces in the project."""
         place = await self._find_place()
         for pipeline_id in list(self._foreign):
-            await self._cancel_foreign(place, pipeline_id)
+            with suppress(ProviderError):
+                await self._cancel_foreign(place, pipeline_id)
         look = await self._looker.look(place)
         # One that starts may be waiting for what comes by its line.
         if any(job.state is not JobState.ENDED for job in look.jobs):
@@ -548,13 +549,13 @@ class GitLabProvider:
     async def _end_foreign(self, place: Place, workspace_id: str, pipeline_id: int) -> None:
         """Cancel at once what runs another commit, and let it in by nothing; with each look again until it is."""
         self._foreign.add(pipeline_id)
-        self._branches.doubt(workspace_id)
-        await self._entrance.withdraw(workspace_id)
         with suppress(ProviderError):
             await self._cancel_foreign(place, pipeline_id)
+        self._branches.doubt(workspace_id)
+        await self._entrance.withdraw(workspace_id)
         branch = branch_of(workspace_id)
         raise Blocked(
-            f"somebody else has changed the branch {branch}, so its pipeline {pipeline_id} was cancelled",
+            f"somebody else has changed the branch {branch}, so its pipeline {pipeline_id} is cancelled",
             WRITTEN_ANEW,
         )
 

@@ -1,0 +1,183 @@
+"""Where the sockets of tunnels are: nobody else can take the place, no environment tells it, and they come back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backend.access.conftest import DialledJob, Running
+from tests.waiting import until_sync
+from wsdash.backend.access import connect, folders
+from wsdash.backend.access.door import Door
+from wsdash.backend.access.folders import LONGEST_NAME, LONGEST_PATH, AccessFolder
+from wsdash.config import Access
+from wsdash.paths import PathError, Paths
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a short path, which is /tmp for the time."""
+    folder = Path(f"/tmp/w{os.getpid()}")
+    folder.mkdir(mode=0o777)
+    monkeypatch.setattr(folders, "_PLACES", (str(folder),))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_it_lies_in_the_state_folder_where_that_has_a_short_path(short: Path) -> None:
+    folder = AccessFolder(short / "access")
+    folder.prepare()
+    assert folder.sockets == short / "access/s"
+    assert stat.S_IMODE(folder.sockets.stat().st_mode) == 0o700
+
+
+def test_else_it_has_a_random_name_which_every_asker_finds(short: Path, tmp_path: Path) -> None:
+    root = tmp_path / "access-with-a-path-that-is-too-long-for-a-socket"
+    folder = AccessFolder(root)
+    folder.prepare()
+    assert folder.sockets.parent == short
+    assert stat.S_IMODE(folder.sockets.stat().st_mode) == 0o700
+    assert len(os.fsencode(folder.sockets)) + 1 + LONGEST_NAME <= LONGEST_PATH
+    AccessFolder(root).prepare()
+    assert AccessFolder(root).sockets == folder.sockets
+
+
+def test_one_that_was_wiped_and_taken_by_somebody_else_is_not_used(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = AccessFolder(tmp_path / "access-with-a-path-that-is-too-long-for-a-socket")
+    folder.prepare()
+    before = folder.sockets
+    before.rmdir()
+    before.symlink_to(tmp_path)
+    folder.prepare()
+    assert folder.sockets != before
+    assert not folder.sockets.is_symlink()
+
+
+def test_a_state_folder_that_is_gone_is_not_made_again(short: Path) -> None:
+    folder = AccessFolder(short / "access")
+    folder.prepare()
+    shutil.rmtree(folder.root)
+    with pytest.raises(PathError):
+        folder.prepare_sockets()
+    assert list(short.iterdir()) == []
+
+
+@pytest.fixture
+def job(relay: Running, tmp_path: Path) -> Iterator[DialledJob]:
+    found = relay.job(tmp_path, name="web")
+    assert found.enrol()
+    found.dial()
+    until_sync(lambda: relay.folder.socket("w1").exists(), 30, "the tunnel")
+    yield found
+    found.close()
+
+
+def can_be_dialled(relay: Running) -> bool:
+    with socket.socket(socket.AF_UNIX) as user:
+        try:
+            user.connect(str(relay.folder.socket("w1")))
+        except OSError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("what", ["the socket", "the folder"])
+def test_what_was_removed_comes_back_by_itself_for_a_tunnel_that_is_up(
+    relay: Running, job: DialledJob, what: str
+) -> None:
+    """As by a log-out, after which a folder of the session is gone."""
+    if what == "the folder":
+        shutil.rmtree(relay.folder.sockets)
+    else:
+        relay.folder.socket("w1").unlink()
+    until_sync(lambda: can_be_dialled(relay), 30, "the socket again")
+    assert relay.folder.named("web").resolve() == relay.folder.socket("w1")
+    assert job.processes[0].poll() is None, "the tunnel itself was ended"
+
+
+def test_without_the_folder_a_job_is_let_in(relay: Running, tmp_path: Path) -> None:
+    job = relay.job(tmp_path)
+    assert job.enrol()
+    shutil.rmtree(relay.folder.sockets)
+    job.dial()
+    until_sync(lambda: can_be_dialled(relay), 30, "the tunnel")
+    job.close()
+
+
+def test_a_relay_that_starts_removes_the_sockets_of_one_that_was_killed(relay: Running) -> None:
+    relay.close()
+    gone = relay.folder.socket("gone")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(gone))
+    relay.folder.named("web").symlink_to(gone.name)
+    shared = relay.folder.sockets / "c-0123"  # one of ssh's own
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(shared))
+    relay.start()
+    assert [file.name for file in relay.folder.sockets.iterdir()] == [shared.name]
+
+
+@pytest.mark.parametrize("runtime", ["/nonexistent", ""], ids=["another session", "no session"])
+def test_a_shell_with_another_environment_finds_the_tunnel(
+    relay: Running, job: DialledJob, tmp_path: Path, runtime: str
+) -> None:
+    script = (
+        "import sys; from pathlib import Path; from wsdash.backend.access.folders import AccessFolder;"
+        "print(AccessFolder(Path(sys.argv[1])).socket('w1'))"
+    )
+    env = {"PATH": os.environ["PATH"], **({"XDG_RUNTIME_DIR": runtime} if runtime else {})}
+    argv = [sys.executable, "-c", script, str(relay.folder.root)]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(relay.folder.socket("w1"))
+
+
+def test_the_longest_name_of_a_workspace_is_found_by_its_link(relay: Running, tmp_path: Path) -> None:
+    name = "n" * 63
+    job = relay.job(tmp_path, name=name)
+    assert job.enrol()
+    job.dial()
+    until_sync(lambda: relay.folder.named(name).exists(), 30, "the tunnel")
+    ours, theirs = socket.socketpair()
+    argv = [
+        sys.executable,
+        "-S",
+        "-E",
+        str(connect.__file__),
+        "--in",
+        str(relay.folder.root),
+        f"{name}.wsdash",
+    ]
+    with ours, theirs:
+        assert subprocess.run(argv, stdout=theirs.fileno(), timeout=60, check=False).returncode == 0
+        _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
+        assert len(descriptors) == 1
+        os.close(descriptors[0])
+    job.close()
+
+
+def test_a_relay_of_an_older_version_is_replaced_and_its_job_dials_the_new_one(
+    relay: Running, job: DialledJob, tmp_path: Path
+) -> None:
+    door = Door(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", relay.port))
+    assert door.folder == relay.folder
+    before = relay.pid
+    door.keep_open()
+    assert relay.pid == before
+    relay.folder.about.write_text(relay.folder.about.read_text().replace('"version"', '"before"'))
+    door.keep_open()
+    assert relay.pid != before
+    try:
+        job.dial()
+        until_sync(lambda: can_be_dialled(relay), 30, "the tunnel")
+    finally:
+        os.kill(relay.pid, 15)
