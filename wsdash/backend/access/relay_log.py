@@ -63,9 +63,10 @@ class BoundedLog(WatchedFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """A full disk is no reason to fail, nor to keep what could not be written."""
-        stream, self.stream = self.stream, None  # type: ignore[assignment]
-        with suppress(OSError, AttributeError):
-            stream.close()
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
 
     def _turn(self) -> None:
         if self._file.stat().st_size < MOST_BYTES:
