@@ -99,28 +99,35 @@ def lines_of(work: Work, text: str, name: str) -> None:
     until_sync(lambda: text in work.run("logs", "app"), PATIENCE_S, f"{text!r} in the log of {name}")
 
 
-def test_a_runner_without_the_cache_starts_afresh_and_does_not_save_over_what_another_one_has(
+def test_a_cache_that_did_not_come_is_told_once_and_the_workspace_saves_again(
     work: Work, tmp_path: Path
 ) -> None:
     work.create()
     lines_of(work, "nothing kept", "the first job")
     work.run("stop", "app", "--wait")
+    assert "in the cache, as its job ended" in work.run("show", "app")
     shutil.rmtree(work.runner.folder / "builds")
     (work.runner.folder / "cache").rename(tmp_path / "the other runner's")
     work.run("start", "app", "--wait")
     work.wait_for(phase="running", attempt=2)
-    lines_of(work, "The saved work did not come with the cache", "the job on another runner")
+    lines_of(work, "The saved state did not come with the cache", "the job on another runner")
     lines_of(work, "nothing kept", "the job on another runner")
-    until_sync(
-        lambda: "did not come, so what it alone holds" in work.run("show", "app"), PATIENCE_S, "a notice"
-    )
+    until_sync(lambda: "did not come with the cache" in work.run("show", "app"), PATIENCE_S, "a notice")
     work.run("stop", "app", "--wait")
     shutil.rmtree(work.runner.folder / "builds")
-    # What the second job would have saved is in the place where the first one's was.
-    shutil.copytree(tmp_path / "the other runner's", work.runner.folder / "cache", dirs_exist_ok=True)
     work.run("start", "app", "--wait")
     work.wait_for(phase="running", attempt=3)
-    lines_of(work, "kept work", "the job on the first runner")
+    lines_of(work, "kept work", "the third job, which has what the second one saved")
+    assert "did not come" not in work.run("logs", "app")
+    work.run("stop", "app", "--wait")
+    # The first runner again, with what it has of the first job.
+    shutil.rmtree(work.runner.folder / "builds")
+    shutil.rmtree(work.runner.folder / "cache")
+    shutil.copytree(tmp_path / "the other runner's", work.runner.folder / "cache")
+    work.run("start", "app", "--wait")
+    work.wait_for(phase="running", attempt=4)
+    lines_of(work, "This job goes on with 1.1", "the job with the older state")
+    lines_of(work, "kept work", "the job with the older state")
 
 
 def test_a_workspace_finds_nothing_of_the_one_that_ran_in_the_same_place_before(work: Work) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.gitlab_runner URL TOKEN FOLDER [--old]`: asks for jobs and runs each in a thread."""
+"""`python -m tests.gitlab_runner URL TOKEN FOLDER [--old] [--keep]`: asks for jobs and runs each in a thread."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ def main() -> None:
             payload = answer.json()
             slot = free_slot(number for number, thread in slots.items() if thread.is_alive())
             reporter = Reporter(url, payload)
-            thread = threading.Thread(target=run_job, args=(payload, folder, slot, reporter, stopping))
+            thread = threading.Thread(
+                target=run_job,
+                args=(payload, folder, slot, reporter, stopping),
+                kwargs={"keeps_folders": "--keep" in sys.argv},
+            )
             thread.start()
             slots[slot] = thread
             continue

@@ -17,15 +17,25 @@ class Runner:
     """A runner's process with its builds and caches below `folder`.
 
     `graceful` False makes it an old one, which cannot cancel gracefully. `env` is added to its jobs'.
+    `keeps_folders` leaves the builds folder for the next job, as the shell executor does.
     """
 
     def __init__(
-        self, url: str, token: str, folder: Path, *, graceful: bool = True, env: dict[str, str] | None = None
+        self,
+        url: str,
+        token: str,
+        folder: Path,
+        *,
+        graceful: bool = True,
+        env: dict[str, str] | None = None,
+        keeps_folders: bool = False,
     ) -> None:
         self.folder = folder
         self._argv = [sys.executable, "-m", "tests.gitlab_runner", url, token, str(folder)]
         if not graceful:
             self._argv.append("--old")
+        if keeps_folders:
+            self._argv.append("--keep")
         self._env = env or {}
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -22,11 +22,17 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def run_job(
-    payload: dict[str, Any], folder: Path, slot: int, reporter: Reporter, stopping: threading.Event
+    payload: dict[str, Any],
+    folder: Path,
+    slot: int,
+    reporter: Reporter,
+    stopping: threading.Event,
+    *,
+    keeps_folders: bool = False,
 ) -> None:
     """Run it to its end, and report that."""
     try:
-        Job(payload, folder, slot, reporter, stopping).run()
+        Job(payload, folder, slot, reporter, stopping, keeps_folders=keeps_folders).run()
     except Exception as error:
         reporter.say(f"ERROR: Job failed (system failure): {error}")
         reporter.finish("failed", "runner_system_failure", None)
@@ -34,8 +40,16 @@ def run_job(
 
 class Job:
     def __init__(
-        self, payload: dict[str, Any], folder: Path, slot: int, reporter: Reporter, stopping: threading.Event
+        self,
+        payload: dict[str, Any],
+        folder: Path,
+        slot: int,
+        reporter: Reporter,
+        stopping: threading.Event,
+        *,
+        keeps_folders: bool = False,
     ) -> None:
+        self._keeps_folders = keeps_folders
         self._payload = payload
         self._reporter = reporter
         self._stopping = stopping
@@ -83,9 +97,10 @@ class Job:
             reporter.finish("failed", "script_failure", exit_code)
 
     def _prepare(self) -> None:
-        """GIT_STRATEGY none leaves what is there; a fresh folder is what a docker runner would give."""
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory.mkdir(parents=True)
+        """GIT_STRATEGY none leaves what is there: what the shell executor has kept, or nothing in a fresh container."""
+        if not self._keeps_folders:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.mkdir(parents=True, exist_ok=True)
         if self._variables.get("GIT_STRATEGY", "fetch") in ("none", "empty"):
             self._reporter.say("Skipping Git repository setup")
             return

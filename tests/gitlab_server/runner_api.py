@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -210,6 +211,11 @@ class RunnerApi:
             "CI_API_V4_URL": f"{base}/api/v4",
             "CI_JOB_ID": job.id,
             "CI_JOB_NAME": job.name,
+            # In seconds, the earliest of all that GitLab knows, the runner's among them ("Predefined CI/CD variables").
+            "CI_JOB_TIMEOUT": int(job.timeout_s),
+            "CI_JOB_STARTED_AT": datetime.fromtimestamp(job.started_at or 0, UTC).strftime(
+                "%Y-%m-%dT%H:%M:%SZ"
+            ),
             "CI_JOB_STAGE": job.config.get("stage", "test"),
             "CI_JOB_URL": f"{base}/{project.path}/-/jobs/{job.id}",
             "CI_PIPELINE_ID": job.pipeline.id,

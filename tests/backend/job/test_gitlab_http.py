@@ -86,7 +86,14 @@ def test_a_request_carries_the_token_and_gives_the_status(tool: str, server: Ser
     assert (server.token, server.body) == ("glcbt-secret", body.encode())
     assert code_of(tool, tmp_path, f"request GET {server.url}/none") == "404"
     assert code_of(tool, tmp_path, "request GET http://127.0.0.1:1/") == "000"
-    assert not list(tmp_path.glob("wgetrc*"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_request_needs_no_room_on_the_job_s_disk(tool: str, server: Server, tmp_path: Path) -> None:
+    nowhere = tmp_path / "not there"
+    assert code_of(tool, nowhere, f"request PUT {server.url}/name '{{}}'") == "201"
+    assert server.token == "glcbt-secret"
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -9,7 +9,7 @@
 #
 # All that is to be kept lies below the project directory, for nothing else gets into the cache; or on a volume.
 # Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
-# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
+# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (the number of the state that was saved last; yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
 # WSDASH_CHECKPOINT (the newest that is kept: none, ID on the user's machine, registry:ID or branch:ID in the project), WSDASH_SAVE_S, WSDASH_DEPOSITS (no: none go there).
 # WSDASH_SEALED (yes: the cache gets one file that is encrypted), WSDASH_VOLUME (a folder that the runner mounts, where the workspace has one of its own; none: the cache is used).
 
@@ -30,7 +30,9 @@ have() {
 # shellcheck source=/dev/null
 . "$here/gitlab_http.sh"
 # shellcheck source=/dev/null
-. "$here/gitlab_root.sh"
+. "$here/gitlab_limits.sh"
+# shellcheck source=/dev/null
+. "$here/gitlab_state.sh"
 # shellcheck source=/dev/null
 [ "${WSDASH_SEALED:-no}" = no ] || . "$here/gitlab_sealing.sh"
 
@@ -172,7 +174,7 @@ pass_on() {
 
 # job_sh ENTRY: runs it, and passes signals on; sets `status`.
 job_sh() {
-  sh "$here/job.sh" "$1" "$here/workload.sh" </dev/null &
+  sh "$here/job.sh" "$1" "$here/workload.sh" </dev/null 9>&- &
   job=$!
   [ -z "$ended" ] || kill -TERM "$job" 2>/dev/null
   status=0
@@ -223,13 +225,13 @@ job_start() {
   ended=
   trap pass_on TERM INT HUP
   chmod 700 "$run" 2>/dev/null
+  printf '%s\n' "${CI_JOB_ID:-}" >"$run/job-id"
   take_credentials
   take_secrets
   export WSDASH_RUN="$run" WSDASH_REPORTER="$here/gitlab_report.sh" WSDASH_MAIN="$$"
   date +%s >"$run/started"
+  set_limits
   choose_root
-  # shellcheck source=/dev/null
-  . "$here/volumes.sh"
   configure_git
   find_http
   printf '%s\n' "$http" >"$run/http"
@@ -242,6 +244,7 @@ job_start() {
     reporter=$!
     printf '%s\n' "$reporter" >"$run/reporter"
   fi
+  [ "${WSDASH_SEALED:-no}" = yes ] || restore_state
   [ -z "${WSDASH_RELAY:-}" ] || beat_by_line
   want_checkpoint
   dialler=
@@ -250,7 +253,7 @@ job_start() {
     # Nobody else in the job is to be able to prove what only this can.
     unset WSDASH_ID_TOKEN WSDASH_ONE_TIME_SECRET
     (umask 077; export -p >"$run/access/environment")
-    WSDASH_PROOF="$run/access/proof" sh "$here/gitlab_access.sh" dial </dev/null &
+    WSDASH_PROOF="$run/access/proof" sh "$here/gitlab_access.sh" dial </dev/null 9>&- &
     dialler=$!
   fi
   depositor=
@@ -264,9 +267,11 @@ job_start() {
     editor=$!
   fi
   if [ "${WSDASH_SEALED:-no}" = yes ]; then
-    open_sealed
+    restore_state
     want_checkpoint
   fi
+  # shellcheck source=/dev/null
+  . "$here/volumes.sh"
   status=75
   if ! [ -e "$run/expects" ] || await_import; then job_sh fetch; fi
   # From here on there is something to be saved.
@@ -276,6 +281,7 @@ job_start() {
   if ! is_final; then
     case $status in
       0)
+        take_off_passed
         job_sh run
         read_state
         # It was killed, and has saved nothing.
@@ -310,8 +316,12 @@ save_after() {
 }
 
 job_after() {
+  # One that gave way to a newer job has nothing here.
+  owner=
+  read -r owner 2>/dev/null <"$run/job-id"
+  [ "$owner" = "${CI_JOB_ID:-}" ] || return 0
   rm -f "$here/git-credentials"
-  root=$base
+  root=$base/live
   read -r root 2>/dev/null <"$run/root"
   read_state
   if ! is_final; then
@@ -321,20 +331,13 @@ job_after() {
       *) set_state user-code ;;
     esac
     save_after
-    http=none
-    find_http
-    name_pipeline
   fi
-  if [ "${WSDASH_SEALED:-no}" = yes ]; then
-    if ! seal; then
-      find_http
-      name_pipeline
-    fi
-    forget_open
-    return
-  fi
-  # The archiver saves only when something is newer than the archive, so that mere deletions would be lost.
-  mark_saved
+  # The archiver saves only what is newer than its own archive: the state's is made anew.
+  save_state
+  http=none
+  find_http
+  name_pipeline
+  [ "${WSDASH_SEALED:-no}" = no ] || forget_open
 }
 
 # --- report -------------------------------------------------------------------------------------------
@@ -345,22 +348,68 @@ fact() {
   [ "${#longer}" -gt 255 ] || name=$longer
 }
 
+# tell_time: sets `now`, without a process of its own, for a line asks each second.
+tell_time() {
+  uptime=
+  read -r uptime _ 2>/dev/null </proc/uptime
+  if [ -z "$uptime" ]; then
+    now=$(date +%s)
+    return
+  fi
+  [ -n "${clock_offset:-}" ] || clock_offset=$(($(date +%s) - ${uptime%%.*}))
+  now=$((clock_offset + ${uptime%%.*}))
+}
+
+# Whether the disk takes what is written and has it again: it may be full, over a quota, without inodes, or read-only.
+can_write() {
+  mark=$$.$now
+  { printf '%s\n' "$mark" >"$run/probe.$$"; } 2>/dev/null
+  found=
+  read -r found 2>/dev/null <"$run/probe.$$"
+  rm -f "$run/probe.$$" 2>/dev/null
+  [ "$found" = "$mark" ]
+}
+
+# job.sh hands its heartbeats over in a file. Where the disk does not take them the job is alive all the same, and whoever
+# composes the name says so in its place: its user can make room only in a job that runs.
+stand_in() {
+  disk_refuses=
+  every=${WSDASH_BEAT_S%%.*}
+  case $every in '' | *[!0-9]* | 0) every=1 ;; esac
+  if [ $((now - at)) -gt "$every" ] && ! can_write; then
+    seq=$((seq + (now - at) / every))
+    at=$now
+    disk_refuses=yes
+  fi
+}
+
 # The state, and the last beat of job.sh. Sets `name`.
 compose_name() {
   read_state
+  tell_time
   at=0 seq=0 load=- memory=- disk=- active=
   read -r at seq load memory disk active 2>/dev/null <"$run/beat"
+  # Before job.sh tells its own, the state is unpacked, or waited for.
+  if [ "${at:-0}" -eq 0 ]; then at=$now seq=0; fi
+  stand_in
   name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
   read -r started 2>/dev/null <"$run/started" && fact "started=$started"
   failed=0
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
   [ "$failed" -eq 0 ] || fact "failed=$failed"
+  [ -z "$disk_refuses" ] || fact run=unwritable
+  read -r stored 2>/dev/null <"$run/stored" && fact "state=$stored"
+  read -r from 2>/dev/null <"$run/from" && fact "from=$from"
+  read -r aside 2>/dev/null <"$run/aside" && fact "aside=$aside"
   read -r told 2>/dev/null <"$run/facts" && fact "$told"
   read -r kept 2>/dev/null <"$run/kept" && fact "kept=$kept"
   saved=
   read -r saved 2>/dev/null <"$run/saved" && fact "saved=$saved"
   read -r deposit 2>/dev/null <"$run/deposit" && fact "deposit=$deposit"
-  read -r unsaved 2>/dev/null <"$run/unsaved" && fact "unsaved=$unsaved"
+  unsaved=
+  read -r unsaved 2>/dev/null <"$run/unsaved"
+  [ -z "$disk_refuses" ] || unsaved=disk
+  [ -z "$unsaved" ] || fact "unsaved=$unsaved"
   [ -z "$active" ] || fact "active=$active"
   [ "$load" = - ] || fact "load=$load"
   [ "$memory" = - ] || fact "memory=$memory"
@@ -397,6 +446,13 @@ on_wake() {
   [ -z "$nap" ] || kill "$nap" 2>/dev/null
 }
 
+# The way that heartbeats take, for job.sh.
+via() {
+  way=
+  read -r way 2>/dev/null <"$run/via"
+  [ "$way" = "$1" ] || { printf '%s\n' "$1" >"$run/via"; } 2>/dev/null
+}
+
 job_report() {
   woken=
   nap=
@@ -413,7 +469,7 @@ job_report() {
       2??)
         [ "$silent" -lt 3 ] || say 'Heartbeats reach GitLab again by name.'
         silent=0 refused=0
-        printf '%s\n' "$http" >"$run/via"
+        via "$http"
         ;;
       401 | 403 | 404)
         check_token
@@ -422,7 +478,7 @@ job_report() {
     esac
     if [ "$silent" -eq 3 ]; then
       say "GitLab does not take the heartbeats by name (status $code): they come by the log until it does."
-      printf 'log\n' >"$run/via"
+      via log
       silent=4
     fi
     if is_final; then

@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # Sourced by gitlab.sh: requests to GitLab's API with the job's token, by what the image has.
-# The token goes through standard input or a file that only this user can read, never on a command line.
+# The token goes through standard input or a file that only this user can read, never on a command line. No request needs
+# room on the job's disk, which may be full.
 
 # Sets `http` to curl, wget, python3 or node; to none where the image has nothing that can send a PUT.
 find_http() {
@@ -24,20 +25,33 @@ request() {
     curl)
       code=$(printf 'header = "JOB-TOKEN: %s"\n' "$CI_JOB_TOKEN" | curl --config - --silent --show-error \
         --output /dev/null --write-out '%{http_code}' --connect-timeout 5 --max-time 15 ${ca:+--cacert "$ca"} \
-        --request "$1" --header 'Content-Type: application/json' ${3:+--data "$3"} "$2" 2>"$run/http.error")
+        --request "$1" --header 'Content-Type: application/json' ${3:+--data "$3"} "$2" 2>/dev/null)
       ;;
     wget)
-      (umask 077 && printf 'header = JOB-TOKEN: %s\n' "$CI_JOB_TOKEN" >"$run/wgetrc")
-      code=$(wget --config="$run/wgetrc" --quiet --server-response --tries=1 --timeout=15 --output-document=/dev/null \
+      write_wgetrc || { code=000 && return; }
+      code=$(wget --config="$wgetrc" --quiet --server-response --tries=1 --timeout=15 --output-document=/dev/null \
         ${ca:+--ca-certificate="$ca"} --method="$1" --header='Content-Type: application/json' \
         ${3:+--body-data="$3"} "$2" 2>&1 | last_status)
-      rm -f "$run/wgetrc"
+      rm -f "$wgetrc"
       ;;
-    python3) code=$(python3 -c "$by_python" "$1" "$2" "${3:-}" 2>"$run/http.error" </dev/null) ;;
-    node) code=$(node -e "$by_node" "$1" "$2" "${3:-}" 2>"$run/http.error" </dev/null) ;;
+    python3) code=$(python3 -c "$by_python" "$1" "$2" "${3:-}" 2>/dev/null </dev/null) ;;
+    node) code=$(node -e "$by_node" "$1" "$2" "${3:-}" 2>/dev/null </dev/null) ;;
     *) code=000 ;;
   esac
   case $code in [0-9][0-9][0-9]) ;; *) code=000 ;; esac
+}
+
+# wget takes the token from a file alone: where the job's disk is full, from one in memory.
+write_wgetrc() {
+  for folder in "$run" /dev/shm /tmp; do
+    wgetrc=$folder/.wsdash-wgetrc.$$
+    if { (umask 077 && rm -f "$wgetrc" && set -C && printf 'header = JOB-TOKEN: %s\n' "$CI_JOB_TOKEN" >"$wgetrc"); } \
+      2>/dev/null; then
+      return 0
+    fi
+    rm -f "$wgetrc" 2>/dev/null
+  done
+  return 1
 }
 
 # The status of the last answer among wget's lines.
@@ -85,17 +99,17 @@ transfer() {
     curl)
       code=$(printf 'header = "JOB-TOKEN: %s"\n' "$CI_JOB_TOKEN" | curl --config - --silent --location \
         --output "${4:-/dev/null}" --write-out '%{http_code}' --connect-timeout 5 --max-time 600 ${ca:+--cacert "$ca"} \
-        ${3:+--upload-file "$3"} "$2" 2>"$run/http.error")
+        ${3:+--upload-file "$3"} "$2" 2>/dev/null)
       ;;
     wget)
-      (umask 077 && printf 'header = JOB-TOKEN: %s\n' "$CI_JOB_TOKEN" >"$run/wgetrc.$$")
-      code=$(wget --config="$run/wgetrc.$$" --quiet --server-response --tries=1 --timeout=60 \
+      write_wgetrc || { code=000 && return; }
+      code=$(wget --config="$wgetrc" --quiet --server-response --tries=1 --timeout=60 \
         --output-document="${4:-/dev/null}" ${ca:+--ca-certificate="$ca"} --method="$1" ${3:+--body-file="$3"} "$2" \
         2>&1 | last_status)
-      rm -f "$run/wgetrc.$$"
+      rm -f "$wgetrc"
       ;;
-    python3) code=$(python3 -c "$transfer_by_python" "$1" "$2" "$3" "$4" 2>"$run/http.error" </dev/null) ;;
-    node) code=$(node -e "$transfer_by_node" "$1" "$2" "$3" "$4" 2>"$run/http.error" </dev/null) ;;
+    python3) code=$(python3 -c "$transfer_by_python" "$1" "$2" "$3" "$4" 2>/dev/null </dev/null) ;;
+    node) code=$(node -e "$transfer_by_node" "$1" "$2" "$3" "$4" 2>/dev/null </dev/null) ;;
     *) code=000 ;;
   esac
   case $code in [0-9][0-9][0-9]) ;; *) code=000 ;; esac

@@ -6,8 +6,9 @@
 beat_seq=0
 read -r _ beat_seq _ 2>/dev/null <"$WSDASH_RUN/beat"
 
+# Where the disk takes nothing, what was there before stays: gitlab.sh then tells of it.
 report_state() {
-  printf '%s\n' "$1" >"$WSDASH_RUN/state.new" && mv "$WSDASH_RUN/state.new" "$WSDASH_RUN/state"
+  { printf '%s\n' "$1" >"$WSDASH_RUN/state.new" && mv "$WSDASH_RUN/state.new" "$WSDASH_RUN/state"; } 2>/dev/null
 }
 
 wake_reporter() {
@@ -20,13 +21,29 @@ log_message() {
   printf 'wsdash/1 %s %s\r\033[0K' "$1" "$2"
 }
 
+# A newer attempt that cannot see this job, in another container, waits for the folder that it has locked (gitlab_alone.sh).
+give_way() {
+  own=${WSDASH_ATTEMPT#*.}
+  for file in "${WSDASH_RUN%/*}/wanted" "${PROJECTS_ROOT%/*}/wanted"; do
+    newest=
+    read -r newest 2>/dev/null <"$file"
+    case $newest in '' | *[!0-9]*) continue ;; esac
+    [ "$newest" -gt "${own%%.*}" ] || continue
+    say "The newer attempt $newest of this workspace waits for its folder: this job saves its work and ends."
+    kill -TERM "$WSDASH_MAIN" 2>/dev/null
+  done
+}
+
 # shellcheck disable=SC2317,SC2329  # called by job.sh
 emit() {
   case $1 in
     beat)
+      give_way
       beat_seq=$((beat_seq + 1))
-      printf '%s %s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" "$active" \
-        >"$WSDASH_RUN/beat.new" && mv "$WSDASH_RUN/beat.new" "$WSDASH_RUN/beat"
+      {
+        printf '%s %s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" "$active" \
+          >"$WSDASH_RUN/beat.new" && mv "$WSDASH_RUN/beat.new" "$WSDASH_RUN/beat"
+      } 2>/dev/null
       [ "$beat_seq" -eq 1 ] || [ $((beat_seq % ${WSDASH_REPORT_EVERY:-1})) -eq 0 ] || return 0
       beats_via=log
       read -r beats_via 2>/dev/null <"$WSDASH_RUN/via"
@@ -36,7 +53,7 @@ emit() {
       log_message "$1" "$2"
       case $2 in
         *'"state":"end"'*'"exit":0}') ;;
-        *'"state":"end"'*) printf 'failed\n' >>"$WSDASH_RUN/failed" ;;
+        *'"state":"end"'*) { printf 'failed\n' >>"$WSDASH_RUN/failed"; } 2>/dev/null ;;
         *'"phase":"fetch"'*) report_state fetching ;;
         *'"phase":"preStop"'*) report_state ending ;;
         *) [ -e "$WSDASH_RUN/ready" ] || report_state starting ;;
@@ -44,7 +61,7 @@ emit() {
       ;;
     ready)
       log_message "$1" "$2"
-      : >"$WSDASH_RUN/ready"
+      { : >"$WSDASH_RUN/ready"; } 2>/dev/null
       report_state ready
       ;;
     end)

@@ -1,56 +1,75 @@
 #!/bin/sh
-# What is to be kept, sealed: the cache gets one file that only this workspace's jobs can read and could have written.
-# Sourced by gitlab.sh; `take` stands alone.
+# Encrypted caches: the archive of gitlab_state.sh is one that only this workspace's jobs can read and could have made.
+# Sourced by gitlab.sh after gitlab_state.sh, whose functions of the same names these take the place of; `take` stands alone.
 #
 #   sh gitlab_sealing.sh take     the keys, on standard input by the line: two words of 64 hexadecimal digits
 #
-# $base/sealed/work-MAC is AES-256 by a key that openssl derives from the first word (PBKDF2), of a gzipped tar; MAC is
-# its HMAC-SHA256 by the second, which is looked at before anything of it is.
-# From gitlab.sh: base, run, dialler, ended. WSDASH_RUN for take.
+# $base/cache/state-NUMBER.MAC is AES-256 by a key that openssl derives from the first word (PBKDF2), of a gzipped tar; MAC
+# is its HMAC-SHA256 by the second, which is looked at before anything of it is.
+# From gitlab.sh: base, root, run, dialler, ended. WSDASH_RUN for take.
 
-# shellcheck disable=SC2154
-lock() {
-  printf 'cache=%s\n' "$1" >"$run/facts"
-  say "$2"
+# shellcheck disable=SC2154,SC2034
+
+# Once the line is there, by which the key comes.
+restore_state() {
+  finish_exchange
+  take_over_older
+  take_over_sealed
+  find_archive
+  if [ -z "$archive" ]; then
+    have openssl || tell cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache.'
+  elif ! is_encrypted "$archive"; then
+    # An open cache of before encrypt_cache was set.
+    ! newer "$archived" "$(number_of "$root")" || open_archive || keep_unopened
+  elif ! open_sealed; then
+    # What lies open where a job died may be anybody's: it is not run from.
+    if [ -d "$root" ] && mv "$root" "$base/replaced"; then
+      mkdir -p "$root"
+      put_aside "$base/replaced"
+    fi
+  fi
+  begin_state
 }
 
-# Before the line is there.
-prepare_sealed() {
-  find_sealed
-  # What an open cache has brought, of before encrypt_cache was set, is taken along. All else that lies open is of a job that
-  # died, on a runner that keeps its folders.
-  if [ -n "$sealed" ] || ! [ -f "$base/state/saved" ]; then
-    rm -rf "${base:?}/home" "$base/projects" "$base/volumes" "$base/state"
-  fi
-  if ! have openssl; then
-    lock locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache, or comes from it.'
-  elif [ -z "$sealed" ] && [ "$WSDASH_RESTORES" = yes ] && ! [ -f "$base/state/saved" ]; then
-    lock missed 'The saved work did not come with the cache: another runner, or one that cannot reach it.'
-  fi
+# Only one that is encrypted counts where there is one: nobody else could have made it.
+may_open() {
+  is_encrypted "$1" && return
+  for encrypted in "$base"/cache/state-*; do
+    ! { [ -e "$encrypted" ] && is_encrypted "$encrypted"; } || return 1
+  done
 }
 
-find_sealed() {
-  # Of two the newer: a job died before it had removed the older.
+# The wsdash before gave it no number.
+take_over_sealed() {
   # shellcheck disable=SC2012
-  sealed=$(ls -t "$base"/sealed/work-* 2>/dev/null | head -n 1)
+  older=$(ls -t "$base"/sealed/work-* 2>/dev/null | head -n 1)
+  [ -z "$older" ] || { mkdir -p "$base/cache" && mv "$older" "$base/cache/state-0.1.${older##*/work-}"; }
+  rm -rf "$base/sealed"
 }
 
-# What the cache brought, opened with the key that the user's machine sends.
+# The archive of the cache, opened with the key that the user's machine sends.
 open_sealed() {
-  [ -n "$sealed" ] && ! [ -f "$run/facts" ] || return 0
+  if ! have openssl; then
+    tell cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache, or comes from it.'
+    return 1
+  fi
   say 'Waiting for the key of the cache, which your machine sends.'
   waited=0
   until [ -f "$run/keys" ]; do
     if [ -z "$dialler" ] || [ -n "$ended" ] || [ -e "$run/unreachable" ] || [ "$waited" -ge "${WSDASH_RECEIVE_S:-120}" ]; then
-      lock locked 'It did not come: this job starts afresh, and what is in the cache stays as it is.'
-      return
+      tell cache locked "It did not come: this job starts afresh, and the state $archived in the cache stays as it is."
+      return 1
     fi
     sleep 1
     waited=$((waited + 1))
   done
-  if ! unseal; then
-    lock locked 'The cache was not made with this key, or is damaged: this job starts afresh, and it stays as it is.'
-  fi
+  until open_archive; do
+    tell cache locked "The state $archived in the cache was not made with this key, or is damaged: it stays there as it is."
+    rm -rf "$base/draft"
+    unopened="$unopened $archive"
+    find_archive
+    if [ -z "$archive" ] || ! is_encrypted "$archive"; then return 1; fi
+  done
 }
 
 read_keys() {
@@ -84,47 +103,36 @@ cipher() {
   printf '%s\n' "$key" >"$run/key" && openssl enc -aes-256-ctr -pbkdf2 -md sha256 -pass "file:$run/key" "$@" 2>/dev/null
 }
 
-unseal() {
-  read_keys && [ "${sealed##*/work-}" = "$(mac_of "$sealed")" ] || return
-  opened=$run/opened
-  rm -rf "$opened" && mkdir -p "$opened" || return
-  cipher -d -in "$sealed" | gzip -dc | tar -C "$opened" -xpf - && [ -f "$opened/state/saved" ] || return
-  for folder in home projects volumes state; do
-    rm -rf "${base:?}/$folder"
-    mv "$opened/$folder" "$base/$folder" || return
-  done
+unpack() { # ARCHIVE FOLDER
+  if ! is_encrypted "$1"; then
+    tar -C "$2" -xpf "$1" 2>/dev/null || incomplete=yes
+    return 0
+  fi
+  read_keys && [ "${1##*.}" = "$(mac_of "$1")" ] || return
+  { cipher -d -in "$1" | gzip -dc | tar -C "$2" -xpf -; } 2>/dev/null || incomplete=yes
+  # The wsdash before wrote no number.
+  if [ "$archived" = 0.1 ] && ! [ -f "$2/packed" ] && [ -f "$2/state/saved" ]; then echo 0.1 >"$2/packed"; fi
 }
 
-# At the end: the new one first, then the old one goes. What could not be sealed is told, and the old one stays.
-seal() {
-  ! [ -f "$run/facts" ] || return 0
+pack() {
   if ! read_keys; then
-    lock unsaved 'The key of the cache did not come from your machine: nothing of this job goes into the cache.'
+    tell cache unsaved 'The key of the cache did not come from your machine: nothing of this job goes into the cache.'
     return 1
   fi
-  find_sealed
-  mkdir -p "$base/sealed"
-  draft=$base/sealed/draft
-  mark_saved
-  rm -f "$run/unsealed"
   # A file that cannot be read, or changes meanwhile, is no reason to keep none.
-  { tar -C "$base" -cf - home projects volumes state 2>/dev/null || [ "$?" -le 2 ] || : >"$run/unsealed"; } |
-    gzip -1 | cipher -out "$draft" || : >"$run/unsealed"
-  cipher -d -in "$draft" | gzip -t 2>/dev/null || : >"$run/unsealed"
-  mac=$(mac_of "$draft")
-  if [ -e "$run/unsealed" ] || [ "${#mac}" -ne 64 ] || ! mv "$draft" "$base/sealed/work-$mac"; then
-    rm -f "$draft"
-    lock unsaved 'The work could not be sealed, so the cache stays as it was: the disk may be full.'
-    return 1
-  fi
-  [ -z "$sealed" ] || [ "$sealed" = "$base/sealed/work-$mac" ] || rm -f "$sealed"
+  # shellcheck disable=SC2086
+  tar -C "$root" -cf - home projects volumes state $aside packed 2>/dev/null | gzip -1 | cipher -out "$draft"
+  mac=$(mac_of "$draft" 2>/dev/null)
+  suffix=.$mac
+  [ "${#mac}" -eq 64 ] && [ "$(cipher -d -in "$draft" | gzip -dc 2>/dev/null | tar -tf - 2>/dev/null | tail -n 1)" = packed ] && return
+  tell cache unsaved 'The work could not be encrypted, so the cache stays as it was: the disk may be full.'
+  return 1
 }
 
-# Nothing that is open stays where a runner keeps its folders.
+# Nothing that is open and is in the cache stays where a runner keeps its folders.
 forget_open() {
   rm -f "$run/keys" "$run/key"
-  [ -z "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || return 0
-  rm -rf "${base:?}/home" "$base/projects" "$base/volumes" "$base/state"
+  [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || ! [ -f "$run/stored" ] || rm -rf "${root:?}"
 }
 
 if [ "${1:-}" = take ]; then

@@ -100,8 +100,8 @@ class GitLabHarness(Harness):
             *argv,
             env={
                 "PATH": os.environ["PATH"],
-                "HOME": str(base / "home"),
-                "PROJECTS_ROOT": str(base / "projects"),
+                "HOME": str(base / "live/home"),
+                "PROJECTS_ROOT": str(base / "live/projects"),
             },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.providers.gitlab import heartbeat, observing, traces
+from wsdash.backend.providers.gitlab import heartbeat, observing, states, traces
 from wsdash.backend.providers.gitlab.budget import State, learned
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, name_of, parse
-from wsdash.backend.providers.gitlab.observing import Memory, Sighting
+from wsdash.backend.providers.gitlab.observing import Detail, Memory, Sighting
 from wsdash.backend.providers.gitlab.reasons import reason_of
 from wsdash.backend.providers.gitlab.record import SIGN, Record, RecordError, message_of, record_of
 from wsdash.backend.providers.gitlab.record import Volume as RunnerVolume
 from wsdash.backend.providers.gitlab.replies import Pipeline, Version
 from wsdash.backend.providers.gitlab.timeouts import timeouts
-from wsdash.model import Cause, JobState, Policy
+from wsdash.model import Cause, JobObservation, JobState, Policy
 from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Volume, Workload
 
 NOW = 1_800_000_000.0
@@ -303,6 +303,65 @@ def test_a_job_that_was_killed_says_so_and_its_own_last_words(as_written: Callab
 def test_what_the_runner_says_counts_where_no_script_ran() -> None:
     log = b"Preparing the docker executor\nERROR: Job failed: failed to pull image x: manifest unknown\n"
     assert (traces.read(log).tail or "").endswith("failed to pull image x: manifest unknown")
+
+
+class TestEnd:
+    beat = Heartbeat(
+        "w", "a", 1, 1, int(NOW) - 5, "cancelled", 7, {"started": "1", "saved": str(int(NOW) - 90)}
+    )
+
+    def end(self, status: str, reason: str | None, beat: Heartbeat) -> JobObservation:
+        pipeline = Pipeline.model_validate(
+            {"id": 1, "status": status, "sha": "0", "ref": "wsdash/w", "web_url": "x", "updated_at": None}
+        )
+        memory = Memory(details={1: Detail(failure_reason=reason, ended_at=NOW, tail="last words")})
+        return observing.observed(pipeline, beat, memory, 0.0, NOW)
+
+    @pytest.mark.parametrize("state", ["cancelled", "deadline", "ready", "user-code"])
+    def test_a_limit_that_struck_outranks_what_the_job_took_it_for(self, state: str) -> None:
+        job = self.end("failed", "job_execution_timeout", replace(self.beat, state=state))
+        assert (job.cause, job.exit_code) == (Cause.TIMEOUT, None)
+        told = (job.message or "").splitlines()[-1]
+        assert "set timeout_s of the context" in told
+        assert "kept by a checkpoint of 90 s before" in told
+
+    def test_so_does_a_runner_that_failed(self) -> None:
+        assert self.end("failed", "runner_system_failure", self.beat).cause is Cause.RUNNER_LOST
+
+    def test_a_command_that_failed_is_what_the_job_says_of_it(self) -> None:
+        for state, cause in (("source", Cause.SOURCE), ("cancelled", Cause.CANCELLED)):
+            found = self.end("failed", "script_failure", replace(self.beat, state=state))
+            assert found.cause is cause
+        assert self.end("success", None, replace(self.beat, state="deadline")).cause is Cause.DEADLINE
+
+
+class TestStates:
+    def saved_last(self, *told: tuple[int, str, dict[str, str]]) -> str:
+        return states.saved_last(
+            Heartbeat("w", f"a{n}", n, 1, 5, state, 7, {"started": "1", **facts}) for n, state, facts in told
+        )
+
+    def test_the_state_that_was_saved_last_is_what_the_next_job_is_to_find(self) -> None:
+        first = (1, "cancelled", {"from": "0.0", "state": "1.1"})
+        killed = (2, "ready", {"from": "1.1"})
+        assert self.saved_last() == "no"
+        assert self.saved_last(first) == "1.1"
+        assert self.saved_last(first, killed) == "1.1"
+        assert self.saved_last(first, killed, (3, "deadline", {"from": "1.1", "state": "3.1"})) == "3.1"
+
+    def test_a_state_that_did_not_come_is_missed_once(self) -> None:
+        first = (1, "cancelled", {"from": "0.0", "state": "1.1"})
+        second = (2, "cancelled", {"from": "1.1", "state": "2.1"})
+        assert self.saved_last(first, (2, "ready", {"from": "0.0", "cache": "missed"})) == "no"
+        assert self.saved_last(first, second, (3, "ready", {"from": "1.1", "cache": "older"})) == "1.1"
+
+    def test_a_job_of_an_older_wsdash_has_saved_a_state_without_a_number(self) -> None:
+        assert self.saved_last((1, "cancelled", {})) == "yes"
+        assert self.saved_last((1, "queued", {})) == "no"
+        assert self.saved_last((1, "cancelled", {"import": "missed"})) == "no"
+
+    def test_what_is_no_number_is_none(self) -> None:
+        assert self.saved_last((1, "cancelled", {"from": "0.0", "state": "1.1.1"})) == "no"
 
 
 def test_a_log_tells_of_steps_and_its_last_words_without_control_sequences() -> None:

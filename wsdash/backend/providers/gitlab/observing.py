@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from wsdash.backend.job.protocol import killed_by
 from wsdash.backend.providers.gitlab import heartbeat
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
-from wsdash.backend.providers.gitlab.reasons import reason_of
+from wsdash.backend.providers.gitlab.reasons import is_known, reason_of
 from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
 
@@ -53,17 +53,43 @@ UNSAVED = {
 }
 """What checkpoint.sh says of why none could be made or kept."""
 CACHE_MISSED = (
-    "the cache of the job before did not come, so what it alone holds (home, ignored files) starts afresh here and is"
-    " not saved over it"
+    "the saved state did not come with the cache (it was cleared, has expired, or is another runner's), so what it"
+    " alone held (home, ignored files) starts afresh here; from here on it is saved as usual"
+)
+CACHE_OLDER = (
+    "the cache brought an older state than the one that was saved last, so what only that had (home, ignored files) is"
+    " missing here; from here on it is saved as usual"
+)
+CACHE_DAMAGED = (
+    "the saved state could not be unpacked whole (it is damaged, or the disk is full): what is missing here is in its"
+    " archive, which is set aside in the folder `aside` beside home"
 )
 CACHE_LOCKED = (
-    "what the cache holds is encrypted and was not opened, so it starts afresh here and is not saved over it: the"
+    "what the cache holds is encrypted and was not opened, so it starts afresh here, and that stays in the cache: the"
     " image has no openssl, no line leads to your machine, or the key is another one"
 )
-CACHE_UNSAVED = "what it had at its end could not be encrypted, so the cache stays as it was before"
+CACHE_UNSAVED = (
+    "what it had at its end could not be packed or encrypted, so the cache stays as it was before: its disk may be"
+    " full, or the key did not come"
+)
 VOLUME_MISSED = (
     "the workspace's folder is not on the volume of this runner, so it starts afresh here: the tags must choose the"
     " runner that has it"
+)
+DISK_FULL = (
+    "the job's disk is full, or takes nothing for another reason (a quota, no inodes, read-only): nothing is saved"
+    " until there is room. Remove what is not needed (`wsdash ssh`); the job is not replaced for it"
+)
+VOLUME_UNMOUNTED = (
+    "this runner does not have the volume, or the workspace's folder there is another user's, so nothing of this job is"
+    " kept but by checkpoints: the tags must choose the runner that has it"
+)
+VOLUME_OLDER = (
+    "the workspace's folder on the volume of this runner is older than another one that was worked in since: the tags"
+    " must choose the runner that has it"
+)
+SET_ASIDE = (
+    "an older state that was worked in elsewhere is set aside: its folder `aside/{}` beside home has it"
 )
 CACHE_IS_LOCAL = (
     "its runner keeps caches on its own disk alone: a job on another one would start without, so tags should pin one,"
@@ -153,7 +179,7 @@ def observed(
     if state is JobState.RUNNING and beat.state not in (heartbeat.READY, heartbeat.ENDING):
         state = JobState.RUNNING if detail.ready_at is not None else JobState.STARTING
     ended = state is JobState.ENDED
-    cause, message = _end(pipeline, beat, detail) if ended else (None, None)
+    cause, message = _end(pipeline, beat, detail, skew) if ended else (None, None)
     if pipeline.status in WAITS:
         message = STUCK if pipeline.id in memory.stuck else WAITS[pipeline.status]
     ready_at = detail.ready_at
@@ -182,24 +208,33 @@ def observed(
         saved_at=_ours(_number(beat.facts, "saved"), skew),
         notice=_notice(beat, detail),
         on_volume=beat.facts.get("kept") == "volume",
-        saves_at_end=not any(fact in beat.facts.items() for fact in (*NOTICES, ("import", "missed"))),
+        saves_at_end=not any(fact in beat.facts.items() for fact in UNSAVED_AT_END),
         line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
     )
 
 
 NOTICES = {
+    ("run", "unwritable"): DISK_FULL,
     ("cache", "missed"): CACHE_MISSED,
+    ("cache", "older"): CACHE_OLDER,
+    ("cache", "damaged"): CACHE_DAMAGED,
     ("cache", "locked"): CACHE_LOCKED,
     ("cache", "unsaved"): CACHE_UNSAVED,
     ("volume", "missed"): VOLUME_MISSED,
+    ("volume", "older"): VOLUME_OLDER,
+    ("volume", "unmounted"): VOLUME_UNMOUNTED,
 }
-"""What a job has told of the place of its files; such a one does not save over what it has not got."""
+"""What a job has told of the place of its files."""
+UNSAVED_AT_END = (("run", "unwritable"), ("cache", "unsaved"), ("volume", "unmounted"), ("import", "missed"))
+"""What a job tells that does not save what it has at its end."""
 
 
 def _notice(beat: Heartbeat, detail: Detail) -> str | None:
-    told = next((words for fact, words in NOTICES.items() if fact in beat.facts.items()), None)
-    return told or (CACHE_IS_LOCAL if detail.cache_is_local else None)
+    told = [words for fact, words in NOTICES.items() if fact in beat.facts.items()]
+    if "aside" in beat.facts:
+        told.append(SET_ASIDE.format(beat.facts["aside"]))
+    return "; ".join(told) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
 
 
 def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
@@ -230,21 +265,28 @@ def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: floa
     )
 
 
-def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail) -> tuple[Cause, str | None]:
-    """Why it ended: what the job itself said last, then GitLab's reason."""
+def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tuple[Cause, str | None]:
+    """Why it ended. GitLab's reason for a failure comes first, unless it is only that a command failed: a job that is
+    ended from outside, by a limit or by its runner, takes that for a wish of its user's.
+    """
     said = heartbeat.FINAL.get(beat.state)
-    if said in (Cause.CANCELLED, Cause.DEADLINE):
-        return said, None
-    if pipeline.status == "failed" and said in (None, Cause.USER_CODE) and _was_killed(detail):
-        return Cause.KILLED, "\n".join(filter(None, (detail.tail, killed_by(detail.exit_code or 0))))
-    if said is not None and (said is not Cause.USER_CODE or pipeline.status == "failed"):
-        return said, detail.tail
+    reason = reason_of(detail.failure_reason)
+    ended_from_outside = pipeline.status == "failed" and is_known(detail.failure_reason)
+    if not ended_from_outside or reason.cause is Cause.USER_CODE:
+        if said in (Cause.CANCELLED, Cause.DEADLINE):
+            return said, None
+        if pipeline.status == "failed" and said in (None, Cause.USER_CODE) and _was_killed(detail):
+            return Cause.KILLED, "\n".join(filter(None, (detail.tail, killed_by(detail.exit_code or 0))))
+        if said is not None and (said is not Cause.USER_CODE or pipeline.status == "failed"):
+            return said, detail.tail
     if pipeline.status == "canceled" or pipeline.status == "skipped":
         return Cause.CANCELLED, None
     if pipeline.status == "success":
         return Cause.CANCELLED, "it ended by itself"
-    reason = reason_of(detail.failure_reason)
-    lines = [line for line in (detail.tail, reason.text) if line]
+    text = reason.text
+    if reason.cause is Cause.TIMEOUT:
+        text = f"{text}. {_saved_words(beat, detail.ended_at or _ours(pipeline.updated_at, skew), skew)}"
+    lines = [line for line in (detail.tail, text) if line]
     return reason.cause, "\n".join(lines)
 
 
@@ -258,6 +300,20 @@ def _exit_code(cause: Cause | None, beat: Heartbeat, detail: Detail) -> int | No
     if cause in (Cause.CANCELLED, Cause.DEADLINE) and beat.state in heartbeat.FINAL:
         return 0
     return detail.exit_code if cause in (Cause.USER_CODE, Cause.KILLED) else None
+
+
+def _saved_words(beat: Heartbeat, ended_at: float | None, skew: float) -> str:
+    """What is kept of a job that saved no cache."""
+    if "state" in beat.facts:
+        return "All of its work is saved"
+    saved_at = _ours(_number(beat.facts, "saved"), skew)
+    if saved_at is None or ended_at is None:
+        return "No checkpoint of it was kept, and its cache was not saved"
+    age = max(0, round(ended_at - saved_at))
+    return (
+        f"What was not pushed is kept by a checkpoint of {age} s before; home and ignored files are as the cache before"
+        " had them"
+    )
 
 
 def _beats_by(beat: Heartbeat) -> str | None:

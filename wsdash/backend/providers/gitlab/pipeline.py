@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -29,7 +29,8 @@ JOB = "workspace"
 REMOVAL = "remove-volume"
 HOME = "$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE"
 """Of each workspace its own, for a shell runner's next job finds what the one before has left."""
-CACHED = ("home", "projects", "volumes", "state")
+CACHED = "cache"
+"""Of a workspace's folder, the one that the cache holds: an archive of its state, and no file that a job works with."""
 TOOLS = "/builds/.wsdash-tools"
 """Beside the project's directory, in the volume that a docker or Kubernetes runner mounts into services too."""
 
@@ -51,7 +52,9 @@ found=$(find / -xdev -type d -name vscode-reh-web 2>/dev/null | head -n 1)
 mkdir -p {TOOLS} && cp -R "$found" {TOOLS}/ && touch {TOOLS}/complete"""
 
 
-Restores = Literal["yes", "no", "import"]
+Restores = str
+"""What a job is to find: "no"; "import", files that are sent to it; "yes", what an earlier one saved, whose number is
+not known; or the number of the state that was saved last."""
 
 
 class NotRenderable(ValueError):
@@ -66,7 +69,6 @@ class Identity:
     name: str
     attempt_key: str | None = None
     restores: Restores = "no"
-    """What the job is to find: nothing, what an earlier one saved, or files that are sent to it."""
     checkpoint: str = NO_CHECKPOINT
     """The newest one that is kept here, which the job gets where its cache is older."""
 
@@ -143,9 +145,8 @@ def render(workload: Workload, identity: Identity, options: Options) -> Configur
     inputs = {
         "attempt": {"description": "Which attempt of the workspace this is"},
         "restores": {
-            "description": "Whether an earlier attempt saved work, or files are sent to it",
+            "description": "The state that an earlier attempt saved last; yes, no, or import where files are sent",
             "default": "no",
-            "options": ["yes", "no", "import"],
         },
         "checkpoint": {
             "description": "The checkpoint that waits on the user's machine",
@@ -220,7 +221,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "WSDASH_VOLUME": options.volume.path if options.volume is not None else "",
             **_variables(workload.env),
         },
-        "cache": [] if options.volume is not None else [_cache(identity.workspace_id, options)],
+        "cache": [] if options.volume is not None else [_cache(identity.workspace_id)],
         "script": _script(workload, options),
         "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
     }
@@ -268,12 +269,10 @@ def _image(workload: Workload, usual: str | None) -> dict[str, Any]:
     return {"image": {"name": image, "entrypoint": [""]} | _user(workload.user)} if image else {}
 
 
-def _cache(workspace_id: str, options: Options) -> dict[str, Any]:
+def _cache(workspace_id: str) -> dict[str, Any]:
     return {
         "key": f"wsdash-{workspace_id}",
-        "paths": [
-            f".wsdash/{workspace_id}/{folder}/" for folder in (("sealed",) if options.sealed else CACHED)
-        ],
+        "paths": [f".wsdash/{workspace_id}/{CACHED}/"],
         "when": "always",
         "policy": "pull-push",
         "unprotect": True,
@@ -311,24 +310,43 @@ def _script(workload: Workload, options: Options) -> list[str]:
     scripts = {name: data.decode() for name, data in parts.items()}
     dials = ("gitlab_access.sh", "credentials.sh") if options.relay is not None else ()
     seals = ("gitlab_sealing.sh",) if options.sealed else ()
-    for name in ("gitlab.sh", "gitlab_root.sh", "gitlab_report.sh", "gitlab_http.sh", *dials, *seals):
+    for name in (
+        "gitlab.sh",
+        "gitlab_limits.sh",
+        "gitlab_state.sh",
+        "gitlab_alone.sh",
+        "gitlab_report.sh",
+        "gitlab_http.sh",
+        *dials,
+        *seals,
+    ):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
     scripts["workload.sh"] = rendering.render(workload)
     scripts["volumes.sh"] = rendering.render_volumes(workload)
     return [
         # A runner that ends the job signals every process of it; this shell must wait for the others.
-        f'trap : TERM\nrm -rf "{HOME}/run" && mkdir -p "{HOME}/run/job"',
+        f'trap : TERM\n{_alone()}\nrm -rf "{HOME}/run" && mkdir -p "{HOME}/run/job"',
         *(_file(name, text) for name, text in scripts.items()),
-        f'sh "{HOME}/run/job/gitlab.sh" start',
+        f'sh "{HOME}/run/job/gitlab.sh" start 9>&-',
     ]
+
+
+def _alone() -> str:
+    """Commands that run before any file is touched: the folder's lock stays open in the runner's shell."""
+    script = (files("wsdash.backend.job") / "gitlab_alone.sh").read_text()
+    return f'mkdir -p "{HOME}"\nexec 9>>"{HOME}/lock"\nsh -s "{HOME}" {_here_document("gitlab_alone.sh", script)}'
 
 
 def _file(name: str, text: str) -> str:
     """A command that writes the text, as it is, into a file of the job."""
+    return f'cat >"{HOME}/run/job/{name}" {_here_document(name, text)}'
+
+
+def _here_document(name: str, text: str) -> str:
     end = f"end of {name}"
     while end in text:
         end += "."
-    return f"cat >\"{HOME}/run/job/{name}\" <<'{end}'\n{text}{'' if text.endswith(chr(10)) else chr(10)}{end}"
+    return f"<<'{end}'\n{text}{'' if text.endswith(chr(10)) else chr(10)}{end}"
 
 
 def _service(service: Service) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from wsdash.backend.providers.base import (
     TakenOver,
     Unreachable,
 )
-from wsdash.backend.providers.gitlab import deposits, files, heartbeat, observing, pipeline, secrets
+from wsdash.backend.providers.gitlab import deposits, files, heartbeat, observing, pipeline, secrets, states
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.branches import BranchWriter
 from wsdash.backend.providers.gitlab.cache_keys import CacheKeys
@@ -490,17 +490,13 @@ class GitLabProvider:
                 await deposits.prune(self._api, place.project_id, workspace_id, found)
 
     def _restores(self, workspace_id: str) -> Restores:
-        """Whether an earlier job came so far that its cache holds something."""
-        states = {
-            beat.state
-            for beat in self._looker.beats.values()
-            if beat.workspace_id == workspace_id and "started" in beat.facts and "import" not in beat.facts
-        }
+        """What the next job is to find: the state that was saved last, or files that wait here for it."""
+        beats = [beat for beat in self._looker.beats.values() if beat.workspace_id == workspace_id]
         if self._incoming.has(workspace_id):
-            if not states & heartbeat.SAVED:
+            if not any(states.has_saved(beat) for beat in beats):
                 return "import"
             self._incoming.drop(workspace_id)
-        return "yes" if states & {heartbeat.READY, heartbeat.ENDING, *heartbeat.FINAL} else "no"
+        return states.saved_last(beats)
 
     async def _taken_over(self, place: Place, workspace: Workspace) -> TakenOver:
         host = "another machine"

@@ -34,7 +34,8 @@ _LOST_NAMES = (
 _LOST = "the runner was lost; a new job follows"
 _SLOW_QUEUE = "no runner took the job in time; it is asked for again"
 _TIMEOUT = (
-    "the job's time limit came before it ended by itself: set timeout_s of the context to the runner's limit"
+    "a time limit of the job's runner or project came before it had ended by itself: set timeout_s of the context to"
+    " that limit (`wsdash context add --job-timeout`), or have the limit raised"
 )
 _NO_RUNNER = "no runner takes it: compare the context's tags with those of the project's runners"
 _BY_CAUSE = {
@@ -88,6 +89,10 @@ _BY_CAUSE = {
     },
 }
 REASONS = {name: Reason(cause, text) for cause, names in _BY_CAUSE.items() for name, text in names.items()}
+
+
+def is_known(failure_reason: str | None) -> bool:
+    return failure_reason in REASONS
 
 
 def reason_of(failure_reason: str | None) -> Reason:

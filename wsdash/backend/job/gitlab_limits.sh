@@ -1,0 +1,69 @@
+# shellcheck shell=sh disable=SC2154
+# Sourced by gitlab.sh: when the job ends by itself, so that no limit of GitLab's ends it, after which neither its
+# after_script nor the cache is done. The shares are those of timeouts.py.
+#
+# WSDASH_DEADLINE (seconds of the script after which it ends) and WSDASH_SAVE_S (what the last checkpoint may take) come from
+# the context's limit. CI_JOB_TIMEOUT is what GitLab tells the job (15.7 and later): the earliest of the project's, the
+# job's and the runner's own, in seconds from CI_JOB_STARTED_AT on.
+
+# seconds_of INSTANT: since the epoch, of 2026-11-30T15:04:13Z; no `date` reads that everywhere.
+seconds_of() {
+  case $1 in
+    [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]*) ;;
+    *) return 1 ;;
+  esac
+  at=$1
+  year=${at%%-*} at=${at#*-}
+  month=${at%%-*} at=${at#*-}
+  day=${at%%T*} at=${at#*T}
+  hour=${at%%:*} at=${at#*:}
+  minute=${at%%:*} at=${at#*:}
+  second=${at%"${at#??}"}
+  # 08 would be an octal number.
+  month=${month#0} day=${day#0} hour=${hour#0} minute=${minute#0} second=${second#0}
+  # Days from the civil calendar, whose year begins in March.
+  [ "$month" -gt 2 ] || { year=$((year - 1)) month=$((month + 12)); }
+  days=$((365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 - 719468))
+  echo $((((days * 24 + hour) * 60 + minute) * 60 + second))
+}
+
+# seconds_up: of the machine, for a clock may be set while the job runs.
+seconds_up() {
+  uptime=
+  read -r uptime _ 2>/dev/null </proc/uptime
+  echo "${uptime%%.*}"
+}
+
+# At the start of the script. Sets WSDASH_DEADLINE to the earliest end, and `limits_from`.
+set_limits() {
+  limits_from=$(seconds_up)
+  limit=${CI_JOB_TIMEOUT:-}
+  case $limit in '' | *[!0-9]* | ??????????*) return 0 ;; esac
+  share=$((limit / 20))
+  [ "$share" -le 300 ] || share=300
+  # Images and the cache took their time. The clocks of GitLab and of the runner may differ, so it is half of all at most.
+  before=0
+  if started=$(seconds_of "${CI_JOB_STARTED_AT:-}"); then before=$(($(date +%s) - started)); fi
+  [ "$before" -ge "$share" ] || before=$share
+  [ "$before" -le $((limit / 2)) ] || before=$((limit / 2))
+  own=$((limit - before - 3 * share))
+  case ${WSDASH_DEADLINE:-} in '' | *[!0-9]*) WSDASH_DEADLINE=$((own + 1)) ;; esac
+  if [ "$own" -lt "$WSDASH_DEADLINE" ]; then
+    WSDASH_DEADLINE=$own
+    say "A limit of the runner or the project ends this job after $limit s: it hands over to the next one before."
+  fi
+  case ${WSDASH_SAVE_S:-} in '' | *[!0-9]*) WSDASH_SAVE_S=60 ;; esac
+  [ "$WSDASH_SAVE_S" -le $((share / 2)) ] || WSDASH_SAVE_S=$((share / 2))
+  [ "$WSDASH_SAVE_S" -ge 1 ] || WSDASH_SAVE_S=1
+  export WSDASH_DEADLINE WSDASH_SAVE_S
+}
+
+# Before job.sh counts: what has passed since.
+take_off_passed() {
+  passed=$(seconds_up)
+  [ -n "$passed" ] && [ -n "$limits_from" ] || return 0
+  case ${WSDASH_DEADLINE:-} in '' | *[!0-9]*) return 0 ;; esac
+  WSDASH_DEADLINE=$((WSDASH_DEADLINE - passed + limits_from))
+  [ "$WSDASH_DEADLINE" -ge 1 ] || WSDASH_DEADLINE=1
+  export WSDASH_DEADLINE
+}
