@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
+import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -62,6 +65,76 @@ async def test_nothing_of_a_job_is_left_however_it_ends(plain: Harness, root: Pa
         await plain.provider.force_cancel(attempt())
     await plain.ended()
     await nothing_runs(root)
+
+
+def escape(how: str, tag: str) -> str:
+    """A command line that starts a process which is called `tag` and leaves the job as far as it can."""
+    if how == "an empty environment":
+        return f"env -i setsid sh -c 'while :; do sleep 1; done' {tag} >/dev/null 2>&1 &"
+    code = (
+        "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); os.chdir(chr(47)); "
+        f'os.closerange(0, 4096); os.execve({sys.executable!r}, ["{tag}", "-c", "import time; time.sleep(600)"], {{}})'
+    )
+    return f"env -i {sys.executable} -c {shlex.quote(code)}"
+
+
+def called(tag: str) -> list[int]:
+    return [process.pid for process in psutil.process_iter() if tag in _words(process)]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+ESCAPES = ("an empty environment", "a daemon without environment and files")
+
+
+@pytest.mark.parametrize("how", ESCAPES)
+async def test_a_process_that_leaves_the_job_outlives_no_end_of_it(plain: Harness, how: str) -> None:
+    tag = f"escaped-{secrets.token_hex(4)}"
+    job = await plain.launch(plain.workload(escape(how, tag)))
+    await until(lambda: called(tag), what="the process that leaves")
+    os.kill(int(job.job_id), signal.SIGKILL)
+    await plain.until(attempt(), lambda job: job.state is JobState.LOST)
+    assert called(tag)
+    await plain.provider.force_cancel(attempt())
+    assert called(tag) == []
+
+
+@pytest.mark.parametrize("how", ESCAPES)
+async def test_what_a_shell_in_the_workspace_has_started_ends_with_its_job(plain: Harness, how: str) -> None:
+    tag = f"escaped-{secrets.token_hex(4)}"
+    await plain.launch(plain.workload("true"))
+    await plain.run_inside("sh", "-c", escape(how, tag))
+    await until(lambda: called(tag), what="the process that leaves")
+    await plain.provider.destroy(workspace())
+    assert called(tag) == []
+
+
+async def test_the_end_of_one_job_ends_nothing_of_another(plain: Harness) -> None:
+    tag = f"escaped-{secrets.token_hex(4)}"
+    await plain.launch(plain.workload("true"))
+    other = workspace(2)
+    await plain.provider.launch(other, attempt(2, other), plain.workload(escape(ESCAPES[0], tag)))
+    await until(lambda: called(tag), what="the process that leaves")
+    await plain.provider.destroy(workspace())
+    assert called(tag) != []
+    await plain.provider.force_cancel(attempt(2, other))
+    assert called(tag) == []
+
+
+def test_a_job_within_a_job_has_a_number_of_its_own_that_is_also_the_outer_ones(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from wsdash.backend.providers.local import marks; "
+        "outer = marks.take_on(Path('/outer')); inner = marks.take_on(Path('/inner')); me = os.getpid(); "
+        "print(outer != inner, marks.Mark(Path('/x'), outer).is_of(me), marks.Mark(Path('/x'), inner).is_of(me), "
+        "marks.Mark(Path('/x'), outer + 5 * 2**21).is_of(me), marks.Mark(Path('/x'), None).is_of(me))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "True", "False", "False"]
 
 
 async def test_a_killed_job_is_recorded_with_its_last_words(plain: Harness) -> None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers.local import records, tree
+from wsdash.backend.providers.local import marks, records, tree
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import Supervisor
 
@@ -51,7 +51,7 @@ def _begin(files: JobFiles, listeners: Path) -> Supervisor | None:
     records.reserve(files.exit)
     supervisor = Supervisor(files, spec, listeners)
     supervisor.listen_to_signals()
-    records.write(files.supervisor, own.record())
+    records.write(files.supervisor, {**own.record(), "mark": marks.take_on(files.folder)})
     return supervisor
 
 

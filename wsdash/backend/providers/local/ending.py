@@ -16,6 +16,7 @@ from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local import notices, records, tree
 from wsdash.backend.providers.local.daemon import take_lock
 from wsdash.backend.providers.local.layout import JobFiles
+from wsdash.backend.providers.local.marks import Mark
 from wsdash.model import Cause
 
 _PATIENCE_S = 15.0
@@ -90,7 +91,7 @@ class Ender:
         cleanup = spec.get("cleanup")
         for argv in cleanup if isinstance(cleanup, list) else []:
             _run_quietly(argv)
-        left = tree.end_marked(tree.mark_of(files.folder), _PATIENCE_S)
+        left = tree.end_marked(Mark.of(files), _PATIENCE_S)
         if left:
             pids = " ".join(map(str, left))
             raise ProviderError(f"processes of the job cannot be ended: {pids}", f"Try: sudo kill -9 {pids}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from wsdash.backend.providers.local.tree import MARK
+from wsdash.backend.providers.local.marks import VARIABLE
 from wsdash.workload import Volume, Workload
 
 Kind = Literal["podman", "docker", "bubblewrap", "plain"]
@@ -119,7 +119,7 @@ def job_environment(
         "PROJECTS_ROOT": str(place.projects) if plain else PROJECTS,
         "TMPDIR": str(place.tmp) if plain else "/tmp",
         "WSDASH_ATTEMPT": place.attempt_id,
-        MARK: str(place.job),
+        VARIABLE: str(place.job),
         "WSDASH_WORKSPACE": place.name,
     }
 

@@ -19,6 +19,7 @@ from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local import destroying, drafts, notices, records, removal, tree
 from wsdash.backend.providers.local.ending import Ender
 from wsdash.backend.providers.local.layout import JobFiles, Layout
+from wsdash.backend.providers.local.marks import Mark
 
 _DRAFT = re.compile(r"\..+\.(\d{1,9})")
 """The name of a record while it is written: `.NAME.PID` (records.py)."""
@@ -53,7 +54,7 @@ def remove(layout: Layout, ender: Ender, ask: AskIds) -> list[str]:
     problems: list[str] = []
     with clearing(layout.jobs) as is_alone:
         for files in _half_launched(layout) if is_alone else ():
-            tree.end_marked(tree.mark_of(files.folder), _LONGEST_S)
+            tree.end_marked(Mark.of(files), _LONGEST_S)
             removal.discard(files.folder, layout.trash, "launch")
     for path in (*_drafts_of_records(layout), *notices.abandoned(layout.listeners)):
         path.unlink(missing_ok=True)

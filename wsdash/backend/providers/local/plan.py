@@ -9,7 +9,7 @@ from typing import TypedDict
 from wsdash.backend.job.protocol import EXIT_CONFIGURATION, EXIT_SOURCE_FAILED
 from wsdash.backend.providers.local import isolation as isolations
 from wsdash.backend.providers.local.isolation import Host, Isolation, Place
-from wsdash.backend.providers.local.tree import MARK
+from wsdash.backend.providers.local.marks import VARIABLE
 from wsdash.model import Attempt, Cause
 from wsdash.workload import Workload
 
@@ -56,7 +56,7 @@ def spec(
     """
     mounted = tuple(volume for volume in workload.volumes if volume.name not in unmounted)
     lines = [*notes, *_volume_notes(workload, place, unmounted), *_service_notes(workload)]
-    mark = {"WSDASH_ATTEMPT": attempt.id, MARK: str(place.job)}
+    mark = {"WSDASH_ATTEMPT": attempt.id, VARIABLE: str(place.job)}
     fetch = _stage(
         ["sh", str(place.scripts / "job.sh"), "fetch", str(place.scripts / "workload.sh")],
         adds={**settings, **mark, "PROJECTS_ROOT": str(place.projects)},

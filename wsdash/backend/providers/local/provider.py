@@ -53,6 +53,7 @@ from wsdash.backend.providers.local import isolation as isolations
 from wsdash.backend.providers.local.ending import Ender
 from wsdash.backend.providers.local.isolation import Entry, Isolation, Place
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
+from wsdash.backend.providers.local.marks import Mark
 from wsdash.backend.providers.local.observer import Observer
 from wsdash.backend.providers.local.start import python_argv, start_supervisor
 from wsdash.backend.providers.local.watch import Watch
@@ -439,6 +440,8 @@ class LocalProvider:
             return ShellCommand(command, self._environ)
         if isolation.kind == "bubblewrap":
             command = tuple(python_argv("enter", str(files.sandbox), *command))
+        elif (number := Mark.of(files).number) is not None:
+            command = tuple(python_argv("marks", str(number), *command))
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
     def _ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:

@@ -20,6 +20,7 @@ from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import notices, processes, records, tree
 from wsdash.backend.providers.local.joblog import JobLog
 from wsdash.backend.providers.local.layout import JobFiles
+from wsdash.backend.providers.local.marks import Mark
 from wsdash.backend.providers.local.memory import OomKills
 from wsdash.backend.providers.local.progress import Progress, beat_record
 
@@ -250,7 +251,7 @@ class Supervisor:
         for argv in self._cleanup:
             self._answer(argv)
         return tree.end_children(0.0, _LONGEST_END_S, self._pause) + tree.end_marked(
-            tree.mark_of(self._files.folder), _LONGEST_END_S
+            Mark.of(self._files), _LONGEST_END_S
         )
 
     def _answer(self, argv: list[str]) -> bytes:

@@ -13,11 +13,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from wsdash.backend.providers.local import processes
+from wsdash.backend.providers.local.marks import Mark, marked
 
-MARK = "WSDASH_JOB"
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -63,16 +62,11 @@ def end_children(gentle_s: float, longest_s: float, pause: Callable[[float], obj
     return []
 
 
-def mark_of(job_folder: Path) -> str:
-    """What every process of a job carries in its environment: attempt ids may repeat in copied state."""
-    return f"{MARK}={job_folder}"
-
-
-def end_marked(mark: str, longest_s: float) -> list[int]:
+def end_marked(mark: Mark, longest_s: float) -> list[int]:
     """HUP, then KILL, to every process that carries the mark. Returns those that are left."""
     begun = time.monotonic()
     number = signal.SIGHUP
-    while found := processes.marked(mark):
+    while found := marked(mark):
         if time.monotonic() - begun > longest_s:
             return found
         for pid in found:
