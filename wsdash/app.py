@@ -20,6 +20,7 @@ from textual.screen import Screen
 
 from wsdash import crash
 from wsdash.actions import BY_ID, Where
+from wsdash.backend.autodelete import warning
 from wsdash.backend.status import WARNING_S
 from wsdash.model import Phase
 from wsdash.paths import Paths
@@ -239,24 +240,30 @@ class WsdashApp(App[None], inherit_bindings=False):
         if self.session.service is not None:
             while self.session.service.notices:
                 self.say(self.session.service.notices.pop(0), severity="warning")
-        self._warn_of_autostops()
+        self._warn_of_ends()
         for screen in self.screen_stack:
             changed = getattr(screen, "store_changed", None)
             if changed is not None and screen.is_mounted:
                 changed()
 
-    def _warn_of_autostops(self) -> None:
-        """Once for each, some minutes before."""
+    def _warn_of_ends(self) -> None:
+        """Once of each autostop and each autodelete, some time before."""
         now = self.clock()
         for row in self.session.rows:
-            until = row.status.until
-            if row.status.phase is not Phase.RUNNING or until is None or until - now > WARNING_S:
+            until, policy = row.status.until, row.workspace.policy
+            if row.status.phase is Phase.RUNNING:
+                before, hint = WARNING_S, "e puts it off here."
+            elif row.status.phase is Phase.STOPPED:
+                before, hint = warning(policy), "S starts it, which keeps it."
+            else:
                 continue
-            if (row.workspace.id, until) not in self._warned:
-                self._warned.add((row.workspace.id, until))
-                self.say(
-                    f"{row.workspace.name}: {row.status.reason}", "e puts it off here.", severity="warning"
-                )
+            if until is None or until - now > before:
+                continue
+            # A deletion that was not announced yet is put off for as long.
+            key = (row.workspace.id, until if row.status.phase is Phase.RUNNING else row.workspace.changed_at)
+            if key not in self._warned:
+                self._warned.add(key)
+                self.say(f"{row.workspace.name}: {row.status.reason}", hint, severity="warning")
 
     def _later_changed(self) -> None:
         """From the session's tasks, which are not the app's, to the app's own."""

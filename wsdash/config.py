@@ -331,6 +331,7 @@ _POLICY: _Takes = {
     "idle_cpu": _number,
     "keep_awake": _process_names,
     "delete_after_stopped_hours": _number,
+    "delete_unsaved_work": _flag,
 }
 
 

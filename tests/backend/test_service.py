@@ -214,6 +214,32 @@ async def test_unsaved_and_unpushed_work_is_named(service: Service, repository: 
     assert work.totals.is_whole
 
 
+async def test_an_autodelete_leaves_what_is_nowhere_else_and_takes_the_rest_announced(
+    service: Service, repository: Path, tmp_path: Path
+) -> None:
+    policy = replace(QUICK, delete_after_stopped_hours=0.001)
+    await created(service, repository, policy)
+    clean = await created(service, make_repository(tmp_path / "clean", devfile=None), policy)
+    for name in ("demo", "clean"):
+        await running(service, name, 1)
+    command = await service.shell("demo", ("sh", "-c", "echo precious >unsaved.txt"))
+    assert (
+        await (await asyncio.create_subprocess_exec(*command.argv, env=command.env, cwd=command.cwd)).wait()
+        == 0
+    )
+    for name in ("demo", "clean"):
+        await service.stop(name)
+    await service.wait_for(clean.id, frozenset({Phase.DELETED}), 60.0)
+    kinds = [event.kind for event in await service.events(clean.id)]
+    assert kinds.index("deleted") < kinds.index("deletion-announced")
+    assert kinds.count("deletion-announced") == 1
+    row = (await service.detail("demo")).row
+    assert row.status.phase is Phase.STOPPED
+    assert row.status.reason.startswith("not deleted: 2 files are nowhere else")
+    assert "not deleted: 2 files are nowhere else" in (await service.why("demo")).sentence
+    assert "not-deleted" in [event.kind for event in await service.events("demo")]
+
+
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:
     await created(service, repository)
     await running(service, "demo", 1)

@@ -6,6 +6,7 @@ import contextlib
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,11 @@ from textual.command import CommandPalette
 from textual.widgets import Input, OptionList
 
 from tests.screens.conftest import Running, app_of, said, until
-from tests.screens.stub import StubService, dashboard
+from tests.screens.stub import NOW, StubService, dashboard
 from wsdash import crash
 from wsdash.app import WsdashApp
 from wsdash.backend.service import Service, UserError
+from wsdash.model import Desired, Phase, Status
 from wsdash.paths import PathError, Paths
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help import HelpScreen
@@ -204,3 +206,19 @@ async def test_ascii_shows_only_ascii(running: Running) -> None:
     async with running((80, 24), ascii=True) as pilot:
         shown = [strip.text for strip in pilot.app.screen._compositor.render_strips()]
         assert [line for line in shown if not line.isascii()] == []
+
+
+async def test_a_workspace_that_is_soon_deleted_is_announced_once(
+    stub: StubService, running: Running
+) -> None:
+    row = stub.rows[0]
+    policy = replace(row.workspace.policy, delete_after_stopped_hours=10.0)
+    stopped = replace(row.workspace, desired=Desired.STOPPED, policy=policy)
+    status = Status(Phase.STOPPED, "will be deleted in 5 min", until=NOW + 300)
+    stub.rows = [replace(row, workspace=stopped, status=status)]
+    async with running() as pilot:
+        app = app_of(pilot)
+        announced = f"{row.workspace.name}: will be deleted in 5 min"
+        await until(pilot, lambda: any(announced in text for text in said(pilot)))
+        app._session_changed()
+        assert len([text for text in said(pilot) if announced in text]) == 1

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wsdash.backend.autodelete import autodelete
 from wsdash.model import (
     Attempt,
     Cause,
@@ -79,6 +80,13 @@ class ForceCancel:
 
 
 @dataclass(frozen=True, slots=True)
+class LookForUnsaved:
+    """Find out what only a stopped workspace has, before an autodelete takes it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Destroy:
     """Remove what only this workspace owned, then its tombstone stays."""
 
@@ -93,7 +101,7 @@ class GiveUp:
     reason: str
 
 
-Decision = Wait | Launch | Adopt | Cancel | ForceCancel | Destroy | GiveUp
+Decision = Wait | Launch | Adopt | Cancel | ForceCancel | LookForUnsaved | Destroy | GiveUp
 
 
 def decide(
@@ -117,7 +125,7 @@ def decide(
     if unanswered is not None:
         return unanswered
     if workspace.desired is not Desired.RUNNING:
-        return _wind_down(workspace, live, observation, policy, now)
+        return _wind_down(workspace, attempts, live, observation, policy, now)
     if len(live) > 1:
         return _one_survives(live, observation, policy, now)
     if live:
@@ -234,21 +242,31 @@ def _intent_is_repaired(
 
 
 def _wind_down(
-    workspace: Workspace, live: Sequence[Attempt], observation: Observation, policy: Policy, now: float
+    workspace: Workspace,
+    attempts: Sequence[Attempt],
+    live: Sequence[Attempt],
+    observation: Observation,
+    policy: Policy,
+    now: float,
 ) -> Decision:
-    """Rules 3 and 4: wanted stopped or deleted."""
+    """Rules 3, 4 and 9: wanted stopped or deleted."""
     if live:
         attempt = next((a for a in live if a.cancel_requested_at is None), live[0])
         reason = "wanted deleted" if workspace.desired is Desired.DELETED else "wanted stopped"
         return _end_gracefully(attempt, reason, observation, policy, now)
     if workspace.desired is Desired.DELETED:
         return Destroy("wanted deleted, and no job is left")
-    if policy.delete_after_stopped_hours is not None:
-        due = workspace.changed_at + policy.delete_after_stopped_hours * 3600
-        if now >= due:
-            return Destroy(f"stopped for {policy.delete_after_stopped_hours:g} h, the limit that you set")
-        return Wait(due, "stopped, as wanted; the autodelete that you set comes next")
-    return Wait(FOREVER, "stopped, as wanted")
+    planned = autodelete(workspace, attempts, policy, now)
+    if planned is None:
+        return Wait(FOREVER, "stopped, as wanted")
+    if now >= planned.looks_at:
+        return LookForUnsaved("what only it has is looked for, as its autodelete may come")
+    if planned.is_kept and planned.record is not None:
+        return Wait(planned.looks_at, f"stopped, as wanted; not deleted: {planned.record.totals.sentence}")
+    if now >= planned.due:
+        return Destroy(f"stopped for {policy.delete_after_stopped_hours:g} h, the limit that you set")
+    until = min(planned.looks_at, planned.due)
+    return Wait(until, "stopped, as wanted; the autodelete that you set comes next")
 
 
 def _one_survives(live: Sequence[Attempt], observation: Observation, policy: Policy, now: float) -> Decision:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wsdash.backend import decide as rules
+from wsdash.backend.autodelete import autodelete, record_of
 from wsdash.backend.database_errors import StateRemoved
 from wsdash.backend.lease import LEASE_S, RENEW_S, LeaseLost
+from wsdash.backend.providers import unsaved
 from wsdash.backend.providers.base import (
     Blocked,
     Pending,
@@ -26,7 +29,7 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.store import Store
 from wsdash.backend.watching import ContextWatch, surviving
 from wsdash.backend.workqueue import WorkQueue
-from wsdash.model import Attempt, Cause, Desired, End, Workspace
+from wsdash.model import Attempt, Cause, Desired, End, UnsavedRecord, UnsavedTotals, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ CONTEXTS_S = 10.0
 """After so long a context that was changed in config.toml is asked as it is now."""
 SOON_S = 0.02
 FAILED_S = 15.0
+LOOKING_S = 15 * 60.0
+"""A look for unsaved work that has not ended by then is begun again."""
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 BLOCKED_RETRY_S = (15.0, 60.0, 300.0)
 
@@ -74,6 +79,8 @@ class Reconciler:
         self._wanted: dict[str, tuple[Desired, int]] = {}
         self._contexts: dict[str, str] = {}
         self._is_new_context = False
+        self._looking: dict[str, asyncio.Task[bool]] = {}
+        self._one_look = asyncio.Lock()
 
     def nudge(self, workspace_id: str) -> None:
         """A user's command for this workspace was committed: it overtakes background work."""
@@ -102,6 +109,10 @@ class Reconciler:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+            looking = list(self._looking.values())
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -229,6 +240,8 @@ class Reconciler:
         except ProviderError as error:
             await self._put_off(watch, workspace, decision, error)
             return decision
+        if isinstance(decision, rules.LookForUnsaved):
+            return decision
         if isinstance(decision, rules.Cancel | rules.ForceCancel) and decision.attempt.problem is not None:
             await self._store.problem_over(decision.attempt, self._token)
         self._failures.pop(workspace_id, None)
@@ -265,6 +278,8 @@ class Reconciler:
                 evidence = self._evidence(workspace, attempt)
                 await self._store.force_cancelled(attempt, token, now, reason, evidence)
                 await provider.force_cancel(attempt)
+            case rules.LookForUnsaved():
+                self._look_for_unsaved(provider, workspace, attempts)
             case rules.Destroy(reason):
                 await self._store.renew_lease(token, self._boot_clock())
                 left = await provider.destroy(workspace)
@@ -300,6 +315,42 @@ class Reconciler:
             self._queue.add(workspace.id)
             return
         await self._store.launched(attempt, job, self._token, self._clock())
+
+    def _look_for_unsaved(
+        self, provider: Provider, workspace: Workspace, attempts: Sequence[Attempt]
+    ) -> None:
+        """Beside all else, for it may take a minute, and one at a time."""
+        self._put_off_until[workspace.id] = self._clock() + LOOKING_S
+        if workspace.id not in self._looking:
+            work = surviving(
+                f"looking for unsaved work of {workspace.id}",
+                self._find_unsaved(provider, workspace, attempts),
+            )
+            task = asyncio.create_task(work)
+            self._looking[workspace.id] = task
+            task.add_done_callback(lambda _: self._looking.pop(workspace.id, None))
+
+    async def _find_unsaved(
+        self, provider: Provider, workspace: Workspace, attempts: Sequence[Attempt]
+    ) -> None:
+        async with self._one_look:
+            at = self._clock()
+            workload = await self._store.workload(workspace.id)
+            work = await unsaved.look(provider, workspace, workload)
+        totals = work.totals if work is not None else UnsavedTotals(is_whole=False)
+        policy, now = workspace.policy, self._clock()
+        planned = autodelete(workspace, attempts, policy, at)
+        if planned is None:
+            return
+        record = record_of(UnsavedRecord(at, totals), planned, policy, now)
+        kind, text = "", ""
+        if totals.holds and not policy.delete_unsaved_work:
+            kind, text = "not-deleted", f"not deleted: {totals.sentence}"
+        elif record.announced_at == now:
+            due = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(planned.due))
+            kind, text = "deletion-announced", f"will be deleted at {due}, unless you start it before"
+        await self._store.unsaved_found(workspace.id, self._token, now, record, kind, text)
+        self.nudge(workspace.id)
 
     def _evidence(self, workspace: Workspace, attempt: Attempt) -> dict[str, object]:
         watch = self._watches[workspace.context]

@@ -20,12 +20,14 @@ from wsdash.model import (
     Observation,
     Policy,
     StepResult,
+    UnsavedRecord,
+    UnsavedTotals,
     Workspace,
 )
 
 WORKSPACE_COLUMNS = (
     "id, name, context, source_url, ref, devfile_path, desired, generation, policy, created_at, changed_at,"
-    " deleted_at, extended_until"
+    " deleted_at, extended_until, unsaved"
 )
 """All but the workload, which is large and which only a launch needs."""
 
@@ -55,6 +57,7 @@ def workspace_of(row: sqlite3.Row) -> Workspace:
         changed_at=row["changed_at"],
         deleted_at=row["deleted_at"],
         extended_until=row["extended_until"],
+        unsaved=None if row["unsaved"] is None else unsaved_of(row["unsaved"]),
     )
 
 
@@ -113,7 +116,12 @@ def job_observation_of(text: str) -> JobObservation:
     return JobObservation(**values)
 
 
-def json_of(value: Policy | JobObservation) -> str:
+def unsaved_of(text: str) -> UnsavedRecord:
+    values = json.loads(text)
+    return UnsavedRecord(values["at"], UnsavedTotals(**values["totals"]), values["announced_at"])
+
+
+def json_of(value: Policy | JobObservation | UnsavedRecord) -> str:
     return json.dumps(value, default=_fields, separators=(",", ":"))
 
 

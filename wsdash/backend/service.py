@@ -38,7 +38,7 @@ from wsdash.backend.keeping import Keeper
 from wsdash.backend.lease import boot_time
 from wsdash.backend.listening import Ports
 from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers import LOCAL, base
+from wsdash.backend.providers import LOCAL, base, unsaved
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
@@ -48,7 +48,6 @@ from wsdash.backend.providers.base import (
     UnsavedWork,
 )
 from wsdash.backend.providers.pool import ProviderPool
-from wsdash.backend.providers.unsaved import answer, question
 from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.source import own_identity
@@ -190,11 +189,7 @@ class Service:
         """What only this workspace has, None if that cannot be found out."""
         workspace = await self._find(name)
         workload = await self._store.workload(workspace.id)
-        try:
-            said = await self._provider(workspace).ask_checkout(workspace, workload, question())
-            return answer(said, project_folder(workload))
-        except (ProviderError, ValueError):
-            return None
+        return await unsaved.look(self._provider(workspace), workspace, workload)
 
     async def keep_work(self, name: str) -> Kept:
         """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""

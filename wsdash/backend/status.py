@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from wsdash.backend.autodelete import autodelete
 from wsdash.backend.decide import (
     FOREVER,
     Cancel,
@@ -56,7 +57,7 @@ def status(
     if workspace.desired is Desired.STOPPED:
         if live:
             return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is told to end"))
-        return Status(Phase.STOPPED, _last_words(attempts), until=_until(decision))
+        return _stopped(workspace, attempts, policy, now)
     if live:
         return _of_live(workspace, live[-1], observation, policy, decision, now)
     return _of_none_live(workspace, decision)
@@ -67,6 +68,23 @@ def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
     if attempt.seen is None or attempt.seen.state in (JobState.LOST, JobState.ENDED):
         return attempt
     return replace(attempt, seen=replace(attempt.seen, state=JobState.LOST))
+
+
+def _stopped(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, now: float) -> Status:
+    """What an autodelete is about to do comes first: it is what the user may have to act on."""
+    last = _last_words(attempts)
+    planned = autodelete(workspace, attempts, policy, now)
+    if planned is None:
+        return Status(Phase.STOPPED, last)
+    record = planned.record
+    if planned.is_kept and record is not None:
+        return Status(Phase.STOPPED, f"not deleted: {record.totals.sentence}; {last}")
+    text = f"will be deleted in {words_for_seconds(planned.due - now)}"
+    if record is None and not policy.delete_unsaved_work:
+        text += " unless it has unsaved work"
+    elif record is not None and record.totals.sentence:
+        text += f", though {record.totals.sentence}"
+    return Status(Phase.STOPPED, f"{text}; {last}", until=planned.due)
 
 
 def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | None, now: float) -> Status:

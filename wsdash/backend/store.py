@@ -16,7 +16,7 @@ from wsdash.backend.lease import LEASE_NAME, LEASE_S, Lease, lease_of
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.transactions import Transactions
-from wsdash.model import Attempt, Cause, Desired, End, JobObservation, Observation, Workspace
+from wsdash.model import Attempt, Cause, Desired, End, JobObservation, Observation, UnsavedRecord, Workspace
 from wsdash.workload import Workload
 
 
@@ -298,6 +298,20 @@ class Store(Transactions):
 
         await self._transaction(write, token)
 
+    async def unsaved_found(
+        self, workspace_id: str, token: int, now: float, record: UnsavedRecord, kind: str, text: str
+    ) -> None:
+        """What only the workspace has; told, if there is a `text`, unless it was the last that was told of it."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE workspace SET unsaved = ? WHERE id = ?", (rows.json_of(record), workspace_id)
+            )
+            if text:
+                await self._event_once(now, workspace_id, None, kind, text, {})
+
+        await self._transaction(write, token)
+
     async def let_go(self, workspace_id: str, token: int, now: float, text: str) -> None:
         """Another store keeps it alive: a tombstone here, and nothing of it is ended or removed."""
 
@@ -468,7 +482,7 @@ class Store(Transactions):
         try:
             await self._connection.execute(
                 f"INSERT INTO workspace ({rows.WORKSPACE_COLUMNS}, workload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     workspace.id,
                     workspace.name,
@@ -483,6 +497,7 @@ class Store(Transactions):
                     workspace.changed_at,
                     workspace.deleted_at,
                     workspace.extended_until,
+                    None if workspace.unsaved is None else rows.json_of(workspace.unsaved),
                     json.dumps(asdict(taken_out(workload)[0])),
                 ),
             )

@@ -6,7 +6,17 @@ import sys
 import time
 from argparse import Namespace
 
-from wsdash.backend.decide import Adopt, Cancel, Decision, Destroy, ForceCancel, GiveUp, Launch, Wait
+from wsdash.backend.decide import (
+    Adopt,
+    Cancel,
+    Decision,
+    Destroy,
+    ForceCancel,
+    GiveUp,
+    Launch,
+    LookForUnsaved,
+    Wait,
+)
 from wsdash.backend.job.logtext import MOST_LINES
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.recovery_point import sentence, words
@@ -33,6 +43,7 @@ STEPS: dict[type[Decision], str] = {
     Adopt: "adopt",
     Cancel: "cancel",
     ForceCancel: "force-cancel",
+    LookForUnsaved: "look-for-unsaved-work",
     Destroy: "destroy",
     GiveUp: "give-up",
 }

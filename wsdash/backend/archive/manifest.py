@@ -71,6 +71,7 @@ def _check_limits(policy: Policy) -> None:
     for field in fields(policy):
         value = getattr(policy, field.name)
         numbers = value if isinstance(value, tuple) else () if value is None else (value,)
+        numbers = tuple(n for n in numbers if isinstance(n, int | float) and not isinstance(n, bool))
         if any(not 0 < number < math.inf for number in numbers):
             raise ArchiveError(f"{FILE} is not right at policy.{field.name}: it takes numbers above 0")
     if policy.suspect_s >= policy.dead_s:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import PurePosixPath
 
-from wsdash.backend.providers.base import Question, Sized, UnsavedWork
-from wsdash.model import UnsavedTotals
+from wsdash.backend.job.rendering import project_folder
+from wsdash.backend.providers.base import Provider, ProviderError, Question, Sized, UnsavedWork
+from wsdash.model import UnsavedTotals, Workspace
+from wsdash.workload import Workload
 
 _BEGINNING = "wsdash-unsaved 1"
 _SINGLE = {"change": "changes", "commit": "commits", "stash": "stashes", "file": "files"}
@@ -23,6 +25,15 @@ def program() -> bytes:
 
 def question() -> Question:
     return Question(program(), ("list",), most=1 << 20, timeout_s=60.0)
+
+
+async def look(provider: Provider, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
+    """What only the workspace has; None where it cannot be asked."""
+    try:
+        said = await provider.ask_checkout(workspace, workload, question())
+        return answer(said, project_folder(workload))
+    except (ProviderError, ValueError):
+        return None
 
 
 def answer(said: bytes, project: str = "") -> UnsavedWork | None:
