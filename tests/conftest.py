@@ -33,6 +33,8 @@ SLOW = (
     "backend/access",
     "backend/job",
     "backend/providers",
+    "backend/test_cleanup.py",
+    "backend/test_kept_work.py",
     "cli",
     "e2e",
     "screens/test_app.py",

@@ -19,6 +19,8 @@ LONG_STOP_SHARE = 0.1
 """Of the stops: longer than a lease lasts, so that its holder is replaced."""
 LONG_STOP_S = 50.0
 SPARED = frozenset({"escaped"})
+WEIGHTS = {"command": 0.3, "helper": 0.5}
+"""Of roles that are hit less often than others: users kill their commands themselves."""
 
 
 @dataclass
@@ -73,7 +75,8 @@ class Killer(threading.Thread):
                 by_role.setdefault(process.role, []).append(process)
         if not by_role:
             return
-        role = self._dice.choice(sorted(by_role))
+        roles = sorted(by_role)
+        role = self._dice.choices(roles, [WEIGHTS.get(role, 1.0) for role in roles])[0]
         victim = self._dice.choice(sorted(by_role[role], key=lambda process: process.pid))
         told = f"{role} {victim.pid} {victim.workspace} {' '.join(victim.argv)[-60:]!r}"
         if role != "runner" and self._dice.random() < STOPPED_SHARE:

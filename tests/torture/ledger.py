@@ -32,6 +32,9 @@ class Expected:
             if ABSENT not in before:
                 return f"{verb} knows no such workspace, which was {' or '.join(sorted(before))}"
             self.may_be = frozenset({ABSENT})
+        elif verb == "create":
+            # A workspace gets its secrets before it is started: what was killed in between is there and stopped.
+            self.may_be = before | {RUNNING, STOPPED} if ABSENT in before else before
         elif verb in AFTER:
             self.may_be = before | {AFTER[verb]}
         if (verb == "create" and ABSENT in before) or (verb == "delete" and exit_code == 0):

@@ -21,7 +21,8 @@ def test_only_what_was_acknowledged_last_is_possible() -> None:
 
 
 def test_a_killed_command_may_have_done_its_work() -> None:
-    assert after(("create", KILLED)).may_be == {ABSENT, RUNNING}
+    assert after(("create", KILLED)).may_be == {ABSENT, STOPPED, RUNNING}
+    assert after(("create", 0), ("stop", 0), ("create", KILLED)).may_be == {STOPPED}
     assert after(("create", 0), ("stop", KILLED)).may_be == {RUNNING, STOPPED}
 
 
