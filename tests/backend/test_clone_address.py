@@ -117,8 +117,8 @@ def test_a_workload_gives_the_credentials_of_all_that_it_clones() -> None:
     workload = Workload(source=Source("https://ada:1111@host/app"), post_start=(dotfiles,))
     clean, credentials = taken_out(workload)
     assert [credential.line for credential in credentials] == [
-        "https://ada:1111@host",
-        "https://ada:2222@dots",
+        "https://ada:1111@host/app",
+        "https://ada:2222@dots/d",
     ]
     told = repr((clean, credentials))
     assert "1111" not in told and "2222" not in told
@@ -133,6 +133,7 @@ def test_git_gets_them_for_their_host_alone_and_asks_no_other_helper(tmp_path: P
         Credential("https", "host", "ada", 'it\'s "$HOME" `id` %41\\n'),
         Credential("https", "other:8443", "bob", "two"),
         Credential("https", "third", "eve", None),
+        Credential("https", "host", "cyd", "three", "group/app.git"),
     ]
     environ = {
         "PATH": "/usr/bin:/bin",
@@ -160,6 +161,9 @@ def test_git_gets_them_for_their_host_alone_and_asks_no_other_helper(tmp_path: P
     assert "username=bob\npassword=two\n" in git(
         "credential", "fill", stdin="protocol=https\nhost=other:8443\n\n"
     )
+    asked = "url=https://host/group/app.git\n\n"
+    assert "username=cyd\npassword=three\n" in git("credential", "fill", stdin=asked)
+    assert "username=ada\n" in git("credential", "fill", stdin="url=https://host/group/other.git\n\n")
     assert "two" not in git("credential", "fill", stdin="protocol=http\nhost=other:8443\n\n")
     git("credential", "approve", stdin="protocol=https\nhost=host\nusername=ada\npassword=x\n\n")
     assert not (tmp_path / "stolen").exists()
@@ -170,9 +174,12 @@ def test_kept_credentials_are_the_users_alone_and_go_with_the_workspace(tmp_path
     kept = KeptCredentials(tmp_path / "credentials")
     assert kept.of("w1") == ()
     kept.keep("w1", [Credential("https", "host", "ada", "pass:@/ word")])
-    kept.keep("w1", [Credential("https", "host", "ada", "newer"), Credential("https", "b", "bob", None)])
+    newer = [Credential("https", "host", "ada", "newer"), Credential("https", "b", "bob", None)]
+    kept.keep("w1", [*newer, Credential("https", "host", "ada", "another", "dots")])
     assert kept.file("w1").stat().st_mode & 0o777 == 0o600
-    assert [c.line for c in kept.of("w1")] == ["https://ada:newer@host", "https://bob@b"]
+    assert [c.line for c in kept.of("w1")] == [
+        *("https://ada:newer@host", "https://bob@b", "https://ada:another@host/dots")
+    ]
     kept.drop("w1")
     kept.drop("w1")
     assert list((tmp_path / "credentials").iterdir()) == []

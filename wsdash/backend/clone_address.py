@@ -38,15 +38,19 @@ class BadAddress(ValueError):
 
 
 class Credential:
-    """What Git is to give to one host. `password` None: only the user's name, and Git looks further for the rest."""
+    """What Git is to give to one host, or only where it asks for the repository at `path` there.
 
-    __slots__ = ("host", "password", "protocol", "username")
+    `password` None: only the user's name, and Git looks further for the rest.
+    """
 
-    def __init__(self, protocol: str, host: str, username: str, password: str | None) -> None:
+    __slots__ = ("host", "password", "path", "protocol", "username")
+
+    def __init__(self, protocol: str, host: str, username: str, password: str | None, path: str = "") -> None:
         self.protocol = protocol
         self.host = host
         self.username = username
         self.password = password
+        self.path = path
 
     def __repr__(self) -> str:
         return f"Credential({self.url!r})"
@@ -59,8 +63,8 @@ class Credential:
 
     @property
     def url(self) -> str:
-        """The host's address, by which Git's settings name it."""
-        return f"{self.protocol}://{self.host}"
+        """The address by which Git's settings name it."""
+        return f"{self.protocol}://{self.host}{f'/{self.path}' if self.path else ''}"
 
     @property
     def line(self) -> str:
@@ -68,7 +72,7 @@ class Credential:
         from urllib.parse import quote
 
         password = "" if self.password is None else f":{quote(self.password, safe='')}"
-        return f"{self.protocol}://{quote(self.username, safe='')}{password}@{self.host}"
+        return f"{self.protocol}://{quote(self.username, safe='')}{password}@{self.url.partition('://')[2]}"
 
     @classmethod
     def of_line(cls, line: str) -> Credential | None:
@@ -108,10 +112,10 @@ def split(address: str) -> tuple[str, Credential | None]:
             "Leave out what follows the path. Give a branch by --ref, a token as https://oauth2:TOKEN@HOST/PATH.",
         )
     clean = f"{scheme}://{host}{tail}"
-    return clean, _credential(scheme, host, user) if at and user else None
+    return clean, _credential(scheme, host, user, tail.strip("/")) if at and user else None
 
 
-def _credential(scheme: str, host: str, user: str) -> Credential:
+def _credential(scheme: str, host: str, user: str, path: str) -> Credential:
     from urllib.parse import unquote
 
     name, colon, secret = user.partition(":")
@@ -123,7 +127,7 @@ def _credential(scheme: str, host: str, user: str) -> Credential:
         )
     if password is None and not (_PLAIN_USER.fullmatch(username) and not _TOKEN.match(username)):
         password = ""  # the name is the token, and hosts that take that ask for no password
-    return Credential(scheme, host.lower(), username, password)
+    return Credential(scheme, host.lower(), username, password, path)
 
 
 def _without_scheme(address: str) -> str:
@@ -215,6 +219,17 @@ DOTFILES = "DOTFILES"
 """The variable of a step that holds the address of the user's dotfiles."""
 
 
+def scoped(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
+    """The first for each host, for all that is there; others for that host for their own repository alone."""
+    hosts: dict[tuple[str, str], Credential] = {}
+    others: dict[str, Credential] = {}
+    for one in credentials:
+        whole = Credential(one.protocol, one.host, one.username, one.password)
+        if hosts.setdefault((one.protocol, one.host), whole) != whole and one.path:
+            others.setdefault(one.url, one)
+    return (*hosts.values(), *others.values())
+
+
 def settings_for(credentials: Iterable[Credential], environ: Mapping[str, str]) -> dict[str, str]:
     """Variables by which one Git process, with the environment `environ`, has these credentials for their hosts.
 
@@ -224,7 +239,7 @@ def settings_for(credentials: Iterable[Credential], environ: Mapping[str, str]) 
     number = _count(environ)
     given: dict[str, str] = {}
     settings: list[tuple[str, str]] = []
-    for index, credential in enumerate(credentials):
+    for index, credential in enumerate(scoped(credentials)):
         if credential.password is None:
             settings.append((f"credential.{credential.url}.username", credential.username))
             continue

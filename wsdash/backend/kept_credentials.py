@@ -10,15 +10,12 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from wsdash.backend.clone_address import Credential
+from wsdash.backend.clone_address import Credential, scoped
 
 
 def text_of(credentials: Iterable[Credential]) -> str:
-    """The text of such a file: of two for one host the first."""
-    by_host: dict[str, Credential] = {}
-    for credential in credentials:
-        by_host.setdefault(credential.url, credential)
-    return "".join(f"{credential.line}\n" for credential in by_host.values())
+    """The text of such a file."""
+    return "".join(f"{credential.line}\n" for credential in scoped(credentials))
 
 
 class KeptCredentials:

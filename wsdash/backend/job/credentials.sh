@@ -4,7 +4,7 @@
 #   sh credentials.sh get      Git's credential helper; without a line, or an answer, Git asks the next one
 #   sh credentials.sh serve    passes questions on to stdout, and answers from stdin back
 #
-# A question is a line, get ID PROTOCOL HOST; its answer a line, ID, with lines as of `git credential` up to an empty
+# A question is a line, get ID PROTOCOL HOST [PATH]; its answer a line, ID, with lines as of `git credential` up to an empty
 # one. Environment: WSDASH_RUN; WSDASH_CREDENTIALS: addresses of hosts for which that machine has some, so that it is
 # waited for.
 
@@ -20,13 +20,16 @@ is_served() {
 get() {
   protocol=
   host=
+  path=
   while IFS='=' read -r key value && [ -n "$key" ]; do
     case $key in
       protocol) protocol=$value ;;
       host) host=$value ;;
+      path) path=$value ;;
     esac
   done
   case $protocol$host in '' | *[!A-Za-z0-9.:_-]*) exit 0 ;; esac
+  case $path in *[!A-Za-z0-9._~/+-]*) path= ;; esac
   patience=0
   case " ${WSDASH_CREDENTIALS:-} " in *" $protocol://$host "*) patience=${WSDASH_RECEIVE_S:-120} ;; esac
   until is_served; do
@@ -36,7 +39,7 @@ get() {
   done
   answer=$folder/answer.$$
   rm -f "$answer"
-  printf 'get %s %s %s\n' "$$" "$protocol" "$host" >"$folder/question.$$" && mv "$folder/question.$$" "$folder/asked.$$"
+  printf 'get %s %s %s%s\n' "$$" "$protocol" "$host" "${path:+ $path}" >"$folder/question.$$" && mv "$folder/question.$$" "$folder/asked.$$"
   waited=0
   until [ -e "$answer" ] || [ "$waited" -ge 100 ]; do
     sleep 0.2 2>/dev/null || sleep 1

@@ -129,6 +129,10 @@ git_setting() {
 configure_git() {
   export GIT_CONFIG_COUNT=0
   [ ! -f "$here/credentials.sh" ] || git_setting credential.helper "!sh '$here/credentials.sh'"
+  # Hosts, and repositories for which that machine has other credentials than for the rest of their host.
+  for url in ${WSDASH_CREDENTIALS:-}; do
+    case ${url#*://} in */*) git_setting "credential.$url.useHttpPath" true ;; esac
+  done
   [ -z "${CI_SERVER_URL:-}" ] || {
     # shellcheck disable=SC2016  # expanded by the helper itself
     git_setting "credential.$CI_SERVER_URL.helper" \

@@ -472,6 +472,7 @@ give_credentials() {
     user=${line#*://}
     user=${user%@*}
     url=${line%%://*}://${line##*@}
+    case ${url#*://} in */*) git_setting "credential.$url.useHttpPath" true ;; esac
     case $user in
       *:*)
         git_setting "credential.$url.helper" ''

@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 SERVE = ("wsdash-credentials", "serve")
 ANSWER_S = 15.0
 LONGEST_LINE = 1024
-_QUESTION = re.compile(r"get (\d{1,10}) (https?) ([A-Za-z0-9._-]{1,255}(?::\d{1,5})?)\n", re.ASCII)
+_QUESTION = re.compile(
+    r"get (\d{1,10}) (https?) ([A-Za-z0-9._-]{1,255}(?::\d{1,5})?)(?: ([A-Za-z0-9._~/+-]{1,500}))?\n",
+    re.ASCII,
+)
 
 
 class CredentialLine:
@@ -68,14 +71,15 @@ class CredentialLine:
             question = _QUESTION.fullmatch(line.decode("ascii", "replace"))
             if question is None:
                 raise ValueError(f"it asks {line[:80]!r}")
-            given = await self._answer(workspace_id, question[2], question[3])
+            given = await self._answer(workspace_id, question[2], question[3], question[4] or "")
             lines = "".join(f"{name}={value}\n" for name, value in given.items())
             writer.write(f"{question[1]}\n{lines}\n".encode())
             await writer.drain()
 
-    async def _answer(self, workspace_id: str, protocol: str, host: str) -> dict[str, str]:
-        for own in await asyncio.to_thread(self._kept, workspace_id):
-            if own.url == f"{protocol}://{host.lower()}":
+    async def _answer(self, workspace_id: str, protocol: str, host: str, path: str = "") -> dict[str, str]:
+        kept = await asyncio.to_thread(self._kept, workspace_id)
+        for own in sorted(kept, key=lambda one: one.path == ""):
+            if (own.protocol, own.host) == (protocol, host.lower()) and own.path in (path, ""):
                 log.info("%s was given what its address had for %s", workspace_id, own.host)
                 password = {} if own.password is None else {"password": own.password}
                 return {"username": own.username, **password}
