@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
+from wsdash.backend import environments
 from wsdash.paths import Paths
 
 LARGEST_LOG = 1024 * 1024
@@ -23,12 +25,17 @@ def spawn(paths: Paths) -> int:
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "wsdash", "daemon", "--idle-exit", f"{IDLE_EXIT_S:g}"],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd="/",
+            env={**environments.basic(os.environ), environments.GIVEN: "stdin"},
             start_new_session=True,
         )
     finally:
         os.close(log)
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin:
+        given = {**os.environ, **environments.received}
+        process.stdin.write(environments.packed(given, with_tokens=True))
     return process.pid

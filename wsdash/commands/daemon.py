@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -112,7 +113,12 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
     import logging
 
     from wsdash import __version__
+    from wsdash.backend import environments
     from wsdash.commands.serving import with_service
+
+    if not environments.receive():
+        idle = [] if idle_exit_s is None else ["--idle-exit", f"{idle_exit_s:g}"]
+        environments.hide([sys.executable, "-m", "wsdash", "daemon", *idle])
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     log = logging.getLogger("wsdash.daemon")

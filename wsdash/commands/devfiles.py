@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
+from wsdash.backend.clone_address import taken_out
 from wsdash.backend.errors import UserError
 from wsdash.commands.output import DONE, FAILED, coloured, print_json
 from wsdash.config import GITLAB
@@ -168,12 +169,13 @@ def _render(args: Namespace) -> int:
     translation = _translation(file)
     if translation is None or not _told(file, translation.diagnostics):
         return FAILED
+    workload, _ = taken_out(translation.workload)
     if args.provider == GITLAB:
-        print(_pipeline(translation.workload, args.name or "example"), end="")
+        print(_pipeline(workload, args.name or "example"), end="")
         return DONE
     if args.name:
         print(f"# workspace {args.name}")
-    print(render(translation.workload), end="")
+    print(render(workload), end="")
     return DONE
 
 

@@ -88,6 +88,14 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
 
 
+_BEFORE_HOST = re.compile(r"(?<=://)(?:[^\s/?#'\"]+|[^\s/?#'\"]*:[^\s/?#'\"]*[^\s/?#'\"\d][^\s'\"]*)(?=@)")
+
+
+def without_secrets(text: str) -> str:
+    """The text with a star for each sign of what stands before the host of an address: a user, a password, a token."""
+    return _BEFORE_HOST.sub(lambda found: "*" * len(found[0]), text) if "@" in text else text
+
+
 def _visible(char: str) -> str:
     code = ord(char)
     if code < 0x20:
@@ -99,7 +107,7 @@ def _visible(char: str) -> str:
 
 def show(value: object, limit: int = 60) -> str:
     """An untrusted value for use in a message: quoted, on one line, and cut at `limit` characters."""
-    text = value if isinstance(value, str) else str(value)
+    text = without_secrets(value if isinstance(value, str) else str(value))
     return f'"{visible(text[:limit])}{"..." if len(text) > limit else ""}"'
 
 
@@ -117,7 +125,8 @@ def caret(text: str, diagnostic: Diagnostic, width: int = 100) -> str:
     end = found.start() if (found := LINE_BREAK.search(text, start)) else len(text)
     column = min(diagnostic.column - 1, end - start)
     first = max(0, column - width * 3 // 4) if end - start > width else 0
-    cut = text[start + first : min(end, start + first + width)].replace("\t", " ")
+    line = without_secrets(text[start:end])
+    cut = line[first : first + width].replace("\t", " ")
     before = visible(cut[: column - first])
     return f"{visible(cut)}\n{' ' * _cells(before)}^"
 

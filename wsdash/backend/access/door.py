@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from wsdash.backend import environments
 from wsdash.backend.access import connect, ssh_files
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.folders import AccessFolder
@@ -74,7 +75,13 @@ class Door:
         self.folder.about.unlink(missing_ok=True)
         try:
             subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=environments.basic(os.environ),
+                start_new_session=True,
             )
         finally:
             os.close(log)

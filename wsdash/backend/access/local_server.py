@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from wsdash.backend import environments
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.keys import certify, make_keys, public_key, write_key
 from wsdash.backend.access.known_hosts import names_of
@@ -45,7 +46,13 @@ def serve(
     with there, folder.log.open("ab") as log:
         argv = [str(Path(sshd).resolve()), "-i", "-e", "-f", str(config)]
         subprocess.Popen(
-            argv, stdin=there.fileno(), stdout=there.fileno(), stderr=log, cwd="/", start_new_session=True
+            argv,
+            stdin=there.fileno(),
+            stdout=there.fileno(),
+            stderr=log,
+            cwd="/",
+            env=environments.basic(environ),
+            start_new_session=True,
         )
     return here
 

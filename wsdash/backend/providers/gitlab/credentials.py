@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wsdash.backend import environments
 from wsdash.backend.providers.base import Blocked
 
 SERVICE = "wsdash"
@@ -23,7 +24,7 @@ KEYRING_S = 5.0
 """A keyring may ask its user to unlock it, on a screen that nobody looks at."""
 REREAD_S = 30.0
 OWN_VARIABLE = "WSDASH_GITLAB_TOKEN"
-_TOKENS = ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "GITLAB_PRIVATE_TOKEN")
+_TOKENS = tuple(name for name in environments.GITLAB_TOKENS if name != OWN_VARIABLE)
 _HOSTS = ("GITLAB_HOST", "GITLAB_URI", "GITLAB_URL", "GL_HOST")
 _USUAL_HOST = "gitlab.com"
 
@@ -116,6 +117,7 @@ def _own(url: str, own_file: Path) -> Iterator[Credential]:
 
 
 def _of_environment(url: str, environ: Mapping[str, str]) -> Iterator[Credential]:
+    environ = {**environments.received, **environ}
     if environ.get(OWN_VARIABLE):
         yield Credential(f"the variable {OWN_VARIABLE}", environ[OWN_VARIABLE])
     named = next((environ[name] for name in _HOSTS if environ.get(name)), _USUAL_HOST)

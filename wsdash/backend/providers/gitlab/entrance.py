@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from wsdash.backend import environments
 from wsdash.backend.access.address import RelayAddress
 from wsdash.backend.access.door import Door
 from wsdash.backend.access.grants import Grant
@@ -46,7 +47,12 @@ async def talking(
         return
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, limit=limit
+        *command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=limit,
+        env=environments.basic(os.environ),
     )
     assert process.stdout is not None and process.stdin is not None
     try:

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from wsdash.backend import environments
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers.local import marks, records, tree
 from wsdash.backend.providers.local.layout import JobFiles
@@ -21,13 +22,17 @@ _LOCK_WAIT_S = 2.0
 
 
 def main(job_folder: str, listeners: str) -> None:
-    """Supervises the attempt whose folder this is, in a process that nobody waits for."""
+    """Supervises the attempt whose folder this is, in a process that nobody waits for.
+
+    Standard input holds the environment of what it starts outside of the job: the fetch, container engines.
+    """
+    environ = environments.unpacked(sys.stdin.buffer.read())
     if os.fork():
         os._exit(0)
     os.setsid()
     files = JobFiles(Path(job_folder))
     try:
-        supervisor = _begin(files, Path(listeners))
+        supervisor = _begin(files, Path(listeners), environ)
     except OSError as error:
         _say(f"failed: {error}")
         return
@@ -36,7 +41,7 @@ def main(job_folder: str, listeners: str) -> None:
         supervisor.run()
 
 
-def _begin(files: JobFiles, listeners: Path) -> Supervisor | None:
+def _begin(files: JobFiles, listeners: Path, environ: dict[str, str]) -> Supervisor | None:
     # The descriptor stays open, and the lock held, until this process ends; children do not inherit it.
     lock = take_lock(files.lock, _LOCK_WAIT_S, until=files.supervisor)
     if lock is None:
@@ -49,7 +54,7 @@ def _begin(files: JobFiles, listeners: Path) -> Supervisor | None:
     assert own is not None
     tree.become_subreaper()
     records.reserve(files.exit)
-    supervisor = Supervisor(files, spec, listeners)
+    supervisor = Supervisor(files, spec, listeners, environ)
     supervisor.listen_to_signals()
     records.write(files.supervisor, {**own.record(), "mark": marks.take_on(files.folder)})
     return supervisor

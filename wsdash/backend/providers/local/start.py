@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import wsdash
+from wsdash.backend import environments
 from wsdash.backend.providers.local.layout import JobFiles
 
 _CODE = (
@@ -26,17 +27,18 @@ def python_argv(module: str, *arguments: str) -> list[str]:
 def start_supervisor(files: JobFiles, listeners: Path, environ: Mapping[str, str]) -> str:
     """Starts the attempt's supervisor unless it has or had one. Its answer; see `daemon.py`.
 
-    `environ` is the user's, which the fetch of the source needs. Blocks until the supervisor stands.
+    `environ` is the user's, some of which the fetch of the source needs: it is told, so that no job can read it in
+    the supervisor's own environment. Blocks until the supervisor stands.
     Raises OSError when it cannot be started or does not answer.
     """
     argv = python_argv("daemon", str(files.folder), str(listeners))
     try:
         done = subprocess.run(
             argv,
-            stdin=subprocess.DEVNULL,
+            input=environments.packed(environ, with_tokens=False),
             capture_output=True,
             cwd="/",
-            env=dict(environ),
+            env=environments.basic(environ),
             start_new_session=True,
             timeout=_TIMEOUT_S,
             check=False,

@@ -40,7 +40,10 @@ _UNASKED_GRACE_S = 10.0
 class Supervisor:
     """Runs the stages of one attempt, one after the other, and writes down what happens."""
 
-    def __init__(self, files: JobFiles, spec: dict[str, object], listeners: Path) -> None:
+    def __init__(
+        self, files: JobFiles, spec: dict[str, object], listeners: Path, environ: dict[str, str]
+    ) -> None:
+        self._environ = environ
         self._files = files
         self._listeners = listeners
         self._attempt_id = str(spec["attempt"])
@@ -186,7 +189,7 @@ class Supervisor:
             self._end_children_of_stage()
 
     def _spawn(self, stage: Stage, inlet: int, info_inlet: int) -> int:
-        inherited = os.environ if stage["env"] is None else stage["env"]
+        inherited = self._environ if stage["env"] is None else stage["env"]
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, inlet, 1),
@@ -263,7 +266,7 @@ class Supervisor:
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         ]
         try:
-            pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions)
+            pid = os.posix_spawnp(argv[0], argv, self._environ, file_actions=actions)
             give_up = time.monotonic() + _LONGEST_END_S
             while pid not in tree.reap()[0] and time.monotonic() < give_up:
                 self._pause(0.1)
