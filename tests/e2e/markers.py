@@ -118,7 +118,9 @@ def at_gitlab(server: GitLabServer, markers: Mapping[str, str]) -> list[str]:
                 continue
     for job in server.state.jobs.values():
         texts[f"the log of job {job.id}"] = job.trace.decode(errors="replace")
-        texts[f"the variables of job {job.id}"] = repr(job.config) + repr(job.pipeline)
+        texts[f"the variables of job {job.id}"] = repr(
+            (job.config, job.pipeline.name, job.pipeline.variables)
+        )
     return [
         f"{name} in {where}"
         for where, text in texts.items()

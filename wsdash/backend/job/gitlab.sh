@@ -324,7 +324,8 @@ job_after() {
   owner=
   read -r owner 2>/dev/null <"$run/job-id"
   [ "$owner" = "${CI_JOB_ID:-}" ] || return 0
-  rm -f "$here/git-credentials"
+  # A runner may keep its folders: no secret of this job stays there.
+  rm -f "$here/git-credentials" "$run/access/environment" "$run/access/proof"
   root=$base/live
   read -r root 2>/dev/null <"$run/root"
   read_state
