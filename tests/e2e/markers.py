@@ -50,7 +50,7 @@ class Watch:
         return [name for name, marker in self._markers.items() if marker in data]
 
     def _run(self) -> None:
-        while not self._stop.wait(0.005):
+        while not self._stop.wait(0.05):
             for process in os.listdir("/proc"):  # noqa: PTH208
                 if process.isdigit():
                     self._look_at(process)
@@ -60,7 +60,7 @@ class Watch:
         typed = b"\0wsdash\0create\0" in argv  # by the user
         for name in () if typed else self._in(argv):
             self._found.add(f"{name} in the arguments of {argv[:200]!r}")
-        stays = (b"\0daemon\0", b"access.relay", b"wsdash.backend.providers.local")
+        stays = (b"\0daemon\0--idle-exit", b"access.relay", b"wsdash.backend.providers.local")
         if any(word in argv for word in stays) and argv == _read(f"/proc/{process}/cmdline"):
             for name in self._in(_read(f"/proc/{process}/environ")):
                 self._found.add(f"{name} in the environment of {argv[:200]!r}")
