@@ -262,9 +262,17 @@ class Provider:
 
 
 class BurningStore(Store):
-    """A store whose process may be killed before and after each commit."""
+    """A store whose process may be killed before and after each commit, and amid each transaction."""
 
     fuse: Fuse
+
+    async def _attempt(self, body, token):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        async def burning() -> object:
+            result = await body()
+            self.fuse.burn()  # all is written, nothing is committed
+            return result
+
+        return await super()._attempt(burning, token)
 
     async def _transact(self, body, token):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         self.fuse.burn()

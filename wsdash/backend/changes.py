@@ -26,6 +26,11 @@ def file_identity(path: Path) -> FileIdentity | None:
     return status.st_dev, status.st_ino
 
 
+def log_identity(database: Path) -> FileIdentity | None:
+    """That of the write-ahead log beside a database that is open, None where there is none."""
+    return file_identity(database.with_name(f"{database.name}-wal"))
+
+
 class FileWatch:
     """Watches the state store's file and its write-ahead log."""
 

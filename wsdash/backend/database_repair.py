@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wsdash.backend.changes import FileIdentity, log_identity
 from wsdash.backend.database_errors import BUSY_TIMEOUT_S, DatabaseError, StateRemoved, is_damage
 from wsdash.paths import Paths
 
@@ -61,6 +62,17 @@ def await_file(paths: Paths) -> None:
         if time.monotonic() > give_up:
             return
         time.sleep(0.02)
+
+
+def part_from_log(path: Path, log: FileIdentity | None) -> None:
+    """Take away the write-ahead log of a database that another file has replaced, before that one is opened with it.
+
+    `log` is what the log was of the file before: SQLite takes whatever log is beside a database for its own
+    (https://sqlite.org/howtocorrupt.html, section 1.4). Raises OSError.
+    """
+    if log is not None and log_identity(path) == log:
+        for suffix in ("-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def backups(paths: Paths) -> list[Path]:

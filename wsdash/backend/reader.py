@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wsdash.backend import rows
-from wsdash.backend.changes import FileIdentity, file_identity
+from wsdash.backend.changes import FileIdentity, file_identity, log_identity
 from wsdash.backend.database import connect, is_current, prepare
 from wsdash.backend.database_errors import NewerSchema, is_damage
-from wsdash.backend.database_repair import await_file
+from wsdash.backend.database_repair import await_file, part_from_log
 from wsdash.backend.decide import Decision, decide
 from wsdash.backend.lease import Lease, boot_time, lease_of
 from wsdash.backend.leftovers import Ids
@@ -69,6 +70,7 @@ class Reader:
         self._paths = paths
         self._connection: sqlite3.Connection | None = None
         self._identity: FileIdentity | None = None
+        self._log: FileIdentity | None = None
         self._supervision = Supervision(paths.contexts)
         self.notices: list[str] = []
         """What had to be done to the store before it could be read, as sentences for the user."""
@@ -244,11 +246,15 @@ class Reader:
             return self._connection
         if self._identity is not None:
             await_file(self._paths)
+            if file_identity(self._paths.database) != self._identity:
+                with suppress(OSError):  # then it is left to whoever may
+                    part_from_log(self._paths.database, self._log)
         self.close()
         self._identity = file_identity(self._paths.database)
         self._connection = self._open()
         if self._identity is None:
             self._identity = file_identity(self._paths.database)
+        self._log = log_identity(self._paths.database)
         return self._connection
 
     def _open(self) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ from typing import ClassVar, Self, TypeVar
 
 import aiosqlite
 
-from wsdash.backend.changes import FileIdentity, FileWatch, file_identity
+from wsdash.backend.changes import FileIdentity, FileWatch, file_identity, log_identity
 from wsdash.backend.database import drop_ballast, prepare, settings
 from wsdash.backend.database_errors import (
     BUSY_TIMEOUT_S,
@@ -29,7 +29,7 @@ from wsdash.backend.database_errors import (
     is_damage,
     is_full,
 )
-from wsdash.backend.database_repair import await_file
+from wsdash.backend.database_repair import await_file, part_from_log
 from wsdash.backend.lease import LEASE_NAME, LeaseLost
 from wsdash.paths import PathError, Paths
 
@@ -58,6 +58,7 @@ class Transactions:
         self._data_version: tuple[FileIdentity, int] | None = None
         self._connection: aiosqlite.Connection
         self._identity: FileIdentity
+        self._log: FileIdentity | None
         self.told: Callable[[str], None] = log.warning
         """Is told what had to be done to the store while it was open, as sentences for the user."""
 
@@ -132,16 +133,24 @@ class Transactions:
         path = self._paths.database
         for _ in range(_TRIES):
             identity = file_identity(path)
-            connection = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                connection = await aiosqlite.connect(
+                    f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+                )
+            except sqlite3.Error:
+                if identity == file_identity(path):
+                    raise
+                continue
             try:
                 connection.row_factory = sqlite3.Row
                 for setting in settings(path):
                     await connection.execute(f"PRAGMA {setting}")
+                await connection.execute_fetchall("SELECT 1 FROM sqlite_master")  # which opens the log
             except BaseException:
                 await connection.close()
                 raise
             if identity is not None and identity == file_identity(path):
-                self._connection, self._identity = connection, identity
+                self._connection, self._identity, self._log = connection, identity, log_identity(path)
                 return
             await connection.close()
         raise DatabaseError(f"{path} is being replaced again and again. Try again.")
@@ -149,6 +158,9 @@ class Transactions:
     async def _open_again(self, why: str) -> None:
         """Raises `DatabaseError`, and `StateRemoved` where there is no folder left to keep state in."""
         await asyncio.to_thread(await_file, self._paths)
+        if file_identity(self._paths.database) != self._identity:
+            with suppress(OSError):  # then it is left to whoever may
+                part_from_log(self._paths.database, self._log)
         before, identity = self._connection, self._identity
         try:
             said = await asyncio.to_thread(prepare, self._paths)
