@@ -23,7 +23,8 @@ def paths(tmp_path: Path) -> Paths:
 def insert_workspace(paths: Paths, name: str) -> None:
     connection = database.connect(paths.database)
     connection.execute(
-        "INSERT INTO workspace VALUES (?, ?, 'local', NULL, NULL, NULL, 'stopped', 1, '{}', '{}', 1, 1, NULL, NULL)",
+        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at, changed_at)"
+        " VALUES (?, ?, 'local', 'stopped', 1, '{}', '{}', 1, 1)",
         (name, name),
     )
     connection.close()

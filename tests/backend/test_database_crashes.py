@@ -41,8 +41,8 @@ def store_with_a_workspace(paths: Paths) -> Paths:
     database.prepare(paths)
     connection = database.connect(paths.database)
     connection.execute(
-        "INSERT INTO workspace VALUES ('demo', 'demo', 'local', NULL, NULL, NULL, 'stopped', 1, '{}', '{}', 1, 1,"
-        " NULL, NULL)"
+        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at, changed_at)"
+        " VALUES ('demo', 'demo', 'local', 'stopped', 1, '{}', '{}', 1, 1)"
     )
     connection.close()
     return paths
