@@ -312,10 +312,15 @@ class End:
 
     def tail(self, lines: int) -> str:
         """Cause, exit code and the last lines of the message, in one line."""
-        # A shell's exit code of what was killed is no exit of anything: the message names the signal.
-        code = "" if self.exit_code is None or self.cause is Cause.KILLED else f", exit {self.exit_code}"
-        said = [line.strip() for line in (self.message or "").splitlines() if line.strip()][-lines:]
-        return f"{self.cause}{code}" + (f": {' / '.join(said)}" if said else "")
+        said = " / ".join(
+            [line.strip() for line in (self.message or "").splitlines() if line.strip()][-lines:]
+        )
+        if self.cause is Cause.KILLED and said:
+            return (
+                said  # which names the signal; the exit code that a shell makes of it is no exit of anything
+            )
+        code = "" if self.exit_code is None else f", exit {self.exit_code}"
+        return f"{self.cause}{code}" + (f": {said}" if said else "")
 
 
 @dataclass(frozen=True, slots=True)

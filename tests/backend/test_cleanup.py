@@ -60,6 +60,14 @@ async def commit(paths: Paths, workspace: Workspace = OWN, *, deleted: bool = Fa
             await store.release_lease(token)
 
 
+async def let_go(paths: Paths) -> None:
+    async with Store.open(paths) as store:
+        token = await store.acquire_lease("daemon", ProcessIdentity.own(), boot_time())
+        assert token is not None
+        await store.let_go(OWN.id, token, 1.0, "taken over")
+        await store.release_lease(token)
+
+
 def in_store(paths: Paths, workspace: Workspace = OWN, *, deleted: bool = False) -> None:
     database.prepare(paths)
     asyncio.run(commit(paths, workspace, deleted=deleted))
@@ -236,6 +244,25 @@ def test_what_no_store_knows_stays_for_it_may_have_been_lost_with_one(paths: Pat
     cleanup.clean(paths)
     assert everything(paths) == before
     assert cleanup.find(paths) == []
+
+
+def test_what_another_store_has_taken_over_stays(paths: Paths, layout: Layout) -> None:
+    in_store(paths)
+    asyncio.run(let_go(paths))
+    fill(paths, layout)
+    kept = paths.state / "checkpoints" / OWN.id
+    kept.mkdir(parents=True)
+    before = everything(paths)
+    cleanup.clean(paths)
+    assert everything(paths) == before and kept.exists()
+
+
+def test_an_import_that_was_launched_and_then_lost_with_the_store_stays(paths: Paths, layout: Layout) -> None:
+    database.prepare(paths)
+    fill(paths, layout)
+    (layout.drafts / OWN.id).mkdir()
+    cleanup.clean(paths)
+    assert layout.workspace(OWN.id).exists() and list(layout.drafts.iterdir()) == []
 
 
 def test_what_a_living_workspace_owns_stays(paths: Paths, layout: Layout) -> None:

@@ -23,6 +23,8 @@ from wsdash.paths import Paths
 
 log = logging.getLogger(__name__)
 
+_ROOMS = ("checkpoints", "credentials", "incoming", "branches")
+"""Folders of the state folder that have a file or folder for each workspace, named by its id."""
 _OLD_S = 3600.0
 """A file that is being written is younger."""
 
@@ -51,9 +53,9 @@ def clean(paths: Paths) -> None:
 def _of_state(paths: Paths) -> list[Leftover]:
     """What stands outside of the providers' folders."""
     found = access.find(AccessFolder.of(paths), lambda: _ids(paths))
-    owned = [*_entries(paths.state / "checkpoints"), *_entries(paths.state / "credentials")]
+    owned = [path for room in _ROOMS for path in _entries(paths.state / room)]
     gone = _ids(paths).deleted
-    found += [Leftover(path, "a workspace that is gone") for path in owned if path.name in gone]
+    found += [Leftover(path, "a workspace that is gone") for path in owned if {path.name, path.stem} & gone]
     # Tokens and keys on their way into the file of that name.
     secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
     drafts = [path for file in secret for path in file.parent.glob(f".{file.name}-*") if _is_old(path)]

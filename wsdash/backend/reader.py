@@ -175,11 +175,17 @@ class Reader:
         return steps
 
     def ids(self) -> Ids:
-        """The ids of all workspaces that there are, and that there were."""
-        found = self._query("SELECT id, deleted_at FROM workspace")
+        """The ids of all workspaces that there are, and of those that were deleted.
+
+        One that another store has taken over is in neither: nothing of it is removed here.
+        """
+        found = self._query(
+            "SELECT id, deleted_at, EXISTS (SELECT 1 FROM event WHERE workspace_id = workspace.id"
+            " AND kind = 'let-go') AS lives_elsewhere FROM workspace"
+        )
         return Ids(
             frozenset(row["id"] for row in found if row["deleted_at"] is None),
-            frozenset(row["id"] for row in found if row["deleted_at"] is not None),
+            frozenset(row["id"] for row in found if row["deleted_at"] and not row["lives_elsewhere"]),
         )
 
     def lease(self) -> Lease | None:
@@ -225,6 +231,8 @@ class Reader:
         ]
 
     def _looks(self) -> dict[str, sqlite3.Row]:
+        """The last look at each context; begins what is told of workspaces now."""
+        self._supervision.look_again()
         return {row["context"]: row for row in self._query("SELECT * FROM look")}
 
     def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:

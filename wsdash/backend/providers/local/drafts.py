@@ -25,7 +25,7 @@ from pathlib import Path
 from wsdash.backend.archive.streams import in_thread
 from wsdash.backend.locks import clearing
 from wsdash.backend.providers.base import Refused
-from wsdash.backend.providers.local import removal
+from wsdash.backend.providers.local import records, removal
 from wsdash.backend.providers.local.layout import Layout
 
 
@@ -91,7 +91,7 @@ def _lock_alone(descriptor: int) -> bool:
 def _clear_up(layout: Layout, known: Collection[str]) -> None:
     """What died on its way is removed. With the lock alone."""
     for name in os.listdir(layout.drafts):  # noqa: PTH208
-        if name in known:
+        if name in known or _was_launched(layout, name):
             remove_mark(layout, name)
         else:
             _remove(layout, name)
@@ -113,3 +113,9 @@ def _remove(layout: Layout, workspace_id: str) -> None:
     """The files, wherever they are by now, then the mark."""
     removal.remove(layout.workspace(workspace_id), layout.trash, workspace_id)
     remove_mark(layout, workspace_id)
+
+
+def _was_launched(layout: Layout, workspace_id: str) -> bool:
+    """Whether a job is the workspace's, which then was committed: a store that does not know it has lost it."""
+    specs = (records.read(Path(entry) / "spec.json") or {} for entry in os.scandir(layout.jobs))
+    return any(spec.get("workspace") == workspace_id for spec in specs)
