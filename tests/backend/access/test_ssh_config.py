@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdash.backend.access.folders import AccessFolder
-from wsdash.backend.access.ssh_config import stanza, with_include, without_include
+from wsdash.backend.access.ssh_config import stanza, users, with_include, without_include
 
 FILE = Path("/home/ada/.local/state/wsdash/access/ssh_config")
 TEXTS = st.lists(st.sampled_from(["Host a", "  User b", "", "# note", "Include other", "Match all"])).map(
@@ -34,3 +37,41 @@ def test_the_stanza_pins_the_workspace_and_forwards_no_agent() -> None:
     assert "StrictHostKeyChecking yes" in text
     assert 'UserKnownHostsFile "/state/access/known_hosts"' in text
     assert "ForwardAgent no" in text
+
+
+def test_a_name_is_no_shell_to_whom_it_is_handed_and_one_with_an_apostrophe_is_not_ours(
+    tmp_path: Path,
+) -> None:
+    """OpenSSH before 9.6 puts the typed name into the command as it is."""
+    file = tmp_path / "config"
+    file.write_text(stanza(AccessFolder(Path("/home/ada lovelace/100%/access")), "ada"))
+
+    def options(name: str) -> str:
+        argv = ["ssh", "-G", "-F", str(file), "--", name]
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+    command = re.search(r"^proxycommand (.*)$", options("web.wsdash"), re.MULTILINE)
+    assert command is not None
+    words = shlex.split(command[1].replace("%%", "%"))
+    assert words[-3:] == ["--in", "/home/ada lovelace/100%/access", "%n"]
+    assert command[1].endswith(" '%n'")
+    assert "proxycommand" not in options("a'b.wsdash")
+    assert 'userknownhostsfile "' not in options("web.wsdash")
+
+
+def test_a_job_s_user_comes_before_that_of_this_machine(tmp_path: Path) -> None:
+    folder = AccessFolder(tmp_path)
+    folder.ssh_users.write_text(users({"web": "root", "": "nobody"}))
+    file = tmp_path / "config"
+    file.write_text(f"{stanza(folder, 'ada')}Host *\n    User deploy\n")
+
+    def user(name: str) -> str:
+        argv = ["ssh", "-G", "-F", str(file), name]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[[line[:5] for line in done.stdout.splitlines()].index("user ")]
+
+    assert [user(name) for name in ("web.wsdash", "local.wsdash", "other")] == [
+        "user root",
+        "user ada",
+        "user deploy",
+    ]

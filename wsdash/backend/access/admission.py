@@ -1,7 +1,8 @@
 """Who may log in when many want to: a budget for logins that are not finished, apart from tunnels. Pure.
 
 Jobs of one runner share its address, so a host cannot be refused for what one job on it does. Where a budget is used
-up, the login that has not gone on for the longest time ends, and a job that dials goes on.
+up, the login that has not gone on for the longest time ends, and a job that dials goes on. Each has a second for each
+step, or hundreds that dial at once on a busy machine would end one another for ever.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Protocol
 RESERVED_FILES = 48
 """File descriptors for the relay's own files, its log, and the questions to GitLab."""
 MOST_TUNNELS = 500
-MOST_LOGINS = 128
-MOST_LOGINS_OF_HOST = 64
+MOST_LOGINS = 600
+MOST_LOGINS_OF_HOST = 400
+STEP_S = 1.0
 MOST_SESSIONS = 200
 MOST_DIALS = 10
 DIALS_S = 30.0
@@ -36,10 +38,10 @@ class Limits:
     def of(cls, files: int) -> Limits:
         """`files` is the process's limit of open files."""
         free = max(files - RESERVED_FILES, 24)
-        logins = min(MOST_LOGINS, free // 6)
+        logins = min(MOST_LOGINS, free // 4)
         tunnels = min(MOST_TUNNELS, (free - logins) // 4)
         sessions = min(MOST_SESSIONS, free - logins - 2 * tunnels)
-        return cls(tunnels, logins, min(MOST_LOGINS_OF_HOST, max(logins // 2, 2)), sessions)
+        return cls(tunnels, logins, min(MOST_LOGINS_OF_HOST, max(2 * logins // 3, 2)), sessions)
 
 
 class Connection(Protocol):
@@ -67,17 +69,21 @@ class Logins:
     _logins: dict[int, _Login] = field(default_factory=dict)
 
     def begin(self, connection: Connection, now: float) -> Connection | None:
-        """Take one more; the one that must end for it."""
+        """Take one more; the one that must end for it, which is itself where all others go on."""
         for login in self._logins.values():
             if (progress := login.connection.progress) != login.progress:
                 login.progress, login.moved_at = progress, now
-        of_host = [one for one in self._logins.values() if one.connection.host == connection.host]
-        self._logins[id(connection)] = _Login(connection, now)
+        others = list(self._logins.values())
+        of_host = [one for one in others if one.connection.host == connection.host]
         if len(of_host) >= self.limits.logins_of_host:
-            return _longest_at_rest(of_host)
-        if len(self._logins) > self.limits.logins:
-            return _longest_at_rest([*self._logins.values()][:-1])
-        return None
+            others = of_host
+        elif len(others) < self.limits.logins:
+            others = []
+        must_end = min(others, key=lambda login: login.moved_at, default=None)
+        if must_end is not None and now - must_end.moved_at < STEP_S:
+            return connection
+        self._logins[id(connection)] = _Login(connection, now)
+        return None if must_end is None else must_end.connection
 
     def end(self, connection: Connection) -> None:
         """It has logged in, or is gone."""
@@ -85,10 +91,6 @@ class Logins:
 
     def __len__(self) -> int:
         return len(self._logins)
-
-
-def _longest_at_rest(logins: list[_Login]) -> Connection:
-    return min(logins, key=lambda login: login.moved_at).connection
 
 
 @dataclass(slots=True)

@@ -24,7 +24,8 @@ class Grant:
     It proves who it is by an id token of GitLab for `audience`, signed by the instance at `issuer` for the
     pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`, until `not_after`, in seconds since the
     epoch. `job_key` is the public key that it then made for itself: from there on only that counts, and no proof
-    any more. `login` is the name of the user that the job runs as; jobs of older versions do not tell it.
+    any more; `host_key` is that of its SSH server. `login` is the name of the user that the job runs as; jobs of older
+    versions do not tell it.
     """
 
     workspace_id: str
@@ -38,6 +39,7 @@ class Grant:
     secret_hash: str = ""
     not_after: float = 0.0
     job_key: str = ""
+    host_key: str = ""
     login: str = ""
 
     @property

@@ -29,8 +29,9 @@ class Proofs:
     keys: IssuerKeys = field(default_factory=IssuerKeys)
     _used: dict[str, float] = field(default_factory=dict)
 
-    async def check(self, grant: Grant, proof: str) -> Callable[[], None]:
-        """Returns what is to be called once the proof has served, for each counts once.
+    async def check(self, grant: Grant, proof: str, *, again: bool = False) -> Callable[[], None]:
+        """Returns what is to be called once the proof has served, for each counts once; `again` is for the answer
+        to one that has served already.
 
         Raises `NotProven`, and `NoKeys` where the instance does not answer.
         """
@@ -47,7 +48,7 @@ class Proofs:
         if str(claims.get("pipeline_id")) != grant.pipeline_id:
             raise NotProven(f"its token is of pipeline {str(claims.get('pipeline_id'))[:20]!r}")
         token_id, expires_at = str(claims.get("jti")), float(claims["exp"]) + LEEWAY_S
-        if token_id in self._used:
+        if token_id in self._used and not again:
             raise NotProven("its token was used before")
         return lambda: self._use(token_id, expires_at)
 

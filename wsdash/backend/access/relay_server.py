@@ -255,10 +255,10 @@ class Relay:
     # --- who is here ----------------------------------------------------------------------------
 
     def admit(self, connection: JobConnection) -> None:
-        """Of a login that must make room, the place is free at once."""
+        """One that must make room is ended, and its place is free at once."""
         must_end = self._logins.begin(connection, time.monotonic())
         if isinstance(must_end, JobConnection):
-            log.warning("%s: a login that did not go on was ended to make room", must_end.host)
+            log.warning("%s: too many want to log in, and one that did not go on was ended", must_end.host)
             self._logins.end(must_end)
             must_end.end()
 
@@ -290,7 +290,7 @@ class Relay:
     # --- enrolment ------------------------------------------------------------------------------
 
     async def enrol(self, grant: Grant, told: str) -> str:
-        """Keep the job's keys, once; the certificate of its server's.
+        """Keep the job's keys; the certificate of its server's.
 
         Raises `NotProven`; `NoKeys` and `OSError` where it cannot be told.
         """
@@ -298,8 +298,8 @@ class Relay:
         job_key, host_key, *words = [*keys.split(" "), ""]
         job, host = _public_key(job_key), _public_key(host_key)
         now = await asyncio.to_thread(self.grants.of_workspace, grant.workspace_id)
-        _check_newest(now, grant)
-        used = await self._proofs.check(now or grant, proof)
+        _check_newest(now, grant, job, host)
+        used = await self._proofs.check(now or grant, proof, again=now is not None and now.job_key == job)
         async with self._writing:
             certificate = await asyncio.to_thread(self._keep, grant, job, host, words)
         used()
@@ -308,12 +308,12 @@ class Relay:
     def _keep(self, grant: Grant, job_key: str, host_key: str, words: Sequence[str]) -> str:
         """Blocks. The grant comes last: what fails before is done again."""
         now = self.grants.of_workspace(grant.workspace_id)
-        _check_newest(now, grant)
+        _check_newest(now, grant, job_key, host_key)
         is_plain = "plain" in words
         pin(self.folder.known_hosts, grant.workspace_id, host_key if is_plain else "", grant.name)
         names = names_of(grant.workspace_id, grant.name)
         certificate = "" if is_plain else certify(self.folder, host_key, names, grant.attempt_id)
-        self.grants.write(replace(now or grant, job_key=job_key, login=_login(words)))
+        self.grants.write(replace(now or grant, job_key=job_key, host_key=host_key, login=_login(words)))
         with suppress(OSError):
             ssh_files.write_users(self.folder)
         return certificate
@@ -384,10 +384,12 @@ class Relay:
             log.error("%s: no socket: %s", tunnel.grant.workspace_id, error)
 
 
-def _check_newest(now: Grant | None, grant: Grant) -> None:
-    """Raises `NotProven`."""
-    if now is None or now.attempt_id != grant.attempt_id or now.job_key:
-        raise NotProven("it has enrolled before, or is no more the newest")
+def _check_newest(now: Grant | None, grant: Grant, job_key: str, host_key: str) -> None:
+    """A job whose answer was lost asks again, with the same keys. Raises `NotProven`."""
+    if now is None or now.attempt_id != grant.attempt_id:
+        raise NotProven("it is no more the newest")
+    if now.job_key and (now.job_key, now.host_key) != (job_key, host_key):
+        raise NotProven("it has enrolled before, with other keys")
 
 
 def _login(words: Sequence[str]) -> str:
