@@ -16,6 +16,7 @@ from tests.torture.ledger import Expected
 from tests.torture.processes import processes_of
 from tests.torture.progress import Played, Progress
 from tests.torture.rounds import Round, delete_all, lose_the_store, play
+from tests.torture.user import Deeds, begin
 from tests.torture.world import KINDS, World
 
 ROUNDS_OF_A_WORLD = 8
@@ -65,7 +66,9 @@ def _world(folder: Path, progress: Progress, options: argparse.Namespace, end: f
         world.keep_daemon(pause_s=1.0)
         for _ in range(options.dashboards):
             world.open_dashboard()
-        sound = True
+        begun = Deeds()
+        begin(world, expected, begun, dice)
+        sound = not begun.violations or take(-1, time.monotonic(), Round(violations=begun.violations))
         for which in range(options.rounds):
             if not sound or progress.killed >= progress.kills or time.monotonic() > end:
                 break
@@ -85,20 +88,20 @@ def _world(folder: Path, progress: Progress, options: argparse.Namespace, end: f
             )
         if sound and not options.keep_store:
             began = time.monotonic()
-            sound = take(options.rounds, began, Round(violations=lose_the_store(world, expected)))
+            sound = take(options.rounds, began, lose_the_store(world, expected, dice))
         if sound:
             began = time.monotonic()
-            take(options.rounds + 1, began, Round(violations=delete_all(world, expected)))
+            take(options.rounds + 1, began, delete_all(world, expected))
 
 
 def _tell(played: Played) -> None:
     one = played.round
-    converged = "" if one.convergence_s is None else f", converged after {one.convergence_s:.1f} s"
-    print(
-        f"{played.kind} world {played.world} round {played.number}: {played.seconds:.0f} s, {one.kills} kills, "
-        f"{one.acknowledged} of {one.commands} commands acknowledged{converged}",
-        flush=True,
-    )
+    told = ", ".join(one.roles) or "everything deleted"
+    if one.looks:
+        told = f"round {played.number}, {one.kills} kills, {one.acknowledged} of {one.commands} commands acknowledged"
+    if one.convergence_s is not None:
+        told += f", converged after {one.convergence_s:.1f} s"
+    print(f"{played.kind} world {played.world}: {told}; {played.seconds:.0f} s", flush=True)
     for text in one.violations:
         print(f"  VIOLATION {text}", flush=True)
 

@@ -63,6 +63,7 @@ class Watcher(threading.Thread):
 def unmet(world: World, rows: Rows, expected: Mapping[str, Expected]) -> list[str]:
     """What is not yet as it must be once nothing has been killed for a while (I1, I2, I3, I4, I6)."""
     found: list[str] = []
+    known = {str(row["id"]) for row in rows}
     by_name = {str(row["name"]): row for row in rows}
     processes = processes_of(world.folder)
     jobs = jobs_of(processes)
@@ -70,7 +71,7 @@ def unmet(world: World, rows: Rows, expected: Mapping[str, Expected]) -> list[st
     for name in world.names:
         row = by_name.get(name)
         wanted = desired_of(row)
-        live = jobs.get(name, set())
+        live = jobs.pop(str(row["id"]), set()) if row is not None else set()
         if wanted not in expected[name].may_be:
             found.append(f"I4 {name}: {wanted} is wanted, not {' or '.join(sorted(expected[name].may_be))}")
         if row is not None and row["phase"] != wanted:
@@ -83,7 +84,7 @@ def unmet(world: World, rows: Rows, expected: Mapping[str, Expected]) -> list[st
             found.append(
                 f"I1 {name}: {escaped.count(name)} processes without an environment outlived their job"
             )
-    known = {str(row["id"]) for row in rows}
+    found += [f"I2 {sorted(of_nobody)} of {workspace} live" for workspace, of_nobody in jobs.items()]
     left = _left_at_gitlab(world, known) if world.is_gitlab else _left_here(world, known)
     marks = [f"mark-{name}-" for name in world.names if by_name.get(name) is None]
     return found + left + _secrets_left(world, marks)
@@ -97,6 +98,7 @@ def wrong_at_rest(world: World, rows: Rows, expected: Mapping[str, Expected]) ->
     """What can be checked once everything has converged, and never gets better: files and the store."""
     found = [f"I1 two jobs in one folder: {text}" for text in world.doubles(rows)]
     found += [f"store: {text}" for text in _integrity(world.state / "state.db")]
+    found += [f"crash report {file}" for file in _entries(world.state / "crashes")]
     found += _shared(world)
     for row in rows:
         name = str(row["name"])

@@ -10,10 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.gitlab_server.faults import Fault
 from tests.torture.processes import Process, processes_of
 from tests.torture.user import Deeds
 from tests.torture.world import World
 
+FAULT_SHARE = 0.2
+"""Of what happens in a world with a GitLab: one that loses replies, fails, or closes connections for a moment."""
+FAULTS = (Fault.LOST_REPLY, Fault.SERVER_ERROR, Fault.BAD_GATEWAY, Fault.CLOSED, Fault.TOO_MANY_REQUESTS)
 STOPPED_SHARE = 0.12
 LONG_STOP_SHARE = 0.1
 """Of the stops: longer than a lease lasts, so that its holder is replaced."""
@@ -67,8 +71,16 @@ class Killer(threading.Thread):
                 next_at = time.monotonic() + min(self._dice.expovariate(1 / self._pause_s), 5 * self._pause_s)
             time.sleep(0.02)
         self._continue(float("inf"))
+        if self._world.server is not None:
+            self._world.server.faults.clear()
 
     def _hit(self) -> None:
+        server = self._world.server
+        if server is not None and self._dice.random() < FAULT_SHARE:
+            fault, times = self._dice.choice(FAULTS), self._dice.randint(1, 4)
+            server.faults.add(fault, path="^/api/v4/(projects|user|graphql)", times=times)
+            self._deeds.step(f"GitLab: {fault.name} {times} times")
+            return
         by_role: dict[str, list[Process]] = {}
         for process in processes_of(self._world.folder):
             if process.role not in SPARED:

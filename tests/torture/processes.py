@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterable
@@ -11,10 +12,12 @@ from pathlib import Path
 ESCAPED = "98765"
 """Begins the number of seconds for which a process that has cleared its environment sleeps; a slot's number ends it."""
 
+_OWNERS: dict[Path, str] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`role` is what it is to wsdash; `job` and `workspace` are the job that it belongs to and its workspace's name."""
+    """`role` is what it is to wsdash; `job` and `workspace` are the ids of what it belongs to."""
 
     pid: int
     ticks: int
@@ -56,14 +59,11 @@ def processes_of(folder: Path) -> list[Process]:
 
 
 def jobs_of(processes: Iterable[Process]) -> dict[str, set[str]]:
-    """The jobs with a live process, by the name of their workspace."""
-    names: dict[str, str] = {}
-    for process in processes:
-        if process.job and (process.workspace or process.job not in names):
-            names[process.job] = process.workspace
+    """The jobs with a live process, by the id of their workspace."""
     found: dict[str, set[str]] = {}
-    for job, name in names.items():
-        found.setdefault(name, set()).add(job)
+    for process in processes:
+        if process.job:
+            found.setdefault(process.workspace, set()).add(process.job)
     return found
 
 
@@ -87,11 +87,23 @@ def _look(pid: int, folder: bytes) -> Process | None:
     if folder not in environment and (folder not in arguments or role not in ("supervisor", "relay")):
         return None
     values = dict(os.fsdecode(word).split("=", 1) for word in environment.split(b"\0") if b"=" in word)
-    job = os.path.basename(values.get("WSDASH_JOB", "")) or values.get("CI_JOB_ID", "")  # noqa: PTH119
-    if job:
-        name = values.get("TORTURE_NAME") or values.get("WSDASH_WORKSPACE", "")
-        return Process(pid, ticks, "job", job, name, argv)
+    if "WSDASH_JOB" in values:
+        job = Path(values["WSDASH_JOB"])
+        return Process(pid, ticks, "job", job.name, _workspace_of(job), argv)
+    if "CI_JOB_ID" in values:
+        workspace = values.get("CI_COMMIT_REF_NAME", "").removeprefix("wsdash/")
+        return Process(pid, ticks, "job", values["CI_JOB_ID"], workspace, argv)
     return Process(pid, ticks, role, argv=argv)
+
+
+def _workspace_of(job: Path) -> str:
+    """By the local provider's own record, which goes before the job's last process where a delete is in a hurry."""
+    if job not in _OWNERS:
+        try:
+            _OWNERS[job] = str(json.loads((job / "spec.json").read_text())["workspace"])
+        except (OSError, ValueError, KeyError):
+            return f"of {job.name}"
+    return _OWNERS[job]
 
 
 def world_number(folder: Path) -> str:

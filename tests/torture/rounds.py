@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tests.torture.checks import Watcher, desired_of, unmet, wrong_at_rest
 from tests.torture.killer import Killed, Killer
-from tests.torture.ledger import ABSENT, RUNNING, Expected
+from tests.torture.ledger import ABSENT, RUNNING, STOPPED, Expected
 from tests.torture.processes import processes_of
 from tests.torture.user import Deeds, User
-from tests.torture.world import World
+from tests.torture.world import LOSSES, World
 
 LIMIT_S = {"bubblewrap": 90.0, "plain": 90.0, "gitlab": 240.0}
 """After so long without convergence something is stuck. Generous, for the machine may be busy."""
@@ -107,8 +107,8 @@ def _short(violations: list[str]) -> list[str]:
     return violations if more <= 0 else [*violations[:MOST_TOLD], f"and {more} more"]
 
 
-def delete_all(world: World, expected: dict[str, Expected]) -> list[str]:
-    """Delete every workspace; what is left then, and a store that was lost on the way (I6, I7)."""
+def delete_all(world: World, expected: dict[str, Expected]) -> Round:
+    """Delete every workspace: nothing must be left (I6)."""
     deeds = Deeds()
     world.revive()
     for row in world.rows():
@@ -122,15 +122,17 @@ def delete_all(world: World, expected: dict[str, Expected]) -> list[str]:
         deeds.violation(f"after everything was deleted: {text}")
     if deeds.violations:
         keep_evidence(world, deeds)
-    return _short(deeds.violations)
+    return Round(violations=_short(deeds.violations))
 
 
-def lose_the_store(world: World, expected: dict[str, Expected]) -> list[str]:
-    """Remove the database and its backups under all that runs, and recover (I7)."""
+def lose_the_store(world: World, expected: dict[str, Expected], dice: random.Random) -> Round:
+    """Take the database away under all that runs, or put an older one in its place, and recover (I7)."""
     deeds = Deeds()
     before = {str(row["id"]): row for row in world.rows()}
-    world.lose_store()
-    deeds.step("the store is lost")
+    can_go_back = any((world.state / "backups").glob("*.db"))
+    how = dice.choice(LOSSES if can_go_back else LOSSES[:-1])
+    world.lose_store(how)
+    deeds.step(f"the store is {how}")
     answer = world.run("recover", "--yes")
     deeds.step(f"recover: {answer.code} {answer.out[-300:]} {answer.err[-300:]}")
     end = time.monotonic() + LIMIT_S[world.kind]
@@ -145,25 +147,26 @@ def lose_the_store(world: World, expected: dict[str, Expected]) -> list[str]:
         missing = [
             f"I7 {row['name']} ({desired_of(row)}) is not recovered"
             for key, row in before.items()
-            if desired_of(row) != ABSENT and key not in there
+            if desired_of(row) != ABSENT and key not in there and how != "put back"
         ]
     for text in missing:
         deeds.violation(text)
-    for row in before.values():
-        wanted = desired_of(row)
-        if wanted != ABSENT:
-            # What was wanted of a stopped one stood in the store alone.
-            expected[str(row["name"])].may_be = frozenset(
-                {wanted, RUNNING} if wanted != RUNNING else {wanted}
-            )
+    for name, one in expected.items():
+        wanted = desired_of(next((row for row in before.values() if row["name"] == name), None))
+        if how == "put back":
+            # Its own wishes count again, as they were then.
+            one.may_be, one.lines = frozenset({ABSENT, RUNNING, STOPPED}), 0
+        elif wanted == STOPPED:
+            # That stood in the store alone.
+            one.may_be = frozenset({STOPPED, RUNNING})
     for text in _converge(world, expected, deeds, time.monotonic()):
-        deeds.violation(f"after the store was lost: {text}")
+        deeds.violation(f"after the store was {how}: {text}")
     if not deeds.violations:
         for text in wrong_at_rest(world, world.rows(), expected):
-            deeds.violation(f"after the store was lost: {text}")
+            deeds.violation(f"after the store was {how}: {text}")
     if deeds.violations:
         keep_evidence(world, deeds)
-    return _short(deeds.violations)
+    return Round(roles={f"store {how}": 1}, violations=_short(deeds.violations))
 
 
 def _converge(world: World, expected: dict[str, Expected], deeds: Deeds, began: float) -> list[str]:

@@ -59,6 +59,7 @@ commands:
     commandLine: env -i setsid sleep {escaped}.{name} >/dev/null 2>&1 &
 events: {{postStart: [{events}]}}
 """
+LOSSES = ("removed", "emptied", "put back")
 DATABASE_FILES = ("state.db", "state.db-journal", "state.db-wal", "state.db-shm")
 
 
@@ -262,11 +263,22 @@ class World:
         self.runner.kill(leave_jobs=True)
         self.runner.start()
 
-    def lose_store(self) -> None:
-        """The database and its backups are gone, under whatever runs."""
+    def lose_store(self, how: str) -> None:
+        """Under whatever runs: the database and its backups are `removed`, `emptied`, or a backup is `put back`."""
+        database = self.state / "state.db"
+        if how == "put back":
+            backup = min((self.state / "backups").glob("*.db"))
+            shutil.copy(backup, self.state / "copy.db")
+            for name in DATABASE_FILES[1:]:
+                (self.state / name).unlink(missing_ok=True)
+            (self.state / "copy.db").replace(database)
+            return
+        shutil.rmtree(self.state / "backups", ignore_errors=True)
+        if how == "emptied":
+            os.truncate(database, 0)
+            return
         for name in DATABASE_FILES:
             (self.state / name).unlink(missing_ok=True)
-        shutil.rmtree(self.state / "backups", ignore_errors=True)
 
     def devfile(self, name: str) -> str:
         lock = f'"$PROJECTS_ROOT/{name}/.git/torture"'

@@ -23,7 +23,7 @@ from wsdash.backend.job.rendering import checkpoint_scripts
 from wsdash.backend.kept_checkpoints import CheckpointId, KeptCheckpoints
 from wsdash.workload import Source, Workload
 
-KILLS = int(os.environ.get("WSDASH_KILLS", "16"))
+KILLS = int(os.environ.get("WSDASH_KILLS", "8"))
 SEED = int(os.environ.get("WSDASH_SEED", "20261127"))
 
 RUN = """\
