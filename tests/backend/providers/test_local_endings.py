@@ -146,6 +146,14 @@ async def test_a_killed_job_is_recorded_with_its_last_words(plain: Harness) -> N
     assert ended.steps and ended.ready_at == job.ready_at
 
 
+async def test_a_job_that_is_killed_in_its_sandbox_says_so(sandboxed: Harness) -> None:
+    job = await sandboxed.launch(sandboxed.workload("echo last words"))
+    below = psutil.Process(int(job.job_id)).children(recursive=True)
+    next(process for process in below if process.cmdline()[:2] == ["sh", "/wsdash/job.sh"]).kill()
+    ended = await sandboxed.ended()
+    assert (ended.cause, ended.message) == (Cause.KILLED, "last words\nkilled by signal 9")
+
+
 async def test_the_reason_of_a_failed_fetch_is_what_git_said(plain: Harness, tmp_path: Path) -> None:
     source = Source(f"file://{tmp_path}/nowhere")
     await plain.provider.launch(workspace(), attempt(), Workload(source=source))
