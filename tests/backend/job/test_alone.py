@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.job.conftest import SHELLS
+from tests.backend.job.conftest import SHELLS, Job
 from tests.waiting import until_sync
+from wsdash.workload import Workload
 
 SCRIPT = (Path(__file__).parents[3] / "wsdash/backend/job/gitlab_alone.sh").read_text()
+REPORTER = Path(__file__).parents[3] / "wsdash/backend/job/gitlab_report.sh"
 NAME = f"alone-{os.getpid()}"
 START = """
 mkdir -p "$FOLDER"
@@ -25,6 +27,7 @@ printf '%s' "$SCRIPT" | $SHELL_ARGV -s "$FOLDER" || exit 1
 [ -z "$STUBBORN" ] || trap "" TERM
 echo "in $CI_JOB_ID" >>"$FOLDER/order"
 [ -n "$STUBBORN" ] || trap 'sleep 0.5; echo "out $CI_JOB_ID" >>"$FOLDER/order"; exit 0' TERM
+sh -c 'trap "" TERM; sleep 600' 9>&- &
 while [ -e "$FOLDER" ]; do sleep 0.1; done 9>&-
 """
 
@@ -99,6 +102,22 @@ def test_a_job_that_its_runner_left_alive_saves_and_ends_before_the_next_one_beg
     assert "attempt 1, still runs on this host" in host.said(2)
 
 
+def test_where_the_script_of_the_job_is_gone_what_saves_is_waited_for_and_nothing_else(
+    host: Host, tmp_path: Path
+) -> None:
+    saves = tmp_path / "job.sh"
+    saves.write_text(
+        'trap \'sleep 0.5; echo "out $CI_JOB_ID" >>"$FOLDER/order"; exit 0\' TERM\n'
+        "while :; do sleep 0.1; done 9>&-\n"
+    )
+    left = f'(sh {saves} run x & sh -c \'trap "" TERM; sleep 600\' &) 9>&-; echo "in 1" >"$FOLDER/order"'
+    host.start(1, 1, START=f'mkdir -p "$FOLDER"; {left}').wait(10)
+    host.until("in 1")
+    host.start(2, 2, WSDASH_ENDING_S="300")
+    host.until("in 2")
+    assert host.order == ["in 1", "out 1", "in 2"]
+
+
 def test_what_does_not_end_is_killed_and_what_its_job_left_behind_too(host: Host) -> None:
     stubborn = host.start(1, 1, STUBBORN="yes")
     host.until("in 1")
@@ -150,3 +169,21 @@ def test_a_lock_that_a_dead_job_has_left_is_none(host: Host) -> None:
     first.wait(10)
     host.start(2, 3)
     host.until("in 2")
+
+
+def test_a_job_that_a_newer_attempt_waits_for_saves_and_ends_by_itself(job: Job, tmp_path: Path) -> None:
+    run = tmp_path / "workspace/run"
+    run.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"]) as main:
+        job.environment |= {
+            "WSDASH_REPORTER": str(REPORTER),
+            "WSDASH_RUN": str(run),
+            "WSDASH_ATTEMPT": "a.3.1",
+            "WSDASH_MAIN": str(main.pid),
+        }
+        job.start("run", Workload())
+        (run.parent / "wanted").write_text("3\n")  # its own
+        until_sync(lambda: (run / "beat").exists(), 20.0, "a heartbeat")
+        assert main.poll() is None
+        (run.parent / "wanted").write_text("4\n")
+        assert main.wait(20) == -signal.SIGTERM

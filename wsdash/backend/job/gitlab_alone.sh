@@ -59,14 +59,19 @@ end_others() {
   newest=$(echo "$found" | sort -k 2,2n | tail -n 1 | cut -d ' ' -f 2)
   [ "$newest" -le "$mine" ] || give_way "$newest"
   say "A job of this workspace, attempt $newest, still runs on this host: it is told to save and to end."
-  # The script of the job hands its end on to what it runs, and ends last.
+  # The script of the job hands its end on to what it runs, and ends last; where it is gone, job.sh saves. All else that
+  # is left of a job has nothing to save.
   told=
   for main in $(echo "$found" | cut -d ' ' -f 3 | sort -u); do
     if echo "$found" | grep -q "^$main "; then told="$told $main"; fi
   done
-  [ -n "$told" ] || told=$(echo "$found" | cut -d ' ' -f 1)
+  if [ -z "$told" ]; then
+    for process in $(echo "$found" | cut -d ' ' -f 1); do
+      if { tr '\0' ' ' <"/proc/$process/cmdline"; } 2>/dev/null | grep -q '/job\.sh run '; then told="$told $process"; fi
+    done
+  fi
   # shellcheck disable=SC2086  # process ids
-  kill -TERM $told 2>/dev/null
+  [ -z "$told" ] || kill -TERM $told 2>/dev/null
   waited=0
   for process in $told; do
     while is_alive "$process" && [ "$waited" -lt "$patience" ]; do

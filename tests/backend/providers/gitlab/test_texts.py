@@ -334,6 +334,18 @@ class TestEnd:
             assert found.cause is cause
         assert self.end("success", None, replace(self.beat, state="deadline")).cause is Cause.DEADLINE
 
+    def test_a_job_that_has_ended_has_saved_what_it_says_it_has(self) -> None:
+        for facts, is_saved in (
+            ({"from": "1.1", "state": "2.1"}, True),
+            ({"from": "1.1"}, False),  # its after_script did not come so far
+            ({"from": "1.1", "cache": "unsaved"}, False),
+            ({"from": "0.0", "cache": "missed", "state": "2.1"}, True),
+            ({}, True),  # of an older wsdash
+        ):
+            job = self.end("success", None, replace(self.beat, facts={"started": "1", **facts}))
+            assert job.saves_at_end is is_saved
+            assert ("the cache stays as it was" in (job.notice or "")) is not is_saved
+
 
 class TestStates:
     def saved_last(self, *told: tuple[int, str, dict[str, str]]) -> str:

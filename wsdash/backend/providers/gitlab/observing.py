@@ -69,8 +69,8 @@ CACHE_LOCKED = (
     " image has no openssl, no line leads to your machine, or the key is another one"
 )
 CACHE_UNSAVED = (
-    "what it had at its end could not be packed or encrypted, so the cache stays as it was before: its disk may be"
-    " full, or the key did not come"
+    "what it had at its end was not packed or encrypted, so the cache stays as it was before: its disk may be full, the"
+    " key did not come, or the folder is too large for the time that after_script has"
 )
 VOLUME_MISSED = (
     "the workspace's folder is not on the volume of this runner, so it starts afresh here: the tags must choose the"
@@ -206,9 +206,9 @@ def observed(
         since=_ours(pipeline.updated_at, skew),
         beats_by=_beats_by(beat),
         saved_at=_ours(_number(beat.facts, "saved"), skew),
-        notice=_notice(beat, detail),
+        notice=_notice(beat, detail, ended=ended),
         on_volume=beat.facts.get("kept") == "volume",
-        saves_at_end=not any(fact in beat.facts.items() for fact in UNSAVED_AT_END),
+        saves_at_end=_saves_at_end(beat, ended=ended),
         line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
     )
@@ -230,8 +230,17 @@ UNSAVED_AT_END = (("run", "unwritable"), ("cache", "unsaved"), ("volume", "unmou
 """What a job tells that does not save what it has at its end."""
 
 
-def _notice(beat: Heartbeat, detail: Detail) -> str | None:
+def _saves_at_end(beat: Heartbeat, *, ended: bool) -> bool:
+    """Whether what it has is kept once it has ended: one that has ended says which state it has saved."""
+    if any(fact in beat.facts.items() for fact in UNSAVED_AT_END):
+        return False
+    return not ended or "state" in beat.facts or "from" not in beat.facts
+
+
+def _notice(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
     told = [words for fact, words in NOTICES.items() if fact in beat.facts.items()]
+    if ended and not told and beat.state in heartbeat.FINAL and not _saves_at_end(beat, ended=ended):
+        told.append(CACHE_UNSAVED)
     if "aside" in beat.facts:
         told.append(SET_ASIDE.format(beat.facts["aside"]))
     return "; ".join(told) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
