@@ -319,25 +319,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb in QUICK:
         gc.disable()  # a sixth of a quick verb's time would go into looking for garbage that is not there
     try:
+        _fill_streams()
         code = _answer(argv, verb)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Whoever read our output has gone. What is still in the buffer must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # whoever read it has gone
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:
+    except Exception:
         from wsdash.commands.failing import fail
-        from wsdash.paths import Paths
 
-        return fail(error, Paths.from_environment())
+        if (problem := _output_problem()) is not None:
+            _forget_output()
+            from wsdash.backend.errors import UserError
+
+            error = UserError(
+                f"standard output cannot be written to: {problem}",
+                "What was asked for is done or shown no further.",
+            )
+        return fail(error)
     finally:
         if verb in QUICK:
             gc.freeze()  # so that the interpreter's end does not look through everything either
             gc.enable()
+
+
+def _fill_streams() -> None:
+    """A stream that was closed leads nowhere: else the next file that is opened would take its place.
+
+    Standard output is then one that cannot be written to, so that it is told where something should be.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        if descriptor == 1:
+            os.close(descriptor)
+            os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
+def _output_problem() -> str | None:
+    """Why standard output does not take what was printed, in the system's words."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _forget_output() -> None:
+    """What is still in the buffer must not fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _answer(argv: list[str], verb: str) -> int:

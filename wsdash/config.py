@@ -5,6 +5,7 @@ Checked by hand and not by pydantic, because the dashboard needs it before its f
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -141,7 +142,9 @@ def policy_for(file: Path, context: str) -> Policy:
 def read_config(file: Path) -> str:
     """The text of config.toml, empty if there is none. Raises `ConfigError`."""
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open("rb") as stream:
+            _check_owner(file, os.fstat(stream.fileno()))
+            return stream.read().decode("utf-8")
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -150,6 +153,17 @@ def read_config(file: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+
+
+def _check_owner(file: Path, found: os.stat_result) -> None:
+    """The rule of ssh_config(5): it says what runs, so it must be the user's or root's, and nobody else's to write."""
+    if found.st_uid not in (0, os.geteuid()):
+        raise ConfigError(
+            f"{file} belongs to another user (uid {found.st_uid}), so it is not obeyed. "
+            "Remove it, or make it yours: chown it to yourself."
+        )
+    if found.st_mode & 0o022:
+        raise ConfigError(f"{file} can be written to by others, so it is not obeyed. Run: chmod go-w {file}")
 
 
 def parse_config(text: str, file: Path) -> Config:

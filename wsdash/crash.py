@@ -11,6 +11,8 @@ import time
 import traceback
 from pathlib import Path
 
+from wsdash.paths import make_folder
+
 MOST_REPORTS = 20
 
 
@@ -19,7 +21,7 @@ def report(error: BaseException, folder: Path, now: float) -> Path | None:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     text = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         path = _unused(folder, f"{stamp}-{os.getpid()}")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", errors="backslashreplace") as file:

@@ -83,9 +83,13 @@ class Paths:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Paths:
+        """Raises `PathError` where the environment names no folder."""
         home = environ.get("WSDASH_HOME")
         if home:
-            base = Path(home).expanduser().absolute()
+            try:
+                base = Path(home).expanduser().absolute()
+            except RuntimeError:
+                raise PathError(f"WSDASH_HOME is {home!r}, and that user has no home. Set another.") from None
             return cls(base / "state", base / "config", base / "cache")
         state, notice = host_local(_base(environ, "XDG_STATE_HOME", ".local/state"))
         return cls(
@@ -101,9 +105,46 @@ class Paths:
 
 
 def _base(environ: Mapping[str, str], variable: str, usual: str) -> Path:
-    """Our folder in one of the XDG base directories; a relative one is ignored, as that specification says."""
+    """Our folder in one of the XDG base directories; a relative one is ignored, as that specification says.
+
+    Raises `PathError`.
+    """
     given = environ.get(variable, "")
-    return (Path(given) if given.startswith("/") else Path.home() / usual) / "wsdash"
+    return (Path(given) if given.startswith("/") else _home(environ) / usual) / "wsdash"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    home = environ.get("HOME") or _home_by_passwd()
+    if not home.startswith("/"):
+        raise PathError(
+            f"the variable HOME is {home!r}, which is no absolute path. Set it to your home folder, or set WSDASH_HOME."
+        )
+    return Path(home)
+
+
+def _home_by_passwd() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return ""
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it that are missing, for the user alone whatever the umask. Raises OSError."""
+    missing = [folder]
+    while not os.path.lexists(missing[-1].parent):
+        missing.append(missing[-1].parent)
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_private(file: Path, data: bytes) -> None:
+    """Write a file that only the user can read, whatever the umask. Raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
 
 
 def private_folder(folder: Path) -> None:
@@ -112,7 +153,7 @@ def private_folder(folder: Path) -> None:
     Raises `PathError`, which names the folder and the remedy.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         found = folder.lstat()
     except OSError as error:
         raise PathError(

@@ -23,7 +23,7 @@ from wsdash.config import (
     parse_config,
     read_config,
 )
-from wsdash.paths import Paths
+from wsdash.paths import Paths, make_folder
 from wsdash.toml_text import quoted, with_table, with_top_level, without_table
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -158,7 +158,7 @@ def save(paths: Paths, text: str, meant: Config) -> None:
 def _replace(file: Path, text: str) -> None:
     """All of the new text or all of the old is in the file, whatever happens."""
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(file.parent)
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as partial:

@@ -15,7 +15,7 @@ from pathlib import Path
 from wsdash.backend import database_repair
 from wsdash.backend.database_errors import BUSY_TIMEOUT_S, DatabaseError, NewerSchema, explain
 from wsdash.backend.database_repair import BACKUPS_KEPT, backups, connect_for_reading, copy_database
-from wsdash.paths import NETWORK_FILE_SYSTEMS, Paths, file_system
+from wsdash.paths import NETWORK_FILE_SYSTEMS, Paths, file_system, write_private
 
 APPLICATION_ID = 0x77736473  # "wsds"
 BALLAST_SIZE = 1024 * 1024
@@ -135,7 +135,7 @@ def _lay_ballast(paths: Paths) -> None:
     if ballast.exists() or disk.f_bavail * disk.f_frsize <= 100 * BALLAST_SIZE:
         return
     try:
-        ballast.write_bytes(b"\0" * BALLAST_SIZE)
+        write_private(ballast, b"\0" * BALLAST_SIZE)
     except OSError:  # a quota, or a limit for files: a help only, so it hinders nothing
         ballast.unlink(missing_ok=True)
 

@@ -58,7 +58,7 @@ def unpacked(data: bytes) -> dict[str, str]:
     """What `packed` made; nothing of any other text."""
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from wsdash.paths import make_folder
+
 NO_CHECKPOINT = "none"
 """What a job is told where none is kept."""
 MOST_BYTES = 1 << 30
@@ -78,7 +80,7 @@ class KeptCheckpoints:
     def draft(self, workspace_id: str, one: Checkpoint) -> IO[bytes]:
         """A file for the bytes of the next one. Raises `NoRoom`, OSError."""
         folder = self._folder / workspace_id
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         for left in folder.glob("draft-*"):
             left.unlink(missing_ok=True)
         if one.size > MOST_BYTES or one.size > shutil.disk_usage(folder).free * SHARE:
@@ -119,7 +121,7 @@ class KeptCheckpoints:
         try:
             told = json.loads((self._folder / workspace_id / "kept.json").read_text())
             found = [Checkpoint(CheckpointId(**one.pop("id")), **one) for one in told]
-        except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return []
         return [one for one in found if self.file(workspace_id, one).exists()]
 

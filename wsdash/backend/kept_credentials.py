@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wsdash.backend.clone_address import Credential, scoped
+from wsdash.paths import make_folder
 
 
 def text_of(credentials: Iterable[Credential]) -> str:
@@ -31,7 +32,7 @@ class KeptCredentials:
     def keep(self, workspace_id: str, credentials: Iterable[Credential]) -> None:
         """Whole or not at all; newer ones stand before those that are there. Raises OSError."""
         text = text_of([*credentials, *self.of(workspace_id)])
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         draft = self._folder / f".{workspace_id}.{secrets.token_hex(4)}"
         descriptor = os.open(
             draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600

@@ -18,6 +18,7 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.kept_checkpoints import Checkpoint
 from wsdash.backend.providers import unsaved
 from wsdash.backend.providers.base import Question
+from wsdash.paths import make_folder
 from wsdash.text import one_line
 
 _BEGINNING = b"wsdash-kept 1\n"
@@ -119,7 +120,7 @@ def _place(folder: Path, name: str, now: float) -> Path:
 def _write_all(place: Path, parts: dict[str, bytes], name: str) -> None:
     """All of them on the disk, in a folder that was not there before. Raises `UserError`."""
     try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(place.parent)
         place.mkdir(mode=0o700)
         for file, data in parts.items():
             descriptor = os.open(place / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

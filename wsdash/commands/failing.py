@@ -18,13 +18,17 @@ from wsdash.paths import PathError, Paths
 from wsdash.text import one_line, printable
 
 
-def fail(error: BaseException, paths: Paths) -> int:
+def fail(error: BaseException) -> int:
     """Tell the person what happened and what to do. Returns the exit code.
 
     What nobody expected is written to a report, with the way to it in the code but no values.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    try:
+        paths = Paths.from_environment()
+    except PathError as problem:  # no folder of ours is known, so no report can be written either
+        return report(UserError(str(problem)))
     known = _known(error, paths)
     if known is not None:
         return report(known)

@@ -9,6 +9,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 
 from wsdash.model import Phase
 from wsdash.text import one_line
@@ -66,7 +67,8 @@ def local_time(at: float) -> str:
 
 def tell(text: str) -> None:
     """A line for the person, on standard error, so that standard output stays the answer."""
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError):  # there is nowhere else to say that it cannot be said
+        print(text, file=sys.stderr, flush=True)
 
 
 def coloured(stream: TextIO) -> bool:

@@ -97,7 +97,7 @@ class Door:
     def _about(self) -> dict[str, Any]:
         try:
             found = json.loads(self.folder.about.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.paths import PathError, Paths, private_folder
+from wsdash.paths import PathError, Paths, private_folder, write_private
 
 LONGEST_PATH = 107
 """Bytes of a Unix socket's path: `sun_path` of unix(7) is 108 with the zero at its end."""
@@ -60,7 +60,7 @@ class AccessFolder:
             place = _random_folder()
         new = self._record.with_name(f".sockets-{os.getpid()}")
         try:
-            new.write_bytes(os.fsencode(place) + b"\n")
+            write_private(new, os.fsencode(place) + b"\n")
             new.replace(self._record)
         except OSError as error:
             if is_random:

@@ -49,7 +49,10 @@ def fetch(url: str, ca_file: str | None) -> dict[str, Any]:
             size += len(part)
             if size > MOST_BYTES or time.monotonic() > end:
                 raise ValueError("its answer is too long")
-    found = json.loads(b"".join(parts))
+    try:
+        found = json.loads(b"".join(parts))
+    except RecursionError:
+        raise ValueError("its answer is nested too deeply") from None
     if not isinstance(found, dict):
         raise ValueError("its answer holds no keys")
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import LOGIN, Grants
 from wsdash.backend.access.ssh_config import stanza, users
+from wsdash.paths import write_private
 
 
 def write_users(folder: AccessFolder) -> None:
@@ -41,7 +42,7 @@ def own_login() -> str:
 def _write(file: Path, text: str) -> None:
     new = file.with_name(f".{file.name}-{os.getpid()}")
     try:
-        new.write_text(text, encoding="utf-8", errors="surrogateescape")
+        write_private(new, text.encode("utf-8", "surrogateescape"))
         new.replace(file)
     finally:
         with suppress(OSError):

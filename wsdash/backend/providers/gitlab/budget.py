@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from wsdash.backend.providers.gitlab.errors import RateLimited
+from wsdash.paths import make_folder
 
 FIRST_BACKOFF_S = 15.0
 LONGEST_BACKOFF_S = 300.0
@@ -106,7 +107,7 @@ class Budget:
             state = State(
                 float(values["not_before"]), float(values["looks_not_before"]), int(values["refusals"])
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return State()
         # A clock that was set back, or a damaged file, must not make anybody wait for ever.
         latest = self._clock() + LONGEST_S
@@ -115,7 +116,7 @@ class Budget:
 
     def _write(self, change: Callable[[State], State]) -> State:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self._file.parent)
             lock = os.open(self._file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
             return change(State())

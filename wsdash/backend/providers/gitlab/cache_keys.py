@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from wsdash.backend.providers.gitlab.entrance import Entrance, talking
+from wsdash.paths import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def secret(file: Path) -> bytes:
     """
     with suppress(FileNotFoundError):
         return _read(file)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(file.parent)
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
     try:
         with os.fdopen(handle, "w") as draft:

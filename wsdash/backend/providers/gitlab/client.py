@@ -116,7 +116,7 @@ class GitLabClient:
             return self._reply(None, answer)
         try:
             return self._reply(json.loads(answer.body), answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise errors.no_json(answer.body, what) from None
 
     async def graphql(
@@ -221,6 +221,8 @@ class GitLabClient:
                     obey_rate_limit=False,
                     retry_transient_errors=False,
                 )
+            except RecursionError:  # python-gitlab reads what an answer says is wrong
+                raise errors.no_json(b"", what) from None
             except RedirectError:
                 return _Answer(301, {}, b"")
             except GitlabError:

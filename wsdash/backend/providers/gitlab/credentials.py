@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from wsdash.backend import environments
 from wsdash.backend.providers.base import Blocked
+from wsdash.paths import make_folder
 
 SERVICE = "wsdash"
 KEYRING_S = 5.0
@@ -215,7 +216,7 @@ def _change_file(file: Path, url: str, token: str | None) -> None:
         return
     lines = ["# Access tokens of wsdash. Nobody else may read this file.", "[tokens]"]
     lines += [f"{quoted(name)} = {quoted(value)}" for name, value in tokens.items()]
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(file.parent)
     draft = file.with_suffix(".new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

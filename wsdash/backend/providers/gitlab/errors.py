@@ -95,7 +95,7 @@ def said_in(body: bytes) -> str:
     """GitLab's own words in an answer that is no success: one line, cut to a sane length."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return one_line("; ".join(_texts(document)))[:LONGEST]
 

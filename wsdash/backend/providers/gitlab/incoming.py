@@ -17,6 +17,7 @@ from wsdash.backend.providers.base import ProviderError, Refused
 from wsdash.backend.providers.gitlab import files
 from wsdash.backend.providers.gitlab.entrance import Entrance
 from wsdash.model import Workspace
+from wsdash.paths import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Incoming:
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AsyncIterator[None]:
         """In the block they are there, whole; a block that raises leaves nothing."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         if self.has(workspace.id):
             raise Refused(f"the workspace {workspace.id} has files already")
         ids = await known()

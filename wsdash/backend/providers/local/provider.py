@@ -58,6 +58,7 @@ from wsdash.backend.providers.local.observer import Observer
 from wsdash.backend.providers.local.start import python_argv, start_supervisor
 from wsdash.backend.providers.local.watch import Watch
 from wsdash.model import Attempt, JobObservation, JobState, Workspace
+from wsdash.paths import make_folder, write_private
 from wsdash.workload import Workload
 
 _TERMINAL = ("TERM", "COLORTERM", "LANG")
@@ -322,7 +323,7 @@ class LocalProvider:
             place.tmp,
             *(place.workspace / "volumes" / v for v in volumes),
         ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
         with locks.filling(self._layout.jobs):
             self._fill(files, workspace, spec, recovery.record_of(workspace, workload), rendered)
 
@@ -342,7 +343,7 @@ class LocalProvider:
             records.write(draft.workspace, record)
             draft.scripts.mkdir(mode=0o700)
             for name, text in (scripts() | {"workload.sh": rendered.encode()}).items():
-                (draft.scripts / name).write_bytes(text)
+                write_private(draft.scripts / name, text)
             given = self._layout.secrets_of(workspace.id)
             if given.exists():
                 shutil.copy(given, draft.scripts / "secrets.sh")
