@@ -104,5 +104,5 @@ def test_a_state_folder_of_another_user_is_refused_by_name(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("environ", [{"HOME": "relative"}, {"HOME": "./x", "XDG_STATE_HOME": "y"}])
 def test_a_relative_home_is_told(environ: dict[str, str]) -> None:
-    with pytest.raises(PathError, match="HOME is '.*', which is no absolute path"):
+    with pytest.raises(PathError, match=r"HOME is '.*', which is no absolute path"):
         Paths.from_environment(environ)

@@ -6,6 +6,7 @@ and by scripts.
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PIPE_CLOSED = 141
 INTERRUPTED = 130
 TIMEOUT_S = 600.0
+_OUTPUT_ERRORS = (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 EPILOG = """\
 exit codes: 0 done; 1 it failed; 2 usage; 3 no such workspace or context; 4 the provider refused or cannot be
@@ -328,18 +330,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:
+    except SystemExit:  # argparse's, after a help or a usage error
+        if (problem := _output_problem()) is not None:
+            return _no_output(problem)
+        raise
+    except Exception as error:
         from wsdash.commands.failing import fail
 
-        if (problem := _output_problem()) is not None:
-            _forget_output()
-            from wsdash.backend.errors import UserError
-
-            error = UserError(
-                f"standard output cannot be written to: {problem}",
-                "What was asked for is done or shown no further.",
-            )
-        return fail(error)
+        problem = _output_problem(error)
+        return fail(error) if problem is None else _no_output(problem)
     finally:
         if verb in QUICK:
             gc.freeze()  # so that the interpreter's end does not look through everything either
@@ -361,13 +360,24 @@ def _fill_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
-def _output_problem() -> str | None:
-    """Why standard output does not take what was printed, in the system's words."""
+def _output_problem(error: Exception | None = None) -> str | None:
+    """Why standard output does not take what was printed, in the system's words; `error` may be of that or not."""
     try:
         sys.stdout.flush()
-    except OSError as error:
-        return error.strerror
+        if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_ERRORS:
+            os.write(1, b"\n")  # without a buffer, nothing is left that a flush could try
+    except OSError as problem:
+        return problem.strerror
     return None
+
+
+def _no_output(problem: str) -> int:
+    """Tell that what was printed went nowhere. Returns the exit code."""
+    from wsdash.backend.errors import UserError
+    from wsdash.commands.failing import report
+
+    _forget_output()
+    return report(UserError(f"standard output cannot be written to: {problem}", "Print to another place."))
 
 
 def _forget_output() -> None:

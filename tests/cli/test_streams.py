@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,9 @@ from wsdash.paths import Paths
 
 
 def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         ["sh", "-c", line.replace("wsdash", f"{sys.executable} -m wsdash")],
-        env={**os.environ, **more},
+        env={**os.environ, "PYTHONUNBUFFERED": "", **more},
         capture_output=True,
         text=True,
         check=False,
@@ -33,6 +32,11 @@ def test_an_output_that_takes_nothing_is_told(paths: Paths, verb: str, where: st
     assert f"wsdash: standard output cannot be written to: {reason}" in done.stderr
     assert "Traceback" not in done.stderr and "ignored" not in done.stderr
     assert not paths.crash_reports.exists()
+
+
+def test_it_is_told_without_a_buffer_too(paths: Paths) -> None:
+    done = shell("wsdash list >/dev/full", PYTHONUNBUFFERED="1")
+    assert (done.returncode, "cannot be written to: No space" in done.stderr) == (1, True)
 
 
 def test_a_verb_that_acts_does_so_without_any_stream(paths: Paths) -> None:

@@ -9,7 +9,6 @@ import sys
 import time
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 
 from wsdash.model import Phase
 from wsdash.text import one_line
@@ -67,8 +66,10 @@ def local_time(at: float) -> str:
 
 def tell(text: str) -> None:
     """A line for the person, on standard error, so that standard output stays the answer."""
-    with suppress(OSError):  # there is nowhere else to say that it cannot be said
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:  # there is nowhere else to say so, and what is in the buffer must not fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def coloured(stream: TextIO) -> bool:
