@@ -61,11 +61,22 @@ class Danger(Enum):
     DESTROYS = 2
 
 
+class Opens(Enum):
+    """Where the next keys go after an action that opens something."""
+
+    LINE = "a line to type in"
+    FORM = "a form"
+    VIEW = "another view"
+    QUESTION = "a question, which takes no key that was typed before it is seen"
+    PROGRAM = "another program on the terminal"
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing that the user can do.
 
-    `available` gives the reason why not, or None. `hint` is its place in the key bar, 0 for none.
+    `available` gives the reason why not, or None. `hint` is its place in the key bar, 0 for none. Done to several
+    workspaces at once (`bulk`) every action asks.
     """
 
     id: str
@@ -78,6 +89,7 @@ class Action:
     danger: Danger = Danger.NONE
     bulk: bool = False
     hint: int = 0
+    opens: Opens | None = None
 
     @property
     def method(self) -> str:
@@ -117,8 +129,8 @@ def _view(verb: str, keys: str, title: str, text: str, where: frozenset[Where], 
     return Action(f"view.{verb}", tuple(keys.split()), title, text, Group.VIEW, where, **more)
 
 
-def _program(verb: str, keys: str, title: str, text: str, where: frozenset[Where], hint: int = 0) -> Action:
-    return Action(f"app.{verb}", tuple(keys.split()), title, text, Group.PROGRAM, where, hint=hint)
+def _program(verb: str, keys: str, title: str, text: str, where: frozenset[Where], **more: Any) -> Action:  # noqa: ANN401
+    return Action(f"app.{verb}", tuple(keys.split()), title, text, Group.PROGRAM, where, **more)
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -130,6 +142,7 @@ ACTIONS: tuple[Action, ...] = (
         where=ON_LIST,
         available=with_service,
         hint=1,
+        opens=Opens.FORM,
     ),
     _on_workspace(
         "open",
@@ -139,6 +152,7 @@ ACTIONS: tuple[Action, ...] = (
         where=ON_LIST,
         available=each(lambda _: None),
         hint=2,
+        opens=Opens.VIEW,
     ),
     _on_workspace(
         "shell",
@@ -148,6 +162,7 @@ ACTIONS: tuple[Action, ...] = (
         where=ON_WORKSPACE,
         available=each(can_enter),
         hint=13,
+        opens=Opens.PROGRAM,
     ),
     _on_workspace(
         "editor",
@@ -157,9 +172,16 @@ ACTIONS: tuple[Action, ...] = (
         where=ON_WORKSPACE,
         available=each(can_enter),
         hint=15,
+        opens=Opens.PROGRAM,
     ),
     _on_workspace(
-        "logs", "l", "Log", "Follow the log of the newest attempt.", available=each(can_log), hint=14
+        "logs",
+        "l",
+        "Log",
+        "Follow the log of the newest attempt.",
+        available=each(can_log),
+        hint=14,
+        opens=Opens.VIEW,
     ),
     _on_workspace(
         "restart",
@@ -188,6 +210,7 @@ ACTIONS: tuple[Action, ...] = (
         "Read its devfile again; you see what is new before its job is saved and started anew.",
         where=ON_WORKSPACE,
         available=each(can_restart),
+        opens=Opens.FORM,
     ),
     _on_workspace(
         "extend",
@@ -218,6 +241,7 @@ ACTIONS: tuple[Action, ...] = (
         available=each(can_end_now),
         danger=Danger.DESTROYS,
         bulk=True,
+        opens=Opens.QUESTION,
     ),
     _on_workspace(
         "delete",
@@ -228,6 +252,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTROYS,
         bulk=True,
         hint=17,
+        opens=Opens.QUESTION,
     ),
     _on_workspace(
         "workload",
@@ -235,6 +260,7 @@ ACTIONS: tuple[Action, ...] = (
         "Workload",
         "Show what the job runs, as the devfile made it.",
         available=each(lambda _: None),
+        opens=Opens.VIEW,
     ),
     Action(
         "form.accept",
@@ -265,8 +291,17 @@ ACTIONS: tuple[Action, ...] = (
         ON_LIST,
         with_workspace,
     ),
-    _on_context("add", "a", "Add", "Connect a GitLab; you see what it says before anything is changed.", 1),
-    _on_context("change", "enter", "Change", "Change where it is, its token, placement or tags.", 2),
+    _on_context(
+        "add",
+        "a",
+        "Add",
+        "Connect a GitLab; you see what it says before anything is changed.",
+        1,
+        opens=Opens.FORM,
+    ),
+    _on_context(
+        "change", "enter", "Change", "Change where it is, its token, placement or tags.", 2, opens=Opens.FORM
+    ),
     _on_context("use", "u", "Make default", "Make new workspaces in it.", 3),
     _on_context(
         "remove",
@@ -275,6 +310,7 @@ ACTIONS: tuple[Action, ...] = (
         "Forget a context that no workspace is in. Asks first.",
         4,
         danger=Danger.DESTROYS,
+        opens=Opens.QUESTION,
     ),
     _on_log("next", "n", "Next match", "Go to the next line that matches.", hint=9),
     _on_log("previous", "N", "Previous match", "Go to the match before."),
@@ -300,6 +336,7 @@ ACTIONS: tuple[Action, ...] = (
         "In the list: show only what matches. In a log: go to the next match.",
         frozenset({Where.LIST, Where.LOG}),
         hint=8,
+        opens=Opens.LINE,
     ),
     _view(
         "pane",
@@ -332,8 +369,17 @@ ACTIONS: tuple[Action, ...] = (
         "See where workspaces run, connect a GitLab, choose where new ones are made.",
         frozenset({Where.LIST}),
         hint=20,
+        opens=Opens.VIEW,
     ),
-    _program("messages", "m", "Messages", "Read again what wsdash has told you.", TO_READ, hint=31),
+    _program(
+        "messages",
+        "m",
+        "Messages",
+        "Read again what wsdash has told you.",
+        TO_READ,
+        hint=31,
+        opens=Opens.VIEW,
+    ),
     _program(
         "palette",
         ": ctrl+p",
@@ -341,9 +387,10 @@ ACTIONS: tuple[Action, ...] = (
         "Find an action or a workspace by its name.",
         TO_READ | {Where.FORM},
         hint=91,
+        opens=Opens.LINE,
     ),
-    _program("theme", "", "Colours", "Choose other colours.", TO_READ),
-    _program("help", "? f1", "Help", "All keys of this view.", EVERYWHERE, hint=92),
+    _program("theme", "", "Colours", "Choose other colours.", TO_READ, opens=Opens.LINE),
+    _program("help", "? f1", "Help", "All keys of this view.", EVERYWHERE, hint=92, opens=Opens.VIEW),
     _program("suspend", "ctrl+z", "Suspend", "Put wsdash in the background; fg brings it back.", EVERYWHERE),
     _program("interrupt", "ctrl+c", "How to leave", "Says how to leave.", EVERYWHERE),
     _program("quit", "ctrl+q", "Quit", "Leave wsdash from anywhere. Workspaces run on.", EVERYWHERE),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
@@ -25,6 +26,7 @@ from wsdash.backend.status import WARNING_S
 from wsdash.model import Phase
 from wsdash.paths import Paths
 from wsdash.screens.base import NotConnected, Said, Severity, View
+from wsdash.screens.typeahead import TypeAhead, Typed
 from wsdash.screens.widgets.glyphs import ASCII, UNICODE
 from wsdash.screens.widgets.text import Line, Tone, plain
 from wsdash.screens.workspaces import WorkspacesScreen
@@ -34,9 +36,12 @@ from wsdash.theme import DARK, MONO, THEMES, WithoutColour
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
+    from wsdash.model import Workspace
 
 TOAST_S = {"information": 4.0, "warning": 6.0, "error": 10.0}
 MOST_SAID = 500
+SLOW_S = 1.0
+"""What takes longer to open than that is announced."""
 
 
 def _palette() -> type[Provider]:
@@ -76,6 +81,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.last_words: list[str] = []
         """What went wrong when the screen was already gone."""
         self.shell_process: int | None = None
+        self.typed = TypeAhead(self, self._deliver)
         self.set_class(ascii, "-ascii")
         self.animation_level = "none"
         for known in THEMES:
@@ -166,15 +172,15 @@ class WsdashApp(App[None], inherit_bindings=False):
     def look_at_place(self) -> None:
         self.session.look_at_place()
 
-    def open_workspace(self, name: str, view: View) -> None:
+    def open_workspace(self, workspace: Workspace, view: View) -> None:
         # What the first paint does not show is loaded when it is first asked for.
         from wsdash.screens.detail import DetailScreen
         from wsdash.screens.log import LogScreen
         from wsdash.screens.workload import WorkloadScreen
 
-        kinds: dict[View, Callable[[str], Screen[None]]]
+        kinds: dict[View, Callable[[Workspace], Screen[None]]]
         kinds = {"detail": DetailScreen, "log": LogScreen, "workload": WorkloadScreen}
-        self.push_screen(kinds[view](name))
+        self.push_screen(kinds[view](workspace))
 
     def open_help(self, where: Where) -> None:
         from wsdash.screens.help import HelpScreen
@@ -186,26 +192,44 @@ class WsdashApp(App[None], inherit_bindings=False):
 
         self.push_screen(MessagesScreen())
 
-    async def enter_shell(self, name: str) -> None:
+    def enter_shell(self, workspace: Workspace) -> None:
+        self._lend(self._shell(workspace), f"a shell in {workspace.name}")
+
+    def open_editor(self, workspace: Workspace) -> None:
+        self._lend(self._editor(workspace), f"the editor of {workspace.name}")
+
+    def _lend(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Lend the terminal. What has been typed ahead was for the other program, which cannot be given it."""
+
+        async def lent() -> None:
+            slow = self.set_timer(SLOW_S, lambda: self.say(f"opening {what} ... esc stops it"))
+            with self.typed.dropped(worker.cancel):
+                await self.guard(work)
+            slow.stop()
+
+        worker = self.run_worker(lent(), name=what, group="lent", exclusive=True, exit_on_error=False)
+
+    async def _shell(self, workspace: Workspace) -> None:
         from wsdash.screens.shell import lend_terminal
 
-        command = await self.service.shell(name)
+        name = workspace.name
+        command = await self.service.shell(workspace.id)
         told = f"a shell in {name}; leave it to come back."
         code = await lend_terminal(self, command.argv, command.env, command.cwd, told)
         if command.lost_its_line(code):
-            again = (sys.executable, "-m", "wsdash", "ssh", name)
+            again = (sys.executable, "-m", "wsdash", "ssh", workspace.id)
             code = await lend_terminal(self, again, os.environ, None, f"the line to {name} is lost.")
         if code in (126, 127):
             self.say(f"{name}: the shell could not be started (exit {code})", severity="error")
         self._taken_back()
 
-    async def open_editor(self, name: str) -> None:
+    async def _editor(self, workspace: Workspace) -> None:
         """What `wsdash open` says must be read, and may have to go on, before the dashboard covers it."""
         from wsdash.screens.shell import lend_terminal
 
-        opening = (sys.executable, "-m", "wsdash", "open", name)
+        opening = (sys.executable, "-m", "wsdash", "open", workspace.id)
         argv = ("sh", "-c", '"$@"; printf "\\nenter leads back to wsdash. "; read -r _', "sh", *opening)
-        await lend_terminal(self, argv, os.environ, None, f"the editor of {name}")
+        await lend_terminal(self, argv, os.environ, None, f"the editor of {workspace.name}")
         self._taken_back()
 
     def _taken_back(self) -> None:
@@ -230,6 +254,15 @@ class WsdashApp(App[None], inherit_bindings=False):
         """Back from ctrl+z: the terminal has forgotten what stood there, and Textual paints only changes."""
         self.screen.refresh()
         self.look_again()
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self.typed.take(event)
+        else:
+            await super().on_event(event)
+
+    async def _deliver(self, event: Typed) -> None:
+        await super().on_event(event)
 
     def _connect(self) -> None:
         self.session.start()

@@ -164,6 +164,8 @@ class Beat:
     disk_free: int | None = None
     active_at: float | None = None
     """When the job last saw its user do something; None where the job cannot tell."""
+    shells: int | None = None
+    """Sessions of its user that are open in it: shells, and commands that go on; None where nobody tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
 from wsdash.backend import keeping
 from wsdash.backend.creating import CreateRequest, free_name, project_name
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import UserError, WorkspaceGone
 from wsdash.backend.providers.base import Pace
 from wsdash.backend.providers.local import LocalProvider
 from wsdash.backend.reader import WorkspaceRow
@@ -48,11 +48,16 @@ async def created(service: Service, source: Path, policy: Policy = QUICK) -> Wor
     return await service.create(preview, policy)
 
 
+async def demo(service: Service) -> str:
+    """The id of the workspace that is called demo now."""
+    return (await service.find("demo")).id
+
+
 async def running(service: Service, name: str, attempt: int) -> WorkspaceRow:
     """The workspace's row as soon as it runs in (at least) this attempt."""
 
     async def row() -> WorkspaceRow | None:
-        found = (await service.detail(name)).row
+        found = (await service.detail((await service.find(name)).id)).row
         is_there = found.attempt is not None and found.attempt.number >= attempt
         return found if is_there and found.status.phase is Phase.RUNNING else None
 
@@ -72,7 +77,7 @@ async def test_the_preview_shows_the_job_and_create_makes_exactly_that(
     assert preview.devfile_path == "devfile.yaml"
     assert "greeting.txt" in preview.job
     workspace = await service.create(preview)
-    row = await service.wait_for(workspace.name, RUNNING, 20.0)
+    row = await service.wait_for(workspace.id, RUNNING, 20.0)
     folder = Path(service.folder(row.workspace) or "")
     greeting = folder / "projects" / "demo" / "greeting.txt"
     assert greeting.read_text() == "hello from demo\n"
@@ -89,11 +94,11 @@ async def test_restart_makes_a_new_attempt_and_keeps_the_files(service: Service,
     row = await running(service, "demo", 1)
     unsaved = Path(service.folder(workspace) or "") / "projects" / "demo" / "unsaved.txt"
     unsaved.write_text("not committed")
-    await service.restart("demo")
+    await service.restart(await demo(service))
     row = await running(service, "demo", 2)
     assert row.attempt is not None and row.attempt.number == 2
     assert unsaved.read_text() == "not committed"
-    first = (await service.detail("demo")).attempts[-1]
+    first = (await service.detail(await demo(service))).attempts[-1]
     assert first.end is not None and first.end.cause is Cause.CANCELLED
 
 
@@ -105,21 +110,21 @@ events: {preStop: [bye]}
 """
     await created(service, make_repository(tmp_path / "demo", devfile=devfile), replace(QUICK, grace_s=600.0))
     await running(service, "demo", 1)
-    await service.stop("demo")
-    await service.wait_for("demo", frozenset({Phase.STOPPING}), 20.0)
-    assert await service.end_now("demo")
-    await service.wait_for("demo", frozenset({Phase.STOPPED}), 20.0)
-    assert not await service.end_now("demo")
+    await service.stop(await demo(service))
+    await service.wait_for(await demo(service), frozenset({Phase.STOPPING}), 20.0)
+    assert await service.end_now(await demo(service))
+    await service.wait_for(await demo(service), frozenset({Phase.STOPPED}), 20.0)
+    assert not await service.end_now(await demo(service))
 
 
 async def test_stop_keeps_the_folder_and_delete_removes_it(service: Service, repository: Path) -> None:
     workspace = await created(service, repository)
     await running(service, "demo", 1)
-    await service.stop("demo")
-    await service.wait_for("demo", frozenset({Phase.STOPPED}), 20.0)
+    await service.stop(await demo(service))
+    await service.wait_for(await demo(service), frozenset({Phase.STOPPED}), 20.0)
     folder = Path(service.folder(workspace) or "")
     assert (folder / "projects" / "demo" / "README.md").exists()
-    await service.delete("demo")
+    await service.delete(await demo(service))
     await service.wait_for(workspace.id, frozenset({Phase.DELETED}), 20.0)
     assert not folder.exists()
     assert await service.workspaces() == []
@@ -132,7 +137,7 @@ async def test_a_killed_job_comes_back(service: Service, repository: Path) -> No
     for process in supervisor_of(row).children():
         process.kill()
     row = await running(service, "demo", 2)
-    kinds = [event.kind for event in await service.events("demo")]
+    kinds = [event.kind for event in await service.events(await demo(service))]
     assert kinds.count("launch") == 2 and "ended" in kinds
 
 
@@ -145,7 +150,7 @@ async def test_a_killed_supervisor_leaves_nothing_behind_and_the_job_comes_back(
     family[0].kill()
     await running(service, "demo", 2)
     assert not [process for process in family if process.is_running() and process.status() != "zombie"]
-    assert "force-cancel" in [event.kind for event in await service.events("demo")]
+    assert "force-cancel" in [event.kind for event in await service.events(await demo(service))]
 
 
 async def test_a_silent_job_is_cancelled_and_replaced(service: Service, repository: Path) -> None:
@@ -156,7 +161,7 @@ async def test_a_silent_job_is_cancelled_and_replaced(service: Service, reposito
     for process in family:
         process.suspend()
     await running(service, "demo", 2)
-    cancels = [event for event in await service.events("demo") if event.kind == "cancel"]
+    cancels = [event for event in await service.events(await demo(service)) if event.kind == "cancel"]
     assert any("no heartbeat" in event.text for event in cancels)
 
 
@@ -168,9 +173,9 @@ async def test_a_job_that_fails_at_once_ends_as_failed_with_its_last_words(
     for file in sorted(source.rglob("*"), reverse=True):
         file.rmdir() if file.is_dir() else file.unlink()
     await service.create(preview, QUICK)
-    row = await service.wait_for("demo", frozenset({Phase.FAILED}), 30.0)
+    row = await service.wait_for(await demo(service), frozenset({Phase.FAILED}), 30.0)
     assert "does not exist" in row.status.reason
-    await service.start("demo")
+    await service.start(await demo(service))
     retried = await until(
         lambda: _newest_generation(service), 10.0, "a new attempt after the user cleared the failure"
     )
@@ -178,7 +183,7 @@ async def test_a_job_that_fails_at_once_ends_as_failed_with_its_last_words(
 
 
 async def _newest_generation(service: Service) -> int | None:
-    attempts = (await service.detail("demo")).attempts
+    attempts = (await service.detail(await demo(service))).attempts
     return attempts[0].generation if attempts[0].generation > 1 else None
 
 
@@ -188,13 +193,15 @@ async def test_a_failed_step_does_not_end_the_workspace(service: Service, tmp_pa
     await created(service, source)
     row = await running(service, "demo", 1)
     assert "postStart greet failed with exit 7" in row.status.reason
-    assert "step-failed" in [event.kind for event in await service.events("demo")]
+    assert "step-failed" in [event.kind for event in await service.events(await demo(service))]
 
 
 async def test_a_shell_runs_in_the_workspace_with_its_environment(service: Service, repository: Path) -> None:
     await created(service, repository)
     await running(service, "demo", 1)
-    command = await service.shell("demo", ("sh", "-c", 'echo "$GREETING"; basename "$PWD"; exit 3'))
+    command = await service.shell(
+        await demo(service), ("sh", "-c", 'echo "$GREETING"; basename "$PWD"; exit 3')
+    )
     process = await asyncio.create_subprocess_exec(
         *command.argv, env=command.env, cwd=command.cwd, stdout=asyncio.subprocess.PIPE
     )
@@ -208,7 +215,7 @@ async def test_unsaved_and_unpushed_work_is_named(service: Service, repository: 
     await running(service, "demo", 1)
     project = Path(service.folder(workspace) or "") / "projects" / "demo"
     (project / "draft.txt").write_text("x")
-    work = await service.unsaved_work("demo")
+    work = await service.unsaved_work(await demo(service))
     assert work is not None
     assert any("draft.txt" in line for line in work.uncommitted)
     assert work.totals.is_whole
@@ -243,9 +250,9 @@ async def test_an_autodelete_leaves_what_is_nowhere_else_and_takes_the_rest_anno
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:
     await created(service, repository)
     await running(service, "demo", 1)
-    chunk = await service.read_log("demo")
+    chunk = await service.read_log(await demo(service))
     assert b"hello from demo" in chunk.data
-    later = await service.read_log("demo", offset=chunk.size - 5)
+    later = await service.read_log(await demo(service), offset=chunk.size - 5)
     assert len(later.data) == 5
 
 
@@ -309,6 +316,55 @@ async def test_a_name_that_is_taken_is_refused_and_the_next_free_one_is_offered(
 async def test_an_unknown_name_is_said_to_be_unknown(service: Service) -> None:
     with pytest.raises(NoSuchWorkspace):
         await service.stop("nobody")
+
+
+TOUCHING: dict[str, Callable[[Service, str], Awaitable[object]]] = {
+    "start": lambda service, workspace: service.start(workspace),
+    "stop": lambda service, workspace: service.stop(workspace),
+    "stop unsaved": lambda service, workspace: service.stop(workspace, unsaved=True),
+    "restart": lambda service, workspace: service.restart(workspace),
+    "extend": lambda service, workspace: service.extend(workspace, 1.0),
+    "delete": lambda service, workspace: service.delete(workspace),
+    "end now": lambda service, workspace: service.end_now(workspace),
+    "shell": lambda service, workspace: service.shell(workspace),
+    "editor": lambda service, workspace: service.editor(workspace),
+    "ports": lambda service, workspace: service.ports(workspace),
+    "forward": lambda service, workspace: service.forwarding(workspace, "127.0.0.1:1", 80),
+    "unsaved work": lambda service, workspace: service.unsaved_work(workspace),
+    "keep work": lambda service, workspace: service.keep_work(workspace),
+    "update": lambda service, workspace: service.preview_update(workspace, CreateRequest(None)),
+}
+
+
+async def test_what_was_meant_for_a_deleted_workspace_never_reaches_another_of_its_name(
+    service: Service, repository: Path
+) -> None:
+    meant = await created(service, repository)
+    update = await service.preview_update(meant.id, CreateRequest(None))
+    await service.delete(meant.id)
+    await service.wait_for(meant.id, frozenset({Phase.DELETED}), 20.0)
+    other = await created(service, repository)
+    assert (other.name, other.id != meant.id) == (meant.name, True)
+    for act in TOUCHING.values():
+        with pytest.raises(WorkspaceGone, match="demo is gone: it was deleted meanwhile"):
+            await act(service, meant.id)
+    with pytest.raises(WorkspaceGone):
+        await service.update(update)
+    assert [event.kind for event in await service.events(other.id) if event.actor == "user"] == ["created"]
+    row = (await service.detail(other.id)).row
+    assert (row.workspace.desired, row.workspace.generation) == (Desired.RUNNING, 1)
+
+
+async def test_an_id_means_its_workspace_also_where_another_one_is_called_so(
+    service: Service, repository: Path
+) -> None:
+    first = await created(service, repository)
+    preview = await service.preview(CreateRequest(str(repository)))
+    await service.create(replace(preview, name=first.id))
+    assert (await service.find(first.id)).id == first.id
+    await service.delete(first.id)
+    assert (await service.detail(first.id)).row.workspace.desired is Desired.DELETED
+    assert (await service.find("demo")).id == first.id
 
 
 async def test_a_new_workspace_is_in_the_backup_soon_after(
@@ -383,4 +439,4 @@ async def _survives_an_unplugged_provider(service: Service, repository: Path, pa
 
 
 async def _phase(service: Service, phase: Phase) -> bool:
-    return (await service.detail("demo")).row.status.phase is phase
+    return (await service.detail(await demo(service))).row.status.phase is phase

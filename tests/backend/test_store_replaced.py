@@ -149,9 +149,9 @@ async def test_a_process_goes_on_with_the_file_that_is_there_and_says_so_once(
 
         await until(sees_old_alone, 20.0, "the service reads the present file")
         await until(lambda: is_reconciling(service), 20.0, "it reconciles the present file")
-        await service.start("old")
-        await service.stop("old")
-        await service.wait_for("old", STOPPED, 20.0)
+        await service.start((await service.find("old")).id)
+        await service.stop((await service.find("old")).id)
+        await service.wait_for((await service.find("old")).id, STOPPED, 20.0)
         # A fresh look from outside finds the commands in the file that has the name.
         assert names_in(paths) == ["old"]
         assert check(paths) == "ok"
@@ -250,7 +250,9 @@ async def test_a_wait_ends_when_its_workspace_is_in_no_store_any_more(with_old_a
     copy = copy_of(paths)
     async with Service.open(paths) as service, Store.open(paths) as other:
         await other.create_workspace(workspace("new"), Workload(), "created")
-        waiting = asyncio.create_task(service.wait_for("new", frozenset({Phase.RUNNING}), 60.0))
+        waiting = asyncio.create_task(
+            service.wait_for((await service.find("new")).id, frozenset({Phase.RUNNING}), 60.0)
+        )
         await asyncio.sleep(0)
         await until(lambda: is_waiting(waiting), 20.0, "it waits")
         copy.replace(paths.database)

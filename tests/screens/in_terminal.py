@@ -1,4 +1,6 @@
-"""The dashboard over a stub, as a program for a real terminal: `python -m tests.screens.in_terminal FOLDER`.
+"""The dashboard over a stub, as a program for a real terminal: `python -m tests.screens.in_terminal FOLDER COUNT`.
+
+What it is asked to do stands in FOLDER/asked, a line each.
 
 SIGUSR1 changes the status of one workspace, as another process would. SIGUSR2 makes the app crash. The shell
 of every workspace asks for a line and repeats it.
@@ -13,17 +15,44 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tests.screens.stub import StubService, dashboard, row
+from tests.screens.stub import StubService, attempt, dashboard, row
 from wsdash.backend.providers.base import ShellCommand
-from wsdash.model import Phase, Status
+from wsdash.backend.reader import WorkspaceRow
+from wsdash.config import Config, Context, GitLabSettings
+from wsdash.model import Beat, Desired, Phase, Policy, Status
 
 SHELL = ShellCommand(
     ("sh", "-c", "printf 'say something: '; read line; echo you said $line"), {"PATH": "/usr/bin:/bin"}
 )
 
 
+def rows(count: int) -> list[WorkspaceRow]:
+    """Workspaces that run, but for two, so that there is one for every action."""
+    found = [row(f"workspace-{number:04}") for number in range(count)]
+    found[1] = row(found[1].workspace.name, Phase.STOPPING, "ending #1", None, policy=Policy(max_hours=8.0))
+    found[2] = row(found[2].workspace.name, Phase.STOPPED, "#1 ended", None, desired=Desired.STOPPED)
+    lived_in = attempt(found[3].workspace.name)
+    assert lived_in.seen is not None
+    lived_in = replace(lived_in, seen=replace(lived_in.seen, beat=Beat(lived_in.intended_at, shells=1)))
+    found[3] = row(found[3].workspace.name, last=lived_in, policy=Policy(max_hours=8.0))
+    return found
+
+
+class Asked(list[tuple[str, str]]):
+    """Kept in a file as well, for another process to read."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    def append(self, asked: tuple[str, str]) -> None:
+        super().append(asked)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(" ".join(asked) + "\n")
+
+
 class Stub(StubService):
-    async def shell(self, name: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+    async def shell(self, workspace_id: str, argv: tuple[str, ...] = ()) -> ShellCommand:
         return SHELL
 
 
@@ -32,8 +61,12 @@ def crash() -> None:
     raise RuntimeError(f"a token of {len(token)} characters: {token}")
 
 
-async def main(folder: Path, count: int) -> int:
-    stub = Stub([row(f"workspace-{number:04}") for number in range(count)])
+async def main(folder: Path, count: int, *, various: bool) -> int:
+    """`various`: not all of the workspaces run."""
+    stub = Stub(rows(count) if various else [row(f"workspace-{number:04}") for number in range(count)])
+    stub.asked = Asked(folder / "asked")
+    work = Context("work", "gitlab", GitLabSettings("https://gitlab.example", "team/work"))
+    stub.config = Config(contexts={"work": work, **stub.config.contexts})
     app = dashboard(stub, folder, no_color=bool(os.environ.get("NO_COLOR")))
     phases = [Phase.UNHEALTHY, Phase.RUNNING]
 
@@ -59,4 +92,4 @@ async def main(folder: Path, count: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]))))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), various=sys.argv[3:] == ["various"])))

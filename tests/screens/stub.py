@@ -246,17 +246,23 @@ class StubService:
     async def workspaces(self, *, deleted: bool = False) -> list[WorkspaceRow]:
         return list(self.rows)
 
-    async def detail(self, name: str) -> WorkspaceDetail:
-        found = next(row for row in self.rows if row.workspace.name == name)
+    def name_of(self, workspace_id: str) -> str:
+        """All that is asked names a workspace by its id."""
+        assert workspace_id.startswith("id-")
+        return workspace_id.removeprefix("id-")
+
+    async def detail(self, workspace_id: str) -> WorkspaceDetail:
+        found = next(row for row in self.rows if row.workspace.id == workspace_id)
+        name = self.name_of(workspace_id)
         attempts = self.attempts.get(name, (found.attempt,) if found.attempt else ())
         events = self.events_of.get(name, (found.event,) if found.event else ())
         return WorkspaceDetail(found, attempts, events, self.workload)
 
-    async def ports(self, name: str) -> Ports:
-        return self.ports_of.get(name, Ports((), is_known=False))
+    async def ports(self, workspace_id: str) -> Ports:
+        return self.ports_of.get(self.name_of(workspace_id), Ports((), is_known=False))
 
     async def read_log(
-        self, name: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
+        self, workspace_id: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
     ) -> LogChunk:
         data = self.logs.get(attempt or max(self.logs, default=1), b"")
         return LogChunk(data[offset : offset + limit], offset, len(data), self.log_ended)
@@ -297,7 +303,8 @@ class StubService:
     async def reconciling(self) -> Reconciling:
         return self.keeper
 
-    async def unsaved_work(self, name: str) -> UnsavedWork | None:
+    async def unsaved_work(self, workspace_id: str) -> UnsavedWork | None:
+        self.name_of(workspace_id)
         await self.released.wait()
         return self.unsaved
 
@@ -321,13 +328,13 @@ class StubService:
         )
 
     async def preview_update(
-        self, name: str, choices: CreateRequest, progress: Callable[[str], None] = print
+        self, workspace_id: str, choices: CreateRequest, progress: Callable[[str], None] = print
     ) -> Update:
-        preview = await self.preview(replace(choices, name=name), progress)
-        return Update(preview, self.changes_of_update)
+        preview = await self.preview(replace(choices, name=self.name_of(workspace_id)), progress)
+        return Update(workspace_id, preview, self.changes_of_update)
 
     async def update(self, update: Update, *, unsaved: bool = False) -> Workspace:
-        return await self._wish("update, unsaved" if unsaved else "update", update.preview.name)
+        return await self._wish("update, unsaved" if unsaved else "update", update.workspace_id)
 
     def check_secret(self, context: str, name: str, value: str, field: str) -> None:
         if "secret" in self.refusals:
@@ -342,29 +349,35 @@ class StubService:
         )
         return made
 
-    async def _wish(self, verb: str, name: str) -> Workspace:
+    async def _wish(self, verb: str, workspace_id: str) -> Workspace:
+        name = self.name_of(workspace_id)
         if verb in self.refusals:
             raise self.refusals[verb]
         self.asked.append((verb, name))
         return workspace(name)
 
-    async def start(self, name: str) -> Workspace:
-        return await self._wish("start", name)
+    async def start(self, workspace_id: str) -> Workspace:
+        return await self._wish("start", workspace_id)
 
-    async def stop(self, name: str, *, unsaved: bool = False) -> Workspace:
-        return await self._wish("stop, unsaved" if unsaved else "stop", name)
+    async def stop(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
+        return await self._wish("stop, unsaved" if unsaved else "stop", workspace_id)
 
-    async def restart(self, name: str, *, unsaved: bool = False) -> Workspace:
-        return await self._wish("restart, unsaved" if unsaved else "restart", name)
+    async def restart(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
+        return await self._wish("restart, unsaved" if unsaved else "restart", workspace_id)
 
-    async def delete(self, name: str) -> Workspace:
-        return await self._wish("delete", name)
+    async def delete(self, workspace_id: str) -> Workspace:
+        return await self._wish("delete", workspace_id)
 
-    async def end_now(self, name: str) -> bool:
-        await self._wish("end_now", name)
+    async def extend(self, workspace_id: str, hours: float) -> float:
+        await self._wish("extend", workspace_id)
+        return NOW + hours * 3600
+
+    async def end_now(self, workspace_id: str) -> bool:
+        await self._wish("end_now", workspace_id)
         return True
 
-    async def shell(self, name: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+    async def shell(self, workspace_id: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+        self.name_of(workspace_id)
         if "shell" in self.refusals:
             raise self.refusals["shell"]
         return ShellCommand(("sh", "-c", "exit 0"), {"PATH": "/usr/bin:/bin"})

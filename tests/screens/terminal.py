@@ -11,7 +11,11 @@ import struct
 import sys
 import termios
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import pyte
 
 QUIET_S = 0.35
 DEADLINE_S = 30.0
@@ -25,6 +29,8 @@ class Terminal:
         self, module: str, *arguments: str, width: int = 120, height: int = 40, env: dict[str, str]
     ) -> None:
         self.written = bytearray()
+        self._screen = pyte.Screen(width, height)
+        self._stream = pyte.ByteStream(self._screen)
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             # Not execv: a library may have put COLUMNS and LINES into the C environment behind our back.
@@ -32,6 +38,7 @@ class Terminal:
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def resize(self, width: int, height: int) -> None:
+        self._screen.resize(height, width)
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def type(self, keys: bytes) -> None:
@@ -46,6 +53,18 @@ class Terminal:
         while text.encode() not in self.written:
             if time.monotonic() > deadline or not self._read(1.0):
                 raise AssertionError(f"{text!r} did not come; got {bytes(self.written)[-2000:]!r}")
+
+    @property
+    def shown(self) -> str:
+        """What stands on the screen."""
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def wait_for(self, condition: Callable[[str], object], what: str) -> None:
+        """Read until this holds for what stands on the screen."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition(self.shown):
+            if time.monotonic() > deadline or not self._read(1.0):
+                raise AssertionError(f"{what} did not come; the screen is\n{self.shown}")
 
     def settle(self) -> None:
         """Read until nothing has come for a while."""
@@ -103,6 +122,8 @@ class Terminal:
         except OSError:
             return False
         self.written += data
+        with suppress(Exception):  # it does not know every sequence
+            self._stream.feed(data)
         if SYNC_QUESTION in data:
             os.write(self._fd, SYNC_ANSWER)
         return bool(data)

@@ -37,7 +37,7 @@ async def test_the_difference_is_shown_before_anything_is_updated(
         await opened(pilot)
         form_of(pilot).query_one("#image", Input).value = "python:3.13"
         await previewed(pilot)
-        name = form_of(pilot)._workspace
+        name = form_of(pilot)._workspace.name
         assert stub.previews == [CreateRequest(None, image="python:3.13", name=name)]
         text = form_of(pilot).query_one("#job", LineScroll).text
         assert "-  export GREETING=hello" in text and "+  export GREETING='good day'" in text

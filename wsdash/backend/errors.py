@@ -37,3 +37,14 @@ class NotSaved(UserError):
 
 class NotRunning(UserError):
     """There is no job to enter now. A workspace that is wanted running gets another one."""
+
+
+class WorkspaceGone(UserError):
+    """A workspace was deleted before what its user has asked for could be done to it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is gone: it was deleted meanwhile",
+            "One that has its name now is another workspace, and was left alone.",
+            exit_code=3,
+        )

@@ -17,6 +17,7 @@ from wsdash.backend.database import connect, is_current, prepare
 from wsdash.backend.database_errors import NewerSchema, is_damage
 from wsdash.backend.database_repair import await_file, part_from_log
 from wsdash.backend.decide import Decision, decide
+from wsdash.backend.errors import WorkspaceGone
 from wsdash.backend.lease import Lease, boot_time, lease_of
 from wsdash.backend.leftovers import Ids
 from wsdash.backend.recovery_point import RecoveryPoint, recovery_point
@@ -116,7 +117,8 @@ class Reader:
         which = "name = ?" if deleted else "name = ? AND deleted_at IS NULL"
         found = self._query(
             f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE ({which}) OR id = ?"
-            " ORDER BY deleted_at IS NOT NULL, deleted_at DESC LIMIT 1",
+            " ORDER BY id = ? DESC, deleted_at IS NOT NULL, deleted_at DESC LIMIT 1",
+            name,
             name,
             name,
         )
@@ -124,9 +126,22 @@ class Reader:
             raise NoSuchWorkspace(name)
         return rows.workspace_of(found[0])
 
-    def detail(self, name: str, now: float, *, events: int = 200) -> WorkspaceDetail:
-        """One workspace with its attempts and its last `events` events. Raises `NoSuchWorkspace`."""
-        workspace = self.find(name)
+    def workspace(self, workspace_id: str, *, deleted: bool = False) -> Workspace:
+        """By its id alone. Raises `WorkspaceGone` for one that is deleted, unless that is asked for."""
+        found = self._query(f"SELECT {rows.WORKSPACE_COLUMNS} FROM workspace WHERE id = ?", workspace_id)
+        if not found:
+            raise NoSuchWorkspace(workspace_id)
+        workspace = rows.workspace_of(found[0])
+        if workspace.deleted_at is not None and not deleted:
+            raise WorkspaceGone(workspace.name)
+        return workspace
+
+    def detail(self, workspace_id: str, now: float, *, events: int = 200) -> WorkspaceDetail:
+        """One workspace, also a deleted one, with its attempts and its last `events` events.
+
+        Raises `NoSuchWorkspace`.
+        """
+        workspace = self.workspace(workspace_id, deleted=True)
         attempts = self.attempts(workspace.id)
         timeline = self.events(workspace.id, limit=events)
         row = self._row(
@@ -134,7 +149,7 @@ class Reader:
         )
         workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)
         if not workload:  # another file has taken the store's place just now
-            raise NoSuchWorkspace(name)
+            raise NoSuchWorkspace(workspace_id)
         from wsdash.backend.kept_checkpoints import KeptCheckpoints  # a list is quicker without
 
         aside = KeptCheckpoints(self._paths.state / "checkpoints").aside(workspace.id)

@@ -140,17 +140,24 @@ class Service:
         """All workspaces by name, with their phase now."""
         return await self._read(lambda: self._reader.workspaces(self._clock(), deleted=deleted))
 
-    async def detail(self, name: str) -> WorkspaceDetail:
-        """Raises `NoSuchWorkspace`, as every call with a name does."""
-        return await self._read(lambda: self._reader.detail(name, self._clock()))
+    async def find(self, name: str) -> Workspace:
+        """The workspace that a user calls so, by its name or id: all that is done to it then names its id.
 
-    async def events(self, name: str, *, limit: int = 200) -> list[Event]:
+        Raises `NoSuchWorkspace`.
+        """
+        return await self._read(lambda: self._reader.find(name))
+
+    async def detail(self, workspace_id: str) -> WorkspaceDetail:
+        """Also of a deleted one: whoever waits for that is told. Raises `NoSuchWorkspace`."""
+        return await self._read(lambda: self._reader.detail(workspace_id, self._clock()))
+
+    async def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
         """Newest first."""
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         return await self._read(lambda: self._reader.events(workspace.id, limit=limit))
 
-    async def why(self, name: str) -> Why:
-        return why(await self.detail(name), self._clock())
+    async def why(self, workspace_id: str) -> Why:
+        return why(await self.detail(workspace_id), self._clock())
 
     async def plan(self) -> list[PlannedStep]:
         """What the reconciler would do next, and why."""
@@ -175,28 +182,28 @@ class Service:
                 yield
 
     async def read_log(
-        self, name: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
+        self, workspace_id: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
     ) -> LogChunk:
-        """Bytes of an attempt's log (the newest attempt's by default): untrusted text."""
-        workspace, found = await self._attempt(name, attempt)
+        """Bytes of an attempt's log (the newest attempt's by default): untrusted text. Also of a deleted one."""
+        workspace, found = await self._attempt(workspace_id, attempt, deleted=True)
         return await self._provider(workspace).read_log(found, offset, limit)
 
     async def capabilities(self, context: str = LOCAL) -> Capabilities:
         """What jobs run in here."""
         return await self._provider_of(context).capabilities()
 
-    async def unsaved_work(self, name: str) -> UnsavedWork | None:
+    async def unsaved_work(self, workspace_id: str) -> UnsavedWork | None:
         """What only this workspace has, None if that cannot be found out."""
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         workload = await self._store.workload(workspace.id)
         return await unsaved.look(self._provider(workspace), workspace, workload)
 
-    async def keep_work(self, name: str) -> Kept:
+    async def keep_work(self, workspace_id: str) -> Kept:
         """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
         from wsdash.backend import kept_work
         from wsdash.backend.kept_checkpoints import KeptCheckpoints
 
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         workload = await self._store.workload(workspace.id)
         said = b""
         with suppress(ProviderError):
@@ -229,13 +236,13 @@ class Service:
         return await self._look(request, name, progress, credentials)
 
     async def preview_update(
-        self, name: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
+        self, workspace_id: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Update:
         """What its source makes of a workspace now, where it was made from. Raises `UserError`.
 
         Of `choices` count the component, the image and the secrets, which are not kept.
         """
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         request = replace(
             choices,
             source=workspace.source_url,
@@ -246,7 +253,7 @@ class Service:
         credentials = await asyncio.to_thread(self._provider(workspace).kept_credentials, workspace)
         preview = await self._look(request, workspace.name, progress, credentials)
         present = await self._store.workload(workspace.id)
-        return Update(preview, await asyncio.to_thread(differences, present, preview.workload))
+        return Update(workspace.id, preview, await asyncio.to_thread(differences, present, preview.workload))
 
     async def _look(
         self,
@@ -336,23 +343,23 @@ class Service:
         except ProviderError as error:
             raise UserError(error.message, error.hint, field=field) from error
 
-    async def start(self, name: str) -> Workspace:
+    async def start(self, workspace_id: str) -> Workspace:
         """Want it running; one that has failed gets a new chance."""
-        workspace = await self._find(name)
-        row = (await self.detail(workspace.id)).row
+        workspace = await self._find(workspace_id)
+        row = (await self.detail(workspace_id)).row
         renew = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
         return await self._wish(workspace, Desired.RUNNING, renew=renew, text="start")
 
-    async def stop(self, name: str, *, unsaved: bool = False) -> Workspace:
+    async def stop(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
         """Want it stopped, once its work is kept outside of its job. Raises `NotSaved` unless it may be `unsaved`."""
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         if not unsaved:
             await self._save(workspace)
         return await self._wish(workspace, Desired.STOPPED, renew=False, text="stop")
 
-    async def restart(self, name: str, *, unsaved: bool = False) -> Workspace:
+    async def restart(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
         """Want a new attempt; the present job is saved and ends gracefully first. Raises as `stop` does."""
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         if not unsaved:
             await self._save(workspace)
         return await self._wish(workspace, Desired.RUNNING, renew=True, text="restart")
@@ -363,7 +370,7 @@ class Service:
         Raises as `stop` does.
         """
         preview = update.preview
-        workspace = await self._find(preview.name)
+        workspace = await self._find(update.workspace_id)
         if not unsaved:
             await self._save(workspace)
         if preview.credentials:
@@ -378,10 +385,10 @@ class Service:
             return workspace
         return await self._wish(workspace, Desired.RUNNING, renew=True, text="update")
 
-    async def extend(self, name: str, hours: float) -> float:
+    async def extend(self, workspace_id: str, hours: float) -> float:
         """Put its autostop off by that much: when it comes now at the earliest. Raises `UserError`."""
-        row = (await self.detail(name)).row
-        workspace = row.workspace
+        workspace = await self._find(workspace_id)
+        row = (await self.detail(workspace_id)).row
         if workspace.policy.max_hours is None and workspace.policy.idle_minutes is None:
             raise UserError(
                 f"{workspace.name} has no autostop",
@@ -406,17 +413,17 @@ class Service:
         except ProviderError as error:
             raise NotSaved(error.message, f"{error.hint} Or use --force, and lose it.") from error
 
-    async def delete(self, name: str) -> Workspace:
+    async def delete(self, workspace_id: str) -> Workspace:
         """Want it gone, with everything that only it owned."""
-        return await self._wish(await self._find(name), Desired.DELETED, renew=False, text="delete")
+        return await self._wish(await self._find(workspace_id), Desired.DELETED, renew=False, text="delete")
 
-    async def end_now(self, name: str) -> bool:
+    async def end_now(self, workspace_id: str) -> bool:
         """End its job at once, without the grace: the way out when it never ends by itself.
 
         What the job has not saved is lost. Where it is wanted running, a new job follows. False when there
         is no job to be ended. Raises `UserError`.
         """
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         attempts = await self._read(lambda: self._reader.attempts(workspace.id))
         attempt = next((attempt for attempt in reversed(attempts) if attempt.is_live), None)
         if attempt is None:
@@ -429,16 +436,16 @@ class Service:
         self._keeper.nudge(workspace.id)
         return True
 
-    async def wait_for(self, name: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
+    async def wait_for(self, workspace_id: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
         """Wait until the workspace is in one of the phases.
 
         Raises `UserError`: with exit code 5 in time, with 3 if it is gone.
         """
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id, deleted=True)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    row = (await self.detail(workspace.id)).row
+                    row = (await self.detail(workspace_id)).row
                     if row.status.phase in phases:
                         return row
                     await asyncio.sleep(WAITING_S)
@@ -456,12 +463,12 @@ class Service:
                 exit_code=5,
             ) from None
 
-    async def shell(self, name: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+    async def shell(self, workspace_id: str, argv: tuple[str, ...] = ()) -> ShellCommand:
         """A login shell (or a command) for the user's terminal, inside the workspace.
 
         Raises `NotRunning`, also while its job is replaced, and `UserError`.
         """
-        workspace, attempt = await self._attempt(name, None)
+        workspace, attempt = await self._attempt(workspace_id, None)
         try:
             return await self._provider(workspace).shell(workspace, attempt, argv)
         except base.NotRunning as error:
@@ -469,9 +476,9 @@ class Service:
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 
-    async def ports(self, name: str) -> Ports:
+    async def ports(self, workspace_id: str) -> Ports:
         """What the workspace listens on, by its devfile and by its processes where it runs."""
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         declared = (await self._store.workload(workspace.id)).ports
         attempts = await self._read(lambda: self._reader.attempts(workspace.id))
         said = None
@@ -480,19 +487,19 @@ class Service:
                 said = await self._provider(workspace).listening(workspace, attempts[-1])
         return listening.ports(declared, None if said is None else listening.listeners(said))
 
-    async def forwarding(self, name: str, where: str, number: int) -> tuple[str, ...]:
+    async def forwarding(self, workspace_id: str, where: str, number: int) -> tuple[str, ...]:
         """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         try:
             return await self._provider(workspace).forwarding(workspace, where, number)
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 
-    async def editor(self, name: str) -> Editor:
+    async def editor(self, workspace_id: str) -> Editor:
         """The editor in the browser, started if it does not run. Raises `UserError`."""
         from wsdash.backend.access import editor
 
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         command = await self.shell(workspace.id, editor.START)
         process = await asyncio.create_subprocess_exec(
             *command.argv,
@@ -517,12 +524,12 @@ class Service:
                 "Use an image with code-server in it, or injector_image of a GitLab context; `wsdash ssh` works.",
             ) from error
 
-    async def way_to(self, name: str, socket: str, where: str) -> str | tuple[str, ...]:
+    async def way_to(self, workspace_id: str, socket: str, where: str) -> str | tuple[str, ...]:
         """Where a socket of the workspace is on this machine, or the command that brings it to `where`.
 
         Raises `UserError`.
         """
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         provider = self._provider(workspace)
         try:
             here = await asyncio.to_thread(provider.socket_here, workspace, socket)
@@ -531,13 +538,13 @@ class Service:
             raise UserError(error.message, error.hint) from error
 
     async def export_workspace(
-        self, name: str, file: Path | int, *, force: bool = False, progress: Callable[[int], None]
+        self, workspace_id: str, file: Path | int, *, force: bool = False, progress: Callable[[int], None]
     ) -> Exported:
         """Its description and files as an archive, at a path or into an open descriptor. Raises `UserError`."""
         from wsdash.backend import moving
         from wsdash.backend.archive.files import Target
 
-        workspace = await self._find(name)
+        workspace = await self._find(workspace_id)
         return await moving.export_workspace(
             self._store,
             self._provider(workspace),
@@ -687,11 +694,14 @@ class Service:
         log.warning("%s", sentence)
         self.notices.append(sentence)
 
-    async def _find(self, name: str) -> Workspace:
-        return await self._read(lambda: self._reader.find(name))
+    async def _find(self, workspace_id: str, *, deleted: bool = False) -> Workspace:
+        """Raises `WorkspaceGone`, as every call with an id does that does something to the workspace."""
+        return await self._read(lambda: self._reader.workspace(workspace_id, deleted=deleted))
 
-    async def _attempt(self, name: str, number: int | None) -> tuple[Workspace, Attempt]:
-        workspace = await self._find(name)
+    async def _attempt(
+        self, workspace_id: str, number: int | None, *, deleted: bool = False
+    ) -> tuple[Workspace, Attempt]:
+        workspace = await self._find(workspace_id, deleted=deleted)
         attempts = await self._read(lambda: self._reader.attempts(workspace.id))
         if not attempts:
             raise UserError(f"{workspace.name} has not been launched yet", "Wait for its first attempt.")
@@ -710,6 +720,7 @@ class Service:
                 workspace.id, desired, renew=renew, now=self._clock(), text=f"the user asked: {text}"
             )
         except NoSuchWorkspace:
+            await self._find(workspace.id)  # gone meanwhile, or still on its way there
             raise UserError(
                 f"{workspace.name} is being deleted", "Create it again when it is gone."
             ) from None

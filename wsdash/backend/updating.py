@@ -14,6 +14,7 @@ from wsdash.workload import Workload
 class Update:
     """`changes` are the lines of a unified diff of its job; none where nothing is new. Untrusted text."""
 
+    workspace_id: str
     preview: Preview
     changes: tuple[str, ...]
 

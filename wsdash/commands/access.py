@@ -65,7 +65,7 @@ def ports(args: Namespace, paths: Paths) -> int:
     from wsdash.commands.serving import with_service
 
     if args.forward is None:
-        found = with_service(paths, lambda service: service.ports(args.name))
+        found = with_service(paths, lambda service: _ports(service, args.name))
         _show(found, json=args.json)
         return DONE
     return _forward_until_ended(args, paths)
@@ -89,7 +89,11 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
 
 
 async def _forward(service: Service, name: str, where: str, number: int) -> tuple[str, ...]:
-    return await service.forwarding(name, where, number)
+    return await service.forwarding((await service.find(name)).id, where, number)
+
+
+async def _ports(service: Service, name: str) -> Ports:
+    return await service.ports((await service.find(name)).id)
 
 
 def _show(found: Ports, *, json: bool) -> None:

@@ -41,7 +41,8 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
         tell(f"{row.workspace.name}: asking for its editor ...")
         return row.workspace, await service.editor(row.workspace.id)
 
-    workspace, editor = await once_entered(service, args.name, args.timeout, ask)
+    meant = await service.find(args.name)
+    workspace, editor = await once_entered(service, meant.id, args.timeout, ask)
     shown = has_display(os.environ) and not args.json
     folder = AccessFolder.of(paths)
     folder.prepare()

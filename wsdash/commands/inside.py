@@ -39,8 +39,9 @@ def ssh(args: Namespace, paths: Paths) -> int:
 
     A shell by a line that is lost, with its job or without, is opened again once the workspace can be entered.
     """
+    workspace = with_service(paths, lambda service: service.find(args.name))
     command = with_service(
-        paths, lambda service: _shell(service, args.name, tuple(args.command), args.timeout)
+        paths, lambda service: _shell(service, workspace.id, tuple(args.command), args.timeout)
     )
     sys.stdout.flush()
     if args.command or not command.by_line or not sys.stdin.isatty():
@@ -48,8 +49,8 @@ def ssh(args: Namespace, paths: Paths) -> int:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), command.env)
     while command.lost_its_line(code := _lend_terminal(command)):
-        tell(f"The line to {args.name} is lost. It is taken up again once it can be; ctrl+c gives up.")
-        command = with_service(paths, lambda service: _shell_again(service, args.name, args.timeout))
+        tell(f"The line to {workspace.name} is lost. It is taken up again once it can be; ctrl+c gives up.")
+        command = with_service(paths, lambda service: _shell_again(service, workspace.id, args.timeout))
     return code
 
 
@@ -64,11 +65,12 @@ def _lend_terminal(command: ShellCommand) -> int:
             signal.signal(number, handler)
 
 
-async def _shell_again(service: Service, name: str, timeout_s: float) -> ShellCommand:
+async def _shell_again(service: Service, workspace_id: str, timeout_s: float) -> ShellCommand:
     """Once it can be entered. Raises `UserError` for one that will not be, or not in time."""
     end = asyncio.get_running_loop().time() + timeout_s
     while True:
-        row = (await service.detail(name)).row
+        row = (await service.detail(workspace_id)).row
+        name = row.workspace.name
         if row.workspace.desired is not Desired.RUNNING or row.status.phase is Phase.FAILED:
             raise UserError(
                 f"{name} is {row.status.phase}: {one_line(row.status.reason)}",
@@ -76,19 +78,23 @@ async def _shell_again(service: Service, name: str, timeout_s: float) -> ShellCo
             )
         left = end - asyncio.get_running_loop().time()
         try:
-            return await _shell(service, name, (), max(1.0, left))
+            return await _shell(service, workspace_id, (), max(1.0, left))
         except UserError:
             if left < 0:
                 raise
         await asyncio.sleep(LOOK_S)
 
 
-async def _shell(service: Service, name: str, argv: tuple[str, ...], timeout_s: float) -> ShellCommand:
-    return await once_entered(service, name, timeout_s, lambda row: service.shell(row.workspace.id, argv))
+async def _shell(
+    service: Service, workspace_id: str, argv: tuple[str, ...], timeout_s: float
+) -> ShellCommand:
+    return await once_entered(
+        service, workspace_id, timeout_s, lambda row: service.shell(row.workspace.id, argv)
+    )
 
 
 async def once_entered(
-    service: Service, name: str, timeout_s: float, act: Callable[[WorkspaceRow], Awaitable[T]]
+    service: Service, workspace_id: str, timeout_s: float, act: Callable[[WorkspaceRow], Awaitable[T]]
 ) -> T:
     """Do it in the workspace once that can be entered; again in the next job where this one is gone.
 
@@ -98,22 +104,22 @@ async def once_entered(
     end = clock() + timeout_s
     is_told = False
     while True:
-        row = await wait_until_entered(service, name, max(1.0, end - clock()))
+        row = await wait_until_entered(service, workspace_id, max(1.0, end - clock()))
         try:
             return await act(row)
         except NotRunning:
             if clock() > end:
                 raise
         if not is_told:
-            tell(f"{name}: its job is gone; waiting for the one that takes its place")
+            tell(f"{row.workspace.name}: its job is gone; waiting for the one that takes its place")
             is_told = True
         await service.ensure_reconciler()
         await asyncio.sleep(LOOK_S)
 
 
-async def wait_until_entered(service: Service, name: str, timeout_s: float) -> WorkspaceRow:
+async def wait_until_entered(service: Service, workspace_id: str, timeout_s: float) -> WorkspaceRow:
     """Wait while it starts. Raises `UserError`, at once for one that will not run by itself."""
-    row = (await service.detail(name)).row
+    row = (await service.detail(workspace_id)).row
     workspace = row.workspace
     if row.status.phase in ON_THE_WAY and workspace.desired is Desired.RUNNING:
         await service.ensure_reconciler()
@@ -140,7 +146,7 @@ def logs(args: Namespace, paths: Paths) -> int:
 
 
 async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
-    workspace = (await service.detail(args.name)).row.workspace
+    workspace = await service.find(args.name)
     number = args.attempt or await _newest_attempt(service, workspace, wait=args.follow)
     offset, ended = 0, False
     text = LogText()

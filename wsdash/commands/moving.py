@@ -50,7 +50,7 @@ def export(args: Namespace, paths: Paths) -> int:
 
 
 async def _export(service: Service, args: Namespace, file: Path | int) -> Exported:
-    row = (await service.detail(args.name)).row
+    row = (await service.detail((await service.find(args.name)).id)).row
     if service.folder(row.workspace) is None:
         return await _export_from_job(service, args, row, file)
     if args.stop:

@@ -79,7 +79,7 @@ def list_workspaces(args: Namespace, paths: Paths) -> int:
 def show(args: Namespace, paths: Paths) -> int:
     now = time.time()
     with reading(paths) as reader:
-        detail = reader.detail(args.name, now, events=20)
+        detail = reader.detail(reader.find(args.name).id, now, events=20)
     if args.json:
         print_json(detail_json(detail, paths))
     else:
@@ -103,7 +103,7 @@ def why(args: Namespace, paths: Paths) -> int:
 
     now = time.time()
     with reading(paths) as reader:
-        detail = reader.detail(args.name, now)
+        detail = reader.detail(reader.find(args.name).id, now)
     answer = tell_why(detail, now)
     if args.json:
         name, phase = detail.row.workspace.name, detail.row.status.phase

@@ -49,7 +49,7 @@ async def _look(service: Service, args: Namespace) -> Update:
     from wsdash.backend.service import CreateRequest
 
     choices = CreateRequest(None, main=args.component, image=args.image, secrets=tuple(args.secret))
-    return await service.preview_update(args.name, choices, show_progress)
+    return await service.preview_update((await service.find(args.name)).id, choices, show_progress)
 
 
 def _shown(line: str) -> str:

@@ -13,7 +13,7 @@ from wsdash.backend.providers.base import UnsavedWork
 from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.unsaved_words import beside_words, unsaved_parts
 from wsdash.commands.failing import report
-from wsdash.commands.opening import unknown_workspace
+from wsdash.commands.opening import reading, unknown_workspace
 from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, local_time, tell
 from wsdash.commands.serving import with_service
 from wsdash.commands.waiting import wait_showing
@@ -45,8 +45,10 @@ def extend(args: Namespace, paths: Paths) -> int:
     worst = DONE
     for name in dict.fromkeys(args.names):
         try:
-            until = with_service(paths, lambda service: service.extend(name, args.hours))  # noqa: B023
-            tell(f"{name}: no autostop before {local_time(until)}.")
+            workspace = _found(name, paths)
+            act = partial(_extend, workspace_id=workspace.id, hours=args.hours)
+            until = with_service(paths, act)
+            tell(f"{workspace.name}: no autostop before {local_time(until)}.")
         except NoSuchWorkspace:
             worst = max(worst, report(unknown_workspace(name, paths)))
         except UserError as error:
@@ -69,11 +71,12 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
     worst = DONE
     for name in dict.fromkeys(args.names):
         try:
-            if verb == "delete" and not args.yes and not _confirmed(name, paths):
-                tell(f"{name} was not deleted.")
+            workspace = _found(name, paths)
+            if verb == "delete" and not args.yes and not _confirmed(workspace, paths):
+                tell(f"{workspace.name} was not deleted.")
                 worst = max(worst, FAILED)
                 continue
-            act = partial(_one, name=name, verb=verb, goal=goal, args=args)
+            act = partial(_one, workspace_id=workspace.id, verb=verb, goal=goal, args=args)
             try:
                 code = with_service(paths, partial(act, unsaved=getattr(args, "now", False)))
             except NotSaved as error:
@@ -87,8 +90,18 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
     return worst
 
 
+def _found(name: str, paths: Paths) -> Workspace:
+    """Whom the user means, once: what is asked and done from then on names the same id. Raises `NoSuchWorkspace`."""
+    with reading(paths) as reader:
+        return reader.find(name)
+
+
+async def _extend(service: Service, workspace_id: str, hours: float) -> float:
+    return await service.extend(workspace_id, hours)
+
+
 async def _one(
-    service: Service, name: str, verb: str, goal: frozenset[Phase], args: Namespace, *, unsaved: bool
+    service: Service, workspace_id: str, verb: str, goal: frozenset[Phase], args: Namespace, *, unsaved: bool
 ) -> int:
     wish: dict[str, Callable[[str], Awaitable[Workspace]]] = {
         "start": service.start,
@@ -97,10 +110,11 @@ async def _one(
         "delete": service.delete,
     }
     if getattr(args, "keep_work", False):
-        _tell_kept((await service.detail(name)).row.workspace, await service.keep_work(name))
-    workspace = await wish[verb](name)
+        kept = (await service.detail(workspace_id)).row.workspace
+        _tell_kept(kept, await service.keep_work(workspace_id))
+    workspace = await wish[verb](workspace_id)
     if getattr(args, "now", False):
-        await service.end_now(name)
+        await service.end_now(workspace_id)
     await service.ensure_reconciler()
     if not args.wait:
         tell(f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far).")
@@ -146,11 +160,12 @@ def _tell_kept(workspace: Workspace, kept: Kept) -> None:
             tell(f"  sh {quote(str(kept.script))} beside")
 
 
-def _confirmed(name: str, paths: Paths) -> bool:
+def _confirmed(workspace: Workspace, paths: Paths) -> bool:
     """Ask once, and name what would be lost."""
+    name = workspace.name
 
     async def look(service: Service) -> UnsavedWork | None:
-        return await service.unsaved_work(name)
+        return await service.unsaved_work(workspace.id)
 
     unsaved = with_service(paths, look)
     if unsaved is None:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
 
+from textual import _time
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 from wsdash.actions import BY_ID, Action, Where, on
 from wsdash.availability import Subject
+from wsdash.screens.typeahead import is_input_waiting
 from wsdash.screens.widgets.glyphs import Glyphs
 from wsdash.screens.widgets.keybar import KeyBar
+from wsdash.screens.widgets.lines import Announced
 from wsdash.screens.widgets.text import Line
 
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
+    from wsdash.model import Workspace
 
 Severity = Literal["information", "warning", "error"]
 Result = TypeVar("Result")
+READ_S = 0.005
+"""What the terminal has sent is read within that time, as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Dashboard(Protocol):
     trouble: str
     """Why what is shown may be old; empty when all is well."""
 
-    def open_workspace(self, name: str, view: View) -> None:
+    def open_workspace(self, workspace: Workspace, view: View) -> None:
         """Show this view of a workspace above the present screen."""
 
     def open_help(self, where: Where) -> None:
@@ -83,10 +90,10 @@ class Dashboard(Protocol):
     def open_messages(self) -> None:
         """Show what was said so far."""
 
-    async def enter_shell(self, name: str) -> None:
+    def enter_shell(self, workspace: Workspace) -> None:
         """Leave the screen to a shell in the workspace, and come back."""
 
-    async def open_editor(self, name: str) -> None:
+    def open_editor(self, workspace: Workspace) -> None:
         """Lend the terminal to `wsdash open`, which starts the workspace's editor and says how to reach it."""
 
 
@@ -125,10 +132,24 @@ class Acts:
     """How an action is done, for screens and modal screens alike (mixed into both)."""
 
     WHERE: ClassVar[Where]
+    asked_at = -math.inf
+    """Keys that were typed up to then are not for this screen (`TypeAhead`)."""
 
     @property
     def dashboard(self) -> Dashboard:
         return cast(Dashboard, cast(Screen[object], self).app)
+
+    def ask(self, widget: Announced) -> None:
+        """From now on this is a question: no key that was typed before the widget is painted answers it."""
+        self.asked_at = math.inf
+        widget.when_painted(self._asked)
+
+    def _asked(self) -> None:
+        screen = cast(Screen[object], self)
+        if is_input_waiting(screen.app):  # which was typed before, too
+            screen.set_timer(READ_S, self._asked)
+        else:
+            self.asked_at = _time.get_time()
 
     def current(self) -> WorkspaceRow | None:
         """The one workspace that the screen is about, or that is selected."""

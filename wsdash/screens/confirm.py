@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,44 +12,66 @@ from textual.widgets import Button
 
 from wsdash.backend.unsaved_words import beside_words, unsaved_parts
 from wsdash.screens.base import WsdashDialog
-from wsdash.screens.widgets.lines import LineScroll
+from wsdash.screens.widgets.lines import Announced, LineScroll
 from wsdash.screens.widgets.text import Line, Tone, plain, wrap
 
 MOST_LINES = 8
 
 
-class ConfirmScreen(WsdashDialog[bool]):
-    """Names what will be done to what, with Cancel focused. Answers True only for a clear yes."""
+class Box(Announced, Vertical):
+    """What frames the question."""
 
-    def __init__(self, verb: str, names: Sequence[str], consequence: str, *, look_for_unsaved: bool) -> None:
+
+class ConfirmScreen(WsdashDialog[bool]):
+    """Names what will be done to what, with Cancel focused. Answers True only for a clear yes.
+
+    `targets` are the names of what it is done to, by id; `doubts` are sentences that speak against it.
+    """
+
+    asked_at = math.inf
+
+    def __init__(
+        self,
+        verb: str,
+        targets: Mapping[str, str],
+        consequence: str,
+        *,
+        doubts: Sequence[str] = (),
+        look_for_unsaved: bool = False,
+    ) -> None:
         super().__init__()
         self._verb = verb
-        self._names = [plain(name) for name in names]
+        self._targets = {target: plain(name) for target, name in targets.items()}
         self._consequence = consequence
+        self._doubts = doubts
         self._look = look_for_unsaved
         self._found: dict[str, list[Line]] = {}
 
     def compose(self) -> ComposeResult:
-        one = len(self._names) == 1
-        title = f"{self._verb} {self._names[0]}?" if one else f"{self._verb} {len(self._names)} workspaces?"
-        with Vertical(id="dialog") as dialog:
+        names = list(self._targets.values())
+        title = f"{self._verb} {names[0]}?" if len(names) == 1 else f"{self._verb} {len(names)} workspaces?"
+        with Box(id="dialog") as dialog:
+            self.ask(dialog)
             dialog.border_title = title
-            dialog.border_subtitle = "q or esc cancels"
+            dialog.border_subtitle = "j k scroll, q or esc cancels"
             yield LineScroll(self._text, focusable=False)
             with Horizontal(id="buttons"):
                 yield Button("Cancel", id="no")
                 yield Button(self._verb, id="yes", variant="error" if self._look else "primary")
 
     def on_mount(self) -> None:
-        self.query_one("#no", Button).focus()
+        self.set_focus(self.query_one("#no", Button))
         if self._look:
             self.spawn(self._look_for_unsaved_work(), "unsaved work")
 
+    def movable(self) -> LineScroll:
+        return self.query_one(LineScroll)
+
     def do_move_left(self) -> None:
-        self.focus_previous()
+        self.focus_previous(Button)
 
     def do_move_right(self) -> None:
-        self.focus_next()
+        self.focus_next(Button)
 
     @property
     def text(self) -> str:
@@ -60,34 +83,32 @@ class ConfirmScreen(WsdashDialog[bool]):
         self.dismiss(event.button.id == "yes")
 
     def _text(self, width: int, _height: int) -> list[Line]:
-        singular = len(self._names) == 1
-        consequence = self._consequence
-        if singular:
-            consequence = consequence.replace("Their jobs end", "Its job ends").replace(
-                "their files", "its files"
-            )
-        lines: list[Line] = [((text, Tone.PLAIN),) for text in wrap(consequence, width)]
-        if not singular:
-            lines += [(), *(((text, Tone.STRONG),) for text in wrap(", ".join(self._names), width))]
+        """What could be lost comes first, and what is known to be safe last."""
+        lines: list[Line] = [
+            ((text, Tone.WARN),) for doubt in self._doubts for text in wrap(plain(doubt), width)
+        ]
+        lines += [((text, Tone.PLAIN),) for text in wrap(self._consequence, width)]
+        if len(self._targets) > 1:
+            names = ", ".join(self._targets.values())
+            lines += [(), *(((text, Tone.STRONG),) for text in wrap(names, width))]
         if self._look:
-            for name in self._names:
-                found = self._found.get(name)
-                lines.append(())
-                if found is None:
-                    lines.append(((f"{name}: looking for unsaved work ...", Tone.MUTED),))
-                else:
-                    lines += found
+            for found in sorted((self._of(target) for target in self._targets), key=_worst_first):
+                lines += [(), *found]
         return lines
 
+    def _of(self, target: str) -> list[Line]:
+        looking: list[Line] = [((f"{self._targets[target]}: looking for unsaved work ...", Tone.MUTED),)]
+        return self._found.get(target, looking)
+
     async def _look_for_unsaved_work(self) -> None:
-        for name in self._names:
-            self._found[name] = await self._unsaved(name)
+        for target, name in self._targets.items():
+            self._found[target] = await self._unsaved(target, name)
             self.query_one(LineScroll).rebuild()
 
-    async def _unsaved(self, name: str) -> list[Line]:
+    async def _unsaved(self, target: str, name: str) -> list[Line]:
         """Never raises: not knowing is an answer that the user needs."""
         try:
-            work = await self.dashboard.service.unsaved_work(name)
+            work = await self.dashboard.service.unsaved_work(target)
         except Exception as error:
             reason = plain(str(error)) or type(error).__name__
             return [((f"{name}: whether there is unsaved work is not known ({reason}).", Tone.WARN),)]
@@ -105,3 +126,8 @@ class ConfirmScreen(WsdashDialog[bool]):
                 lines.append(((f"    and {len(entries) - MOST_LINES} more", Tone.MUTED),))
         beside = beside_words(work)
         return [*lines, ((f"  {beside}", Tone.MUTED),)] if beside else lines
+
+
+def _worst_first(lines: list[Line]) -> int:
+    """What is known to be lost, what nobody knows, what is still looked for, what is safe."""
+    return [Tone.BAD, Tone.WARN, Tone.MUTED, Tone.GOOD].index(lines[0][0][1])

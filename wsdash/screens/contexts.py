@@ -107,7 +107,7 @@ class ContextsScreen(WsdashScreen[None]):
                 self.spawn(self._remove(name), "remove")
 
         consequence = "wsdash forgets it, and its token where no other context needs that. GitLab keeps all."
-        self.app.push_screen(ConfirmScreen("Remove", [name], consequence, look_for_unsaved=False), answered)
+        self.app.push_screen(ConfirmScreen("Remove", {name: name}, consequence), answered)
 
     def _open_form(self, draft: dict[str, str]) -> None:
         from wsdash.screens.connect import ConnectScreen

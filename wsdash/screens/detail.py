@@ -16,12 +16,12 @@ from wsdash.screens.widgets.glyphs import TONES
 from wsdash.screens.widgets.keybar import KeyBar
 from wsdash.screens.widgets.lines import LineScroll, LineView
 from wsdash.screens.widgets.text import Line, Tone, joined, plain
-from wsdash.screens.widgets.viewmodel import row_named, up_words
+from wsdash.screens.widgets.viewmodel import row_of, up_words
 
 if TYPE_CHECKING:
     from wsdash.backend.listening import Ports
     from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
-    from wsdash.model import StepResult
+    from wsdash.model import StepResult, Workspace
 
 STEP_LOG = 4096
 STEP_LINES = 5
@@ -36,9 +36,9 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
     BINDINGS = bindings_of(Where.DETAIL)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         super().__init__()
-        self._workspace = name
+        self._workspace = workspace
         self._detail: WorkspaceDetail | None = None
         self._step_logs: dict[tuple[int, int], list[str]] = {}
         self._ports: Ports | None = None
@@ -62,17 +62,17 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         return self.focused if isinstance(self.focused, LineScroll) else self.query_one("#now", LineScroll)
 
     def current(self) -> WorkspaceRow | None:
-        return row_named(self.dashboard.rows, self._workspace)
+        return row_of(self.dashboard.rows, self._workspace.id)
 
     def store_changed(self) -> None:
-        if not self.left_if_gone(self._workspace):
+        if not self.left_if_gone(self._workspace.name):
             self.spawn(self._read(), "detail", exclusive=True)
 
     def do_view_pane(self) -> None:
         self.focus_next(LineScroll)
 
     async def _read(self) -> None:
-        self._detail = await self.dashboard.service.detail(self._workspace)
+        self._detail = await self.dashboard.service.detail(self._workspace.id)
         self._redraw()
         newest = self._detail.attempts[0] if self._detail.attempts else None
         if newest is None or newest.seen is None:
@@ -85,7 +85,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
 
     async def _read_ports(self) -> None:
         """What it listens on changes without a change in the store."""
-        ports = await self.dashboard.service.ports(self._workspace)
+        ports = await self.dashboard.service.ports(self._workspace.id)
         if ports != self._ports:
             self._ports = ports
             self._redraw()
@@ -95,7 +95,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         start, end = step.log_start or 0, step.log_end or 0
         start = max(start, end - STEP_LOG)
         chunk = await self.dashboard.service.read_log(
-            self._workspace, attempt=number, offset=start, limit=max(0, end - start)
+            self._workspace.id, attempt=number, offset=start, limit=max(0, end - start)
         )
         words = last_words(Unstamped(chunk.data).text, own_error=True, most=STEP_LINES)
         return [plain(line) for line in words.split("\n") if line]
@@ -108,7 +108,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
 
     def _heading(self, width: int, _height: int) -> list[Line]:
         row = self.current()
-        parts: list[Line] = [((plain(self._workspace), Tone.TITLE),)]
+        parts: list[Line] = [((plain(self._workspace.name), Tone.TITLE),)]
         if row is not None:
             phase = row.status.phase
             parts.append(((f"{self.dashboard.glyphs.phases[phase]} {phase}", TONES[phase]),))

@@ -193,6 +193,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         is_text = preview is not None or bool(details)
         self.set_class(is_text, "-previewed")
         if is_text:
+            self.ask(self.query_one("#head", LineView))
             self.query_one(LineScroll).move_to_end(last=False)
             self.query_one(LineScroll).focus()
         else:

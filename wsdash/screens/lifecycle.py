@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.screen import Screen
 
 from wsdash.actions import BY_ID, Action, Danger
+from wsdash.asking import consequence, done, doubts
 from wsdash.availability import Subject
 from wsdash.backend.errors import NotSaved
 from wsdash.screens.base import Acts, View
 
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow
-
-CONSEQUENCES = {
-    "restart": "Their jobs end and new ones start. Files are kept.",
-    "stop": "Their jobs end. Files are kept.",
-    "start": "A job is started for each.",
-    "extend": "No autostop comes for an hour more.",
-    "end_now": "Their jobs end at once; what they have not saved is lost.",
-    "delete": "Their jobs end, and all their files are removed for good.",
-}
+    from wsdash.model import Workspace
 
 
 class OnWorkspace(Acts):
@@ -32,12 +25,12 @@ class OnWorkspace(Acts):
     def do_workspace_shell(self) -> None:
         row = self.current()
         if row is not None:
-            self.spawn(self.dashboard.enter_shell(row.workspace.name), "shell", exclusive=True)
+            self.dashboard.enter_shell(row.workspace)
 
     def do_workspace_editor(self) -> None:
         row = self.current()
         if row is not None:
-            self.spawn(self.dashboard.open_editor(row.workspace.name), "editor", exclusive=True)
+            self.dashboard.open_editor(row.workspace)
 
     def do_workspace_open(self) -> None:
         self._show("detail")
@@ -54,12 +47,12 @@ class OnWorkspace(Acts):
             return
         from wsdash.screens.update import UpdateScreen
 
-        def updated(name: str | None) -> None:
-            if name is not None:
-                self.dashboard.say(f"{name} runs what its devfile says now")
+        def updated(workspace: Workspace | None) -> None:
+            if workspace is not None:
+                self.dashboard.say(f"{workspace.name} runs what its devfile says now")
                 self.dashboard.look_again()
 
-        cast(Screen[object], self).app.push_screen(UpdateScreen(row.workspace.name), updated)
+        cast(Screen[object], self).app.push_screen(UpdateScreen(row.workspace), updated)
 
     def do_workspace_start(self) -> None:
         self._each("start")
@@ -92,34 +85,45 @@ class OnWorkspace(Acts):
     def _show(self, view: View) -> None:
         row = self.current()
         if row is not None:
-            self.dashboard.open_workspace(row.workspace.name, view)
+            self.dashboard.open_workspace(row.workspace, view)
+
+    def acted(self, rows: Sequence[WorkspaceRow]) -> None:
+        """An action was begun on what these rows show."""
 
     def _each(self, verb: str) -> None:
         """Do it to every workspace of the subject that allows it, after at most one question."""
         action = BY_ID[f"workspace.{verb}"]
-        rows = self._willing(action)
-        names = [row.workspace.name for row in rows]
-        if action.danger is not Danger.DESTROYS and len(rows) == 1:
-            self.spawn(self._do(verb, names), f"{verb} {names[0]}")
+        subject = self.subject(action)
+        rows = self._willing(action, subject)
+        told = doubts(verb, rows)
+
+        def go(yes: bool | None) -> None:
+            if yes:
+                self.acted(subject.rows)
+                self._spawn(verb, [row.workspace for row in rows])
+
+        if len(subject.rows) == 1 and action.danger is not Danger.DESTROYS and not told:
+            go(True)
             return
         from wsdash.screens.confirm import ConfirmScreen
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.spawn(self._do(verb, names), f"{verb} {' '.join(names)}")
-
-        cast(Screen[object], self).app.push_screen(
-            ConfirmScreen(
-                action.title, names, CONSEQUENCES[verb], look_for_unsaved=action.danger is Danger.DESTROYS
-            ),
-            answered,
+        question = ConfirmScreen(
+            action.title,
+            {row.workspace.id: row.workspace.name for row in rows},
+            consequence(verb, len(rows)),
+            doubts=told,
+            look_for_unsaved=action.danger is Danger.DESTROYS,
         )
+        cast(Screen[object], self).app.push_screen(question, go)
 
-    def _willing(self, action: Action) -> list[WorkspaceRow]:
-        subject = self.subject(action)
+    def _willing(self, action: Action, subject: Subject) -> list[WorkspaceRow]:
         return [row for row in subject.rows if action.available(Subject((row,), subject.connected)) is None]
 
-    async def _do(self, verb: str, names: list[str], *, unsaved: bool = False) -> None:
+    def _spawn(self, verb: str, workspaces: Sequence[Workspace], *, unsaved: bool = False) -> None:
+        names = " ".join(workspace.name for workspace in workspaces)
+        self.spawn(self._do(verb, workspaces, unsaved=unsaved), f"{verb} {names}")
+
+    async def _do(self, verb: str, workspaces: Sequence[Workspace], *, unsaved: bool) -> None:
         """One after the other, so that one failure is told with the name it belongs to.
 
         Those whose work cannot be saved go on, and the user is asked once about all of them.
@@ -130,39 +134,42 @@ class OnWorkspace(Acts):
             "stop": partial(service.stop, unsaved=unsaved),
             "restart": partial(service.restart, unsaved=unsaved),
             "end_now": service.end_now,
-            "extend": lambda name: service.extend(name, 1.0),
+            "extend": partial(service.extend, hours=1.0),
             "delete": service.delete,
         }
-        not_saved: dict[str, str] = {}
+        names: list[str] = []
+        not_saved: dict[str, tuple[Workspace, str]] = {}
 
-        async def do(name: str) -> None:
+        async def do(workspace: Workspace) -> None:
             try:
-                await acts[verb](name)
+                await acts[verb](workspace.id)
             except NotSaved as error:
-                not_saved[name] = error.message
+                not_saved[workspace.id] = (workspace, error.message)
+            else:
+                names.append(workspace.name)
 
-        for name in names:
-            await self.dashboard.guard(do(name))
+        for workspace in workspaces:
+            await self.dashboard.guard(do(workspace))
+        if names:
+            self.dashboard.say(done(verb, names))
         self.dashboard.look_again()
         if not_saved:
-            self._ask_whether_unsaved(verb, not_saved)
+            self._ask_whether_unsaved(verb, list(not_saved.values()))
 
-    def _ask_whether_unsaved(self, verb: str, problems: dict[str, str]) -> None:
+    def _ask_whether_unsaved(self, verb: str, problems: Sequence[tuple[Workspace, str]]) -> None:
         from wsdash.screens.confirm import ConfirmScreen
 
-        names = list(problems)
+        workspaces = [workspace for workspace, _ in problems]
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.spawn(self._do(verb, names, unsaved=True), f"{verb} {' '.join(names)}")
+                self._spawn(verb, workspaces, unsaved=True)
 
-        told = ". ".join(f"{text[0].upper()}{text[1:]}" for text in problems.values())
-        cast(Screen[object], self).app.push_screen(
-            ConfirmScreen(
-                BY_ID[f"workspace.{verb}"].title,
-                names,
-                f"{told}. What has come since it was last saved is lost if its job ends now.",
-                look_for_unsaved=False,
-            ),
-            answered,
+        question = ConfirmScreen(
+            BY_ID[f"workspace.{verb}"].title,
+            {workspace.id: workspace.name for workspace in workspaces},
+            "What has come since it was last saved is lost if its job ends now.",
+            doubts=[f"{text[0].upper()}{text[1:]}." for _, text in problems],
+            look_for_unsaved=False,
         )
+        cast(Screen[object], self).app.push_screen(question, answered)

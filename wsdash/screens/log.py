@@ -19,10 +19,11 @@ from wsdash.screens.widgets.lines import LineView
 from wsdash.screens.widgets.text import Line, Tone, joined, plain, shortened
 from wsdash.screens.widgets.trace import TraceView
 from wsdash.screens.widgets.tracelog import Matches, split_lines
-from wsdash.screens.widgets.viewmodel import row_named
+from wsdash.screens.widgets.viewmodel import row_of
 
 if TYPE_CHECKING:
     from wsdash.backend.reader import WorkspaceRow
+    from wsdash.model import Workspace
 
 CHUNK = 256 * 1024
 PAINT_S = 0.25
@@ -36,9 +37,9 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
     WHERE: ClassVar[Where] = Where.LOG
     BINDINGS = bindings_of(Where.LOG)
 
-    def __init__(self, name: str, *, attempt: int | None = None) -> None:
+    def __init__(self, workspace: Workspace, *, attempt: int | None = None) -> None:
         super().__init__()
-        self._workspace = name
+        self._workspace = workspace
         self._attempt = attempt
         self._numbers: list[int] = []
         self._following = True
@@ -66,10 +67,10 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
         return self.trace_view
 
     def current(self) -> WorkspaceRow | None:
-        return row_named(self.dashboard.rows, self._workspace)
+        return row_of(self.dashboard.rows, self._workspace.id)
 
     def store_changed(self) -> None:
-        if self.left_if_gone(self._workspace):
+        if self.left_if_gone(self._workspace.name):
             return
         self.query_one("#head", LineView).rebuild()
         self.refresh_keys()
@@ -83,7 +84,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
 
     async def _see_new_attempts(self) -> None:
         """A new attempt while the newest one is followed to its end: go on with it."""
-        detail = await self.dashboard.service.detail(self._workspace)
+        detail = await self.dashboard.service.detail(self._workspace.id)
         was_newest = not self._numbers or self._attempt == self._numbers[-1]
         numbers = sorted(attempt.number for attempt in detail.attempts)
         new = numbers != self._numbers
@@ -112,7 +113,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
         pause, painted = PAINT_S, 0.0
         while True:
             chunk = await self.dashboard.service.read_log(
-                self._workspace, attempt=number, offset=view.index.size, limit=CHUNK
+                self._workspace.id, attempt=number, offset=view.index.size, limit=CHUNK
             )
             self._log_size = chunk.size
             self._ended = chunk.ended
@@ -155,7 +156,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
         for block in sorted(blocks):
             start, end = view.index.span(block)
             chunk = await self.dashboard.service.read_log(
-                self._workspace, attempt=number, offset=start, limit=end - start
+                self._workspace.id, attempt=number, offset=start, limit=end - start
             )
             if number != self._attempt:
                 return
@@ -208,7 +209,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
         painted = loop.time()
         while offset < view.index.size:
             chunk = await self.dashboard.service.read_log(
-                self._workspace, attempt=number, offset=offset, limit=CHUNK
+                self._workspace.id, attempt=number, offset=offset, limit=CHUNK
             )
             if not chunk.data or number != self._attempt:
                 break
@@ -318,7 +319,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
 
     def _heading(self, width: int, _height: int) -> list[Line]:
         row = self.current()
-        parts: list[Line] = [((plain(self._workspace), Tone.TITLE), ("  log", Tone.MUTED))]
+        parts: list[Line] = [((plain(self._workspace.name), Tone.TITLE), ("  log", Tone.MUTED))]
         if self._attempt is not None:
             newest = self._numbers[-1] if self._numbers else self._attempt
             of = f" of {newest}" if newest > 1 else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import heapq
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -12,23 +14,25 @@ from wsdash.screens.base import Acts
 from wsdash.screens.widgets.text import plain
 
 Entry = tuple[str, str, Callable[[], Awaitable[None] | None]]
+MOST_WORKSPACES = 50
+"""That are offered at once; typing on finds the others."""
 
 
 class EverythingProvider(Provider):
     """Answers from what is at hand, so that typing never waits."""
 
     async def discover(self) -> Hits:
-        for title, explanation, run in self._entries():
+        for title, explanation, run in (*self._actions(), *self._workspaces("")):
             yield DiscoveryHit(title, run, help=explanation)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for title, explanation, run in self._entries():
+        for title, explanation, run in (*self._actions(), *self._workspaces(query)):
             score = matcher.match(title)
             if score > 0:
                 yield Hit(score, matcher.highlight(title), run, text=title, help=explanation)
 
-    def _entries(self) -> Iterator[Entry]:
+    def _actions(self) -> Iterator[Entry]:
         screen = self.screen
         if not isinstance(screen, Acts):
             return
@@ -42,10 +46,27 @@ class EverythingProvider(Provider):
                 f"{keys}{action.help if not reason else 'not now, ' + reason}",
                 partial(screen.perform, action),
             )
-        for row in screen.dashboard.rows:
-            name = plain(row.workspace.name)
+
+    def _workspaces(self, query: str) -> Iterator[Entry]:
+        screen = self.screen
+        if not isinstance(screen, Acts):
+            return
+        rows = {f"Open {plain(row.workspace.name)}": row for row in screen.dashboard.rows}
+        for title in nearest(query, rows, MOST_WORKSPACES):
+            row = rows[title]
             yield (
-                f"Open {name}",
+                title,
                 f"{row.status.phase}: {plain(row.status.reason)}",
-                partial(screen.dashboard.open_workspace, row.workspace.name, "detail"),
+                partial(screen.dashboard.open_workspace, row.workspace, "detail"),
             )
+
+
+def nearest(query: str, titles: Iterable[str], most: int) -> list[str]:
+    """Those that hold all letters of the query in their order, the shortest stretch first.
+
+    The palette's own matching weighs each title with care, which is too slow for ten thousand of them.
+    """
+    letters = [re.escape(letter) for letter in query.lower() if not letter.isspace()]
+    stretch = re.compile(".*?".join(letters))
+    found = [(len(match[0]), title) for title in titles if (match := stretch.search(title.lower()))]
+    return [title for _, title in heapq.nsmallest(most, found)]

@@ -11,12 +11,13 @@ from wsdash.screens.widgets.text import Line, Tone, plain, wrap
 
 if TYPE_CHECKING:
     from wsdash.backend.service import Update
+    from wsdash.model import Workspace
 
 TONES = {"+": Tone.GOOD, "-": Tone.BAD, "@": Tone.MUTED}
 
 
-class UpdateScreen(FormScreen[str, "Update"]):
-    """Answers the workspace's name."""
+class UpdateScreen(FormScreen["Workspace", "Update"]):
+    """Answers the workspace that was updated."""
 
     FIELDS: Mapping[str, Field] = {
         "component": Field("Component", "of the devfile, to work in; empty for its main one"),
@@ -25,20 +26,20 @@ class UpdateScreen(FormScreen[str, "Update"]):
     INTRO = "What you chose when you made it, choose again. Nothing runs before you see it."
     LOOKING = "looking at the repository"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         super().__init__({})
-        self._workspace = name
+        self._workspace = workspace
 
     async def look(self) -> Update:
         from wsdash.backend.service import CreateRequest
 
         choices = CreateRequest(None, main=self.typed("component") or None, image=self.typed("image") or None)
-        return await self.dashboard.service.preview_update(self._workspace, choices, self.show_progress)
+        return await self.dashboard.service.preview_update(self._workspace.id, choices, self.show_progress)
 
     def refusal(self, preview: Update) -> str:
-        return "" if preview.changes else f"{self._workspace} runs what its devfile says already"
+        return "" if preview.changes else f"{self._workspace.name} runs what its devfile says already"
 
-    async def accept(self, preview: Update) -> str | None:
+    async def accept(self, preview: Update) -> Workspace | None:
         from wsdash.backend.errors import NotSaved
 
         try:
@@ -52,14 +53,17 @@ class UpdateScreen(FormScreen[str, "Update"]):
     async def _is_wanted_unsaved(self, error: Exception) -> bool | None:
         from wsdash.screens.confirm import ConfirmScreen
 
-        told = f"{error}. What has come since it was last saved is lost if its job ends now."
+        told = str(error)
         question = ConfirmScreen(
-            "Update", [self._workspace], f"{told[0].upper()}{told[1:]}", look_for_unsaved=False
+            "Update",
+            {self._workspace.id: self._workspace.name},
+            "What has come since it was last saved is lost if its job ends now.",
+            doubts=[f"{told[0].upper()}{told[1:]}."],
         )
         return await self.app.push_screen_wait(question)
 
     def heading(self, preview: Update | None) -> Line:
-        name = (plain(self._workspace), Tone.STRONG)
+        name = (plain(self._workspace.name), Tone.STRONG)
         if preview is None:
             return (("Update ", Tone.TITLE), name, ("  step 1 of 2: read its devfile again", Tone.MUTED))
         if not preview.changes:
@@ -73,7 +77,7 @@ class UpdateScreen(FormScreen[str, "Update"]):
     def preview_lines(self, preview: Update, width: int) -> list[Line]:
         """Remarks about the devfile, and the job's difference."""
         if not preview.changes:
-            return [((f"{plain(self._workspace)} runs what its devfile says already.", Tone.GOOD),)]
+            return [((f"{plain(self._workspace.name)} runs what its devfile says already.", Tone.GOOD),)]
         lines = [*remark_lines(preview.preview, width), (), (("WHAT IS NEW IN ITS JOB", Tone.TITLE),)][1:]
         for line in preview.changes:
             tone = TONES.get(line[:1], Tone.PLAIN)

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from wsdash.screens.page import PageScreen
 from wsdash.screens.widgets.lines import LineScroll
 from wsdash.screens.widgets.text import Line, Tone, plain, wrap
 
+if TYPE_CHECKING:
+    from wsdash.model import Workspace
+
 
 class WorkloadScreen(PageScreen):
     """The workload's JSON, as an indented outline."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         super().__init__()
-        self._workspace = name
+        self._workspace = workspace
         self._workload: str | None = None
 
     def heading(self) -> Line:
-        return ((plain(self._workspace), Tone.TITLE), ("  workload: what its job runs", Tone.MUTED))
+        return ((plain(self._workspace.name), Tone.TITLE), ("  workload: what its job runs", Tone.MUTED))
 
     def on_mount(self) -> None:
         super().on_mount()
         self.spawn(self._read(), "workload")
 
     async def _read(self) -> None:
-        detail = await self.dashboard.service.detail(self._workspace)
+        detail = await self.dashboard.service.detail(self._workspace.id)
         self._workload = detail.workload
         self.query_one(LineScroll).rebuild()
 

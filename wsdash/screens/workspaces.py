@@ -89,9 +89,16 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
 
     def subject(self, action: Action) -> Subject:
         if action.bulk and self._marked:
-            marked = tuple(row for row in self.dashboard.rows if row.workspace.id in self._marked)
-            return Subject(marked, self.dashboard.connected)
+            marked = tuple(row for row in self._shown if row.workspace.id in self._marked)
+            if marked:
+                return Subject(marked, self.dashboard.connected)
         return super().subject(action)
+
+    def acted(self, rows: Sequence[WorkspaceRow]) -> None:
+        """Marks are for one action."""
+        self._marked -= {row.workspace.id for row in rows}
+        self.table.set_marked(self._marked)
+        self._redraw()
 
     def store_changed(self) -> None:
         self.show_rows()
@@ -154,11 +161,17 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
                 )
             )
         if self._marked:
-            parts.append(((f"{len(self._marked)} marked", Tone.KEY), (", esc unmarks", Tone.MUTED)))
+            parts.append(self._marked_words())
         if self.dashboard.trouble:
             parts.append(((plain(self.dashboard.trouble), Tone.BAD),))
         parts.append(count_words(self.dashboard.rows))
         return [shortened(joined(parts), width, self.dashboard.glyphs.ellipsis)]
+
+    def _marked_words(self) -> Line:
+        """How many are marked, and how many of them no action reaches since the filter hides them."""
+        hidden = len(self._marked - {row.workspace.id for row in self._shown})
+        said = f"{len(self._marked)} marked" + (f", {hidden} of them hidden and left alone" if hidden else "")
+        return ((said, Tone.KEY), (", esc unmarks", Tone.MUTED))
 
     def _summary(self, width: int, height: int) -> list[Line]:
         row = self.selected

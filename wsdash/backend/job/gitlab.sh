@@ -392,8 +392,8 @@ stand_in() {
 compose_name() {
   read_state
   tell_time
-  at=0 seq=0 load=- memory=- disk=- active=
-  read -r at seq load memory disk active 2>/dev/null <"$run/beat"
+  at=0 seq=0 load=- memory=- disk=- active=- shells=-
+  read -r at seq load memory disk active shells 2>/dev/null <"$run/beat"
   # Before job.sh tells its own, the state is unpacked, or waited for.
   if [ "${at:-0}" -eq 0 ]; then at=$now seq=0; fi
   stand_in
@@ -415,7 +415,8 @@ compose_name() {
   read -r unsaved 2>/dev/null <"$run/unsaved"
   [ -z "$disk_refuses" ] || unsaved=disk
   [ -z "$unsaved" ] || fact "unsaved=$unsaved"
-  [ -z "$active" ] || fact "active=$active"
+  [ "${active:--}" = - ] || fact "active=$active"
+  [ "${shells:--}" = - ] || fact "shells=$shells"
   [ "$load" = - ] || fact "load=$load"
   [ "$memory" = - ] || fact "memory=$memory"
   [ "$disk" = - ] || fact "disk=$disk"

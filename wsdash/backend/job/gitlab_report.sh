@@ -41,7 +41,8 @@ emit() {
       give_way
       beat_seq=$((beat_seq + 1))
       {
-        printf '%s %s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" "$active" \
+        printf '%s %s %s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" \
+          "${active:--}" "${shells:--}" \
           >"$WSDASH_RUN/beat.new" && mv "$WSDASH_RUN/beat.new" "$WSDASH_RUN/beat"
       } 2>/dev/null
       [ "$beat_seq" -eq 1 ] || [ $((beat_seq % ${WSDASH_REPORT_EVERY:-1})) -eq 0 ] || return 0

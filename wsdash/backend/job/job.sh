@@ -84,12 +84,14 @@ measure_activity() {
     was_active "$now"
     [ "$entry" = fetch ] || ! has_ended "$worker" || setting_up=
   fi
+  shells=0
   for session in "$sessions"/*; do
     [ -e "$session" ] || continue
     if has_ended "${session##*/}"; then
       rm -f "$session"
       continue
     fi
+    shells=$((shells + 1))
     at=
     read -r stdin 2>/dev/null <"$session"
     [ "$stdin" != terminal ] || at=$(stat -Lc %X "/proc/${session##*/}/fd/0" 2>/dev/null)
@@ -195,7 +197,7 @@ beat() {
   beats=$((beats + 1))
   tell_time
   measure_activity
-  facts="\"at\":$now,\"active\":$active"
+  facts="\"at\":$now,\"active\":$active,\"shells\":$shells"
   if read -r load _ 2>/dev/null </proc/loadavg; then facts="$facts,\"load\":$load"; fi
   if read -r memory 2>/dev/null </sys/fs/cgroup/memory.current; then facts="$facts,\"memory\":$memory"; fi
   [ -z "$disk_free" ] || facts="$facts,\"disk_free\":$disk_free"

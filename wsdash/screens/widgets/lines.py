@@ -104,7 +104,24 @@ def _background(style: Style) -> Style:
     return style.background_style
 
 
-class LineView(Widget):
+class Announced(Widget):
+    """Tells when it is painted."""
+
+    _painted: Callable[[], object] | None = None
+
+    def when_painted(self, tell: Callable[[], object]) -> None:
+        """Call it once, just before this is painted next."""
+        self._painted = tell
+        self.refresh()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if self._painted is not None:
+            tell, self._painted = self._painted, None
+            tell()
+        return super().render_lines(crop)
+
+
+class LineView(Announced):
     """A few lines in a fixed place, made anew for each width."""
 
     ALLOW_SELECT = False

@@ -158,9 +158,9 @@ def up_words(row: WorkspaceRow, now: float) -> str:
     return f"attempt #{attempt.number} ended {age_words(now - attempt.end.at)} ago"
 
 
-def row_named(rows: Sequence[WorkspaceRow], name: str) -> WorkspaceRow | None:
-    """The row of the workspace with this name."""
-    return next((row for row in rows if row.workspace.name == name), None)
+def row_of(rows: Sequence[WorkspaceRow], workspace_id: str) -> WorkspaceRow | None:
+    """The row of the workspace with this id."""
+    return next((row for row in rows if row.workspace.id == workspace_id), None)
 
 
 def time_words(at: float, now: float) -> str:

@@ -271,6 +271,7 @@ def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: floa
         memory=_whole(beat.facts, "memory"),
         disk_free=_whole(beat.facts, "disk"),
         active_at=_ours(_number(beat.facts, "active"), skew),
+        shells=_whole(beat.facts, "shells"),
     )
 
 

@@ -165,6 +165,7 @@ def _beat(beat: dict[str, object] | None) -> Beat | None:
         memory=_integer(beat.get("memory")),
         disk_free=_integer(beat.get("disk_free")),
         active_at=_number(beat.get("active_at")),
+        shells=_integer(beat.get("shells")),
     )
 
 

@@ -91,4 +91,5 @@ def beat_record(message: Message, now: float, memory: int | None, disk_free: int
         "memory": memory if memory is not None else message.integer("memory"),
         "disk_free": disk_free if disk_free is not None else message.integer("disk_free"),
         "active_at": message.number("active"),
+        "shells": message.integer("shells"),
     }

@@ -1,0 +1,161 @@
+"""Type-ahead: keys act in the order in which they were typed, each on what the one before has led to.
+
+Textual queues a change of focus, the mounting of a screen and the messages of a widget behind the keys that have
+arrived already: of `/xyz` in one read the letters would reach the list, and not the line that `/` opens. Here
+the next key is handed on when all that the one before has begun is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import select
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual.command import CommandPalette
+from textual.message_pump import MessagePump
+from textual.worker import WorkerError
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+Typed = events.Key | events.Paste
+QUIET_ROUNDS = 2
+MOST_ROUNDS = 100
+"""Of asking whether all is done: something that never rests must not lock the keyboard."""
+CLOSED_S = 0.05
+"""How often to look whether a widget that was asked has been closed meanwhile, and never answers."""
+LEAVING = frozenset({"escape", "q", "ctrl+c", "ctrl+q"})
+
+
+class TypeAhead:
+    """The keys and the pasted text of one app that wait for what came before them."""
+
+    def __init__(self, app: App[Any], deliver: Callable[[Typed], Awaitable[None]]) -> None:
+        """`deliver` gives a key to the widget that has the focus."""
+        self._app = app
+        self._deliver = deliver
+        self._waiting: deque[Typed] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._leave: Callable[[], None] | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether all that was typed has been taken, and all that it began is done."""
+        return self._task is None
+
+    async def take(self, event: Typed) -> None:
+        """Hand it on, now or as soon as what came before is done."""
+        if self._leave is not None:
+            if isinstance(event, events.Key) and event.key in LEAVING:
+                self._leave()
+        elif self._task is not None:
+            self._waiting.append(event)
+        elif self._is_wanted(event):
+            await self._deliver(event)
+            self._task = asyncio.create_task(self._go_on(), name="type-ahead")
+
+    @contextmanager
+    def dropped(self, leave: Callable[[], None]) -> Iterator[None]:
+        """While another program is given the terminal: what was typed for it in advance is no key of ours.
+
+        A key that leaves a view calls `leave`, for giving it may take time.
+        """
+        self._leave = leave
+        self._waiting.clear()
+        try:
+            yield
+        finally:
+            self._leave = None
+            self._waiting.clear()
+
+    async def _go_on(self) -> None:
+        with suppress(asyncio.CancelledError):
+            while True:
+                await self._settle()
+                while self._waiting and not self._is_wanted(self._waiting[0]):
+                    self._waiting.popleft()
+                if not self._waiting:
+                    break
+                await self._answer_of_search(self._waiting[0])
+                if self._waiting:
+                    await self._hand_on(self._waiting.popleft())
+        self._task = None
+
+    async def _hand_on(self, event: Typed) -> None:
+        """In the task of the app, where keys are always handled."""
+        done = asyncio.Event()
+
+        async def deliver() -> None:
+            try:
+                await self._deliver(event)
+            finally:
+                done.set()
+
+        if self._app.call_later(deliver):
+            await done.wait()
+
+    def _is_wanted(self, event: Typed) -> bool:
+        """A question takes no key that was typed before it stood on the screen."""
+        return event.time > getattr(self._app.screen, "asked_at", -math.inf)
+
+    async def _answer_of_search(self, event: Typed) -> None:
+        """The command palette searches beside the keys; one that chooses waits for what was searched for."""
+        screen = self._app.screen
+        if isinstance(screen, CommandPalette) and not (isinstance(event, events.Key) and event.is_printable):
+            searches = [
+                worker
+                for worker in self._app.workers
+                if worker.node is screen and worker.group == CommandPalette._GATHER_COMMANDS_GROUP
+            ]
+            with suppress(WorkerError):
+                await self._app.workers.wait_for_complete(searches)
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Wait until no screen or widget has anything left to do: twice in a row none had a message waiting."""
+        quiet = 0
+        before: list[MessagePump] = []
+        for _ in range(MOST_ROUNDS):
+            pumps = self._pumps()
+            await _all_answer(pumps)
+            is_quiet = pumps == before and not any(pump.message_queue_size for pump in pumps)
+            quiet = quiet + 1 if is_quiet else 0
+            if quiet == QUIET_ROUNDS:
+                return
+            before = pumps
+
+    def _pumps(self) -> list[MessagePump]:
+        """The app, its screens, and the widgets of the screen in front."""
+        stack = self._app.screen_stack
+        return [self._app, *stack, *(stack[-1].walk_children() if stack else ())]
+
+
+async def _all_answer(pumps: list[MessagePump]) -> None:
+    """Wait until each has done what was waiting for it; one that was closed has nothing to do."""
+    missing: set[MessagePump] = set()
+    answered = asyncio.Event()
+
+    def answer(pump: MessagePump) -> None:
+        missing.discard(pump)
+        if not missing:
+            answered.set()
+
+    for pump in pumps:
+        if pump.call_later(answer, pump):
+            missing.add(pump)
+    while missing:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSED_S):
+                await answered.wait()
+        missing -= {pump for pump in missing if pump._closed}
+
+
+def is_input_waiting(app: App[Any]) -> bool:
+    """Whether the terminal has sent bytes that Textual's thread has not read yet."""
+    descriptor = getattr(app._driver, "fileno", None)
+    return isinstance(descriptor, int) and bool(select.select([descriptor], [], [], 0)[0])
