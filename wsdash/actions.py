@@ -103,6 +103,7 @@ ON_LIST = frozenset({Where.LIST})
 LIST_AND_DETAIL = frozenset({Where.LIST, Where.DETAIL})
 SIDEWAYS = "In a log: what is beside the screen. In a question: the other button."
 TO_READ = frozenset({Where.LIST, Where.DETAIL, Where.LOG, Where.PAGE, Where.CONTEXTS})
+TO_SCROLL = TO_READ | {Where.DIALOG, Where.FORM}
 
 
 def _on_workspace(verb: str, key: str, title: str, text: str, **more: Any) -> Action:  # noqa: ANN401
@@ -121,8 +122,11 @@ def _on_log(verb: str, key: str, title: str, text: str, hint: int = 0) -> Action
     return Action(f"log.{verb}", (key,), title, text, Group.LOG, frozenset({Where.LOG}), hint=hint)
 
 
-def _move(verb: str, keys: str, title: str, text: str = "", where: frozenset[Where] = TO_READ) -> Action:
-    return Action(f"move.{verb}", tuple(keys.split()), title, text or f"{title}.", Group.MOVE, where)
+def _move(verb: str, keys: str, title: str, text: str = "", where: frozenset[Where] = TO_SCROLL) -> Action:
+    hint = 25 if verb.startswith("page") else 0
+    return Action(
+        f"move.{verb}", tuple(keys.split()), title, text or f"{title}.", Group.MOVE, where, hint=hint
+    )
 
 
 def _view(verb: str, keys: str, title: str, text: str, where: frozenset[Where], **more: Any) -> Action:  # noqa: ANN401
@@ -414,6 +418,8 @@ def on(where: Where) -> tuple[Action, ...]:
 def hinted(where: Where) -> tuple[Action, ...]:
     """The actions of the key bar, in its order. In the list those on a workspace stand beside it."""
     chosen = [action for action in on(where) if action.hint and action.keys]
+    if where is not Where.FORM:  # elsewhere it goes without saying that a page can be scrolled
+        chosen = [action for action in chosen if action.group is not Group.MOVE]
     if where is Where.LIST:
         chosen = [action for action in chosen if action.group is not Group.WORKSPACE or action.hint == 1]
     if where is Where.FORM:

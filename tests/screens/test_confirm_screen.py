@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 from textual.pilot import Pilot
+from textual.widgets import Button
 
 from tests.screens.conftest import Running, until
 from tests.screens.stub import StubService
 from wsdash.backend.service import UnsavedWork
 from wsdash.screens.confirm import ConfirmScreen
+from wsdash.screens.widgets.lines import LineScroll
 from wsdash.screens.workspaces import WorkspacesScreen
 
 
@@ -15,6 +20,8 @@ async def question(pilot: Pilot[None], *keys: str) -> ConfirmScreen:
     await pilot.press(*keys)
     await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
     assert isinstance(pilot.app.screen, ConfirmScreen)
+    screen = pilot.app.screen
+    await until(pilot, lambda: screen.asked_at < math.inf)
     return pilot.app.screen
 
 
@@ -80,3 +87,37 @@ async def test_several_workspaces_are_all_named(stub: StubService, running: Runn
         await until(pilot, lambda: "billing: all work is committed and pushed." in screen.text)
         assert str(screen.query_one("#dialog").border_title) == "Delete 2 workspaces?"
         assert "api-gateway, billing" in screen.text
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 18), (40, 12)])
+async def test_all_of_it_can_be_read_by_keyboard_while_the_buttons_stay(
+    stub: StubService, running: Running, size: tuple[int, int]
+) -> None:
+    async with running(size) as pilot:
+        screen = await question(pilot, "*", "D")
+        text = screen.query_one(LineScroll)
+        await until(pilot, lambda: "search: all work is committed and pushed." in screen.text)
+        await until(pilot, lambda: text.max_scroll_y == len(screen.text.split("\n")) - text.page)
+        await pilot.press("G")
+        assert text.scroll_offset.y == text.max_scroll_y
+        for key in ("pageup", "k", "up", "ctrl+u"):
+            before = text.scroll_offset.y
+            await pilot.press(key)
+            assert text.scroll_offset.y < before or before == 0
+        for button in screen.query(Button):
+            assert screen.region.contains_region(button.region)
+            assert screen.query_one("#dialog").region.contains_region(button.region)
+
+
+async def test_what_will_be_lost_comes_before_what_is_safe(stub: StubService, running: Running) -> None:
+    lost = UnsavedWork(("?? notes.txt",), ())
+
+    async def work(workspace_id: str) -> UnsavedWork | None:
+        return {"id-catalog": lost, "id-billing": None}.get(workspace_id, UnsavedWork())
+
+    stub.unsaved_work = work  # type: ignore[method-assign]
+    async with running() as pilot:
+        screen = await question(pilot, "space", "space", "space", "D")
+        await until(pilot, lambda: "catalog: this will be lost" in screen.text)
+        said = [screen.text.index(name) for name in ("catalog: this", "billing: whether", "api-gateway: all")]
+        assert said == sorted(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ async def opened(pilot: Pilot[None]) -> None:
 
 async def previewed(pilot: Pilot[None]) -> None:
     await pilot.press("enter")
-    await until(pilot, lambda: form_of(pilot).has_class("-previewed"))
+    await until(pilot, lambda: form_of(pilot).has_class("-previewed") and form_of(pilot).asked_at < math.inf)
 
 
 async def test_the_job_is_shown_before_anything_is_created(stub: StubService, running: Running) -> None:
@@ -244,3 +245,37 @@ async def test_a_value_that_cannot_be_kept_is_refused_beside_its_field(
             pilot, lambda: "cannot mask" in pilot.app.screen.query_one("#secret-0-error", LineView).text
         )
         assert ("create", "api") not in stub.asked
+
+
+async def test_the_same_mistake_is_told_each_time(stub: StubService, running: Running) -> None:
+    stub.refusals["preview"] = UserError("it is not a repository", "Check the address.", field="source")
+    async with running() as pilot:
+        await opened(pilot)
+        told = form_of(pilot).query_one("#source-error", LineView)
+
+        def drawn() -> str:
+            return "".join(told.render_line(y).text for y in range(told.size.height))
+
+        for letter in "abc":
+            await pilot.press(letter)
+            await until(pilot, lambda: not told.display or not drawn().strip())
+            await pilot.press("enter")
+            await until(
+                pilot, lambda: "it is not a repository" in drawn() and "Check the address." in drawn()
+            )
+
+
+async def test_the_job_can_be_read_to_its_end_by_keyboard(stub: StubService, running: Running) -> None:
+    stub.diagnostics = tuple(Diagnostic(line, 1, "info", "x", f"remark {line}", "") for line in range(60))
+    async with running((80, 24)) as pilot:
+        await opened(pilot)
+        await previewed(pilot)
+        text = form_of(pilot).query_one("#job", LineScroll)
+        await until(pilot, lambda: text.max_scroll_y > 20)
+        places = []
+        for key in ("j", "down", "pagedown", "ctrl+d", "ctrl+f", "G", "k", "g", "end", "home"):
+            await pilot.press(key)
+            places.append(text.scroll_offset.y)
+        assert places[:5] == sorted(set(places[:5]))
+        assert places[5:] == [text.max_scroll_y, text.max_scroll_y - 1, 0, text.max_scroll_y, 0]
+        assert "pgdn A page down" in form_of(pilot).query_one("KeyBar", LineView).text

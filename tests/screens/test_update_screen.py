@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -27,7 +29,7 @@ async def opened(pilot: Pilot[None]) -> None:
 
 async def previewed(pilot: Pilot[None]) -> None:
     await pilot.press("enter")
-    await until(pilot, lambda: form_of(pilot).has_class("-previewed"))
+    await until(pilot, lambda: form_of(pilot).has_class("-previewed") and form_of(pilot).asked_at < math.inf)
 
 
 async def test_the_difference_is_shown_before_anything_is_updated(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from tests.screens.conftest import Running, said, until
-from tests.screens.stub import StubService, dashboard, every_phase, row
-from wsdash.backend.errors import NotSaved
+from tests.screens.stub import NOW, StubService, attempt, dashboard, every_phase, row
+from wsdash.backend.errors import NotSaved, WorkspaceGone
 from wsdash.backend.providers.base import Capabilities
 from wsdash.backend.service import Reconciling, UserError
-from wsdash.model import Phase, Status
+from wsdash.model import Beat, Phase, Status
 from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help import HelpScreen
@@ -187,6 +189,94 @@ async def test_a_disabled_action_says_why_in_a_message_that_can_be_read_again(
         assert ("start", "api-gateway") not in stub.asked
 
 
+async def answered_yes(pilot: Pilot[None]) -> str:
+    """What the question says that stands on the screen, and is answered."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
+    screen = pilot.app.screen
+    assert isinstance(screen, ConfirmScreen)
+    await until(pilot, lambda: screen.asked_at < math.inf)
+    said = screen.text
+    await pilot.press("right", "enter")
+    return said
+
+
+async def test_a_mark_that_the_filter_hides_is_no_target(stub: StubService, running: Running) -> None:
+    async with running() as pilot:
+        await pilot.press("space", "slash", *"docs", "enter")
+        await until(pilot, lambda: selected(pilot) == "docs-site")
+        assert "1 marked, 1 of them hidden and left alone" in text_of(pilot, "#counts")
+        await pilot.press("S")
+        await until(pilot, lambda: ("start", "docs-site") in stub.asked)
+        assert [name for verb, name in stub.asked if verb != "reconcile"] == ["docs-site"]
+
+
+@pytest.mark.parametrize("key", ["r", "x", "D"])
+async def test_marks_end_with_the_act_that_used_them(stub: StubService, running: Running, key: str) -> None:
+    async with running() as pilot:
+        await pilot.press("space", "space", key)
+        await answered_yes(pilot)
+        await until(pilot, lambda: len(stub.asked) == 3)
+        assert "marked" not in text_of(pilot, "#counts")
+
+
+async def test_marks_stay_when_the_question_is_declined(stub: StubService, running: Running) -> None:
+    async with running() as pilot:
+        await pilot.press("space", "space", "x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
+        await until(pilot, lambda: pilot.app.screen.asked_at < math.inf)  # type: ignore[attr-defined]
+        await pilot.press("q")
+        assert "2 marked" in text_of(pilot, "#counts")
+
+
+LIVED_IN = Beat(NOW, shells=2)
+
+
+@pytest.mark.parametrize(("key", "verb"), [("x", "stop"), ("r", "restart")])
+@pytest.mark.parametrize(
+    ("seen", "doubt"),
+    [
+        ({"beat": LIVED_IN}, "api-gateway: 2 shells are open in it."),
+        ({"unsaved": "the disk is full"}, "cannot be kept (the disk is full)"),
+    ],
+)
+async def test_ending_a_job_asks_where_somebody_is_in_it_or_work_cannot_be_saved(
+    stub: StubService, running: Running, key: str, verb: str, seen: dict[str, object], doubt: str
+) -> None:
+    first = attempt("api-gateway")
+    assert first.seen is not None
+    lived_in = replace(first, seen=replace(first.seen, **seen))  # type: ignore[arg-type]
+    stub.rows = [row("api-gateway", last=lived_in), *stub.rows[1:]]
+    async with running() as pilot:
+        await pilot.press(key)
+        assert doubt in " ".join((await answered_yes(pilot)).split())
+        await until(pilot, lambda: (verb, "api-gateway") in stub.asked)
+
+
+async def test_what_was_done_stands_in_the_messages_with_the_way_back(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: "api-gateway stops; S starts it again" in said(pilot))
+        await pilot.press("space", "space", "r")
+        await answered_yes(pilot)
+        await until(pilot, lambda: "api-gateway, billing are restarted" in said(pilot))
+
+
+async def test_a_question_about_a_deleted_workspace_never_acts_on_another_of_its_name(
+    stub: StubService, running: Running
+) -> None:
+    async with running() as pilot:
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
+        again = replace(stub.rows[0].workspace, id="id-another")
+        stub.change([replace(stub.rows[0], workspace=again), *stub.rows[1:]])
+        stub.refusals["delete"] = WorkspaceGone("api-gateway")
+        await answered_yes(pilot)
+        await until(pilot, lambda: any("api-gateway is gone" in text for text in said(pilot)))
+        assert ("delete", "another") not in stub.asked
+
+
 async def test_marked_workspaces_are_done_together_after_one_question(
     stub: StubService, running: Running
 ) -> None:
@@ -195,7 +285,7 @@ async def test_marked_workspaces_are_done_together_after_one_question(
         assert "2 marked" in text_of(pilot, "#counts")
         await pilot.press("r")
         assert ("restart", "api-gateway") not in stub.asked
-        await pilot.press("tab", "enter")
+        await answered_yes(pilot)
         await until(pilot, lambda: ("restart", "billing") in stub.asked)
         assert ("restart", "api-gateway") in stub.asked
         await pilot.press("escape")

@@ -16,6 +16,10 @@ from wsdash.screens.widgets.lines import Announced, LineScroll
 from wsdash.screens.widgets.text import Line, Tone, plain, wrap
 
 MOST_LINES = 8
+FRAME = 8
+"""Lines of the border, the buttons and the space between."""
+LOW, LOW_FRAME = 18, 3
+"""On a terminal of fewer lines, the buttons are one line high, and nothing stands between."""
 
 
 class Box(Announced, Vertical):
@@ -63,6 +67,12 @@ class ConfirmScreen(WsdashDialog[bool]):
         self.set_focus(self.query_one("#no", Button))
         if self._look:
             self.spawn(self._look_for_unsaved_work(), "unsaved work")
+
+    def on_resize(self) -> None:
+        """The text has what the frame and the buttons leave, so that these are always seen."""
+        frame = LOW_FRAME if self.app.size.height < LOW else FRAME
+        self.set_class(self.app.size.height < LOW, "-low")
+        self.query_one(LineScroll).styles.max_height = max(1, self.app.size.height * 9 // 10 - frame)
 
     def movable(self) -> LineScroll:
         return self.query_one(LineScroll)

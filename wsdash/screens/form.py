@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from wsdash.actions import Where
+from wsdash.actions import Action, Group, Where
 from wsdash.screens.base import Result, WsdashScreen, bindings_of
 from wsdash.screens.widgets.keybar import KeyBar
 from wsdash.screens.widgets.lines import Builder, LineScroll, LineView
@@ -102,6 +102,11 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
     @property
     def _first(self) -> Input:
         return self.query_one(f"#{next(iter(self.FIELDS))}", Input)
+
+    def why_not(self, action: Action) -> str | None:
+        if action.group is Group.MOVE and self._preview is None and not self._details:
+            return "there is nothing to scroll yet"
+        return super().why_not(action)
 
     def movable(self) -> LineScroll:
         return self.query_one(LineScroll)

@@ -155,7 +155,8 @@ class LineView(Announced):
     def rebuild(self) -> None:
         """Draw the same again, for what it is made of has changed."""
         size = self.content_size
-        if not size.width:
+        if not size.width:  # hidden: it is drawn when it is shown again, also at the size that it had
+            self._built_for = None
             return
         old, self._lines = self._lines, self._built()
         for y in range(size.height):
