@@ -229,22 +229,22 @@ async def test_an_autodelete_leaves_what_is_nowhere_else_and_takes_the_rest_anno
     clean = await created(service, make_repository(tmp_path / "clean", devfile=None), policy)
     for name in ("demo", "clean"):
         await running(service, name, 1)
-    command = await service.shell("demo", ("sh", "-c", "echo precious >unsaved.txt"))
+    command = await service.shell(await demo(service), ("sh", "-c", "echo precious >unsaved.txt"))
     assert (
         await (await asyncio.create_subprocess_exec(*command.argv, env=command.env, cwd=command.cwd)).wait()
         == 0
     )
     for name in ("demo", "clean"):
-        await service.stop(name)
+        await service.stop((await service.find(name)).id)
     await service.wait_for(clean.id, frozenset({Phase.DELETED}), 60.0)
     kinds = [event.kind for event in await service.events(clean.id)]
     assert kinds.index("deleted") < kinds.index("deletion-announced")
     assert kinds.count("deletion-announced") == 1
-    row = (await service.detail("demo")).row
+    row = (await service.detail(await demo(service))).row
     assert row.status.phase is Phase.STOPPED
     assert row.status.reason.startswith("not deleted: 2 files are nowhere else")
-    assert "not deleted: 2 files are nowhere else" in (await service.why("demo")).sentence
-    assert "not-deleted" in [event.kind for event in await service.events("demo")]
+    assert "not deleted: 2 files are nowhere else" in (await service.why(await demo(service))).sentence
+    assert "not-deleted" in [event.kind for event in await service.events(await demo(service))]
 
 
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:
