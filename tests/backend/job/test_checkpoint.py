@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tests.backend.job.conftest import SHELLS
 from tests.repositories import git
+from tests.waiting import until_sync
 from wsdash.backend.job import render, scripts
 from wsdash.backend.job.rendering import checkpoint_scripts
 from wsdash.workload import Source, Workload
@@ -232,6 +233,97 @@ def test_all_unsaved_work_is_there_again_in_a_fresh_clone(place_of: Callable[...
     # The line goes on from there.
     (second.project / "more.txt").write_text("more\n")
     assert second.save(kept).base == "1.1"
+
+
+def test_other_repositories_and_files_outside_of_any_are_there_again(
+    place_of: Callable[..., Place], origin: Path
+) -> None:
+    first = place_of(1)
+    project, projects = first.project, first.folder / "projects"
+    git(project, "init", "-q", "with no commit")
+    (project / "with no commit/draft").write_text("d")
+    git(project, "-c", "protocol.file.allow=always", "submodule", "-q", "add", str(origin), "sub")
+    for repository in (project / "tools", projects / "beside"):
+        git(repository.parent, "init", "-q", "-b", "main", repository.name)
+        (repository / "app.py").write_text("mine\n")
+        git(repository, "add", ".")
+        git(repository, "commit", "-q", "-m", "nowhere else")
+    for repository in (project / "sub", project / "tools", projects / "beside"):
+        work_in_any(repository)
+    (projects / "notes").mkdir()
+    (projects / "notes/plan").write_text("p")
+    with first.streaming(Kept()) as line:
+        kept = line.take()
+        until_sync((first.folder / "run/saved").exists, what="the record of it")
+    assert not (first.folder / "run/unsaved").exists()
+    second = place_of(2)
+    assert second.restore(kept)[0] == 0
+    for name in ("project/sub", "project/tools", "beside"):
+        assert state_of(second.folder / "projects" / name) == state_of(projects / name)
+    assert (second.project / "with no commit/draft").read_text() == "d"
+    assert (second.folder / "projects/notes/plan").read_text() == "p"
+
+
+def work_in_any(repository: Path) -> None:
+    (repository / "app.py").write_text("stashed\n")
+    git(repository, "stash", "-q")
+    git(repository, "checkout", "-q", "--detach")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "on HEAD alone")
+    (repository / "app.py").write_text("staged\n")
+    git(repository, "add", "app.py")
+    (repository / "app.py").write_text("not staged\n")
+    (repository / "untracked").write_text("u\n")
+
+
+def test_what_an_older_cache_brings_of_another_repository_gives_way_and_can_be_had(
+    place_of: Callable[..., Place],
+) -> None:
+    first, second = place_of(1), place_of(2)
+    for place in (first, second):
+        git(place.project, "init", "-q", "-b", "main", "tools")
+        (place.project / "tools/file").write_text("one\n")
+        git(place.project / "tools", "add", ".")
+        git(place.project / "tools", "commit", "-q", "-m", "one", "--date=@1 +0000")
+        (place.project / "tools/file").write_text(f"of attempt {place.attempt}\n")
+        (place.folder / "projects/loose").write_text(f"of attempt {place.attempt}\n")
+    assert second.restore(first.save(Kept()))[0] == 0
+    assert (second.project / "tools/file").read_text() == "of attempt 1\n"
+    assert (second.folder / "projects/loose").read_text() == "of attempt 1\n"
+    before = git(second.project / "tools", "show", "refs/wsdash/before/work:file")
+    assert before == "of attempt 2"
+
+
+def test_tags_worktrees_and_every_stash_are_there_again(place_of: Callable[..., Place]) -> None:
+    first = place_of(1)
+    git(first.project, "checkout", "-q", "--detach")
+    git(first.project, "commit", "-q", "--allow-empty", "-m", "held by a tag")
+    git(first.project, "tag", "-a", "-m", "mine", "mine")
+    git(first.project, "checkout", "-q", "main")
+    (first.project / ".git/wsdash-fetched").touch()
+    git(first.project, "worktree", "add", "-q", "--detach", str(first.folder / "linked"))
+    git(first.folder / "linked", "commit", "-q", "--allow-empty", "-m", "in a worktree")
+    linked = git(first.folder / "linked", "rev-parse", "HEAD")
+    for count in range(25):
+        (first.project / "app.py").write_text(f"{count}\n")
+        git(first.project, "stash", "-q")
+    second = place_of(2)
+    assert second.restore(first.save(Kept()))[0] == 0
+    assert git(second.project, "rev-parse", "mine") == git(first.project, "rev-parse", "mine")
+    assert git(second.project, "log", "-1", "--format=%s", f"refs/kept/worktrees/{linked}") == "in a worktree"
+    assert len(git(second.project, "stash", "list").splitlines()) == 25
+
+
+def test_a_damaged_repository_is_told_and_hinders_nothing_else(place_of: Callable[..., Place]) -> None:
+    first = place_of(1)
+    (first.project / "tools/.git/objects").mkdir(parents=True)
+    (first.project / "app.py").write_text("mine\n")
+    with first.streaming(Kept()) as line:
+        kept = line.take()
+        until_sync((first.folder / "run/saved").exists, what="the record of it")
+    assert (first.folder / "run/unsaved").read_text() == "others\n"
+    second = place_of(2)
+    assert second.restore(kept)[0] == 0
+    assert (second.project / "app.py").read_text() == "mine\n"
 
 
 def test_making_one_changes_nothing_in_the_checkout(place_of: Callable[..., Place]) -> None:

@@ -13,14 +13,15 @@
 #
 # What is in one, as refs: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
 # all that is not ignored, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches;
-# refs/wsdash/stash/N; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, what terminal.sh keeps.
+# refs/wsdash/stash/N, tags/*, worktrees/*; refs/wsdash/others, what is unsaved in other repositories and outside of any, a
+# tree of the files that kept_restore.sh restores; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, what terminal.sh keeps.
 # Nothing of the checkout is written but by restore: a repository beside it borrows its objects.
 #
 # Lines of stream:  new ID BASE EPOCH SIZE HASH, and SIZE bytes;  same ID EPOCH;  failed WHY
 # its answers:      kept;  refused WHY
 # ID is the attempt's number and a count, 3.7; BASE is the one before, 0.0 for none; HASH is Git's of the bytes.
 #
-# checkpoint_sending.sh, checkpoint_restoring.sh and gitlab_http.sh stand beside this file.
+# checkpoint_sending.sh, checkpoint_restoring.sh, checkpoint_others.sh and gitlab_http.sh stand beside this file.
 # Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_MAIN, WSDASH_CHECKPOINT_S (seconds between two),
 # WSDASH_DEPOSIT_S (the same in the registry), WSDASH_CHECKPOINT_MIB (what one may take), and for the registry
 # WSDASH_WORKSPACE and GitLab's own. The workload's file says `home_files`: paths below HOME, a line each.
@@ -104,6 +105,8 @@ prepare() {
 }" >"$own/objects/info/alternates"
   excludes=$(cd "$project" && git rev-parse --git-path info/exclude 2>/dev/null) && [ -n "$objects" ] &&
     (cd "$project" && cp "$excludes" "$own/info/exclude" 2>/dev/null)
+  [ -n "$objects" ] || : >"$own/info/exclude"
+  exclude_nested
   return 0
 }
 
@@ -177,10 +180,11 @@ snapshot() {
     [ ! -f "$work/index.staged" ] ||
       staged=$(GIT_INDEX_FILE=$work/index.staged beside write-tree 2>/dev/null) || staged=
     nth=0
-    for stash in $(checkout log --walk-reflogs --max-count=20 --format=%H refs/stash -- 2>/dev/null); do
+    for stash in $(checkout log --walk-reflogs --max-count=500 --format=%H refs/stash -- 2>/dev/null); do
       beside update-ref "refs/wsdash/stash/$nth" "$stash"
       nth=$((nth + 1))
     done
+    snapshot_own_refs
   fi
   if [ -n "$staged" ]; then
     # shellcheck disable=SC2086  # a parent or none
@@ -192,6 +196,7 @@ snapshot() {
   beside update-ref refs/wsdash/work "$commit" || fail disk || return
   snapshot_home
   snapshot_terminal
+  [ -n "${restoring:-}" ] || snapshot_others
   tip=$(beside for-each-ref --format='%(refname) %(objectname)')
 }
 
@@ -252,6 +257,8 @@ run=$WSDASH_RUN
 . "$here/checkpoint_sending.sh"
 # shellcheck source=/dev/null
 . "$here/checkpoint_restoring.sh"
+# shellcheck source=/dev/null
+. "$here/checkpoint_others.sh"
 case ${1:-} in
   stream) stream ;;
   deposit) deposit "${2:-}" ;;

@@ -47,6 +47,7 @@ restore() {
   if ! [ -e "$project/.git" ] && git bundle list-heads "$1" 2>/dev/null | grep -q ' refs/heads/\| refs/wsdash/index$'; then
     git init --quiet "$project" || fail disk || return
   fi
+  restoring=yes
   snapshot || return
   present=$tree
   if [ -n "$objects" ]; then
@@ -69,7 +70,8 @@ restore() {
   GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree -m -u "$present" "$wanted_tree" 2>/dev/null ||
     GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$work/said" ||
     fail disk || return
-  [ -z "$objects" ] || restore_refs || return
+  [ -z "$objects" ] || { restore_refs && restore_own_refs; } || return
+  restore_others
   restore_folder home "$HOME"
   mkdir -p "$terminal" && restore_folder terminal "$terminal"
   [ -z "$objects" ] || checkout for-each-ref --format='delete %(refname)' refs/wsdash/restored refs/wsdash/base |

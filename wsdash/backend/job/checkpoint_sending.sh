@@ -90,7 +90,12 @@ give() {
     fi
     if "$1"; then
       sent=$tip
-      rm -f "$WSDASH_RUN/unsaved" "$work/bundle"
+      rm -f "$work/bundle"
+      if [ -n "${partly:-}" ]; then
+        printf '%s\n' "$partly" >"$WSDASH_RUN/unsaved.new" && mv "$WSDASH_RUN/unsaved.new" "$WSDASH_RUN/unsaved"
+      else
+        rm -f "$WSDASH_RUN/unsaved"
+      fi
       printf '%s\n' "$at" >"$WSDASH_RUN/saved.new" && mv "$WSDASH_RUN/saved.new" "$WSDASH_RUN/saved"
       answer "kept $at"
       every=$usual

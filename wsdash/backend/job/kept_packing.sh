@@ -8,6 +8,9 @@
 #     file NAME SIZE HASH   the SHA-256 of each, in the order in which their bytes follow
 #     data                  and the bytes; after them a line `wsdash-kept`
 #
+#   pack_others PROJECT FOLDER KIB   for a checkpoint: the same but of the project's own repository and files, into FOLDER,
+#                  unless it takes more. Fails where something is not among it.
+#
 # A bundle of each repository with something unsaved has as refs/kept/*: head, heads/*, tags/*, other/* (refs), worktrees/*,
 # progress/* (a rebase or the like that goes on), stash/N (0 is the newest), index and work, commits of the index and the
 # working tree. The message of work says what HEAD was and where each branch stood. It is complete where the repository
@@ -50,6 +53,22 @@ pack() { # PROJECT
   printf '\nwsdash-kept\n'
 }
 
+pack_others() {
+  project=$1
+  out=$2
+  others=yes
+  root=$(cd -P -- "$PROJECTS_ROOT" 2>/dev/null && pwd -P) && cd "$root" && set_surroundings || return
+  umask 077
+  tell_all >"$scratch/told"
+  pack_all >>"$scratch/told" || return
+  kib=$(du -sk "$out" | { read -r kib _ && printf '%s' "$kib"; })
+  if [ "$kib" -gt "$3" ]; then
+    rm -f "$out"/*
+    return 1
+  fi
+  ! grep -q '^problem ' "$scratch/told"
+}
+
 pack_all() {
   bundles=0
   : >"$scratch/order"
@@ -57,6 +76,7 @@ pack_all() {
   while [ "$nth" -lt "$count" ]; do
     nth=$((nth + 1))
     load_unit "$nth"
+    [ -z "${others:-}" ] || [ -z "$tree" ] || [ "$path" != "$project" ] || continue
     [ -e "$unit/has-commits" ] || [ -s "$S/stashes" ] || [ -s "$S/changes" ] || continue
     # Those without a working tree come back beside the one they belong to.
     home=$where
@@ -160,6 +180,7 @@ pack_loose() {
     awk -v start="$line" 'index($0, start) == 1 { print substr($0, length(start) + 1) }' "$scratch/loose" >"$scratch/within"
     awk -v start="$line" 'index($0, start) != 1' "$scratch/loose" >"$scratch/beside"
   fi
+  [ -z "${others:-}" ] || : >"$scratch/within"
   archive within "$root${project:+/$project}" "$out/files.tar" && archive beside "$root" "$out/beside.tar"
 }
 

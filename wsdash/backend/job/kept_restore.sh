@@ -52,6 +52,7 @@ restore_repository() { # FILE
   folder=./$place
   mkdir -p "$folder" || complain 'cannot be made' || return
   [ -e "$folder/.git" ] || make_repository "$folder" || complain 'cannot be made' || return
+  [ -z "$over" ] || set_aside
   [ -z "$(in_place status --porcelain --untracked-files=no --ignore-submodules=all)" ] ||
     complain 'it has changes of its own; take a fresh clone' || return
   in_place fetch --quiet --no-tags --prune "$kept/$1" '+refs/kept/*:refs/kept/*' ||
@@ -68,6 +69,16 @@ restore_repository() { # FILE
   printf '%s is restored.\n' "${place:-The project}"
 }
 
+# What a workspace has that gets a newer state: as refs/wsdash/before/*.
+set_aside() {
+  aside=$(in_place stash create 2>/dev/null)
+  [ -n "$aside" ] || aside=$(in_place rev-parse --quiet --verify HEAD)
+  [ -z "$aside" ] || in_place update-ref refs/wsdash/before/work "$aside"
+  in_place for-each-ref --format='create refs/wsdash/before/%(refname:lstrip=1) %(objectname)' refs/heads |
+    sed 's/^create/update/' | in_place update-ref --stdin
+  [ -z "$aside" ] || in_place reset --quiet --hard
+}
+
 restore_branches() {
   head=
   commit=
@@ -80,7 +91,7 @@ restore_branches() {
         now=$(in_place rev-parse --quiet --verify "$name^{commit}")
         if [ "$now" = "$what" ]; then
           :
-        elif [ -z "$now" ] || in_place merge-base --is-ancestor "$now" "$what" 2>/dev/null; then
+        elif [ -n "$over" ] || [ -z "$now" ] || in_place merge-base --is-ancestor "$now" "$what" 2>/dev/null; then
           in_place update-ref "$name" "$what" 2>/dev/null || [ -n "$now" ] || complain "there is no commit $what of ${name#refs/heads/}"
         elif ! in_place merge-base --is-ancestor "$what" "$now"; then
           in_place update-ref "refs/heads/kept/${name#refs/heads/}" "$what"
@@ -149,6 +160,7 @@ restore_stashes() {
 section=${1:-project}
 case $section in project | beside) ;; *) echo 'usage: sh restore.sh [beside]' >&2; exit 64 ;; esac
 object_format=
+over=${WSDASH_RESTORE_OVER:-}
 while IFS=$(printf '\t') read -r file object_format line; do
   case $section:$file in beside:beside-* | project:work.bundle | project:repository-*) ;; *) continue ;; esac
   place=$(printf '%sx' "$line" | tr '\001' '\012')
@@ -161,7 +173,9 @@ archive=files.tar
 [ "$section" = project ] || archive=beside.tar
 place=
 if [ -e "$kept/$archive" ]; then
-  if tar -xpkf "$kept/$archive"; then
+  keep=k
+  [ -z "$over" ] || keep=
+  if tar "-xp${keep}f" "$kept/$archive"; then
     echo 'Files outside of any repository are restored.'
   else
     complain 'not all of the files could be restored'

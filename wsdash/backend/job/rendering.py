@@ -21,6 +21,7 @@ _KNOWN_FOLDER = re.compile(
     r"\$(?:\{(PROJECT_SOURCE|PROJECTS_ROOT)\}|(PROJECT_SOURCE|PROJECTS_ROOT)(?![A-Za-z0-9_]))"
 )
 _ODD = re.compile(r"[^A-Za-z0-9_.:/@+ -]")
+_COMMENT = re.compile(rb"^[ \t]*# .*\n", re.MULTILINE)
 _LONGEST_ID = 64
 
 OWN_NAMES = frozenset({"PROJECTS_ROOT", "PROJECT_SOURCE"}) | frozenset(
@@ -94,8 +95,10 @@ def idle_settings(policy: Policy) -> dict[str, str]:
 
 def checkpoint_scripts() -> dict[str, bytes]:
     """The scripts that keep and restore unsaved work, to stand beside the others."""
-    names = ("checkpoint.sh", "checkpoint_sending.sh", "checkpoint_restoring.sh", "terminal.sh")
-    return {name: (files(__package__) / name).read_bytes() for name in names}
+    names = ("checkpoint.sh", "checkpoint_sending.sh", "checkpoint_restoring.sh", "checkpoint_others.sh")
+    names += ("unsaved.sh", "kept_packing.sh", "kept_restore.sh", "terminal.sh")
+    found = {name: (files(__package__) / name).read_bytes() for name in names}
+    return {name: _COMMENT.sub(b"", text) for name, text in found.items()}
 
 
 _SCRIPTS = ("job.sh", "fetch.sh", "editor.sh", "listening.sh")

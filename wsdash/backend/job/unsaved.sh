@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # The definition of unsaved work: what somebody wrote below the projects folder and that exists only there.
 #
 # In each repository (nested ones, submodules, linked worktrees, and those whose .git file points elsewhere):
@@ -238,7 +238,7 @@ beside() {
 # The same, and it reads standard input.
 fed() {
   git --git-dir="$S" ${tree:+--work-tree="$tree"} -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 \
-    -c core.quotePath=false "$@"
+    -c core.quotePath=false -c pack.threads=1 "$@"
 }
 
 # Tips as `ID NAME` lines into $S/tips, what is on a remote as `^ID` lines into $S/elsewhere.
@@ -381,6 +381,8 @@ tell_unit() { # NUMBER
   : >"$unit/told"
   awk '{ n = NR - 1; sub(/^[0-9a-f]+ ?/, ""); print "stash@{" n "} " $0 }' "$S/stashes" >"$S/told"
   tell stash stashes "$S/told"
+  # For a checkpoint the project's own are looked at by other means.
+  [ -z "${others:-}" ] || [ "$path" != "$project" ] || return 0
   collect_changes
   tell change changes "$S/changes"
 }

@@ -47,6 +47,7 @@ UNSAVED = {
     "unreadable": "files of the project cannot be read",
     "no-folder": "the project's folder is gone",
     "no-repository": "the project's repository cannot be read",
+    "others": "not all of the repositories and files beside the project's own could be put into the checkpoint",
     "registry": "the project takes no checkpoint: its package registry may be off or full, and its jobs may not push",
     "refused": "this machine has no room for the checkpoint",
     "missed": "the checkpoint that is kept could not be put back, so it stays as it is",
