@@ -165,6 +165,9 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
         ("work", sentence(row.saved, now)),
         ("last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"),
     ]
+    if workspace.unsaved is not None:
+        found = workspace.unsaved.totals.sentence or "nothing"
+        lines.append(("unsaved", f"{found}, as of {_ago(workspace.unsaved.at, now)}"))
     if seen and seen.line:
         lines.append(("line", seen.line))
     if seen and seen.notice:

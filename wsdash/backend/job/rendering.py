@@ -95,9 +95,9 @@ def idle_settings(policy: Policy) -> dict[str, str]:
 
 def checkpoint_scripts() -> dict[str, bytes]:
     """The scripts that keep and restore unsaved work, to stand beside the others."""
-    names = ("checkpoint.sh", "checkpoint_sending.sh", "checkpoint_restoring.sh", "checkpoint_others.sh")
-    names += ("unsaved.sh", "kept_packing.sh", "kept_restore.sh", "terminal.sh")
-    found = {name: (files(__package__) / name).read_bytes() for name in names}
+    checkpoint = ("checkpoint.sh", "checkpoint_sending.sh", "checkpoint_restoring.sh", "checkpoint_others.sh")
+    others = ("unsaved.sh", "kept_packing.sh", "kept_restore.sh", "terminal.sh")
+    found = {name: (files(__package__) / name).read_bytes() for name in (*checkpoint, *others)}
     return {name: _COMMENT.sub(b"", text) for name, text in found.items()}
 
 
