@@ -56,6 +56,26 @@ def test_a_job_that_has_lost_its_supervisor_since_the_last_look_is_not_healthy()
     assert "supervisor is gone" in found.reason
 
 
+def test_what_runs_after_several_crashes_is_in_a_crash_loop_until_it_has_run_for_an_hour() -> None:
+    third = attempt(3)
+    loop = [ended(1, NOW - 90), ended(2, NOW - 60), third]
+    for observed, phase in [(job(third), Phase.RUNNING), (job(third, ready=False), Phase.STARTING)]:
+        found = status(workspace(), loop, seen(observed), POLICY, NOW)
+        assert (found.phase, found.trouble) == (phase, "crash-loop")
+        assert "after crash 2: user-code" in found.reason
+    assert status(workspace(), [loop[1], third], seen(job(third)), POLICY, NOW).trouble == ""
+    calm = [ended(1, NOW - 3700), ended(2, NOW - 3601), third]
+    assert status(workspace(), calm, seen(job(third)), POLICY, NOW).trouble == ""
+
+
+def test_a_workspace_with_a_failed_step_is_degraded() -> None:
+    steps = (StepResult("postStart", "install", NOW - 9, NOW - 8, 127),)
+    assert (
+        status(workspace(), [LIVE], seen(replace(job(LIVE), steps=steps)), POLICY, NOW).trouble == "degraded"
+    )
+    assert status(workspace(), [LIVE], seen(job(LIVE)), POLICY, NOW).trouble == ""
+
+
 def test_a_failed_step_is_named_though_the_workspace_runs() -> None:
     failed = replace(job(LIVE), steps=(StepResult("postStart", "install", NOW - 9, NOW - 8, 127),))
     found = status(workspace(), [LIVE], seen(failed), POLICY, NOW)

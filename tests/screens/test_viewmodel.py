@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.screens.stub import NOW, every_phase, row
 from wsdash.model import Phase
 from wsdash.screens.widgets.glyphs import ASCII, TONES, UNICODE
+from wsdash.screens.widgets.table import widths
 from wsdash.screens.widgets.text import Tone
 from wsdash.screens.widgets.viewmodel import (
     RowView,
@@ -133,3 +134,13 @@ def test_counts_name_the_worst_first() -> None:
 def test_a_time_of_another_day_has_its_date() -> None:
     assert time_words(NOW, NOW) == "15:06:40"
     assert time_words(NOW - 86400, NOW) == "06-14 15:06"
+
+
+def test_one_that_runs_in_trouble_does_not_look_healthy() -> None:
+    healthy = row("api")
+    for trouble in ("degraded", "crash-loop"):
+        view = row_view(replace(healthy, status=replace(healthy.status, trouble=trouble)), NOW, UNICODE)
+        calm = row_view(healthy, NOW, UNICODE)
+        assert (view.status, view.health, view.tone) == ("▲ running", trouble, Tone.WARN)
+        assert all(getattr(view, part) != getattr(calm, part) for part in ("status", "health", "tone"))
+        assert len(trouble) < widths(80).health

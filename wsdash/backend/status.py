@@ -15,6 +15,7 @@ from wsdash.backend.decide import (
     Launch,
     Wait,
     autostop_due,
+    crashes,
     decide,
     is_healthy,
     silent_for,
@@ -23,6 +24,8 @@ from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Policy,
 
 WARNING_S = 600.0
 """An autostop is announced so long before."""
+CRASH_LOOP_S = 3600.0
+"""Two crashes of one episode, the last sooner than that ago, are a loop until it has proved otherwise."""
 STALE_S = 40.0
 """A look older than this is no longer news: the reconciler looks every fifteen seconds."""
 
@@ -59,8 +62,31 @@ def status(
             return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is told to end"))
         return _stopped(workspace, attempts, policy, now)
     if live:
-        return _of_live(workspace, live[-1], observation, policy, decision, now)
-    return _of_none_live(workspace, decision)
+        found = _of_live(workspace, live[-1], observation, policy, decision, now)
+    else:
+        found = _of_none_live(workspace, decision)
+    return _with_trouble(found, crashes(workspace, attempts, policy), live, observation, now)
+
+
+def _with_trouble(
+    found: Status,
+    episode: Sequence[Attempt],
+    live: Sequence[Attempt],
+    observation: Observation | None,
+    now: float,
+) -> Status:
+    """What runs or starts, but after a second crash in the last hour, or with a failed step, is not like any other."""
+    if found.phase not in (Phase.RUNNING, Phase.STARTING, Phase.PENDING):
+        return found
+    last = episode[-1].end if len(episode) > 1 else None
+    if last is not None and now - last.at < CRASH_LOOP_S:
+        said = f"after crash {len(episode)}: {last.headline}"
+        reason = found.reason if last.headline in found.reason else f"{found.reason} ({said})"
+        return replace(found, reason=reason, trouble="crash-loop")
+    job = observation.job_of(live[-1].id) if live and observation is not None else None
+    if found.phase is Phase.RUNNING and job is not None and any(step.failed for step in job.steps):
+        return replace(found, trouble="degraded")
+    return found
 
 
 def has_lost_its_supervisor(attempt: Attempt) -> Attempt:

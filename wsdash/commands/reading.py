@@ -64,7 +64,7 @@ def list_workspaces(args: Namespace, paths: Paths) -> int:
             [
                 (
                     fit(row.workspace.name, 20),
-                    phase_sign(row.status.phase, sys.stdout),
+                    phase_sign(row.status.phase, sys.stdout, row.status.trouble),
                     fit(_project(row), 16),
                     words_for_seconds(now - row.workspace.created_at),
                     words(row.saved, now),
@@ -151,7 +151,8 @@ def plan(args: Namespace, paths: Paths) -> int:
 
 def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
     row, workspace = detail.row, detail.row.workspace
-    print(f"{workspace.name}  {phase_sign(row.status.phase, sys.stdout)}  {one_line(row.status.reason)}\n")
+    phase = phase_sign(row.status.phase, sys.stdout, row.status.trouble)
+    print(f"{workspace.name}  {phase}  {one_line(row.status.reason)}\n")
     seen = row.attempt.seen if row.attempt else None
     source = f"{workspace.source_url or 'none'} at {workspace.ref or 'its default branch'}"
     lines = [

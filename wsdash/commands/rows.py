@@ -32,6 +32,7 @@ def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
         "phase": row.status.phase,
         "reason": row.status.reason,
         "healthy": row.status.healthy,
+        "trouble": row.status.trouble or None,
         "until": instant(row.status.until),
         "attempt": attempt.number if attempt else None,
         "job": {"id": attempt.job_id, "url": attempt.url} if attempt and attempt.job_id else None,

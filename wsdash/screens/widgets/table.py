@@ -184,7 +184,7 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
         columns, dots = widths(width), self._glyphs.ellipsis
         here, marked = place == self._cursor, row.key in self._marked
         margin = (self._glyphs.cursor if here else " ") + (self._glyphs.mark if marked else " ")
-        health = Tone.WARN if row.health == "unhealthy" else Tone.MUTED
+        health = Tone.MUTED if row.health in ("", "healthy") else Tone.WARN
 
         def column(text: str, cells: int) -> str:
             return fit(text, cells - 1, ellipsis=dots) + " "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from wsdash.backend.reader import WorkspaceRow
 from wsdash.backend.recovery_point import words
 from wsdash.backend.status import words_for_seconds
-from wsdash.model import Phase
+from wsdash.model import Phase, Status
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
 from wsdash.screens.widgets.text import Line, Tone, plain
 
@@ -70,14 +70,14 @@ def row_view(row: WorkspaceRow, now: float, glyphs: Glyphs) -> RowView:
     phase = row.status.phase
     return RowView(
         key=row.workspace.id,
-        status=f"{glyphs.phases[phase]} {phase}",
+        status=f"{glyphs.phases[Phase.UNHEALTHY if row.status.trouble else phase]} {phase}",
         name=plain(row.workspace.name),
         project=project_words(row),
-        health=health_words(row.status.healthy),
+        health=health_words(row.status),
         age=age_words(now - row.workspace.created_at),
         saved=words(row.saved, now, coarse=True),
         event=plain(row.event.text) if row.event else "",
-        tone=TONES[phase],
+        tone=Tone.WARN if row.status.trouble else TONES[phase],
     )
 
 
@@ -89,9 +89,9 @@ def project_words(row: WorkspaceRow) -> str:
     return plain(f"{workspace.project}@{workspace.ref}" if workspace.ref else workspace.project)
 
 
-def health_words(healthy: bool | None) -> str:
+def health_words(status: Status) -> str:
     """One word; nothing where nothing is known."""
-    return {True: "healthy", False: "unhealthy", None: ""}[healthy]
+    return status.trouble or {True: "healthy", False: "unhealthy", None: ""}[status.healthy]
 
 
 def age_words(seconds: float) -> str:
@@ -116,7 +116,7 @@ def matches(row: WorkspaceRow, words: str) -> bool:
             row.status.phase,
             row.status.reason,
             row.workspace.context,
-            health_words(row.status.healthy),
+            health_words(row.status),
         )
     ).lower()
     return all(word in said for word in words.lower().split())
@@ -144,6 +144,8 @@ def count_words(rows: Sequence[WorkspaceRow]) -> Line:
     for phase in order:
         if counted[phase]:
             spans += [("  ", Tone.MUTED), (f"{counted[phase]} {phase}", TONES[phase])]
+    for trouble, count in sorted(Counter(row.status.trouble for row in rows if row.status.trouble).items()):
+        spans += [("  ", Tone.MUTED), (f"{count} {trouble}", Tone.WARN)]
     return tuple(spans)
 
 
