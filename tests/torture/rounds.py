@@ -147,13 +147,20 @@ def lose_the_store(world: World, expected: dict[str, Expected], dice: random.Ran
         missing = [
             f"I7 {row['name']} ({desired_of(row)}) is not recovered"
             for key, row in before.items()
-            if desired_of(row) != ABSENT and key not in there and how != "put back"
+            if desired_of(row) != ABSENT
+            and row["attempt"] is not None
+            and key not in there
+            and how != "put back"
         ]
     for text in missing:
         deeds.violation(text)
     for name, one in expected.items():
-        wanted = desired_of(next((row for row in before.values() if row["name"] == name), None))
-        if how == "put back":
+        row = next((row for row in before.values() if row["name"] == name), None)
+        wanted = desired_of(row)
+        if row is not None and row["attempt"] is None:
+            # One that was never started has nothing but its row: the command that made it was killed.
+            one.may_be = frozenset({ABSENT, STOPPED, RUNNING})
+        elif how == "put back":
             # Its own wishes count again, as they were then.
             one.may_be, one.lines = frozenset({ABSENT, RUNNING, STOPPED}), 0
         elif wanted == STOPPED:

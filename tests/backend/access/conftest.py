@@ -176,7 +176,8 @@ class DialledJob:
             "PidFile none", "MaxStartups 100", "SetEnv SHLVL=1",
         ]  # fmt: skip
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
-        assert SSHD is not None
+        if SSHD is None:
+            pytest.skip("sshd is not installed")
         Path("/run/sshd").mkdir(exist_ok=True)
         argv = [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")]
         self.processes.append(subprocess.Popen(argv, stderr=subprocess.DEVNULL))
