@@ -17,7 +17,13 @@ from wsdash.backend.job import render, scripts
 from wsdash.backend.job.protocol import Message, Splitter
 from wsdash.workload import Workload
 
-SHELLS = (("dash",), ("busybox", "sh"))
+SHELLS = [
+    pytest.param(
+        shell, marks=pytest.mark.skipif(shutil.which(shell[0]) is None, reason=f"{shell[0]} is not installed")
+    )
+    for shell in (("dash",), ("busybox", "sh"))
+]
+"""As parameters of tests and fixtures; what is not installed is skipped."""
 
 
 @dataclass
@@ -100,8 +106,6 @@ class Running:
 @pytest.fixture(params=SHELLS, ids=" ".join)
 def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Job]:
     shell: tuple[str, ...] = request.param
-    if shutil.which(shell[0]) is None:
-        pytest.skip(f"{shell[0]} is not installed")
     found = Job(shell, tmp_path)
     yield found
     found.close()

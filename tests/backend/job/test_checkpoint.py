@@ -151,8 +151,6 @@ def origin(tmp_path: Path) -> Path:
 def place_of(request: pytest.FixtureRequest, tmp_path: Path, origin: Path) -> Callable[..., Place]:
     """A job's place by the number of its attempt, with a fresh clone of the origin."""
     shell: tuple[str, ...] = request.param
-    if shutil.which(shell[0]) is None:
-        pytest.skip(f"{shell[0]} is not installed")
 
     def make(attempt: int, *, cloned: bool = True, workload: Workload | None = None) -> Place:
         workload = workload or Workload(source=Source(str(origin)), home_files=HOME_FILES)

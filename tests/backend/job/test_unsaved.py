@@ -64,8 +64,6 @@ class Projects:
 
 @pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
 def projects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Projects]:
-    if shutil.which(request.param[0]) is None:
-        pytest.skip(f"{request.param[0]} is not installed")
     found = Projects(tmp_path / "place", request.param)
     found.origin.mkdir(parents=True)
     git(found.origin, "init", "--quiet", "--initial-branch=main")
