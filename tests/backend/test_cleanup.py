@@ -246,6 +246,15 @@ def test_what_no_store_knows_stays_for_it_may_have_been_lost_with_one(paths: Pat
     assert cleanup.find(paths) == []
 
 
+def test_a_secret_that_nothing_else_of_its_workspace_outlived_goes(paths: Paths, layout: Layout) -> None:
+    database.prepare(paths)
+    asyncio.run(provider(paths).keep_secrets(OWN, {"TOKEN": SECRET}))
+    assert [one.path for one in cleanup.find(paths)] == [layout.secrets_of(OWN.id)]
+    cleanup.clean(paths)
+    assert not layout.secrets_of(OWN.id).exists()
+    assert cleanup.find(paths) == []
+
+
 def test_what_another_store_has_taken_over_stays(paths: Paths, layout: Layout) -> None:
     in_store(paths)
     asyncio.run(let_go(paths))

@@ -24,7 +24,7 @@ from wsdash.backend.decide import (
     decide,
     end_of,
 )
-from wsdash.model import Attempt, Beat, Cause, Desired, JobState, Observation, Policy, Workspace
+from wsdash.model import Attempt, Beat, Cause, Desired, JobState, Observation, Policy, StepResult, Workspace
 
 
 def decided(
@@ -263,6 +263,15 @@ class TestRule9Autostop:
         assert decided([live], seen(done), policy=policy) == Wait(NOW + 29, "running, as wanted")
         later = replace(done, beat=replace(quiet, at=NOW + 200))
         assert isinstance(decided([live], seen(later), policy=policy, now=NOW + 200), Cancel)
+
+    def test_the_maximum_hours_end_no_setup(self) -> None:
+        policy = replace(POLICY, max_hours=1)
+        live = attempt(launched=NOW - 7200)
+        assert isinstance(decided([live], seen(job(live, ready=False)), policy=policy), Wait)
+        late = replace(job(live), steps=(StepResult("postStart", "postCreateCommand", NOW - 60),))
+        assert isinstance(decided([live], seen(late), policy=policy), Wait)
+        done = replace(late, steps=(replace(late.steps[0], ended_at=NOW - 1, exit_code=0),))
+        assert isinstance(decided([live], seen(done), policy=policy), Cancel)
 
     def test_the_user_puts_it_off(self) -> None:
         policy = replace(POLICY, max_hours=1)

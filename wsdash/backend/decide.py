@@ -380,15 +380,17 @@ def _replace(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, 
 def autostop_due(
     workspace: Workspace, job: JobObservation | None, policy: Policy
 ) -> tuple[float, str] | None:
-    """Rule 9: when autostop comes, and why; None when no policy asks for it. The user may have put it off."""
-    if job is None or job.started_at is None:
+    """Rule 9: when autostop comes, and why; None when no policy asks for it, and while the setup still runs.
+
+    The user may have put it off.
+    """
+    if job is None or job.started_at is None or job.ready_at is None or _runs_a_step(job):
         return None
     limits: list[tuple[float, str]] = []
     if policy.max_hours is not None:
         limits.append((job.started_at + policy.max_hours * 3600, f"autostop after {policy.max_hours:g} h"))
     active_at = job.beat.active_at if job.beat is not None else None
-    # What is being set up is not idle, whatever it computes.
-    if policy.idle_minutes is not None and active_at is not None and job.ready_at is not None:
+    if policy.idle_minutes is not None and active_at is not None:
         idle_since = max(active_at, job.started_at, job.ready_at)
         limits.append(
             (idle_since + policy.idle_minutes * 60, f"autostop after {policy.idle_minutes:g} min idle")
@@ -397,6 +399,11 @@ def autostop_due(
         return None
     at, why = min(limits)
     return max(at, workspace.extended_until or at), why
+
+
+def _runs_a_step(job: JobObservation) -> bool:
+    """Whether a step of the start goes on: a Dev Container may be ready before its last commands have run."""
+    return any(step.exit_code is None and step.phase != "preStop" for step in job.steps)
 
 
 def _is_crash(attempt: Attempt, policy: Policy) -> bool:

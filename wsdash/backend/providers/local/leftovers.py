@@ -1,7 +1,7 @@
 """What processes that died have left below a local root: found, named and removed. Blocking.
 
 Nothing is touched that a living process is at: launches and imports hold the lock of their folder meanwhile. Files of
-a workspace that the state store does not know stay: it may have lost it.
+a workspace that the state store does not know stay, as it may have lost it; secrets of one that has no other files go.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def find(layout: Layout, ask: AskIds) -> list[Leftover]:
     found += [Leftover(path, "a process that died while it wrote") for path in _drafts_of_records(layout)]
     found += [Leftover(path, "a process that listened") for path in notices.abandoned(layout.listeners)]
     owned = _owned(layout)
-    gone = _gone(owned, ask())
+    gone = _gone(layout, owned, ask())
     return found + [Leftover(path, "a workspace that is gone") for i in gone for path in owned[i]]
 
 
@@ -60,7 +60,7 @@ def remove(layout: Layout, ender: Ender, ask: AskIds) -> list[str]:
         path.unlink(missing_ok=True)
     drafts.clear_up(layout, lambda: ask().living)
     owned = _owned(layout)
-    for workspace_id in _gone(owned, ask()):
+    for workspace_id in _gone(layout, owned, ask()):
         try:
             destroying.destroy(layout, ender, workspace_id)
         except (ProviderError, OSError) as error:
@@ -104,5 +104,9 @@ def _owned(layout: Layout) -> dict[str, list[Path]]:
     return owned
 
 
-def _gone(owned: dict[str, list[Path]], ids: Ids) -> list[str]:
-    return sorted(owned.keys() & ids.deleted)
+def _gone(layout: Layout, owned: dict[str, list[Path]], ids: Ids) -> list[str]:
+    """Workspaces that were deleted, and unknown ones of which only secrets are left: nothing recovers those."""
+    secret = {layout.secrets, layout.credentials}
+    unknown = owned.keys() - ids.living - ids.deleted
+    only_secrets = {one for one in unknown if {path.parent for path in owned[one]} <= secret}
+    return sorted(owned.keys() & ids.deleted | only_secrets)
