@@ -184,7 +184,7 @@ class World:
         """Where the numbered lines of a workspace are on this machine; None for a GitLab."""
         if self.is_gitlab or not row.get("folder"):
             return None
-        return Path(str(row["folder"])) / "projects" / str(row["name"]) / "lines.txt"
+        return Path(str(row["folder"])) / "projects" / str(row["project"]) / "lines.txt"
 
     def doubles(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """What jobs have written that found the lock of another one of their workspace."""
