@@ -32,6 +32,7 @@ _PLAIN: dict[Fault, tuple[int, object]] = {
     Fault.NOT_FOUND: (404, {"message": "404 Project Not Found"}),
     Fault.SERVER_ERROR: (500, {"message": "500 Internal Server Error"}),
 }
+_DEEP = {Fault.DEEP: 200, Fault.DEEP_ERROR: 400}
 _PAGES = {Fault.MAINTENANCE: 503, Fault.BAD_GATEWAY: 502, Fault.WEB_PAGE: 200}
 
 
@@ -49,6 +50,8 @@ async def answer(
         return web.json_response(body, status=status)
     if fault in _PAGES:
         return web.Response(status=_PAGES[fault], text=PAGE, content_type="text/html")
+    if fault in _DEEP:
+        return web.Response(status=_DEEP[fault], text="[" * 200_000, content_type="application/json")
     match fault:
         case Fault.TOO_MANY_REQUESTS:
             wait = switched.retry_after or 1

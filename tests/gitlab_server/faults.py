@@ -25,6 +25,8 @@ class Fault(Enum):
     SERVER_ERROR = "500"
     BAD_GATEWAY = "502 with a web page"
     WEB_PAGE = "200 with a web page"
+    DEEP = "200 with 200,000 opening brackets"
+    DEEP_ERROR = "400 with them"
     TRUNCATED = "a body that is cut off"
     CLOSED = "a connection that is closed"
     SLOW = "an answer that does not come for a while"

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from wsdash import __version__
 from wsdash.backend import cleanup, connecting
+from wsdash.backend.clone_address import without_secrets
 from wsdash.backend.database import connect, journal_mode
 from wsdash.backend.database_errors import DatabaseError
 from wsdash.backend.errors import UserError
@@ -271,6 +272,27 @@ def _terminal(paths: Paths) -> Iterator[Finding]:
         )
 
 
+def _addresses(paths: Paths) -> Iterator[Finding]:
+    """Earlier versions stored addresses as they were typed."""
+    if not paths.database.exists():
+        return
+    connection = connect(paths.database, read_only=True)
+    try:
+        rows = connection.execute(
+            "SELECT name, source_url FROM workspace WHERE source_url LIKE '%@%'"
+        ).fetchall()
+    finally:
+        connection.close()
+    for name, address in rows:
+        if without_secrets(address) != address:
+            yield Finding(
+                "addresses",
+                "note",
+                f"the state store holds {name}'s address with the password or token that it was created with",
+                f"Revoke that token: logs, branches and {paths.backups} may show it. Then create {name} anew.",
+            )
+
+
 LOOKS = (
     _versions,
     _state,
@@ -282,6 +304,7 @@ LOOKS = (
     _access,
     _reconciler,
     _jobs,
+    _addresses,
     _leftovers,
     _disk,
     _terminal,

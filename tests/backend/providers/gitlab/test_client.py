@@ -219,3 +219,13 @@ async def test_a_netrc_of_the_user_does_not_stand_in_for_the_token(
     netrc.write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
     assert (await api.user()).username == "ada"
+
+
+@pytest.mark.parametrize("fault", [Fault.DEEP, Fault.DEEP_ERROR])
+async def test_an_answer_that_is_nested_without_end_is_a_sentence(
+    instance: Instance, api: GitLabApi, fault: Fault
+) -> None:
+    instance.server.faults.add(fault, method="GET")
+    with pytest.raises(ProviderError) as told:
+        await api.project("group/app")
+    assert "[[" not in str(told.value)

@@ -1,0 +1,26 @@
+"""Addresses that an earlier version stored as they were typed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from tests.backend.builders import workspace
+from tests.cli.conftest import Command
+from wsdash.model import Workspace
+from wsdash.paths import Paths
+
+
+def test_a_stored_password_is_shown_nowhere_and_doctor_tells_of_it(
+    paths: Paths, wsdash: Command, store_with: Callable[[Iterable[Workspace]], None]
+) -> None:
+    store_with([replace(workspace(), name="app", context="local")])
+    with sqlite3.connect(paths.database) as connection:
+        connection.execute("UPDATE workspace SET source_url = 'https://oauth2:MARKER@host/app.git'")
+    connection.close()
+    for verb in ("list --json", "show app", "show app --json", "doctor"):
+        done = wsdash(*verb.split())
+        assert "MARKER" not in done.stdout + done.stderr
+    assert "https://host/app.git" in wsdash("show", "app").stdout
+    assert "app's address with the password" in wsdash("doctor").stdout
