@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from wsdash.backend.clone_address import Credential
+from wsdash.backend.clone_address import Credential, scoped
 from wsdash.backend.providers.base import Blocked, Refused
 from wsdash.backend.providers.gitlab.api import GitLabApi
 from wsdash.backend.providers.gitlab.errors import Forbidden
@@ -57,7 +57,11 @@ async def keep_credentials(
 
     Raises `Blocked` where the role does not allow it.
     """
-    needed = [c for c in credentials if c.password is not None and not f"{instance}/".startswith(f"{c.url}/")]
+    needed = [
+        one
+        for one in scoped(credentials)
+        if one.password is not None and not f"{instance}/".startswith(f"{one.protocol}://{one.host}/")
+    ]
     for number, credential in enumerate(needed):
         name = variable_of(workspace_id, f"GIT_CREDENTIAL_{number}")
         try:
