@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from textual.binding import BindingsMap, BindingType
+from textual.widgets import Input
 
+from tests.screens.conftest import Running, app_of, until
 from tests.screens.stub import every_phase, row
 from wsdash.actions import (
     ACTIONS,
@@ -16,6 +18,7 @@ from wsdash.actions import (
     Action,
     Danger,
     Group,
+    Opens,
     Where,
     hinted,
     key_name,
@@ -201,3 +204,21 @@ def test_sensible_keys_follow_the_phase() -> None:
     assert "shell" not in keys(Phase.FAILED)
     assert {"start", "restart", "logs"} <= keys(Phase.FAILED)
     assert "stop" not in keys(Phase.STOPPED)
+
+
+@pytest.mark.parametrize(
+    "action", [action for action in on(Where.LIST) if action.keys and action.opens is not Opens.PROGRAM]
+)
+async def test_an_action_that_opens_something_says_so(running: Running, action: Action) -> None:
+    """The bursts of `test_type_ahead` are made from what it says."""
+    async with running() as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, WorkspacesScreen)
+        if (action.group is Group.PROGRAM and action.opens is None) or screen.why_not(action):
+            pytest.skip("it leaves wsdash, or cannot be done to the first workspace")
+        app = app_of(pilot)
+        if action.id != "view.close":
+            await pilot.press(action.keys[0])
+            await until(pilot, lambda: app.typed.at_rest)
+        opened = app.screen is not screen or isinstance(app.focused, Input)
+        assert opened == (action.opens is not None)
