@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.gitlab_runner import Runner
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Project
+from tests.ordinary_users import OrdinaryUser
 from tests.waiting import until_sync
 from wsdash.paths import Paths
 
@@ -47,6 +48,8 @@ class Work:
     runner: Runner
     paths: Paths
     source: str
+    user: OrdinaryUser | None = None
+    """Who uses wsdash, else who runs the tests."""
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """What the command prints."""
@@ -58,7 +61,7 @@ class Work:
 
     def _done(self, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "wsdash", *arguments],
+            wsdash_of(self.user, arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -83,6 +86,12 @@ class Work:
         self.run("create", self.source, "--context", "work", "--name", "app", "--yes", "--wait")
 
 
+def wsdash_of(user: OrdinaryUser | None, arguments: Sequence[str]) -> list[str]:
+    """The words that run wsdash as somebody."""
+    argv = [sys.executable, "-m", "wsdash", *arguments]
+    return argv if user is None else user.command(argv)
+
+
 MakeRunner = Callable[[str, str, Path], Runner]
 
 
@@ -95,6 +104,7 @@ def working(
     placement: str = "source",
     tags: Sequence[str] = (),
     devfile: str = DEVFILE,
+    whose: OrdinaryUser | None = None,
 ) -> Iterator[Work]:
     """The code is in group/app; the jobs run in the project at `project_path`."""
     with GitLabServer(folder / "gitlab") as server:
@@ -116,7 +126,7 @@ def working(
             *(word for tag in tags for word in ("--tag", tag)),
         ]
         added = subprocess.run(
-            [sys.executable, "-m", "wsdash", "context", "add", "work", "--token-stdin", *where],
+            wsdash_of(whose, ["context", "add", "work", "--token-stdin", *where]),
             input=token + "\n",
             capture_output=True,
             text=True,
@@ -132,7 +142,5 @@ def working(
             file.write('\n[access]\nhost = "127.0.0.1"\nbind = "127.0.0.1"\n')
             file.write("\n[policy]" + CONFIG.partition("[policy]")[2])
         with runner:
-            yield Work(server, project, runner, paths, f"{server.url}/group/app.git")
-            subprocess.run(
-                [sys.executable, "-m", "wsdash", "daemon", "--stop"], check=False, capture_output=True
-            )
+            yield Work(server, project, runner, paths, f"{server.url}/group/app.git", whose)
+            subprocess.run(wsdash_of(whose, ["daemon", "--stop"]), check=False, capture_output=True)

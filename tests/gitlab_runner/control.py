@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ class Runner:
     """A runner's process with its builds and caches below `folder`.
 
     `graceful` False makes it an old one, which cannot cancel gracefully. `env` is added to its jobs'.
+    `within` is a command before its own, such as one by which it runs as another user.
     `keeps_folders` leaves the builds folder for the next job, as the shell executor does.
     """
 
@@ -29,9 +31,10 @@ class Runner:
         graceful: bool = True,
         env: dict[str, str] | None = None,
         keeps_folders: bool = False,
+        within: Sequence[str] = (),
     ) -> None:
         self.folder = folder
-        self._argv = [sys.executable, "-m", "tests.gitlab_runner", url, token, str(folder)]
+        self._argv = [*within, sys.executable, "-m", "tests.gitlab_runner", url, token, str(folder)]
         if not graceful:
             self._argv.append("--old")
         if keeps_folders:

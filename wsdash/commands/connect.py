@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 from argparse import Namespace
-from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from wsdash.backend.errors import UserError
 from wsdash.commands.inside import once_entered
-from wsdash.commands.output import DONE
 from wsdash.commands.serving import with_service
 from wsdash.paths import Paths
 
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from wsdash.model import Workspace
 
 
-def connect(args: Namespace, paths: Paths) -> int:
-    """Wait for a workspace that starts, and hand a connection to it over to ssh, which is standard output."""
-    from wsdash.backend.access.connect import hand_over
+def connect(args: Namespace, paths: Paths) -> NoReturn:
+    """Wait for a workspace that starts, and become what carries ssh's bytes to it and back."""
+    from wsdash.backend.access import connect
 
     name = args.name.removesuffix(".wsdash")
-    with closing(with_service(paths, lambda service: _line(service, paths, name, args.timeout))) as line:
-        hand_over(line)
-    return DONE
+    line = with_service(paths, lambda service: _line(service, paths, name, args.timeout))
+    line.set_inheritable(True)
+    carrier = [sys.executable, "-S", "-E", str(Path(connect.__file__)), "--carry", str(line.fileno())]
+    os.execv(sys.executable, carrier)
 
 
 async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> socket.socket:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.backend.access.conftest import SSHD, DialledJob, Running
 from tests.backend.access.test_job_script import Job, ssh_into
+from tests.ordinary_users import as_user, change_users
 from tests.waiting import until_sync
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.keys import make_keys
@@ -23,42 +24,16 @@ from wsdash.backend.access.ssh_files import renew, write_stanza
 SOMEBODY = f"wsdash-{os.getpid()}"
 OF_ITS_OWN = ("sh", "-c", 'WSDASH_MAIN=$$; export WSDASH_MAIN; "$@"', "sh")
 """The job's main process is of the same user, so that signals reach it."""
-CHECKOUT = Path(__file__).parents[3]
 needs_users = pytest.mark.skipif(
     os.geteuid() != 0 or SSHD is None or not all(map(shutil.which, ("useradd", "userdel", "runuser"))),
     reason="another user needs root, useradd and sshd",
 )
 
 
-def as_user(user: str) -> tuple[str, ...]:
-    """A command's words before those that run as another user, who may read the interpreter and this checkout even
-    where they lie in a home that is closed."""
-    needed = [Path(sys.base_prefix), Path(sys.prefix), CHECKOUT]
-    closed = {
-        folder
-        for path in needed
-        for folder in [*reversed(path.parents), path]
-        if not folder.stat().st_mode & 0o001
-    }
-    outermost = [one for one in closed if not any(other in one.parents for other in closed)]
-    if not outermost:
-        return ("runuser", "-u", user, "--")
-    hidden = [word for folder in outermost for word in ("--tmpfs", str(folder))]
-    between = {
-        parent
-        for path in needed
-        for parent in path.parents
-        if any(folder in parent.parents for folder in outermost)
-    }
-    hidden += [word for folder in sorted(between) for word in ("--perms", "0755", "--dir", str(folder))]
-    shown = [word for path in needed for word in ("--ro-bind", str(path), str(path))]
-    return ("bwrap", "--dev-bind", "/", "/", "--cap-add", "ALL", *hidden, *shown, "runuser", "-u", user, "--")
-
-
 @pytest.fixture
 def somebody() -> Iterator[str]:
     """An ordinary user of this machine, with a home."""
-    subprocess.run(["useradd", "-m", SOMEBODY], check=True, capture_output=True)
+    change_users("useradd", "-m", SOMEBODY)
     try:
         look = [*as_user(SOMEBODY), sys.executable, "-c", "import wsdash.backend.access.relay"]
         done = subprocess.run(look, check=False, capture_output=True, text=True)
@@ -67,7 +42,7 @@ def somebody() -> Iterator[str]:
         yield SOMEBODY
     finally:
         subprocess.run(["pkill", "-KILL", "-u", SOMEBODY], check=False)
-        subprocess.run(["userdel", "-r", "-f", SOMEBODY], check=False, capture_output=True)
+        change_users("userdel", "-r", "-f", SOMEBODY)
 
 
 @pytest.fixture

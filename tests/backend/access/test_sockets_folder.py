@@ -141,27 +141,34 @@ def test_a_shell_with_another_environment_finds_the_tunnel(
     assert done.stdout.strip() == str(relay.folder.socket("w1"))
 
 
-def test_the_longest_name_of_a_workspace_is_found_by_its_link(relay: Running, tmp_path: Path) -> None:
+def test_the_longest_name_of_a_workspace_is_found_by_its_link_and_bytes_are_carried(
+    relay: Running, tmp_path: Path
+) -> None:
     name = "n" * 63
     job = relay.job(tmp_path, name=name)
     assert job.enrol()
-    job.dial()
-    until_sync(lambda: relay.folder.named(name).exists(), 30, "the tunnel")
-    ours, theirs = socket.socketpair()
-    argv = [
-        sys.executable,
-        "-S",
-        "-E",
-        str(connect.__file__),
-        "--in",
-        str(relay.folder.root),
-        f"{name}.wsdash",
-    ]
-    with ours, theirs:
-        assert subprocess.run(argv, stdout=theirs.fileno(), timeout=60, check=False).returncode == 0
-        _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
-        assert len(descriptors) == 1
-        os.close(descriptors[0])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        job.dial(target=f"127.0.0.1:{server.getsockname()[1]}")
+        until_sync(lambda: relay.folder.named(name).exists(), 30, "the tunnel")
+        argv = [
+            sys.executable,
+            "-S",
+            "-E",
+            connect.__file__,
+            "--in",
+            str(relay.folder.root),
+            f"{name}.wsdash",
+        ]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as helper:
+            assert helper.stdin is not None and helper.stdout is not None
+            there, _ = server.accept()
+            with there:
+                there.sendall(b"from there")
+                assert helper.stdout.read(10) == b"from there"
+                helper.stdin.write(b"from here")
+                helper.stdin.flush()
+                assert there.recv(9, socket.MSG_WAITALL) == b"from here"
+            assert helper.wait(60) == 0, "it outlived the far end"
     job.close()
 
 

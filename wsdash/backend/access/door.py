@@ -179,6 +179,7 @@ class Door:
         )
 
     def _ssh(self, workspace_id: str, name: str) -> tuple[str, ...]:
+        """ssh starts its ProxyCommand by the shell in SHELL, and the user's own would read its start-up files."""
         helper = [
             sys.executable,
             "-S",
@@ -203,7 +204,7 @@ class Door:
             "LogLevel": "ERROR",
         }
         named = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
-        return ("ssh", "-F", "/dev/null", *named)
+        return ("env", "SHELL=/bin/sh", "ssh", "-F", "/dev/null", *named)
 
     def _port(self) -> int:
         """The configured one, else one that was free once and is kept: jobs that run know it."""

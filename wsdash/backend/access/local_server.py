@@ -7,6 +7,7 @@ of wsdash's own authority, and whatever is asked for runs in the workspace, by `
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -26,6 +27,10 @@ _PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
 _SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
 _OURS = re.compile(r"HOME|PATH|PYTHONPATH|XDG_(\w+_HOME|RUNTIME_DIR)|WSDASH_(HOME|ISOLATION)", re.ASCII)
 """What of the environment a session needs to find the same workspaces: sshd gives it a new one. No tokens."""
+WITHOUT_START_UP_FILES = "SetEnv SHLVL=1 HOME=/nonexistent"
+"""sshd starts each session by the user's login shell, which reads files for it: bash where it takes itself for the
+first shell, zsh, fish and tcsh always. They look into a home that has none; the session's script has the user's again.
+"""
 
 
 def serve(
@@ -83,6 +88,8 @@ def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mappin
         "X11Forwarding no",
         "PrintMotd no",
         "PrintLastLog no",
+        "MaxAuthTries 100",
+        WITHOUT_START_UP_FILES,
     ]
     config = own.with_suffix(".conf")
     _write(config, "".join(f"{line}\n" for line in lines))
@@ -91,14 +98,21 @@ def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mappin
 
 def _session(workspace_id: str, environ: Mapping[str, str]) -> str:
     """The script that a session is: a shell of the workspace, or a command in it."""
-    exports = "".join(
-        f"export {key}={shlex.quote(value)}\n" for key, value in environ.items() if _OURS.fullmatch(key)
-    )
+    known = {"HOME": _home(), **{key: value for key, value in environ.items() if _OURS.fullmatch(key)}}
+    exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in known.items())
     enter = shlex.join([sys.executable, "-m", "wsdash", "ssh", workspace_id])
     return (
         f'{exports}[ -n "${{SSH_ORIGINAL_COMMAND:-}}" ] || exec {enter}\n'
         f'exec {enter} -- sh -c "$SSH_ORIGINAL_COMMAND"\n'
     )
+
+
+def _home() -> str:
+    """The one of the password file, "/" for a uid without a name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/"
 
 
 def _write(file: Path, text: str) -> None:

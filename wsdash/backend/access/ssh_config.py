@@ -24,6 +24,13 @@ def stanza(folder: AccessFolder, user: str) -> str:
     `user` is who uses this machine, and so logs in to workspaces on it. As whom ssh logs in to the others stands in a
     file that is written whenever a job tells it.
 
+    All is stated that a session depends on, for ssh takes the rest from what the user's configuration has for all
+    hosts. Options that add up (LocalForward, SendEnv, IdentityFile) do no harm.
+
+    The helper carries the bytes, and does not hand over a descriptor (ProxyUseFdpass): ssh starts it by the user's
+    shell. bash reads start-up files where standard input is a socket, and what they print would take the place of the
+    descriptor.
+
     The name that was typed goes through a shell between apostrophes, so one that holds an apostrophe is left out:
     OpenSSH before 9.6 does not refuse such names by itself (CVE-2023-51385).
     """
@@ -31,15 +38,37 @@ def stanza(folder: AccessFolder, user: str) -> str:
     options = {
         **({"User": user} if user else {}),
         "ProxyCommand": f"{helper.replace('%', '%%')} '%n'",
-        "ProxyUseFdpass": "yes",
+        "ProxyUseFdpass": "no",
+        "HostName": "%h",
+        "Port": "22",
+        "CanonicalizeHostname": "no",
+        "ConnectTimeout": "0",
         "UserKnownHostsFile": word(folder.known_hosts),
         "GlobalKnownHostsFile": word(folder.known_hosts),
         "StrictHostKeyChecking": "yes",
+        "RevokedHostKeys": "none",
+        "UpdateHostKeys": "no",
+        "VerifyHostKeyDNS": "no",
+        "HostKeyAlgorithms": "ssh-ed25519-cert-v01@openssh.com,ssh-ed25519",
+        "CASignatureAlgorithms": "ssh-ed25519",
+        "KexAlgorithms": "^curve25519-sha256",
+        "MACs": "^hmac-sha2-256-etm@openssh.com",
         "IdentityFile": word(folder.user_key),
         "IdentitiesOnly": "yes",
         "PubkeyAuthentication": "yes",
+        "PreferredAuthentications": "publickey",
+        "PubkeyAcceptedKeyTypes": "ssh-ed25519",
+        "PKCS11Provider": "none",
+        "AddKeysToAgent": "no",
         "ForwardAgent": "no",
+        "ForwardX11": "no",
+        "ExitOnForwardFailure": "no",
+        "PermitLocalCommand": "no",
+        "RemoteCommand": "none",
+        "RequestTTY": "auto",
+        "Tunnel": "no",
         "ServerAliveInterval": "10",
+        "ServerAliveCountMax": "3",
         "Ciphers": FAST_CIPHERS,
         "ControlMaster": "auto",
         "ControlPath": f'{word(folder.sockets)[:-1]}/c-%C"',

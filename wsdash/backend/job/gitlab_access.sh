@@ -77,9 +77,9 @@ configure_sshd() {
   cat >"$access/sshd_config" <<EOF
 Port $port
 ListenAddress 127.0.0.1
-HostKey $access/host_key
-HostCertificate $access/host_key-cert.pub
-AuthorizedKeysFile $access/authorized_keys
+HostKey "$access/host_key"
+HostCertificate "$access/host_key-cert.pub"
+AuthorizedKeysFile "$access/authorized_keys"
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 UsePAM no
@@ -87,14 +87,16 @@ StrictModes no
 PermitRootLogin prohibit-password
 PidFile none
 MaxStartups 100
+MaxAuthTries 100
 X11Forwarding no
 AllowAgentForwarding yes
-ForceCommand sh $here/gitlab_access.sh enter
+ForceCommand sh '$here/gitlab_access.sh' enter
 Subsystem sftp ${sftp:-internal-sftp}
-SetEnv SHLVL=1
+SetEnv SHLVL=1 HOME=/nonexistent
 EOF
-  # The user's shell starts each session, and bash reads ~/.bashrc for ssh where it takes itself for the first one: what that
-  # prints or waits for is none of ours. Before OpenSSH 7.8 there is no such setting.
+  # The user's shell starts each session. What its start-up files print or wait for is none of ours: bash reads them where it
+  # takes itself for the first shell, zsh, fish and tcsh always. `enter` has the job's home again. Before OpenSSH 7.8 there is
+  # no such setting.
   "$server" -t -f "$access/sshd_config" 2>/dev/null || sed -i '/^SetEnv /d' "$access/sshd_config"
 }
 
@@ -107,8 +109,12 @@ start_server() {
       configure_sshd
       "$server" -D -e -f "$access/sshd_config" >"$access/server.log" 2>&1 </dev/null &
     else
-      "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" -W 1048576 \
-        ${authorized:+-D "$authorized"} -c "sh $here/gitlab_access.sh enter" >"$access/server.log" 2>&1 </dev/null &
+      # By SHLVL, bash takes itself for no first shell, and reads no start-up files. Of old ones no session has it.
+      inherit=
+      ! "$server" -h 2>&1 | grep -q '^-e' || inherit=-e
+      env -i PATH="$PATH" SHLVL=1 "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" \
+        -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$here/gitlab_access.sh' enter" \
+        >"$access/server.log" 2>&1 </dev/null &
     fi
     serving=$!
     sleep 1
