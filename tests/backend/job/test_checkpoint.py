@@ -233,6 +233,27 @@ def test_all_unsaved_work_is_there_again_in_a_fresh_clone(place_of: Callable[...
     assert second.save(kept).base == "1.1"
 
 
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_what_git_was_told_to_overlook_is_there_again(place_of: Callable[..., Place], flag: str) -> None:
+    first = place_of(1)
+    git(first.project, "update-index", flag, "app.py")
+    (first.project / "app.py").write_text("mine\n")
+    second = place_of(2)
+    assert second.restore(first.save(Kept())) == (0, "")
+    assert (second.project / "app.py").read_text() == "mine\n"
+
+
+def test_what_a_sparse_checkout_leaves_out_is_not_gone(place_of: Callable[..., Place]) -> None:
+    first = place_of(1)
+    git(first.project, "sparse-checkout", "set", "--no-cone", "/app.py")
+    assert not (first.project / "old.py").exists()
+    (first.project / "app.py").write_text("mine\n")
+    second = place_of(2)
+    assert second.restore(first.save(Kept())) == (0, "")
+    assert (second.project / "app.py").read_text() == "mine\n"
+    assert (second.project / "old.py").exists()
+
+
 def test_other_repositories_and_files_outside_of_any_are_there_again(
     place_of: Callable[..., Place], origin: Path
 ) -> None:

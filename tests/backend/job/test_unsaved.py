@@ -162,10 +162,25 @@ def test_changes_to_the_index_and_the_tree_are_found(projects: Projects) -> None
     assert work.ignored is not None and work.ignored.files == 1 and work.ignored.size >= 5000
 
 
-def test_a_change_that_git_was_told_to_overlook_is_found(projects: Projects) -> None:
-    git(projects.app, "update-index", "--assume-unchanged", "file")
+@pytest.mark.parametrize(
+    "flags", [("--assume-unchanged",), ("--skip-worktree",), ("--assume-unchanged", "--skip-worktree")]
+)
+def test_a_change_that_git_was_told_to_overlook_is_found(projects: Projects, flags: tuple[str, ...]) -> None:
+    for flag in flags:
+        git(projects.app, "update-index", flag, "file")
     (projects.app / "file").write_text("mine\n")
     assert projects.look().uncommitted == (" M file",)
+
+
+def test_a_sparse_checkout_has_nothing_unsaved_but_what_was_changed_in_it(projects: Projects) -> None:
+    commit_files(projects.origin, {"in/a": "a", "out/b": "b", "out/new\nline": "c"}, "Folders")
+    git(projects.app, "pull", "--quiet")
+    git(projects.app, "sparse-checkout", "set", "in")
+    assert not (projects.app / "out").exists()
+    assert not projects.look()
+    (projects.app / "out").mkdir()
+    (projects.app / "out/new\nline").write_text("mine")
+    assert projects.look().uncommitted == (" M out/new\nline",)
 
 
 def test_a_rebase_that_is_going_on_hides_nothing(projects: Projects) -> None:

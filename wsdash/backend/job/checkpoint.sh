@@ -126,7 +126,23 @@ copy_index() {
     fail disk || return
   GIT_INDEX_FILE=$work/index.work beside ls-files --error-unmatch . >/dev/null 2>&1
   # One that leans on a file elsewhere (a split index) cannot be read here.
-  [ $? -ne 128 ] || rm -f "$work/index.work" "$work/index.staged"
+  if [ $? -eq 128 ]; then rm -f "$work/index.work" "$work/index.staged"; fi
+}
+
+# A file that its user told Git not to look at may have changed all the same. One that a sparse checkout leaves out is
+# not there.
+overlook_nothing() {
+  export GIT_INDEX_FILE="$work/index.work"
+  beside ls-files -v -z 2>/dev/null | tr '\000\012' '\012\001' | sed -n '/^[a-zS] /p' >"$work/overlooked"
+  sed -n 's/^[a-z] //p' "$work/overlooked" | tr '\012\001' '\000\012' >"$work/assumed"
+  [ ! -s "$work/assumed" ] || beside --work-tree="$project" update-index -z --no-assume-unchanged --stdin <"$work/assumed" 2>/dev/null
+  sed -n 's/^[sS] //p' "$work/overlooked" | tr '\012\001' '\000\012' >"$work/skipped"
+  # shellcheck disable=SC2016
+  [ ! -s "$work/skipped" ] ||
+    (cd "$project" && xargs -0 sh -c 'for f do if [ -e "$f" ] || [ -L "$f" ]; then printf "%s\0" "$f"; fi; done' sh <"$work/skipped") |
+    beside --work-tree="$project" update-index -z --no-skip-worktree --stdin 2>/dev/null
+  unset GIT_INDEX_FILE
+  return 0
 }
 
 # A file that is larger than all of a checkpoint may be, or that fills the disk, ends the command.
@@ -163,6 +179,7 @@ has_room() {
 snapshot() {
   prepare && has_room && copy_index || return
   cd "$project" || fail no-folder || return
+  [ ! -f "$work/index.work" ] || overlook_nothing
   add_all || { [ "$why" = unreadable ] && add_all; } || return
   tree=$(GIT_INDEX_FILE=$work/index.work beside write-tree 2>/dev/null) || fail unreadable || return
   beside for-each-ref --format='delete %(refname)' | beside update-ref --stdin || fail disk || return

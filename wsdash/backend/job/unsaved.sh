@@ -225,10 +225,21 @@ copy_index() {
   [ -n "$tree" ] && [ -f "$git_folder/index" ] || return 0
   cp -p "$git_folder/index" "$S/index"
   for shared in "$git_folder"/sharedindex.*; do [ ! -f "$shared" ] || cp -p "$shared" "$S/"; done
-  # A file that its user told Git not to look at may have changed all the same.
-  beside ls-files -v -z 2>/dev/null | lines | sed -n 's/^[a-z] //p' | tr '\012\001' '\000\012' >"$scratch/assumed"
-  [ ! -s "$scratch/assumed" ] || fed update-index -z --no-assume-unchanged --stdin <"$scratch/assumed" 2>/dev/null
+  overlook_nothing
   return 0
+}
+
+# A file that its user told Git not to look at may have changed all the same. One that a sparse checkout leaves out is
+# not there.
+overlook_nothing() {
+  beside ls-files -v -z 2>/dev/null | lines | sed -n '/^[a-zS] /p' >"$scratch/overlooked"
+  sed -n 's/^[a-z] //p' "$scratch/overlooked" | tr '\012\001' '\000\012' >"$scratch/assumed"
+  [ ! -s "$scratch/assumed" ] || fed update-index -z --no-assume-unchanged --stdin <"$scratch/assumed" 2>/dev/null
+  sed -n 's/^[sS] //p' "$scratch/overlooked" | tr '\012\001' '\000\012' >"$scratch/skipped"
+  [ -s "$scratch/skipped" ] || return 0
+  # shellcheck disable=SC2016
+  (cd "$tree" && xargs -0 sh -c 'for f do if [ -e "$f" ] || [ -L "$f" ]; then printf "%s\0" "$f"; fi; done' sh <"$scratch/skipped") |
+    fed update-index -z --no-skip-worktree --stdin 2>/dev/null
 }
 
 beside() {
