@@ -55,6 +55,7 @@ def test_a_credential_is_split_off(address: str, clean: str, username: str, pass
     "address",
     [
         "https://host/group/app.git",
+        "/srv/ada:work@home/app",
         "https://host.example/a@b.example/app.git",
         "git@host:group/app.git",
         "ssh://git@host:22/group/app.git",
@@ -89,6 +90,17 @@ def test_an_address_without_a_secret_stays_as_it_is(address: str) -> None:
         "ftp://ada:MARKER@host/app.git",
         "oauth2:MARKER@host/group/app.git",
         "ada:MARKER@host:group/app.git",
+        # A slip of the keyboard makes a path, or a host for ssh, of what was meant as a URL.
+        "https:/ada:MARKER@host/app.git",
+        "https:/MARKER@host/app.git",
+        "https//ada:MARKER@host/app.git",
+        "https:\\\\ada:MARKER@host/app.git",
+        "//ada:MARKER@host/app.git",
+        "//MARKER@host/app.git",
+        "ht tps://MARKER@host/app.git",
+        "git+https://MARKER@host/app.git",
+        "host:443/ada:MARKER@host/app.git",
+        "git@host:ada:MARKER@host/app.git",
     ],
 )
 def test_what_cannot_be_split_is_refused_without_being_told(address: str) -> None:
@@ -99,6 +111,19 @@ def test_what_cannot_be_split_is_refused_without_being_told(address: str) -> Non
         if "://" not in address:
             told = f"{refused.value} {refused.value.hint} {shown(address)}"
         assert part not in told
+
+
+def test_blanks_around_an_address_hide_nothing() -> None:
+    found, credential = split(f" https://oauth2:{TOKEN}@host/app.git\n")
+    assert found == "https://host/app.git"
+    assert credential is not None and credential.password == TOKEN
+
+
+def test_a_remedy_can_be_read_though_addresses_are_redacted() -> None:
+    for address in ("https://host/app?a=b", "ada:secret@host/app"):
+        with pytest.raises(BadAddress) as refused:
+            split(address)
+        assert "TOKEN@HOST" in redacted(refused.value.hint) or "PASSWORD@HOST" in redacted(refused.value.hint)
 
 
 def test_what_git_says_is_told_without_what_stands_before_a_host() -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from wsdash.workload import Workload
 
 _HTTP = ("http", "https")
-_SSH = ("ssh", "git+ssh", "ssh+git")
+_WITH_A_USER = ("ssh", "git+ssh", "ssh+git", "git")
+"""Where the name before the host is one of a user, and no secret."""
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+")
 _HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
@@ -23,6 +24,9 @@ _PLAIN_USER = re.compile(r"[A-Za-z0-9._+-]{1,19}(?:@[A-Za-z0-9.-]+)?")
 """Names that people and services have. Tokens are longer."""
 _TOKEN = re.compile(r"(?:gl[a-z]{1,6}-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)")
 """How tokens of GitLab, GitHub and Atlassian begin."""
+_NEARLY_URL = re.compile(r"https?[:/\\]|//|.*://", re.IGNORECASE | re.DOTALL)
+"""How an address begins that was to be a URL, and is none."""
+_PASSWORD = re.compile(r":[^/@]+@")
 _SECRET_KEY = re.compile(
     r"((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*", re.I
 )
@@ -88,6 +92,7 @@ def split(address: str) -> tuple[str, Credential | None]:
 
     Raises BadAddress for an address whose secret cannot be given to Git, or whose parts cannot be told apart.
     """
+    address = address.strip()
     found = _URL.fullmatch(address)
     if found is None:
         return _without_scheme(address), None
@@ -95,10 +100,10 @@ def split(address: str) -> tuple[str, Credential | None]:
     authority, tail = _authority(rest)
     user, at, host = authority.rpartition("@")
     if scheme not in _HTTP:
-        if at and ":" in user:
+        if at and (":" in user or scheme not in _WITH_A_USER):
             raise BadAddress(
-                f"{shown(address)} was given with a password, which Git can only use with http and https",
-                "Leave the password out, and use an ssh key; or give the https address.",
+                f"{shown(address)} was given with a password, or a token, which Git can only use with http and https",
+                "Leave it out, and use an ssh key; or give the https address.",
             )
         return address, None
     if not _HOST.fullmatch(host) or _hides_an_at(host, tail):
@@ -109,7 +114,7 @@ def split(address: str) -> tuple[str, Credential | None]:
     if "?" in tail or "#" in tail:
         raise BadAddress(
             f"{shown(address)} was given with a query, and a repository's address has none",
-            "Leave out what follows the path. Give a branch by --ref, a token as https://oauth2:TOKEN@HOST/PATH.",
+            "Leave out what follows the path. Give a branch by --ref, a token as https:// and oauth2:TOKEN@HOST/PATH.",
         )
     clean = f"{scheme}://{host}{tail}"
     return clean, _credential(scheme, host, user, tail.strip("/")) if at and user else None
@@ -131,15 +136,22 @@ def _credential(scheme: str, host: str, user: str, path: str) -> Credential:
 
 
 def _without_scheme(address: str) -> str:
-    """`[user@]host:path` and paths, as they are. Raises BadAddress where a password stands in it."""
-    first = address.partition("/")[0]
-    before, colon, after = first.partition(":")
-    if colon and "@" not in before and "@" in after:
+    """`[user@]host:path` and paths, as they are. Raises BadAddress where a password stands in it, or may."""
+    behind_host = re.sub(r"^[^@/:\s]+@[^@/:]+:", "", address)
+    if (
+        "@" in address
+        and not _is_path(address)
+        and (_NEARLY_URL.match(address) or _PASSWORD.search(behind_host))
+    ):
         raise BadAddress(
-            f"{shown(address)} was given with a password and without https:// before it",
-            "Write https://USER:PASSWORD@HOST/PATH, or USER@HOST:PATH for ssh.",
+            f"{shown(address)} was given with a user or a password, and without https:// before it",
+            "Write https:// and then USER:PASSWORD@HOST/PATH, or USER@HOST:PATH for ssh.",
         )
     return address
+
+
+def _is_path(address: str) -> bool:
+    return address.startswith(("/", ".", "~")) and not address.startswith("//")
 
 
 def without_secrets(address: str) -> str:
@@ -164,13 +176,13 @@ def shown(address: str) -> str:
         behind = rest.rpartition("@")[2] if "@" in tail else tail
         return f"{scheme}://{HIDDEN}{'@' if '@' in tail else ''}{_without_query(behind)}"
     name = user.partition(":")[0]
-    keeps = scheme.lower() not in _HTTP and _USER.fullmatch(name)
+    keeps = scheme.lower() in _WITH_A_USER and _USER.fullmatch(name)
     return f"{scheme}://{f'{name}@' if keeps else ''}{host}{_without_query(tail)}"
 
 
 def _shown_without_scheme(address: str) -> str:
     user, at, rest = address.rpartition("@")
-    if not at or address.startswith(("/", ".", "~")):
+    if not at or _is_path(address):
         return _without_query(address)
     is_scp = _USER.fullmatch(user) and re.match(r"[^/:]+:", rest)
     return address if is_scp else f"{HIDDEN}@{_without_query(rest)}"
