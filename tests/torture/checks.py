@@ -21,7 +21,8 @@ LOOK_S = 0.35
 OVERLAP_S = {"bubblewrap": 0.0, "plain": 0.0, "gitlab": 5.0}
 """How long two jobs of a workspace may have live processes. A GitLab takes a job for ended whose processes go on for a
 moment, and an older one that still runs must first hear that it is superseded."""
-LARGEST_FILE = 4 * 1024 * 1024
+WAY_IN_S = 90.0
+"""After so long a workspace that runs must be enterable, whatever of its line was killed."""
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -102,6 +103,7 @@ def wrong_at_rest(world: World, rows: Rows, expected: Mapping[str, Expected]) ->
     found += [f"store: {text}" for text in _integrity(world.state / "state.db")]
     found += [f"crash report {file}" for file in _entries(world.state / "crashes")]
     found += _shared(world)
+    found += _closed(world, rows)
     for row in rows:
         # One whose name was taken when its store came back has another one now, and nothing is expected of it.
         name = str(row["name"])
@@ -117,6 +119,19 @@ def wrong_at_rest(world: World, rows: Rows, expected: Mapping[str, Expected]) ->
     return found
 
 
+def _closed(world: World, rows: Rows) -> list[str]:
+    """Workspaces on a GitLab that run, and that nobody can enter."""
+    found = []
+    for row in rows if world.is_gitlab else ():
+        if row["desired"] == RUNNING:
+            answer = world.run("ssh", str(row["name"]), "--", "true", timeout=WAY_IN_S)
+            if answer.code:
+                found.append(
+                    f"way in {row['name']}: {answer.code} after {answer.seconds:.0f} s, {answer.err[-200:]}"
+                )
+    return found
+
+
 def _lines(world: World, row: Mapping[str, Any]) -> list[str] | None:
     if row["desired"] not in (RUNNING, STOPPED):
         return None
@@ -125,7 +140,8 @@ def _lines(world: World, row: Mapping[str, Any]) -> list[str] | None:
         return file.read_text().splitlines() if file.exists() else []
     if row["desired"] != RUNNING:
         return None
-    answer = world.run("ssh", str(row["name"]), "--", "sh", "-c", 'cat "$PROJECT_SOURCE/lines.txt" || true')
+    read = ("sh", "-c", 'cat "$PROJECT_SOURCE/lines.txt" || true')
+    answer = world.run("ssh", str(row["name"]), "--", *read, timeout=WAY_IN_S)
     return answer.out.splitlines() if answer.code == 0 else None
 
 
