@@ -17,7 +17,7 @@ _LONGEST_S = 0.1
 async def until(condition: Callable[[], Awaitable[T | None]], timeout: float = ..., what: str = ...) -> T: ...
 @overload
 async def until(condition: Callable[[], T | None], timeout: float = ..., what: str = ...) -> T: ...
-async def until(condition: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
+async def until(condition: Callable[[], Any], timeout: float = 60.0, what: str = "") -> Any:
     """The condition's first true value. Raises AssertionError when there is none within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = _FIRST_S
@@ -31,7 +31,7 @@ async def until(condition: Callable[[], Any], timeout: float = 10.0, what: str =
         pause = min(pause * 1.5, _LONGEST_S)
 
 
-def until_sync(condition: Callable[[], T | None], timeout: float = 10.0, what: str = "") -> T:
+def until_sync(condition: Callable[[], T | None], timeout: float = 60.0, what: str = "") -> T:
     """`until` outside of an event loop."""
     deadline = time.monotonic() + timeout
     pause = _FIRST_S

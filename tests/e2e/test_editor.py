@@ -143,6 +143,6 @@ def test_so_it_is_through_the_line_that_a_job_of_a_gitlab_holds(
         typed, read = "# typed in a browser", ("ssh", "app", "--", "cat", "devfile.yaml")
         type_in_a_browser(about, "devfile.yaml", typed, lambda: work.run(*read).startswith(typed))
         opening.terminate()
-        opening.wait(10)
+        opening.wait(60)
         assert not Path(about["socket"]).exists()
         work.run("delete", "app", "--yes", "--wait")

@@ -287,7 +287,7 @@ def forwards_what_it_listens_on(work: Work, tmp_path: Path) -> None:
     finally:
         for process in running:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _answers(address: tuple[str, int] | str) -> bool:

@@ -64,7 +64,7 @@ class Running:
     def close(self) -> None:
         for process in self.processes:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
     @property
     def pid(self) -> int:
@@ -186,7 +186,7 @@ class DialledJob:
     def close(self) -> None:
         for process in self.processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture

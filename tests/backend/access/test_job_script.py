@@ -116,7 +116,7 @@ class Job:
     def close(self) -> None:
         for process in self.processes:
             subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture

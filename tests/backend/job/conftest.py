@@ -74,7 +74,7 @@ class Job:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-            process.wait(10)
+            process.wait(60)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Running:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)

@@ -83,7 +83,7 @@ class Host:
         for job in self.jobs:
             with suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGKILL)
-            job.wait(10)
+            job.wait(60)
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)
@@ -111,7 +111,7 @@ def test_where_the_script_of_the_job_is_gone_what_saves_is_waited_for_and_nothin
         "while :; do sleep 0.1; done 9>&-\n"
     )
     left = f'(sh {saves} run x & sh -c \'trap "" TERM; sleep 600\' &) 9>&-; echo "in 1" >"$FOLDER/order"'
-    host.start(1, 1, START=f'mkdir -p "$FOLDER"; {left}').wait(10)
+    host.start(1, 1, START=f'mkdir -p "$FOLDER"; {left}').wait(60)
     host.until("in 1")
     host.start(2, 2, WSDASH_ENDING_S="300")
     host.until("in 2")
@@ -123,7 +123,7 @@ def test_what_does_not_end_is_killed_and_what_its_job_left_behind_too(host: Host
     host.until("in 1")
     host.start(2, 2, WSDASH_ENDING_S="1")
     host.until("in 2")
-    assert stubborn.wait(10) == -signal.SIGKILL
+    assert stubborn.wait(60) == -signal.SIGKILL
     assert host.order == ["in 1", "in 2"]
 
 
@@ -131,7 +131,7 @@ def test_an_older_attempt_gives_way_to_a_newer_one(host: Host) -> None:
     host.start(1, 5)
     host.until("in 1")
     late = host.start(2, 4)
-    assert late.wait(20) == 1
+    assert late.wait(60) == 1
     assert "newer attempt 5" in host.said(2)
     assert host.order == ["in 1"]
 
@@ -166,7 +166,7 @@ def test_a_lock_that_a_dead_job_has_left_is_none(host: Host) -> None:
     )
     host.until("in 1")
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait(10)
+    first.wait(60)
     host.start(2, 3)
     host.until("in 2")
 
@@ -186,4 +186,4 @@ def test_a_job_that_a_newer_attempt_waits_for_saves_and_ends_by_itself(job: Job,
         until_sync(lambda: (run / "beat").exists(), 20.0, "a heartbeat")
         assert main.poll() is None
         (run.parent / "wanted").write_text("4\n")
-        assert main.wait(20) == -signal.SIGTERM
+        assert main.wait(60) == -signal.SIGTERM

@@ -402,7 +402,7 @@ def test_save_waits_until_it_is_kept(place_of: Callable[..., Place]) -> None:
         assert line.take().id == "1.2"
         assert saving.stdout is not None
         assert saving.stdout.read().startswith(b"kept ")
-        assert saving.wait(10) == 0
+        assert saving.wait(60) == 0
 
 
 def test_save_tells_that_it_is_refused(place_of: Callable[..., Place]) -> None:
@@ -417,7 +417,7 @@ def test_save_tells_that_it_is_refused(place_of: Callable[..., Place]) -> None:
         line.tell("refused the disk is full")
         assert saving.stdout is not None
         assert saving.stdout.read() == b"failed the disk is full\n"
-        assert saving.wait(10) == 1
+        assert saving.wait(60) == 1
 
 
 def test_an_answer_that_takes_its_time_is_waited_for_by_all(place_of: Callable[..., Place]) -> None:
@@ -436,7 +436,7 @@ def test_an_answer_that_takes_its_time_is_waited_for_by_all(place_of: Callable[.
         assert saving.stdout is not None
         assert saving.stdout.read().startswith(b"kept ")
         assert line.process.poll() is None
-        saving.wait(10)
+        saving.wait(60)
 
 
 def test_a_wish_outlives_the_line_on_which_it_was_heard(place_of: Callable[..., Place]) -> None:
@@ -451,7 +451,7 @@ def test_a_wish_outlives_the_line_on_which_it_was_heard(place_of: Callable[..., 
         line.take()
         assert saving.stdout is not None
         assert saving.stdout.read().startswith(b"kept ")
-        saving.wait(10)
+        saving.wait(60)
 
 
 def test_one_that_would_be_too_large_is_not_made(place_of: Callable[..., Place]) -> None:

@@ -51,4 +51,4 @@ def test_only_the_workspaces_own_processes_count(job: Job, somebody_elses: int, 
     assert said[0].program.startswith("python")
     assert somebody_elses != number
     server.stdin.close()
-    server.wait(10)
+    server.wait(60)

@@ -190,7 +190,7 @@ def test_term_during_post_start_ends_the_command_and_what_it_started(job: Job) -
 def test_the_deadline_ends_the_job_by_itself(job: Job) -> None:
     job.environment["WSDASH_DEADLINE"] = "1"
     running = job.start("run", Workload(pre_stop=(Command("bye", "echo bye"),)))
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
     assert running.messages("end")[0].fields["cause"] == "deadline"
     assert "bye" in running.log
 
@@ -234,7 +234,7 @@ def test_missing_tools_are_a_line_in_the_log(job: Job) -> None:
 def test_enter_gives_a_command_the_workspace_and_its_exit_code(job: Job) -> None:
     workload = Workload(env=(EnvVar("GREETING", "hello  there"), EnvVar("PATH", "/usr/bin:/bin:/extra")))
     running = job.start("enter", workload, "sh", "-c", 'echo "$GREETING|$PATH|$PWD"; exit 7')
-    assert running.process.wait(10) == 7
+    assert running.process.wait(60) == 7
     assert running.log.strip() == f"hello  there|/usr/bin:/bin:/extra|{job.projects}"
 
 
@@ -242,7 +242,7 @@ def test_a_login_shell_keeps_the_workloads_environment(job: Job) -> None:
     (job.folder / ".profile").write_text("PATH=/usr/bin:/bin; FROM_PROFILE=yes; export PATH FROM_PROFILE\n")
     workload = Workload(env=(EnvVar("PATH", "/usr/bin:/bin:/extra"),))
     running = job.start("enter", workload)
-    assert running.process.wait(10) == 0
+    assert running.process.wait(60) == 0
     script_file = job.folder / "workload.sh"
     # The same shell, told what to do after its profile.
     line = f'. {script_file}; environment; echo "$PATH $FROM_PROFILE"'
@@ -257,7 +257,7 @@ def test_a_login_shell_keeps_the_workloads_environment(job: Job) -> None:
 
 def test_a_wrong_call_is_told_how(job: Job) -> None:
     running = job.start("dance", Workload())
-    assert running.process.wait(10) == 64
+    assert running.process.wait(60) == 64
     assert "usage" in running.log
 
 
@@ -325,7 +325,7 @@ def test_a_command_that_runs_in_the_workspace_is_activity_while_it_does(job: Job
     inside = job.start("enter", Workload(), "sleep", "60")
     until_sync(lambda: actives(running)[-1] > start, 10.0, "activity")
     inside.process.kill()
-    inside.process.wait(10)
+    inside.process.wait(60)
     until_sync(
         lambda: not list((job.projects / ".wsdash" / "sessions").iterdir()), 10.0, "its end to be noticed"
     )
@@ -338,7 +338,7 @@ def test_what_is_typed_into_a_shell_is_activity_and_an_open_one_is_not(job: Job)
     running = job.run_until_ready(Workload())
     env = {**os.environ, "PROJECTS_ROOT": str(job.projects), "HOME": str(job.folder)}
     argv = [*job.shell, str(job.folder / "job.sh"), "enter", str(job.folder / "workload.sh"), "cat"]
-    shell = pexpect.spawn(argv[0], argv[1:], env=env, timeout=10)
+    shell = pexpect.spawn(argv[0], argv[1:], env=env, timeout=60)
     sessions = job.projects / ".wsdash" / "sessions"
     until_sync(lambda: list(sessions.iterdir()) if sessions.exists() else [], 10.0, "the shell")
     opened, count = time.time(), len(actives(running))

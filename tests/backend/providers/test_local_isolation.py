@@ -66,7 +66,7 @@ def test_a_container_gets_its_folders_limits_and_user() -> None:
     limits = Resources(cpu_limit=1.5, memory_limit=2**30)
     workload = Workload(image="debian:12", resources=limits, volumes=(Volume("m2", "/cache, with comma"),))
     argv = isolation.container_argv(DOCKER, PLACE, workload, {"A": "b c"})
-    assert argv[:5] == ("/usr/bin/docker", "run", "--rm", "--name", "wsdash-a1")
+    assert argv[:4] == ("/usr/bin/docker", "run", "--name", "wsdash-a1")
     assert argv[-5:] == ("--pull", "never", "--entrypoint", "sh", "debian:12")
     words = " ".join(argv)
     assert "--user 1000:1000" in words and "--cpus 1.5 --memory 1073741824" in words and "--init" in words
@@ -198,7 +198,8 @@ async def test_a_shell_in_a_sandbox_sees_the_jobs_processes_and_ends_with_the_jo
     )
     assert shell.stdout is not None and await shell.stdout.readline() == b"in\n"
     await sandboxed.provider.force_cancel(attempt())
-    assert await asyncio.wait_for(shell.wait(), 10) == 128 + 9
+    # The signal reaches the shell, or first whoever stands between it and us.
+    assert await asyncio.wait_for(shell.wait(), 60) in (128 + 9, -9)
 
 
 async def test_a_killed_supervisor_takes_its_sandbox_along(sandboxed: Harness) -> None:
@@ -245,7 +246,7 @@ async def test_a_root_whose_path_no_socket_could_have_is_listened_in(
     first = asyncio.ensure_future(anext(changes))
     await until(lambda: (root / "listeners").is_dir() and any((root / "listeners").iterdir()))
     await harness.launch(harness.workload("true"))
-    assert await asyncio.wait_for(first, 10) == {attempt().id}
+    assert await asyncio.wait_for(first, 60) == {attempt().id}
     await changes.aclose()  # type: ignore[attr-defined]
     await harness.close()
 
@@ -263,7 +264,7 @@ async def test_each_listener_hears_and_dead_ones_are_removed(plain: Harness, roo
     listening = [asyncio.ensure_future(anext(provider.changes())) for provider in providers]
     await until(lambda: len(list((root / "listeners").iterdir())) == 3)
     await plain.launch(plain.workload("true"))
-    assert [await asyncio.wait_for(heard, 10) for heard in listening] == [{attempt().id}] * 2
+    assert [await asyncio.wait_for(heard, 60) for heard in listening] == [{attempt().id}] * 2
     await until(lambda: not (root / "listeners" / "dead").exists())
 
 
@@ -304,7 +305,7 @@ def _use_shell(command: ShellCommand) -> tuple[int | None, str]:
         env=command.env,
         cwd=command.cwd,
         encoding="utf-8",
-        timeout=10,
+        timeout=60,
     )
     said = io.StringIO()
     shell.logfile_read = said
