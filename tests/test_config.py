@@ -198,6 +198,17 @@ def toml(value: object) -> str:
     return str(value)
 
 
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.toml")
+    with pytest.raises(ConfigError, match="is not a file"):
+        load_config(tmp_path / "config.toml")
+
+
+def test_what_is_nested_too_deeply_is_told() -> None:
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        parse_config("x = " + "[" * 100_000, FILE)
+
+
 def test_a_file_that_is_not_utf_8_or_not_readable_is_told(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"theme = '\xe4'")
     for name, words in (("latin", "not UTF-8"), (".", "cannot be read")):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -142,8 +143,12 @@ def policy_for(file: Path, context: str) -> Policy:
 def read_config(file: Path) -> str:
     """The text of config.toml, empty if there is none. Raises `ConfigError`."""
     try:
-        with file.open("rb") as stream:
-            _check_owner(file, os.fstat(stream.fileno()))
+        # A named pipe would be waited for until somebody writes into it.
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigError(f"{file} cannot be read: it is not a file. Move it away, or remove it.")
+            _check_owner(file, found)
             return stream.read().decode("utf-8")
     except FileNotFoundError:
         return ""
@@ -174,6 +179,8 @@ def parse_config(text: str, file: Path) -> Config:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}. Mend that line (https://toml.io has the rules).") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file} is nested too deeply. Mend it, or remove it.") from error
     check = _Check(text, file)
     top = check.values((), document, {"default_context": _text, "contexts": _table, **_SECTIONS})
     contexts = {LOCAL.name: LOCAL}

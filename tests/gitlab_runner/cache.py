@@ -24,7 +24,9 @@ def restore(entry: dict[str, Any], directory: Path, folder: Path, say: Say) -> N
             continue
         try:
             with tarfile.open(file) as archive:
-                archive.extractall(directory, filter="tar")
+                # Python has it from 3.11.4 on, which Debian 12 is older than.
+                archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+                archive.extractall(directory)
             say("Successfully extracted cache")
         except (OSError, tarfile.TarError):
             say("Failed to extract cache")

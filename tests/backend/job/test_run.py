@@ -64,6 +64,19 @@ def test_a_failed_command_is_recorded_and_the_next_one_runs(job: Job) -> None:
     assert "preStart broken failed with exit code 3; the workspace goes on." in running.log
 
 
+def test_a_setup_that_is_killed_ends_the_job_which_says_so(job: Job) -> None:
+    # The kernel kills so where memory runs out: not the command, but the shell that waits for it.
+    workload = Workload(
+        post_start=(Command("big", "kill -9 $PPID; exec sleep 600"),),
+        pre_stop=(Command("goodbye", "true"),),
+    )
+    running = job.start("run", workload)
+    assert running.process.wait(60) == 137
+    assert "The setup was killed by signal 9 before it was done." in running.log
+    assert running.exits() == {"goodbye": 0}
+    assert not running.messages("ready") and not running.messages("end")
+
+
 def test_a_parallel_group_runs_at_the_same_time_and_a_sequence_in_it_in_order(job: Job) -> None:
     # Each waits for what the other writes, so one after the other would never end.
     meet = "mkfifo a b 2>/dev/null; "

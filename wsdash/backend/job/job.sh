@@ -28,6 +28,7 @@ nap_pid=
 now=0
 active=0
 setting_up=yes        # until the source, preStart and postStart are done
+setup_status=         # what the process ended with that does preStart and postStart
 clock_offset=0
 beats=1
 disk_free=
@@ -244,6 +245,8 @@ tend() {
       ! has_ended "$worker" || break
     else
       worker_ended=
+      [ -n "$setting_up$setup_status" ] || end_if_setup_broke
+      [ -z "$stop" ] || break
     fi
     pause=${WSDASH_BEAT_S:-10}
     if [ -n "${deadline_at:-}" ]; then
@@ -257,6 +260,19 @@ tend() {
     nap "$pause"
     [ "$1" != worker ] || [ -z "$worker_ended" ] || break
   done
+}
+
+# A setup that was killed, such as for want of memory, has told nobody: who waits for it would wait for ever.
+end_if_setup_broke() {
+  setup_status=0
+  wait "$worker" || setup_status=$?
+  [ "$setup_status" -ne 0 ] || return 0
+  if [ "$setup_status" -gt 128 ]; then
+    say "The setup was killed by signal $((setup_status - 128)) before it was done."
+  else
+    say "The setup broke off with exit code $setup_status before it was done."
+  fi
+  [ -n "$stop" ] || stop='the setup was not done'
 }
 
 # TERM to process $1 and all below it: a parent before its children, so that it starts no other.
@@ -435,7 +451,8 @@ job_run() {
   fi
   case $reason in
     deadline) finish deadline 'the deadline of the job came' ;;
-    *) finish cancelled 'ended on request' ;;
+    cancelled) finish cancelled 'ended on request' ;;
+    *) exit "$setup_status" ;;
   esac
   exit "$done_well"
 }

@@ -58,6 +58,14 @@ def test_without_a_keyring_a_file_keeps_it_that_only_its_user_reads(file: Path) 
     assert not file.exists()
 
 
+@pytest.mark.parametrize("text", ["tokens = 3", "x = " + "[" * 100_000, "["])
+def test_a_damaged_file_is_told_with_the_remedy(file: Path, text: str) -> None:
+    store(URL, "glpat-1", file)
+    file.write_text(text)
+    with pytest.raises(Blocked, match="is damaged"):
+        find(URL, file, {})
+
+
 def test_a_file_that_others_can_read_is_refused_with_the_remedy(file: Path) -> None:
     store(URL, "glpat-1", file)
     file.chmod(0o644)

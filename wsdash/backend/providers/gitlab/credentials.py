@@ -195,10 +195,10 @@ def _read_file(file: Path) -> dict[str, str]:
     if status.st_mode & 0o077:
         raise Blocked(f"{file} holds access tokens, and others can read it", f"Run: chmod 600 {file}")
     try:
-        tokens = tomllib.loads(text).get("tokens", {})
-    except tomllib.TOMLDecodeError as error:
+        tokens = tomllib.loads(text).get("tokens", {}).items()
+    except (tomllib.TOMLDecodeError, AttributeError, RecursionError) as error:
         raise Blocked(f"{file} is damaged", "Remove it, and add the contexts again.") from error
-    return {str(url): token for url, token in tokens.items() if isinstance(token, str)}
+    return {str(url): token for url, token in tokens if isinstance(token, str)}
 
 
 def _change_file(file: Path, url: str, token: str | None) -> None:
