@@ -19,7 +19,7 @@ from tests.backend.access.conftest import SSHD
 from tests.conftest import end_processes_of
 from tests.e2e.gitlab_work import DEVFILE, PATIENCE_S, Work, working
 from tests.gitlab_runner import Runner
-from tests.ordinary_users import FOR_EVERY_HOST, OrdinaryUser, ordinary_user
+from tests.ordinary_users import FOR_EVERY_HOST, OrdinaryUser, change_users, ordinary_user
 from tests.waiting import until_sync
 
 pytestmark = pytest.mark.skipif(
@@ -166,6 +166,10 @@ def test_a_workspace_on_this_machine_is_entered_and_goes_on_after_a_log_out(
     assert wsdash("ssh", "web", "--", "printf", "%s|", "a b", "$HOME", "it's") == "a b|$HOME|it's|"
     ssh_of(user, taken)
     is_entered_by_name(user, "web.wsdash", login=user.name)
+    for shell in filter(None, map(shutil.which, ("zsh", "fish", "tcsh"))):
+        change_users("usermod", "-s", shell, user.name)
+        anew = user.run("ssh", "-o", "ControlPath=none", "web.wsdash", "echo in")
+        assert anew.stdout == "in\n" and "HOME" not in anew.stderr, (shell, anew.stderr)
     user.log_out()
     assert wsdash("ssh", "web", "--", "echo", "again") == "again\n"
     assert user.run("ssh", "web.wsdash", "echo again").stdout == "again\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.ordinary_users import FOR_EVERY_HOST
 from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.ssh_config import stanza, users, with_include, without_include
 
@@ -57,6 +58,25 @@ def test_a_name_is_no_shell_to_whom_it_is_handed_and_one_with_an_apostrophe_is_n
     assert command[1].endswith(" '%n'")
     assert "proxycommand" not in options("a'b.wsdash")
     assert 'userknownhostsfile "' not in options("web.wsdash")
+
+
+def test_nothing_is_taken_from_what_is_said_for_all_hosts(tmp_path: Path) -> None:
+    """Options that add up are left out: what is not ours can only be added."""
+    ours = stanza(AccessFolder(tmp_path), "ada")
+    adds_up = ("identityfile", "sendenv", "localforward", "userknownhostsfile")
+
+    def options(text: str) -> list[str]:
+        file = tmp_path / "config"
+        file.write_text(text)
+        argv = ["ssh", "-G", "-F", str(file), "web.wsdash"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        return [line for line in done.stdout.splitlines() if not line.startswith(adds_up)]
+
+    # Not stated, and without harm: no local command is run, and no password is asked for.
+    harmless = re.compile(r"(setenv|passwordauthentication|localcommand) ")
+    busy = options(ours + FOR_EVERY_HOST.format(taken=8080))
+    usual = [line for line in options(ours) if not harmless.match(line)]
+    assert [line for line in busy if not harmless.match(line)] == usual
 
 
 def test_a_job_s_user_comes_before_that_of_this_machine(tmp_path: Path) -> None:

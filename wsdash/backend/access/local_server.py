@@ -27,10 +27,6 @@ _PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
 _SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
 _OURS = re.compile(r"HOME|PATH|PYTHONPATH|XDG_(\w+_HOME|RUNTIME_DIR)|WSDASH_(HOME|ISOLATION)", re.ASCII)
 """What of the environment a session needs to find the same workspaces: sshd gives it a new one. No tokens."""
-WITHOUT_START_UP_FILES = "SetEnv SHLVL=1 HOME=/nonexistent"
-"""sshd starts each session by the user's login shell, which reads files for it: bash where it takes itself for the
-first shell, zsh, fish and tcsh always. They look into a home that has none; the session's script has the user's again.
-"""
 
 
 def serve(
@@ -89,7 +85,9 @@ def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mappin
         "PrintMotd no",
         "PrintLastLog no",
         "MaxAuthTries 100",
-        WITHOUT_START_UP_FILES,
+        # The user's login shell starts each session, and reads files for it: bash where it takes itself for the first
+        # shell, zsh, fish and tcsh always. They look into a home that has none; the session's script has the user's.
+        f'SetEnv SHLVL=1 "HOME={_empty_home(folder)}"',
     ]
     config = own.with_suffix(".conf")
     _write(config, "".join(f"{line}\n" for line in lines))
@@ -105,6 +103,13 @@ def _session(workspace_id: str, environ: Mapping[str, str]) -> str:
         f'{exports}[ -n "${{SSH_ORIGINAL_COMMAND:-}}" ] || exec {enter}\n'
         f'exec {enter} -- sh -c "$SSH_ORIGINAL_COMMAND"\n'
     )
+
+
+def _empty_home(folder: AccessFolder) -> Path:
+    """fish keeps files of its own there."""
+    home = folder.local / "home"
+    home.mkdir(mode=0o700, exist_ok=True)
+    return home
 
 
 def _home() -> str:

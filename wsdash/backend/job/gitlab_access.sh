@@ -74,6 +74,7 @@ let_user_in() {
 }
 
 configure_sshd() {
+  mkdir -p "$access/home"
   cat >"$access/sshd_config" <<EOF
 Port $port
 ListenAddress 127.0.0.1
@@ -92,11 +93,11 @@ X11Forwarding no
 AllowAgentForwarding yes
 ForceCommand sh '$here/gitlab_access.sh' enter
 Subsystem sftp ${sftp:-internal-sftp}
-SetEnv SHLVL=1 HOME=/nonexistent
+SetEnv SHLVL=1 "HOME=$access/home"
 EOF
   # The user's shell starts each session. What its start-up files print or wait for is none of ours: bash reads them where it
-  # takes itself for the first shell, zsh, fish and tcsh always. `enter` has the job's home again. Before OpenSSH 7.8 there is
-  # no such setting.
+  # takes itself for the first shell, zsh, fish and tcsh always. They look into an empty home; `enter` has the job's again.
+  # Before OpenSSH 7.8 there is no such setting.
   "$server" -t -f "$access/sshd_config" 2>/dev/null || sed -i '/^SetEnv /d' "$access/sshd_config"
 }
 
