@@ -73,7 +73,7 @@ def test_nothing_is_taken_from_what_is_said_for_all_hosts(tmp_path: Path) -> Non
         return [line for line in done.stdout.splitlines() if not line.startswith(adds_up)]
 
     # Not stated, and without harm: no local command is run, and no password is asked for.
-    harmless = re.compile(r"(setenv|passwordauthentication|localcommand) ")
+    harmless = re.compile(r"(setenv|passwordauthentication|localcommand|canonicaldomains) ")
     busy = options(ours + FOR_EVERY_HOST.format(taken=8080))
     usual = [line for line in options(ours) if not harmless.match(line)]
     assert [line for line in busy if not harmless.match(line)] == usual
