@@ -183,6 +183,19 @@ def test_a_sparse_checkout_has_nothing_unsaved_but_what_was_changed_in_it(projec
     assert projects.look().uncommitted == (" M out/new\nline",)
 
 
+def test_an_image_without_awk_is_told_to_hide_something(projects: Projects) -> None:
+    programs = projects.folder / "programs"
+    programs.mkdir()
+    for folder in ("/bin", "/usr/bin"):
+        for file in Path(folder).iterdir():
+            if "awk" not in file.name and not (programs / file.name).exists():
+                (programs / file.name).symlink_to(file)
+    (projects.app / "file").write_text("mine\n")
+    git(projects.app, "stash", "--quiet")
+    work = projects.look(PATH=str(programs))
+    assert work.stashes or work.untold
+
+
 def test_a_rebase_that_is_going_on_hides_nothing(projects: Projects) -> None:
     app = projects.app
     git(app, "checkout", "--quiet", "--detach")

@@ -416,7 +416,7 @@ size_ignored() {
 size_home() {
   set --
   for folder in "$real_home" "${root%/*}/volumes"; do [ ! -d "$folder" ] || set -- "$@" "$folder"; done
-  [ "$#" -gt 0 ] || return 0
+  [ "$#" -gt 0 ] && have awk || return 0
   printf 'home %s %s\n' "$(find "$@" -type f -print0 2>/dev/null | tr -dc '\000' | wc -c)" \
     "$(du -sk -- "$@" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }')"
 }
@@ -438,6 +438,9 @@ list() {
 }
 
 tell_all() {
+  count=0
+  : >"$scratch/loose"
+  for name in awk sed grep find xargs; do have "$name" || { problem "nothing can be looked into: there is no $name"; return 0; }; done
   find_repositories
   nth=0
   while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
