@@ -196,6 +196,19 @@ def test_an_image_without_awk_is_told_to_hide_something(projects: Projects) -> N
     assert work.stashes or work.untold
 
 
+def test_what_was_pushed_into_the_home_folder_alone_is_unsaved(projects: Projects) -> None:
+    backup = projects.folder / "home/my backup.git"
+    backup.parent.mkdir()
+    git(projects.folder, "init", "--quiet", "--bare", str(backup))
+    git(projects.app, "remote", "add", "my/backup", str(backup))
+    git(projects.app, "checkout", "--quiet", "-b", "mine")
+    commit_files(projects.app, {"a": "a"}, "Pushed home")
+    git(projects.app, "push", "--quiet", "my/backup", "mine")
+    assert subjects(projects.look()) == {"Pushed home"}
+    git(projects.app, "push", "--quiet", "origin", "mine")
+    assert not projects.look()
+
+
 def test_a_rebase_that_is_going_on_hides_nothing(projects: Projects) -> None:
     app = projects.app
     git(app, "checkout", "--quiet", "--detach")

@@ -278,8 +278,9 @@ collect_tips() {
   fi
   collect_stashes
   [ -n "$remote" ] || return 0
+  find_remotes_here
   {
-    beside for-each-ref --format='%(objectname)' refs/remotes
+    beside for-each-ref --format='%(objectname) %(refname)' refs/remotes | grep -vF -f "$S/remotes-here" | sed 's/ .*//'
     [ ! -f "$common/wsdash-fetched" ] || grep -x '[0-9a-f]\{40,64\}' "$common/wsdash-fetched"
     for file in "$common/logs/HEAD" "$git_folder/logs/HEAD"; do
       [ ! -f "$file" ] || sed -n "s/^[0-9a-f]* \([0-9a-f]*\) .*${tab}clone: from .*/\1/p" "$file"
@@ -291,6 +292,30 @@ collect_tips() {
       sed -n 's|^\([0-9a-f]*\) refs/tags/.*|\1|p' "$common/packed-refs"
     fi
   } | sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' | sort -u >"$S/elsewhere"
+}
+
+# What is on a remote in the home folder or in a volume goes with the workspace: ` refs/remotes/NAME/` lines of such.
+find_remotes_here() {
+  # Without any pattern some greps take every line.
+  printf ' refs/remotes//\n' >"$S/remotes-here"
+  (cd "$scratch" && git config --file "$common/config" -z --get-regexp '^remote\..*\.url$' 2>/dev/null) | lines | while IFS= read -r line; do
+    decoded "$line"
+    name=${value%%"
+"*}
+    name=${name#remote.}
+    url=${value#*"
+"}
+    url=${url#file://}
+    case $url in /* | ./* | ../*) ;; *) continue ;; esac
+    at=$(cd -P -- "${tree:-$common}" 2>/dev/null && cd -P -- "$url" 2>/dev/null && pwd -P) || continue
+    for folder in "$real_home" "${root%/*}/volumes"; do
+      folder=$(cd -P -- "$folder" 2>/dev/null && pwd -P) || continue
+      case $at in
+        "$root"/*) ;;
+        "$folder"/*) printf ' refs/remotes/%s/\n' "${name%.url}" >>"$S/remotes-here" ;;
+      esac
+    done
+  done
 }
 
 # Every stash as `ID MESSAGE`, newest first, into $S/stashes.
