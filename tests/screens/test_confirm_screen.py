@@ -63,6 +63,16 @@ async def test_it_names_the_workspace_and_the_work_that_would_be_lost(
         assert str(screen.query_one("#dialog").border_title) == "Delete api-gateway?"
 
 
+async def test_all_that_would_be_lost_can_be_read_by_keyboard(stub: StubService, running: Running) -> None:
+    stub.unsaved = UnsavedWork(tuple(f"?? notes-{number}.txt" for number in range(60)))
+    async with running((80, 24)) as pilot:
+        screen = await question(pilot, "D")
+        await until(pilot, lambda: "notes-59.txt" in screen.text)
+        text = screen.query_one(LineScroll)
+        await pilot.press("G")
+        await until(pilot, lambda: text.scroll_offset.y == text.max_scroll_y > 0)
+
+
 async def test_it_says_that_it_is_looking_and_can_be_answered_before(
     stub: StubService, running: Running
 ) -> None:

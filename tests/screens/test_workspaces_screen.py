@@ -407,7 +407,7 @@ async def test_a_row_at_rest_is_not_painted_again(stub: StubService, running: Ru
         assert len(painted) == 1
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45), (40, 12)])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45), (160, 10), (40, 12), (80, 10), (80, 6)])
 async def test_every_size_shows_the_list_and_the_keys(running: Running, size: tuple[int, int]) -> None:
     async with running(size) as pilot:
         assert "running" in shown(pilot)[0]

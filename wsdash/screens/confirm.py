@@ -15,7 +15,6 @@ from wsdash.screens.base import WsdashDialog
 from wsdash.screens.widgets.lines import Announced, LineScroll
 from wsdash.screens.widgets.text import Line, Tone, plain, wrap
 
-MOST_LINES = 8
 FRAME = 8
 """Lines of the border, the buttons and the space between."""
 LOW, LOW_FRAME = 18, 3
@@ -131,9 +130,7 @@ class ConfirmScreen(WsdashDialog[bool]):
             lines = [((f"{name}: this will be lost{lost}", Tone.BAD),)]
         for title, entries in unsaved_parts(work):
             lines.append(((f"  {title}:", Tone.WARN),))
-            lines += [((f"    {plain(entry)}", Tone.PLAIN),) for entry in entries[:MOST_LINES]]
-            if len(entries) > MOST_LINES:
-                lines.append(((f"    and {len(entries) - MOST_LINES} more", Tone.MUTED),))
+            lines += [((f"    {plain(entry)}", Tone.PLAIN),) for entry in entries]
         beside = beside_words(work)
         return [*lines, ((f"  {beside}", Tone.MUTED),)] if beside else lines
 

@@ -45,7 +45,7 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
     BINDINGS = bindings_of(Where.LIST)
     AUTO_FOCUS = "WorkspaceTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
 
     def __init__(self) -> None:
         super().__init__()
