@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -69,7 +70,7 @@ class Job:
         (run / "access").mkdir()
         (run / "access/proof").write_text("s3cret")
         (self.folder / "root").mkdir()
-        (run / "access/environment").write_text(f"export PROJECTS_ROOT={self.folder}/root\n")
+        (run / "access/environment").write_text(f"export PROJECTS_ROOT={quote(f'{self.folder}/root')}\n")
         grant = self.relay.job(self.folder, name=self.name).grant
         env = {
             **os.environ,
@@ -172,12 +173,25 @@ def test_openssh_shows_a_certificate_and_no_key_is_pinned(relay: Running, job: J
 
 
 @needs_sshd
+def test_the_builds_folder_of_a_runner_may_have_any_name(
+    relay: Running, tmp_path: Path, ssh: UsersSsh
+) -> None:
+    job = Job(relay, tmp_path / "a runner's 50%h $folder")
+    job.folder.mkdir()
+    try:
+        job.dial()
+        assert ssh("echo", "inside").stdout == "inside\n", job.said
+    finally:
+        job.close()
+
+
+@needs_sshd
 def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
     relay: Running, job: Job, ssh: UsersSsh
 ) -> None:
     job.dial()
     assert ssh("true").returncode == 0
-    (line,) = _running(f"ssh .*-R /wsdash/w1:.*@{relay.bind}$")
+    (line,) = _running(f"ssh .*-p {relay.port} .*-R /wsdash/w1:.*@{relay.bind}$")
     os.kill(int(line), signal.SIGKILL)
     until_sync(lambda: job.said.count("Your machine is dialled") == 2, what="the next line")
     until_sync(lambda: ssh("true").returncode == 0, what="the way in")

@@ -128,7 +128,8 @@ git_setting() {
 # first, where the user's machine gives any: that token may mostly only read.
 configure_git() {
   export GIT_CONFIG_COUNT=0
-  [ ! -f "$here/credentials.sh" ] || git_setting credential.helper "!sh '$here/credentials.sh'"
+  [ ! -f "$here/credentials.sh" ] ||
+    git_setting credential.helper "!sh '$(printf '%s' "$here" | sed "s/'/'\\\\''/g")/credentials.sh'"
   # Hosts, and repositories for which that machine has other credentials than for the rest of their host.
   for url in ${WSDASH_CREDENTIALS:-}; do
     case ${url#*://} in */*) git_setting "credential.$url.useHttpPath" true ;; esac

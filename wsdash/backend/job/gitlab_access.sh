@@ -10,6 +10,14 @@
 here=${0%/*}
 access=${here%/job}/access
 
+in_quotes() { # PATH: for '...' in the line of a shell
+  printf '%s' "$1" | sed "s/'/'\\\\''/g"
+}
+
+# The builds folder of a runner may have any name.
+quoted=$(in_quotes "$here")
+literal=$(printf '%s' "$access" | sed 's/%/%%/g')
+
 say() {
   printf 'wsdash: %s\n' "$1"
 }
@@ -80,7 +88,7 @@ Port $port
 ListenAddress 127.0.0.1
 HostKey "$access/host_key"
 HostCertificate "$access/host_key-cert.pub"
-AuthorizedKeysFile "$access/authorized_keys"
+AuthorizedKeysFile "$literal/authorized_keys"
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 UsePAM no
@@ -91,7 +99,7 @@ MaxStartups 100
 MaxAuthTries 100
 X11Forwarding no
 AllowAgentForwarding yes
-ForceCommand sh '$here/gitlab_access.sh' enter
+ForceCommand sh '$quoted/gitlab_access.sh' enter
 Subsystem sftp ${sftp:-internal-sftp}
 SetEnv SHLVL=1 "HOME=$access/home"
 EOF
@@ -114,7 +122,7 @@ start_server() {
       inherit=
       ! "$server" -h 2>&1 | grep -q '^-e' || inherit=-e
       env -i PATH="$PATH" SHLVL=1 "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" \
-        -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$here/gitlab_access.sh' enter" \
+        -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$quoted/gitlab_access.sh' enter" \
         >"$access/server.log" 2>&1 </dev/null &
     fi
     serving=$!
@@ -131,10 +139,12 @@ start_server() {
 
 # --- the line -----------------------------------------------------------------------------------------
 
-# What ssh says is in the file answer. It runs beside, for a trap waits for what runs in front.
+# What ssh says is in the file answer. It runs beside, for a trap waits for what runs in front. It is started in the folder
+# of its files, for in a path it would split at blanks and expand % and $.
 ask_relay() {
-  ssh -F /dev/null -o UserKnownHostsFile="$access/known_hosts" -o GlobalKnownHostsFile="$access/known_hosts" \
-    -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile="$access/job_key" \
+  cd "$access" || return
+  ssh -F /dev/null -o UserKnownHostsFile=known_hosts -o GlobalKnownHostsFile=known_hosts \
+    -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile=job_key \
     -o IdentitiesOnly=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3 \
     -o Ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com \
     -o ExitOnForwardFailure=yes -p "${WSDASH_RELAY##* }" "$@" \
@@ -164,7 +174,7 @@ enrol() {
 #!/bin/sh
 part=\${1##*part }
 part=\${part%%:*}
-cut -c \$((part * 900 - 899))-\$((part * 900)) "$access/told"
+cut -c \$((part * 900 - 899))-\$((part * 900)) '$(in_quotes "$access")/told'
 EOF
   chmod 700 "$access/ask"
   SSH_ASKPASS=$access/ask SSH_ASKPASS_REQUIRE=force DISPLAY=none:0
