@@ -308,6 +308,17 @@ def test_files_of_writers_that_died_are_removed_and_those_of_living_ones_stay(
     assert sorted(file.name for file in config.parent.iterdir()) == [f".{config.name}-new", ".gitignore"]
 
 
+def test_the_folder_of_a_sandbox_that_was_being_tried_is_removed(paths: Paths, layout: Layout) -> None:
+    in_store(paths)
+    died, tried = layout.root / ".probe-died", layout.root / ".probe-tried"
+    for folder in (died, tried):
+        (folder / "projects").mkdir(parents=True)
+    os.utime(died, (1, 1))
+    assert [one.path for one in cleanup.find(paths)] == [died]
+    cleanup.clean(paths)
+    assert not died.exists() and tried.exists()
+
+
 async def want_deleted(paths: Paths, name: str) -> None:
     async with Store.open(paths) as store:
         (found,) = [workspace for workspace in await store.workspaces() if workspace.name == name]

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _ROOMS = ("checkpoints", "credentials", "incoming", "branches")
 """Folders of the state folder that have a file or folder for each workspace, named by its id."""
 _OLD_S = 3600.0
-"""A file that is being written is younger."""
+"""A file that is being written is younger, and so is the folder of a sandbox that is being tried."""
 
 
 def find(paths: Paths) -> list[Leftover]:
@@ -60,7 +60,9 @@ def _of_state(paths: Paths) -> list[Leftover]:
     secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
     drafts = [path for file in secret for path in file.parent.glob(f".{file.name}-*") if _is_old(path)]
     drafts += [path for path in owned if path.name.startswith(".") and _is_old(path)]
-    return found + [Leftover(path, "a process that died while it wrote") for path in drafts]
+    found += [Leftover(path, "a process that died while it wrote") for path in drafts]
+    tries = [path for layout in _layouts(paths) for path in layout.root.glob(".probe-*")]
+    return found + [Leftover(path, "a try of a sandbox that died") for path in tries if _is_aged(path)]
 
 
 def _layouts(paths: Paths) -> Iterator[Layout]:
@@ -86,4 +88,11 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_old(file: Path) -> bool:
-    return file.is_file() and abs(time.time() - file.lstat().st_mtime) > _OLD_S
+    return file.is_file() and _is_aged(file)
+
+
+def _is_aged(path: Path) -> bool:
+    try:
+        return abs(time.time() - path.lstat().st_mtime) > _OLD_S
+    except FileNotFoundError:
+        return False
