@@ -26,7 +26,7 @@ check: lint
 	$(BIN)/pytest -q -n auto --dist worksteal -m 'not slow'
 
 test: lint
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal --durations=25 --durations-min=5
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
