@@ -153,7 +153,7 @@ class Service:
 
     async def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
         """Newest first."""
-        workspace = await self._find(workspace_id)
+        workspace = await self._find(workspace_id, deleted=True)
         return await self._read(lambda: self._reader.events(workspace.id, limit=limit))
 
     async def why(self, workspace_id: str) -> Why:

@@ -12,7 +12,6 @@ import pytest
 from tests.backend.job.conftest import SHELLS
 
 SCRIPT = Path(__file__).parents[3] / "wsdash/backend/job/gitlab_limits.sh"
-NOW = datetime.now(UTC)
 
 
 def ask(shell: tuple[str, ...], line: str, **env: object) -> list[str]:
@@ -36,7 +35,7 @@ def deadline(shell: tuple[str, ...], **env: object) -> tuple[int, int]:
 
 
 def started(seconds_ago: float) -> str:
-    return (NOW - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)
