@@ -16,20 +16,19 @@ if TYPE_CHECKING:
 _HTTP = ("http", "https")
 _WITH_A_USER = ("ssh", "git+ssh", "ssh+git", "git")
 """Where the name before the host is one of a user, and no secret."""
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+")
-_HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
-_USER = re.compile(r"[A-Za-z0-9._+-]+")
-_PLAIN_USER = re.compile(r"[A-Za-z0-9._+-]{1,19}(?:@[A-Za-z0-9.-]+)?")
+# Texts, which re compiles when they are first used: every verb loads this module, and few need them.
+_URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://(.*)"
+_IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+"
+_HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
+_USER = r"[A-Za-z0-9._+-]+"
+_PLAIN_USER = r"[A-Za-z0-9._+-]{1,19}(?:@[A-Za-z0-9.-]+)?"
 """Names that people and services have. Tokens are longer."""
-_TOKEN = re.compile(r"(?:gl[a-z]{1,6}-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)")
+_TOKEN = r"(?:gl[a-z]{1,6}-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)"
 """How tokens of GitLab, GitHub and Atlassian begin."""
-_NEARLY_URL = re.compile(r"https?[:/\\]|//|.*://", re.IGNORECASE | re.DOTALL)
+_NEARLY_URL = r"(?is)https?[:/\\]|//|.*://"
 """How an address begins that was to be a URL, and is none."""
-_PASSWORD = re.compile(r":[^/@]+@")
-_SECRET_KEY = re.compile(
-    r"((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*", re.I
-)
+_PASSWORD = r":[^/@]+@"
+_SECRET_KEY = r"(?i)((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*"
 HIDDEN = "***"
 
 
@@ -93,7 +92,7 @@ def split(address: str) -> tuple[str, Credential | None]:
     Raises BadAddress for an address whose secret cannot be given to Git, or whose parts cannot be told apart.
     """
     address = address.strip()
-    found = _URL.fullmatch(address)
+    found = re.fullmatch(_URL, address)
     if found is None:
         return _without_scheme(address), None
     scheme, rest = found[1].lower(), found[2]
@@ -106,7 +105,7 @@ def split(address: str) -> tuple[str, Credential | None]:
                 "Leave it out, and use an ssh key; or give the https address.",
             )
         return address, None
-    if not _HOST.fullmatch(host) or _hides_an_at(host, tail):
+    if not re.fullmatch(_HOST, host) or _hides_an_at(host, tail):
         raise BadAddress(
             f"{shown(address)} is no address: what stands before its host cannot be told from the host",
             "Write a user and a password with %2F for /, %40 for @ and %3A for :, or leave them out.",
@@ -130,7 +129,7 @@ def _credential(scheme: str, host: str, user: str, path: str) -> Credential:
             f"the user or the password in the address of {host} holds a control character",
             "Git takes none in them.",
         )
-    if password is None and not (_PLAIN_USER.fullmatch(username) and not _TOKEN.match(username)):
+    if password is None and not (re.fullmatch(_PLAIN_USER, username) and not re.match(_TOKEN, username)):
         password = ""  # the name is the token, and hosts that take that ask for no password
     return Credential(scheme, host.lower(), username, password, path)
 
@@ -141,7 +140,7 @@ def _without_scheme(address: str) -> str:
     if (
         "@" in address
         and not _is_path(address)
-        and (_NEARLY_URL.match(address) or _PASSWORD.search(behind_host))
+        and (re.match(_NEARLY_URL, address) or re.search(_PASSWORD, behind_host))
     ):
         raise BadAddress(
             f"{shown(address)} was given with a user or a password, and without https:// before it",
@@ -164,19 +163,19 @@ def without_secrets(address: str) -> str:
 
 def shown(address: str) -> str:
     """What of an address may be shown, whatever it is."""
-    found = _URL.fullmatch(address)
+    found = re.fullmatch(_URL, address)
     if found is None:
         return _shown_without_scheme(address)
     scheme, rest = found[1], found[2]
     authority, tail = _authority(rest)
     user, _, host = authority.rpartition("@")
-    if not _HOST.fullmatch(host) or _hides_an_at(host, tail):
+    if not re.fullmatch(_HOST, host) or _hides_an_at(host, tail):
         if scheme.lower() == "file":
             return address
         behind = rest.rpartition("@")[2] if "@" in tail else tail
         return f"{scheme}://{HIDDEN}{'@' if '@' in tail else ''}{_without_query(behind)}"
     name = user.partition(":")[0]
-    keeps = scheme.lower() in _WITH_A_USER and _USER.fullmatch(name)
+    keeps = scheme.lower() in _WITH_A_USER and re.fullmatch(_USER, name)
     return f"{scheme}://{f'{name}@' if keeps else ''}{host}{_without_query(tail)}"
 
 
@@ -184,13 +183,13 @@ def _shown_without_scheme(address: str) -> str:
     user, at, rest = address.rpartition("@")
     if not at or _is_path(address):
         return _without_query(address)
-    is_scp = _USER.fullmatch(user) and re.match(r"[^/:]+:", rest)
+    is_scp = re.fullmatch(_USER, user) and re.match(r"[^/:]+:", rest)
     return address if is_scp else f"{HIDDEN}@{_without_query(rest)}"
 
 
 def redacted(text: str) -> str:
     """A text, as of an error, with what may be shown of each address in it."""
-    return _IN_TEXT.sub(lambda found: shown(found[0]), text) if "://" in text else text
+    return re.sub(_IN_TEXT, lambda found: shown(found[0]), text) if "://" in text else text
 
 
 def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
@@ -286,8 +285,8 @@ def _hides_an_at(host: str, tail: str) -> bool:
     if "." in host or ":" in host or host == "localhost" or "@" not in tail:
         return False
     behind = re.split(r"[/?#]", tail.rpartition("@")[2])[0]
-    return bool(_HOST.fullmatch(behind))
+    return bool(re.fullmatch(_HOST, behind))
 
 
 def _without_query(text: str) -> str:
-    return _SECRET_KEY.sub(lambda found: f"{found[1]}{HIDDEN}", text)
+    return re.sub(_SECRET_KEY, lambda found: f"{found[1]}{HIDDEN}", text)
