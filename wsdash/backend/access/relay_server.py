@@ -63,7 +63,6 @@ class JobConnection(asyncssh.SSHServer):
         self.host = "?"
         self.grant: Grant | None = None
         self.tunnel: Tunnel | None = None
-        self.has_logged_in = False
 
     @property
     def progress(self) -> int:
@@ -149,7 +148,6 @@ class JobConnection(asyncssh.SSHServer):
         if self._enrols:  # it has left its keys, and that is all that a proof is for
             asyncio.get_running_loop().call_soon(self._connection.close)
             return
-        self.has_logged_in = True
         self._relay.logged_in(self)
         asyncio.get_running_loop().call_later(LISTEN_S, self._end_unless_listening)
 
