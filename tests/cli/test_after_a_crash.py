@@ -82,7 +82,8 @@ def test_ssh_by_name_waits_too(wsdash: Command, running: str, environment: Path,
         _, said = connecting.communicate(timeout=60)
     assert "waiting for the one that takes its place" in said
     assert "nothing to enter" not in said
-    assert row(wsdash)["phase"] == "running"
+    # The way in opens as soon as the job's server answers; the reconciler may look a moment later.
+    until_sync(lambda: row(wsdash)["phase"] == "running", what="a look at the job that took its place")
 
 
 def test_after_a_restart_of_the_machine_no_supervisor_is_taken_for_alive(
