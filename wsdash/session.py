@@ -132,7 +132,11 @@ class Session:
             self.reconciling = await service.reconciling()
             self.trouble = ""
         except Exception as error:
+            from wsdash.backend.database_errors import StateRemoved
+
             self.trouble = f"not up to date: {error}"
+            if isinstance(error, StateRemoved):
+                self.reconciling = None
         return before != (self.rows, self.reconciling, self.trouble)
 
     async def _find_out_isolation(self, service: Service) -> None:

@@ -18,6 +18,7 @@ from wsdash.backend import database
 from wsdash.backend.database_errors import StateRemoved
 from wsdash.backend.database_repair import copy_database
 from wsdash.backend.errors import UserError
+from wsdash.backend.keeping import LEASE_RETRY_S
 from wsdash.backend.lease import LEASE_S, LeaseLost, boot_time
 from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.reader import Reader
@@ -25,6 +26,7 @@ from wsdash.backend.service import Service
 from wsdash.backend.store import Store
 from wsdash.model import Desired, Phase, Policy, Workspace
 from wsdash.paths import Paths
+from wsdash.session import Session
 from wsdash.workload import Workload
 
 STOPPED = frozenset({Phase.STOPPED})
@@ -243,6 +245,40 @@ async def test_a_removed_state_folder_ends_the_reconciler_and_is_not_made_again(
         with pytest.raises(StateRemoved):
             await service.workspaces()
         assert not paths.state.exists()
+
+
+async def test_a_dashboard_goes_on_by_itself_when_its_state_folder_was_moved_away_and_back(
+    with_old_and_backup: Paths,
+) -> None:
+    paths = with_old_and_backup
+    elsewhere = paths.state.with_name("moved")
+    failures: list[str] = []
+    session = Session(
+        lambda: Service.open(paths), changed=lambda: None, failed=lambda error, what: failures.append(what)
+    )
+    session.start()
+    try:
+        await until(lambda: session.reconciling and session.reconciling.by == "this", what="it reconciles")
+        paths.state.rename(elsewhere)
+        await until(lambda: "was removed" in session.trouble, what="it says that the folder is gone")
+        assert session.reconciling is None
+        await asyncio.sleep(2 * LEASE_RETRY_S)
+        assert not paths.state.exists()
+
+        elsewhere.rename(paths.state)
+        await until(lambda: session.trouble == "", 20.0, "it reads again")
+        await until(
+            lambda: session.reconciling and session.reconciling.by == "this",
+            LEASE_S / 2,
+            "it reconciles again",
+        )
+        assert session.service is not None
+        old = await session.service.find("old")
+        await session.service.delete(old.id)
+        await session.service.wait_for(old.id, frozenset({Phase.DELETED}), 60.0)
+        assert failures == []
+    finally:
+        await session.close()
 
 
 async def test_a_wait_ends_when_its_workspace_is_in_no_store_any_more(with_old_and_backup: Paths) -> None:

@@ -58,7 +58,9 @@ def await_file(paths: Paths) -> None:
     give_up = time.monotonic() + _REPLACING_S
     while not paths.database.exists():
         if not paths.state.is_dir():
-            raise StateRemoved(f"{paths.state} was removed. Start wsdash again to begin anew.")
+            raise StateRemoved(
+                f"{paths.state} was removed. Move it back if it is elsewhere, or start wsdash again to begin anew."
+            )
         if time.monotonic() > give_up:
             return
         time.sleep(0.02)

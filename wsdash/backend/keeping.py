@@ -62,7 +62,8 @@ class Keeper:
         """Until cancelled; with `idle_exit_s` until there was nothing to do for that long, or until another
         process reconciles. `owner` is `dashboard` or `daemon`.
 
-        Raises `StateRemoved` where nothing is left to be reconciled.
+        Where the state folder is gone a daemon ends, by `StateRemoved`, for nobody would end it otherwise. A
+        dashboard goes on once the folder is back: its user sees meanwhile that it is not there.
         """
         failed = ""
         while True:
@@ -75,9 +76,9 @@ class Keeper:
                     return None
             except LeaseLost as lost:
                 log.warning("the lease was lost: %s", lost)
-            except StateRemoved:
-                raise
             except DatabaseError as error:
+                if isinstance(error, StateRemoved) and owner == "daemon":
+                    raise
                 if failed != str(error):
                     failed = str(error)
                     log.error("%s", failed)

@@ -30,7 +30,7 @@ from wsdash.backend.creating import (
     split_address,
     split_request,
 )
-from wsdash.backend.database_errors import DatabaseError, StateRemoved
+from wsdash.backend.database_errors import DatabaseError
 from wsdash.backend.describing import fetcher
 from wsdash.backend.errors import NotRunning, NotSaved, UserError
 from wsdash.backend.job.rendering import project_folder
@@ -173,8 +173,6 @@ class Service:
                 continue
             try:
                 latest = await self._read(self._reader.data_version)
-            except StateRemoved:
-                raise
             except (sqlite3.Error, DatabaseError):
                 latest = None  # whoever reads now is told why
             if latest != version:

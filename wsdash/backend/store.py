@@ -407,7 +407,12 @@ class Store(Transactions):
         await self._transaction(write, token)
 
     async def release_lease(self, token: int) -> None:
-        """Let the next process have it at once. Nothing happens if it is another's already."""
+        """Let the next process have it at once. Nothing happens if it is another's already.
+
+        Where that cannot be written down now, this process may still have it anew.
+        """
+        if self._tokens.get(self._identity) == token:
+            del self._tokens[self._identity]
 
         async def write() -> None:
             await self._connection.execute(
