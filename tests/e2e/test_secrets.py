@@ -3,6 +3,7 @@ those whose purpose is to hold it, or the arguments of a process."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.backend.access.conftest import SSHD
+from tests.backend.providers.contract import workspace
 from tests.e2e.gitlab_work import PATIENCE_S, working
 from tests.e2e.markers import Watch, at_gitlab, in_files
 from tests.gitlab_runner import Runner
 from tests.gitlab_server import GitLabServer
-from tests.gitlab_server.state import Token
+from tests.gitlab_server.state import Token, Variable
 from tests.repositories import git
 from tests.waiting import until_sync
+from wsdash.backend.providers import provider_of
 from wsdash.paths import Paths
 
 MARKERS = {
@@ -263,3 +266,32 @@ def test_without_a_line_a_gitlab_keeps_it_as_a_masked_variable_or_the_create_is_
         work.server.state.tokens[ADDRESS] = next(iter(work.server.state.tokens.values()))
         user.run("create", own, "--context", "work", "--name", "own", "--yes", "--wait")
         assert work.project.variables == {} and at_gitlab(work.server, MARKERS) == []
+
+
+def test_secrets_of_a_killed_create_go_though_the_store_was_lost_as_well(
+    user: User, paths: Paths, tmp_path: Path
+) -> None:
+    others = Variable("another user's")
+    with working(tmp_path, paths, Runner) as work:
+        work.project.variables["WSDASH_0123456789_TOKEN"] = others
+
+        async def begin_to_create() -> None:
+            provider = provider_of("work", paths, {})
+            try:
+                await provider.keep_secrets(workspace(), {"TOKEN": MARKERS["a secret of the workspace"]})
+            finally:
+                await provider.aclose()
+
+        asyncio.run(begin_to_create())
+        assert len(work.project.variables) == 2
+        told = user.run("doctor", code=None)
+        assert f"group/app at {work.server.url} may hold secrets of {workspace().id}" in told
+        user.run("daemon", "--detach")
+        until_sync(
+            lambda: work.project.variables == {"WSDASH_0123456789_TOKEN": others}, PATIENCE_S, "it is removed"
+        )
+        until_sync(
+            lambda: "nothing is left of deleted workspaces" in user.run("doctor", code=None),
+            PATIENCE_S,
+            "no note",
+        )

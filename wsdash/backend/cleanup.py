@@ -19,11 +19,13 @@ from wsdash.backend.providers.local import leftovers as local
 from wsdash.backend.providers.local.ending import Ender
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.reader import Reader
+from wsdash.backend.secret_notes import SecretNote, SecretNotes
 from wsdash.paths import Paths
 
 log = logging.getLogger(__name__)
 
-_ROOMS = ("checkpoints", "credentials", "incoming", "branches")
+_NOTES = "secrets"
+_ROOMS = ("checkpoints", "credentials", "incoming", "branches", _NOTES)
 """Folders of the state folder that have a file or folder for each workspace, named by its id."""
 _OLD_S = 3600.0
 """A file that is being written is younger, and so is the folder of a sandbox that is being tried."""
@@ -33,6 +35,17 @@ def find(paths: Paths) -> list[Leftover]:
     """What is left over on this machine. Raises OSError, and what reading the state store raises."""
     found = [one for layout in _layouts(paths) for one in local.find(layout, lambda: _ids(paths))]
     return found + _of_state(paths)
+
+
+def find_elsewhere(paths: Paths) -> list[SecretNote]:
+    """Workspaces that the state store does not know, of which secrets may be in a project of a GitLab.
+
+    Raises what reading the state store does.
+    """
+    notes = list(SecretNotes(paths.state / _NOTES).all())
+    ids = _ids(paths) if notes else Ids(frozenset(), frozenset())
+    known = ids.living | ids.deleted | ids.elsewhere
+    return [note for note in notes if note.workspace_id not in known]
 
 
 def clean(paths: Paths) -> None:

@@ -26,13 +26,16 @@ log = logging.getLogger(__name__)
 
 BACKUP_S = 60.0
 LEASE_RETRY_S = 1.0
+FORGET_S = 3600.0
+FORGET_AGAIN_S = 30.0
 
 
 class Keeper:
     """Keeps the jobs of one state store alive while this process holds its lease.
 
     `providers` gives the provider of each context that has workspaces; `workspaces_mark` a text that changes
-    when workspaces come, go or are wanted otherwise; `recover` takes in those that the store has lost.
+    when workspaces come, go or are wanted otherwise; `recover` takes in those that the store has lost, and
+    `forget` has providers remove what is left of those that nothing knows, or says that it must be tried again.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Keeper:
         providers: Callable[[], Awaitable[Mapping[str, Provider]]],
         workspaces_mark: Callable[[], Awaitable[str]],
         recover: Callable[[], Coroutine[Any, Any, None]],
+        forget: Callable[[], Awaitable[bool]],
         clock: Callable[[], float],
     ) -> None:
         self._paths = paths
@@ -50,6 +54,7 @@ class Keeper:
         self._providers = providers
         self._workspaces_mark = workspaces_mark
         self._recover = recover
+        self._forget = forget
         self._clock = clock
         self._reconciler: Reconciler | None = None
 
@@ -104,7 +109,7 @@ class Keeper:
                 new_id=lambda: secrets.token_hex(8),
                 random=random.random,
             )
-            work = [self._reconciler.run(), self._keep_house()]
+            work = [self._reconciler.run(), self._keep_house(), self._keep_forgetting()]
             if idle_exit_s is not None:
                 work.append(_until_idle(self._reconciler, idle_exit_s))
             tasks += [asyncio.create_task(coroutine) for coroutine in work]
@@ -126,6 +131,12 @@ class Keeper:
         except (sqlite3.Error, OSError, DatabaseError) as error:
             log.warning("what was left half done could not be looked for: %s", error)
         await self._keep_backups()
+
+    async def _keep_forgetting(self) -> None:
+        """Beside all else, for a provider may not answer."""
+        while True:
+            is_done = await self._forget()
+            await asyncio.sleep(FORGET_S if is_done else FORGET_AGAIN_S)
 
     async def _keep_backups(self) -> None:
         """One an hour, which is made anew when workspaces have come, gone or changed."""

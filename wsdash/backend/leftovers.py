@@ -11,11 +11,13 @@ from pathlib import Path
 class Ids:
     """The workspaces of the state store: those that live, and those that were deleted.
 
-    One that is in neither is known to no store: it may be all that a lost one has left, so its files stay.
+    `elsewhere` are those that another store has taken over. One that is in none is known to no store: it may be all
+    that a lost one has left, so its files stay.
     """
 
     living: frozenset[str]
     deleted: frozenset[str]
+    elsewhere: frozenset[str] = frozenset()
 
 
 AskIds = Callable[[], Ids]

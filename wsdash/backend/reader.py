@@ -190,9 +190,9 @@ class Reader:
         return steps
 
     def ids(self) -> Ids:
-        """The ids of all workspaces that there are, and of those that were deleted.
+        """The ids of all workspaces that there are, of those that were deleted, and of those that live elsewhere.
 
-        One that another store has taken over is in neither: nothing of it is removed here.
+        The latter another store has taken over: nothing of them is removed here.
         """
         found = self._query(
             "SELECT id, deleted_at, EXISTS (SELECT 1 FROM event WHERE workspace_id = workspace.id"
@@ -201,6 +201,7 @@ class Reader:
         return Ids(
             frozenset(row["id"] for row in found if row["deleted_at"] is None),
             frozenset(row["id"] for row in found if row["deleted_at"] and not row["lives_elsewhere"]),
+            frozenset(row["id"] for row in found if row["deleted_at"] and row["lives_elsewhere"]),
         )
 
     def lease(self) -> Lease | None:

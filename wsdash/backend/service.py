@@ -41,6 +41,7 @@ from wsdash.backend.processes import ProcessIdentity
 from wsdash.backend.providers import LOCAL, base, unsaved
 from wsdash.backend.providers.base import (
     Capabilities,
+    KeepsSecretsElsewhere,
     LogChunk,
     Provider,
     ProviderError,
@@ -53,6 +54,7 @@ from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.source import own_identity
 from wsdash.backend.store import NameTaken, Store
 from wsdash.backend.updating import Update, differences
+from wsdash.backend.watching import surviving
 from wsdash.backend.why import Why, why
 from wsdash.model import Attempt, Desired, Event, Phase, Workspace
 from wsdash.paths import Paths
@@ -110,6 +112,7 @@ class Service:
             providers=self._contexts,
             workspaces_mark=lambda: self._read(reader.workspaces_mark),
             recover=self._recover_lost,
+            forget=self._forget_lost,
             clock=clock,
         )
         self.notices = notices
@@ -594,10 +597,7 @@ class Service:
         """Take in what the store has lost, such as by a restored backup, and a provider can tell of at no cost."""
         from wsdash.backend import recovering
 
-        names = set(await self._contexts())
-        with suppress(UserError):
-            names |= set((await self.contexts()).contexts)
-        for context in sorted(names):
+        for context in await self._context_names():
             with suppress(UserError):
                 provider = self._provider_of(context)
                 ids = await self._read(self._reader.ids)
@@ -606,6 +606,23 @@ class Service:
                 for known in (await self.recovery_plan(context)).lost:
                     await self.take_in(context, known)
                     self._tell(f"The workspace {known.workspace.name} was lost; it is back from its folder.")
+
+    async def _forget_lost(self) -> bool:
+        """Have secrets removed of workspaces that nothing knows any more; False where that must be tried again."""
+        done = True
+        for context in await self._context_names():
+            with suppress(UserError):
+                provider = self._provider_of(context)
+                if isinstance(provider, KeepsSecretsElsewhere):
+                    forgetting = provider.forget_lost(lambda: self._read(self._reader.ids))
+                    done &= await surviving(f"removing secrets left in {context}", forgetting)
+        return done
+
+    async def _context_names(self) -> list[str]:
+        names = set(await self._contexts())
+        with suppress(UserError):
+            names |= set((await self.contexts()).contexts)
+        return sorted(names)
 
     # Contexts.
 

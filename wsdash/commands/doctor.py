@@ -231,7 +231,14 @@ def _leftovers(paths: Paths) -> Iterator[Finding]:
         yield Finding("left over", "note", text, "It is removed when the next daemon or dashboard starts.")
     if len(found) > MOST_LEFTOVERS:
         yield Finding("left over", "note", f"and {len(found) - MOST_LEFTOVERS} more")
-    if not found:
+    elsewhere = cleanup.find_elsewhere(paths)
+    for note in elsewhere:
+        text = f"{note.project} at {note.url} may hold secrets of {note.workspace_id}, a workspace not known here"
+        remedy = (
+            "The next daemon or dashboard removes them, unless `wsdash recover` can bring the workspace back."
+        )
+        yield Finding("left over", "note", text, remedy)
+    if not found and not elsewhere:
         yield Finding("left over", "ok", "nothing is left of deleted workspaces or of processes that died")
 
 

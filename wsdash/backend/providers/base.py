@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no
     from contextlib import AbstractAsyncContextManager
 
     from wsdash.backend.archive.streams import ByteSink, ByteSource
+    from wsdash.backend.leftovers import Ids
 
 
 class ProviderError(Exception):
@@ -246,6 +247,18 @@ class Recoverable(Protocol):
 
     async def end_orphan(self, orphan: Orphan) -> None:
         """End its jobs and remove what is left of it."""
+
+
+@runtime_checkable
+class KeepsSecretsElsewhere(Protocol):
+    """A provider that does not keep secrets on this machine."""
+
+    async def forget_lost(self, ask_ids: Callable[[], Awaitable[Ids]]) -> None:
+        """Remove secrets that this machine has kept for workspaces that neither the state store knows nor the provider.
+
+        `ask_ids` is called after it was found out which have any, so that a create under way is known. Raises
+        `Unreachable` or `Blocked`.
+        """
 
 
 class Provider(Protocol):

@@ -14,6 +14,7 @@ from wsdash.backend.clone_address import Credential
 from wsdash.backend.job.rendering import idle_settings
 from wsdash.backend.kept_checkpoints import NO_CHECKPOINT
 from wsdash.backend.kept_credentials import KeptCredentials
+from wsdash.backend.leftovers import Ids
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -55,6 +56,7 @@ from wsdash.backend.providers.gitlab.remarks import remarks_on
 from wsdash.backend.providers.gitlab.removal import VolumeRemoval
 from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.backend.providers.gitlab.shared import SharedListing
+from wsdash.backend.secret_notes import SecretNote, SecretNotes
 from wsdash.config import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
@@ -102,6 +104,7 @@ class GitLabProvider:
         self._entrance = Entrance(door, settings, clock)
         self._incoming = Incoming(files_folder / "incoming", self._entrance)
         self._kept = KeptCredentials(files_folder / "credentials")
+        self._notes = SecretNotes(files_folder / "secrets")
         self._credentials = CredentialLine(credential_hosts, self._entrance, self._kept.of)
         self._cache_keys = CacheKeys(cache_key_file, self._entrance)
         self._checkpoints = Checkpoints(files_folder / "checkpoints", self._entrance)
@@ -128,6 +131,7 @@ class GitLabProvider:
         secrets.check(name, value)
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+        await self._note(workspace)
         await secrets.keep(self._api, (await self._find_place()).project_id, workspace.id, values)
 
     async def keep_credentials(
@@ -137,6 +141,7 @@ class GitLabProvider:
         before = await asyncio.to_thread(self._kept.of, workspace.id)
         if set(credentials) <= set(before):
             return
+        await self._note(workspace)
         if not self._entrance.is_there:
             project = (await self._find_place()).project_id
             await secrets.keep_credentials(self._api, project, workspace.id, self._settings.url, credentials)
@@ -144,6 +149,34 @@ class GitLabProvider:
 
     def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
         return self._kept.of(workspace.id)
+
+    async def forget_lost(self, ask_ids: Callable[[], Awaitable[Ids]]) -> None:
+        """Only what this machine has noted to be its own, and nothing of what `recover` could bring back."""
+        noted = await asyncio.to_thread(lambda: list(self._notes.all()))
+        here = (self._settings.url, self._settings.project)
+        own = {note.workspace_id for note in noted if (note.url, note.project) == here}
+        if not own:
+            return
+        ids = await ask_ids()
+        for workspace_id in sorted(own - ids.living - ids.elsewhere):
+            place = await self._find_place()
+            if not await self._is_there(place, workspace_id):
+                await secrets.forget(self._api, place.project_id, workspace_id)
+                await asyncio.to_thread(self._kept.drop, workspace_id)
+                await asyncio.to_thread(self._notes.drop, workspace_id)
+
+    async def _is_there(self, place: Place, workspace_id: str) -> bool:
+        """Whether it has a branch, or a job that may still run."""
+        branch = branch_of(workspace_id)
+        with suppress(NotFound):
+            await self._api.branch(place.project_id, branch)
+            return True
+        listing = await self._api.pipelines(place.project_id, ref=branch)
+        return any(observing.is_live(found) for found in listing.items)
+
+    async def _note(self, workspace: Workspace) -> None:
+        note = SecretNote(workspace.id, self._settings.url, self._settings.project)
+        await asyncio.to_thread(self._notes.add, note)
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -310,6 +343,7 @@ class GitLabProvider:
                 break
             page = 1 if may_delete else page + 1
         await secrets.forget(self._api, place.project_id, workspace_id)
+        await asyncio.to_thread(self._notes.drop, workspace_id)
         await deposits.prune(self._api, place.project_id, workspace_id, None)
         self._pruned.pop(workspace_id, None)
         await self._api.delete_branch(place.project_id, branch)
@@ -610,8 +644,8 @@ class GitLabProvider:
         await self._write(place, workspace, configuration, message)
 
     async def end_orphan(self, orphan: Orphan) -> None:
-        place = await self._find_place()
-        await self._remove(place, orphan.workspace_id)
+        await asyncio.to_thread(self._kept.drop, orphan.workspace_id)
+        await self._remove(await self._find_place(), orphan.workspace_id)
 
     async def _write(
         self, place: Place, workspace: Workspace, configuration: Configuration, message: str
