@@ -267,6 +267,8 @@ class JobObservation:
     """Whether what it has is kept when it ends by itself."""
     unsaved: str | None = None
     """Why no later checkpoint could be made or kept, in words; None where nothing stands in the way."""
+    left: UnsavedTotals | None = None
+    """What only its files had as it ended, where the job itself looked; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backend.builders import NOW, POLICY, attempt, seen, workspace
-from wsdash.backend.autodelete import AGAIN_S, autodelete, record_of
+from tests.backend.builders import NOW, POLICY, attempt, job, seen, workspace
+from wsdash.backend.autodelete import AGAIN_S, autodelete, left_by, record_of
 from wsdash.backend.decide import Decision, Destroy, LookForUnsaved, Wait, decide
 from wsdash.backend.status import status
-from wsdash.model import Cause, Desired, End, Policy, UnsavedRecord, UnsavedTotals, Workspace
+from wsdash.model import (
+    Attempt,
+    Cause,
+    Desired,
+    End,
+    JobState,
+    Policy,
+    UnsavedRecord,
+    UnsavedTotals,
+    Workspace,
+)
 
 HOUR = 3600.0
 DUE_AFTER_10_H = replace(POLICY, delete_after_stopped_hours=10.0)
@@ -73,7 +83,7 @@ def test_it_is_announced_before_and_looked_into_once_more_at_the_end() -> None:
     assert isinstance(decided(announcing), LookForUnsaved)
     planned = autodelete(announcing, [], DUE_AFTER_10_H, NOW)
     assert planned is not None and planned.announces
-    record = record_of(found(0, CLEAN), planned, DUE_AFTER_10_H, NOW)
+    record = record_of(CLEAN, NOW, planned.record, DUE_AFTER_10_H, announced_at=NOW)
     assert record.announced_at == NOW
     assert decided(replace(announcing, unsaved=record)) == Wait(
         planned.due, "stopped, as wanted; the autodelete that you set comes next"
@@ -87,7 +97,7 @@ def test_one_whose_time_came_while_nobody_looked_is_announced_first() -> None:
     of = stopped(100, found(95, CLEAN))
     planned = autodelete(of, [], DUE_AFTER_10_H, NOW)
     assert planned is not None and planned.announces and planned.due == NOW + HOUR
-    late = replace(of, unsaved=record_of(found(0, CLEAN), planned, DUE_AFTER_10_H, NOW))
+    late = replace(of, unsaved=record_of(CLEAN, NOW, planned.record, DUE_AFTER_10_H, announced_at=NOW))
     decision = decided(late)
     assert isinstance(decision, Wait) and decision.until == NOW + HOUR
 
@@ -123,3 +133,24 @@ def test_nothing_is_ever_destroyed_without_a_fresh_look_that_found_nothing(
         assert totals == CLEAN
         assert ago <= 0.1
         assert announced is not None
+
+
+def test_what_the_last_job_said_as_it_ended_is_what_its_workspace_has() -> None:
+    def job_that_said(left: UnsavedTotals | None, number: int = 1) -> Attempt:
+        one = attempt(number)
+        observation = replace(job(one, JobState.ENDED), left=left)
+        return replace(one, end=End(NOW - 100 + number, Cause.CANCELLED), seen=observation)
+
+    never_launched = replace(attempt(2, launched=None), end=End(NOW, Cause.CANCELLED))
+    assert left_by([]) is None
+    assert left_by([job_that_said(WORK)]) == WORK
+    assert left_by([job_that_said(WORK), never_launched]) == WORK
+    assert left_by([job_that_said(CLEAN), job_that_said(None, 2)]) is None, "it was killed"
+    assert left_by([job_that_said(CLEAN), attempt(2)]) is None, "it runs"
+
+
+def test_a_look_that_a_user_asked_for_neither_hastens_nor_forgets_an_announcement() -> None:
+    announced = UnsavedRecord(NOW - HOUR, CLEAN, announced_at=NOW - HOUR)
+    assert record_of(CLEAN, NOW, announced, DUE_AFTER_10_H).announced_at == NOW - HOUR
+    kept = record_of(WORK, NOW, announced, DUE_AFTER_10_H)
+    assert record_of(CLEAN, NOW + 1, kept, DUE_AFTER_10_H).announced_at is None, "it is announced again"

@@ -18,13 +18,26 @@ from wsdash.backend.decide import (
     ForceCancel,
     GiveUp,
     Launch,
+    LookForUnsaved,
     Wait,
     backoff_s,
     crashes,
     decide,
     end_of,
 )
-from wsdash.model import Attempt, Beat, Cause, Desired, JobState, Observation, Policy, StepResult, Workspace
+from wsdash.model import (
+    Attempt,
+    Beat,
+    Cause,
+    Desired,
+    JobState,
+    Observation,
+    Policy,
+    StepResult,
+    UnsavedRecord,
+    UnsavedTotals,
+    Workspace,
+)
 
 
 def decided(
@@ -100,8 +113,20 @@ class TestRule3StopIsGraceful:
         assert decision.cause is Cause.CANCELLED
 
     def test_stopped_stays_stopped(self) -> None:
-        decision = decided([ended(1, NOW, Cause.CANCELLED)], seen(), of=workspace(Desired.STOPPED))
+        known = replace(workspace(Desired.STOPPED), unsaved=UnsavedRecord(NOW, UnsavedTotals()))
+        decision = decided([ended(1, NOW, Cause.CANCELLED)], seen(), of=known)
         assert decision == Wait(FOREVER, "stopped, as wanted")
+
+    def test_what_only_it_has_is_looked_for_once_its_job_has_ended(self) -> None:
+        def stopped(minutes_ago: float, found_at: float | None) -> Decision:
+            record = None if found_at is None else UnsavedRecord(found_at, UnsavedTotals(files=1))
+            of = replace(workspace(Desired.STOPPED), unsaved=record)
+            return decided([ended(1, NOW - 60 * minutes_ago, Cause.CANCELLED)], seen(), of=of)
+
+        assert isinstance(stopped(1, None), LookForUnsaved)
+        assert isinstance(stopped(1, NOW - 70), LookForUnsaved), "it ran on after that"
+        assert isinstance(stopped(1, NOW - 50), Wait)
+        assert isinstance(stopped(24 * 60, None), Wait), "that is looked for when somebody asks"
 
 
 class TestRule4DeleteCancelsThenDestroys:

@@ -5,7 +5,7 @@ The provider checks the invariants of design section 4 itself: it refuses to be 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,7 @@ from wsdash.model import (
     JobObservation,
     JobState,
     Policy,
+    UnsavedTotals,
     Workspace,
 )
 from wsdash.paths import Paths
@@ -187,6 +188,9 @@ class Provider:
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
         return b""
+
+    def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
+        return None
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         sink.write(tar.END)

@@ -1,8 +1,8 @@
 """When a stopped workspace is deleted by `delete_after_stopped_hours`, and what keeps it. Pure.
 
 Design section 3, rules 4 and 9: nothing unsaved goes without its user's word, which is `delete_unsaved_work`. What is
-not known counts as unsaved. It is looked for when the workspace has stopped, when the deletion is announced, and once
-more just before it.
+not known counts as unsaved. It is looked for when the workspace has stopped, whatever the policy, and for the policy
+again when the deletion is announced, and just before it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wsdash.model import Attempt, Policy, UnsavedRecord, Workspace
+from wsdash.model import Attempt, Policy, UnsavedRecord, UnsavedTotals, Workspace
 
 LONGEST_WARNING_S = 24 * 3600.0
 """A deletion is announced so long before, or a tenth of the hours before where these are fewer."""
 FRESH_S = 300.0
 """What is deleted was looked at so short a time ago."""
+ENDED_LATELY_S = 3600.0
 AGAIN_S = 6 * 3600.0
 """What keeps a workspace may be gone when it is looked for again."""
 
@@ -41,8 +42,7 @@ def autodelete(
     """None where no policy asks for it."""
     if policy.delete_after_stopped_hours is None:
         return None
-    ends = [attempt.end.at for attempt in attempts if attempt.end is not None and attempt.end.at <= now]
-    since = max([workspace.changed_at, *ends])
+    since = max([workspace.changed_at, *_ends(attempts, now)])
     due = workspace.changed_at + policy.delete_after_stopped_hours * 3600
     warning_s = warning(policy)
     record = workspace.unsaved if workspace.unsaved is not None and workspace.unsaved.at >= since else None
@@ -58,14 +58,50 @@ def autodelete(
     return Autodelete(due, float("inf") if is_fresh else due, record=record)
 
 
+def calls_for_a_look(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> bool:
+    """Whether what only a stopped workspace has is not known since its last job has ended, some time ago at most.
+
+    What ended long ago is looked into when somebody asks.
+    """
+    ended_at = max(_ends(attempts, now), default=0.0)
+    is_known = workspace.unsaved is not None and workspace.unsaved.at >= ended_at
+    return now - ended_at <= ENDED_LATELY_S and not is_known
+
+
+def left_by(attempts: Sequence[Attempt]) -> UnsavedTotals | None:
+    """What its last job said as it ended of what only the workspace has, None where that is not known.
+
+    `attempts` are all of its, oldest first. One that was never launched had no files.
+    """
+    for attempt in reversed(attempts):
+        if attempt.end is None:
+            return None
+        if attempt.launched_at is not None:
+            return None if attempt.seen is None else attempt.seen.left
+    return None
+
+
+def _ends(attempts: Sequence[Attempt], now: float) -> list[float]:
+    return [attempt.end.at for attempt in attempts if attempt.end is not None and attempt.end.at <= now]
+
+
 def warning(policy: Policy) -> float:
     """How long before the deletion it is announced, in seconds."""
     return min(LONGEST_WARNING_S, (policy.delete_after_stopped_hours or 0.0) * 360)
 
 
-def record_of(found: UnsavedRecord, plan: Autodelete, policy: Policy, now: float) -> UnsavedRecord:
-    """What to record of a look: the deletion is announced where it was to be, and nothing keeps the workspace."""
-    kept = found.totals.holds and not policy.delete_unsaved_work
-    before = plan.record.announced_at if plan.record is not None else None
-    announced_at = None if kept else now if plan.announces else before
-    return UnsavedRecord(found.at, found.totals, announced_at)
+def record_of(
+    found: UnsavedTotals,
+    at: float,
+    before: UnsavedRecord | None,
+    policy: Policy,
+    announced_at: float | None = None,
+) -> UnsavedRecord:
+    """What to record of a look at that instant, in place of what was known `before`.
+
+    An announcement of the deletion stands, or is new with `announced_at`, until something keeps the workspace: one
+    that is to be deleted after that is announced again.
+    """
+    if found.holds and not policy.delete_unsaved_work:
+        return UnsavedRecord(at, found)
+    return UnsavedRecord(at, found, announced_at or (before.announced_at if before is not None else None))

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wsdash.backend.autodelete import autodelete
+from wsdash.backend.autodelete import autodelete, calls_for_a_look
 from wsdash.model import (
     Attempt,
     Cause,
@@ -81,7 +81,7 @@ class ForceCancel:
 
 @dataclass(frozen=True, slots=True)
 class LookForUnsaved:
-    """Find out what only a stopped workspace has, before an autodelete takes it."""
+    """Find out what only a stopped workspace has: once it has stopped, and before an autodelete takes it."""
 
     reason: str
 
@@ -258,6 +258,8 @@ def _wind_down(
         return Destroy("wanted deleted, and no job is left")
     planned = autodelete(workspace, attempts, policy, now)
     if planned is None:
+        if calls_for_a_look(workspace, attempts, now):
+            return LookForUnsaved("what only it has is looked for, as its job has ended")
         return Wait(FOREVER, "stopped, as wanted")
     if now >= planned.looks_at:
         return LookForUnsaved("what only it has is looked for, as its autodelete may come")

@@ -29,7 +29,7 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.store import Store
 from wsdash.backend.watching import ContextWatch, surviving
 from wsdash.backend.workqueue import WorkQueue
-from wsdash.model import Attempt, Cause, Desired, End, UnsavedRecord, UnsavedTotals, Workspace
+from wsdash.model import Attempt, Cause, Desired, End, UnsavedTotals, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ class Reconciler:
         return (
             any(watch.is_busy for watch in self._watches.values())
             or not self._queue.is_idle()
+            or bool(self._looking)
             or Desired.RUNNING in (d for d, _ in self._wanted.values())
         )
 
@@ -337,16 +338,20 @@ class Reconciler:
             at = self._clock()
             workload = await self._store.workload(workspace.id)
             work = await unsaved.look(provider, workspace, workload)
-        totals = work.totals if work is not None else UnsavedTotals(is_whole=False)
+            if work is not None:
+                totals = work.totals
+            else:
+                left = await asyncio.to_thread(provider.left_behind, workspace, attempts)
+                totals = left or UnsavedTotals(is_whole=False)
         policy, now = workspace.policy, self._clock()
         planned = autodelete(workspace, attempts, policy, at)
-        if planned is None:
-            return
-        record = record_of(UnsavedRecord(at, totals), planned, policy, now)
+        announced_at = now if planned is not None and planned.announces else None
+        before = planned.record if planned is not None else None
+        record = record_of(totals, at, before, policy, announced_at)
         kind, text = "", ""
-        if totals.holds and not policy.delete_unsaved_work:
+        if planned is not None and totals.holds and not policy.delete_unsaved_work:
             kind, text = "not-deleted", f"not deleted: {totals.sentence}"
-        elif record.announced_at == now:
+        elif planned is not None and announced_at is not None:
             due = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(planned.due))
             kind, text = "deletion-announced", f"will be deleted at {due}, unless you start it before"
         await self._store.unsaved_found(workspace.id, self._token, now, record, kind, text)

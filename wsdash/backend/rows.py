@@ -112,6 +112,7 @@ def job_observation_of(text: str) -> JobObservation:
     values["state"] = JobState(values["state"])
     values["cause"] = Cause(values["cause"]) if values.get("cause") else None
     values["beat"] = Beat(**values["beat"]) if values.get("beat") else None
+    values["left"] = UnsavedTotals(**values["left"]) if values.get("left") else None
     values["steps"] = tuple(StepResult(**step) for step in values.get("steps", ()))
     return JobObservation(**values)
 

@@ -496,3 +496,61 @@ def test_removal_on_another_runner_fails_and_says_so(job: Job, volume: Path) -> 
     done = remove(job.shell, volume)
     assert done.returncode == 1
     assert "it is not the one that has" in done.stdout
+
+
+class TestWhatIsLeft:
+    """As it ends a job tells what only its files have, for nobody can ask afterwards."""
+
+    LOOK = f"{SCRIPT}read -r root <$run/root; find_left"
+
+    def left(self, job: Job, **more: str) -> str:
+        job.sh(self.LOOK, **more)
+        return job.file("left")
+
+    def begun(self, job: Job) -> Path:
+        root = job.start("no")
+        (job.base / "run/restored").touch()
+        return root / "projects"
+
+    def test_it_is_counted_by_the_one_definition(self, job: Job) -> None:
+        projects = self.begun(job)
+        assert self.left(job) == "0.0.0"
+        (projects / "notes.txt").touch()
+        subprocess.run(["git", "init", "-q", projects / "app"], check=True)
+        (projects / "app/new.txt").touch()
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(
+            ["git", "-C", projects / "app", *identity, "commit", "-q", "--allow-empty", "-m", "mine"],
+            check=True,
+        )
+        assert self.left(job) == "1.0.2"
+
+    def test_of_a_job_that_did_not_get_all_that_was_saved_there_may_be_more(self, job: Job) -> None:
+        job.start("1.1")
+        (job.base / "run/restored").touch()
+        assert job.file("facts") == "cache=missed"
+        assert self.left(job) == "0.0.0.more"
+
+    def test_nor_is_all_known_where_a_state_is_set_aside(self, job: Job) -> None:
+        (self.begun(job).parent / "aside").mkdir()
+        assert self.left(job) == "0.0.0.more"
+
+    def test_nor_where_its_setup_was_cut_off(self, job: Job) -> None:
+        job.start("no")
+        assert self.left(job) == "0.0.0.more"
+
+    def test_a_look_that_takes_too_long_is_cut_off_and_holds_up_no_end(
+        self, job: Job, tmp_path: Path
+    ) -> None:
+        projects = self.begun(job)
+        subprocess.run(["git", "init", "-q", projects / "app"], check=True)
+        slow = tmp_path / "bin/git"
+        slow.parent.mkdir()
+        slow.write_text("#!/bin/sh\nexec sleep 600\n")
+        slow.chmod(0o755)
+        assert self.left(job, WSDASH_LOOK_S="1", PATH=f"{slow.parent}:{os.environ['PATH']}") == "0.0.0.more"
+        assert job.end() == "1.1"
+
+    def test_one_that_still_waits_for_imported_files_says_nothing(self, job: Job) -> None:
+        job.start("import")
+        assert self.left(job) == ""

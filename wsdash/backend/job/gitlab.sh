@@ -338,6 +338,8 @@ job_after() {
     esac
     save_after
   fi
+  # Before the folder is packed, which may move it.
+  find_left
   # The archiver saves only what is newer than its own archive: the state's is made anew.
   save_state
   http=none
@@ -405,6 +407,7 @@ compose_name() {
   [ "$failed" -eq 0 ] || fact "failed=$failed"
   [ -z "$disk_refuses" ] || fact run=unwritable
   read -r stored 2>/dev/null <"$run/stored" && fact "state=$stored"
+  read -r left 2>/dev/null <"$run/left" && fact "left=$left"
   read -r from 2>/dev/null <"$run/from" && fact "from=$from"
   read -r aside 2>/dev/null <"$run/aside" && fact "aside=$aside"
   read -r told 2>/dev/null <"$run/facts" && fact "$told"

@@ -11,7 +11,7 @@ The contract, which `tests/backend/providers/contract.py` holds every provider t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -351,6 +351,12 @@ class Provider(Protocol):
 
         Nothing where there is no way to ask; cut off where it is too much or takes too long. Nothing of the
         workspace's files is written.
+        """
+
+    def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
+        """What only the workspace has since its last job has ended, by what that job said as it ended. Blocks.
+
+        None where it said nothing, and where files that stay can be asked themselves (`ask_checkout`).
         """
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:

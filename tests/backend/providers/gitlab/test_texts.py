@@ -22,7 +22,7 @@ from wsdash.backend.providers.gitlab.record import SIGN, Record, RecordError, me
 from wsdash.backend.providers.gitlab.record import Volume as RunnerVolume
 from wsdash.backend.providers.gitlab.replies import Pipeline, Version
 from wsdash.backend.providers.gitlab.timeouts import timeouts
-from wsdash.model import Cause, JobObservation, JobState, Policy
+from wsdash.model import Cause, JobObservation, JobState, Policy, UnsavedTotals
 from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Volume, Workload
 
 NOW = 1_800_000_000.0
@@ -318,6 +318,22 @@ class TestEnd:
         )
         memory = Memory(details={1: Detail(failure_reason=reason, ended_at=NOW, tail="last words")})
         return observing.observed(pipeline, beat, memory, 0.0, NOW)
+
+    @pytest.mark.parametrize(
+        ("said", "left"),
+        [
+            ("1.0.2", UnsavedTotals(1, 0, 2)),
+            ("0.0.0", UnsavedTotals()),
+            ("0.0.1.more", UnsavedTotals(files=1, is_whole=False)),
+            ("0.0", None),
+            ("-1.0.0", None),
+            ("1.0.2.3", None),
+        ],
+    )
+    def test_it_says_what_only_its_files_had(self, said: str, left: UnsavedTotals | None) -> None:
+        assert self.end("canceled", None, replace(self.beat, facts={"left": said})).left == left
+        running = replace(self.beat, state="ready", facts={"left": said})
+        assert self.end("running", None, running).left is None, "it may write more"
 
     @pytest.mark.parametrize("state", ["cancelled", "deadline", "ready", "user-code"])
     def test_a_limit_that_struck_outranks_what_the_job_took_it_for(self, state: str) -> None:

@@ -6,6 +6,7 @@ far as it cannot be wrong.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from wsdash.backend.providers.gitlab import heartbeat
 from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
 from wsdash.backend.providers.gitlab.reasons import is_known, reason_of
 from wsdash.backend.providers.gitlab.replies import Pipeline
-from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
+from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult, UnsavedTotals
 
 STATES = {
     "created": JobState.HELD,
@@ -212,7 +213,19 @@ def observed(
         saves_at_end=_saves_at_end(beat, ended=ended),
         line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
+        left=_left(beat.facts.get("left", "")) if ended else None,
     )
+
+
+_LEFT = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(\.more)?", re.ASCII)
+
+
+def _left(said: str) -> UnsavedTotals | None:
+    """`left=COMMITS.STASHES.FILES[.more]`, as gitlab.sh says it."""
+    found = _LEFT.fullmatch(said)
+    if found is None:
+        return None
+    return UnsavedTotals(int(found[1]), int(found[2]), int(found[3]), is_whole=found[4] is None)
 
 
 NOTICES = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from wsdash.backend import listening
+from wsdash.backend import autodelete, listening
 from wsdash.backend.access.door import Door
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.clone_address import Credential
@@ -58,7 +59,7 @@ from wsdash.backend.providers.gitlab.replies import Pipeline
 from wsdash.backend.providers.gitlab.shared import SharedListing
 from wsdash.backend.secret_notes import SecretNote, SecretNotes
 from wsdash.config import GitLabSettings
-from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
+from wsdash.model import Attempt, Cause, JobObservation, JobState, UnsavedTotals, Workspace
 from wsdash.workload import Workload
 
 MOST_PRUNED = 5
@@ -399,6 +400,13 @@ class GitLabProvider:
         return await self._entrance.ask(
             workspace, question.argv, question.most, question.timeout_s, question.program
         )
+
+    def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
+        """Checkpoints that were set aside on this machine are no part of what its last job had."""
+        totals = autodelete.left_by(attempts)
+        if totals is not None and self._checkpoints.kept.aside(workspace.id):
+            return replace(totals, is_whole=False)
+        return totals
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         """By the line of its job, which alone has its files."""

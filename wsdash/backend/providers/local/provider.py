@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -57,7 +57,7 @@ from wsdash.backend.providers.local.marks import Mark
 from wsdash.backend.providers.local.observer import Observer
 from wsdash.backend.providers.local.start import python_argv, start_supervisor
 from wsdash.backend.providers.local.watch import Watch
-from wsdash.model import Attempt, JobObservation, JobState, Workspace
+from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Workspace
 from wsdash.paths import make_folder, write_private
 from wsdash.workload import Workload
 
@@ -228,6 +228,10 @@ class LocalProvider:
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
         """Nothing in a container engine where no image is named."""
         return await asyncio.to_thread(self._ask_checkout, workspace, workload, question)
+
+    def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
+        """Its folder stays, and can be asked."""
+        return None
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         """Write `projects/`, `home/` and `volumes/` as a tar. Raises Refused for a file that cannot be read."""
