@@ -27,13 +27,15 @@ from tests.torture.processes import ESCAPED, processes_of, world_number
 ROOT = Path(__file__).parents[2]
 WSDASH = (sys.executable, "-m", "wsdash")
 KINDS = ("bubblewrap", "plain", "gitlab")
-COMMAND_S = 120.0
-"""After so long a command of the user's is taken for one that hangs."""
+COMMAND_S = 180.0
+"""After so long a command of the user's is taken for one that hangs. `wsdash ssh` waits for a job that starts, and for
+the one that takes its place: longer than `start_s`."""
 POLICY = """\
 [policy]
 beat_s = 1
 suspect_s = 6
 dead_s = 20
+start_s = 60
 grace_s = 20
 lost_grace_s = 2
 checkpoint_s = 2
