@@ -448,3 +448,12 @@ def test_a_job_that_cannot_be_reached_ends_and_the_imported_files_wait_for_one_t
     work.run("restart", "moved", "--wait")
     work.wait_for("moved", phase="running")
     assert work.run("ssh", "moved", "--", "cat", "draft.txt") == "unsaved\n"
+
+
+@pytest.mark.skipif(SSHD is None, reason="there is no sshd (openssh-server)")
+def test_a_line_that_stands_is_entered_while_gitlab_is_silent(work: Work) -> None:
+    work.create()
+    work.run("ssh", "app", "--", "true")
+    work.server.faults.add(Fault.SERVER_ERROR, path="^/api/v4/")
+    work.wait_for(phase="unknown")
+    assert work.run("ssh", "app", "--", "echo", "inside") == "inside\n"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.errors import NotRunning, UserError
@@ -103,6 +104,10 @@ async def once_entered(
     clock = asyncio.get_running_loop().time
     end = clock() + timeout_s
     is_told = False
+    row = (await service.detail(workspace_id)).row
+    if row.workspace.desired is Desired.RUNNING and row.status.phase is Phase.UNKNOWN:
+        with suppress(UserError):  # who runs jobs may be silent while the way into this one stands
+            return await act(row)
     while True:
         row = await wait_until_entered(service, workspace_id, max(1.0, end - clock()))
         try:

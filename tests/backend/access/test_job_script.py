@@ -199,6 +199,27 @@ def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
 
 
 @needs_sshd
+def test_a_server_that_was_killed_comes_back_and_its_sessions_and_the_line_stand(
+    relay: Running, job: Job, ssh: UsersSsh
+) -> None:
+    job.dial()
+    assert ssh("true").returncode == 0
+    with subprocess.Popen(ssh.words("cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
+        assert session.stdin is not None and session.stdout is not None
+        session.stdin.write(b"before\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == b"before\n"
+        for count in (1, 2):
+            os.kill(int((job.folder / "run/access/pid").read_text()), signal.SIGKILL)
+            until_sync(lambda: job.said.count("is started again") == count, what="the next server")  # noqa: B023
+            until_sync(lambda: ssh("echo", "again").stdout == "again\n", what="the way in")
+        session.stdin.write(b"after\n")
+        session.stdin.close()
+        assert session.stdout.read() == b"after\n"
+    assert job.said.count("Your machine is dialled") == 1
+
+
+@needs_sshd
 @pytest.mark.skipif(
     shutil.which("bwrap") is None
     or subprocess.run(_container("true"), check=False, capture_output=True).returncode != 0,

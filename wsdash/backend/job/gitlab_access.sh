@@ -109,32 +109,51 @@ EOF
   "$server" -t -f "$access/sshd_config" 2>/dev/null || sed -i '/^SetEnv /d' "$access/sshd_config"
 }
 
-# Tries ports until one is free: `port` and `serving` are set.
+# At `port`: `serving` is set. Whoever asks whether it runs must have waited for something since it ended.
+serve() {
+  if [ "$kind" = openssh ]; then
+    configure_sshd
+    "$server" -D -e -f "$access/sshd_config" >"$access/server.log" 2>&1 </dev/null &
+  else
+    # By SHLVL, bash takes itself for no first shell, and reads no start-up files. Of old ones no session has it.
+    inherit=
+    ! "$server" -h 2>&1 | grep -q '^-e' || inherit=-e
+    env -i PATH="$PATH" SHLVL=1 "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" \
+      -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$quoted/gitlab_access.sh' enter" \
+      >"$access/server.log" 2>&1 </dev/null &
+  fi
+  serving=$!
+}
+
+# Tries ports until one is free, and sees to it that the server comes back: `port` and `keeper` are set.
 start_server() {
   tries=0
   while [ "$tries" -lt 20 ]; do
     port=$((20000 + ($$ + tries * 1013) % 20000))
-    if [ "$kind" = openssh ]; then
-      configure_sshd
-      "$server" -D -e -f "$access/sshd_config" >"$access/server.log" 2>&1 </dev/null &
-    else
-      # By SHLVL, bash takes itself for no first shell, and reads no start-up files. Of old ones no session has it.
-      inherit=
-      ! "$server" -h 2>&1 | grep -q '^-e' || inherit=-e
-      env -i PATH="$PATH" SHLVL=1 "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" \
-        -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$quoted/gitlab_access.sh' enter" \
-        >"$access/server.log" 2>&1 </dev/null &
-    fi
-    serving=$!
+    serve
     sleep 1
     if kill -0 "$serving" 2>/dev/null; then
       printf '%s\n' "$port" >"$access/port"
       printf '%s\n' "$serving" >"$access/pid"
+      keep_serving &
+      keeper=$!
       return 0
     fi
     tries=$((tries + 1))
   done
   return 1
+}
+
+# The line leads to the server's port, and stands meanwhile, as do its sessions.
+keep_serving() {
+  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+    if ! kill -0 "$serving" 2>/dev/null; then
+      say 'The SSH server has ended, and is started again.'
+      serve
+      printf '%s\n' "$serving" >"$access/pid"
+    fi
+    sleep 2 >/dev/null 2>&1
+  done
 }
 
 # --- the line -----------------------------------------------------------------------------------------
@@ -187,8 +206,9 @@ EOF
 
 # shellcheck disable=SC2317,SC2329  # called by a trap
 end() {
-  [ -z "${serving:-}" ] || kill "$serving" 2>/dev/null
   # They ignore what this process ignores.
+  [ -z "${keeper:-}" ] || kill -KILL "$keeper" 2>/dev/null
+  [ ! -f "$access/pid" ] || kill "$(cat "$access/pid")" 2>/dev/null
   for process in ${line:-} ${nap:-}; do kill -KILL "$process" 2>/dev/null; done
   exit 0
 }

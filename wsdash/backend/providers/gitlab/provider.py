@@ -376,9 +376,11 @@ class GitLabProvider:
         return await self._logs.read(place.project_id, pipeline_id, offset, limit, has_ended=has_ended)
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
-        found = await self._find(await self._find_place(), attempt)
-        if found is None or not observing.is_live(found):
-            raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
+        """GitLab, which may be silent, is asked only where no line stands."""
+        if not await self._entrance.has_line(workspace):
+            found = await self._find(await self._find_place(), attempt)
+            if found is None or not observing.is_live(found):
+                raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
         return await self._entrance.shell(workspace, argv)
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
