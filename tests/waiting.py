@@ -11,6 +11,8 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 _FIRST_S = 0.002
 _LONGEST_S = 0.1
+_ASKING_SHARE = 0.25
+"""Of the time of a wait, at most this much goes into asking: a condition that starts a program keeps no core busy."""
 
 
 @overload
@@ -22,12 +24,13 @@ async def until(condition: Callable[[], Any], timeout: float = 60.0, what: str =
     deadline = time.monotonic() + timeout
     pause = _FIRST_S
     while True:
+        asked = time.monotonic()
         found = condition()
         value = await found if inspect.isawaitable(found) else found
         if value:
             return value
         _check(deadline, value, what)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(_pause(pause, asked))
         pause = min(pause * 1.5, _LONGEST_S)
 
 
@@ -36,12 +39,18 @@ def until_sync(condition: Callable[[], T | None], timeout: float = 60.0, what: s
     deadline = time.monotonic() + timeout
     pause = _FIRST_S
     while True:
+        asked = time.monotonic()
         value = condition()
         if value:
             return value
         _check(deadline, value, what)
-        time.sleep(pause)
+        time.sleep(_pause(pause, asked))
         pause = min(pause * 1.5, _LONGEST_S)
+
+
+def _pause(shortest: float, asked: float) -> float:
+    took = time.monotonic() - asked
+    return max(shortest, min(took * (1 / _ASKING_SHARE - 1), 1.0))
 
 
 def _check(deadline: float, value: object, what: str) -> None:

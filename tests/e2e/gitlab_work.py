@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Project
 from tests.ordinary_users import OrdinaryUser
 from tests.waiting import until_sync
+from wsdash.commands.opening import reading
+from wsdash.commands.rows import row_json
 from wsdash.paths import Paths
 
 DEVFILE = """\
@@ -72,8 +75,13 @@ class Work:
         return done
 
     def row(self, name: str = "app") -> dict[str, object]:
-        rows: list[dict[str, object]] = json.loads(self.run("list", "--all", "--json"))
-        return next((row for row in rows if row["name"] == name), {})
+        """As `list --all --json` tells it; read here, for tests wait for it. Empty where there is none."""
+        if self.user is not None:
+            rows: list[dict[str, object]] = json.loads(self.run("list", "--all", "--json"))
+            return next((row for row in rows if row["name"] == name), {})
+        with reading(self.paths) as reader:
+            found = reader.workspaces(time.time(), deleted=True)
+        return next((row_json(row, self.paths) for row in found if row.workspace.name == name), {})
 
     def wait_for(self, name: str = "app", **wanted: object) -> dict[str, object]:
         def holds() -> dict[str, object] | None:

@@ -403,7 +403,10 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w .-]", "?", text)[:64]
 
 
-class _Dumper(yaml.SafeDumper):
+_FASTEST: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_FASTEST):  # type: ignore[misc]
     """Scripts as literal blocks, so that a person can read what will run."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401
