@@ -5,6 +5,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
+# Tests wait for other processes half of their time: two at once for each core.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 # A start without compiled modules takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,10 +25,11 @@ run: $(VENV)/.run
 
 # What changes are tried with all the time: lint, types, imports, and the tests that are not slow.
 check: lint
-	$(BIN)/pytest -q -n auto --dist worksteal -m 'not slow'
+	$(BIN)/pytest -q -n auto --dist worksteal -m 'not slow and not long'
 
+# Less the tests that are marked `long`, which `make e2e` runs.
 test: lint
-	$(BIN)/pytest -n auto --dist worksteal --durations=25 --durations-min=5
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=25 --durations-min=5 -m 'not long and not e2e'
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -39,11 +42,11 @@ lint: $(VENV)/.test
 torture: $(VENV)/.test
 	$(BIN)/python -m tests.torture $(ARGS)
 
-# What it cannot install, its tests say, and are skipped.
+# The tests that take long, and an editor in a browser. What it cannot install, its tests say, and are skipped.
 e2e: $(VENV)/.test
 	@[ -x $(VENV)/editor/bin/code-server ] || { echo "Adding an editor and a browser's driver ..."; \
 	    sh .ci/install-editor $(VENV) || echo "They could not be installed." >&2; }
-	PATH="$(CURDIR)/$(VENV)/editor/bin:$$PATH" $(BIN)/pytest tests/e2e/test_editor.py
+	PATH="$(CURDIR)/$(VENV)/editor/bin:$$PATH" $(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'long or e2e'
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks

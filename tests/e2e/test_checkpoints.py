@@ -71,6 +71,7 @@ def newer_than(work: Work, saved_at: object) -> object:
     return None if found == saved_at else found
 
 
+@pytest.mark.long
 def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
     work.create()
     work.wait_for(phase="running", attempt=1)
@@ -86,6 +87,7 @@ def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
     assert "mine" in inside(work, "git log --oneline")
 
 
+@pytest.mark.long
 def test_a_job_ends_by_itself_before_its_time_limit_saved_and_the_next_one_goes_on(work: Work) -> None:
     text = work.paths.config_file.read_text()
     text = text.replace("timeout_s = 3600", "timeout_s = 40").replace(
@@ -141,6 +143,7 @@ def test_force_stops_it_all_the_same_and_tells(work: Work) -> None:
     assert work.row()["phase"] == "stopped"
 
 
+@pytest.mark.long
 def test_an_autostop_waits_until_the_work_can_be_saved(work: Work) -> None:
     with work.paths.config_file.open("a") as file:
         file.write("idle_minutes = 0.1\n")
@@ -212,6 +215,7 @@ def work_without_a_line(
         yield work
 
 
+@pytest.mark.long
 def test_where_no_line_leads_out_checkpoints_go_into_the_package_registry(work_without_a_line: Work) -> None:
     work = work_without_a_line
     work.create()
@@ -230,6 +234,7 @@ def test_where_no_line_leads_out_checkpoints_go_into_the_package_registry(work_w
     assert project.packages == []
 
 
+@pytest.mark.long
 def test_where_the_registry_is_off_and_jobs_may_push_they_go_on_a_branch(work_without_a_line: Work) -> None:
     work = work_without_a_line
     work.project.packages_enabled = False
@@ -252,6 +257,7 @@ def test_where_the_registry_is_off_and_jobs_may_push_they_go_on_a_branch(work_wi
     assert list(work.project.repository.branches()) == ["main"]
 
 
+@pytest.mark.long
 def test_what_a_job_could_not_fetch_from_the_project_is_not_replaced_by_its_own(
     work_without_a_line: Work,
 ) -> None:

@@ -99,6 +99,7 @@ def lines_of(work: Work, text: str, name: str) -> None:
     until_sync(lambda: text in work.run("logs", "app"), PATIENCE_S, f"{text!r} in the log of {name}")
 
 
+@pytest.mark.long
 def test_a_cache_that_did_not_come_is_told_once_and_the_workspace_saves_again(
     work: Work, tmp_path: Path
 ) -> None:
@@ -374,6 +375,7 @@ def test_a_job_is_stopped_by_its_line_while_gitlab_does_not_take_the_cancel(work
     assert "cancelled" in work.run("show", "app")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_a_workspace_moves_out_of_gitlab_into_it_again_and_onto_this_machine(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -406,6 +408,7 @@ def test_a_workspace_moves_out_of_gitlab_into_it_again_and_onto_this_machine(
     work.run("delete", "app", "moved", "here", "--yes", "--wait")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_imported_files_are_sent_again_to_the_job_after_one_that_died(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -425,6 +428,7 @@ def test_imported_files_are_sent_again_to_the_job_after_one_that_died(
     assert work.run("ssh", "moved", "--", "cat", "draft.txt") == "unsaved\n"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
 def test_a_job_that_cannot_be_reached_ends_and_the_imported_files_wait_for_one_that_can(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -59,6 +59,7 @@ def _read(file: Path) -> bytes:
         return b""
 
 
+@pytest.mark.long
 def test_a_job_hands_over_before_its_runner_s_own_limit(work: Work) -> None:
     for runner in work.server.state.runners.values():
         runner.maximum_timeout = 60
@@ -159,6 +160,7 @@ def take_all_inodes(disk: Path) -> None:
         return
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "line"),
     [

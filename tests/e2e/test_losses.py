@@ -196,6 +196,7 @@ def losses(tmp_path: Path, paths: Paths, leaves_nothing_running: None) -> Iterat
         yield Losses(work, truth, random.Random(SEED))
 
 
+@pytest.mark.long
 def test_nothing_that_was_shown_to_be_saved_is_lost_whatever_is_killed(losses: Losses) -> None:
     losses.work.create()
     losses.until_saved()

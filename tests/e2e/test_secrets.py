@@ -208,6 +208,7 @@ def test_on_this_machine(user: User, elsewhere: GitLabServer, paths: Paths) -> N
     assert in_files(home, MARKERS, ("config/config.toml",)) == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(SSHD is None, reason="there is no sshd (openssh-server)")
 def test_on_a_gitlab(user: User, elsewhere: GitLabServer, paths: Paths, tmp_path: Path) -> None:
     """The address is the one that `origin` of a clone has."""

@@ -34,6 +34,7 @@ def work(
         yield work
 
 
+@pytest.mark.long
 def test_what_is_there_outlives_a_lost_job_and_a_stop_and_is_removed_on_delete(
     work: Work, volume: Path
 ) -> None:

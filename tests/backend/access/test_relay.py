@@ -206,6 +206,7 @@ def test_a_second_relay_leaves_at_once(relay: Running) -> None:
     assert relay.port == first
 
 
+@pytest.mark.long
 def test_who_says_nothing_is_let_go(relay: Running) -> None:
     with socket.create_connection(("127.0.0.1", relay.port)) as silent:
         silent.settimeout(30)

@@ -247,6 +247,7 @@ async def test_the_host_that_was_taken_over_from_cannot_launch(
     await other.aclose()
 
 
+@pytest.mark.long
 async def test_recovery_of_fifty_workspaces_takes_few_requests_and_leaves_others_alone(
     instance: Instance, provider: GitLabProvider
 ) -> None:
