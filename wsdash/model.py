@@ -137,7 +137,7 @@ class Workspace:
     extended_until: float | None = None
     """Until when the user wants no autostop."""
     unsaved: UnsavedRecord | None = None
-    """What was found when it was last looked for, for an autodelete."""
+    """What was found when it was last looked for: at a stop, for an autodelete, or since somebody asked."""
 
     @property
     def project(self) -> str:
@@ -220,7 +220,7 @@ class UnsavedTotals:
         if not self.words:
             return "" if self.is_whole else "whether it has unsaved work cannot be told"
         verb = "is" if self.commits + self.stashes + self.files == 1 else "are"
-        return f"{self.words} {verb} nowhere else"
+        return f"{self.words} {verb} nowhere else{'' if self.is_whole else ', and there may be more'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backend.builders import NOW, POLICY, attempt, job, seen, workspace
-from wsdash.backend.autodelete import AGAIN_S, autodelete, left_by, record_of
+from wsdash.backend.autodelete import AGAIN_S, autodelete, is_worth_asking, left_by, record_of
 from wsdash.backend.decide import Decision, Destroy, LookForUnsaved, Wait, decide
 from wsdash.backend.status import status
+from wsdash.backend.unsaved_words import record_words
 from wsdash.model import (
     Attempt,
     Cause,
@@ -154,3 +155,26 @@ def test_a_look_that_a_user_asked_for_neither_hastens_nor_forgets_an_announcemen
     assert record_of(CLEAN, NOW, announced, DUE_AFTER_10_H).announced_at == NOW - HOUR
     kept = record_of(WORK, NOW, announced, DUE_AFTER_10_H)
     assert record_of(CLEAN, NOW + 1, kept, DUE_AFTER_10_H).announced_at is None, "it is announced again"
+
+
+def test_who_looks_at_a_workspace_has_it_asked_where_somebody_can_answer() -> None:
+    runs = replace(attempt(), seen=job(attempt()))
+    ended = replace(attempt(), end=End(NOW - 10, Cause.CANCELLED))
+    known = replace(workspace(), unsaved=UnsavedRecord(NOW - 20, CLEAN))
+    old = replace(workspace(), unsaved=UnsavedRecord(NOW - 60, CLEAN))
+    assert is_worth_asking(workspace(), runs, NOW, has_folder=False)
+    assert is_worth_asking(old, runs, NOW, has_folder=False)
+    assert not is_worth_asking(known, runs, NOW, has_folder=False), "that is recent enough"
+    assert is_worth_asking(known, ended, NOW, has_folder=True), "its job has ended since"
+    assert not is_worth_asking(old, ended, NOW, has_folder=False), "nobody has its files"
+
+
+def test_what_is_known_is_told_with_its_age_and_whether_it_is_all() -> None:
+    assert record_words(UnsavedRecord(NOW - 20, CLEAN), NOW) == "nothing, as of 20 s ago"
+    assert record_words(UnsavedRecord(NOW - 20, WORK), NOW, coarse=True).endswith(
+        "as of less than a minute ago"
+    )
+    partly = UnsavedRecord(NOW - 20, replace(WORK, is_whole=False))
+    assert record_words(partly, NOW) == (
+        "1 commit and 1 file are nowhere else, and there may be more, as of 20 s ago"
+    )

@@ -194,6 +194,51 @@ def test_delete_asks_on_a_terminal_and_names_unsaved_work(wsdash: Command, repos
     assert "web" in rows(wsdash)
 
 
+def unsaved(wsdash: Command) -> dict[str, Any] | None:
+    """What `show` tells of it to scripts."""
+    found: dict[str, Any] | None = json.loads(wsdash("show", "web", "--json").stdout)["unsaved"]
+    return found
+
+
+def test_show_tells_what_is_unsaved_now_and_as_of_when(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    wsdash("ssh", "web", "--", "sh", "-c", "echo new >notes.txt")
+    found = until_sync(lambda: unsaved(wsdash), what="an answer")
+    assert (found["files"], found["is_whole"]) == (2, True)
+    assert "2 files are nowhere else, as of " in wsdash("show", "web").stdout
+    assert "notes.txt" not in wsdash("show", "web").stdout
+    wsdash("ssh", "web", "--", "rm", "notes.txt", "greeting.txt")
+    assert wsdash("stop", "web", "--wait").returncode == 0
+    until_sync(lambda: (unsaved(wsdash) or {}).get("files") == 0, what="the look at the stop")
+    assert "nothing, as of " in wsdash("show", "web").stdout
+
+
+def test_show_tells_what_is_known_where_nobody_answers_in_time(
+    wsdash: Command, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    slow = tmp_path / "bin/git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    shown = wsdash("show", "web")
+    assert shown.returncode == 0
+    assert "not looked for yet" in shown.stdout
+
+
+def test_keep_work_keeps_also_what_its_job_writes_as_it_ends(wsdash: Command, tmp_path: Path) -> None:
+    writes = "commands:\n- {id: late, exec: {component: tools, commandLine: echo late >late.txt}}\n"
+    devfile = DEVFILE.partition("commands:")[0] + writes + "events: {preStop: [late]}\n"
+    source = make_repository(tmp_path / "web", devfile=devfile)
+    assert wsdash("create", str(source), "--wait").returncode == 0
+    told = wsdash("delete", "web", "--keep-work", "--yes", "--wait").stderr
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", source, clone], check=True)
+    run_as_printed(told, clone)
+    assert (clone / "late.txt").read_text() == "late\n"
+
+
 def test_create_asks_on_a_terminal(repository: Path, wsdash: Command) -> None:
     asked = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "create", str(repository)], timeout=60, encoding="utf-8")
     asked.expect("GREETING=hello")
@@ -445,7 +490,8 @@ def test_nothing_is_deleted_whose_work_cannot_be_kept(wsdash: Command) -> None:
     done = wsdash("delete", "web", "--keep-work", "--yes")
     assert done.returncode == 1
     assert "cannot be kept, so it is not deleted: tools cannot be looked into" in done.stderr
-    assert rows(wsdash)["web"]["phase"] == "running"
+    assert "It was stopped for this: `wsdash start web` has it run again." in done.stderr
+    assert rows(wsdash)["web"]["phase"] == "stopped"
 
 
 @pytest.mark.parametrize("script", [None, "script/setup"])

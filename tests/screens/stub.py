@@ -308,6 +308,9 @@ class StubService:
         await self.released.wait()
         return self.unsaved
 
+    async def look_again(self, workspace_id: str) -> None:
+        self.name_of(workspace_id)
+
     async def preview(self, request: CreateRequest, progress: Callable[[str], None] = print) -> Preview:
         self.previews.append(request)
         progress("looking at the repository")

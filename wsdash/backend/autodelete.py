@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wsdash.model import Attempt, Policy, UnsavedRecord, UnsavedTotals, Workspace
+from wsdash.model import Attempt, JobState, Policy, UnsavedRecord, UnsavedTotals, Workspace
 
 LONGEST_WARNING_S = 24 * 3600.0
 """A deletion is announced so long before, or a tenth of the hours before where these are fewer."""
 FRESH_S = 300.0
 """What is deleted was looked at so short a time ago."""
+RECENT_S = 30.0
+"""Who looks at a workspace is told what was found so short a time ago, and nothing is asked anew."""
 ENDED_LATELY_S = 3600.0
 AGAIN_S = 6 * 3600.0
 """What keeps a workspace may be gone when it is looked for again."""
@@ -66,6 +68,16 @@ def calls_for_a_look(workspace: Workspace, attempts: Sequence[Attempt], now: flo
     ended_at = max(_ends(attempts, now), default=0.0)
     is_known = workspace.unsaved is not None and workspace.unsaved.at >= ended_at
     return now - ended_at <= ENDED_LATELY_S and not is_known
+
+
+def is_worth_asking(workspace: Workspace, newest: Attempt | None, now: float, *, has_folder: bool) -> bool:
+    """Whether asking its folder on this machine, or a job that runs, can tell more of what only it has."""
+    known = workspace.unsaved
+    ended_at = newest.end.at if newest is not None and newest.end is not None else 0.0
+    if known is not None and 0 <= now - known.at < RECENT_S and known.at >= ended_at:
+        return False
+    seen = newest.seen if newest is not None and newest.is_live else None
+    return has_folder or (seen is not None and seen.state in (JobState.STARTING, JobState.RUNNING))
 
 
 def left_by(attempts: Sequence[Attempt]) -> UnsavedTotals | None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend import connecting, contexts, daemon, database, listening
+from wsdash.backend.autodelete import is_worth_asking, record_of
 from wsdash.backend.changes import FileWatch
 from wsdash.backend.clone_address import Credential, settings_for
 from wsdash.backend.creating import (
@@ -77,6 +78,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CHANGES_S = 0.5
+LOOK_S = 3.0
+"""Who only looks at a workspace waits no longer for what it has."""
 WAITING_S = 0.1
 
 
@@ -193,11 +196,26 @@ class Service:
         """What jobs run in here."""
         return await self._provider_of(context).capabilities()
 
-    async def unsaved_work(self, workspace_id: str) -> UnsavedWork | None:
-        """What only this workspace has, None if that cannot be found out."""
+    async def unsaved_work(self, workspace_id: str, within_s: float | None = None) -> UnsavedWork | None:
+        """What only this workspace has, which is recorded; None if nobody can say, or not `within_s` seconds."""
         workspace = await self._find(workspace_id)
         workload = await self._store.workload(workspace.id)
-        return await unsaved.look(self._provider(workspace), workspace, workload)
+        at = self._clock()
+        work = await unsaved.look(self._provider(workspace), workspace, workload, within_s)
+        if work is not None:
+            before = (await self._find(workspace_id)).unsaved
+            await self._store.unsaved_told(workspace.id, record_of(work.totals, at, before, workspace.policy))
+        return work
+
+    async def look_again(self, workspace_id: str) -> None:
+        """Have what only this workspace has recorded anew, where that takes a moment and was not done lately."""
+        row = (await self.detail(workspace_id)).row
+        has_folder = await asyncio.to_thread(self.folder, row.workspace) is not None
+        if is_worth_asking(row.workspace, row.attempt, self._clock(), has_folder=has_folder):
+            # A provider may take longer than its limit; nobody waits for it.
+            with suppress(TimeoutError, UserError):
+                async with asyncio.timeout(LOOK_S + 1.0):
+                    await self.unsaved_work(workspace_id, LOOK_S)
 
     async def keep_work(self, workspace_id: str) -> Kept:
         """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
@@ -218,7 +236,9 @@ class Service:
             return await asyncio.to_thread(
                 kept_work.keep_checkpoint, newest, file, workspace.name, folder, now
             )
-        return await asyncio.to_thread(kept_work.keep, said, workspace.name, folder, now)
+        kept = await asyncio.to_thread(kept_work.keep, said, workspace.name, folder, now)
+        await self.unsaved_work(workspace.id)
+        return kept
 
     def folder(self, workspace: Workspace) -> str | None:
         """Where the workspace's files are on this machine, if they are."""

@@ -312,6 +312,17 @@ class Store(Transactions):
 
         await self._transaction(write, token)
 
+    async def unsaved_told(self, workspace_id: str, record: UnsavedRecord) -> None:
+        """What only the workspace has, as a user's question has found it."""
+
+        async def write() -> None:
+            await self._connection.execute(
+                "UPDATE workspace SET unsaved = ? WHERE id = ? AND deleted_at IS NULL",
+                (rows.json_of(record), workspace_id),
+            )
+
+        await self._transaction(write)
+
     async def let_go(self, workspace_id: str, token: int, now: float, text: str) -> None:
         """Another store keeps it alive: a tombstone here, and nothing of it is ended or removed."""
 

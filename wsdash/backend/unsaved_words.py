@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsdash.backend.status import words_for_seconds
+
 if TYPE_CHECKING:
     from wsdash.backend.providers.base import Sized, UnsavedWork
+    from wsdash.model import UnsavedRecord
 
 
 def unsaved_parts(work: UnsavedWork) -> list[tuple[str, tuple[str, ...]]]:
@@ -18,6 +21,13 @@ def unsaved_parts(work: UnsavedWork) -> list[tuple[str, tuple[str, ...]]]:
         ("what cannot be told, so there may be more", work.untold),
     )
     return [(title, lines) for title, lines in parts if lines]
+
+
+def record_words(record: UnsavedRecord, now: float, *, coarse: bool = False) -> str:
+    """`1 file is nowhere else, as of 20 s ago`. Coarse words change once a minute at most."""
+    seconds = max(0.0, now - record.at)
+    age = "less than a minute" if coarse and seconds < 60 else words_for_seconds(seconds)
+    return f"{record.totals.sentence or 'nothing'}, as of {age} ago"
 
 
 def beside_words(work: UnsavedWork) -> str:

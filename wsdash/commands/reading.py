@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from contextlib import suppress
 
+from wsdash.backend.autodelete import is_worth_asking
 from wsdash.backend.decide import (
     Adopt,
     Cancel,
@@ -17,10 +19,13 @@ from wsdash.backend.decide import (
     LookForUnsaved,
     Wait,
 )
+from wsdash.backend.errors import UserError
 from wsdash.backend.job.logtext import MOST_LINES
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.recovery_point import sentence, words
+from wsdash.backend.rows import NoSuchWorkspace
 from wsdash.backend.status import words_for_seconds
+from wsdash.backend.unsaved_words import record_words
 from wsdash.commands.opening import reading
 from wsdash.commands.output import (
     DONE,
@@ -80,11 +85,29 @@ def show(args: Namespace, paths: Paths) -> int:
     now = time.time()
     with reading(paths) as reader:
         detail = reader.detail(reader.find(args.name).id, now, events=20)
+    if _looked_again(detail, paths, now):
+        now = time.time()
+        with reading(paths) as reader:
+            detail = reader.detail(detail.row.workspace.id, now, events=20)
     if args.json:
         print_json(detail_json(detail, paths))
     else:
         _print_detail(detail, paths, now)
     return DONE
+
+
+def _looked_again(detail: WorkspaceDetail, paths: Paths, now: float) -> bool:
+    """Whether what only the workspace has was asked for: what is known is told where nobody answers."""
+    workspace = detail.row.workspace
+    has_folder = folder_of(workspace, paths) is not None
+    if not is_worth_asking(workspace, detail.row.attempt, now, has_folder=has_folder):
+        return False
+    from wsdash.backend.database_errors import DatabaseError
+    from wsdash.commands.serving import with_service
+
+    with suppress(UserError, DatabaseError, NoSuchWorkspace):
+        with_service(paths, lambda service: service.look_again(workspace.id))
+    return True
 
 
 def events(args: Namespace, paths: Paths) -> int:
@@ -164,11 +187,9 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
         ("created", _ago(workspace.created_at, now)),
         ("runs in", (seen.isolation if seen else None) or "nothing now"),
         ("work", sentence(row.saved, now)),
+        ("unsaved", record_words(workspace.unsaved, now) if workspace.unsaved else "not looked for yet"),
         ("last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"),
     ]
-    if workspace.unsaved is not None:
-        found = workspace.unsaved.totals.sentence or "nothing"
-        lines.append(("unsaved", f"{found}, as of {_ago(workspace.unsaved.at, now)}"))
     if seen and seen.line:
         lines.append(("line", seen.line))
     if seen and seen.notice:

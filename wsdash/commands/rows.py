@@ -11,7 +11,7 @@ from pathlib import Path
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.commands.output import instant
-from wsdash.model import Attempt, Event, StepResult, Workspace
+from wsdash.model import Attempt, Event, StepResult, UnsavedRecord, Workspace
 from wsdash.paths import Paths
 
 
@@ -49,6 +49,7 @@ def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
     seen = detail.row.attempt.seen if detail.row.attempt else None
     return {
         **row_json(detail.row, paths),
+        "unsaved": _unsaved_json(detail.row.workspace.unsaved),
         "isolation": seen.isolation if seen else None,
         "aside": list(detail.aside),
         "steps": [_step_json(step) for step in seen.steps] if seen else [],
@@ -57,6 +58,10 @@ def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
         "policy": asdict(detail.row.workspace.policy),
         "workload": json.loads(detail.workload),
     }
+
+
+def _unsaved_json(record: UnsavedRecord | None) -> dict[str, object] | None:
+    return None if record is None else {"at": instant(record.at), **asdict(record.totals)}
 
 
 def _step_json(step: StepResult) -> dict[str, object]:

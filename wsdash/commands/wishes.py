@@ -110,8 +110,7 @@ async def _one(
         "delete": service.delete,
     }
     if getattr(args, "keep_work", False):
-        kept = (await service.detail(workspace_id)).row.workspace
-        _tell_kept(kept, await service.keep_work(workspace_id))
+        await _keep(service, workspace_id, args.timeout)
     workspace = await wish[verb](workspace_id)
     if getattr(args, "now", False):
         await service.end_now(workspace_id)
@@ -126,6 +125,24 @@ async def _one(
             f"`wsdash logs {workspace.name}` shows its log; `wsdash restart {workspace.name}` tries again.",
         )
     return DONE
+
+
+async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
+    """With its job ended where its files stay on this machine, so that nobody writes what would not be kept."""
+    row = (await service.detail(workspace_id)).row
+    name = row.workspace.name
+    is_ended_first = service.folder(row.workspace) is not None and row.status.phase is not Phase.STOPPED
+    try:
+        if is_ended_first:
+            await service.stop(workspace_id)
+            await service.ensure_reconciler()
+            await service.wait_for(workspace_id, frozenset({Phase.STOPPED}), timeout_s)
+        _tell_kept(row.workspace, await service.keep_work(workspace_id))
+    except UserError as error:
+        if not is_ended_first:
+            raise
+        hint = f"{error.hint} It was stopped for this: `wsdash start {name}` has it run again.".strip()
+        raise UserError(error.message, hint, error.exit_code) from error
 
 
 def accept(error: NotSaved, verb: str, *, force: bool) -> None:

@@ -56,6 +56,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         self.query_one("#now", LineScroll).focus()
         self.spawn(self._read(), "detail", exclusive=True)
         self.spawn(self._read_ports(), "ports", exclusive=True)
+        self.spawn(self.dashboard.service.look_again(self._workspace.id), "unsaved work")
         self.set_interval(PORTS_S, lambda: self.spawn(self._read_ports(), "ports", exclusive=True))
 
     def movable(self) -> LineScroll:

@@ -8,6 +8,7 @@ from wsdash.backend.listening import Ports, listens
 from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.backend.recovery_point import sentence
 from wsdash.backend.status import words_for_seconds
+from wsdash.backend.unsaved_words import record_words
 from wsdash.backend.why import facts
 from wsdash.model import Attempt, Beat, Event, StepResult
 from wsdash.screens.widgets.glyphs import TONES, Glyphs
@@ -66,6 +67,11 @@ def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Gl
         ("runs in", place),
         ("wanted", str(workspace.desired)),
         ("work", sentence(row.saved, now, coarse=True)),
+        *(
+            [("unsaved", record_words(workspace.unsaved, now, coarse=True))]
+            if workspace.unsaved is not None
+            else []
+        ),
         ("created", f"{time_words(workspace.created_at, now)}, {age_words(now - workspace.created_at)} ago"),
     ]
     seen = attempt.seen if attempt is not None and attempt.end is None else None

@@ -23,14 +23,21 @@ def program() -> bytes:
     return (files("wsdash.backend.job") / "unsaved.sh").read_bytes()
 
 
-def question() -> Question:
-    return Question(program(), ("list",), most=1 << 20, timeout_s=60.0)
+LONGEST_S = 60.0
 
 
-async def look(provider: Provider, workspace: Workspace, workload: Workload) -> UnsavedWork | None:
-    """What only the workspace has; None where it cannot be asked."""
+def question(timeout_s: float = LONGEST_S) -> Question:
+    return Question(program(), ("list",), most=1 << 20, timeout_s=timeout_s)
+
+
+async def look(
+    provider: Provider, workspace: Workspace, workload: Workload, within_s: float | None = None
+) -> UnsavedWork | None:
+    """What only the workspace has; None where it cannot be asked, or not `within_s` seconds."""
     try:
-        said = await provider.ask_checkout(workspace, workload, question())
+        said = await provider.ask_checkout(workspace, workload, question(within_s or LONGEST_S))
+        if within_s is not None and b"\ncomplete\n" not in said:
+            return None
         return answer(said, project_folder(workload))
     except (ProviderError, ValueError):
         return None
