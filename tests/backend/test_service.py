@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -245,6 +246,21 @@ async def test_an_autodelete_leaves_what_is_nowhere_else_and_takes_the_rest_anno
     assert row.status.reason.startswith("not deleted: 2 files are nowhere else")
     assert "not deleted: 2 files are nowhere else" in (await service.why(await demo(service))).sentence
     assert "not-deleted" in [event.kind for event in await service.events(await demo(service))]
+
+
+async def test_every_answer_to_what_only_it_has_is_recorded(service: Service, repository: Path) -> None:
+    await created(service, repository, QUICK)
+    await running(service, "demo", 1)
+    before = time.time()
+    assert await service.unsaved_work(await demo(service)) is not None
+    asked = (await service.find("demo")).unsaved
+    assert asked is not None and asked.at >= before and asked.totals.is_whole
+    kept = await service.keep_work(await demo(service))
+    again = (await service.find("demo")).unsaved
+    assert again is not None and again.at > asked.at
+    assert again.totals.holds == (kept.folder is not None)
+    await service.look_again(await demo(service))
+    assert (await service.find("demo")).unsaved == again, "that is recent enough"
 
 
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:

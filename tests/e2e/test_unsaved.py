@@ -52,6 +52,7 @@ def unsaved_line(work: Work) -> str:
     return next((line for line in work.run("show", "app").splitlines() if line.startswith("  unsaved")), "")
 
 
+@pytest.mark.long
 def test_one_that_is_known_to_be_clean_is_deleted_when_its_time_has_come(work: Work) -> None:
     delete_soon(work)
     work.create()
