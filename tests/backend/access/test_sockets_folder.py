@@ -188,3 +188,19 @@ def test_a_relay_of_an_older_version_is_replaced_and_its_job_dials_the_new_one(
         until_sync(lambda: can_be_dialled(relay), 30, "the tunnel")
     finally:
         os.kill(relay.pid, 15)
+
+
+def test_a_relay_that_was_taken_for_one_that_does_not_run_is_known_again(
+    relay: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", relay.port))
+    before = relay.pid
+    looks = iter([False])  # it was killed, and its own parent has just started it again
+    is_open = door.is_open
+    monkeypatch.setattr(door, "is_open", lambda: next(looks, None) is None and is_open())
+    door.keep_open()
+    assert door.is_open() and relay.pid == before
+
+    relay.folder.about.unlink()
+    until_sync(door.is_open, what="what it tells of itself")
+    assert relay.pid == before

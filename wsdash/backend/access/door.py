@@ -72,7 +72,6 @@ class Door:
         log = os.open(self.folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
         argv += [str(self.folder.root), self._settings.bind, str(address.port)]
-        self.folder.about.unlink(missing_ok=True)
         try:
             subprocess.Popen(
                 argv,

@@ -30,6 +30,7 @@ log = logging.getLogger("wsdash.relay")
 
 LOGIN_S = 15
 KEEPALIVE_S = 10
+ABOUT_S = 2.0
 _MAKING = re.compile(r"\.([\w.-]+\.)?\d+\.\d+", re.ASCII)
 """Sockets and links that are being made (`tunnel.py`)."""
 AGAIN_S = 1.0
@@ -63,17 +64,31 @@ async def serve(folder: AccessFolder, bind: str, port: int) -> None:
         reuse_address=True,
     )
     about = {"process": ProcessIdentity.own().record(), "port": acceptor.get_port(), "version": VERSION}
-    new = folder.about.with_suffix(".new")
-    new.write_text(json.dumps(about))
-    new.replace(folder.about)
+    _write_about(folder, about)
     log.info("listening at %s port %s", bind, acceptor.get_port())
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    watching = asyncio.create_task(relay.watch())
+    watching = [asyncio.create_task(relay.watch()), asyncio.create_task(_keep_about(folder, about))]
     await ended.wait()
-    watching.cancel()
+    for task in watching:
+        task.cancel()
     acceptor.close()
+
+
+async def _keep_about(folder: AccessFolder, about: dict[str, object]) -> None:
+    """Somebody may remove it: without it the relay is taken for one that does not run."""
+    while True:
+        await asyncio.sleep(ABOUT_S)
+        with suppress(OSError):
+            if not folder.about.exists():
+                _write_about(folder, about)
+
+
+def _write_about(folder: AccessFolder, about: dict[str, object]) -> None:
+    new = folder.about.with_suffix(".new")
+    new.write_text(json.dumps(about))
+    new.replace(folder.about)
 
 
 def _raise_limit_of_files() -> int:
