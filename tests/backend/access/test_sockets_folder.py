@@ -204,3 +204,14 @@ def test_a_relay_that_was_taken_for_one_that_does_not_run_is_known_again(
     relay.folder.about.unlink()
     until_sync(door.is_open, what="what it tells of itself")
     assert relay.pid == before
+
+
+def test_nobody_waits_for_a_relay_whose_port_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsdash.backend.access.door.START_S", 3600.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        door = Door(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", port))
+        door.keep_open()
+        assert not door.is_open()

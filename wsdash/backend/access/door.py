@@ -73,7 +73,7 @@ class Door:
         argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
         argv += [str(self.folder.root), self._settings.bind, str(address.port)]
         try:
-            subprocess.Popen(
+            started = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -85,7 +85,8 @@ class Door:
         finally:
             os.close(log)
         end = time.monotonic() + START_S
-        while not self.is_open() and time.monotonic() < end:
+        # It ends at once where its port is taken, and where another one runs.
+        while not self.is_open() and started.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
 
     def is_open(self) -> bool:
