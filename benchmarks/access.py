@@ -15,10 +15,10 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, medians_in_turn
 from tests.backend.access.conftest import DialledJob, Running
-from wsdash.backend.access.door import Door
-from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.keys import make_keys, public_key
-from wsdash.config import Access
+from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.access.relay_client import Door
+from wsdash.config.settings import Access
 from wsdash.paths import Paths
 
 

@@ -19,19 +19,20 @@ from tests.backend.providers.contract import attempt, workspace
 from tests.gitlab_server import GitLabServer
 from tests.waiting import until
 from wsdash.app import WsdashApp
-from wsdash.backend import contexts, database
-from wsdash.backend.creating import Preview
-from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers.gitlab.connect import gitlab_api
+from wsdash.backend.operations import context_file
+from wsdash.backend.operations.create import Preview
+from wsdash.backend.providers.gitlab.api.models import Branch
+from wsdash.backend.providers.gitlab.factory import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
-from wsdash.backend.providers.gitlab.replies import Branch
-from wsdash.backend.reconciler import Reconciler
-from wsdash.backend.store import Store
-from wsdash.config import GITLAB, GitLabSettings, policy
+from wsdash.backend.reconcile.reconciler import Reconciler
+from wsdash.backend.store import database
+from wsdash.backend.store.store import Store
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.config.settings import GITLAB, GitLabSettings, policy
 from wsdash.model import Desired, Workspace
 from wsdash.paths import Paths
 from wsdash.screens.log import LogScreen
-from wsdash.screens.widgets.trace import TraceView
+from wsdash.screens.widgets.log_view import TraceView
 from wsdash.workload import Workload
 
 WORKLOAD = Workload(image="alpine")
@@ -226,7 +227,7 @@ async def _log_shown(folder: Path, ends: int) -> Figure:
         server.add_project("group/app", owners=[user])
         paths = _paths(folder)
         settings = GitLabSettings(server.url, "group/app")
-        contexts.add("work", settings, server.add_token(user), paths)
+        context_file.add("work", settings, server.add_token(user), paths)
         runner = server.add_runner()
         app = WsdashApp(paths)
         async with app.run_test(size=(120, 40)) as pilot:

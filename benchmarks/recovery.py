@@ -14,10 +14,10 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.seed import paths_in
-from wsdash.backend.creating import CreateRequest
-from wsdash.backend.processes import stat_of
-from wsdash.backend.reader import Reader
+from wsdash.backend.operations.create import CreateRequest
 from wsdash.backend.service import Service
+from wsdash.backend.store.reader import Reader
+from wsdash.backend.system.processes import stat_of
 from wsdash.model import Phase
 
 DEVFILE = "schemaVersion: 2.2.0\ncomponents: [{name: dev, container: {image: debian:12}}]\n"

@@ -9,8 +9,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from wsdash.backend import database
-from wsdash.backend.rows import json_of
+from wsdash.backend.store import database
+from wsdash.backend.store.mapping import json_of
 from wsdash.model import Policy
 from wsdash.paths import Paths
 from wsdash.workload import Workload

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.config import ConfigError, load_config
+from wsdash.config.settings import ConfigError, load_config
 from wsdash.paths import PathError, Paths, make_folder
 
 SOMEBODY = 12345

@@ -20,22 +20,22 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from wsdash import crash
-from wsdash.actions import BY_ID, Where
-from wsdash.backend.autodelete import warning
-from wsdash.backend.status import WARNING_S
+from wsdash.backend.rules.autodelete import warning
+from wsdash.backend.rules.status import WARNING_S
 from wsdash.model import Phase
 from wsdash.paths import Paths
+from wsdash.screens.actions import BY_ID, Where
 from wsdash.screens.base import NotConnected, Said, Severity, View
+from wsdash.screens.session import ServiceOpener, Session
+from wsdash.screens.text.glyphs import ASCII, UNICODE
+from wsdash.screens.text.spans import Line, Tone, plain
+from wsdash.screens.theme import DARK, MONO, THEMES, WithoutColour
 from wsdash.screens.typeahead import TypeAhead, Typed
-from wsdash.screens.widgets.glyphs import ASCII, UNICODE
-from wsdash.screens.widgets.text import Line, Tone, plain
 from wsdash.screens.workspaces import WorkspacesScreen
-from wsdash.session import ServiceOpener, Session
-from wsdash.theme import DARK, MONO, THEMES, WithoutColour
 
 if TYPE_CHECKING:
-    from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace
 
 TOAST_S = {"information": 4.0, "warning": 6.0, "error": 10.0}
@@ -176,19 +176,19 @@ class WsdashApp(App[None], inherit_bindings=False):
         # What the first paint does not show is loaded when it is first asked for.
         from wsdash.screens.detail import DetailScreen
         from wsdash.screens.log import LogScreen
-        from wsdash.screens.workload import WorkloadScreen
+        from wsdash.screens.workload_page import WorkloadScreen
 
         kinds: dict[View, Callable[[Workspace], Screen[None]]]
         kinds = {"detail": DetailScreen, "log": LogScreen, "workload": WorkloadScreen}
         self.push_screen(kinds[view](workspace))
 
     def open_help(self, where: Where) -> None:
-        from wsdash.screens.help import HelpScreen
+        from wsdash.screens.help_page import HelpScreen
 
         self.push_screen(HelpScreen(where, self.glyphs))
 
     def open_messages(self) -> None:
-        from wsdash.screens.messages import MessagesScreen
+        from wsdash.screens.notifications import MessagesScreen
 
         self.push_screen(MessagesScreen())
 
@@ -358,7 +358,7 @@ async def _run(paths: Paths, *, only_ascii: bool, mouse: bool, theme: str | None
 
 def _rows_in_store(paths: Paths, now: float) -> list[WorkspaceRow]:
     """Read synchronously, for nothing is on the screen before it."""
-    from wsdash.backend.reader import Reader
+    from wsdash.backend.store.reader import Reader
 
     reader = Reader(paths)
     try:

@@ -264,30 +264,28 @@ QUICK = frozenset({"list", "show", "events", "why", "plan"})
 """Verbs that read, print and end, with no service and no event loop."""
 
 VERBS: dict[str, Verb] = {
-    "create": Verb("make a workspace from a Git repository", "creating:create", _create, _wait, _yes, _json),
-    "list": Verb("all workspaces and their phases", "reading:list_workspaces", _list, _json),
-    "show": Verb("one workspace: job, steps, attempts, events", "reading:show", _name, _json),
-    "start": Verb("want workspaces running", "wishes:start", _names, _wait),
-    "stop": Verb("want workspaces stopped; their files stay", "wishes:stop", _names, _force, _now, _wait),
+    "create": Verb("make a workspace from a Git repository", "create:create", _create, _wait, _yes, _json),
+    "list": Verb("all workspaces and their phases", "show:list_workspaces", _list, _json),
+    "show": Verb("one workspace: job, steps, attempts, events", "show:show", _name, _json),
+    "start": Verb("want workspaces running", "lifecycle:start", _names, _wait),
+    "stop": Verb("want workspaces stopped; their files stay", "lifecycle:stop", _names, _force, _now, _wait),
     "restart": Verb(
-        "end the jobs of workspaces and start new ones", "wishes:restart", _names, _force, _now, _wait
+        "end the jobs of workspaces and start new ones", "lifecycle:restart", _names, _force, _now, _wait
     ),
     "update": Verb(
         "run what a workspace's devfile says now", "update:update", _name, _choices, _force, _wait, _yes
     ),
-    "delete": Verb("remove workspaces with all their files", "wishes:delete", _names, _keep, _wait, _yes),
-    "extend": Verb("put off the autostop of workspaces", "wishes:extend", _names, _hours),
-    "logs": Verb("the log of a workspace's job", "inside:logs", _name, _logs),
-    "events": Verb("what happened to a workspace", "reading:events", _name, _json),
-    "why": Verb("why a workspace is where it is, in a sentence", "reading:why", _name, _json),
-    "plan": Verb("what the reconciler would do next, and why", "reading:plan", _json),
-    "ssh": Verb(
-        "open a shell in a workspace, or run a command: NAME -- CMD...", "inside:ssh", _name, _timeout
-    ),
+    "delete": Verb("remove workspaces with all their files", "lifecycle:delete", _names, _keep, _wait, _yes),
+    "extend": Verb("put off the autostop of workspaces", "lifecycle:extend", _names, _hours),
+    "logs": Verb("the log of a workspace's job", "ssh:logs", _name, _logs),
+    "events": Verb("what happened to a workspace", "show:events", _name, _json),
+    "why": Verb("why a workspace is where it is, in a sentence", "show:why", _name, _json),
+    "plan": Verb("what the reconciler would do next, and why", "show:plan", _json),
+    "ssh": Verb("open a shell in a workspace, or run a command: NAME -- CMD...", "ssh:ssh", _name, _timeout),
     "export": Verb(
-        "copy a workspace with its files into an archive", "moving:export", _name, _export, _timeout
+        "copy a workspace with its files into an archive", "transfer:export", _name, _export, _timeout
     ),
-    "import": Verb("make a workspace from an archive", "moving:import_", _import, _json),
+    "import": Verb("make a workspace from an archive", "transfer:import_", _import, _json),
     "devfile": Verb("check a devfile, flatten it, or print the job it becomes", "devfiles:devfile", _devfile),
     "context": Verb("the places where workspaces run", "contexts:context", _contexts),
     "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", _daemon),
@@ -295,15 +293,15 @@ VERBS: dict[str, Verb] = {
     "completion": Verb("print the completion script of a shell", "completion:completion", _shell),
     "open": Verb("open a workspace's editor in the browser", "editor:open_editor", _name, _timeout, _json),
     "ports": Verb(
-        "what a workspace listens on; forward one of its ports", "access:ports", _name, _ports, _json
+        "what a workspace listens on; forward one of its ports", "ports:ports", _name, _ports, _json
     ),
     "connect": Verb(
         "hand a connection to a workspace to ssh: what ssh-config has it run",
-        "connect:connect",
+        "proxy_command:connect",
         _name,
         _timeout,
     ),
-    "ssh-config": Verb("have `ssh NAME.wsdash` lead into workspaces", "access:ssh_config", _ssh_config, _yes),
+    "ssh-config": Verb("have `ssh NAME.wsdash` lead into workspaces", "ports:ssh_config", _ssh_config, _yes),
     "recover": Verb(
         "rebuild workspaces from what GitLab or their folders have of them",
         "recover:recover",
@@ -335,7 +333,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _no_output(problem)
         raise
     except Exception as error:
-        from wsdash.commands.failing import fail
+        from wsdash.commands.errors import fail
 
         problem = _output_problem(error)
         return fail(error) if problem is None else _no_output(problem)
@@ -374,7 +372,7 @@ def _output_problem(error: Exception | None = None) -> str | None:
 def _no_output(problem: str) -> int:
     """Tell that what was printed went nowhere. Returns the exit code."""
     from wsdash.backend.errors import UserError
-    from wsdash.commands.failing import report
+    from wsdash.commands.errors import report
 
     _forget_output()
     return report(UserError(f"standard output cannot be written to: {problem}", "Print to another place."))
@@ -414,9 +412,9 @@ def _config_fault(paths: Paths) -> str | None:
     """Tell what is wrong with config.toml, if anything; a verb that can do without its settings goes on."""
     if not os.path.lexists(paths.config_file):
         return None
-    from wsdash.commands.output import tell
-    from wsdash.config import ConfigError, load_config
-    from wsdash.text import one_line
+    from wsdash.commands.console import tell
+    from wsdash.config.settings import ConfigError, load_config
+    from wsdash.sanitize import one_line
 
     try:
         load_config(paths.config_file)

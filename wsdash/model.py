@@ -20,7 +20,7 @@ class Desired(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where a workspace stands. Never stored: computed by `wsdash.backend.status.status`."""
+    """Where a workspace stands. Never stored: computed by `wsdash.backend.rules.status.status`."""
 
     PENDING = "pending"
     STARTING = "starting"

@@ -15,14 +15,14 @@ import pytest
 
 from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
-from wsdash.backend import keeping
-from wsdash.backend.creating import CreateRequest, free_name, project_name
 from wsdash.backend.errors import UserError, WorkspaceGone
+from wsdash.backend.operations.create import CreateRequest, free_name, project_name
 from wsdash.backend.providers.base import Pace
 from wsdash.backend.providers.local import LocalProvider
-from wsdash.backend.reader import WorkspaceRow
-from wsdash.backend.rows import NoSuchWorkspace
+from wsdash.backend.reconcile import leader
 from wsdash.backend.service import Service
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Cause, Desired, Phase, Policy, Workspace
 from wsdash.paths import Paths
 
@@ -386,7 +386,7 @@ async def test_an_id_means_its_workspace_also_where_another_one_is_called_so(
 async def test_a_new_workspace_is_in_the_backup_soon_after(
     paths: Paths, repository: Path, leaves_nothing_running: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "BACKUP_S", 0.05)
+    monkeypatch.setattr(leader, "BACKUP_S", 0.05)
     async with Service.open(paths) as service:
         reconciling = asyncio.create_task(service.reconcile("daemon"))
         await created(service, repository)

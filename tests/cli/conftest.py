@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend import database
-from wsdash.backend.store import Store
+from wsdash.backend.store import database
+from wsdash.backend.store.store import Store
 from wsdash.model import Workspace
 from wsdash.paths import Paths
 from wsdash.workload import Workload

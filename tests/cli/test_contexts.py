@@ -10,9 +10,9 @@ import pytest
 
 from tests.backend import builders
 from wsdash import cli
-from wsdash.backend import connecting
-from wsdash.backend.connecting import ContextRequest
-from wsdash.config import load_config
+from wsdash.backend.operations import connect_gitlab
+from wsdash.backend.operations.connect_gitlab import ContextRequest
+from wsdash.config.settings import load_config
 from wsdash.model import Workspace
 from wsdash.paths import Paths
 
@@ -132,7 +132,7 @@ def test_what_was_edited_by_hand_stays_when_a_context_is_changed(
     before = load_config(config.config_file).contexts["work"].gitlab
     assert before is not None
     request = ContextRequest("work", before.url, "group/other", token="t", placement="source", tags=("big",))
-    seen = asyncio.run(connecting.preview(request, config))
+    seen = asyncio.run(connect_gitlab.preview(request, config))
     assert seen.settings == replace(before, project="group/other")
     monkeypatch.setattr("sys.stdin", io.StringIO("t\n"))
     assert cli.main(["context", "add", "work", "--tag", "bigger", "--token-stdin", "--force"]) == 0

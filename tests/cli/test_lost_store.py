@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.conftest import processes_of
 from tests.waiting import until_sync
-from wsdash.backend.database_repair import copy_database
+from wsdash.backend.store.repair import copy_database
 from wsdash.paths import Paths
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_running")

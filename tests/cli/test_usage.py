@@ -137,7 +137,7 @@ def test_what_nobody_expected_becomes_a_report_without_values(
         token = "glpat-" + "x" * 20
         raise RuntimeError(f"surprise after {len(token)} characters")
 
-    monkeypatch.setattr("wsdash.commands.reading.plan", broken)
+    monkeypatch.setattr("wsdash.commands.show.plan", broken)
     code, out, err = answer(capsys, "plan")
     assert (code, out) == (1, "")
     assert "Traceback" not in err

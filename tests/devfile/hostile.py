@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from wsdash.backend.job import render
+from wsdash.backend.job.render import render
 from wsdash.devfile import DevfileError, check, load, translate
 from wsdash.devfile.codes import LENIENT
 from wsdash.devfile.devcontainer import load_devcontainer, missing_files, translate_devcontainer

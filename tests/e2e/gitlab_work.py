@@ -16,8 +16,8 @@ from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Project
 from tests.ordinary_users import OrdinaryUser
 from tests.waiting import until_sync
-from wsdash.commands.opening import reading
-from wsdash.commands.rows import row_json
+from wsdash.commands.json_output import row_json
+from wsdash.commands.open_reader import reading
 from wsdash.paths import Paths
 
 DEVFILE = """\

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.gitlab_server import GitLabServer
-from wsdash.backend.providers.gitlab.record import RecordError, record_of
+from wsdash.backend.providers.gitlab.ci.record import RecordError, record_of
 
 
 class Watch:

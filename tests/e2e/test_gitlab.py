@@ -28,7 +28,7 @@ from tests.waiting import until, until_sync
 from wsdash.app import WsdashApp
 from wsdash.backend.service import Service, UnsavedWork
 from wsdash.paths import Paths
-from wsdash.screens.create import CreateScreen
+from wsdash.screens.create_form import CreateScreen
 
 
 @pytest.fixture(params=["the small runner", "gitlab-runner"])

@@ -1,7 +1,7 @@
 """Kills amid a whole installation: the job, its runner, the relay, the machine of the user; while it saves, while it
 restores, during a hand-over. Nothing is lost that was shown to be saved, and no file is damaged.
 
-`tests/backend/job/test_losses.py` has many more of them, with a full disk and refused uploads, without the relay.
+`tests/backend/job/test_full_disks.py` has many more of them, with a full disk and refused uploads, without the relay.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tests.screens.stub import StubService, attempt, dashboard, row
 from wsdash.backend.providers.base import ShellCommand
-from wsdash.backend.reader import WorkspaceRow
-from wsdash.config import Config, Context, GitLabSettings
+from wsdash.backend.store.reader import WorkspaceRow
+from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.model import Beat, Desired, Phase, Policy, Status
 
 SHELL = ShellCommand(

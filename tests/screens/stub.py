@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import cast
 
 from wsdash.app import WsdashApp
-from wsdash.backend.connecting import ContextPreview, ContextRequest
-from wsdash.backend.listening import Ports
+from wsdash.backend.job.ports import Ports
+from wsdash.backend.operations.connect_gitlab import ContextPreview, ContextRequest
 from wsdash.backend.providers.base import Capabilities, LogChunk, Remark, ShellCommand
-from wsdash.backend.providers.gitlab.probe import Finding
-from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
-from wsdash.backend.recovery_point import RecoveryPoint
+from wsdash.backend.providers.gitlab.preflight import Finding
+from wsdash.backend.rules.recovery_point import RecoveryPoint
 from wsdash.backend.service import (
     CreateRequest,
     Preview,
@@ -25,7 +24,8 @@ from wsdash.backend.service import (
     Update,
     UserError,
 )
-from wsdash.config import Config, Context, GitLabSettings
+from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
+from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
 from wsdash.model import (
     Attempt,

@@ -12,7 +12,8 @@ from textual.widgets import Input
 
 from tests.screens.conftest import Running, app_of, until
 from tests.screens.stub import every_phase, row
-from wsdash.actions import (
+from wsdash.model import Desired, Phase
+from wsdash.screens.actions import (
     ACTIONS,
     BY_ID,
     Action,
@@ -26,19 +27,18 @@ from wsdash.actions import (
     on,
     sensible,
 )
-from wsdash.availability import Subject
-from wsdash.model import Desired, Phase
+from wsdash.screens.availability import Subject
 from wsdash.screens.base import Acts
 from wsdash.screens.confirm import ConfirmScreen
-from wsdash.screens.connect import ConnectScreen
+from wsdash.screens.context_form import ConnectScreen
 from wsdash.screens.contexts import ContextsScreen
-from wsdash.screens.create import CreateScreen
+from wsdash.screens.create_form import CreateScreen
 from wsdash.screens.detail import DetailScreen
-from wsdash.screens.help import HelpScreen, help_lines
+from wsdash.screens.help_page import HelpScreen, help_lines
 from wsdash.screens.log import LogScreen
-from wsdash.screens.messages import MessagesScreen
-from wsdash.screens.secrets import SecretsScreen
-from wsdash.screens.workload import WorkloadScreen
+from wsdash.screens.notifications import MessagesScreen
+from wsdash.screens.secrets_form import SecretsScreen
+from wsdash.screens.workload_page import WorkloadScreen
 from wsdash.screens.workspaces import WorkspacesScreen
 
 SCREENS: list[type[Acts]] = [
@@ -125,7 +125,8 @@ def test_the_help_page_names_every_action_with_its_keys(where: Where) -> None:
 def test_the_page_of_keys_is_made_from_the_table() -> None:
     page = Path(__file__).parents[2] / "docs" / "keys.md"
     assert page.read_text() == markdown(), (
-        "write it anew: python -c 'from wsdash.actions import markdown; print(markdown(), end=str())' >docs/keys.md"
+        "write it anew: python -c 'from wsdash.screens.actions import markdown; print(markdown(), end=str())'"
+        " >docs/keys.md"
     )
 
 

@@ -24,9 +24,9 @@ from wsdash.backend.service import Service, UserError
 from wsdash.model import Desired, Phase, Status
 from wsdash.paths import PathError, Paths
 from wsdash.screens.detail import DetailScreen
-from wsdash.screens.help import HelpScreen
-from wsdash.screens.widgets.lines import LineView
-from wsdash.theme import WithoutColour
+from wsdash.screens.help_page import HelpScreen
+from wsdash.screens.theme import WithoutColour
+from wsdash.screens.widgets.line_view import LineView
 
 TOKEN = "glpat-do-not-tell"
 

@@ -12,7 +12,7 @@ from tests.screens.conftest import Running, until
 from tests.screens.stub import StubService
 from wsdash.backend.service import UnsavedWork
 from wsdash.screens.confirm import ConfirmScreen
-from wsdash.screens.widgets.lines import LineScroll
+from wsdash.screens.widgets.line_view import LineScroll
 from wsdash.screens.workspaces import WorkspacesScreen
 
 

@@ -8,13 +8,13 @@ from textual.widgets import Input
 
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import StubService
-from wsdash.backend.providers.gitlab.probe import Finding
+from wsdash.backend.providers.gitlab.preflight import Finding
 from wsdash.backend.service import UserError
-from wsdash.config import Config, Context, GitLabSettings
+from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.screens.confirm import ConfirmScreen
-from wsdash.screens.connect import ConnectScreen
+from wsdash.screens.context_form import ConnectScreen
 from wsdash.screens.contexts import ContextsScreen
-from wsdash.screens.widgets.lines import LineScroll, LineView
+from wsdash.screens.widgets.line_view import LineScroll, LineView
 from wsdash.screens.workspaces import WorkspacesScreen
 
 URL = "https://gitlab.example.com"

@@ -14,9 +14,9 @@ from tests.screens.stub import StubService
 from wsdash.backend.providers.base import Remark
 from wsdash.backend.service import CreateRequest, UserError
 from wsdash.devfile import Diagnostic
-from wsdash.screens.create import CreateScreen, repository_here
-from wsdash.screens.secrets import SecretsScreen
-from wsdash.screens.widgets.lines import LineScroll, LineView
+from wsdash.screens.create_form import CreateScreen, repository_here
+from wsdash.screens.secrets_form import SecretsScreen
+from wsdash.screens.widgets.line_view import LineScroll, LineView
 from wsdash.screens.workspaces import WorkspacesScreen
 from wsdash.workload import Secret
 

@@ -8,10 +8,10 @@ from textual.pilot import Pilot
 
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import FAILED_STEP, NOW, StubService, attempt, event
-from wsdash.backend.listening import Listener, ports
+from wsdash.backend.job.ports import Listener, ports
 from wsdash.model import Beat, Cause, End, StepResult
 from wsdash.screens.detail import DetailScreen
-from wsdash.screens.widgets.lines import LineScroll
+from wsdash.screens.widgets.line_view import LineScroll
 from wsdash.screens.workspaces import WorkspacesScreen
 from wsdash.workload import Port
 

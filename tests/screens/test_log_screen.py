@@ -9,9 +9,9 @@ from textual.pilot import Pilot
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import StubService, attempt
 from wsdash.screens.log import LogScreen
-from wsdash.screens.widgets.find import FindInput
-from wsdash.screens.widgets.lines import LineView
-from wsdash.screens.widgets.trace import TraceView
+from wsdash.screens.widgets.find_input import FindInput
+from wsdash.screens.widgets.line_view import LineView
+from wsdash.screens.widgets.log_view import TraceView
 
 
 def numbered(count: int) -> bytes:

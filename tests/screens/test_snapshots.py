@@ -20,9 +20,9 @@ from tests.screens.stub import StubService, dashboard
 from tests.screens.test_detail_screen import tell_a_story
 from tests.screens.test_log_screen import numbered
 from wsdash.backend.providers.base import Capabilities, Remark
-from wsdash.backend.providers.gitlab.probe import Finding
+from wsdash.backend.providers.gitlab.preflight import Finding
 from wsdash.backend.service import UnsavedWork
-from wsdash.config import Config, Context, GitLabSettings
+from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
 from wsdash.workload import Secret
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.screens.in_terminal import rows
 from tests.screens.terminal import Terminal, environment
-from wsdash.actions import Action, Opens, Where, on
-from wsdash.availability import Subject
+from wsdash.screens.actions import Action, Opens, Where, on
+from wsdash.screens.availability import Subject
 
 KEYS = {
     "enter": b"\r", "escape": b"\x1b", "f1": b"\x1bOP", "ctrl+p": b"\x10", "tab": b"\t", "space": b" ",

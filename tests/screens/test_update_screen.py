@@ -12,8 +12,8 @@ from tests.screens.stub import StubService
 from wsdash.backend.errors import NotSaved
 from wsdash.backend.service import CreateRequest, UserError
 from wsdash.screens.confirm import ConfirmScreen
-from wsdash.screens.update import UpdateScreen
-from wsdash.screens.widgets.lines import LineScroll
+from wsdash.screens.update_form import UpdateScreen
+from wsdash.screens.widgets.line_view import LineScroll
 from wsdash.screens.workspaces import WorkspacesScreen
 
 

@@ -17,13 +17,13 @@ from wsdash.backend.service import Reconciling, UserError
 from wsdash.model import Beat, Phase, Status
 from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.detail import DetailScreen
-from wsdash.screens.help import HelpScreen
+from wsdash.screens.help_page import HelpScreen
 from wsdash.screens.log import LogScreen
-from wsdash.screens.messages import MessagesScreen
-from wsdash.screens.widgets.find import FindInput
-from wsdash.screens.widgets.lines import LineView
-from wsdash.screens.widgets.table import WorkspaceTable
-from wsdash.screens.workload import WorkloadScreen
+from wsdash.screens.notifications import MessagesScreen
+from wsdash.screens.widgets.find_input import FindInput
+from wsdash.screens.widgets.line_view import LineView
+from wsdash.screens.widgets.workspace_table import WorkspaceTable
+from wsdash.screens.workload_page import WorkloadScreen
 from wsdash.screens.workspaces import WorkspacesScreen
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.simulation.world import Provider, World
 from wsdash.backend.providers.base import ProviderError
-from wsdash.backend.reader import Reader
+from wsdash.backend.store.reader import Reader
 from wsdash.model import Attempt, Cause, Desired, JobState, Phase, Status
 from wsdash.paths import Paths
 

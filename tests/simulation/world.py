@@ -10,13 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wsdash.backend import database
 from wsdash.backend.archive import tar
 from wsdash.backend.archive.streams import ByteSink, ByteSource
-from wsdash.backend.clone_address import Credential
-from wsdash.backend.decide import Wait
-from wsdash.backend.lease import LeaseLost
-from wsdash.backend.processes import ProcessIdentity
+from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -30,9 +26,13 @@ from wsdash.backend.providers.base import (
     ShellCommand,
     Unreachable,
 )
-from wsdash.backend.reader import Reader
-from wsdash.backend.reconciler import Reconciler
-from wsdash.backend.store import Store
+from wsdash.backend.reconcile.reconciler import Reconciler
+from wsdash.backend.rules.decide import Wait
+from wsdash.backend.store import database
+from wsdash.backend.store.lease import LeaseLost
+from wsdash.backend.store.reader import Reader
+from wsdash.backend.store.store import Store
+from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import (
     Attempt,
     Beat,

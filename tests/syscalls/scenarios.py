@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.backend.builders import workspace
-from wsdash.backend import database
-from wsdash.backend.store import Store
+from wsdash.backend.store import database
+from wsdash.backend.store.store import Store
 from wsdash.model import Desired, Workspace
 from wsdash.paths import Paths
 from wsdash.workload import Workload

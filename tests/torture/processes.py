@@ -117,7 +117,7 @@ def _is_of(number: str, folder: bytes) -> bool:
 
 def _role(argv: tuple[str, ...]) -> str:
     line = " ".join(argv)
-    if "providers.local.daemon" in line:
+    if "providers.local.supervisor.main" in line:
         return "supervisor"
     if "access.relay" in line:
         return "relay"

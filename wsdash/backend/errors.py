@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.backend.clone_address import redacted
+from wsdash.backend.git.clone_address import redacted
 
 
 class UserError(Exception):

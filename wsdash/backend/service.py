@@ -1,6 +1,6 @@
 """The use cases: what a user can do with workspaces. The only door for `cli.py` and `screens/`.
 
-(The quick, reading verbs of the command line go through `wsdash.backend.reader`, which this module also
+(The quick, reading verbs of the command line go through `wsdash.backend.store.reader`, which this module also
 uses, because they may not load asyncio.)
 """
 
@@ -18,11 +18,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend import connecting, contexts, daemon, database, listening
-from wsdash.backend.autodelete import is_worth_asking, record_of
-from wsdash.backend.changes import FileWatch
-from wsdash.backend.clone_address import Credential, settings_for
-from wsdash.backend.creating import (
+from wsdash.backend.errors import NotRunning, NotSaved, UserError
+from wsdash.backend.git.clone_address import Credential, settings_for
+from wsdash.backend.git.source import own_identity
+from wsdash.backend.job import ports as job_ports
+from wsdash.backend.job.ports import Ports
+from wsdash.backend.job.render import project_folder
+from wsdash.backend.operations import connect_gitlab, context_file, daemon
+from wsdash.backend.operations.create import (
     CreateRequest,
     Preview,
     address_for,
@@ -31,15 +34,11 @@ from wsdash.backend.creating import (
     split_address,
     split_request,
 )
-from wsdash.backend.database_errors import DatabaseError
-from wsdash.backend.describing import fetcher
-from wsdash.backend.errors import NotRunning, NotSaved, UserError
-from wsdash.backend.job.rendering import project_folder
-from wsdash.backend.keeping import Keeper
-from wsdash.backend.lease import boot_time
-from wsdash.backend.listening import Ports
-from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers import LOCAL, base, unsaved
+from wsdash.backend.operations.devfile_source import fetcher
+from wsdash.backend.operations.explain import Why, why
+from wsdash.backend.operations.update import Update, differences
+from wsdash.backend.providers import LOCAL, base
+from wsdash.backend.providers import unsaved_work as providers_unsaved_work
 from wsdash.backend.providers.base import (
     Capabilities,
     KeepsSecretsElsewhere,
@@ -49,27 +48,31 @@ from wsdash.backend.providers.base import (
     ShellCommand,
     UnsavedWork,
 )
-from wsdash.backend.providers.pool import ProviderPool
-from wsdash.backend.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
-from wsdash.backend.rows import NoSuchWorkspace
-from wsdash.backend.source import own_identity
-from wsdash.backend.store import NameTaken, Store
-from wsdash.backend.updating import Update, differences
-from wsdash.backend.watching import surviving
-from wsdash.backend.why import Why, why
+from wsdash.backend.providers.registry import ProviderPool
+from wsdash.backend.reconcile.context_poller import surviving
+from wsdash.backend.reconcile.leader import Keeper
+from wsdash.backend.rules.autodelete import is_worth_asking, record_of
+from wsdash.backend.store import database
+from wsdash.backend.store.errors import DatabaseError
+from wsdash.backend.store.file_watch import FileWatch
+from wsdash.backend.store.lease import boot_time
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.backend.store.reader import PlannedStep, Reader, WorkspaceDetail, WorkspaceRow
+from wsdash.backend.store.store import NameTaken, Store
+from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Attempt, Desired, Event, Phase, Workspace
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsdash.backend.access.editor import Editor
-    from wsdash.backend.connecting import ContextPreview, ContextRequest
-    from wsdash.backend.kept_work import Kept
-    from wsdash.backend.moving import Exported, ImportRequest
+    from wsdash.backend.access.web_editor import Editor
+    from wsdash.backend.operations.connect_gitlab import ContextPreview, ContextRequest
+    from wsdash.backend.operations.recover import Plan
+    from wsdash.backend.operations.save_work import Kept
+    from wsdash.backend.operations.transfer import Exported, ImportRequest
     from wsdash.backend.providers.base import Known, Orphan
-    from wsdash.backend.recovering import Plan
-    from wsdash.config import Config
+    from wsdash.config.settings import Config
     from wsdash.model import Policy
 
 __all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "Update", "UserError", "Why"]
@@ -201,7 +204,7 @@ class Service:
         workspace = await self._find(workspace_id)
         workload = await self._store.workload(workspace.id)
         at = self._clock()
-        work = await unsaved.look(self._provider(workspace), workspace, workload, within_s)
+        work = await providers_unsaved_work.look(self._provider(workspace), workspace, workload, within_s)
         if work is not None:
             before = (await self._find(workspace_id)).unsaved
             await self._store.unsaved_told(workspace.id, record_of(work.totals, at, before, workspace.policy))
@@ -219,14 +222,14 @@ class Service:
 
     async def keep_work(self, workspace_id: str) -> Kept:
         """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
-        from wsdash.backend import kept_work
-        from wsdash.backend.kept_checkpoints import KeptCheckpoints
+        from wsdash.backend.operations import save_work
+        from wsdash.backend.store.checkpoint_files import KeptCheckpoints
 
         workspace = await self._find(workspace_id)
         workload = await self._store.workload(workspace.id)
         said = b""
         with suppress(ProviderError):
-            asked = kept_work.question(project_folder(workload))
+            asked = save_work.question(project_folder(workload))
             said = await self._provider(workspace).ask_checkout(workspace, workload, asked)
         folder, now = self._paths.state / "kept", self._clock()
         checkpoints = KeptCheckpoints(self._paths.state / "checkpoints")
@@ -234,9 +237,9 @@ class Service:
         if not said and newest is not None:
             file = checkpoints.file(workspace.id, newest)
             return await asyncio.to_thread(
-                kept_work.keep_checkpoint, newest, file, workspace.name, folder, now
+                save_work.keep_checkpoint, newest, file, workspace.name, folder, now
             )
-        kept = await asyncio.to_thread(kept_work.keep, said, workspace.name, folder, now)
+        kept = await asyncio.to_thread(save_work.keep, said, workspace.name, folder, now)
         await self.unsaved_work(workspace.id)
         return kept
 
@@ -291,8 +294,8 @@ class Service:
         if provider.kind != LOCAL:
             request, found_here = split_request(await address_for(request))
             credentials = (*found_here, *credentials)
-            git_environ = await asyncio.to_thread(connecting.git_environ, request.context, self._paths)
-        fetch = fetcher(*contexts.hosts_of(config.contexts[request.context]))
+            git_environ = await asyncio.to_thread(connect_gitlab.git_environ, request.context, self._paths)
+        fetch = fetcher(*context_file.hosts_of(config.contexts[request.context]))
         identity = await own_identity() if config.personal.git_identity else None
         personal = config.personal
         own: tuple[Credential, ...] = ()
@@ -314,7 +317,7 @@ class Service:
 
         `values` are those of secrets, by name, which the provider keeps and nobody else.
         """
-        from wsdash.config import policy_for
+        from wsdash.config.settings import policy_for
 
         for name, value in (values or {}).items():
             self.check_secret(preview.context, name, value)
@@ -506,7 +509,7 @@ class Service:
         if attempts and attempts[-1].is_live:
             with suppress(ProviderError):
                 said = await self._provider(workspace).listening(workspace, attempts[-1])
-        return listening.ports(declared, None if said is None else listening.listeners(said))
+        return job_ports.ports(declared, None if said is None else job_ports.listeners(said))
 
     async def forwarding(self, workspace_id: str, where: str, number: int) -> tuple[str, ...]:
         """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""
@@ -518,10 +521,10 @@ class Service:
 
     async def editor(self, workspace_id: str) -> Editor:
         """The editor in the browser, started if it does not run. Raises `UserError`."""
-        from wsdash.backend.access import editor
+        from wsdash.backend.access import web_editor
 
         workspace = await self._find(workspace_id)
-        command = await self.shell(workspace.id, editor.START)
+        command = await self.shell(workspace.id, web_editor.START)
         process = await asyncio.create_subprocess_exec(
             *command.argv,
             env=command.env,
@@ -531,15 +534,15 @@ class Service:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(editor.START_S):
+            async with asyncio.timeout(web_editor.START_S):
                 said, complained = await process.communicate()
         except TimeoutError:
             process.kill()
             await process.wait()
             said, complained = b"", b"it takes too long"
         try:
-            return editor.editor_of(said.decode(errors="replace"), complained.decode(errors="replace"))
-        except editor.NoEditor as error:
+            return web_editor.editor_of(said.decode(errors="replace"), complained.decode(errors="replace"))
+        except web_editor.NoEditor as error:
             raise UserError(
                 f"no editor can be opened in {workspace.name}: {error}",
                 "Use an image with code-server in it, or injector_image of a GitLab context; `wsdash ssh` works.",
@@ -562,11 +565,11 @@ class Service:
         self, workspace_id: str, file: Path | int, *, force: bool = False, progress: Callable[[int], None]
     ) -> Exported:
         """Its description and files as an archive, at a path or into an open descriptor. Raises `UserError`."""
-        from wsdash.backend import moving
         from wsdash.backend.archive.files import Target
+        from wsdash.backend.operations import transfer
 
         workspace = await self._find(workspace_id)
-        return await moving.export_workspace(
+        return await transfer.export_workspace(
             self._store,
             self._provider(workspace),
             workspace,
@@ -576,10 +579,10 @@ class Service:
 
     async def import_workspace(self, request: ImportRequest, *, progress: Callable[[int], None]) -> Workspace:
         """A new workspace from an archive, which is not trusted. Raises `UserError`."""
-        from wsdash.backend import moving
         from wsdash.backend.archive.files import Source
+        from wsdash.backend.operations import transfer
 
-        workspace = await moving.import_workspace(
+        workspace = await transfer.import_workspace(
             self._store,
             self._provider_of(request.context),
             request,
@@ -592,36 +595,36 @@ class Service:
 
     async def recovery_plan(self, context: str) -> Plan:
         """What the provider has of workspaces, beside what is known here. Raises `UserError`."""
-        from wsdash.backend import recovering
+        from wsdash.backend.operations import recover
 
-        remains = await recovering.remains_at(self._provider_of(context), context)
+        remains = await recover.remains_at(self._provider_of(context), context)
         rows = await self.workspaces(deleted=True)
-        return recovering.plan_of(remains, [row.workspace for row in rows], context)
+        return recover.plan_of(remains, [row.workspace for row in rows], context)
 
     async def take_in(self, context: str, known: Known) -> None:
         """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
-        from wsdash.backend import recovering
+        from wsdash.backend.operations import recover
 
         place = "its folder" if self._provider_of(context).kind == LOCAL else "GitLab"
         text = f"recovered from {place}" if known.is_own else f"taken over from {known.kept_by}"
-        await recovering.take_in(self._store, self._provider_of(context), known, text)
+        await recover.take_in(self._store, self._provider_of(context), known, text)
         self._keeper.nudge(known.workspace.id)
 
     async def end_orphan(self, context: str, orphan: Orphan) -> None:
         """End and remove what is left of a workspace that nobody can describe. Raises `UserError`."""
-        from wsdash.backend import recovering
+        from wsdash.backend.operations import recover
 
-        await recovering.end_orphan(self._provider_of(context), context, orphan)
+        await recover.end_orphan(self._provider_of(context), context, orphan)
 
     async def _recover_lost(self) -> None:
         """Take in what the store has lost, such as by a restored backup, and a provider can tell of at no cost."""
-        from wsdash.backend import recovering
+        from wsdash.backend.operations import recover
 
         for context in await self._context_names():
             with suppress(UserError):
                 provider = self._provider_of(context)
                 ids = await self._read(self._reader.ids)
-                if not await recovering.may_be_lost(provider, ids.living | ids.deleted):
+                if not await recover.may_be_lost(provider, ids.living | ids.deleted):
                     continue
                 for known in (await self.recovery_plan(context)).lost:
                     await self.take_in(context, known)
@@ -648,25 +651,25 @@ class Service:
 
     async def contexts(self) -> Config:
         """What config.toml says of contexts. Raises `UserError`."""
-        return await asyncio.to_thread(contexts.read, self._paths)
+        return await asyncio.to_thread(context_file.read, self._paths)
 
     async def check_context(self, request: ContextRequest) -> ContextPreview:
         """Ask the GitLab whether workspaces would run there; nothing is changed. Raises `UserError`."""
-        return await connecting.preview(request, self._paths)
+        return await connect_gitlab.preview(request, self._paths)
 
     async def add_context(self, preview: ContextPreview) -> str | None:
         """Write it down, or change it: where a token that was typed is kept, in words. Raises `UserError`."""
         token = None if preview.token_source else preview.token
-        return await asyncio.to_thread(contexts.add, preview.name, preview.settings, token, self._paths)
+        return await asyncio.to_thread(context_file.add, preview.name, preview.settings, token, self._paths)
 
     async def use_context(self, name: str) -> None:
         """New workspaces are made there. Raises `UserError`."""
-        await asyncio.to_thread(contexts.use, name, self._paths)
+        await asyncio.to_thread(context_file.use, name, self._paths)
 
     async def remove_context(self, name: str) -> str:
         """Forget a context that no workspace is in: the default one after that. Raises `UserError`."""
         users = [row.workspace.name for row in await self.workspaces() if row.workspace.context == name]
-        return await asyncio.to_thread(contexts.remove, name, self._paths, users)
+        return await asyncio.to_thread(context_file.remove, name, self._paths, users)
 
     # Reconciling.
 
@@ -696,7 +699,7 @@ class Service:
 
         True when it does. The user's config.toml may forbid it (`handover`).
         """
-        from wsdash.config import load_config
+        from wsdash.config.settings import load_config
 
         if not load_config(self._paths.config_file).dashboard.handover:
             return False

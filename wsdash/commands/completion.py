@@ -26,13 +26,13 @@ def answer(parser: ArgumentParser) -> None:
 
 
 def workspace_names(**_: object) -> list[str]:
-    from wsdash.commands.opening import reading
+    from wsdash.commands.open_reader import reading
 
     with reading(Paths.from_environment()) as reader:
         return [row.workspace.name for row in reader.workspaces(time.time())]
 
 
 def context_names(**_: object) -> list[str]:
-    from wsdash.config import load_config
+    from wsdash.config.settings import load_config
 
     return list(load_config(Paths.from_environment().config_file).contexts)

@@ -10,14 +10,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.opening import reading
-from wsdash.commands.output import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, print_table, tell
-from wsdash.config import Config, GitLabSettings, load_config
+from wsdash.commands.console import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, print_table, tell
+from wsdash.commands.open_reader import reading
+from wsdash.config.settings import Config, GitLabSettings, load_config
 from wsdash.paths import Paths
-from wsdash.text import one_line
+from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
-    from wsdash.backend.providers.gitlab.probe import Finding
+    from wsdash.backend.providers.gitlab.preflight import Finding
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -36,9 +36,9 @@ def context(args: Namespace, paths: Paths) -> int:
             exit_code=NOT_FOUND,
         )
     if args.action == "use":
-        from wsdash.backend import contexts
+        from wsdash.backend.operations import context_file
 
-        contexts.use(args.name, paths)
+        context_file.use(args.name, paths)
         print(f"New workspaces are made in the context {args.name}.")
         return DONE
     return _remove(args.name, paths)
@@ -66,13 +66,13 @@ def _list(args: Namespace, config: Config) -> int:
 
 
 def _remove(name: str, paths: Paths) -> int:
-    from wsdash.backend import contexts
+    from wsdash.backend.operations import context_file
 
     with reading(paths) as reader:
         users = [
             row.workspace.name for row in reader.workspaces(time.time()) if row.workspace.context == name
         ]
-    default = contexts.remove(name, paths, users)
+    default = context_file.remove(name, paths, users)
     print(f"The context {name} is removed; new workspaces are made in {default}.")
     return DONE
 
@@ -81,7 +81,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
     """Ask for what is missing, ask GitLab what the token may do, then write it all down."""
     import asyncio
 
-    from wsdash.backend import connecting, contexts
+    from wsdash.backend.operations import connect_gitlab, context_file
 
     before = config.contexts.get(args.name)
     old = before.gitlab if before is not None else None
@@ -90,7 +90,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
     token, source = _token(args, partial, paths)
     if partial.project == "-":
         partial = _settings(args, old, url, _project(partial, token, paths))
-    findings = asyncio.run(connecting.check(partial, token, paths))
+    findings = asyncio.run(connect_gitlab.check(partial, token, paths))
     blocked = any(finding.level == "blocked" for finding in findings)
     if not args.json:
         _show(findings)
@@ -101,7 +101,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
             f"the context {args.name} is not added, for no workspace would run there",
             "Mend what is blocked, or add --force.",
         )
-    kept = contexts.add(args.name, partial, token if source is None else None, paths)
+    kept = context_file.add(args.name, partial, token if source is None else None, paths)
     if args.json:
         print_json(_plain(args.name, partial, findings, added=True))
         return DONE
@@ -114,7 +114,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
 
 def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: str) -> GitLabSettings:
     """What was typed, over what the context had before."""
-    from wsdash.backend import contexts
+    from wsdash.backend.operations import context_file
 
     typed = {
         "placement": args.placement,
@@ -127,19 +127,19 @@ def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: st
     }
     given = {key: value for key, value in typed.items() if value is not None}
     before = asdict(old) if old else {}
-    return contexts.settings_of({**before, "url": url, "project": project.strip("/"), **given}, args.name)
+    return context_file.settings_of({**before, "url": url, "project": project.strip("/"), **given}, args.name)
 
 
 def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str, str | None]:
     """A token, and where it is from; None for one that was typed, which is then kept."""
-    from wsdash.backend import connecting
+    from wsdash.backend.operations import connect_gitlab
 
     if args.token_stdin:
         token = sys.stdin.readline().strip()
         if not token:
             raise UserError("there is no token on standard input", "Give it as one line.", USAGE)
         return token, None
-    for credential in connecting.credentials(settings.url, paths):
+    for credential in connect_gitlab.credentials(settings.url, paths):
         question = f"Use the access token that is in {credential.source}?"
         if args.yes or (can_ask() and ask(question)):
             return credential.token, credential.source
@@ -161,11 +161,11 @@ def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str
 def _project(settings: GitLabSettings, token: str, paths: Paths) -> str:
     import asyncio
 
-    from wsdash.backend import connecting
+    from wsdash.backend.operations import connect_gitlab
 
     if not can_ask():
         raise UserError("no project was given", "Add --project GROUP/NAME.", USAGE)
-    for path in asyncio.run(connecting.projects(settings, token, paths)):
+    for path in asyncio.run(connect_gitlab.projects(settings, token, paths)):
         tell(f"  {one_line(path)}")
     return _asked("Project that runs the workspaces", "--project")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.lease import Lease, boot_time
-from wsdash.backend.processes import ProcessIdentity
-from wsdash.commands.opening import reading
-from wsdash.commands.output import DONE, FAILED
+from wsdash.backend.store.lease import Lease, boot_time
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.commands.console import DONE, FAILED
+from wsdash.commands.open_reader import reading
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _stop(paths: Paths) -> int:
 
 
 def _detach(paths: Paths) -> int:
-    from wsdash.backend.daemon import spawn
+    from wsdash.backend.operations.daemon import spawn
 
     lease = holder(paths)
     if lease is None:
@@ -113,8 +113,8 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
     import logging
 
     from wsdash import __version__
-    from wsdash.backend import environments
-    from wsdash.commands.serving import with_service
+    from wsdash.backend.system import environments
+    from wsdash.commands.run_service import with_service
 
     if not environments.receive():
         idle = [] if idle_exit_s is None else ["--idle-exit", f"{idle_exit_s:g}"]

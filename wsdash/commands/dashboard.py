@@ -7,8 +7,8 @@ import sys
 from argparse import Namespace
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.output import USAGE
-from wsdash.config import load_config
+from wsdash.commands.console import USAGE
+from wsdash.config.settings import load_config
 from wsdash.paths import Paths
 
 

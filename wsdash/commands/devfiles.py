@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
-from wsdash.backend.clone_address import taken_out
 from wsdash.backend.errors import UserError
-from wsdash.commands.output import DONE, FAILED, coloured, print_json
-from wsdash.config import GITLAB
+from wsdash.backend.git.clone_address import taken_out
+from wsdash.commands.console import DONE, FAILED, coloured, print_json
+from wsdash.config.settings import GITLAB
 from wsdash.devfile import (
     DevfileError,
     Diagnostic,
@@ -37,8 +37,8 @@ from wsdash.devfile.devcontainer import (
     missing_files,
     translate_devcontainer,
 )
-from wsdash.devfile.flattening import FetchParent
 from wsdash.devfile.limits import MAX_BYTES
+from wsdash.devfile.resolve.flatten import FetchParent
 from wsdash.paths import Paths
 from wsdash.workload import Workload
 
@@ -163,7 +163,7 @@ def _flatten(args: Namespace) -> int:
 
 def _render(args: Namespace) -> int:
     """The job on standard output, remarks on standard error."""
-    from wsdash.backend.job import render
+    from wsdash.backend.job.render import render
 
     file = _File(args.file, offline=args.offline)
     translation = _translation(file)
@@ -196,8 +196,8 @@ def _translation(file: _File) -> Translation | None:
 
 def _pipeline(workload: Workload, name: str) -> str:
     """The CI configuration of a first attempt, as a context without settings would run it. Raises `UserError`."""
-    from wsdash.backend.providers.gitlab.heartbeat import attempt_key
-    from wsdash.backend.providers.gitlab.pipeline import Identity, NotRenderable, Options, render
+    from wsdash.backend.providers.gitlab.ci.config import Identity, NotRenderable, Options, render
+    from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
 
     identity = Identity("example", name, attempt_key("example", 1, 1))
     try:

@@ -15,22 +15,23 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from wsdash import __version__
-from wsdash.backend import cleanup, connecting
-from wsdash.backend.clone_address import without_secrets
-from wsdash.backend.database import connect, journal_mode
-from wsdash.backend.database_errors import DatabaseError
 from wsdash.backend.errors import UserError
+from wsdash.backend.git.clone_address import without_secrets
+from wsdash.backend.operations import connect_gitlab
 from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.reconcile import cleanup
+from wsdash.backend.store.database import connect, journal_mode
+from wsdash.backend.store.errors import DatabaseError
+from wsdash.commands.checks import Finding, Verdict
+from wsdash.commands.console import DONE, FAILED, coloured, encodes, print_json
 from wsdash.commands.daemon import holder
 from wsdash.commands.doctor_access import look_at_access
-from wsdash.commands.findings import Finding, Verdict
-from wsdash.commands.opening import reading
-from wsdash.commands.output import DONE, FAILED, coloured, encodes, print_json
-from wsdash.commands.serving import with_service
-from wsdash.config import LOCAL, ConfigError, load_config
+from wsdash.commands.open_reader import reading
+from wsdash.commands.run_service import with_service
+from wsdash.config.settings import LOCAL, ConfigError, load_config
 from wsdash.model import Desired
 from wsdash.paths import NETWORK_FILE_SYSTEMS, PathError, Paths, file_system
-from wsdash.text import one_line
+from wsdash.sanitize import one_line
 
 LITTLE_SPACE = 2**30
 MOST_LEFTOVERS = 20
@@ -166,7 +167,7 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
         if found.gitlab is None:
             continue
         subject = f"context {found.name}"
-        tokens = connecting.credentials(found.gitlab.url, paths)
+        tokens = connect_gitlab.credentials(found.gitlab.url, paths)
         if not tokens:
             yield Finding(
                 subject,
@@ -176,7 +177,7 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
             )
             continue
         sources = _sources(found.name, paths)
-        for told in asyncio.run(connecting.check(found.gitlab, tokens[0].token, paths, sources)):
+        for told in asyncio.run(connect_gitlab.check(found.gitlab, tokens[0].token, paths, sources)):
             yield Finding(subject, verdicts[told.level], told.text, told.hint)
 
 

@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wsdash.commands.findings import Finding
-from wsdash.config import load_config
+from wsdash.commands.checks import Finding
+from wsdash.config.settings import load_config
 from wsdash.paths import Paths
 
 CONNECT_S = 5.0
@@ -31,7 +31,7 @@ class Reached:
 
 def look_at_access(paths: Paths) -> Iterator[Finding]:
     """Nothing where no context needs a way in. Raises `ConfigError`."""
-    from wsdash.backend.access.door import Door
+    from wsdash.backend.access.relay_client import Door
 
     config = load_config(paths.config_file)
     if not any(context.gitlab is not None for context in config.contexts.values()):

@@ -13,16 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsdash.backend.access.editor import PORT, Editor, has_display, laptop_line, to_clipboard
+from wsdash.backend.access.web_editor import PORT, Editor, has_display, laptop_line, to_clipboard
 from wsdash.backend.errors import UserError
-from wsdash.commands.inside import once_entered
-from wsdash.commands.output import DONE, FAILED, print_json, tell
-from wsdash.commands.serving import with_service
+from wsdash.commands.console import DONE, FAILED, print_json, tell
+from wsdash.commands.run_service import with_service
+from wsdash.commands.ssh import once_entered
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
-    from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace
 
 UP_S = 15.0
@@ -35,7 +35,7 @@ def open_editor(args: Namespace, paths: Paths) -> int:
 
 
 async def _open(service: Service, args: Namespace, paths: Paths) -> int:
-    from wsdash.backend.access.folders import AccessFolder
+    from wsdash.backend.access.paths import AccessFolder
 
     async def ask(row: WorkspaceRow) -> tuple[Workspace, Editor]:
         tell(f"{row.workspace.name}: asking for its editor ...")

@@ -8,15 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.output import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, tell
-from wsdash.commands.serving import with_service
-from wsdash.config import load_config
+from wsdash.commands.console import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, tell
+from wsdash.commands.run_service import with_service
+from wsdash.config.settings import load_config
 from wsdash.paths import Paths
-from wsdash.text import one_line
+from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
+    from wsdash.backend.operations.recover import Plan
     from wsdash.backend.providers.base import Known, Orphan
-    from wsdash.backend.recovering import Plan
     from wsdash.backend.service import Service
 
 

@@ -7,14 +7,14 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import NotSaved, UserError
-from wsdash.commands.creating import show_progress, tell_remarks
-from wsdash.commands.output import DONE, FAILED, USAGE, ask, can_ask, coloured, tell
-from wsdash.commands.serving import with_service
-from wsdash.commands.waiting import wait_showing
-from wsdash.commands.wishes import accept
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, coloured, tell
+from wsdash.commands.create import show_progress, tell_remarks
+from wsdash.commands.lifecycle import accept
+from wsdash.commands.progress import wait_showing
+from wsdash.commands.run_service import with_service
 from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
-from wsdash.text import one_line, printable
+from wsdash.sanitize import one_line, printable
 
 if TYPE_CHECKING:
     from wsdash.backend.service import Service, Update

@@ -44,8 +44,6 @@ from wsdash.devfile.lazy import attributes
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from wsdash.devfile.checking import PROFILES as PROFILES
-    from wsdash.devfile.checking import check as check
     from wsdash.devfile.default import default_document as default_document
     from wsdash.devfile.diagnostics import DevfileError as DevfileError
     from wsdash.devfile.diagnostics import Diagnostic as Diagnostic
@@ -54,44 +52,46 @@ if TYPE_CHECKING:
     from wsdash.devfile.diagnostics import Severity as Severity
     from wsdash.devfile.diagnostics import Verdict as Verdict
     from wsdash.devfile.diagnostics import caret as caret
-    from wsdash.devfile.document import Document as Document
-    from wsdash.devfile.document import load as load
-    from wsdash.devfile.flattening import flatten as flatten
-    from wsdash.devfile.flattening import flatten_async as flatten_async
     from wsdash.devfile.locate import Folder as Folder
     from wsdash.devfile.locate import choose as choose
     from wsdash.devfile.locate import find as find
     from wsdash.devfile.quantity import format_quantity as format_quantity
     from wsdash.devfile.quantity import parse_quantity as parse_quantity
-    from wsdash.devfile.remote import fetch as fetch
-    from wsdash.devfile.translation import Translation as Translation
-    from wsdash.devfile.translation import translate as translate
+    from wsdash.devfile.resolve.fetch import fetch as fetch
+    from wsdash.devfile.resolve.flatten import flatten as flatten
+    from wsdash.devfile.resolve.flatten import flatten_async as flatten_async
+    from wsdash.devfile.schema.document import Document as Document
+    from wsdash.devfile.schema.document import load as load
+    from wsdash.devfile.translation.translate import Translation as Translation
+    from wsdash.devfile.translation.translate import translate as translate
+    from wsdash.devfile.validate.check import PROFILES as PROFILES
+    from wsdash.devfile.validate.check import check as check
     from wsdash.devfile.writer import to_json as to_json
     from wsdash.devfile.writer import to_yaml as to_yaml
 
 _HOMES = {
-    "PROFILES": "checking",
-    "check": "checking",
+    "PROFILES": "validate.check",
+    "check": "validate.check",
     "default_document": "default",
     "DevfileError": "diagnostics",
     "Diagnostic": "diagnostics",
     "FetchError": "diagnostics",
-    "fetch": "remote",
+    "fetch": "resolve.fetch",
     "Profile": "diagnostics",
     "Severity": "diagnostics",
     "Verdict": "diagnostics",
     "caret": "diagnostics",
-    "Document": "document",
-    "load": "document",
-    "flatten": "flattening",
-    "flatten_async": "flattening",
+    "Document": "schema.document",
+    "load": "schema.document",
+    "flatten": "resolve.flatten",
+    "flatten_async": "resolve.flatten",
     "Folder": "locate",
     "choose": "locate",
     "find": "locate",
     "format_quantity": "quantity",
     "parse_quantity": "quantity",
-    "Translation": "translation",
-    "translate": "translation",
+    "Translation": "translation.translate",
+    "translate": "translation.translate",
     "to_json": "writer",
     "to_yaml": "writer",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from wsdash.devfile.document import Document, load, with_variables
+from wsdash.devfile.schema.document import Document, load, with_variables
 
 
 def default_document(image: str | None = None) -> Document:

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from wsdash.devfile.document import Document
-from wsdash.devfile.scalars import resolve
+from wsdash.devfile.parse.scalars import resolve
+from wsdash.devfile.schema.document import Document
 
 
 def to_json(document: Document) -> str:

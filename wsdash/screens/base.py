@@ -12,17 +12,17 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
-from wsdash.actions import BY_ID, Action, Where, on
-from wsdash.availability import Subject
+from wsdash.screens.actions import BY_ID, Action, Where, on
+from wsdash.screens.availability import Subject
+from wsdash.screens.text.glyphs import Glyphs
+from wsdash.screens.text.spans import Line
 from wsdash.screens.typeahead import is_input_waiting
-from wsdash.screens.widgets.glyphs import Glyphs
-from wsdash.screens.widgets.keybar import KeyBar
-from wsdash.screens.widgets.lines import Announced
-from wsdash.screens.widgets.text import Line
+from wsdash.screens.widgets.key_bar import KeyBar
+from wsdash.screens.widgets.line_view import Announced
 
 if TYPE_CHECKING:
-    from wsdash.backend.reader import WorkspaceRow
     from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace
 
 Severity = Literal["information", "warning", "error"]

@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button
 
-from wsdash.backend.unsaved_words import beside_words, unsaved_parts
+from wsdash.backend.operations.unsaved_words import beside_words, unsaved_parts
 from wsdash.screens.base import WsdashDialog
-from wsdash.screens.widgets.lines import Announced, LineScroll
-from wsdash.screens.widgets.text import Line, Tone, plain, wrap
+from wsdash.screens.text.spans import Line, Tone, plain, wrap
+from wsdash.screens.widgets.line_view import Announced, LineScroll
 
 FRAME = 8
 """Lines of the border, the buttons and the space between."""

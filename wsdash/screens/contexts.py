@@ -10,14 +10,14 @@ from textual.app import ComposeResult
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from wsdash.actions import Where
+from wsdash.screens.actions import Where
 from wsdash.screens.base import WsdashScreen, bindings_of
-from wsdash.screens.widgets.keybar import KeyBar
-from wsdash.screens.widgets.lines import LineView
-from wsdash.screens.widgets.text import Line, Tone, fit, plain
+from wsdash.screens.text.spans import Line, Tone, fit, plain
+from wsdash.screens.widgets.key_bar import KeyBar
+from wsdash.screens.widgets.line_view import LineView
 
 if TYPE_CHECKING:
-    from wsdash.config import Config, Context
+    from wsdash.config.settings import Config, Context
 
 
 class ContextList(OptionList, inherit_bindings=False):
@@ -79,7 +79,7 @@ class ContextsScreen(WsdashScreen[None]):
         self._open_form({})
 
     def do_context_change(self) -> None:
-        from wsdash.screens.connect import draft_of
+        from wsdash.screens.context_form import draft_of
 
         context = self.selected
         if context is not None and context.gitlab is None:
@@ -110,7 +110,7 @@ class ContextsScreen(WsdashScreen[None]):
         self.app.push_screen(ConfirmScreen("Remove", {name: name}, consequence), answered)
 
     def _open_form(self, draft: dict[str, str]) -> None:
-        from wsdash.screens.connect import ConnectScreen
+        from wsdash.screens.context_form import ConnectScreen
 
         def added(name: str | None) -> None:
             if name is not None:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from wsdash.actions import Where
-from wsdash.backend.job.logtext import Unstamped, last_words
+from wsdash.backend.job.log_text import Unstamped, last_words
+from wsdash.screens.actions import Where
 from wsdash.screens.base import WsdashScreen, bindings_of
-from wsdash.screens.lifecycle import OnWorkspace
-from wsdash.screens.story import now_lines, timeline
-from wsdash.screens.widgets.glyphs import TONES
-from wsdash.screens.widgets.keybar import KeyBar
-from wsdash.screens.widgets.lines import LineScroll, LineView
-from wsdash.screens.widgets.text import Line, Tone, joined, plain
-from wsdash.screens.widgets.viewmodel import row_of, up_words
+from wsdash.screens.text.detail import now_lines, timeline
+from wsdash.screens.text.glyphs import TONES
+from wsdash.screens.text.rows import row_of, up_words
+from wsdash.screens.text.spans import Line, Tone, joined, plain
+from wsdash.screens.widgets.key_bar import KeyBar
+from wsdash.screens.widgets.line_view import LineScroll, LineView
+from wsdash.screens.workspace_actions import OnWorkspace
 
 if TYPE_CHECKING:
-    from wsdash.backend.listening import Ports
-    from wsdash.backend.reader import WorkspaceDetail, WorkspaceRow
+    from wsdash.backend.job.ports import Ports
+    from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
     from wsdash.model import StepResult, Workspace
 
 STEP_LOG = 4096

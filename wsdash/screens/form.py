@@ -12,11 +12,11 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from wsdash.actions import Action, Group, Where
+from wsdash.screens.actions import Action, Group, Where
 from wsdash.screens.base import Result, WsdashScreen, bindings_of
-from wsdash.screens.widgets.keybar import KeyBar
-from wsdash.screens.widgets.lines import Builder, LineScroll, LineView
-from wsdash.screens.widgets.text import Line, Tone, fit, plain, wrap
+from wsdash.screens.text.spans import Line, Tone, fit, plain, wrap
+from wsdash.screens.widgets.key_bar import KeyBar
+from wsdash.screens.widgets.line_view import Builder, LineScroll, LineView
 
 Draft = dict[str, str]
 Preview = TypeVar("Preview")

@@ -9,20 +9,20 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from wsdash.actions import Where
+from wsdash.screens.actions import Where
 from wsdash.screens.base import WsdashScreen, bindings_of
-from wsdash.screens.lifecycle import OnWorkspace
-from wsdash.screens.widgets.find import FindInput
-from wsdash.screens.widgets.glyphs import TONES
-from wsdash.screens.widgets.keybar import KeyBar
-from wsdash.screens.widgets.lines import LineView
-from wsdash.screens.widgets.text import Line, Tone, joined, plain, shortened
-from wsdash.screens.widgets.trace import TraceView
-from wsdash.screens.widgets.tracelog import Matches, split_lines
-from wsdash.screens.widgets.viewmodel import row_of
+from wsdash.screens.text.glyphs import TONES
+from wsdash.screens.text.rows import row_of
+from wsdash.screens.text.spans import Line, Tone, joined, plain, shortened
+from wsdash.screens.widgets.find_input import FindInput
+from wsdash.screens.widgets.key_bar import KeyBar
+from wsdash.screens.widgets.line_view import LineView
+from wsdash.screens.widgets.log_index import Matches, split_lines
+from wsdash.screens.widgets.log_view import TraceView
+from wsdash.screens.workspace_actions import OnWorkspace
 
 if TYPE_CHECKING:
-    from wsdash.backend.reader import WorkspaceRow
+    from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace
 
 CHUNK = 256 * 1024

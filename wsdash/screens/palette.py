@@ -9,9 +9,9 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from wsdash.actions import key_names, on
+from wsdash.screens.actions import key_names, on
 from wsdash.screens.base import Acts
-from wsdash.screens.widgets.text import plain
+from wsdash.screens.text.spans import plain
 
 Entry = tuple[str, str, Callable[[], Awaitable[None] | None]]
 MOST_WORKSPACES = 50

@@ -10,20 +10,20 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.timer import Timer
 
-from wsdash.actions import BY_ID, Action, Where, sensible
-from wsdash.availability import Subject
+from wsdash.screens.actions import BY_ID, Action, Where, sensible
+from wsdash.screens.availability import Subject
 from wsdash.screens.base import WsdashScreen, bindings_of
-from wsdash.screens.lifecycle import OnWorkspace
-from wsdash.screens.summary import summary
-from wsdash.screens.widgets.keybar import KeyBar
-from wsdash.screens.widgets.lines import LineView
-from wsdash.screens.widgets.table import WorkspaceTable, header
-from wsdash.screens.widgets.text import Line, Tone, joined, plain, shortened, width_of
-from wsdash.screens.widgets.viewmodel import count_words, matches, next_age_change, row_view
+from wsdash.screens.text.rows import count_words, matches, next_age_change, row_view
+from wsdash.screens.text.spans import Line, Tone, joined, plain, shortened, width_of
+from wsdash.screens.text.summary import summary
+from wsdash.screens.widgets.key_bar import KeyBar
+from wsdash.screens.widgets.line_view import LineView
+from wsdash.screens.widgets.workspace_table import WorkspaceTable, header
+from wsdash.screens.workspace_actions import OnWorkspace
 
 if TYPE_CHECKING:
-    from wsdash.backend.reader import WorkspaceRow
-    from wsdash.screens.widgets.find import FindInput
+    from wsdash.backend.store.reader import WorkspaceRow
+    from wsdash.screens.widgets.find_input import FindInput
 
 EMPTY: tuple[Line, ...] = (
     (("No workspaces yet.", Tone.TITLE),),
@@ -207,7 +207,7 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
     # Actions
 
     def do_workspace_create(self) -> None:
-        from wsdash.screens.create import CreateScreen, repository_here
+        from wsdash.screens.create_form import CreateScreen, repository_here
 
         if not self._draft:
             self._draft["source"] = repository_here() or ""
@@ -243,7 +243,7 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
         self._redraw()
 
     async def do_view_find(self) -> None:
-        from wsdash.screens.widgets.find import FindInput
+        from wsdash.screens.widgets.find_input import FindInput
 
         line = self.query_one("#state", Horizontal)
         if not line.query(FindInput):

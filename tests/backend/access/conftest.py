@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import until_sync
-from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.access.keys import make_keys, public_key
+from wsdash.backend.access.paths import AccessFolder
 
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
 

@@ -17,11 +17,11 @@ import pytest
 
 from tests.backend.access.conftest import SSHD, Running
 from tests.waiting import until_sync
-from wsdash.backend.access.door import Door
 from wsdash.backend.access.keys import certify, public_key
 from wsdash.backend.access.known_hosts import alias_of
-from wsdash.backend.job import render, scripts
-from wsdash.config import Access
+from wsdash.backend.access.relay_client import Door
+from wsdash.backend.job.render import render, scripts
+from wsdash.config.settings import Access
 from wsdash.paths import Paths
 from wsdash.workload import Workload
 

@@ -17,8 +17,8 @@ from tests.backend.access.conftest import SSHD, DialledJob, Running
 from tests.backend.access.test_job_script import Job, ssh_into
 from tests.ordinary_users import as_user, change_users
 from tests.waiting import until_sync
-from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.keys import make_keys
+from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_files import renew, write_stanza
 
 SOMEBODY = f"wsdash-{os.getpid()}"

@@ -15,10 +15,10 @@ import pytest
 
 from tests.backend.access.conftest import DialledJob, Running
 from tests.waiting import until_sync
-from wsdash.backend.access import connect, folders
-from wsdash.backend.access.door import Door
-from wsdash.backend.access.folders import LONGEST_NAME, LONGEST_PATH, AccessFolder
-from wsdash.config import Access
+from wsdash.backend.access import paths, proxy_command
+from wsdash.backend.access.paths import LONGEST_NAME, LONGEST_PATH, AccessFolder
+from wsdash.backend.access.relay_client import Door
+from wsdash.config.settings import Access
 from wsdash.paths import PathError, Paths
 
 
@@ -27,7 +27,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a short path, which is /tmp for the time."""
     folder = Path(f"/tmp/w{os.getpid()}")
     folder.mkdir(mode=0o777)
-    monkeypatch.setattr(folders, "_PLACES", (str(folder),))
+    monkeypatch.setattr(paths, "_PLACES", (str(folder),))
     yield folder
     shutil.rmtree(folder)
 
@@ -132,7 +132,7 @@ def test_a_shell_with_another_environment_finds_the_tunnel(
     relay: Running, job: DialledJob, tmp_path: Path, runtime: str
 ) -> None:
     script = (
-        "import sys; from pathlib import Path; from wsdash.backend.access.folders import AccessFolder;"
+        "import sys; from pathlib import Path; from wsdash.backend.access.paths import AccessFolder;"
         "print(AccessFolder(Path(sys.argv[1])).socket('w1'))"
     )
     env = {"PATH": os.environ["PATH"], **({"XDG_RUNTIME_DIR": runtime} if runtime else {})}
@@ -154,7 +154,7 @@ def test_the_longest_name_of_a_workspace_is_found_by_its_link_and_bytes_are_carr
             sys.executable,
             "-S",
             "-E",
-            connect.__file__,
+            proxy_command.__file__,
             "--in",
             str(relay.folder.root),
             f"{name}.wsdash",
@@ -209,7 +209,7 @@ def test_a_relay_that_was_taken_for_one_that_does_not_run_is_known_again(
 def test_nobody_waits_for_a_relay_whose_port_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.backend.access.door.START_S", 3600.0)
+    monkeypatch.setattr("wsdash.backend.access.relay_client.START_S", 3600.0)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         door = Door(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", port))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ordinary_users import FOR_EVERY_HOST
-from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_config import stanza, users, with_include, without_include
 
 FILE = Path("/home/ada/.local/state/wsdash/access/ssh_config")

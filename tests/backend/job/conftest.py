@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import until_sync
-from wsdash.backend.job import render, scripts
 from wsdash.backend.job.protocol import Message, Splitter
+from wsdash.backend.job.render import render, scripts
 from wsdash.workload import Workload
 
 SHELLS = [

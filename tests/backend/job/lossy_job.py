@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import cast
 
-from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
-from wsdash.backend.providers.gitlab.entrance import Entrance
+from wsdash.backend.providers.gitlab.tunnel.checkpoints import Checkpoints
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
 
 LINES = "lines.txt"
 

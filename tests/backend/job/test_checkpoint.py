@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from tests.backend.job.conftest import SHELLS
 from tests.repositories import git
 from tests.waiting import until_sync
-from wsdash.backend.job import render, scripts
-from wsdash.backend.job.rendering import checkpoint_scripts
+from wsdash.backend.job.render import checkpoint_scripts, render, scripts
 from wsdash.workload import Source, Workload
 
 HOME_FILES = (".bash_history", "../outside", "/etc/passwd")

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.waiting import until_sync
-from wsdash.backend.access.editor import Editor, NoEditor, editor_of
+from wsdash.backend.access.web_editor import Editor, NoEditor, editor_of
 
 PROGRAM = f"""\
 #!{sys.executable}

@@ -14,8 +14,8 @@ import pytest
 
 from tests.backend.job.conftest import Job, Running
 from tests.waiting import until_sync
-from wsdash.backend.job import scripts
 from wsdash.backend.job.protocol import LINE_LIMIT
+from wsdash.backend.job.render import scripts
 from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Sequence, Source, Workload
 
 

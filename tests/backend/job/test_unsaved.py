@@ -13,7 +13,7 @@ import pytest
 
 from tests.backend.job.conftest import SHELLS
 from tests.repositories import commit_files, git
-from wsdash.backend.providers import unsaved
+from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.base import UnsavedWork
 
 
@@ -42,7 +42,7 @@ class Projects:
         temporary = self.folder / "tmp"
         temporary.mkdir(exist_ok=True)
         done = subprocess.run(
-            [*self.shell, "-c", unsaved.program().decode(), "sh", "list"],
+            [*self.shell, "-c", unsaved_work.program().decode(), "sh", "list"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout,
@@ -57,7 +57,7 @@ class Projects:
         )
         assert done.stderr == b""
         assert list(temporary.iterdir()) == []
-        found = unsaved.answer(done.stdout, project)
+        found = unsaved_work.answer(done.stdout, project)
         assert found is not None
         return found
 
@@ -371,9 +371,9 @@ def test_a_damaged_repository_is_named(projects: Projects) -> None:
 
 def test_an_answer_that_was_cut_off_is_not_the_whole(projects: Projects) -> None:
     (projects.app / "draft").touch()
-    whole = unsaved.answer(b"wsdash-unsaved 1\nrepository app\nchange ?? draft\n", "app")
+    whole = unsaved_work.answer(b"wsdash-unsaved 1\nrepository app\nchange ?? draft\n", "app")
     assert whole is not None
     assert whole.uncommitted == ("?? draft",)
     assert whole.totals.holds and not whole.totals.is_whole
-    assert unsaved.answer(b"") is None
-    assert unsaved.answer(b"sh: not found\n") is None
+    assert unsaved_work.answer(b"") is None
+    assert unsaved_work.answer(b"sh: not found\n") is None

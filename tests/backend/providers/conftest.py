@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.backend.providers.contract import Harness
-from wsdash.backend.providers.local import Isolation, LocalProvider, probe
+from wsdash.backend.providers.local import Isolation, LocalProvider
+from wsdash.backend.providers.local.sandbox import detect
 
 SETTINGS = {"WSDASH_BEAT_S": "0.2"}
 TEST_IMAGE = "localhost/wsdash-test:latest"
@@ -24,8 +25,8 @@ TEST_IMAGE = "localhost/wsdash-test:latest"
 def found(kind: str, root: Path) -> Isolation | str:
     """The isolation, or the reason why there is none here. Found out by running something in it."""
     try:
-        return probe.find(root, {**os.environ, probe.FORCE: kind}, again=True).best
-    except probe.ProbeError as error:
+        return detect.find(root, {**os.environ, detect.FORCE: kind}, again=True).best
+    except detect.ProbeError as error:
         return str(error)
 
 

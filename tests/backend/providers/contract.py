@@ -21,7 +21,7 @@ from tests.repositories import git, make_repository
 from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.providers.base import LogChunk, Provider, Refused
-from wsdash.backend.providers.unsaved import answer, question
+from wsdash.backend.providers.unsaved_work import answer, question
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Command, EnvVar, Secret, Source, Volume, Workload
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.devfile.devcontainer.examples import codes, env, said, translated
-from wsdash.backend.job import render
+from wsdash.backend.job.render import render
 from wsdash.devfile import DevfileError
 from wsdash.devfile.devcontainer import is_devcontainer, load_devcontainer
 from wsdash.devfile.devcontainer.translation import PROPERTIES

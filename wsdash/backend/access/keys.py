@@ -8,8 +8,8 @@ from pathlib import Path
 
 import asyncssh
 
-from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.known_hosts import trust
+from wsdash.backend.access.paths import AccessFolder
 
 CERTIFIED_FOR = "32d"
 """Longer than a job may last: GitLab's longest time limit is a month."""

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import ID
-from wsdash.backend.leftovers import AskIds, Leftover
-from wsdash.backend.processes import stat_of
+from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.system.leftovers import AskIds, Leftover
+from wsdash.backend.system.processes import stat_of
 
 _OLD_S = 3600.0
 """A file that is being written is younger."""

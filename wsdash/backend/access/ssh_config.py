@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from wsdash.backend.access import connect
-from wsdash.backend.access.folders import AccessFolder
+from wsdash.backend.access import proxy_command
+from wsdash.backend.access.paths import AccessFolder
 
 ABOUT = (
     "# wsdash: so that ssh NAME.wsdash leads into a workspace; `wsdash ssh-config uninstall` takes it out."
@@ -34,7 +34,9 @@ def stanza(folder: AccessFolder, user: str) -> str:
     The name that was typed goes through a shell between apostrophes, so one that holds an apostrophe is left out:
     OpenSSH before 9.6 does not refuse such names by itself (CVE-2023-51385).
     """
-    helper = shlex.join([sys.executable, "-S", "-E", str(Path(connect.__file__)), "--in", str(folder.root)])
+    helper = shlex.join(
+        [sys.executable, "-S", "-E", str(Path(proxy_command.__file__)), "--in", str(folder.root)]
+    )
     options = {
         **({"User": user} if user else {}),
         "ProxyCommand": f"{helper.replace('%', '%%')} '%n'",

@@ -7,8 +7,8 @@ import pwd
 from contextlib import suppress
 from pathlib import Path
 
-from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.grants import LOGIN, Grants
+from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_config import stanza, users
 from wsdash.paths import write_private
 

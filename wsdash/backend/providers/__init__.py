@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from wsdash.backend.providers.base import Provider
-    from wsdash.backend.providers.gitlab.shared import SharedListing
+    from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
     from wsdash.paths import Paths
 
 LOCAL = "local"
@@ -18,21 +18,21 @@ def provider_of(context: str, paths: Paths, shared: dict[str, SharedListing]) ->
 
     `shared` holds by address what contexts of one GitLab have in common.
     """
-    from wsdash.backend.access.folders import AccessFolder
+    from wsdash.backend.access.paths import AccessFolder
 
     if context == LOCAL:
         from wsdash.backend.providers.local import LocalProvider
 
         return LocalProvider(paths.contexts / context, access=AccessFolder.of(paths))
-    from wsdash.config import load_config
+    from wsdash.config.settings import load_config
 
     config = load_config(paths.config_file)
     found = config.contexts[context]
     if found.gitlab is not None:
         import time
 
-        from wsdash.backend.providers.gitlab.connect import gitlab_provider
-        from wsdash.backend.providers.gitlab.shared import SharedListing
+        from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
+        from wsdash.backend.providers.gitlab.factory import gitlab_provider
 
         if found.gitlab.url not in shared:
             shared[found.gitlab.url] = SharedListing(time.time)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from wsdash.backend.clone_address import Credential, redacted
+from wsdash.backend.git.clone_address import Credential, redacted
 from wsdash.model import Attempt, JobObservation, UnsavedTotals, Workspace
 from wsdash.workload import Secret, Workload
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the quick verbs know the errors of this module, and load no
     from contextlib import AbstractAsyncContextManager
 
     from wsdash.backend.archive.streams import ByteSink, ByteSource
-    from wsdash.backend.leftovers import Ids
+    from wsdash.backend.system.leftovers import Ids
 
 
 class ProviderError(Exception):

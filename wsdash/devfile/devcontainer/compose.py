@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from wsdash.devfile.devcontainer.interpolation import dotenv, interpolate
 from wsdash.devfile.devcontainer.report import Report, plain_text
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, show
-from wsdash.devfile.tree import START, Array, Finding, Mark, Object, Path, Tree, Value, copied
-from wsdash.devfile.yaml_reader import read_yaml
+from wsdash.devfile.parse.tree import START, Array, Finding, Mark, Object, Path, Tree, Value, copied
+from wsdash.devfile.parse.yaml_reader import read_yaml
 
 MOST_FILES = 20
 _Text = Callable[[str, Path], str]
@@ -134,7 +134,7 @@ def _tree(data: bytes | None, file: str) -> tuple[Tree | None, list[Diagnostic]]
         message = f"the compose file {show(file)} is not in the repository"
         found = Finding("compose.missing", (), message, "correct dockerComposeFile").located(Tree(None))
         return None, [_in_file(found, file)]
-    from wsdash.devfile.reader import decode
+    from wsdash.devfile.parse.reader import decode
 
     try:
         tree, diagnostics = read_yaml(decode(data))

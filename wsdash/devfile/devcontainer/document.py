@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic
-from wsdash.devfile.json_reader import read_json
-from wsdash.devfile.reader import decode
-from wsdash.devfile.tree import START, Finding, Object, Tree, diagnostic
+from wsdash.devfile.parse.json_reader import read_json
+from wsdash.devfile.parse.reader import decode
+from wsdash.devfile.parse.tree import START, Finding, Object, Tree, diagnostic
 
 
 @dataclass(frozen=True, slots=True)

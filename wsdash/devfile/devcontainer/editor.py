@@ -9,7 +9,7 @@ import json
 import shlex
 
 from wsdash.devfile.devcontainer.report import Report
-from wsdash.devfile.tree import Array, Object, Path
+from wsdash.devfile.parse.tree import Array, Object, Path
 from wsdash.workload import Command
 
 STEP = "vscode"

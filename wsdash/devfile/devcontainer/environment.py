@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wsdash.devfile.container_parts import ENV_NAME
 from wsdash.devfile.devcontainer.report import Report, plain_text
 from wsdash.devfile.devcontainer.substitution import Substituted, Substitution
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.elements import RESERVED_ENV
-from wsdash.devfile.tree import Object, Path
+from wsdash.devfile.parse.tree import Object, Path
+from wsdash.devfile.schema.elements import RESERVED_ENV
+from wsdash.devfile.translation.container import ENV_NAME
 from wsdash.workload import EnvVar
 
 

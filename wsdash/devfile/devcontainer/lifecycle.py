@@ -11,7 +11,7 @@ import shlex
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.devcontainer.substitution import Substitution
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.tree import Array, Object, Path, Value
+from wsdash.devfile.parse.tree import Array, Object, Path, Value
 from wsdash.workload import Command, Parallel, Sequence, Step
 
 ONCE = ("onCreateCommand", "updateContentCommand", "postCreateCommand")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from wsdash.devfile.container_parts import ENV_NAME
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.devcontainer.substitution import Substitution
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.tree import Object, Path, Value
+from wsdash.devfile.parse.tree import Object, Path, Value
+from wsdash.devfile.translation.container import ENV_NAME
 from wsdash.workload import Port, Resources, Secret, Volume
 
 _PROTOCOLS = ("http", "https")

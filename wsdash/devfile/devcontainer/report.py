@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from wsdash.devfile.diagnostics import Diagnostic, show
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
-from wsdash.devfile.tree import Array, Finding, Object, Path, Tree, Value
+from wsdash.devfile.parse.tree import Array, Finding, Object, Path, Tree, Value
 
 
 class Report:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.tree import Object, Path
+from wsdash.devfile.parse.tree import Object, Path
 
 _TAKES_VALUE = frozenset(
     [

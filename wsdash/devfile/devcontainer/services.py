@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from wsdash.devfile.container_parts import ENV_NAME
 from wsdash.devfile.devcontainer.compose import Compose, ComposeService
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.tree import Object
+from wsdash.devfile.parse.tree import Object
+from wsdash.devfile.translation.container import ENV_NAME
 from wsdash.workload import EnvVar, Service, Volume
 
 _IDLE = re.compile(

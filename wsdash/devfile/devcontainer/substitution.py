@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.tree import Path
+from wsdash.devfile.parse.tree import Path
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

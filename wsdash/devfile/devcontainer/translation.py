@@ -20,8 +20,8 @@ from wsdash.devfile.devcontainer.run_arguments import run_arguments
 from wsdash.devfile.devcontainer.services import beside_it, idle, main_volumes
 from wsdash.devfile.devcontainer.substitution import Substitution
 from wsdash.devfile.diagnostics import bounded, show
-from wsdash.devfile.translation import Translation
-from wsdash.devfile.tree import Object
+from wsdash.devfile.parse.tree import Object
+from wsdash.devfile.translation.translate import Translation
 from wsdash.workload import Service, Source, Volume, Workload
 
 BUILD_HINT = (

@@ -9,7 +9,7 @@ import pytest
 
 from tests.backend.providers.gitlab.harness import GitLabHarness, Instance
 from tests.gitlab_server import GitLabServer
-from wsdash.backend.providers.gitlab.api import GitLabApi
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from tests.gitlab_runner import Runner
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Project, User
 from tests.waiting import until
-from wsdash.backend.providers.gitlab.api import GitLabApi
-from wsdash.backend.providers.gitlab.connect import gitlab_api
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.factory import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
-from wsdash.config import GitLabSettings
+from wsdash.config.settings import GitLabSettings
 from wsdash.model import Attempt, JobObservation
 from wsdash.paths import Paths
 from wsdash.workload import Workload

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.waiting import until
-from wsdash.backend.access.address import RelayAddress
-from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
-from wsdash.backend.providers.gitlab.credential_line import CredentialLine
-from wsdash.backend.providers.gitlab.entrance import Entrance
-from wsdash.backend.providers.gitlab.heartbeat import branch_of
-from wsdash.backend.providers.gitlab.pipeline import JOB, Identity, Options, render
-from wsdash.backend.providers.gitlab.record import Volume as RunnerVolume
-from wsdash.backend.providers.gitlab.secrets import variable_of
+from wsdash.backend.access.relay_address import RelayAddress
+from wsdash.backend.providers.gitlab.ci.config import JOB, Identity, Options, render
+from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
+from wsdash.backend.providers.gitlab.ci.record import Volume as RunnerVolume
+from wsdash.backend.providers.gitlab.ci_variables import variable_of
+from wsdash.backend.providers.gitlab.tunnel.checkpoints import Checkpoints
+from wsdash.backend.providers.gitlab.tunnel.git_credentials import CredentialLine
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
 from wsdash.workload import Source, Volume, Workload
 
 IDS = st.from_regex(r"[0-9a-f]{10}", fullmatch=True)

@@ -14,9 +14,9 @@ from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.faults import Fault
 from tests.waiting import until
 from wsdash.backend.providers.base import Blocked, Refused, TakenOver, Unreachable
-from wsdash.backend.providers.gitlab.heartbeat import parse
+from wsdash.backend.providers.gitlab.ci.pipeline_name import parse
+from wsdash.backend.providers.gitlab.ci.record import Volume, message_of, record_of
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
-from wsdash.backend.providers.gitlab.record import Volume, message_of, record_of
 from wsdash.model import Attempt, Cause, JobState, Workspace
 from wsdash.workload import EnvVar, Workload
 

@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.clone_address import taken_out
-from wsdash.backend.providers.gitlab import heartbeat, observing, states, traces
-from wsdash.backend.providers.gitlab.budget import State, learned
-from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, name_of, parse
-from wsdash.backend.providers.gitlab.observing import Detail, Memory, Sighting
-from wsdash.backend.providers.gitlab.reasons import reason_of
-from wsdash.backend.providers.gitlab.record import SIGN, Record, RecordError, message_of, record_of
-from wsdash.backend.providers.gitlab.record import Volume as RunnerVolume
-from wsdash.backend.providers.gitlab.replies import Pipeline, Version
-from wsdash.backend.providers.gitlab.timeouts import timeouts
+from wsdash.backend.git.clone_address import taken_out
+from wsdash.backend.providers.gitlab.api.models import Pipeline, Version
+from wsdash.backend.providers.gitlab.api.rate_limit import State, learned
+from wsdash.backend.providers.gitlab.ci import pipeline_name
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat, name_of, parse
+from wsdash.backend.providers.gitlab.ci.record import SIGN, Record, RecordError, message_of, record_of
+from wsdash.backend.providers.gitlab.ci.record import Volume as RunnerVolume
+from wsdash.backend.providers.gitlab.ci.timeouts import timeouts
+from wsdash.backend.providers.gitlab.observe import job_log, observation, saved_state
+from wsdash.backend.providers.gitlab.observe.failure_reasons import reason_of
+from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory, Sighting
 from wsdash.model import Cause, JobObservation, JobState, Policy, UnsavedTotals
 from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Volume, Workload
 
@@ -34,7 +35,7 @@ beats = st.builds(
     number=st.integers(1, 10**6),
     generation=st.integers(1, 10**6),
     at=st.integers(0, 10**10),
-    state=st.sampled_from(sorted(heartbeat.STATES)),
+    state=st.sampled_from(sorted(pipeline_name.STATES)),
     seq=st.integers(0, 10**9),
     facts=st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), ids, max_size=4),
 )
@@ -76,7 +77,7 @@ ELSEWHERE = json.dumps(
 @given(beats)
 def test_a_pipelines_name_says_what_the_heartbeat_is(beat: Heartbeat) -> None:
     name = name_of(beat)
-    assert len(name) <= heartbeat.LONGEST
+    assert len(name) <= pipeline_name.LONGEST
     assert parse(name) == beat
 
 
@@ -211,7 +212,7 @@ class TestHeartbeats:
 
     def seen(self, beat: Heartbeat, sighting: Sighting | None = None, skew: float = 0.0) -> float | None:
         memory = Memory(sightings={} if sighting is None else {1: sighting})
-        job = observing.observed(self.pipeline, beat, memory, skew, NOW)
+        job = observation.observed(self.pipeline, beat, memory, skew, NOW)
         return None if job.beat is None else job.beat.at
 
     def test_its_age_is_that_of_the_jobs_clock_put_on_ours(self) -> None:
@@ -226,17 +227,17 @@ class TestHeartbeats:
         assert self.seen(behind, Sighting(7, NOW - 3)) == NOW - 3
 
     def test_a_heartbeat_is_news_only_when_its_number_is_another(self) -> None:
-        first = observing.sighted(None, self.beat, NOW)
+        first = observation.sighted(None, self.beat, NOW)
         assert first == Sighting(7, None)
-        assert observing.sighted(first, self.beat, NOW + 30) == first
-        assert observing.sighted(first, replace(self.beat, seq=8), NOW + 30) == Sighting(8, NOW + 30)
+        assert observation.sighted(first, self.beat, NOW + 30) == first
+        assert observation.sighted(first, replace(self.beat, seq=8), NOW + 30) == Sighting(8, NOW + 30)
 
     def test_before_the_first_sign_of_life_no_heartbeat_is_owed(self) -> None:
-        job = observing.observed(self.pipeline, Heartbeat("w", "a", 1, 1), Memory(), 0.0, NOW)
+        job = observation.observed(self.pipeline, Heartbeat("w", "a", 1, 1), Memory(), 0.0, NOW)
         assert (job.state, job.started_at, job.beat) == (JobState.STARTING, None, None)
 
     def test_a_status_that_nobody_knows_is_taken_for_alive(self) -> None:
-        assert observing.is_live(self.pipeline.model_copy(update={"status": "hibernating"}))
+        assert observation.is_live(self.pipeline.model_copy(update={"status": "hibernating"}))
 
 
 FETCH_FAILED = (
@@ -279,7 +280,7 @@ def test_the_reason_of_a_failed_step_is_what_the_step_said_and_not_what_the_runn
     as_written: Callable[[bytes], bytes],
 ) -> None:
     log = as_written(FETCH_FAILED)
-    told = traces.read(log)
+    told = job_log.read(log)
     assert (
         told.tail == "fatal: could not read Username for 'https://git.example.com': terminal prompts disabled"
     )
@@ -291,20 +292,20 @@ def test_the_reason_of_a_failed_step_is_what_the_step_said_and_not_what_the_runn
 
 @pytest.mark.parametrize("as_written", [lambda log: log, stamped], ids=["plain", "with timestamps"])
 def test_a_job_that_was_killed_says_so_and_its_own_last_words(as_written: Callable[[bytes], bytes]) -> None:
-    told = traces.read(as_written(KILLED))
-    detail = observing.Detail(tail=told.tail, exit_code=told.exit_code, failure_reason="script_failure")
-    memory = observing.Memory(details={7: detail})
+    told = job_log.read(as_written(KILLED))
+    detail = observation.Detail(tail=told.tail, exit_code=told.exit_code, failure_reason="script_failure")
+    memory = observation.Memory(details={7: detail})
     failed = Pipeline.model_validate(
         {"id": 7, "status": "failed", "ref": "wsdash/w", "sha": "0", "web_url": ""}
     )
-    job = observing.observed(failed, Heartbeat("w", "a", 1, 1, state=heartbeat.READY), memory, 0.0, NOW)
+    job = observation.observed(failed, Heartbeat("w", "a", 1, 1, state=pipeline_name.READY), memory, 0.0, NOW)
     assert (job.cause, job.exit_code) == (Cause.KILLED, 137)
     assert job.message == "server listens\nkilled by signal 9"
 
 
 def test_what_the_runner_says_counts_where_no_script_ran() -> None:
     log = b"Preparing the docker executor\nERROR: Job failed: failed to pull image x: manifest unknown\n"
-    assert (traces.read(log).tail or "").endswith("failed to pull image x: manifest unknown")
+    assert (job_log.read(log).tail or "").endswith("failed to pull image x: manifest unknown")
 
 
 class TestEnd:
@@ -317,7 +318,7 @@ class TestEnd:
             {"id": 1, "status": status, "sha": "0", "ref": "wsdash/w", "web_url": "x", "updated_at": None}
         )
         memory = Memory(details={1: Detail(failure_reason=reason, ended_at=NOW, tail="last words")})
-        return observing.observed(pipeline, beat, memory, 0.0, NOW)
+        return observation.observed(pipeline, beat, memory, 0.0, NOW)
 
     @pytest.mark.parametrize(
         ("said", "left"),
@@ -367,7 +368,7 @@ class TestEnd:
 
 class TestStates:
     def saved_last(self, *told: tuple[int, str, dict[str, str]]) -> str:
-        return states.saved_last(
+        return saved_state.saved_last(
             Heartbeat("w", f"a{n}", n, 1, 5, state, 7, {"started": "1", **facts}) for n, state, facts in told
         )
 
@@ -402,7 +403,7 @@ def test_a_log_tells_of_steps_and_its_last_words_without_control_sequences() -> 
         b'progresswsdash/1 step {"phase":"postStart","command":"one","state":"end","at":9,"exit":3}\n'
         b'wsdash/1 ready {}\r\x1b[0Kwsdash/1 beat {"at":11}\r\x1b[0KERROR: Job failed\n'
     )
-    told = traces.read(log)
+    told = job_log.read(log)
     (step,) = told.steps
     assert (step.command, step.started_at, step.ended_at, step.exit_code) == ("one", 5, 9, 3)
     assert b"red" in log[step.log_start : step.log_end]
@@ -412,8 +413,8 @@ def test_a_log_tells_of_steps_and_its_last_words_without_control_sequences() -> 
 
 def test_a_log_tells_that_a_runner_has_its_caches_to_itself() -> None:
     said = b"\x1b[0;33mNo URL provided, cache will not be downloaded from shared cache server."
-    assert traces.read(said + b" Instead a local version\x1b[0m\n").cache_is_local
-    assert not traces.read(b"Downloading cache from https://cache.example/1\n").cache_is_local
+    assert job_log.read(said + b" Instead a local version\x1b[0m\n").cache_is_local
+    assert not job_log.read(b"Downloading cache from https://cache.example/1\n").cache_is_local
 
 
 @given(
@@ -422,7 +423,7 @@ def test_a_log_tells_that_a_runner_has_its_caches_to_itself() -> None:
     )
 )
 def test_no_log_does_harm(parts: list[bytes]) -> None:
-    told = traces.read(b"".join(parts))
+    told = job_log.read(b"".join(parts))
     assert "\x1b" not in (told.tail or "")
 
 

@@ -1,4 +1,4 @@
-"""The GitLab provider: the contract of `base.py` with pipelines. Each call is a few requests of `api.py`."""
+"""The GitLab provider: the contract of `base.py` with pipelines. Each call is a few requests of `api/endpoints.py`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from wsdash.backend import autodelete, listening
-from wsdash.backend.access.door import Door
+from wsdash.backend.access.relay_client import Door
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
-from wsdash.backend.clone_address import Credential
-from wsdash.backend.job.rendering import idle_settings
-from wsdash.backend.kept_checkpoints import NO_CHECKPOINT
-from wsdash.backend.kept_credentials import KeptCredentials
-from wsdash.backend.leftovers import Ids
+from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.git.credential_files import KeptCredentials
+from wsdash.backend.job import ports
+from wsdash.backend.job.render import idle_settings
 from wsdash.backend.providers.base import (
     Blocked,
     Capabilities,
@@ -34,31 +32,43 @@ from wsdash.backend.providers.base import (
     TakenOver,
     Unreachable,
 )
-from wsdash.backend.providers.gitlab import deposits, files, heartbeat, observing, pipeline, secrets, states
-from wsdash.backend.providers.gitlab.api import GitLabApi
-from wsdash.backend.providers.gitlab.branches import BranchWriter
-from wsdash.backend.providers.gitlab.cache_keys import CacheKeys
-from wsdash.backend.providers.gitlab.checkpoints import Checkpoints
-from wsdash.backend.providers.gitlab.credential_line import CredentialLine
-from wsdash.backend.providers.gitlab.deposits import Deposit
-from wsdash.backend.providers.gitlab.entrance import Entrance
-from wsdash.backend.providers.gitlab.errors import Forbidden, NotFound, Rejected
-from wsdash.backend.providers.gitlab.heartbeat import Heartbeat, attempt_key, branch_of
-from wsdash.backend.providers.gitlab.incoming import Incoming
-from wsdash.backend.providers.gitlab.logs import LogReader
-from wsdash.backend.providers.gitlab.looking import LOG_S, MOST_PAGES, Looker
-from wsdash.backend.providers.gitlab.observing import Memory
-from wsdash.backend.providers.gitlab.pipeline import Configuration, Identity, NotRenderable, Options, Restores
-from wsdash.backend.providers.gitlab.place import Place, find_place
-from wsdash.backend.providers.gitlab.pulses import Pulses
-from wsdash.backend.providers.gitlab.record import Record, RecordError, Volume, message_of, record_of
+from wsdash.backend.providers.gitlab import ci_variables, registry_checkpoints
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.api.errors import Forbidden, NotFound, Rejected
+from wsdash.backend.providers.gitlab.api.models import Pipeline
+from wsdash.backend.providers.gitlab.api.project import Place, find_place
+from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
+from wsdash.backend.providers.gitlab.ci import config, pipeline_name
+from wsdash.backend.providers.gitlab.ci.branch import BranchWriter
+from wsdash.backend.providers.gitlab.ci.config import (
+    Configuration,
+    Identity,
+    NotRenderable,
+    Options,
+    Restores,
+)
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat, attempt_key, branch_of
+from wsdash.backend.providers.gitlab.ci.record import Record, RecordError, Volume, message_of, record_of
+from wsdash.backend.providers.gitlab.limitations import remarks_on
+from wsdash.backend.providers.gitlab.observe import observation, saved_state
+from wsdash.backend.providers.gitlab.observe.log_reader import LogReader
+from wsdash.backend.providers.gitlab.observe.observation import Memory
+from wsdash.backend.providers.gitlab.observe.poller import LOG_S, MOST_PAGES, Looker
 from wsdash.backend.providers.gitlab.recovery import remains_of
-from wsdash.backend.providers.gitlab.remarks import remarks_on
-from wsdash.backend.providers.gitlab.removal import VolumeRemoval
-from wsdash.backend.providers.gitlab.replies import Pipeline
-from wsdash.backend.providers.gitlab.shared import SharedListing
-from wsdash.backend.secret_notes import SecretNote, SecretNotes
-from wsdash.config import GitLabSettings
+from wsdash.backend.providers.gitlab.registry_checkpoints import Deposit
+from wsdash.backend.providers.gitlab.tunnel import file_transfer
+from wsdash.backend.providers.gitlab.tunnel.cache_keys import CacheKeys
+from wsdash.backend.providers.gitlab.tunnel.checkpoints import Checkpoints
+from wsdash.backend.providers.gitlab.tunnel.git_credentials import CredentialLine
+from wsdash.backend.providers.gitlab.tunnel.heartbeats import Pulses
+from wsdash.backend.providers.gitlab.tunnel.imports import Incoming
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
+from wsdash.backend.providers.gitlab.volume_removal import VolumeRemoval
+from wsdash.backend.rules import autodelete
+from wsdash.backend.store.checkpoint_files import NO_CHECKPOINT
+from wsdash.backend.store.secret_notes import SecretNote, SecretNotes
+from wsdash.backend.system.leftovers import Ids
+from wsdash.config.settings import GitLabSettings
 from wsdash.model import Attempt, Cause, JobObservation, JobState, UnsavedTotals, Workspace
 from wsdash.workload import Workload
 
@@ -129,11 +139,11 @@ class GitLabProvider:
         self._pruned: dict[str, Deposit] = {}
 
     def check_secret(self, name: str, value: str) -> None:
-        secrets.check(name, value)
+        ci_variables.check(name, value)
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
         await self._note(workspace)
-        await secrets.keep(self._api, (await self._find_place()).project_id, workspace.id, values)
+        await ci_variables.keep(self._api, (await self._find_place()).project_id, workspace.id, values)
 
     async def keep_credentials(
         self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
@@ -145,7 +155,9 @@ class GitLabProvider:
         await self._note(workspace)
         if not self._entrance.is_there:
             project = (await self._find_place()).project_id
-            await secrets.keep_credentials(self._api, project, workspace.id, self._settings.url, credentials)
+            await ci_variables.keep_credentials(
+                self._api, project, workspace.id, self._settings.url, credentials
+            )
         await asyncio.to_thread(self._kept.keep, workspace.id, credentials)
 
     def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
@@ -162,7 +174,7 @@ class GitLabProvider:
         for workspace_id in sorted(own - ids.living - ids.elsewhere):
             place = await self._find_place()
             if not await self._is_there(place, workspace_id):
-                await secrets.forget(self._api, place.project_id, workspace_id)
+                await ci_variables.forget(self._api, place.project_id, workspace_id)
                 await asyncio.to_thread(self._kept.drop, workspace_id)
                 await asyncio.to_thread(self._notes.drop, workspace_id)
 
@@ -173,7 +185,7 @@ class GitLabProvider:
             await self._api.branch(place.project_id, branch)
             return True
         listing = await self._api.pipelines(place.project_id, ref=branch)
-        return any(observing.is_live(found) for found in listing.items)
+        return any(observation.is_live(found) for found in listing.items)
 
     async def _note(self, workspace: Workspace) -> None:
         note = SecretNote(workspace.id, self._settings.url, self._settings.project)
@@ -306,9 +318,9 @@ class GitLabProvider:
             return
         for job in jobs:
             status = job.status
-            if observing.STATES.get(status) not in (JobState.ENDED, JobState.ENDING):
+            if observation.STATES.get(status) not in (JobState.ENDED, JobState.ENDING):
                 status = (await self._api.cancel_job(place.project_id, job.id)).status
-            if observing.STATES.get(status) is not JobState.ENDED:
+            if observation.STATES.get(status) is not JobState.ENDED:
                 try:
                     await self._api.cancel_job(place.project_id, job.id, force=True)
                 except Forbidden as error:
@@ -336,16 +348,16 @@ class GitLabProvider:
         while True:
             listing = await self._api.pipelines(place.project_id, ref=branch, page=page)
             for found in listing.items:
-                if observing.is_live(found):
+                if observation.is_live(found):
                     await self._api.cancel_pipeline(place.project_id, found.id)
                 if may_delete:
                     may_delete = await self._delete_pipeline(place, found)
             if listing.is_whole:
                 break
             page = 1 if may_delete else page + 1
-        await secrets.forget(self._api, place.project_id, workspace_id)
+        await ci_variables.forget(self._api, place.project_id, workspace_id)
         await asyncio.to_thread(self._notes.drop, workspace_id)
-        await deposits.prune(self._api, place.project_id, workspace_id, None)
+        await registry_checkpoints.prune(self._api, place.project_id, workspace_id, None)
         self._pruned.pop(workspace_id, None)
         await self._api.delete_branch(place.project_id, branch)
         self._branches.forget(workspace_id)
@@ -372,14 +384,14 @@ class GitLabProvider:
             return LogChunk(b"", 0, 0, attempt.end is not None)
         found = self._looker.pipelines.get(attempt.id)
         has_ended = attempt.end is not None or attempt.id in self._forced
-        has_ended = has_ended or (found is not None and not observing.is_live(found))
+        has_ended = has_ended or (found is not None and not observation.is_live(found))
         return await self._logs.read(place.project_id, pipeline_id, offset, limit, has_ended=has_ended)
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         """GitLab, which may be silent, is asked only where no line stands."""
         if not await self._entrance.has_line(workspace):
             found = await self._find(await self._find_place(), attempt)
-            if found is None or not observing.is_live(found):
+            if found is None or not observation.is_live(found):
                 raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
         return await self._entrance.shell(workspace, argv)
 
@@ -387,9 +399,7 @@ class GitLabProvider:
         """None where its job holds no line to this machine."""
         if not await self._entrance.has_line(workspace):
             return None
-        return await self._entrance.ask(
-            workspace, ("wsdash-listening",), listening.MOST_BYTES, listening.TIMEOUT_S
-        )
+        return await self._entrance.ask(workspace, ("wsdash-listening",), ports.MOST_BYTES, ports.TIMEOUT_S)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         return await self._entrance.forwarding(workspace, where, there)
@@ -413,11 +423,11 @@ class GitLabProvider:
     async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
         """By the line of its job, which alone has its files."""
         try:
-            argv = await self._entrance.command(workspace.id, workspace.name, files.SEND)
+            argv = await self._entrance.command(workspace.id, workspace.name, file_transfer.SEND)
         except Refused as error:
             hint = f"{error.hint} Its files are with its job: they are exported while that runs."
             raise Refused(error.message, hint) from error
-        return await in_thread(lambda: files.pack(argv, workspace.name, sink), sink)
+        return await in_thread(lambda: file_transfer.pack(argv, workspace.name, sink), sink)
 
     def unpack(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
@@ -499,7 +509,7 @@ class GitLabProvider:
             credentials=tuple(c.url for c in self._kept.of(workspace.id) if c.password is not None),
             record=message,
         )
-        by_input = place.takes_inputs and pipeline.can_take_inputs(workload, options)
+        by_input = place.takes_inputs and config.can_take_inputs(workload, options)
         key = None if by_input else attempt_key(attempt.id, attempt.number, attempt.generation)
         identity = Identity(
             workspace.id,
@@ -509,7 +519,7 @@ class GitLabProvider:
             checkpoint=self._checkpoint(workspace.id),
         )
         try:
-            return pipeline.render(workload, identity, options), message
+            return config.render(workload, identity, options), message
         except NotRenderable as error:
             raise Refused(str(error), "Change the devfile.") from error
         except ValueError as error:
@@ -518,7 +528,7 @@ class GitLabProvider:
     def _checkpoint(self, workspace_id: str) -> str:
         """The newest, as its job is told: where it is, and which."""
         kept = self._checkpoints.kept.newest(workspace_id)
-        deposit = deposits.newest(self._looker.beats.values(), workspace_id)
+        deposit = registry_checkpoints.newest(self._looker.beats.values(), workspace_id)
         if deposit is not None and (kept is None or deposit.id > kept.id):
             return str(deposit)
         return NO_CHECKPOINT if kept is None else str(kept.id)
@@ -526,21 +536,21 @@ class GitLabProvider:
     async def _prune(self, place: Place) -> None:
         """Only the newest deposit of each workspace stays."""
         beats = [beat for beat in self._looker.beats.values() if "deposit" in beat.facts]
-        newest = {beat.workspace_id: deposits.newest(beats, beat.workspace_id) for beat in beats}
+        newest = {beat.workspace_id: registry_checkpoints.newest(beats, beat.workspace_id) for beat in beats}
         changed = [(i, found) for i, found in newest.items() if found and self._pruned.get(i) != found]
         for workspace_id, found in changed[:MOST_PRUNED]:
             self._pruned[workspace_id] = found
             with suppress(ProviderError):
-                await deposits.prune(self._api, place.project_id, workspace_id, found)
+                await registry_checkpoints.prune(self._api, place.project_id, workspace_id, found)
 
     def _restores(self, workspace_id: str) -> Restores:
         """What the next job is to find: the state that was saved last, or files that wait here for it."""
         beats = [beat for beat in self._looker.beats.values() if beat.workspace_id == workspace_id]
         if self._incoming.has(workspace_id):
-            if not any(states.has_saved(beat) for beat in beats):
+            if not any(saved_state.has_saved(beat) for beat in beats):
                 return "import"
             self._incoming.drop(workspace_id)
-        return states.saved_last(beats)
+        return saved_state.saved_last(beats)
 
     async def _taken_over(self, place: Place, workspace: Workspace) -> TakenOver:
         host = "another machine"
@@ -582,7 +592,7 @@ class GitLabProvider:
         """Whether an attempt's pipeline runs the commit that we have written last; another one is ended."""
         if not self._branches.is_foreign(workspace_id, found.sha):
             return True
-        if observing.is_live(found):
+        if observation.is_live(found):
             await self._end_foreign(place, workspace_id, found.id)
         return False
 
@@ -632,7 +642,7 @@ class GitLabProvider:
     async def remains(self, context: str) -> Remains:
         """All of this user's workspaces, from the branches and the pipelines: a few requests for hundreds."""
         place = await self._find_place()
-        branches = await self._api.branches(place.project_id, heartbeat.BRANCH)
+        branches = await self._api.branches(place.project_id, pipeline_name.BRANCH)
         pipelines: list[Pipeline] = []
         page, skew = 1, 0.0
         while True:
@@ -684,7 +694,7 @@ class GitLabProvider:
         variables = {}
         if not self._has_id_tokens(place):
             secret = await self._entrance.offer_secret(workspace, attempt)
-            variables = {pipeline.ONE_TIME_SECRET: secret} if secret else {}
+            variables = {config.ONE_TIME_SECRET: secret} if secret else {}
         try:
             return await self._create(place, workspace.id, inputs, variables)
         except Rejected as refusal:
@@ -720,7 +730,7 @@ class GitLabProvider:
         branch, page = branch_of(attempt.workspace_id), 1
         while True:
             listing = await self._api.pipelines(place.project_id, ref=branch, page=page)
-            beats = [(found, heartbeat.parse(found.name)) for found in listing.items]
+            beats = [(found, pipeline_name.parse(found.name)) for found in listing.items]
             own = [
                 (found, beat) for found, beat in beats if beat is not None and beat.attempt_id == attempt.id
             ]
@@ -729,7 +739,7 @@ class GitLabProvider:
                     self._branches.learn(attempt.workspace_id, beat.facts["config"], found.sha)
                     break
             if own:
-                (one, _), *_ = observing.chosen(own)[0]
+                (one, _), *_ = observation.chosen(own)[0]
                 self._pipelines[attempt.id] = one.id
                 return one
             if listing.is_whole:
@@ -754,10 +764,10 @@ class GitLabProvider:
         return True
 
     def _observed(self, found: Pipeline, attempt: Attempt) -> JobObservation:
-        beat = heartbeat.parse(found.name) or Heartbeat(
+        beat = pipeline_name.parse(found.name) or Heartbeat(
             attempt.workspace_id, attempt.id, attempt.number, attempt.generation
         )
-        return observing.observed(found, beat, Memory(), 0.0, self._clock())
+        return observation.observed(found, beat, Memory(), 0.0, self._clock())
 
 
 def _withdrawn(attempt: Attempt, now: float) -> JobObservation:

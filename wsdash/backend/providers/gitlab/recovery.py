@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wsdash.backend.providers.base import Known, Orphan, Remains
-from wsdash.backend.providers.gitlab import heartbeat, observing
-from wsdash.backend.providers.gitlab.heartbeat import Heartbeat
-from wsdash.backend.providers.gitlab.observing import Memory
-from wsdash.backend.providers.gitlab.record import Record, RecordError, record_of
-from wsdash.backend.providers.gitlab.replies import Branch, Pipeline
+from wsdash.backend.providers.gitlab.api.models import Branch, Pipeline
+from wsdash.backend.providers.gitlab.ci import pipeline_name
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+from wsdash.backend.providers.gitlab.ci.record import Record, RecordError, record_of
+from wsdash.backend.providers.gitlab.observe import observation
+from wsdash.backend.providers.gitlab.observe.observation import Memory
 from wsdash.model import Attempt, Cause, Desired, End, Workspace
 
 Found = tuple[Pipeline, Heartbeat]
@@ -27,11 +28,11 @@ def remains_of(
     """What is known of this user's workspaces. `pipelines` are the user's own; `owner` is this state store."""
     by_workspace: dict[str, list[Pipeline]] = {}
     for pipeline in pipelines:
-        if pipeline.ref is not None and pipeline.ref.startswith(heartbeat.BRANCH):
-            by_workspace.setdefault(pipeline.ref.removeprefix(heartbeat.BRANCH), []).append(pipeline)
+        if pipeline.ref is not None and pipeline.ref.startswith(pipeline_name.BRANCH):
+            by_workspace.setdefault(pipeline.ref.removeprefix(pipeline_name.BRANCH), []).append(pipeline)
     known, orphans, others = [], [], 0
     for branch in branches:
-        workspace_id = branch.name.removeprefix(heartbeat.BRANCH)
+        workspace_id = branch.name.removeprefix(pipeline_name.BRANCH)
         own = by_workspace.pop(workspace_id, [])
         try:
             record = record_of(branch.commit.message)
@@ -51,18 +52,20 @@ def remains_of(
         else:
             known.append(_known(record, own, context, owner, skew, now))
     for workspace_id, own in by_workspace.items():
-        if any(observing.is_live(pipeline) for pipeline in own):
+        if any(observation.is_live(pipeline) for pipeline in own):
             orphans.append(_orphan(workspace_id, "its job runs, and its branch is gone", own))
     return Remains(tuple(known), tuple(orphans), others)
 
 
 def _orphan(workspace_id: str, reason: str, own: list[Pipeline]) -> Orphan:
-    return Orphan(workspace_id, reason, tuple(str(p.id) for p in own if observing.is_live(p)))
+    return Orphan(workspace_id, reason, tuple(str(p.id) for p in own if observation.is_live(p)))
 
 
 def _known(record: Record, own: list[Pipeline], context: str, owner: str, skew: float, now: float) -> Known:
-    beats = [(p, beat) for p in own if (beat := heartbeat.parse(p.name)) and beat.workspace_id == record.id]
-    ones, _ = observing.chosen(beats)
+    beats = [
+        (p, beat) for p in own if (beat := pipeline_name.parse(p.name)) and beat.workspace_id == record.id
+    ]
+    ones, _ = observation.chosen(beats)
     by_number: Mapping[int, Found] = {one[1].number: one for one in ones}
     attempts = tuple(_attempt(*by_number[number], skew, now) for number in sorted(by_number))
     desired = Desired.STOPPED
@@ -86,10 +89,10 @@ def _known(record: Record, own: list[Pipeline], context: str, owner: str, skew: 
 
 
 def _attempt(pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> Attempt:
-    job = observing.observed(pipeline, beat, Memory(), skew, now)
+    job = observation.observed(pipeline, beat, Memory(), skew, now)
     at = job.created_at or now
     end = None
-    if not observing.is_live(pipeline):
+    if not observation.is_live(pipeline):
         end = End(job.ended_at or now, job.cause or Cause.RUNNER_LOST, job.exit_code, job.message)
     return Attempt(
         id=beat.attempt_id,

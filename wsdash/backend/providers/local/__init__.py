@@ -4,8 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as mypy allows; supervisors need no `typing`, which takes long to load
 if TYPE_CHECKING:
-    from wsdash.backend.providers.local.isolation import Isolation
     from wsdash.backend.providers.local.provider import LocalProvider
+    from wsdash.backend.providers.local.sandbox.isolation import Isolation
 
 __all__ = ["Isolation", "LocalProvider"]
 
@@ -17,7 +17,7 @@ def __getattr__(name: str) -> object:
 
         return LocalProvider
     if name == "Isolation":
-        from wsdash.backend.providers.local.isolation import Isolation
+        from wsdash.backend.providers.local.sandbox.isolation import Isolation
 
         return Isolation
     raise AttributeError(name)

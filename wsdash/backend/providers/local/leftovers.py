@@ -12,14 +12,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wsdash.backend.leftovers import AskIds, Ids, Leftover
-from wsdash.backend.locks import clearing, is_locked
-from wsdash.backend.processes import stat_of
 from wsdash.backend.providers.base import ProviderError
-from wsdash.backend.providers.local import destroying, drafts, notices, records, removal, tree
-from wsdash.backend.providers.local.ending import Ender
+from wsdash.backend.providers.local import destroy
+from wsdash.backend.providers.local.files import remove as files_remove
+from wsdash.backend.providers.local.files import staging
 from wsdash.backend.providers.local.layout import JobFiles, Layout
-from wsdash.backend.providers.local.marks import Mark
+from wsdash.backend.providers.local.supervisor import notify, process_tree, records
+from wsdash.backend.providers.local.supervisor.marks import Mark
+from wsdash.backend.providers.local.terminate import Ender
+from wsdash.backend.system.leftovers import AskIds, Ids, Leftover
+from wsdash.backend.system.locks import clearing, is_locked
+from wsdash.backend.system.processes import stat_of
 
 _DRAFT = re.compile(r"\..+\.(\d{1,9})")
 """The name of a record while it is written: `.NAME.PID` (records.py)."""
@@ -30,7 +33,7 @@ def find(layout: Layout, ask: AskIds) -> list[Leftover]:
     """What `remove` would remove."""
     if not layout.jobs.is_dir():
         return []
-    found = [Leftover(path, "a workspace that is gone") for path in removal.in_trash(layout.trash)]
+    found = [Leftover(path, "a workspace that is gone") for path in files_remove.in_trash(layout.trash)]
     with clearing(layout.jobs) as is_alone:
         if is_alone:
             found += [
@@ -41,7 +44,7 @@ def find(layout: Layout, ask: AskIds) -> list[Leftover]:
         if is_alone:
             found += [Leftover(Path(entry), "an import that died") for entry in os.scandir(layout.drafts)]
     found += [Leftover(path, "a process that died while it wrote") for path in _drafts_of_records(layout)]
-    found += [Leftover(path, "a process that listened") for path in notices.abandoned(layout.listeners)]
+    found += [Leftover(path, "a process that listened") for path in notify.abandoned(layout.listeners)]
     owned = _owned(layout)
     gone = _gone(layout, owned, ask())
     return found + [Leftover(path, "a workspace that is gone") for i in gone for path in owned[i]]
@@ -54,19 +57,19 @@ def remove(layout: Layout, ender: Ender, ask: AskIds) -> list[str]:
     problems: list[str] = []
     with clearing(layout.jobs) as is_alone:
         for files in _half_launched(layout) if is_alone else ():
-            tree.end_marked(Mark.of(files), _LONGEST_S)
-            removal.discard(files.folder, layout.trash, "launch")
-    for path in (*_drafts_of_records(layout), *notices.abandoned(layout.listeners)):
+            process_tree.end_marked(Mark.of(files), _LONGEST_S)
+            files_remove.discard(files.folder, layout.trash, "launch")
+    for path in (*_drafts_of_records(layout), *notify.abandoned(layout.listeners)):
         path.unlink(missing_ok=True)
-    drafts.clear_up(layout, lambda: ask().living)
+    staging.clear_up(layout, lambda: ask().living)
     owned = _owned(layout)
     for workspace_id in _gone(layout, owned, ask()):
         try:
-            destroying.destroy(layout, ender, workspace_id)
+            destroy.destroy(layout, ender, workspace_id)
         except (ProviderError, OSError) as error:
             problems.append(f"{workspace_id}: {error}")
     try:
-        removal.purge(layout.trash)
+        files_remove.purge(layout.trash)
     except OSError as error:
         problems.append(f"{error.filename}: {error.strerror}")
     return problems
@@ -76,14 +79,14 @@ def _half_launched(layout: Layout) -> list[JobFiles]:
     """Folders of jobs that no supervisor will ever find whole. To be asked for with the folder's lock alone."""
     return [
         files
-        for files in destroying.all_jobs(layout)
+        for files in destroy.all_jobs(layout)
         if files.folder.name.startswith(".")
         or (records.read(files.spec) is None and not files.supervisor.exists() and not is_locked(files.lock))
     ]
 
 
 def _drafts_of_records(layout: Layout) -> Iterator[Path]:
-    for files in destroying.all_jobs(layout):
+    for files in destroy.all_jobs(layout):
         with contextlib.suppress(OSError):
             for entry in os.scandir(files.folder):
                 found = _DRAFT.fullmatch(entry.name)
@@ -97,7 +100,7 @@ def _owned(layout: Layout) -> dict[str, list[Path]]:
     for room in (layout.workspaces, layout.secrets, layout.credentials):
         for entry in os.scandir(room) if room.is_dir() else ():
             owned.setdefault(entry.name, []).append(Path(entry))
-    for files in destroying.all_jobs(layout):
+    for files in destroy.all_jobs(layout):
         owner = (records.read(files.spec) or {}).get("workspace")
         if isinstance(owner, str):
             owned.setdefault(owner, []).append(files.folder)

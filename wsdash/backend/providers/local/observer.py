@@ -9,10 +9,10 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wsdash.backend.locks import is_locked
-from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers.local import records
 from wsdash.backend.providers.local.layout import JobFiles, Layout
+from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.system.locks import is_locked
+from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
 
 _Signature = tuple[int, int, int] | None

@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from wsdash.backend import listening, locks
-from wsdash.backend.access.folders import AccessFolder
 from wsdash.backend.access.leftovers import forget
+from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
-from wsdash.backend.clone_address import Credential
-from wsdash.backend.job.rendering import idle_settings, render, render_secrets, scripts
-from wsdash.backend.kept_credentials import KeptCredentials
+from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.git.credential_files import KeptCredentials
+from wsdash.backend.job import ports
+from wsdash.backend.job.render import idle_settings, render, render_secrets, scripts
 from wsdash.backend.providers.base import (
     Capabilities,
     LogChunk,
@@ -37,26 +37,22 @@ from wsdash.backend.providers.base import (
     ShellCommand,
     Unreachable,
 )
-from wsdash.backend.providers.local import (
-    checkout,
-    destroying,
-    drafts,
-    packing,
-    plan,
-    probe,
-    records,
-    recovery,
-    removal,
-    unpacking,
-)
-from wsdash.backend.providers.local import isolation as isolations
-from wsdash.backend.providers.local.ending import Ender
-from wsdash.backend.providers.local.isolation import Entry, Isolation, Place
+from wsdash.backend.providers.local import destroy as local_destroy
+from wsdash.backend.providers.local import job_spec, recovery
+from wsdash.backend.providers.local.files import pack as files_pack
+from wsdash.backend.providers.local.files import remove, staging
+from wsdash.backend.providers.local.files import unpack as files_unpack
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
-from wsdash.backend.providers.local.marks import Mark
 from wsdash.backend.providers.local.observer import Observer
-from wsdash.backend.providers.local.start import python_argv, start_supervisor
+from wsdash.backend.providers.local.sandbox import detect, git_query
+from wsdash.backend.providers.local.sandbox import isolation as isolations
+from wsdash.backend.providers.local.sandbox.isolation import Entry, Isolation, Place
+from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.providers.local.supervisor.marks import Mark
+from wsdash.backend.providers.local.supervisor.spawn import python_argv, start_supervisor
+from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.providers.local.watch import Watch
+from wsdash.backend.system import locks
 from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Workspace
 from wsdash.paths import make_folder, write_private
 from wsdash.workload import Workload
@@ -150,7 +146,7 @@ class LocalProvider:
 
     async def cancel(self, attempt: Attempt, grace_s: float) -> None:
         """Ask the job to end by itself within `grace_s` seconds."""
-        files, owner = self._files(attempt), plan.owner(attempt)
+        files, owner = self._files(attempt), job_spec.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.cancel(files, owner, grace_s))
 
     async def save(self, workspace: Workspace, attempt: Attempt) -> None:
@@ -158,7 +154,7 @@ class LocalProvider:
 
     async def force_cancel(self, attempt: Attempt) -> None:
         """End the job and everything it started, now. Raises ProviderError for what cannot be ended."""
-        files, owner = self._files(attempt), plan.owner(attempt)
+        files, owner = self._files(attempt), job_spec.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.force_cancel(files, owner))
 
     async def destroy(self, workspace: Workspace) -> str | None:
@@ -207,7 +203,7 @@ class LocalProvider:
         except Refused:
             return None
         return await asyncio.to_thread(
-            checkout.answer, command.argv, command.env, listening.MOST_BYTES, listening.TIMEOUT_S
+            git_query.answer, command.argv, command.env, ports.MOST_BYTES, ports.TIMEOUT_S
         )
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
@@ -237,7 +233,7 @@ class LocalProvider:
         """Write `projects/`, `home/` and `volumes/` as a tar. Raises Refused for a file that cannot be read."""
         folder = self._workspace(workspace)
         try:
-            return await in_thread(lambda: packing.pack(folder, sink), sink)
+            return await in_thread(lambda: files_pack.pack(folder, sink), sink)
         except OSError as error:
             raise _as_provider_error(error) from error
 
@@ -248,9 +244,9 @@ class LocalProvider:
         """The files of an untrusted tar, there in the block. See `drafts` for what follows what, and why."""
         self._workspace(workspace)
         try:
-            async with drafts.coming_in(self._layout, workspace.id, known) as folder:
-                await in_thread(lambda: unpacking.unpack(folder, source), source)
-                await in_thread(lambda: drafts.put_in_place(self._layout, workspace.id))
+            async with staging.coming_in(self._layout, workspace.id, known) as folder:
+                await in_thread(lambda: files_unpack.unpack(folder, source), source)
+                await in_thread(lambda: staging.put_in_place(self._layout, workspace.id))
                 yield
         except OSError as error:
             raise _as_provider_error(error) from error
@@ -356,7 +352,7 @@ class LocalProvider:
                 shutil.copy(credentials, draft.scripts / "git-credentials")
             draft.folder.rename(files.folder)
         except OSError:
-            removal.remove(draft.folder, self._layout.trash, workspace.id)
+            remove.remove(draft.folder, self._layout.trash, workspace.id)
             # Somebody else may have launched or cancelled the attempt meanwhile.
             if not files.folder.exists():
                 raise
@@ -368,9 +364,9 @@ class LocalProvider:
         isolation = (
             found.best if workload.image is not None or not found.best.is_container else found.imageless
         )
-        host = probe.read_host(self._environ)
+        host = detect.read_host(self._environ)
         folders = frozenset(volume.path for volume in workload.volumes if Path(volume.path).is_dir())
-        return plan.spec(
+        return job_spec.spec(
             attempt,
             workload,
             isolation=isolation,
@@ -387,15 +383,15 @@ class LocalProvider:
             at=self._clock(),
         )
 
-    def _found(self, again: bool) -> probe.Found:
+    def _found(self, again: bool) -> detect.Found:
         if self._isolation is not None:
             imageless = Isolation("plain") if self._isolation.is_container else self._isolation
-            return probe.Found(self._isolation, imageless, ())
+            return detect.Found(self._isolation, imageless, ())
         try:
             self._layout.make()
-            return probe.find(self._layout.root, self._environ, again=again)
-        except probe.ProbeError as error:
-            raise Refused(str(error), f"Unset {probe.FORCE}, or make that kind work.") from error
+            return detect.find(self._layout.root, self._environ, again=again)
+        except detect.ProbeError as error:
+            raise Refused(str(error), f"Unset {detect.FORCE}, or make that kind work.") from error
         except OSError as error:
             raise _as_provider_error(error) from error
 
@@ -413,14 +409,14 @@ class LocalProvider:
             self._layout.workspace(workspace_id)  # an id, and no other path
         except ValueError as error:
             raise Refused(str(error)) from error
-        destroying.destroy(self._layout, self._ender, workspace_id, self._empty_by_container)
+        local_destroy.destroy(self._layout, self._ender, workspace_id, self._empty_by_container)
         if self._access is not None:
             forget(self._access, workspace_id, name)
 
     def _empty_by_container(self, folder: Path, image: str) -> None:
         best = self._found(again=False).best
         if best.is_container:
-            probe.run(list(isolations.purge_argv(best, folder, image)), self._environ)
+            detect.run(list(isolations.purge_argv(best, folder, image)), self._environ)
 
     def _inside(
         self, workspace: Workspace, attempt: Attempt, entry: Entry, argv: tuple[str, ...]
@@ -444,9 +440,9 @@ class LocalProvider:
         if isolation.is_container:
             return ShellCommand(command, self._environ)
         if isolation.kind == "bubblewrap":
-            command = tuple(python_argv("enter", str(files.sandbox), *command))
+            command = tuple(python_argv("sandbox.enter", str(files.sandbox), *command))
         elif (number := Mark.of(files).number) is not None:
-            command = tuple(python_argv("marks", str(number), *command))
+            command = tuple(python_argv("supervisor.marks", str(number), *command))
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
     def _ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
@@ -454,8 +450,8 @@ class LocalProvider:
         # The machine's own git, where it can be shut in, does not depend on what the image holds.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
         place = self._place(workspace, "inspection")
-        host = probe.read_host(self._environ)
-        return checkout.ask(isolation, place, host, workload.image, self._environ, question)
+        host = detect.read_host(self._environ)
+        return git_query.ask(isolation, place, host, workload.image, self._environ, question)
 
     def _place(self, workspace: Workspace, attempt_id: str) -> Place:
         return Place(

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from wsdash.backend.providers.base import Known, Orphan, Remains
-from wsdash.backend.providers.local import records
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
-from wsdash.config import LOCAL, policy
+from wsdash.backend.providers.local.supervisor import records
+from wsdash.config.settings import LOCAL, policy
 from wsdash.model import Attempt, Cause, Desired, End, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Source, Workload
 

@@ -8,10 +8,10 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 
-from wsdash.backend.processes import ProcessIdentity
-from wsdash.backend.providers.local import records
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.providers.local.notices import Listener
+from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.providers.local.supervisor.notify import Listener
+from wsdash.backend.system.processes import ProcessIdentity
 
 
 class Watch:

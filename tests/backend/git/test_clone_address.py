@@ -1,0 +1,210 @@
+"""What of a clone address is shown, and what of it Git alone gets."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wsdash.backend.git.clone_address import (
+    BadAddress,
+    Credential,
+    redacted,
+    settings_for,
+    shown,
+    split,
+    taken_out,
+)
+from wsdash.backend.git.credential_files import KeptCredentials
+from wsdash.workload import Command, EnvVar, Source, Workload
+
+TOKEN = "glpat-SecretSecretSecret"
+
+
+@pytest.mark.parametrize(
+    ("address", "clean", "username", "password"),
+    [
+        (f"https://oauth2:{TOKEN}@host/group/app.git", "https://host/group/app.git", "oauth2", TOKEN),
+        (f"https://gitlab-ci-token:{TOKEN}@host/app", "https://host/app", "gitlab-ci-token", TOKEN),
+        (f"http://ada:{TOKEN}@host:8080/app", "http://host:8080/app", "ada", TOKEN),
+        (f"HTTPS://ada:{TOKEN}@Host/app", "https://Host/app", "ada", TOKEN),
+        (f"https://{TOKEN}:x-oauth-basic@host/app", "https://host/app", TOKEN, "x-oauth-basic"),
+        (f"https://{TOKEN}:@host/app", "https://host/app", TOKEN, ""),
+        # The user is the token: Git would ask for a password, which such hosts do not want.
+        (f"https://{TOKEN}@host/app", "https://host/app", TOKEN, ""),
+        ("https://0123456789abcdef0123456789abcdef@host/app", "https://host/app", "0123456789abcdef" * 2, ""),
+        # A name alone is no secret, and Git finds the password by it.
+        ("https://ada@host/app", "https://host/app", "ada", None),
+        ("https://ada%40example.com@host/app", "https://host/app", "ada@example.com", None),
+        ("https://oauth2:to%2Fken%3A%40@host/app", "https://host/app", "oauth2", "to/ken:@"),
+        ("https://ada:pass@word@host/app", "https://host/app", "ada", "pass@word"),
+        ("https://ada:secret@[::1]:8443/app", "https://[::1]:8443/app", "ada", "secret"),
+    ],
+)
+def test_a_credential_is_split_off(address: str, clean: str, username: str, password: str | None) -> None:
+    found, credential = split(address)
+    assert found == clean == shown(clean)
+    assert credential is not None
+    assert (credential.username, credential.password) == (username, password)
+    assert Credential.of_line(credential.line) == credential
+    assert shown(address).lower() == clean.lower()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://host/group/app.git",
+        "/srv/ada:work@home/app",
+        "https://host.example/a@b.example/app.git",
+        "git@host:group/app.git",
+        "ssh://git@host:22/group/app.git",
+        "git://host/app",
+        "file:///srv/app.git",
+        "/srv/ada@work/app",
+        "../app",
+        "host:app@v2/x",
+    ],
+)
+def test_an_address_without_a_secret_stays_as_it_is(address: str) -> None:
+    if address != "host:app@v2/x":  # what a password before a host looks like, too
+        assert split(address) == (address, None)
+        assert shown(address) == redacted(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://oauth2:MAR/KER@host/app.git",
+        "https://MAR/KER@host.example/app.git",
+        "https://oauth2:MARKER%40host/app.git",
+        "https://oauth2:MARKER/app.git",
+        "https://host/app.git?private_token=MARKER",
+        "https://host/app.git#access_token=MARKER",
+        "https://host?private_token=MARKER",
+        "https://ada:MARKER@/app.git",
+        "https://ada:MARKER@ho st/app.git",
+        "https://ada:MARKER%0a@host/app.git",
+        "ssh://git:MARKER@host/app.git",
+        "git://ada:MARKER@host/app.git",
+        "ftp://ada:MARKER@host/app.git",
+        "oauth2:MARKER@host/group/app.git",
+        "ada:MARKER@host:group/app.git",
+        # A slip of the keyboard makes a path, or a host for ssh, of what was meant as a URL.
+        "https:/ada:MARKER@host/app.git",
+        "https:/MARKER@host/app.git",
+        "https//ada:MARKER@host/app.git",
+        "https:\\\\ada:MARKER@host/app.git",
+        "//ada:MARKER@host/app.git",
+        "//MARKER@host/app.git",
+        "ht tps://MARKER@host/app.git",
+        "git+https://MARKER@host/app.git",
+        "host:443/ada:MARKER@host/app.git",
+        "git@host:ada:MARKER@host/app.git",
+    ],
+)
+def test_what_cannot_be_split_is_refused_without_being_told(address: str) -> None:
+    with pytest.raises(BadAddress) as refused:
+        split(address)
+    told = f"{refused.value} {refused.value.hint} {shown(address)} {redacted(f'fatal: {address!r}: no')}"
+    for part in ("MARKER", "MAR/", "/KER"):
+        if "://" not in address:
+            told = f"{refused.value} {refused.value.hint} {shown(address)}"
+        assert part not in told
+
+
+def test_blanks_around_an_address_hide_nothing() -> None:
+    found, credential = split(f" https://oauth2:{TOKEN}@host/app.git\n")
+    assert found == "https://host/app.git"
+    assert credential is not None and credential.password == TOKEN
+
+
+def test_a_remedy_can_be_read_though_addresses_are_redacted() -> None:
+    for address in ("https://host/app?a=b", "ada:secret@host/app"):
+        with pytest.raises(BadAddress) as refused:
+            split(address)
+        assert "TOKEN@HOST" in redacted(refused.value.hint) or "PASSWORD@HOST" in redacted(refused.value.hint)
+
+
+def test_what_git_says_is_told_without_what_stands_before_a_host() -> None:
+    said = (
+        f"fatal: unable to access 'https://oauth2:{TOKEN}@host/app.git/': Could not resolve host: host\n"
+        f'fatal: could not read Password for "https://{TOKEN}@host": terminal prompts disabled\n'
+        f"ssh://git:{TOKEN}@host/app and ssh://git@host/app https://host/x?private_token={TOKEN}&ref=main"
+    )
+    told = redacted(said)
+    assert TOKEN not in told
+    assert "'https://host/app.git/'" in told and "ssh://git@host/app" in told and "&ref=main" in told
+
+
+def test_a_workload_gives_the_credentials_of_all_that_it_clones() -> None:
+    dotfiles = Command("dotfiles", "git clone", env=(EnvVar("DOTFILES", "https://ada:2222@dots/d"),))
+    workload = Workload(source=Source("https://ada:1111@host/app"), post_start=(dotfiles,))
+    clean, credentials = taken_out(workload)
+    assert [credential.line for credential in credentials] == [
+        "https://ada:1111@host/app",
+        "https://ada:2222@dots/d",
+    ]
+    told = repr((clean, credentials))
+    assert "1111" not in told and "2222" not in told
+    assert taken_out(clean) == (clean, ())
+
+
+def test_git_gets_them_for_their_host_alone_and_asks_no_other_helper(tmp_path: Path) -> None:
+    """What the user's own helpers were told would stay with them."""
+    config = tmp_path / "config"
+    config.write_text(f"[credential]\n\thelper = store --file {tmp_path}/stolen\n")
+    credentials = [
+        Credential("https", "host", "ada", 'it\'s "$HOME" `id` %41\\n'),
+        Credential("https", "other:8443", "bob", "two"),
+        Credential("https", "third", "eve", None),
+        Credential("https", "host", "cyd", "three", "group/app.git"),
+    ]
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "GIT_CONFIG_GLOBAL": str(config),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "false",
+    }
+    environ |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "Ada"}
+    environ |= settings_for(credentials, environ)
+
+    def git(*arguments: str, stdin: str = "") -> str:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=tmp_path,
+            env=environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+
+    assert 'password=it\'s "$HOME" `id` %41\\n\n' in git(
+        "credential", "fill", stdin="protocol=https\nhost=host\n\n"
+    )
+    assert "username=bob\npassword=two\n" in git(
+        "credential", "fill", stdin="protocol=https\nhost=other:8443\n\n"
+    )
+    asked = "url=https://host/group/app.git\n\n"
+    assert "username=cyd\npassword=three\n" in git("credential", "fill", stdin=asked)
+    assert "username=ada\n" in git("credential", "fill", stdin="url=https://host/group/other.git\n\n")
+    assert "two" not in git("credential", "fill", stdin="protocol=http\nhost=other:8443\n\n")
+    git("credential", "approve", stdin="protocol=https\nhost=host\nusername=ada\npassword=x\n\n")
+    assert not (tmp_path / "stolen").exists()
+    assert git("config", "user.name") == "Ada\n"
+
+
+def test_kept_credentials_are_the_users_alone_and_go_with_the_workspace(tmp_path: Path) -> None:
+    kept = KeptCredentials(tmp_path / "credentials")
+    assert kept.of("w1") == ()
+    kept.keep("w1", [Credential("https", "host", "ada", "pass:@/ word")])
+    newer = [Credential("https", "host", "ada", "newer"), Credential("https", "b", "bob", None)]
+    kept.keep("w1", [*newer, Credential("https", "host", "ada", "another", "dots")])
+    assert kept.file("w1").stat().st_mode & 0o777 == 0o600
+    assert [c.line for c in kept.of("w1")] == [
+        *("https://ada:newer@host", "https://bob@b", "https://ada:another@host/dots")
+    ]
+    kept.drop("w1")
+    kept.drop("w1")
+    assert list((tmp_path / "credentials").iterdir()) == []

@@ -1,0 +1,101 @@
+"""A look into a repository before a workspace is made of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wsdash.backend.git.source import SourceError, glimpse, url_of
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+    git("init", "-q", "-b", "main")
+    (folder / "devfile.yaml").write_text("schemaVersion: 2.2.0\n")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    git("tag", "v1")
+    git("checkout", "-qb", "topic/one")
+    (folder / ".devfile").mkdir()
+    (folder / ".devfile" / "other.yaml").write_text("schemaVersion: 2.3.0\n")
+    git("add", ".")
+    git("commit", "-qm", "second")
+    git("checkout", "-q", "main")
+    return folder
+
+
+async def test_the_default_branch_is_looked_at_when_no_ref_is_given(repository: Path) -> None:
+    async with glimpse(str(repository), None) as seen:
+        assert seen.names == ("devfile.yaml",)
+        assert await seen.read("devfile.yaml") == b"schemaVersion: 2.2.0\n"
+        assert await seen.read("missing.yaml") is None
+
+
+@pytest.mark.parametrize("ref", ["topic/one", "v1", "main"])
+async def test_branches_and_tags(repository: Path, ref: str) -> None:
+    async with glimpse(str(repository), ref) as seen:
+        assert (".devfile/other.yaml" in seen.names) is (ref == "topic/one")
+
+
+async def test_a_commit(repository: Path) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "topic/one"], cwd=repository, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    async with glimpse(str(repository), commit) as seen:
+        assert ".devfile/other.yaml" in seen.names
+
+
+async def said(source: str, ref: str | None = None) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        async with glimpse(source, ref):
+            pass
+    return caught.value
+
+
+async def test_a_ref_that_is_not_there_is_named(repository: Path) -> None:
+    error = await said(str(repository), "nowhere")
+    assert "has no ref nowhere" in error.message
+    assert not error.unreachable
+
+
+async def test_a_folder_that_is_no_repository(tmp_path: Path) -> None:
+    error = await said(str(tmp_path))
+    assert "is not a Git repository" in error.message
+
+
+async def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    assert "does not exist" in (await said(str(tmp_path / "gone"))).message
+
+
+async def test_a_repository_without_a_commit(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert "has no commit yet" in (await said(str(tmp_path))).message
+
+
+@pytest.mark.parametrize("hostile", ["--upload-pack=touch /tmp/x", "ext::sh -c id", "", "a\nb", "fd::17"])
+def test_what_could_run_a_command_is_refused(hostile: str) -> None:
+    with pytest.raises(SourceError):
+        url_of(hostile)
+
+
+async def test_a_ref_that_could_be_an_option_is_refused(repository: Path) -> None:
+    assert "is not a ref" in (await said(str(repository), "--upload-pack=id")).message
+
+
+async def test_without_git_it_says_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert "git is not installed" in (await said(str(repository))).message
+
+
+async def test_a_server_that_does_not_answer_is_unreachable_not_wrong() -> None:
+    error = await said("https://127.0.0.1:1/a.git")
+    assert error.unreachable

@@ -1,0 +1,15 @@
+"""Why a workspace is where it is, as a reader is told."""
+
+from __future__ import annotations
+
+import re
+
+from tests.backend.builders import NOW
+from wsdash.backend.operations.explain import facts
+
+
+def test_facts_tell_instants_as_local_times_and_leave_out_what_is_for_programs() -> None:
+    told = facts({"job": "running", "last_beat_at": NOW, "after": 3, "log_start": 5, "saved_at": None})
+    assert told.keys() == {"job", "last_beat", "after"}
+    assert (told["job"], told["after"]) == ("running", "3")
+    assert re.fullmatch(r"at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", told["last_beat"])

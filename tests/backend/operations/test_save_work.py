@@ -1,0 +1,322 @@
+"""Work that is kept before its workspace is deleted: all of it comes back by what was kept, or nothing is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.backend.job.conftest import SHELLS
+from tests.repositories import commit_files, git
+from wsdash.backend.errors import UserError
+from wsdash.backend.operations import save_work
+from wsdash.backend.operations.save_work import Kept, keep
+
+SUBMODULE = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
+
+
+def answer(files: dict[str, bytes]) -> bytes:
+    """What a job says that keeps these."""
+    lines = [f"file {name} {len(data)} {hashlib.sha256(data).hexdigest()}" for name, data in files.items()]
+    head = "\n".join(["wsdash-kept 1", *lines, "data\n"])
+    return head.encode() + b"".join(files.values()) + b"\nwsdash-kept\n"
+
+
+FILES = {"work.bundle": b"first\ndata\n", "files.tar": b"\0second", "contents": b"work.bundle\tsha1\t.//\n"}
+
+
+def test_what_came_is_kept_as_it_came_beside_our_own_script(tmp_path: Path) -> None:
+    kept = keep(answer(FILES), "web", tmp_path / "kept", 0.0)
+    assert kept.folder is not None and kept.has_project and not kept.has_beside
+    assert {name: (kept.folder / name).read_bytes() for name in FILES} == FILES
+    assert "Brings back" in (kept.folder / "restore.sh").read_text()
+    assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
+
+
+@given(st.data())
+def test_an_answer_that_was_cut_off_keeps_nothing(data: st.DataObject) -> None:
+    whole = answer(FILES)
+    length = data.draw(st.integers(0, len(whole) - 1))
+    with pytest.raises(UserError, match=r"cannot be kept|did not come"):
+        keep(whole[:length], "web", Path("/nowhere"), 0.0)
+
+
+@pytest.mark.parametrize("name", ["../outside", "restore.sh", "work.bundle/x", "x.bundle", ""])
+def test_a_job_names_no_other_files(name: str) -> None:
+    with pytest.raises(UserError, match="did not come whole"):
+        keep(answer({name: b"x"}), "web", Path("/nowhere"), 0.0)
+
+
+def test_other_bytes_than_were_named_are_refused() -> None:
+    with pytest.raises(UserError, match="did not come as it was sent"):
+        keep(answer(FILES).replace(b"first\n", b"worse\n"), "web", Path("/nowhere"), 0.0)
+
+
+def test_where_there_is_nothing_no_folder_is_made(tmp_path: Path) -> None:
+    assert keep(answer({}), "web", tmp_path / "kept", 0.0) == Kept()
+    assert not (tmp_path / "kept").exists()
+
+
+def test_what_was_kept_before_is_never_written_over(tmp_path: Path) -> None:
+    keep(answer(FILES), "web", tmp_path, 0.0)
+    with pytest.raises(UserError, match="cannot be written"):
+        keep(answer(FILES), "web", tmp_path, 0.0)
+
+
+# --- with real repositories ---------------------------------------------------------------------------------
+
+
+class Place:
+    """A workspace's files, and where they come back."""
+
+    def __init__(self, folder: Path, shell: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.shell = shell
+        self.root = folder / "projects"
+        self.app = self.root / "app"
+        self.origin = folder / "origin"
+        for name in ("home", "tmp", "projects"):
+            (folder / name).mkdir(parents=True)
+        monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
+        self.origin.mkdir()
+        git(self.origin, "init", "--quiet", "--initial-branch=main")
+        (self.origin / "script").write_text("#!/bin/sh\n")
+        commit_files(self.origin, {"file": "one\n", "gone": "g\n", "old name": "o\n" * 9}, "First")
+        git(self.origin, "branch", "feature")
+        git(self.root, "clone", "--quiet", "--no-local", str(self.origin), "app")
+
+    def pack(self, project: str = "app") -> bytes:
+        question = save_work.question(project)
+        assert len(question.program) < 128 * 1024
+        done = subprocess.run(
+            [*self.shell, *question.argv[1:]],
+            input=question.program,
+            capture_output=True,
+            check=False,
+            timeout=120,
+            env={**os.environ, "PROJECTS_ROOT": str(self.root), "HOME": str(self.folder / "home")},
+        )
+        assert done.stderr == b""
+        assert list((self.folder / "tmp").iterdir()) == []
+        return done.stdout
+
+    def keep(self, project: str = "app") -> Kept:
+        return keep(self.pack(project), "web", self.folder / "kept", 0.0)
+
+    def clone(self) -> Path:
+        git(self.folder, "clone", "--quiet", "--no-local", str(self.origin), "clone")
+        return self.folder / "clone"
+
+    def empty(self) -> Path:
+        (self.folder / "empty").mkdir()
+        return self.folder / "empty"
+
+    def restore(self, kept: Kept, folder: Path, *words: str) -> Path:
+        done = subprocess.run(
+            [*self.shell, str(kept.script), *words], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return folder
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    if shutil.which(request.param[0]) is None:
+        pytest.skip(f"{request.param[0]} is not installed")
+    return Place(tmp_path / "place", request.param, monkeypatch)
+
+
+def files_in(folder: Path) -> dict[str, tuple[str, bytes]]:
+    """Kind and content of each file below, but for what belongs to Git."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if ".git" in path.relative_to(folder).parts:
+            continue
+        if path.is_symlink():
+            found[str(path.relative_to(folder))] = ("link", os.fsencode(path.readlink()))
+        elif path.is_file():
+            kind = "program" if os.access(path, os.X_OK) else "file"
+            found[str(path.relative_to(folder))] = (kind, path.read_bytes())
+    return found
+
+
+def state_of(folder: Path) -> dict[str, object]:
+    """All that a user of the repository sees of it."""
+    return {
+        "status": git(folder, "status", "--porcelain"),
+        "head": git(folder, "rev-parse", "--symbolic-full-name", "HEAD"),
+        "commit": git(folder, "rev-parse", "HEAD"),
+        "staged": git(folder, "diff", "--cached", "--binary"),
+        "stashes": git(folder, "stash", "list", "--format=%gd %gs %H"),
+        "branches": git(folder, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads"),
+        "tags": git(folder, "for-each-ref", "--format=%(refname) %(objectname)", "refs/tags"),
+        "files": files_in(folder),
+    }
+
+
+def work_in(folder: Path) -> None:
+    """Something of every kind of work."""
+    commit_files(folder, {"committed": "c\n"}, "On the branch")
+    git(folder, "checkout", "--quiet", "-b", "side")
+    commit_files(folder, {"side": "s\n"}, "On another branch")
+    git(folder, "tag", "-a", "-m", "mine", "mine")
+    for text in ("older", "newer"):
+        (folder / "file").write_text(text)
+        (folder / f"new {text}").write_text(text)
+        git(folder, "stash", "push", "--quiet", "--include-untracked", "--message", text)
+    git(folder, "checkout", "--quiet", "--detach")
+    commit_files(folder, {"lone": "l\n"}, "On HEAD alone")
+    (folder / "file").write_text("staged\n")
+    git(folder, "add", "file")
+    (folder / "file").write_text("not staged\n")
+    git(folder, "mv", "old name", "new name")
+    (folder / "gone").unlink()
+    (folder / "script").chmod(0o755)
+    (folder / "binary").write_bytes(bytes(range(256)))
+    (folder / "link").symlink_to("nowhere")
+    (folder / "deep").mkdir()
+    (folder / "deep/-a\nname").write_text("odd\r\n")
+    (folder / os.fsdecode(b"caf\xe9")).write_text("latin")
+
+
+def test_all_of_a_repository_comes_back_into_a_fresh_clone(place: Place) -> None:
+    work_in(place.app)
+    kept = place.keep()
+    assert place.app.exists()
+    clone = place.restore(kept, place.clone())
+    assert state_of(clone) == state_of(place.app)
+    assert {path.name for path in (kept.folder or clone).iterdir()} == {
+        "contents",
+        "work.bundle",
+        "restore.sh",
+    }
+
+
+def test_all_of_a_repository_comes_back_into_an_empty_folder(place: Place) -> None:
+    work_in(place.app)
+    assert state_of(place.restore(place.keep(), place.empty())) == state_of(place.app)
+
+
+def test_a_branch_that_has_gone_on_elsewhere_is_not_moved(place: Place) -> None:
+    commit_files(place.app, {"mine": "m\n"}, "Mine")
+    kept = place.keep()
+    commit_files(place.origin, {"theirs": "t\n"}, "Theirs")
+    clone = place.restore(kept, place.clone())
+    assert git(clone, "rev-parse", "main") == git(place.origin, "rev-parse", "main")
+    assert git(clone, "rev-parse", "HEAD", "kept/main").split() == [git(place.app, "rev-parse", "HEAD")] * 2
+    assert git(clone, "status", "--porcelain") == ""
+
+
+def test_a_clone_that_has_changes_of_its_own_is_left_as_it_is(place: Place) -> None:
+    work_in(place.app)
+    kept, clone = place.keep(), place.clone()
+    (clone / "file").write_text("mine\n")
+    done = subprocess.run(["sh", str(kept.script)], cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "changes of its own" in done.stderr
+    assert (clone / "file").read_text() == "mine\n"
+
+
+def test_nested_repositories_and_submodules_come_back_in_their_places(place: Place) -> None:
+    app = place.app
+    git(app, "init", "--quiet", "tools")
+    commit_files(app / "tools", {"t": "t"}, "Nested")
+    (app / "tools/untracked").write_text("u")
+    git(app, "init", "--quiet", "with a\nname")
+    (app / "with a\nname/first").write_text("f")
+    git(app, *SUBMODULE, "add", str(place.origin), "sub")
+    work_in(app / "sub")
+    clone = place.restore(place.keep(), place.clone())
+    for name in (".", "sub", "tools"):
+        assert state_of(clone / name) == state_of(app / name)
+    assert git(clone / "with a\nname", "status", "--porcelain") == "?? first"
+
+
+def test_an_unfinished_merge_is_kept_with_its_other_side(place: Place) -> None:
+    app = place.app
+    git(app, "checkout", "--quiet", "--detach")
+    commit_files(app, {"file": "other\n"}, "The other side")
+    other = git(app, "rev-parse", "HEAD")
+    git(app, "checkout", "--quiet", "main")
+    commit_files(app, {"file": "mine\n"}, "Mine")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(app, "merge", other)
+    clone = place.restore(place.keep(), place.clone())
+    assert "<<<<<<<" in (clone / "file").read_text()
+    assert git(clone, "rev-parse", "refs/kept/progress/MERGE_HEAD") == other
+
+
+def test_files_outside_of_any_repository_come_back(place: Place) -> None:
+    for name in ("notes/plan\nb", "notes/-x", "run"):
+        (place.root / name).parent.mkdir(exist_ok=True)
+        (place.root / name).write_text(name)
+    (place.root / "run").chmod(0o755)
+    (place.root / "link").symlink_to("/nowhere")
+    git(place.root, "init", "--quiet", "other")
+    commit_files(place.root / "other", {"o": "o"}, "Beside the project")
+    kept = place.keep()
+    assert kept.has_beside and not kept.has_project
+    folder = place.restore(kept, place.empty(), "beside")
+    shutil.rmtree(place.app)
+    assert files_in(folder) == files_in(place.root)
+    assert state_of(folder / "other") == state_of(place.root / "other")
+
+
+def test_a_project_without_git_comes_back(place: Place) -> None:
+    shutil.rmtree(place.app / ".git")
+    (place.app / "kept").write_text("kept")
+    assert files_in(place.restore(place.keep(), place.empty())) == files_in(place.app)
+
+
+def test_a_workspace_without_a_source_comes_back(place: Place) -> None:
+    shutil.rmtree(place.app)
+    (place.root / "loose").write_text("l")
+    git(place.root, "init", "--quiet", "tools")
+    commit_files(place.root / "tools", {"t": "t"}, "Nested")
+    folder = place.restore(place.keep(""), place.empty())
+    assert files_in(folder) == files_in(place.root)
+
+
+def test_a_large_repository_is_kept_without_what_its_remote_has(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_files(
+        place.origin, {"large": "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(999))}, "Large"
+    )
+    git(place.app, "pull", "--quiet")
+    work_in(place.app)
+    text = save_work._text
+    monkeypatch.setattr(
+        save_work, "_text", lambda name: text(name).replace("complete_kib=32768", "complete_kib=0")
+    )
+    kept = place.keep()
+    assert kept.folder is not None
+    assert (kept.folder / "work.bundle").stat().st_size < 20_000
+    assert state_of(place.restore(kept, place.clone())) == state_of(place.app)
+
+
+def test_what_was_pushed_and_committed_is_not_kept_again(place: Place) -> None:
+    assert place.keep() == Kept()
+
+
+@pytest.mark.parametrize("fault", ["fifo", "damaged", "lost"])
+def test_what_cannot_be_kept_is_named_and_nothing_is_kept(place: Place, fault: str) -> None:
+    commit_files(place.app, {"a": "a"}, "Mine")
+    if fault == "fifo":
+        (place.app / "file").unlink()
+        os.mkfifo(place.app / "file")
+    elif fault == "damaged":
+        (place.app / "tools/.git/objects").mkdir(parents=True)
+    else:
+        head = git(place.app, "rev-parse", "HEAD:a")
+        (place.app / f".git/objects/{head[:2]}/{head[2:]}").unlink()
+    with pytest.raises(UserError, match=r"cannot be kept, so it is not deleted: (app|file)"):
+        place.keep()
+    assert not (place.folder / "kept").exists()

@@ -1,0 +1,107 @@
+"""What a context does not give is said before anything runs: secrets, and code that may not be cloned."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+
+from tests.backend.providers.gitlab.harness import Instance
+from tests.gitlab_server.state import Variable
+from wsdash.backend.providers.base import Blocked, Refused
+from wsdash.backend.providers.gitlab.ci_variables import check, forget, keep
+from wsdash.backend.providers.gitlab.limitations import project_of, remarks_on
+from wsdash.workload import Secret, Source, Workload
+
+
+@pytest.mark.parametrize(
+    ("url", "instance", "path"),
+    [
+        ("https://gitlab.example.com/group/app.git", "https://gitlab.example.com", "group/app"),
+        ("https://gitlab.example.com/group/sub/app", "https://gitlab.example.com", "group/sub/app"),
+        ("https://host/gitlab/group/app.git", "https://host/gitlab", "group/app"),
+        ("http://127.0.0.1:8929/group/app.git", "http://127.0.0.1:8929", "group/app"),
+        ("git@gitlab.example.com:group/app.git", "https://gitlab.example.com", "group/app"),
+        ("ssh://git@gitlab.example.com:2222/group/app.git", "https://gitlab.example.com", "group/app"),
+        ("https://github.com/group/app.git", "https://gitlab.example.com", None),
+        ("https://gitlab.example.com.evil.org/group/app.git", "https://gitlab.example.com", None),
+        ("/srv/app", "https://gitlab.example.com", None),
+    ],
+)
+def test_a_source_on_the_same_instance_is_one_of_its_projects(
+    url: str, instance: str, path: str | None
+) -> None:
+    assert project_of(url, instance) == path
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        (None, "is no CI/CD variable of group/app"),
+        (Variable("x", masked=False), "is not masked"),
+        (Variable("x", protected=True), "for protected branches only"),
+        (Variable("x"), ""),
+    ],
+)
+async def test_a_secret_that_the_job_would_not_get_is_named(
+    instance: Instance, variable: Variable | None, words: str
+) -> None:
+    if variable is not None:
+        instance.project.variables["TOKEN"] = variable
+    api = instance.api()
+    found = await remarks_on(api, instance.settings, Workload(secrets=(Secret("TOKEN"),)))
+    await api.client.aclose()
+    assert words in " ".join(remark.text for remark in found)
+    assert bool(found) is bool(words)
+
+
+async def test_what_a_role_does_not_show_is_not_remarked_on(instance: Instance) -> None:
+    instance.project.roles[instance.user.id] = 30
+    api = instance.api()
+    assert await remarks_on(api, instance.settings, Workload(secrets=(Secret("TOKEN"),))) == []
+    await api.client.aclose()
+
+
+async def test_nothing_is_asked_where_nothing_is_to_be_known(instance: Instance) -> None:
+    api = instance.api()
+    settings = replace(instance.settings, placement="own")
+    assert await remarks_on(api, settings, Workload(source=Source("https://github.com/a/b.git"))) == []
+    assert instance.server.asked() == []
+    await api.client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("short", "fewer than 8"),
+        ("with a blank", "blanks"),
+        ("two\nlines-of-it", "blanks"),
+        ("long-enough$", ""),
+    ],
+)
+def test_what_gitlab_cannot_mask_is_not_kept(value: str, words: str) -> None:
+    with pytest.raises(Refused, match=words) if words else nullcontext():
+        check("TOKEN", value)
+
+
+async def test_secrets_are_masked_variables_that_are_removed_with_their_workspace(instance: Instance) -> None:
+    api, project = instance.api(), instance.project
+    project.variables["WSDASH_other_TOKEN"] = Variable("another's")
+    await keep(api, project.id, "abc", {"TOKEN": "exactly$HOME", "OTHER": "long-enough"})
+    kept = project.variables["WSDASH_abc_TOKEN"]
+    assert (kept.value, kept.masked, kept.protected, kept.raw) == ("exactly$HOME", True, False, True)
+    await forget(api, project.id, "abc")
+    assert list(project.variables) == ["WSDASH_other_TOKEN"]
+    await api.client.aclose()
+
+
+async def test_only_maintainers_keep_secrets_and_a_developer_may_still_delete_a_workspace(
+    instance: Instance,
+) -> None:
+    instance.project.roles[instance.user.id] = 30
+    api = instance.api()
+    with pytest.raises(Blocked, match="only maintainers"):
+        await keep(api, instance.project.id, "abc", {"TOKEN": "long-enough"})
+    await forget(api, instance.project.id, "abc")
+    await api.client.aclose()

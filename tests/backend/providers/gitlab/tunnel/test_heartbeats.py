@@ -1,0 +1,54 @@
+"""Which heartbeat counts where a job gives them by its line and by its pipeline's name."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+from wsdash.backend.providers.gitlab.tunnel.heartbeats import Pulses, _checked, newer
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
+from wsdash.config.settings import GitLabSettings
+
+
+def beat(state: str, seq: int, generation: int = 0) -> Heartbeat:
+    return Heartbeat("w1", "a1", 1, generation, 1_700_000_000, state, seq)
+
+
+@pytest.mark.parametrize(
+    ("named", "told", "counts"),
+    [
+        (beat("ready", 3), beat("ready", 5), "told"),
+        (beat("ready", 5), beat("ready", 3), "named"),
+        (beat("starting", 3), beat("ready", 3), "told"),
+        (beat("ending", 3), beat("ready", 3), "named"),
+        (beat("ready", 3), beat("ready", 3), "told"),
+        (beat("queued", 0), beat("fetching", 0), "told"),
+        (beat("cancelled", 3), beat("ending", 9), "named"),
+        (beat("ready", 3), beat("deadline", 3), "told"),
+        (beat("ready", 3), beat("ready", 9, generation=1), "named"),
+    ],
+)
+def test_the_later_one_counts(named: Heartbeat, told: Heartbeat, counts: str) -> None:
+    assert newer(named, told) is (told if counts == "told" else named)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"wsdash/w2 a1.1.0 1700000000 ready 3",
+        b"wsdash/w1 a2.1.0 1700000000 ready 3",
+        b"wsdash/w1 a1.1.0 1700000000 gone 3",
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_a_line_that_is_no_heartbeat_of_this_attempt_ends_the_listening(said: bytes) -> None:
+    with pytest.raises(ValueError, match="it says"):
+        _checked(said, "w1", "a1")
+    assert _checked(b"wsdash/w1 a1.1.0 1700000000 ready 3\n", "w1", "a1").seq == 3
+
+
+def test_without_a_door_the_line_is_said_to_be_missing_and_why() -> None:
+    said = Pulses(Entrance(None, GitLabSettings("https://gitlab.example", "group/app"))).line("a1")
+    assert said.startswith("none: [access] in config.toml does not name this machine")
+    assert "no shell, editor or port" in said

@@ -1,0 +1,232 @@
+"""A process that dies while it writes leaves a store that every way of opening it heals."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from wsdash.backend.service import Service
+from wsdash.backend.store import database
+from wsdash.backend.store.errors import DatabaseError, explain, lock_holders
+from wsdash.backend.store.reader import Reader
+from wsdash.backend.store.store import Store
+from wsdash.paths import Paths
+
+KILLED_AMID_A_TRANSACTION = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute(f"PRAGMA journal_mode = {sys.argv[2]}")
+db.execute("PRAGMA cache_size = 1")  # so that pages reach the file before the commit
+db.execute("BEGIN IMMEDIATE")
+db.execute("UPDATE workspace SET name = 'torn'")
+for number in range(300):
+    db.execute(
+        "INSERT INTO event (at, workspace_id, actor, kind, text) VALUES (0, 'demo', 'job', 'x', ?)", ("y" * 4000,)
+    )
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def store_with_a_workspace(paths: Paths) -> Paths:
+    database.prepare(paths)
+    connection = database.connect(paths.database)
+    connection.execute(
+        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at, changed_at)"
+        " VALUES ('demo', 'demo', 'local', 'stopped', 1, '{}', '{}', 1, 1)"
+    )
+    connection.close()
+    return paths
+
+
+def kill_amid_a_transaction(paths: Paths, journal_mode: str = "TRUNCATE") -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AMID_A_TRANSACTION, str(paths.database), journal_mode], check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+
+
+def names_by_reader(paths: Paths) -> list[str]:
+    reader = Reader(paths)
+    try:
+        return [row.workspace.name for row in reader.workspaces(0.0)]
+    finally:
+        reader.close()
+
+
+async def names_by_store(paths: Paths) -> list[str]:
+    database.prepare(paths)
+    async with Store.open(paths) as store:
+        return [workspace.name for workspace in await store.workspaces()]
+
+
+async def names_by_service(paths: Paths) -> list[str]:
+    async with Service.open(paths) as service:
+        return [row.workspace.name for row in await service.workspaces()]
+
+
+async def names_after_a_backup(paths: Paths) -> list[str]:
+    copy = sqlite3.connect(database.backup(paths, "20260101T00"))
+    found = [name for (name,) in copy.execute("SELECT name FROM workspace")]
+    copy.close()
+    return found
+
+
+async def names_by_a_quick_verb(paths: Paths) -> list[str]:
+    return names_by_reader(paths)
+
+
+@pytest.mark.parametrize("journal_mode", ["TRUNCATE", "DELETE", "PERSIST", "WAL"])
+@pytest.mark.parametrize(
+    "opened_by", [names_by_a_quick_verb, names_by_store, names_by_service, names_after_a_backup]
+)
+async def test_who_opens_it_next_rolls_back_what_a_killed_writer_left(
+    store_with_a_workspace: Paths, journal_mode: str, opened_by: Callable[[Paths], object]
+) -> None:
+    paths = store_with_a_workspace
+    kill_amid_a_transaction(paths, journal_mode)
+    beside = paths.database.with_name("state.db-wal" if journal_mode == "WAL" else "state.db-journal")
+    assert beside.stat().st_size > 512
+    assert await opened_by(paths) == ["demo"]  # type: ignore[misc]
+    assert not list(paths.state.glob("*damaged*"))
+    check = database.connect(paths.database, read_only=True)
+    assert check.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    check.close()
+
+
+def test_a_connection_for_reading_cannot_write(store_with_a_workspace: Paths) -> None:
+    connection = database.connect(store_with_a_workspace.database, read_only=True)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM workspace")
+    connection.close()
+
+
+def test_a_journal_beside_an_emptied_database_brings_nothing_back_that_is_half(
+    store_with_a_workspace: Paths,
+) -> None:
+    paths = store_with_a_workspace
+    database.backup(paths, "20260101T00")
+    kill_amid_a_transaction(paths)
+    os.truncate(paths.database, 0)
+    assert names_by_reader(paths) == ["demo"]
+
+
+def test_a_first_start_that_was_killed_is_begun_again(paths: Paths) -> None:
+    paths.database.touch()
+    paths.database.with_name("state.db-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))
+    assert names_by_reader(paths) == []
+
+
+@pytest.fixture
+def folder_for_others() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="reads as another user")
+def test_who_may_not_write_is_told_why_a_torn_transaction_keeps_him_out(
+    store_with_a_workspace: Paths, folder_for_others: Path
+) -> None:
+    kill_amid_a_transaction(store_with_a_workspace)
+    for file in store_with_a_workspace.state.glob("state.db*"):
+        shutil.copy(file, folder_for_others)
+        (folder_for_others / file.name).chmod(0o644)
+    said = as_nobody(lambda: reading_error(folder_for_others / "state.db"))
+    assert "last transaction must be rolled back" in said
+    assert "owner uid 0" in said
+
+
+def reading_error(file: Path) -> str:
+    try:
+        database.connect(file, read_only=True).execute("SELECT name FROM workspace")
+    except sqlite3.Error as error:
+        return explain(error, file)
+    return "it was read"
+
+
+def as_nobody(work: Callable[[], str]) -> str:
+    """In a process of another user, which has imported what it needs before."""
+    result, inlet = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setuid(65534)
+            os.write(inlet, work().encode())
+        finally:
+            os._exit(0)
+    os.close(inlet)
+    with os.fdopen(result, encoding="utf-8") as answer:
+        said = answer.read()
+    os.waitpid(pid, 0)
+    return said
+
+
+HOLDS_THE_LOCK = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+time.sleep(600)
+"""
+
+
+def test_who_locks_the_store_is_named(store_with_a_workspace: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = store_with_a_workspace.database
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS_THE_LOCK, str(file)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
+        assert lock_holders(file) == [holder.pid]
+        impatient = sqlite3.connect(file, timeout=0)
+        with pytest.raises(sqlite3.OperationalError) as failed:
+            impatient.execute("BEGIN IMMEDIATE")
+        said = explain(failed.value, file)
+        assert f"process {holder.pid}" in said and "state.db" in said and f"kill {holder.pid}" in said
+        holder.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, holder.pid, os.WSTOPPED)
+        assert f"kill -CONT {holder.pid}" in explain(failed.value, file)
+        impatient.close()
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_folder_in_the_place_of_the_store_is_named(paths: Paths) -> None:
+    paths.database.mkdir()
+    with pytest.raises(DatabaseError, match=r"state\.db is not a file.*Move it away"):
+        database.prepare(paths)
+    with pytest.raises(DatabaseError, match="not a file"):
+        names_by_reader(paths)
+
+
+CREATES_WHERE_FILES_CANNOT_GROW = """
+import resource
+from wsdash.backend.store import database, errors
+from wsdash.paths import Paths
+paths = Paths.from_environment()
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+try:
+    database.prepare(paths)
+except errors.DatabaseError as error:
+    print(error)
+"""
+
+
+def test_a_first_start_where_files_cannot_grow_says_so(paths: Paths) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", CREATES_WHERE_FILES_CANNOT_GROW], capture_output=True, text=True, check=True
+    ).stdout
+    assert "cannot grow" in said and "8192 bytes" in said and "ulimit" in said
+    assert names_by_reader(paths) == []

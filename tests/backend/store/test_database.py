@@ -1,0 +1,184 @@
+"""The database file: migrated, backed up, mended; and the settings that keep it whole."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from wsdash.backend.store import database
+from wsdash.backend.store.database import wal_is_sound
+from wsdash.backend.store.errors import DatabaseError, NewerSchema
+from wsdash.backend.store.reader import Reader
+from wsdash.backend.store.repair import BACKUPS_KEPT
+from wsdash.paths import PathError, Paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache")
+
+
+def insert_workspace(paths: Paths, name: str) -> None:
+    connection = database.connect(paths.database)
+    connection.execute(
+        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at, changed_at)"
+        " VALUES (?, ?, 'local', 'stopped', 1, '{}', '{}', 1, 1)",
+        (name, name),
+    )
+    connection.close()
+
+
+def names(paths: Paths) -> list[str]:
+    reader = Reader(paths)
+    found = [row.workspace.name for row in reader.workspaces(0.0)]
+    reader.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("version", "sound"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 45, 0), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 52, 0), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_wal_is_used_only_where_the_reset_bug_is_mended(version: tuple[int, int, int], sound: bool) -> None:
+    assert wal_is_sound(version, "ext4") is sound
+    assert not wal_is_sound(version, "nfs4")
+
+
+def test_a_new_file_is_private_durable_and_of_the_newest_schema(paths: Paths) -> None:
+    assert database.prepare(paths) == []
+    assert paths.state.stat().st_mode & 0o777 == 0o700
+    assert paths.database.stat().st_mode & 0o777 == 0o600
+    connection = database.connect(paths.database)
+    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(database.migrations())
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute(
+            "INSERT INTO event (at, workspace_id, actor, kind, text) VALUES (1, 'x', 'user', '', '')"
+        )
+    connection.close()
+
+
+def test_before_a_migration_the_file_is_backed_up(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.prepare(paths)
+    insert_workspace(paths, "demo")
+    monkeypatch.setattr(
+        database, "migrations", lambda: [*_MIGRATIONS, "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;\n"]
+    )
+    database.prepare(paths)
+    connection = database.connect(paths.database)
+    assert connection.execute("SELECT count(*) FROM more").fetchone()[0] == 0
+    connection.close()
+    (copy,) = paths.backups.glob("state-schema-*.db")
+    old = sqlite3.connect(copy)
+    assert old.execute("SELECT name FROM workspace").fetchall() == [("demo",)]
+    assert old.execute("PRAGMA user_version").fetchone()[0] == len(_MIGRATIONS)
+    old.close()
+
+
+_MIGRATIONS = database.migrations()
+
+
+def test_a_migration_that_fails_changes_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.prepare(paths)
+    insert_workspace(paths, "demo")
+    broken = "CREATE TABLE more (id TEXT);\nINSERT INTO nowhere VALUES (1);\n"
+    monkeypatch.setattr(database, "migrations", lambda: [*_MIGRATIONS, broken])
+    with pytest.raises(DatabaseError):
+        database.prepare(paths)
+    monkeypatch.undo()
+    assert names(paths) == ["demo"]
+
+
+def test_a_newer_schema_is_read_but_not_written(paths: Paths) -> None:
+    database.prepare(paths)
+    insert_workspace(paths, "demo")
+    connection = database.connect(paths.database)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(NewerSchema, match="schema 99"):
+        database.prepare(paths)
+    reader = Reader(paths)
+    assert [row.workspace.name for row in reader.workspaces(0.0)] == ["demo"]
+    assert "schema 99" in reader.notices[0]
+    reader.close()
+
+
+@pytest.mark.parametrize("damage", ["not a database at all" * 100, ""])
+def test_a_damaged_file_is_moved_aside_and_the_backup_takes_its_place(paths: Paths, damage: str) -> None:
+    database.prepare(paths)
+    insert_workspace(paths, "demo")
+    database.backup(paths, "20260101T00")
+    paths.database.write_text(damage)
+    said = database.prepare(paths)
+    assert names(paths) == ["demo"]
+    assert "moved to" in said[0]
+    assert paths.database.with_suffix(".damaged").read_text() == damage
+
+
+def test_a_lost_file_comes_back_from_the_backup(paths: Paths) -> None:
+    database.prepare(paths)
+    insert_workspace(paths, "demo")
+    database.backup(paths, "20260101T00")
+    paths.database.unlink()
+    assert database.prepare(paths)
+    assert names(paths) == ["demo"]
+
+
+def test_a_damaged_page_is_noticed(paths: Paths) -> None:
+    database.prepare(paths)
+    for number in range(200):
+        insert_workspace(paths, f"demo-{number}")
+    database.backup(paths, "20260101T00")
+    data = bytearray(paths.database.read_bytes())
+    data[5 * 4096 : 8 * 4096] = b"\xff" * (3 * 4096)
+    paths.database.write_bytes(data)
+    assert "damaged" in database.prepare(paths)[0]
+    assert len(names(paths)) == 200
+
+
+def test_without_a_backup_it_starts_empty_and_says_so(paths: Paths) -> None:
+    database.prepare(paths)
+    paths.database.write_text("x" * 5000)
+    said = database.prepare(paths)
+    assert "no backup" in said[1]
+    assert names(paths) == []
+
+
+def test_a_quick_verb_mends_what_it_cannot_read(paths: Paths) -> None:
+    database.prepare(paths)
+    insert_workspace(paths, "demo")
+    database.backup(paths, "20260101T00")
+    paths.database.write_text("x" * 5000)
+    reader = Reader(paths)
+    assert [row.workspace.name for row in reader.workspaces(0.0)] == ["demo"]
+    assert len(reader.notices) == 2
+    reader.close()
+
+
+def test_a_state_folder_of_another_user_is_refused(paths: Paths, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    paths.state.symlink_to(target)
+    with pytest.raises(PathError, match="WSDASH_HOME"):
+        database.prepare(paths)
+
+
+def test_old_backups_are_let_go(paths: Paths) -> None:
+    database.prepare(paths)
+    for hour in range(30):
+        database.backup(paths, f"20260101T{hour:02}")
+    assert len(list(paths.backups.glob("*.db"))) == BACKUPS_KEPT

@@ -1,0 +1,237 @@
+"""The state store on real SQLite files: guarded writes, acknowledged commands, several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backend.builders import NOW, attempt, job, workspace
+from wsdash.backend.store import database
+from wsdash.backend.store.errors import DatabaseError
+from wsdash.backend.store.lease import LEASE_S, LeaseLost
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.backend.store.reader import Reader
+from wsdash.backend.store.store import NameTaken, Store
+from wsdash.backend.system.processes import ProcessIdentity, boot_id
+from wsdash.model import Cause, Desired, End, Observation, StepResult
+from wsdash.paths import Paths
+from wsdash.workload import Command, EnvVar, Parallel, Port, Resources, Sequence, Source, Volume, Workload
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    found = Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache")
+    database.prepare(found)
+    return found
+
+
+@pytest.fixture
+async def store(paths: Paths) -> AsyncIterator[Store]:
+    async with Store.open(paths) as opened:
+        yield opened
+
+
+async def lease(store: Store, now: float = 0.0) -> int:
+    token = await store.acquire_lease("daemon", ProcessIdentity.own(), now)
+    assert token is not None
+    return token
+
+
+async def test_a_workload_comes_back_as_it_was(store: Store) -> None:
+    install = Command("install", "npm 'ci' && echo \"$HOME\"\n", "$PROJECT_SOURCE", (EnvVar("A", "$b"),))
+    workload = Workload(
+        image="node:22",
+        env=(EnvVar("X", "ünï\ncode"),),
+        source=Source("https://example.com/a.git", "main"),
+        post_start=(Sequence("all", (install, Parallel("both", (install, install)))),),
+        ports=(Port("http", 3000),),
+        volumes=(Volume("data", "/data", 1024),),
+        resources=Resources(cpu_limit=1.5),
+    )
+    await store.create_workspace(workspace(), workload, "created")
+    assert await store.workload("w1") == workload
+
+
+async def test_a_name_is_free_again_only_when_its_workspace_is_gone(store: Store) -> None:
+    from dataclasses import replace
+
+    await store.create_workspace(workspace(), Workload(), "created")
+    second = replace(workspace(), id="w2")
+    with pytest.raises(NameTaken):
+        await store.create_workspace(second, Workload(), "created")
+    await store.destroyed("w1", await lease(store), NOW, "gone", {})
+    await store.create_workspace(second, Workload(), "created")
+
+
+async def test_a_workspace_that_is_wanted_deleted_cannot_be_wanted_otherwise(store: Store) -> None:
+    await store.create_workspace(workspace(), Workload(), "created")
+    await store.wish("w1", Desired.DELETED, renew=False, now=NOW, text="delete")
+    with pytest.raises(NoSuchWorkspace):
+        await store.wish("w1", Desired.RUNNING, renew=True, now=NOW, text="start")
+
+
+async def test_every_act_leaves_its_event_in_the_same_transaction(store: Store, paths: Paths) -> None:
+    token = await lease(store)
+    await store.create_workspace(workspace(), Workload(), "created")
+    one = attempt(launched=None)
+    await store.intend(one, token, "wanted running", {"why": "rule 1"})
+    await store.launched(one, job(one), token, NOW)
+    await store.cancel_requested(one, token, NOW, "asked", Cause.CANCELLED, {})
+    await store.force_cancelled(one, token, NOW, "did not end", {})
+    await store.ended(one, End(NOW, Cause.CANCELLED), token, "ended")
+    reader = Reader(paths)
+    events = reader.events("w1")
+    reader.close()
+    kinds = [event.kind for event in reversed(events)]
+    assert kinds == ["created", "launch", "cancel", "force-cancel", "ended"]
+    assert events[-2].evidence == {"why": "rule 1"}
+
+
+async def test_a_writer_whose_lease_was_taken_changes_nothing(store: Store) -> None:
+    await store.create_workspace(workspace(), Workload(), "created")
+    old = await lease(store)
+    await store.release_lease(old)
+    new = await lease(store)
+    assert new == old + 1
+    with pytest.raises(LeaseLost):
+        await store.intend(attempt(launched=None), old, "too late", {})
+    assert await store.attempts("w1") == []
+    await store.intend(attempt(launched=None), new, "in time", {})
+    assert len(await store.attempts("w1")) == 1
+
+
+async def test_a_held_lease_is_not_given_to_another(store: Store) -> None:
+    token = await lease(store, now=0.0)
+    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), LEASE_S - 1) is None
+    await store.renew_lease(token, LEASE_S - 1)
+    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), LEASE_S + 1) is None
+    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), 2 * LEASE_S) == token + 1
+
+
+async def test_the_lease_of_a_killed_process_is_free_at_once(store: Store) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    holder = ProcessIdentity.of(child.pid)
+    assert holder is not None
+    assert await store.acquire_lease("daemon", holder, 0.0) == 1
+    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), 1.0) is None
+    child.kill()
+    child.communicate()
+    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), 1.0) == 2
+
+
+async def test_a_pid_that_was_given_to_another_process_holds_nothing(store: Store) -> None:
+    own = ProcessIdentity.own()
+    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.ticks - 1, boot_id()), 0.0) == 1
+    assert await store.acquire_lease("dashboard", own, 1.0) == 2
+    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.ticks, "before"), 99.0) == 3
+
+
+async def test_a_cancelled_caller_does_not_tear_its_transaction(store: Store) -> None:
+    await store.create_workspace(workspace(), Workload(), "created")
+    token = await lease(store)
+    task = asyncio.create_task(store.intend(attempt(launched=None), token, "launch", {}))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.renew_lease(token, 1.0)  # waits for its turn, so the first has ended
+    assert len(await store.attempts("w1")) == 1
+
+
+async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: Paths) -> None:
+    from dataclasses import replace
+
+    token = await lease(store)
+    await store.create_workspace(workspace(), Workload(), "created")
+    one = attempt(launched=None)
+    await store.intend(one, token, "launch", {})
+    await store.launched(one, job(one), token, NOW)
+    (known,) = await store.attempts("w1")
+    told = replace(job(known), steps=(StepResult("postStart", "install", NOW, NOW + 1, 2, 10, 20),))
+    await store.observed("local", Observation(NOW, True, NOW), [(known, told)], [], [], token, NOW, 0.0)
+    reader = Reader(paths)
+    (row,) = reader.workspaces(NOW + 1)
+    reader.close()
+    assert row.attempt is not None
+    assert row.attempt.seen == told
+    assert "postStart install failed with exit 2" in row.status.reason
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+async def test_on_a_full_disk_the_ballast_makes_room_and_then_the_error_is_clear(small_disk: Path) -> None:
+    full = Paths(small_disk / "state", small_disk / "config", small_disk / "cache")
+    database.prepare(full)
+    ballast = full.state / "ballast"
+    ballast.write_bytes(b"\0" * database.BALLAST_SIZE)
+    async with Store.open(full) as store:
+        await store.create_workspace(workspace(), Workload(), "created")
+        with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(b"\0" * 4096)
+        large = "x" * 20_000
+        await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
+        assert not ballast.exists()
+        with pytest.raises(DatabaseError, match="no space is left"):
+            for _ in range(100):
+                await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
+        assert (await store.workspace("w1")).desired is Desired.STOPPED
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from wsdash.backend.store.database import connect
+db = connect(Path(sys.argv[1]))
+for n in range(int(sys.argv[2])):
+    db.execute("BEGIN IMMEDIATE")
+    count = db.execute("SELECT generation FROM workspace").fetchone()[0]
+    db.execute("UPDATE workspace SET generation = ?", (count + 1,))
+    db.execute("COMMIT")
+    print(n, flush=True)
+"""
+
+
+async def test_several_processes_write_without_losing_a_write(store: Store, paths: Paths) -> None:
+    await store.create_workspace(workspace(), Workload(), "created")
+    command = [sys.executable, "-c", WRITER, str(paths.database), "50"]
+    writers = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert (await store.workspace("w1")).generation == 151
+
+
+async def test_an_acknowledged_write_survives_kill_9(store: Store, paths: Paths) -> None:
+    await store.create_workspace(workspace(), Workload(), "created")
+    for _ in range(5):
+        before = (await store.workspace("w1")).generation
+        command = [sys.executable, "-c", WRITER, str(paths.database), "100000"]
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        acknowledged = [writer.stdout.readline() for _ in range(20)]
+        writer.kill()
+        acknowledged += writer.stdout.readlines()
+        writer.wait()
+        writer.stdout.close()
+        complete = [line for line in acknowledged if line.endswith("\n")]
+        assert (await store.workspace("w1")).generation >= before + len(complete)
+    check = sqlite3.connect(paths.database)
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check.close()

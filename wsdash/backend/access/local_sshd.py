@@ -1,0 +1,127 @@
+"""The way into a workspace on this machine for `ssh NAME.wsdash`: its sshd, a process for each connection.
+
+It listens nowhere: it gets one end of a pair of sockets, as of inetd. It lets the user's key in, shows a certificate
+of wsdash's own authority, and whatever is asked for runs in the workspace, by `wsdash ssh`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from wsdash.backend.access.keys import certify, make_keys, public_key, write_key
+from wsdash.backend.access.known_hosts import names_of
+from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.errors import UserError
+from wsdash.backend.system import environments
+
+_PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
+_SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
+_OURS = re.compile(r"HOME|PATH|PYTHONPATH|XDG_(\w+_HOME|RUNTIME_DIR)|WSDASH_(HOME|ISOLATION)", re.ASCII)
+"""What of the environment a session needs to find the same workspaces: sshd gives it a new one. No tokens."""
+
+
+def serve(
+    folder: AccessFolder, workspace_id: str, name: str, environ: Mapping[str, str] = os.environ
+) -> socket.socket:
+    """The user's end of a connection to a new server. Blocks. Raises `UserError` where there is no sshd."""
+    sshd = shutil.which("sshd", path=f"{environ.get('PATH', '')}:{_PLACES}")
+    if sshd is None:
+        raise UserError(
+            "there is no sshd on this machine, by which ssh gets into workspaces that run on it",
+            f"Install openssh-server (its service need not run), or use `wsdash ssh {name}`.",
+        )
+    make_keys(folder)
+    config = _prepare(folder, workspace_id, name, environ)
+    here, there = socket.socketpair()
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its own demand as root
+    with there, folder.log.open("ab") as log:
+        argv = [str(Path(sshd).resolve()), "-i", "-e", "-f", str(config)]
+        subprocess.Popen(
+            argv,
+            stdin=there.fileno(),
+            stdout=there.fileno(),
+            stderr=log,
+            cwd="/",
+            env=environments.basic(environ),
+            start_new_session=True,
+        )
+    return here
+
+
+def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mapping[str, str]) -> Path:
+    """Writes what the server needs; the path of its configuration."""
+    own = folder.local / workspace_id
+    if not folder.local_host_key.exists():
+        write_key(folder.local_host_key)
+    names = names_of(workspace_id, name)
+    certificate = certify(folder, public_key(folder.local_host_key), names, workspace_id)
+    _write(own.with_suffix(".cert"), f"{certificate}\n")
+    _write(own.with_suffix(".keys"), f"{public_key(folder.user_key)}\n")
+    _write(own.with_suffix(".sh"), _session(workspace_id, environ))
+    sftp = next((path for path in _SFTP if Path(path).exists()), "internal-sftp")
+    lines = [
+        f'HostKey "{folder.local_host_key}"',
+        f'HostCertificate "{own}.cert"',
+        f'AuthorizedKeysFile "{own}.keys"',
+        f"ForceCommand sh {shlex.quote(f'{own}.sh')}",
+        f"Subsystem sftp {sftp}",
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "PidFile none",
+        "X11Forwarding no",
+        "PrintMotd no",
+        "PrintLastLog no",
+        "MaxAuthTries 100",
+        # The user's login shell starts each session, and reads files for it: bash where it takes itself for the first
+        # shell, zsh, fish and tcsh always. They look into a home that has none; the session's script has the user's.
+        f'SetEnv SHLVL=1 "HOME={_empty_home(folder)}"',
+    ]
+    config = own.with_suffix(".conf")
+    _write(config, "".join(f"{line}\n" for line in lines))
+    return config
+
+
+def _session(workspace_id: str, environ: Mapping[str, str]) -> str:
+    """The script that a session is: a shell of the workspace, or a command in it."""
+    known = {"HOME": _home(), **{key: value for key, value in environ.items() if _OURS.fullmatch(key)}}
+    exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in known.items())
+    enter = shlex.join([sys.executable, "-m", "wsdash", "ssh", workspace_id])
+    return (
+        f'{exports}[ -n "${{SSH_ORIGINAL_COMMAND:-}}" ] || exec {enter}\n'
+        f'exec {enter} -- sh -c "$SSH_ORIGINAL_COMMAND"\n'
+    )
+
+
+def _empty_home(folder: AccessFolder) -> Path:
+    """fish keeps files of its own there."""
+    home = folder.local / "home"
+    home.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+def _home() -> str:
+    """The one of the password file, "/" for a uid without a name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/"
+
+
+def _write(file: Path, text: str) -> None:
+    """All of it is there, or what was before: another connection may be reading it."""
+    new = file.with_name(f".{os.getpid()}-{file.name}")
+    new.write_text(text, encoding="utf-8", errors="surrogateescape")
+    new.replace(file)

@@ -1,0 +1,87 @@
+"""ssh's ProxyCommand: the connection to a workspace's socket.
+
+Run by path with `python -S`, for it is started with each ssh. `wsdash ssh` has ssh ask for the descriptor
+(ProxyUseFdpass), so this is gone at once; for the user's own ssh it carries the bytes (`ssh_config.py` says why). Where
+nobody answers at the socket, `wsdash connect` finds out why, waits, or enters a workspace on this machine.
+"""
+
+import _thread  # `threading` is slow to load
+import array
+import contextlib
+import os
+import socket
+import sys
+
+CHUNK = 1 << 17
+
+
+def main() -> int:
+    """`connect SOCKET NAME` hands the descriptor over; `connect --in ROOT NAME.wsdash`, for the name that a user has
+    typed, and `connect --carry DESCRIPTOR` carry the bytes."""
+    *where, name = sys.argv[1:]
+    if where == ["--carry"]:
+        carry(int(name))
+        return 0
+    speak_to_the_terminal()
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        line.connect(_of_name(where[1], name) if where[0] == "--in" else where[0])
+    except (OSError, ValueError):
+        if name.endswith(".wsdash"):
+            os.execv(sys.executable, [sys.executable, "-m", "wsdash", "connect", name])
+        print(f"wsdash: {name} holds no line to this machine now; its job dials again", file=sys.stderr)
+        return 1
+    if where[0] == "--in":
+        carry(line.fileno())
+    else:
+        hand_over(line)
+    return 0
+
+
+def _of_name(root: str, name: str) -> str:
+    """The socket of the workspace of that name (`paths.py`). The link may be too long to be dialled itself."""
+    if "/" in name:
+        raise ValueError(name)
+    with open(os.path.join(root, "sockets"), "rb") as record:  # noqa: PTH118, PTH123 - pathlib is slow to load
+        folder = os.fsdecode(record.read().rstrip(b"\n"))
+    return os.path.join(folder, os.readlink(os.path.join(folder, f"{name}.sock")))  # noqa: PTH115, PTH118
+
+
+def speak_to_the_terminal() -> None:
+    """An ssh that will share its connection (ControlPersist) has taken standard error away, also for reasons."""
+    with contextlib.suppress(OSError):
+        if os.path.sameopenfile(2, os.open(os.devnull, os.O_RDWR)):
+            os.dup2(os.open("/dev/tty", os.O_WRONLY), 2)
+
+
+def hand_over(line: socket.socket) -> None:
+    """Give the connection to ssh, at the other end of standard output."""
+    with socket.socket(fileno=1) as ssh:
+        descriptors = array.array("i", [line.fileno()])
+        ssh.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+
+
+def carry(line: int) -> None:
+    """Bytes between ssh, at standard input and output, and a connected socket, until either end has closed.
+
+    A thread for each direction: one that waits for a reader does not hold up the other.
+    """
+    _thread.start_new_thread(_copy_out, (line,))
+    _copy(line, 1)
+
+
+def _copy_out(line: int) -> None:
+    _copy(0, line)
+    os._exit(0)
+
+
+def _copy(source: int, target: int) -> None:
+    """Until the source ends or the target is gone."""
+    with contextlib.suppress(OSError):
+        while data := os.read(source, CHUNK):
+            while data:
+                data = data[os.write(target, data) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The process of the relay, which jobs dial: `python -m wsdash.backend.access.relay.__main__ ROOT BIND PORT`."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import re
+import resource
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import asyncssh
+
+from wsdash.backend.access import ssh_files
+from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.access.relay import algorithms
+from wsdash.backend.access.relay.admission import Limits
+from wsdash.backend.access.relay.log import log_to
+from wsdash.backend.access.relay.server import JobConnection, Relay
+from wsdash.backend.access.relay_client import VERSION
+from wsdash.backend.system.processes import ProcessIdentity
+
+log = logging.getLogger("wsdash.relay")
+
+LOGIN_S = 15
+KEEPALIVE_S = 10
+ABOUT_S = 2.0
+_MAKING = re.compile(r"\.([\w.-]+\.)?\d+\.\d+", re.ASCII)
+"""Sockets and links that are being made (`tunnel.py`)."""
+AGAIN_S = 1.0
+"""A relay that dies sooner than this after its start does not start again at once."""
+
+
+async def serve(folder: AccessFolder, bind: str, port: int) -> None:
+    """Until TERM. Writes the process and the port into the folder."""
+    relay = Relay(folder, Limits.of(_raise_limit_of_files()))
+    acceptor = await asyncssh.listen(
+        bind,
+        port,
+        backlog=256,
+        server_factory=lambda: JobConnection(relay),
+        server_host_keys=[str(folder.host_key)],
+        kex_algs=algorithms.KEX,
+        encryption_algs=algorithms.CIPHERS,
+        mac_algs=algorithms.MACS,
+        signature_algs=algorithms.SIGNATURES,
+        compression_algs=None,
+        gss_host=None,
+        password_auth=False,
+        host_based_auth=False,
+        login_timeout=LOGIN_S,
+        keepalive_interval=KEEPALIVE_S,
+        keepalive_count_max=3,
+        allow_pty=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        server_version="wsdash",
+        reuse_address=True,
+    )
+    about = {"process": ProcessIdentity.own().record(), "port": acceptor.get_port(), "version": VERSION}
+    _write_about(folder, about)
+    log.info("listening at %s port %s", bind, acceptor.get_port())
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    watching = [asyncio.create_task(relay.watch()), asyncio.create_task(_keep_about(folder, about))]
+    await ended.wait()
+    for task in watching:
+        task.cancel()
+    acceptor.close()
+
+
+async def _keep_about(folder: AccessFolder, about: dict[str, object]) -> None:
+    """Somebody may remove it: without it the relay is taken for one that does not run."""
+    while True:
+        await asyncio.sleep(ABOUT_S)
+        with suppress(OSError):
+            if not folder.about.exists():
+                _write_about(folder, about)
+
+
+def _write_about(folder: AccessFolder, about: dict[str, object]) -> None:
+    new = folder.about.with_suffix(".new")
+    new.write_text(json.dumps(about))
+    new.replace(folder.about)
+
+
+def _raise_limit_of_files() -> int:
+    """To the most that this user may have; the limit then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft if soft != resource.RLIM_INFINITY else 1_000_000
+
+
+def remove_sockets(folder: AccessFolder) -> None:
+    """Those of a relay that was killed: workspaces that are gone have none, and the others get one when they dial.
+
+    Blocks. What else lies there, such as ssh's shared connections, is not the relay's.
+    """
+    with suppress(OSError):
+        for file in list(folder.sockets.iterdir()):
+            if file.name.endswith(".sock") or _MAKING.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """It leaves at once where another one runs."""
+    root, bind, port = sys.argv[1:]
+    os.umask(0o077)
+    folder = AccessFolder(Path(root))
+    folder.prepare()
+    log_to(folder.log)
+    with suppress(OSError):
+        ssh_files.renew(folder)
+    with folder.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        _keep_serving(folder, bind, int(port))
+
+
+def _keep_serving(folder: AccessFolder, bind: str, port: int) -> None:
+    """In a child, which is followed by another one when it is killed. The child holds the lock too."""
+    if not port:
+        with socket.create_server((bind, 0)) as probe:
+            port = probe.getsockname()[1]
+    while True:
+        remove_sockets(folder)
+        child = os.fork()
+        if child == 0:
+            asyncio.run(serve(folder, bind, port))
+            os._exit(0)
+        signal.signal(signal.SIGTERM, lambda *_, pid=child: os.kill(pid, signal.SIGTERM))
+        began = time.monotonic()
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code >= 0:
+            return
+        log.warning("the relay was ended by signal %s, and starts again", -code)
+        if time.monotonic() - began < AGAIN_S:
+            time.sleep(AGAIN_S)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,409 @@
+"""The SSH server of the relay. It offers one thing.
+
+A job proves once who it is and leaves the public keys that it has made: a keyboard-interactive login, which is closed
+at once. (Answers have several parts, for OpenSSH takes at most a kilobyte at a prompt.) As the banner of that login it
+is given the certificate of its SSH server's key.
+With that key it may then listen under the virtual name of its own workspace; that becomes a Unix socket of this
+user's. There is no session, no other name, no connection to anything here, and no older attempt.
+
+What a job does harms only itself: one tunnel for each attempt, one socket for each tunnel, a number of requests, and
+budgets (`admission.py`). An error on this side, such as a full disk, ends a login that is under way, which is tried
+again, and never a tunnel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import asyncssh
+
+from wsdash.backend.access import ssh_files
+from wsdash.backend.access.grants import LOGIN, Grant, Grants, Standing
+from wsdash.backend.access.keys import certify
+from wsdash.backend.access.known_hosts import names_of, pin
+from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.access.relay.admission import Dials, Limits, Logins
+from wsdash.backend.access.relay.issuer_keys import NoKeys
+from wsdash.backend.access.relay.token_verifier import NotProven, Proofs
+from wsdash.backend.access.relay.tunnel import Tunnel
+from wsdash.paths import PathError
+
+log = logging.getLogger("wsdash.relay")
+
+LISTEN_S = 15.0
+"""How long a job that has logged in may take to ask for its socket."""
+MOST_REQUESTS = 20
+"""Requests of one connection that are refused or repeated, before it ends."""
+MOST_BUFFERED = 64 * 1024 * 1024
+"""Bytes that wait here for a job that does not read: more than ssh's windows for dozens of sessions."""
+WATCH_S = 1.0
+"""Between two looks for attempts that may not dial in any more, and for sockets that were removed."""
+PARTS = 8
+CERTIFICATE = "wsdash-host-certificate"
+"""The word before it in the banner."""
+ENROLLED = "wsdash-enrolled"
+"""The banner for a server that gets no certificate."""
+KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+
+
+class JobConnection(asyncssh.SSHServer):
+    """One connection of a job. Whatever is not allowed here, asyncssh refuses by itself."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._connection: asyncssh.SSHServerConnection | None = None
+        self._enrols = False
+        self._requests = 0
+        self._listening = asyncio.Lock()
+        self.host = "?"
+        self.grant: Grant | None = None
+        self.tunnel: Tunnel | None = None
+
+    @property
+    def progress(self) -> int:
+        """How many steps of its login are done."""
+        if self._connection is None:
+            return 0
+        told = [
+            self._connection.get_extra_info(name) is not None for name in ("client_version", "recv_cipher")
+        ]
+        return sum(told) + (self.grant is not None) + self._enrols
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self.host = str(conn.get_extra_info("peername", ("?",))[0])
+        self._relay.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relay.forget(self)
+
+    # --- login ----------------------------------------------------------------------------------
+
+    async def begin_auth(self, username: str) -> bool:
+        """An error on this side is no answer: the job would give up at a refusal."""
+        with self._nothing_read():
+            try:
+                self.grant = await asyncio.to_thread(self._relay.grants.find, username)
+            except OSError as error:
+                self._put_off(error)
+                return True
+        if self.grant is not None and self._relay.dials.too_many(self.grant.attempt_id, time.monotonic()):
+            log.warning("%s: %s dials too often, and waits", self.host, self.grant.attempt_id)
+            self.end()
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return False
+
+    def kbdint_auth_supported(self) -> bool:
+        return True
+
+    def get_kbdint_challenge(
+        self, username: str, lang: str, submethods: str
+    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
+        return "", "", "", [(f"part {number}:", False) for number in range(1, PARTS + 1)]
+
+    async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
+        """Enrol. The parts together are `PROOF JOB-KEY HOST-KEY`, the keys as `KIND:BASE64`; then `plain` for a
+        server that knows no certificates, and `user=NAME` for the name of the user that the job runs as.
+        """
+        if self.grant is None:
+            log.warning("%s: refused, no attempt %.80r may dial in", self.host, username)
+            return False
+        try:
+            with self._nothing_read():
+                certificate = await self._relay.enrol(self.grant, "".join(responses))
+        except NotProven as reason:
+            log.warning("%s: %s refused, %s", self.host, self.grant.attempt_id, reason)
+            return False
+        except NoKeys:
+            self._put_off(f"{self.grant.issuer} does not tell its keys")
+            return False
+        except OSError as error:
+            self._put_off(error)
+            return False
+        log.info("%s: %s has enrolled", self.host, self.grant.attempt_id)
+        if self._connection is not None:
+            banner = f"{CERTIFICATE} {certificate}" if certificate else ENROLLED
+            self._connection.send_auth_banner(f"{banner}\n")
+        self._enrols = True
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        grant = self.grant
+        if grant is None or not grant.job_key:
+            return False
+        return key.export_public_key("openssh").decode().split()[:2] == grant.job_key.split()[:2]
+
+    def auth_completed(self) -> None:
+        assert self._connection is not None
+        if self._enrols:  # it has left its keys, and that is all that a proof is for
+            asyncio.get_running_loop().call_soon(self._connection.close)
+            return
+        self._relay.logged_in(self)
+        asyncio.get_running_loop().call_later(LISTEN_S, self._end_unless_listening)
+
+    def _end_unless_listening(self) -> None:
+        if self.tunnel is None:
+            self.end()
+
+    def _put_off(self, why: object) -> None:
+        log.error("%s: its login is put off: %s", self.host, why)
+        self.end()
+
+    # --- what it asks for -----------------------------------------------------------------------
+
+    async def unix_server_requested(self, listen_path: str) -> asyncssh.SSHListener | bool:
+        """Each further request takes the place of the one before."""
+        if self.grant is None or self._enrols or listen_path != self.grant.path:
+            return self._refuse("to listen under %.80r", listen_path)
+        self._requests += 1
+        if self._requests > MOST_REQUESTS:
+            return self._refuse("to listen once more")
+        async with self._listening:
+            try:
+                return await self._relay.listen(self, self.grant)
+            except (OSError, PathError) as error:
+                log.error("%s: no socket for %s: %s", self.host, self.grant.workspace_id, error)
+                return False
+
+    def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        return self._refuse("to listen at %.80r port %s", listen_host, listen_port)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return self._refuse("a connection to %.80r port %s", dest_host, dest_port)
+
+    def unix_connection_requested(self, dest_path: str) -> bool:
+        return self._refuse("a connection to %.80r", dest_path)
+
+    def session_requested(self) -> bool:
+        return self._refuse("a session")
+
+    def tun_requested(self, unit: int | None) -> bool:
+        return self._refuse("a tunnel device")
+
+    def tap_requested(self, unit: int | None) -> bool:
+        return self._refuse("a tunnel device")
+
+    def _refuse(self, what: str, *arguments: object) -> bool:
+        self._requests += 1
+        log.warning(f"%s: refused {what}", self.host, *arguments)
+        if self._requests > MOST_REQUESTS:
+            log.warning("%s: too many requests, and its connection ends", self.host)
+            self.end()
+        return False
+
+    # --- the connection -------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> asyncssh.SSHServerConnection | None:
+        """None where it has ended."""
+        return None if self._connection is None or self._connection.is_closed() else self._connection
+
+    def end(self) -> None:
+        """Without a word, so that the job takes it for a fault of the network and dials again."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    def buffered(self) -> int:
+        """Bytes that wait for the job to read."""
+        transport = self._transport()
+        return 0 if transport is None else transport.get_write_buffer_size()
+
+    @contextmanager
+    def _nothing_read(self) -> Iterator[None]:
+        """asyncssh keeps all that comes while one of its packets is answered, however much it is."""
+        transport = self._transport()
+        if transport is None:
+            yield
+            return
+        transport.pause_reading()
+        try:
+            yield
+        finally:
+            with suppress(RuntimeError):  # it has ended meanwhile
+                transport.resume_reading()
+
+    def _transport(self) -> asyncio.Transport | None:
+        """asyncssh has no name for it that is public."""
+        return getattr(self._connection, "_transport", None)
+
+
+class Relay:
+    """What all connections share."""
+
+    def __init__(self, folder: AccessFolder, limits: Limits) -> None:
+        self.folder = folder
+        self.grants = Grants(folder.grants)
+        self.dials = Dials()
+        self._limits = limits
+        self._logins = Logins(limits)
+        self._proofs = Proofs()
+        self._writing = asyncio.Lock()
+        self._connections: set[JobConnection] = set()
+
+    # --- who is here ----------------------------------------------------------------------------
+
+    def admit(self, connection: JobConnection) -> None:
+        """One that must make room is ended, and its place is free at once."""
+        must_end = self._logins.begin(connection, time.monotonic())
+        if isinstance(must_end, JobConnection):
+            log.warning("%s: too many want to log in, and one that did not go on was ended", must_end.host)
+            self._logins.end(must_end)
+            must_end.end()
+
+    def logged_in(self, connection: JobConnection) -> None:
+        """An attempt has one connection: its next one takes the place of the one before."""
+        assert connection.grant is not None
+        self._logins.end(connection)
+        attempt_id = connection.grant.attempt_id
+        self.dials.note(attempt_id, time.monotonic())
+        for other in list(self._connections):
+            if other.grant is not None and other.grant.attempt_id == attempt_id:
+                self._leave(other)
+                other.end()
+        if len(self._connections) >= self._limits.tunnels:
+            log.error("there are %s tunnels, and no more can be held", len(self._connections))
+            connection.end()
+            return
+        self._connections.add(connection)
+
+    def forget(self, connection: JobConnection) -> None:
+        self._logins.end(connection)
+        self._leave(connection)
+
+    def _leave(self, connection: JobConnection) -> None:
+        self._connections.discard(connection)
+        if connection.tunnel is not None:
+            connection.tunnel.close()
+
+    # --- enrolment ------------------------------------------------------------------------------
+
+    async def enrol(self, grant: Grant, told: str) -> str:
+        """Keep the job's keys; the certificate of its server's.
+
+        Raises `NotProven`; `NoKeys` and `OSError` where it cannot be told.
+        """
+        proof, _, keys = told.partition(" ")
+        job_key, host_key, *words = [*keys.split(" "), ""]
+        job, host = _public_key(job_key), _public_key(host_key)
+        now = await asyncio.to_thread(self.grants.of_workspace, grant.workspace_id)
+        _check_newest(now, grant, job, host)
+        used = await self._proofs.check(now or grant, proof, again=now is not None and now.job_key == job)
+        async with self._writing:
+            certificate = await asyncio.to_thread(self._keep, grant, job, host, words)
+        used()
+        return certificate
+
+    def _keep(self, grant: Grant, job_key: str, host_key: str, words: Sequence[str]) -> str:
+        """Blocks. The grant comes last: what fails before is done again."""
+        now = self.grants.of_workspace(grant.workspace_id)
+        _check_newest(now, grant, job_key, host_key)
+        is_plain = "plain" in words
+        pin(self.folder.known_hosts, grant.workspace_id, host_key if is_plain else "", grant.name)
+        names = names_of(grant.workspace_id, grant.name)
+        certificate = "" if is_plain else certify(self.folder, host_key, names, grant.attempt_id)
+        self.grants.write(replace(now or grant, job_key=job_key, host_key=host_key, login=_login(words)))
+        with suppress(OSError):
+            ssh_files.write_users(self.folder)
+        return certificate
+
+    # --- tunnels --------------------------------------------------------------------------------
+
+    async def listen(self, connection: JobConnection, grant: Grant) -> Tunnel | bool:
+        """Raises `OSError` and `PathError`."""
+        if await asyncio.to_thread(self.grants.standing, grant) is Standing.SUPERSEDED:
+            log.warning("%s: refused %s, a newer attempt may listen", connection.host, grant.attempt_id)
+            return False
+        carrier = connection.connection
+        if carrier is None or connection not in self._connections:
+            return False
+        tunnel = Tunnel(self.folder, grant, carrier, self._limits.sessions, connection.end)
+        await asyncio.to_thread(self.folder.prepare_sockets)
+        await tunnel.listen()
+        if connection.connection is None or connection not in self._connections:
+            tunnel.close()
+            return False
+        before, connection.tunnel = connection.tunnel, tunnel
+        if before is not None:
+            before.close()
+        log.info("%s: %s listens", connection.host, grant.attempt_id)
+        return tunnel
+
+    async def watch(self) -> None:
+        """End the tunnels of attempts that may not dial in any more, and listen again where a socket was removed."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                await self._look()
+            except Exception:
+                log.exception("the tunnels could not be looked at")
+
+    async def _look(self) -> None:
+        connections = [one for one in self._connections if one.grant is not None]
+        seen = await asyncio.to_thread(lambda: [self._state_of(one) for one in connections])
+        for connection, (standing, has_socket) in zip(connections, seen, strict=True):
+            assert connection.grant is not None
+            if standing is Standing.SUPERSEDED:
+                log.info("%s is superseded, and its tunnel ends", connection.grant.attempt_id)
+                connection.end()
+            elif connection.buffered() > MOST_BUFFERED:
+                log.warning("%s: it does not read, and its connection ends", connection.host)
+                connection.end()
+            elif not has_socket:
+                await self._listen_again(connection)
+            if standing is Standing.UNKNOWN:
+                log.error("the grants cannot be read, so tunnels stay as they are")
+
+    def _state_of(self, connection: JobConnection) -> tuple[Standing, bool]:
+        assert connection.grant is not None
+        tunnel = connection.tunnel
+        has_socket = tunnel is None or tunnel.is_closed or tunnel.is_there()
+        return self.grants.standing(connection.grant), has_socket
+
+    async def _listen_again(self, connection: JobConnection) -> None:
+        tunnel = connection.tunnel
+        if tunnel is None or tunnel.is_closed:
+            return
+        try:
+            await asyncio.to_thread(self.folder.prepare_sockets)
+            await tunnel.listen()
+            await asyncio.to_thread(ssh_files.renew, self.folder)
+            log.info("%s: its socket was removed, and is there again", tunnel.grant.workspace_id)
+        except (OSError, PathError) as error:
+            log.error("%s: no socket: %s", tunnel.grant.workspace_id, error)
+
+
+def _check_newest(now: Grant | None, grant: Grant, job_key: str, host_key: str) -> None:
+    """A job whose answer was lost asks again, with the same keys. Raises `NotProven`."""
+    if now is None or now.attempt_id != grant.attempt_id:
+        raise NotProven("it is no more the newest")
+    if now.job_key and (now.job_key, now.host_key) != (job_key, host_key):
+        raise NotProven("it has enrolled before, with other keys")
+
+
+def _login(words: Sequence[str]) -> str:
+    """The name of the job's user, where it is one that can be believed."""
+    name = next((word.removeprefix("user=") for word in words if word.startswith("user=")), "")
+    return name if LOGIN.fullmatch(name) else ""
+
+
+def _public_key(text: str) -> str:
+    """`KIND BASE64` out of `KIND:BASE64`. Raises `NotProven`."""
+    kind, _, data = text.partition(":")
+    line = f"{kind} {data}"
+    try:
+        key = asyncssh.import_public_key(line)
+    except (asyncssh.KeyImportError, ValueError):
+        raise NotProven("what it leaves is no public key") from None
+    if kind not in KEY_KINDS:
+        raise NotProven("its key is of a kind that is not taken")
+    return " ".join(key.export_public_key("openssh").decode().split()[:2])

@@ -1,0 +1,220 @@
+"""The relay as the rest of wsdash needs it: what a job is told, which attempt is let in, and the user's ssh."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from wsdash.backend.access import proxy_command, ssh_files
+from wsdash.backend.access.grants import LOGIN, Grant, Grants, Unreadable
+from wsdash.backend.access.known_hosts import alias_of
+from wsdash.backend.access.leftovers import forget
+from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.access.relay_address import RelayAddress
+from wsdash.backend.access.ssh_config import FAST_CIPHERS, word
+from wsdash.backend.system import environments
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.config.settings import Access
+from wsdash.paths import Paths
+
+START_S = 10.0
+VERSION = 2
+"""Of the relay: raised when what is asked of it here is more than an older one, which still runs, does."""
+
+
+class Door:
+    """Everything here blocks."""
+
+    def __init__(self, paths: Paths, settings: Access) -> None:
+        self.folder = AccessFolder.of(paths)
+        self._settings = settings
+        self._address: RelayAddress | None = None
+
+    @property
+    def address(self) -> RelayAddress:
+        """Raises `PathError` and `OSError` where the keys cannot be made."""
+        from wsdash.backend.access.keys import make_keys, public_key
+
+        if self._address is None:
+            make_keys(self.folder)
+            host_key = public_key(self.folder.host_key)
+            self._address = RelayAddress(
+                str(self._settings.host),
+                self._port(),
+                host_key,
+                public_key(self.folder.user_key),
+                f"wsdash-relay-{hashlib.sha256(host_key.encode()).hexdigest()[:16]}",
+            )
+        return self._address
+
+    def keep_open(self) -> None:
+        """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end.
+
+        One of an older version ends first, and jobs dial the new one.
+        """
+        if self.is_open():
+            if self._version() >= VERSION:
+                return
+            self._end_relay()
+        address = self.address
+        log = os.open(self.folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
+        argv += [str(self.folder.root), self._settings.bind, str(address.port)]
+        try:
+            started = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=environments.basic(os.environ),
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+        end = time.monotonic() + START_S
+        # It ends at once where its port is taken, and where another one runs.
+        while not self.is_open() and started.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def is_open(self) -> bool:
+        """Whether the relay runs."""
+        found = self._process()
+        return found is not None and found.is_alive()
+
+    def _about(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.folder.about.read_text())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _process(self) -> ProcessIdentity | None:
+        found = self._about().get("process")
+        return ProcessIdentity.from_record(found if isinstance(found, dict) else None)
+
+    def _version(self) -> int:
+        """Relays of before it was told are of version 1."""
+        found = self._about().get("version", 1)
+        return found if isinstance(found, int) else 1
+
+    def _end_relay(self) -> None:
+        process = self._process()
+        if process is None:
+            return
+        process.send(signal.SIGTERM)
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            with self.folder.lock.open("a") as lock, suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(0.05)
+
+    def let_in(self, grant: Grant) -> None:
+        """Let an attempt in, unless it has enrolled already. Raises `OSError`."""
+        grants = Grants(self.folder.grants)
+        now = None
+        with suppress(Unreadable):  # what is damaged is written anew
+            now = grants.of_workspace(grant.workspace_id)
+        if now is None or now.attempt_id != grant.attempt_id or not now.job_key:
+            grants.write(grant)
+
+    def withdraw(self, workspace_id: str) -> None:
+        """Let nobody in until the next attempt is let in."""
+        with suppress(OSError):
+            Grants(self.folder.grants).remove(workspace_id)
+
+    def shut_out(self, workspace_id: str, name: str) -> None:
+        """Let nobody in for a workspace that is gone."""
+        with suppress(OSError):
+            forget(self.folder, workspace_id, name)
+        with suppress(OSError):
+            ssh_files.write_users(self.folder)
+
+    def login(self, workspace_id: str) -> str:
+        """The name of the user that the workspace's job runs as, "" where it has not told."""
+        with suppress(Unreadable):
+            grant = Grants(self.folder.grants).of_workspace(workspace_id)
+            if grant is not None and LOGIN.fullmatch(grant.login):
+                return grant.login
+        return ""
+
+    def has_line(self, workspace_id: str) -> bool:
+        """Whether the workspace's job holds the line now."""
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            line.connect(str(self.folder.socket(workspace_id)))
+        except OSError:
+            return False
+        finally:
+            line.close()
+        return True
+
+    def ssh(self, workspace_id: str, name: str, argv: Sequence[str]) -> tuple[str, ...]:
+        """The user's ssh into a workspace, for a shell or a command."""
+        command = [shlex.join(argv)] if argv else []
+        return (*self._ssh(workspace_id, name), *([] if argv else ["-t"]), f"{name}.wsdash", *command)
+
+    def forward(self, workspace_id: str, name: str, where: str, there: int | str) -> tuple[str, ...]:
+        """The user's ssh that forwards from a local address, or a socket's path, to a port or a socket there."""
+        options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes")
+        return (
+            *self._ssh(workspace_id, name),
+            *options,
+            "-L",
+            f"{where}:{there}" if isinstance(there, str) else f"{where}:127.0.0.1:{there}",
+            f"{name}.wsdash",
+        )
+
+    def _ssh(self, workspace_id: str, name: str) -> tuple[str, ...]:
+        """ssh starts its ProxyCommand by the shell in SHELL, and the user's own would read its start-up files."""
+        helper = [
+            sys.executable,
+            "-S",
+            "-E",
+            str(Path(proxy_command.__file__)),
+            str(self.folder.socket(workspace_id)),
+        ]
+        login = self.login(workspace_id)
+        options = {
+            **({"User": login} if login else {}),
+            "ProxyCommand": shlex.join([*helper, name]).replace("%", "%%"),
+            "ProxyUseFdpass": "yes",
+            "HostKeyAlias": alias_of(workspace_id),
+            "UserKnownHostsFile": word(self.folder.known_hosts),
+            "GlobalKnownHostsFile": word(self.folder.known_hosts),
+            "StrictHostKeyChecking": "yes",
+            "IdentityFile": word(self.folder.user_key),
+            "IdentitiesOnly": "yes",
+            "ForwardAgent": "no",
+            "ServerAliveInterval": "15",
+            "Ciphers": FAST_CIPHERS,
+            "LogLevel": "ERROR",
+        }
+        named = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+        return ("env", "SHELL=/bin/sh", "ssh", "-F", "/dev/null", *named)
+
+    def _port(self) -> int:
+        """The configured one, else one that was free once and is kept: jobs that run know it."""
+        if self._settings.port:
+            return self._settings.port
+        file = self.folder.root / "port"
+        try:
+            return int(file.read_text())
+        except (OSError, ValueError):
+            with socket.create_server((self._settings.bind, 0)) as probe:
+                port: int = probe.getsockname()[1]
+            file.write_text(str(port))
+            return port

@@ -1,0 +1,76 @@
+"""The editor in the browser: what `editor.sh` answers, and how a user gets from a browser to it. Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wsdash.sanitize import one_line
+
+START = ("sh", "-c", 'exec sh "$WSDASH_SCRIPTS/editor.sh"')
+"""For the workspace's shell: starts it unless it runs."""
+START_S = 90.0
+PORT = 8080
+"""The port of the user's own machine that the explanation names."""
+
+_ANSWER = re.compile(r"wsdash-editor (vscode|code-server) ([0-9a-f]{32}) (/[\x21-\x7e]{1,4000})", re.ASCII)
+
+
+class NoEditor(Exception):
+    """There is none in the workspace, or it does not start: why, in the job's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """`socket` is where it listens, in the job's own sight; `token` opens it, once the socket is reached."""
+
+    kind: str
+    token: str
+    socket: str
+
+    @property
+    def path(self) -> str:
+        """What stands in an address after the port."""
+        return f"/?tkn={self.token}" if self.kind == "vscode" else "/"
+
+    @property
+    def password(self) -> str | None:
+        """What its own page asks for, where it takes none from the address."""
+        return self.token if self.kind == "code-server" else None
+
+
+def editor_of(said: str, complained: str) -> Editor:
+    """From what `START` has printed, which is not trusted. Raises `NoEditor`."""
+    for line in reversed(said.splitlines()):
+        found = _ANSWER.fullmatch(line)
+        if found is not None:
+            return Editor(found[1], found[2], found[3])
+    lines = [line for line in complained.splitlines() if line.strip()]
+    raise NoEditor(one_line(lines[-1])[:300] if lines else "it did not answer")
+
+
+def laptop_line(socket: str, user: str, environ: Mapping[str, str], host: str) -> str:
+    """The command for the user's own machine that brings a socket of this one to its port `PORT`.
+
+    The address by which they came here is in SSH_CONNECTION (sshd(8): client, its port, server, its port).
+    """
+    came_to = environ.get("SSH_CONNECTION", "").split()
+    if len(came_to) == 4:
+        host = came_to[2]
+    port = ["-p", came_to[3]] if len(came_to) == 4 and came_to[3] != "22" else []
+    return shlex.join(["ssh", "-N", *port, "-L", f"{PORT}:{socket}", f"{user}@{host}"])
+
+
+def to_clipboard(text: str) -> str:
+    """OSC 52: the terminal, also at the far end of ssh, takes the text into its clipboard (xterm's ctlseqs)."""
+    return f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
+
+
+def has_display(environ: Mapping[str, str]) -> bool:
+    """Whether a browser on this machine would be seen by the user."""
+    return not environ.get("SSH_CONNECTION") and bool(
+        environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
+    )

@@ -1,0 +1,220 @@
+"""A look into a Git repository before a workspace is made of it: which files, and the devfile's text.
+
+Only Git itself reads the repository, into a bare one of ours that holds no work tree and runs no hooks.
+Git may not ask questions, use transports other than the usual, or run for longer than a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsdash.backend.git.clone_address import redacted, shown
+from wsdash.workload import GitIdentity
+
+TIMEOUT_S = 60.0
+LARGEST_DEVFILE = 3 * 1024 * 1024
+MOST_FOLDERS = 50
+"""Dev Containers in folders of their own, of which more than a few are rare."""
+
+
+class SourceError(Exception):
+    """The source (or the `field` of the request that is named) cannot be used: why, and what to do."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, unreachable: bool = False, field: str = "source"
+    ) -> None:
+        self.message = redacted(message)
+        super().__init__(self.message)
+        self.hint = redacted(hint)
+        self.unreachable = unreachable
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Runs Git without questions, with more variables in its environment."""
+
+    environ: Mapping[str, str]
+
+    async def __call__(self, repository: Path, *arguments: str) -> tuple[int, bytes, bytes]:
+        """Exit code, output and errors. Raises `SourceError` when there is no Git, or it takes too long."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")},
+            **self.environ,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+            "LC_ALL": "C",
+        }
+        environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "git", *arguments, cwd=repository, env=environment,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise SourceError(
+                "git is not installed on this machine", "Install it (apt-get install git)."
+            ) from None
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                out, error = await process.communicate()
+        except BaseException as reason:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            if isinstance(reason, TimeoutError):
+                raise SourceError(
+                    f"git did not answer within {TIMEOUT_S:g} s", "Check the network.", unreachable=True
+                ) from None
+            raise
+        return process.returncode or 0, out, error
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What a repository holds at a ref: the names in its root, in `.devfile/` and in `.devcontainer/`, and how to
+    read one."""
+
+    url: str
+    names: tuple[str, ...]
+    _repository: Path
+    _git: Git
+
+    async def read(self, name: str) -> bytes | None:
+        """The file's bytes, None if it is not there. Raises `SourceError` when it is too large."""
+        code, size, _ = await self._git(self._repository, "cat-file", "-s", f"FETCH_HEAD:{name}")
+        if code != 0:
+            return None
+        if int(size) > LARGEST_DEVFILE:
+            raise SourceError(
+                f"{name} is {int(size):,} bytes, and a devfile has at most {LARGEST_DEVFILE:,}",
+                "Name another file with --devfile.",
+                field="devfile",
+            )
+        code, data, error = await self._git(self._repository, "cat-file", "blob", f"FETCH_HEAD:{name}")
+        if code != 0:
+            raise SourceError(f"{name} cannot be read: {_last_line(error)}")
+        return data
+
+
+def url_of(source: str) -> str:
+    """The URL, or the absolute path of a folder on this machine. Raises `SourceError`."""
+    if not source.strip() or source.startswith("-") or any(ord(c) < 32 or ord(c) == 127 for c in source):
+        raise SourceError(
+            f"{shown(source)!r} is not a repository", "Give a URL, or the path of a Git repository."
+        )
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*::", source):
+        transport = source.partition("::")[0]
+        raise SourceError(
+            f"the transport {transport}:: is not allowed", "Use https, ssh, git or a local path."
+        )
+    path = Path(source).expanduser()
+    if path.exists():
+        return str(path.resolve())
+    if "://" in source or re.match(r"[^/\s]+:(?!//)\S", source):
+        return source
+    raise SourceError(
+        f"{Path(shown(source)).expanduser().absolute()} does not exist",
+        "Give a URL, or the path of a Git repository.",
+    )
+
+
+@contextlib.asynccontextmanager
+async def glimpse(
+    source: str, ref: str | None, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Glimpse]:
+    """Fetch one commit, without its files where the server can, and look at it.
+
+    `environ` is added to Git's environment, as credentials are given to it: `source` holds none. Raises
+    `SourceError` when there is no Git, no such repository or no such ref.
+    """
+    url = url_of(source)
+    if ref is not None and (ref.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", ref)):
+        raise SourceError(f"{ref!r} is not a ref", "Give a branch, a tag or a commit.", field="ref")
+    git = Git(environ or {})
+    with tempfile.TemporaryDirectory(prefix="wsdash-glimpse-", ignore_cleanup_errors=True) as folder:
+        repository = Path(folder)
+        await _must(git, repository, url, ref, "init", "--quiet", "--bare", ".")
+        await _must(git, repository, url, ref, "remote", "add", "origin", "--", url)
+        await _must(
+            git, repository, url, ref, "fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags",
+            "origin", ref or "HEAD",
+        )  # fmt: skip
+        places = ("./", ".devfile/", ".devcontainer/")
+        _, listing, _ = await git(repository, "ls-tree", "-z", "FETCH_HEAD", *places)
+        named = [entry.split(b"\t", 1) for entry in listing.split(b"\0") if b"\t" in entry]
+        names = [os.fsdecode(name) for _, name in named]
+        folders = [f"{os.fsdecode(name)}/" for about, name in named
+                   if b" tree " in about and name.startswith(b".devcontainer/")][:MOST_FOLDERS]  # fmt: skip
+        if folders:
+            _, listing, _ = await git(repository, "ls-tree", "-z", "--name-only", "FETCH_HEAD", *folders)
+            names += [os.fsdecode(name) for name in listing.split(b"\0") if name]
+        yield Glimpse(url, tuple(names), repository, git)
+
+
+async def remote_of(folder: str) -> str:
+    """The address that a repository on this machine is pushed to, with what secrets it has. Raises `SourceError`."""
+    code, address, _ = await Git({})(Path(folder), "remote", "get-url", "origin")
+    url = os.fsdecode(address).strip()
+    if code != 0 or ":" not in url:
+        raise SourceError(
+            f"{folder} is on this machine, where no runner can reach it, and has no remote named origin",
+            "Push it to GitLab, and give its address there.",
+        )
+    return url
+
+
+async def own_identity() -> GitIdentity | None:
+    """Who the user is by their own Git configuration, not that of a repository; None where it does not say."""
+    found = []
+    for key in ("user.name", "user.email"):
+        try:
+            code, value, _ = await Git({})(Path("/"), "config", "--global", "--get", key)
+        except SourceError:
+            return None
+        found.append(value.decode("utf-8", "replace").strip() if code == 0 else "")
+    return GitIdentity(*found) if all(found) else None
+
+
+async def _must(git: Git, repository: Path, url: str, ref: str | None, *arguments: str) -> None:
+    code, _, error = await git(repository, *arguments)
+    if code != 0:
+        raise explain(os.fsdecode(error), url, ref)
+
+
+def explain(answer: str, url: str, ref: str | None) -> SourceError:
+    """What Git's answer means to the user."""
+    line = _last_line(answer.encode())
+    if "couldn't find remote ref" in answer or "not our ref" in answer or "unadvertised object" in answer:
+        if ref is None:
+            return SourceError(f"{url} has no commit yet", "Commit something to it first.")
+        hint = "Give one of its branches or tags, or a whole commit id."
+        return SourceError(f"{url} has no ref {ref}", hint, field="ref")
+    if "dubious ownership" in answer:
+        return SourceError(
+            f"{url} belongs to another user, so Git refuses it",
+            f"If you trust it: git config --global --add safe.directory {url}",
+        )
+    if "does not appear to be a git repository" in answer or "not found" in answer.lower():
+        return SourceError(f"{url} is not a Git repository", "Check the address, and that you may read it.")
+    if (
+        "could not read Username" in answer
+        or "Authentication failed" in answer
+        or "Permission denied" in answer
+    ):
+        return SourceError(
+            f"{url} asks for credentials: {line}",
+            "Set up a Git credential helper or an ssh key for it, then try again.",
+        )
+    return SourceError(f"{url}: {line}", "Check the address and the network.", unreachable=True)
+
+
+def _last_line(text: bytes) -> str:
+    lines = [line.strip() for line in os.fsdecode(text).splitlines() if line.strip()]
+    return lines[-1].removeprefix("fatal: ") if lines else "git gave no reason"

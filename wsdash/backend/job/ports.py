@@ -1,0 +1,72 @@
+"""What a workspace listens on: what its devfile says, and what its processes do. Pure, and the latter untrusted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wsdash.sanitize import one_line
+from wsdash.workload import Port
+
+MOST_BYTES = 64 * 1024
+TIMEOUT_S = 10.0
+_LINE = re.compile(r"([0-9A-F]{8}|[0-9A-F]{32}) ([0-9A-F]{4}) (.*)")
+_LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
+"""127.0.0.0/8, ::1, and the former as IPv6, in the order of bytes in which the kernel prints them (proc_pid_net(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A process that listens at a port; `loopback` when only from within. `program` is the name of its process."""
+
+    number: int
+    loopback: bool
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """A port of a workspace: what the devfile says of it, what listens there, or both."""
+
+    number: int
+    declared: Port | None
+    listener: Listener | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`is_known` tells whether the job could be asked what listens; otherwise no port has a listener."""
+
+    ports: tuple[OpenPort, ...]
+    is_known: bool
+
+
+def listeners(said: bytes) -> tuple[Listener, ...]:
+    """What listening.sh says, one for each port: rather one that is reached from everywhere."""
+    found: dict[int, Listener] = {}
+    for line in said.decode("utf-8", "replace").splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None or not (number := int(match[2], 16)):
+            continue
+        one = Listener(number, _LOOPBACK.fullmatch(match[1]) is not None, match[3][:64])
+        if number not in found or (found[number].loopback and not one.loopback):
+            found[number] = one
+    return tuple(found[number] for number in sorted(found))
+
+
+def ports(declared: Iterable[Port], listening: Iterable[Listener] | None) -> Ports:
+    """All of them by number. `listening` is None where the job cannot be asked."""
+    by_number = {listener.number: listener for listener in listening or ()}
+    said = [OpenPort(port.number, port, by_number.get(port.number)) for port in declared]
+    known = {port.number for port in said}
+    found = [OpenPort(number, None, by_number[number]) for number in by_number.keys() - known]
+    every = sorted([*said, *found], key=lambda port: port.number)
+    return Ports(tuple(every), listening is not None)
+
+
+def listens(port: OpenPort, *, is_known: bool) -> str:
+    """In words: `node`, `nothing yet`, or nothing where nobody knows."""
+    if port.listener is None:
+        return "nothing yet" if is_known else ""
+    return f"{one_line(port.listener.program)}{', from within only' if port.listener.loopback else ''}"

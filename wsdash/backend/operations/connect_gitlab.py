@@ -1,0 +1,171 @@
+"""Connecting to a GitLab: which credentials there are for an instance, and what they may do there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.operations import context_file
+from wsdash.backend.providers.base import ProviderError
+from wsdash.config.settings import GitLabSettings, load_config
+from wsdash.paths import Paths
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.gitlab.api.tokens import Credential
+    from wsdash.backend.providers.gitlab.preflight import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRequest:
+    """What the user typed of a context. An empty token is one that is there already."""
+
+    name: str
+    url: str
+    project: str = ""
+    token: str = field(default="", repr=False)
+    placement: str = ""
+    tags: tuple[str, ...] = ()
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPreview:
+    """What would be added, and what GitLab says of it. `token_source` is empty for a token that was typed."""
+
+    name: str
+    settings: GitLabSettings
+    token: str = field(repr=False)
+    token_source: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no workspace would run there."""
+        return any(finding.level == "blocked" for finding in self.findings)
+
+
+async def preview(
+    request: ContextRequest, paths: Paths, environ: Mapping[str, str] = os.environ
+) -> ContextPreview:
+    """Check what was typed, find a token where none was, ask GitLab. Raises `UserError` with its `field`."""
+    context_file.check_name(request.name)
+    if not request.url:
+        raise UserError(
+            "the address of the GitLab is missing", "For example https://gitlab.com.", field="url"
+        )
+    settings = await asyncio.to_thread(_settings_typed, request, request.project or "-", paths)
+    token, source = request.token, ""
+    if not token:
+        found = await asyncio.to_thread(credentials, settings.url, paths, environ)
+        if not found:
+            raise UserError(
+                f"no access token for {settings.url} was found here",
+                f"Make one with the scope api: {settings.url}/-/user_settings/personal_access_tokens",
+                field="token",
+            )
+        token, source = found[0].token, found[0].source
+    if not request.project:
+        known = await projects(settings, token, paths)
+        listed = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
+        raise UserError(
+            "say which project runs the workspaces",
+            f"You can use: {listed}." if known else "You are a member of none: make one in GitLab.",
+            field="project",
+        )
+    findings = await check(settings, token, paths)
+    return ContextPreview(request.name, settings, token, source, tuple(findings))
+
+
+def _settings_typed(request: ContextRequest, project: str, paths: Paths) -> GitLabSettings:
+    """What the form does not ask for stays as it was."""
+    before = context_file.read(paths).contexts.get(request.name)
+    old = before.gitlab if before is not None else None
+    kept = asdict(old) if old else {}
+    typed = {
+        "url": request.url,
+        "project": project.strip("/"),
+        "placement": request.placement,
+        "tags": request.tags,
+        "ca_file": request.ca_file,
+    }
+    try:
+        return context_file.settings_of({**kept, **typed}, request.name)
+    except UserError as error:
+        named = next((key for key in typed if f".{key} " in str(error)), "url")
+        raise UserError(str(error), error.hint, field=named) from error
+
+
+def credentials(url: str, paths: Paths, environ: Mapping[str, str] = os.environ) -> list[Credential]:
+    """The access tokens that are there already for this instance, the best first. Blocks. Raises `UserError`."""
+    from wsdash.backend.providers.gitlab.api.tokens import find
+
+    try:
+        return find(url, paths.credentials_file, environ)
+    except ProviderError as error:
+        raise UserError(error.message, error.hint) from error
+
+
+def git_environ(context: str, paths: Paths, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What lets Git on this machine read the projects of a context's instance, with the context's token.
+
+    The token is in the environment alone, and Git offers it to that instance alone. Empty where there is
+    none, so that the user's own credential helpers are asked. Blocks.
+    """
+    settings = load_config(paths.config_file).contexts[context].gitlab
+    if settings is None:
+        return {}
+    found = credentials(settings.url, paths, environ)
+    if not found:
+        return {}
+    number = int(environ.get("GIT_CONFIG_COUNT") or 0)
+    helper = '!f() { [ "$1" != get ] || printf "username=oauth2\\npassword=%s\\n" "$WSDASH_GIT_TOKEN"; }; f'
+    more = {"GIT_SSL_CAINFO": str(Path(settings.ca_file).expanduser())} if settings.ca_file else {}
+    return {
+        "WSDASH_GIT_TOKEN": found[0].token,
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": f"credential.{settings.url}.helper",
+        f"GIT_CONFIG_VALUE_{number}": helper,
+        **more,
+    }
+
+
+async def check(
+    settings: GitLabSettings, token: str, paths: Paths, sources: Collection[str] = ()
+) -> list[Finding]:
+    """Ask GitLab what this token may do in this project; nothing is changed there.
+
+    `sources` are addresses of the code of workspaces there: whether their jobs may clone it is asked too.
+    """
+    from wsdash.backend.providers.gitlab.factory import gitlab_api
+    from wsdash.backend.providers.gitlab.limitations import project_of
+    from wsdash.backend.providers.gitlab.preflight import probe, source_finding
+
+    api = gitlab_api(settings.url, lambda: token, paths, ca_file=settings.ca_file)
+    try:
+        found = await probe(api, settings)
+        for path in sorted({path for source in sources if (path := project_of(source, settings.url))}):
+            with suppress(ProviderError):  # a project that is gone is its workspaces' trouble
+                told = await source_finding(api, settings, path)
+                found += [told] if told is not None else []
+        return found
+    finally:
+        await api.client.aclose()
+
+
+async def projects(settings: GitLabSettings, token: str, paths: Paths) -> list[str]:
+    """Paths of projects where workspaces could run, the most recently used first. Raises `UserError`."""
+    from wsdash.backend.providers.gitlab.factory import gitlab_api
+
+    api = gitlab_api(settings.url, lambda: token, paths, ca_file=settings.ca_file)
+    try:
+        return [project.path_with_namespace for project in await api.own_projects()]
+    except ProviderError as error:
+        raise UserError(error.message, error.hint) from error
+    finally:
+        await api.client.aclose()

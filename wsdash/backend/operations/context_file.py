@@ -1,0 +1,175 @@
+"""Contexts in config.toml: adding, removing, and choosing the default one. All of it blocks."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.providers.base import ProviderError
+from wsdash.config.settings import (
+    GITLAB,
+    LOCAL,
+    Config,
+    ConfigError,
+    Context,
+    GitLabSettings,
+    load_config,
+    parse_config,
+    read_config,
+)
+from wsdash.config.toml_edit import quoted, with_table, with_top_level, without_table
+from wsdash.paths import Paths, make_folder
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def read(paths: Paths) -> Config:
+    """Raises `UserError`."""
+    try:
+        return load_config(paths.config_file)
+    except ConfigError as error:
+        raise UserError(str(error), "") from error
+
+
+def hosts_of(context: Context) -> tuple[tuple[str, ...], str | None]:
+    """Hosts that devfiles may name parents on wherever they are, and the file of authorities to trust there."""
+    if context.gitlab is None:
+        return context.allowed_hosts, None
+    host = urlsplit(context.gitlab.url).hostname or ""
+    return (host, *context.allowed_hosts), context.gitlab.ca_file
+
+
+def settings_of(text: Mapping[str, object], name: str) -> GitLabSettings:
+    """Settings from what a user typed, checked as config.toml is. Raises `UserError`."""
+    values = {key: value for key, value in text.items() if value not in (None, "", (), [])}
+    document = with_table("", ("contexts", name), {"provider": GITLAB, **values})
+    try:
+        found = parse_config(document, Path("the context")).contexts[name].gitlab
+    except ConfigError as error:
+        said = str(error).removeprefix("the context").lstrip(", ").partition(": ")[2] or str(error)
+        raise UserError(said, "") from error
+    assert found is not None
+    return found
+
+
+def check_name(name: str) -> None:
+    """Raises `UserError` for a text that cannot be a context's name."""
+    if name == LOCAL.name:
+        raise UserError(
+            "the context local is this machine", "Choose another name.", exit_code=2, field="name"
+        )
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is no name of a context" if name else "the context needs a name",
+            "Use letters, digits, dashes and underscores; for example: work.",
+            exit_code=2,
+            field="name",
+        )
+
+
+def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) -> str | None:
+    """Write the context to config.toml, and keep the token where one is given: where, in words.
+
+    Raises `UserError`, with nothing changed.
+    """
+    from wsdash.backend.providers.gitlab.api.tokens import store
+
+    config = load_config(paths.config_file)
+    check_name(name)
+    usual = asdict(GitLabSettings(settings.url, settings.project))
+    always = ("url", "project", "placement")
+    values = {k: value for k, value in asdict(settings).items() if k in always or value != usual[k]}
+    hosts = config.contexts[name].allowed_hosts if name in config.contexts else ()
+    table = {"provider": GITLAB, **values, **({"allowed_hosts": hosts} if hosts else {})}
+    text = with_table(read_config(paths.config_file), ("contexts", name), table)
+    contexts = {**config.contexts, name: Context(name, GITLAB, settings, hosts)}
+    save(paths, text, replace(config, contexts=contexts))
+    if token is None:
+        return None
+    try:
+        return store(settings.url, token, paths.credentials_file)
+    except ProviderError as error:
+        raise UserError(error.message, error.hint) from error
+    except OSError as error:
+        raise UserError(
+            f"the token could not be kept: {error.strerror}", f"Mend {paths.credentials_file}."
+        ) from error
+
+
+def remove(name: str, paths: Paths, workspaces: Sequence[str]) -> str:
+    """Take a context out of config.toml, and forget its token where no other context needs it.
+
+    `workspaces` are the names of those in it, of which there must be none. The default context after that.
+    Raises `UserError`.
+    """
+    from wsdash.backend.providers.gitlab.api.tokens import forget
+
+    if name == LOCAL.name:
+        raise UserError("the context local is this machine and is always there", "Nothing needs to be done.")
+    if workspaces:
+        listed = ", ".join(workspaces[:5]) + (", ..." if len(workspaces) > 5 else "")
+        raise UserError(
+            f"the context {name} has workspaces: {listed}",
+            f"Delete them first: `wsdash delete {workspaces[0]}`.",
+        )
+    config = read(paths)
+    text = without_table(read_config(paths.config_file), ("contexts", name))
+    contexts = {other: found for other, found in config.contexts.items() if other != name}
+    default = config.default_context
+    if default == name:
+        default = LOCAL.name
+        text = with_top_level(text, "default_context", quoted(default))
+    save(paths, text, replace(config, default_context=default, contexts=contexts))
+    settings = config.contexts[name].gitlab
+    urls = {found.gitlab.url for found in contexts.values() if found.gitlab is not None}
+    if settings is not None and settings.url not in urls:
+        forget(settings.url, paths.credentials_file)
+    return default
+
+
+def use(name: str, paths: Paths) -> None:
+    """Make it the default context. Raises `UserError`."""
+    config = read(paths)
+    text = with_top_level(read_config(paths.config_file), "default_context", quoted(name))
+    save(paths, text, replace(config, default_context=name))
+
+
+def save(paths: Paths, text: str, meant: Config) -> None:
+    """Write config.toml if the text says what is meant, else leave it to the user, who wrote it."""
+    file = paths.config_file
+    try:
+        right = parse_config(text, file) == meant
+    except ConfigError:
+        right = False
+    if not right:
+        raise UserError(
+            f"{file} is laid out in a way that wsdash does not change by itself",
+            f"Edit it: default_context = {quoted(meant.default_context)}, contexts: {', '.join(meant.contexts)}.",
+        )
+    _replace(file.resolve(), text)
+
+
+def _replace(file: Path, text: str) -> None:
+    """All of the new text or all of the old is in the file, whatever happens."""
+    try:
+        make_folder(file.parent)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as partial:
+                partial.write(text)
+                partial.flush()
+                os.fsync(partial.fileno())
+            Path(name).replace(file)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be written: {error.strerror}", "Free space or mend its rights."
+        ) from error

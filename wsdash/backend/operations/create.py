@@ -1,0 +1,239 @@
+"""From what the user typed to what would be created: the source looked at, the devfile translated."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.git.clone_address import BadAddress, Credential, split, taken_out
+from wsdash.backend.git.source import SourceError, glimpse, remote_of
+from wsdash.backend.operations.devfile_source import Description, Fetch, described_here, described_in, fetcher
+from wsdash.backend.operations.personalize import with_personal
+from wsdash.backend.providers.base import Capabilities, Remark
+from wsdash.config.settings import Personal
+from wsdash.workload import GitIdentity, Secret, Source, Workload
+
+if TYPE_CHECKING:
+    from wsdash.devfile import Diagnostic
+
+T = TypeVar("T")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """What the user typed. `source` None is no repository at all; it may hold a secret until `split_request`.
+
+    `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run
+    in where several could be it. An empty context is the default one of config.toml. `secrets` are names of
+    variables that the provider gives the job, beside those that the devfile names. `image` is used in place
+    of what it is made from otherwise, as one that was built before.
+    """
+
+    source: str | None = field(repr=False)
+    ref: str | None = None
+    devfile: str | None = None
+    name: str | None = None
+    context: str = "local"
+    main: str | None = None
+    secrets: tuple[str, ...] = ()
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be created: shown before the user confirms, and then created exactly so.
+
+    `devfile_path` is None where the default devfile is used. `job` is the rendered job, as text.
+    """
+
+    name: str
+    context: str
+    source_url: str | None
+    ref: str | None
+    devfile_path: str | None
+    workload: Workload
+    diagnostics: tuple[Diagnostic, ...]
+    job: str
+    isolation: str
+    remarks: tuple[Remark, ...] = ()
+    """What the context does not give the job."""
+    credentials: tuple[Credential, ...] = ()
+    """What was taken out of the addresses that its job clones."""
+
+    @property
+    def asks(self) -> tuple[Secret, ...]:
+        """Secrets whose values may be given to `Service.create`, for the context has none."""
+        return tuple(remark.secret for remark in self.remarks if remark.secret is not None)
+
+
+def free_name(request: CreateRequest, taken: set[str]) -> str:
+    """The name asked for, or one made from the source's. Raises `UserError`."""
+    if request.name:
+        check_name(request.name)
+        if request.name in taken:
+            raise UserError(
+                f"there is a workspace {request.name} already", "Choose another name.", field="name"
+            )
+        return request.name
+    source = request.source or "workspace"
+    stem = project_name(str(Path(source).resolve()) if Path(source).is_dir() else source)
+    return next_name(re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "workspace", taken)
+
+
+def check_name(name: str) -> None:
+    """Raises `UserError` for a text that cannot be a workspace's name."""
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is not a name",
+            "Use at most 63 lower-case letters, digits and dashes; no dash first or last.",
+            field="name",
+        )
+
+
+def next_name(stem: str, taken: Collection[str]) -> str:
+    """The name itself if it is free, else the first free one with a number."""
+    stem = stem[:58].strip("-")
+    number, name = 1, stem
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def project_name(url: str) -> str:
+    """The last part of a repository's address without `.git`, fit to be a folder's name."""
+    last = PurePosixPath(url.rstrip("/").removesuffix(".git").replace(":", "/")).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "project"
+
+
+def split_request(request: CreateRequest) -> tuple[CreateRequest, tuple[Credential, ...]]:
+    """The request with a clean address, and the credential that was taken out of it. Raises `UserError`."""
+    if request.source is None:
+        return request, ()
+    address, found = split_address(request.source)
+    return replace(request, source=address), found
+
+
+def split_address(address: str, field: str = "source") -> tuple[str, tuple[Credential, ...]]:
+    """As `clone_address.split`. Raises `UserError`."""
+    try:
+        clean, credential = split(address)
+    except BadAddress as error:
+        raise UserError(str(error), error.hint, field=field) from None
+    return clean, () if credential is None else (credential,)
+
+
+async def address_for(request: CreateRequest) -> CreateRequest:
+    """The request as a runner elsewhere can use it: a folder here is named by where it is pushed to.
+
+    That address may hold a secret, as one that the user typed.
+
+    Raises `UserError`.
+    """
+    folder = await asyncio.to_thread(_folder_here, request.source)
+    if folder is None:
+        return request
+    try:
+        return replace(request, source=await remote_of(folder))
+    except SourceError as error:
+        raise UserError(error.message, error.hint, field=error.field) from error
+
+
+def _folder_here(source: str | None) -> str | None:
+    folder = None if source is None else Path(source).expanduser()
+    return str(folder) if folder is not None and folder.exists() else None
+
+
+async def look_and_translate(
+    request: CreateRequest,
+    name: str,
+    capabilities: Capabilities,
+    progress: Callable[[str], None],
+    git_environ: Mapping[str, str] | None = None,
+    fetch: Fetch | None = None,
+    personal: Personal = Personal(),  # noqa: B008
+    identity: GitIdentity | None = None,
+) -> Preview:
+    """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either.
+
+    `git_environ` is added to Git's environment, as credentials are given to it. `fetch` gets parents that are
+    elsewhere, by default from the open Internet alone. `personal` is what the user has in all,
+    and `identity` who the user is to Git.
+    """
+    fetch = fetch or fetcher()
+    if request.source is None:
+        found = await described_here(request.devfile, fetch)
+        return _preview(request, name, capabilities, None, found, personal, identity)
+    progress(f"fetching {request.source}")
+    try:
+        async with glimpse(request.source, request.ref, git_environ) as seen:
+            progress("reading the devfile")
+            found = await described_in(seen, request.devfile, fetch)
+            return _preview(request, name, capabilities, seen.url, found, personal, identity)
+    except SourceError as error:
+        exit_code = 4 if error.unreachable else 1
+        raise UserError(error.message, error.hint, exit_code, field=error.field) from error
+
+
+def _preview(
+    request: CreateRequest,
+    name: str,
+    capabilities: Capabilities,
+    url: str | None,
+    found: Description,
+    personal: Personal,
+    identity: GitIdentity | None,
+) -> Preview:
+    from wsdash.backend.job.render import render
+
+    source = None if url is None else Source(url, request.ref, project_name(url))
+    translation = found.translate(source=source, main=request.main, image=request.image)
+    secrets = {secret.name: secret for secret in translation.workload.secrets}
+    secrets |= {name: secrets.get(name, Secret(name)) for name in request.secrets}
+    workload = replace(
+        with_personal(translation.workload, personal, identity), secrets=tuple(secrets.values())
+    )
+    workload, credentials = taken_out(workload)
+    try:
+        job = render(workload)
+    except ValueError as error:
+        raise UserError(
+            f"the devfile cannot become a job: {error}", "Change the devfile.", field="devfile"
+        ) from error
+    return Preview(
+        name=name,
+        context=request.context,
+        source_url=workload.source.url if workload.source else None,
+        ref=request.ref,
+        devfile_path=found.path,
+        workload=workload,
+        diagnostics=(*translation.diagnostics, *_not_started(workload, found, capabilities)),
+        job=job,
+        isolation=capabilities.isolation,
+        credentials=credentials,
+    )
+
+
+def _not_started(workload: Workload, found: Description, capabilities: Capabilities) -> Iterator[Diagnostic]:
+    """A remark on each container that the provider does not start beside the job."""
+    from wsdash.devfile import Diagnostic
+
+    if capabilities.starts_services:
+        return
+    for service in workload.services:
+        mark = found.mark_of_service(service.name)
+        yield Diagnostic(
+            mark.line,
+            mark.column,
+            "warning",
+            "provider.services",
+            f"the container {service.name} is not started: a workspace gets one container here",
+            "Start what it offers by hand, or use a context that starts services.",
+            file=mark.file,
+        )

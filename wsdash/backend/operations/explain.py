@@ -1,0 +1,65 @@
+"""Why a workspace is where it is: one sentence, and the evidence behind it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from wsdash.backend.rules.status import words_for_seconds
+from wsdash.backend.store.reader import WorkspaceDetail
+from wsdash.model import Event
+
+_FOR_PROGRAMS = frozenset({"message", "log_start", "log_end"})
+"""Evidence that stands in the text already, or are places in a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One sentence, and the facts that it rests on, newest first."""
+
+    sentence: str
+    evidence: tuple[str, ...]
+
+
+def why(detail: WorkspaceDetail, now: float) -> Why:
+    """Tell the phase, its reason, and what last led to it."""
+    workspace, status = detail.row.workspace, detail.row.status
+    sentence = f"{workspace.name} is {status.phase}: {status.reason}"
+    if status.until is not None and status.until > now:
+        sentence += f"; this changes in {words_for_seconds(status.until - now)}"
+    act = next((event for event in detail.events if event.actor != "job"), None)
+    if act is not None:
+        who = "you" if act.actor == "user" else "the reconciler"
+        sentence += f". The last act was by {who}, {words_for_seconds(now - act.at)} ago: {act.text}"
+    return Why(sentence + ".", tuple(_line(event) for event in detail.events[:10]))
+
+
+def facts(evidence: Mapping[str, object]) -> dict[str, str]:
+    """What an act rested on, in words: instants as local times; nothing that says nothing to a reader."""
+    return {
+        name.removesuffix("_at"): _words(name, value)
+        for name, value in evidence.items()
+        if value not in (None, "", [], {}) and name not in _FOR_PROGRAMS
+    }
+
+
+def _words(name: str, value: object) -> str:
+    if name.endswith("_at") and isinstance(value, int | float):
+        return f"at {_local(value)}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _local(at: float) -> str:
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _line(event: Event) -> str:
+    attempt = f" #{event.attempt}" if event.attempt is not None else ""
+    told = ", ".join(
+        f"{name} {words}" for name, words in facts(event.evidence).items() if words not in event.text
+    )
+    return f"{_local(event.at)} {event.actor}{attempt} {event.kind}: {event.text}" + (
+        f" [{told}]" if told else ""
+    )

@@ -1,0 +1,138 @@
+"""What only a workspace has, on the user's machine before it is deleted: Git bundles, and tars of other files.
+
+The workspace's job, or a sandbox, makes them and proves that they bring all of it back; nothing of them is opened here.
+`restore.sh`, which is ours and stands beside them, takes them into a clone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.providers import unsaved_work
+from wsdash.backend.providers.base import Question
+from wsdash.backend.store.checkpoint_files import Checkpoint
+from wsdash.paths import make_folder
+from wsdash.sanitize import one_line
+
+_BEGINNING = b"wsdash-kept 1\n"
+_END = b"\nwsdash-kept\n"
+_FILE = re.compile(
+    r"file (contents|work\.bundle|(?:repository|beside)-\d{1,4}\.bundle|(?:files|beside)\.tar)"
+    r" (\d{1,10}) ([0-9a-f]{64})"
+)
+_LONGEST_HEAD = 1 << 18
+
+
+def question(project: str) -> Question:
+    """For a workspace whose project is in this folder below the projects folder."""
+    script = _text("kept_restore.sh")
+    function = f"restore_script() {{\ncat <<'END-OF-RESTORE'\n{script}END-OF-RESTORE\n}}\n"
+    program = function + unsaved_work.program().decode() + _text("kept_packing.sh")
+    return Question(program.encode(), ("pack", project), most=(1 << 30) + _LONGEST_HEAD, timeout_s=900.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where it is kept; None where there was nothing to keep.
+
+    `checkpoint` is the last one of a job that cannot be asked any more, as of `at`. Else `script` brings all back, in
+    a clone of the project, and what lay beside the project in another folder, where `has_beside`.
+    """
+
+    folder: Path | None = None
+    script: Path | None = None
+    has_project: bool = False
+    has_beside: bool = False
+    checkpoint: Path | None = None
+    at: float = 0.0
+
+
+def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
+    """Write what `question` was answered with into a new folder. Raises `UserError` where it is not all of it."""
+    head, data_line, data = said.partition(b"\ndata\n")
+    lines = head[:_LONGEST_HEAD].decode("utf-8", "replace").split("\n")
+    if not said.startswith(_BEGINNING[:-1]):
+        raise UserError(
+            f"the work of {name} cannot be kept: nothing can be asked about its files",
+            "Start it, and try again; or delete it without --keep-work.",
+        )
+    problems = [line.partition(" ")[2].replace("\001", "\n") for line in lines if line.startswith("problem ")]
+    if problems:
+        raise UserError(
+            f"the work of {name} cannot be kept, so it is not deleted: {one_line(problems[0])}",
+            "`wsdash export` takes all of its files as they are; or delete it without --keep-work.",
+        )
+    found = [_FILE.fullmatch(line) for line in lines[1:]]
+    sizes = [(match[1], int(match[2]), match[3]) for match in found if match]
+    if not data_line or None in found or data[sum(size for _, size, _ in sizes) :] != _END:
+        raise UserError(
+            f"the work of {name} did not come whole, so it is not deleted",
+            "Try again; or `wsdash export` it, or push it from within (`wsdash ssh`).",
+        )
+    if not sizes:
+        return Kept()
+    parts: dict[str, bytes] = {}
+    begin = 0
+    for file, size, digest in sizes:
+        parts[file] = data[begin : begin + size]
+        begin += size
+        if hashlib.sha256(parts[file]).hexdigest() != digest:
+            raise UserError(
+                f"the work of {name} did not come as it was sent, so it is not deleted", "Try again."
+            )
+    place = _place(folder, name, now)
+    _write_all(place, {**parts, "restore.sh": _text("kept_restore.sh").encode()}, name)
+    beside = [file for file in parts if file.startswith("beside")]
+    return Kept(
+        place,
+        place / "restore.sh",
+        has_project=len(parts) > len(beside) + ("contents" in parts),
+        has_beside=bool(beside),
+    )
+
+
+def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: float) -> Kept:
+    """A copy of the last checkpoint in a new folder. Raises `UserError`."""
+    place = _place(folder, name, now)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"the checkpoint of {name} cannot be read: {error}") from error
+    _write_all(place, {"checkpoint.bundle": data}, name)
+    return Kept(place, checkpoint=place / "checkpoint.bundle", at=one.at)
+
+
+def _text(name: str) -> str:
+    return (files("wsdash.backend.job") / name).read_text()
+
+
+def _place(folder: Path, name: str, now: float) -> Path:
+    return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
+
+
+def _write_all(place: Path, parts: dict[str, bytes], name: str) -> None:
+    """All of them on the disk, in a folder that was not there before. Raises `UserError`."""
+    try:
+        make_folder(place.parent)
+        place.mkdir(mode=0o700)
+        for file, data in parts.items():
+            descriptor = os.open(place / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        for above in (place, place.parent):
+            descriptor = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)  # what it is a copy of is about to go
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        raise UserError(f"the work of {name} cannot be written: {error}", "Free some disk space.") from error

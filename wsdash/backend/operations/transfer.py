@@ -1,0 +1,196 @@
+"""Workspaces from one context or machine to another: out into an archive, and in from one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wsdash.backend.archive import ArchiveError, manifest, tar
+from wsdash.backend.archive.files import Source, Target
+from wsdash.backend.archive.manifest import Manifest
+from wsdash.backend.archive.streams import StreamFailed, in_thread
+from wsdash.backend.errors import UserError
+from wsdash.backend.git.clone_address import taken_out, without_secrets
+from wsdash.backend.job.render import render
+from wsdash.backend.operations.create import check_name, next_name
+from wsdash.backend.providers.base import Packed, Provider
+from wsdash.backend.store.store import NameTaken, Store
+from wsdash.model import Desired, Workspace
+
+Progress = Callable[[int], None]
+"""Told, in a thread, how many bytes have passed so far, before compression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came of an export. `size` is the archive's, in bytes."""
+
+    workspace: Workspace
+    size: int
+    packed: Packed
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What the user asked for. `file` is a path or an open descriptor; `name` None is the archive's own."""
+
+    file: Path | int
+    name: str | None = None
+    context: str = "local"
+    start: bool = False
+
+
+async def export_workspace(
+    store: Store, provider: Provider, workspace: Workspace, target: Target, now: float
+) -> Exported:
+    """Write the workspace to the target. Raises UserError, ProviderError."""
+    description = Manifest(
+        format=manifest.FORMAT,
+        id=workspace.id,
+        name=workspace.name,
+        context=workspace.context,
+        source=workspace.source_url,
+        ref=workspace.ref,
+        devfile=workspace.devfile_path,
+        exported_at=now,
+        policy=workspace.policy,
+        workload=await store.workload(workspace.id),
+    )
+    try:
+        await in_thread(lambda: _begin(target, description), target)
+        packed = await provider.pack(workspace, target)
+        await _still_wanted(store, workspace)
+        size = await in_thread(target.finish, target)
+    except StreamFailed as failed:
+        if isinstance(failed.error, BrokenPipeError):
+            raise failed.error from None
+        reason = (failed.error.strerror or str(failed.error)).lower()
+        raise UserError(
+            f"the archive cannot be written: {reason}", "Choose another place for it."
+        ) from failed
+    finally:
+        await asyncio.shield(asyncio.to_thread(target.release))
+    return Exported(workspace, size, packed)
+
+
+def _begin(target: Target, description: Manifest) -> None:
+    target.open()
+    data = manifest.dump(description)
+    member = tar.Member(manifest.FILE, "file", 0o600, int(description.exported_at) * 10**9, len(data))
+    target.write(tar.header(member) + data + tar.padding(len(data)))
+
+
+async def _still_wanted(store: Store, workspace: Workspace) -> None:
+    """What is being deleted may be half gone."""
+    now = await store.workspace(workspace.id)
+    if now.desired is Desired.DELETED:
+        raise UserError(f"{workspace.name} is being deleted", "What there was to export is going or gone.")
+
+
+async def import_workspace(
+    store: Store, provider: Provider, request: ImportRequest, source: Source, new_id: str, now: float
+) -> Workspace:
+    """Make a workspace from the archive. Raises UserError, ProviderError.
+
+    Everything of the archive is read and checked before the workspace is committed, inside of the
+    provider's block: `providers/local/files/staging.py` says what a crash on each line leaves.
+    """
+
+    async def known() -> set[str]:
+        return {workspace.id for workspace in await store.workspaces()}
+
+    try:
+        description = await in_thread(lambda: _description(source), source)
+        workspace = _workspace(description, request, new_id, now)
+        await _check_free(store, workspace.name)
+        async with provider.unpack(workspace, source, known):
+            await in_thread(source.read_to_end, source)
+            await _commit(store, workspace, description, request)
+        # An earlier version wrote addresses as they were typed.
+        workload, credentials = taken_out(description.workload)
+        if credentials:
+            await provider.keep_credentials(workspace, workload, credentials)
+    except ArchiveError as error:
+        raise UserError(
+            f"{_named(request.file)} is not imported: {error}", "Nothing of it was kept. Export it anew."
+        ) from error
+    except StreamFailed as failed:
+        reason = (failed.error.strerror or str(failed.error)).lower()
+        raise UserError(
+            f"{_named(request.file)} cannot be read: {reason}", "Check the path of the archive."
+        ) from failed
+    finally:
+        await asyncio.shield(asyncio.to_thread(source.release))
+    return workspace
+
+
+def _description(source: Source) -> Manifest:
+    """The first member, which must be `workspace.json`; the source then stands before the second."""
+    for member, content in tar.read_members(source):
+        if (member.path.removeprefix("./"), member.kind) != (manifest.FILE, "file"):
+            break
+        if member.size > manifest.LARGEST:
+            raise ArchiveError(f"{manifest.FILE} has more than {manifest.LARGEST} bytes")
+        data = b""
+        while piece := content.read(manifest.LARGEST):
+            data += piece
+        content.skip()
+        return manifest.parse(data)
+    raise ArchiveError(f"it does not begin with {manifest.FILE}, so no workspace was exported to it")
+
+
+def _workspace(description: Manifest, request: ImportRequest, new_id: str, now: float) -> Workspace:
+    name = request.name or description.name
+    check_name(name)
+    try:
+        render(description.workload)
+    except ValueError as error:
+        raise ArchiveError(f"its workload cannot become a job: {error}") from error
+    return Workspace(
+        id=new_id,
+        name=name,
+        context=request.context,
+        source_url=description.source and without_secrets(description.source),
+        ref=description.ref,
+        devfile_path=description.devfile,
+        desired=Desired.RUNNING if request.start else Desired.STOPPED,
+        generation=1,
+        policy=description.policy,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+async def _check_free(store: Store, name: str) -> None:
+    taken = {workspace.name for workspace in await store.workspaces()}
+    if name in taken:
+        raise UserError(
+            f"there is a workspace {name} already", f"Add --name {next_name(name, taken)}.", field="name"
+        )
+
+
+async def _commit(store: Store, workspace: Workspace, description: Manifest, request: ImportRequest) -> None:
+    at = datetime.fromtimestamp(min(max(description.exported_at, 0), 2**33), UTC)
+    text = (
+        f"imported from {_named(request.file)}: {description.name} ({description.id}) of the context"
+        f" {description.context}, exported {at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    evidence = {
+        "file": None if isinstance(request.file, int) else str(request.file),
+        "name": description.name,
+        "id": description.id,
+        "context": description.context,
+        "exported_at": description.exported_at,
+    }
+    try:
+        await store.create_workspace(workspace, description.workload, text, "imported", evidence)
+    except NameTaken:
+        await _check_free(store, workspace.name)
+        raise UserError(f"{workspace.name} was taken for a moment", "Import it again.") from None
+
+
+def _named(file: Path | int) -> str:
+    return "standard input" if isinstance(file, int) else str(file)

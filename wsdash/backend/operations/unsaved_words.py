@@ -1,0 +1,49 @@
+"""Unsaved work in words, the same on the command line and in the dashboard. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsdash.backend.rules.status import words_for_seconds
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.base import Sized, UnsavedWork
+    from wsdash.model import UnsavedRecord
+
+
+def unsaved_parts(work: UnsavedWork) -> list[tuple[str, tuple[str, ...]]]:
+    """Each kind of unsaved work that there is, with its title and its lines."""
+    parts = (
+        ("not committed", work.uncommitted),
+        ("not pushed", work.unpushed),
+        ("stashes", work.stashes),
+        ("outside of any Git repository", work.files),
+        ("what cannot be told, so there may be more", work.untold),
+    )
+    return [(title, lines) for title, lines in parts if lines]
+
+
+def record_words(record: UnsavedRecord, now: float, *, coarse: bool = False) -> str:
+    """`1 file is nowhere else, as of 20 s ago`. Coarse words change once a minute at most."""
+    seconds = max(0.0, now - record.at)
+    age = "less than a minute" if coarse and seconds < 60 else words_for_seconds(seconds)
+    return f"{record.totals.sentence or 'nothing'}, as of {age} ago"
+
+
+def beside_words(work: UnsavedWork) -> str:
+    """What else goes with the workspace, in a sentence; "" for nothing."""
+    parts = []
+    if work.ignored is not None and work.ignored.files:
+        parts.append(f"{_sized(work.ignored)} that Git ignores")
+    if work.home is not None and work.home.files:
+        parts.append(f"{_sized(work.home)} in its home folder and volumes")
+    return f"Also removed: {' and '.join(parts)}." if parts else ""
+
+
+def _sized(sized: Sized) -> str:
+    size = float(sized.size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{sized.files} {'file' if sized.files == 1 else 'files'} ({size:.0f} {unit})"

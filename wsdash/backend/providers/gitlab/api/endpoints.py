@@ -1,0 +1,331 @@
+"""The endpoints of GitLab's REST API that wsdash uses, and one GraphQL query. See GitLab's pages of that name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from typing import TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from wsdash.backend.providers.base import Unreachable
+from wsdash.backend.providers.gitlab.api.client import GitLabClient, Part, Query, Reply
+from wsdash.backend.providers.gitlab.api.errors import Forbidden, NotFound
+from wsdash.backend.providers.gitlab.api.models import (
+    AllowedProject,
+    Branch,
+    Commit,
+    Job,
+    Lint,
+    Listing,
+    Package,
+    Pipeline,
+    Project,
+    ProtectedBranch,
+    Runner,
+    Token,
+    User,
+    Variable,
+    Version,
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+PER_PAGE = 100
+MOST_PAGES = 50
+
+_STUCK = """
+query($project: ID!) {
+  project(fullPath: $project) { jobs(statuses: [PENDING], first: 100) { nodes { stuck pipeline { id } } } }
+}
+"""
+
+
+class GitLabApi:
+    """Typed calls of one client. Errors are the client's; an answer of another shape is `Unreachable`."""
+
+    def __init__(self, client: GitLabClient) -> None:
+        self.client = client
+
+    # Who and what.
+
+    async def user(self) -> User:
+        return _of(User, await self.client.call("get", "/user", what="your user"), "your user")
+
+    async def token(self) -> Token | None:
+        """Scopes and expiry of the token; None where GitLab does not tell, as of a token that is no PAT."""
+        try:
+            reply = await self.client.call("get", "/personal_access_tokens/self", what="the token's scopes")
+        except (NotFound, Forbidden):
+            return None
+        return _of(Token, reply, "the token's scopes")
+
+    async def version(self) -> Version:
+        return (await self.version_and_skew())[0]
+
+    async def version_and_skew(self) -> tuple[Version, float]:
+        """With what must be added to GitLab's clock to have ours, in seconds."""
+        reply = await self.client.call("get", "/version", what="its version")
+        return _of(Version, reply, "its version"), reply.skew
+
+    async def project(self, path: str | int) -> Project:
+        what = f"the project {path}"
+        return _of(Project, await self.client.call("get", _project(path), what=what), what)
+
+    async def own_projects(self, limit: int = 20) -> list[Project]:
+        """Projects where the user is at least Developer, the most recently active first."""
+        query = {"min_access_level": 30, "per_page": limit, "order_by": "last_activity_at", "archived": False}
+        what = "your projects"
+        return _list(Project, await self.client.call("get", "/projects", query=query, what=what), what)
+
+    async def runners(self, project: int) -> list[Runner] | None:
+        """The project's runners; None for those who may not see them (Maintainers may)."""
+        what = "the project's runners"
+        try:
+            return await self._pages(Runner, f"/projects/{project}/runners", {}, what)
+        except Forbidden:
+            return None
+
+    async def protected_branches(self, project: int) -> list[ProtectedBranch] | None:
+        what = "the project's protected branches"
+        try:
+            return await self._pages(ProtectedBranch, f"/projects/{project}/protected_branches", {}, what)
+        except (Forbidden, NotFound):
+            return None
+
+    async def job_token_allowlist(self, project: int) -> list[AllowedProject] | None:
+        """Projects whose jobs may reach this one with their job token; None for those who may not see it."""
+        what = "the job-token allowlist"
+        try:
+            path = f"/projects/{project}/job_token_scope/allowlist"
+            return await self._pages(AllowedProject, path, {}, what)
+        except (Forbidden, NotFound):
+            return None
+
+    async def variable(self, project: int, name: str) -> Variable:
+        """A CI/CD variable of the project, which Maintainers may see. Its value is not read."""
+        what = f"the variable {name}"
+        path = f"{_variables(project)}/{quote(name, safe='')}"
+        return _of(Variable, await self.client.call("get", path, what=what), what)
+
+    async def variable_names(self, project: int) -> list[str]:
+        """Of all CI/CD variables of the project. Raises `Forbidden` for those who are no Maintainers."""
+        what = "the project's variables"
+        return [found.key for found in await self._pages(Variable, _variables(project), {}, what)]
+
+    async def create_variable(self, project: int, name: str, value: str) -> None:
+        """A masked one, whose value is taken as it is, for every branch."""
+        body: dict[str, object] = {
+            "key": name,
+            "value": value,
+            "masked": True,
+            "raw": True,
+            "protected": False,
+        }
+        what = f"the variable {name}"
+        await self.client.call("post", _variables(project), body=body, what=what)
+
+    async def delete_variable(self, project: int, name: str) -> None:
+        """It may be gone already."""
+        path = f"{_variables(project)}/{quote(name, safe='')}"
+        with suppress(NotFound):
+            await self.client.call("delete", path, what=f"removing the variable {name}")
+
+    # The package registry.
+
+    async def packages(self, project: int, name: str) -> list[Package]:
+        """Generic ones of exactly this name: the search of GitLab also gives others."""
+        query = {"package_type": "generic", "package_name": name}
+        found = await self._pages(Package, f"/projects/{project}/packages", query, "the project's packages")
+        return [package for package in found if package.name == name]
+
+    async def delete_package(self, project: int, package: int) -> None:
+        """It may be gone already. Raises `Forbidden` for those who are no Maintainers."""
+        with suppress(NotFound):
+            path = f"/projects/{project}/packages/{package}"
+            await self.client.call("delete", path, what=f"removing the package {package}")
+
+    # The repository.
+
+    async def file_exists(self, project: int, path: str, ref: str) -> bool:
+        file = f"/projects/{project}/repository/files/{quote(path, safe='')}"
+        try:
+            await self.client.call("head", file, query={"ref": ref}, what=f"the file {path}")
+        except NotFound:
+            return False
+        return True
+
+    async def commit(
+        self,
+        project: int,
+        *,
+        branch: str,
+        message: str,
+        files: Mapping[str, str],
+        action: str,
+        start_branch: str | None = None,
+    ) -> Commit:
+        """One commit; with `start_branch` the branch is made, and must not be there yet."""
+        body: dict[str, object] = {
+            "branch": branch,
+            "commit_message": message,
+            "actions": [
+                {"action": action, "file_path": path, "content": text} for path, text in files.items()
+            ],
+        }
+        if start_branch is not None:
+            body["start_branch"] = start_branch
+        what = f"a commit on the branch {branch}"
+        path = f"/projects/{project}/repository/commits"
+        return _of(Commit, await self.client.call("post", path, body=body, what=what), what)
+
+    async def branches(self, project: int, prefix: str) -> list[Branch]:
+        what = f"the branches {prefix}*"
+        return await self._pages(
+            Branch, f"/projects/{project}/repository/branches", {"search": f"^{prefix}"}, what
+        )
+
+    async def branch(self, project: int, name: str) -> Branch:
+        what = f"the branch {name}"
+        return _of(Branch, await self.client.call("get", _branch(project, name), what=what), what)
+
+    async def delete_branch(self, project: int, name: str) -> bool:
+        """False when there was none."""
+        try:
+            await self.client.call("delete", _branch(project, name), what=f"removing the branch {name}")
+        except NotFound:
+            return False
+        return True
+
+    # Pipelines and jobs.
+
+    async def create_pipeline(
+        self, project: int, ref: str, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None
+    ) -> Pipeline:
+        body: dict[str, object] = {"ref": ref}
+        if variables:
+            body["variables"] = [{"key": name, "value": value} for name, value in variables.items()]
+        if inputs:
+            body["inputs"] = dict(inputs)
+        what = f"a pipeline for {ref}"
+        reply = await self.client.call("post", f"/projects/{project}/pipeline", body=body, what=what)
+        return _of(Pipeline, reply, what)
+
+    async def pipelines(
+        self,
+        project: int,
+        *,
+        ref: str | None = None,
+        username: str | None = None,
+        updated_after: str | None = None,
+        page: int = 1,
+        urgent: bool = True,
+    ) -> Listing[Pipeline]:
+        """One page of pipelines that the API has started: a hundred at most, newest first."""
+        query: dict[str, object] = {"source": "api", "per_page": PER_PAGE, "page": page}
+        more = {"ref": ref, "username": username, "updated_after": updated_after}
+        query.update({name: value for name, value in more.items() if value is not None})
+        what = "the pipelines of the workspaces"
+        path = f"/projects/{project}/pipelines"
+        reply = await self.client.call("get", path, query=query, what=what, urgent=urgent)
+        items = _list(Pipeline, reply, what)
+        is_whole = len(items) < PER_PAGE and not reply.headers.get("x-next-page")
+        return Listing(items=items, at=reply.at, skew=reply.skew, is_whole=is_whole)
+
+    async def own_pipelines(self) -> Listing[Pipeline]:
+        """The newest hundred that the API has started for this user, in all projects (GitLab 19.3)."""
+        query: dict[str, object] = {"source": "api", "per_page": PER_PAGE}
+        what = "your pipelines in all projects"
+        reply = await self.client.call("get", "/pipelines", query=query, what=what, urgent=False)
+        items = _list(Pipeline, reply, what)
+        return Listing(items=items, at=reply.at, skew=reply.skew, is_whole=len(items) < PER_PAGE)
+
+    async def jobs(self, project: int, pipeline: int, *, urgent: bool = False) -> list[Job]:
+        """The jobs of a pipeline, newest first, without those that were retried."""
+        what = f"the jobs of pipeline {pipeline}"
+        path = f"/projects/{project}/pipelines/{pipeline}/jobs"
+        return _list(Job, await self.client.call("get", path, what=what, urgent=urgent), what)
+
+    async def cancel_job(self, project: int, job: int, *, force: bool = False) -> Job:
+        """Ask for the end. GitLab answers the same when the job has ended already."""
+        what = f"{'forcing' if force else 'ending'} job {job}"
+        query = {"force": "true"} if force else None
+        path = f"/projects/{project}/jobs/{job}/cancel"
+        return _of(Job, await self.client.call("post", path, query=query, what=what), what)
+
+    async def cancel_pipeline(self, project: int, pipeline: int) -> Pipeline:
+        what = f"ending pipeline {pipeline}"
+        path = f"/projects/{project}/pipelines/{pipeline}/cancel"
+        return _of(Pipeline, await self.client.call("post", path, what=what), what)
+
+    async def delete_pipeline(self, project: int, pipeline: int) -> None:
+        """Remove a pipeline with its jobs and logs; only an Owner may."""
+        what = f"removing pipeline {pipeline}"
+        await self.client.call("delete", f"/projects/{project}/pipelines/{pipeline}", what=what)
+
+    async def trace(self, project: int, job: int, offset: int, limit: int) -> Part:
+        """Bytes of a job's log. GitLab always sends the whole log, which is skipped up to `offset`."""
+        path = f"/projects/{project}/jobs/{job}/trace"
+        return await self.client.read_part(path, offset, limit, what=f"the log of job {job}")
+
+    async def stuck_pipelines(self, project_path: str) -> frozenset[int]:
+        """Pipelines with a pending job that no runner will take, which only GraphQL tells (`CiJob.stuck`)."""
+        what = "the jobs that no runner takes"
+        data = await self.client.graphql(_STUCK, {"project": project_path}, what=what)
+        try:
+            stuck = [node["pipeline"]["id"] for node in data["project"]["jobs"]["nodes"] if node["stuck"]]
+            return frozenset(int(global_id.rpartition("/")[2]) for global_id in stuck)
+        except (TypeError, KeyError, ValueError):
+            raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "") from None
+
+    async def lint(self, project: int, content: str) -> Lint:
+        """GitLab's own verdict on a configuration, without running it."""
+        what = "a check of the configuration"
+        path = f"/projects/{project}/ci/lint"
+        return _of(Lint, await self.client.call("post", path, body={"content": content}, what=what), what)
+
+    async def _pages(self, model: type[M], path: str, query: Query, what: str) -> list[M]:
+        found: list[M] = []
+        for page in range(1, MOST_PAGES + 1):
+            asked = {**query, "per_page": PER_PAGE, "page": page}
+            reply = await self.client.call("get", path, query=asked, what=what)
+            items = _list(model, reply, what)
+            found += items
+            if not items or not reply.headers.get("x-next-page"):
+                break
+        return found
+
+
+def _project(path: str | int) -> str:
+    return f"/projects/{quote(str(path), safe='')}"
+
+
+def _variables(project: int) -> str:
+    return f"/projects/{project}/variables"
+
+
+def _branch(project: int, name: str) -> str:
+    return f"/projects/{project}/repository/branches/{quote(name, safe='')}"
+
+
+def _of(model: type[M], reply: Reply, what: str) -> M:
+    try:
+        return model.model_validate(reply.data)
+    except ValidationError:
+        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?") from None
+
+
+def _list(model: type[M], reply: Reply, what: str) -> list[M]:
+    if not isinstance(reply.data, list):
+        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?")
+    try:
+        return _adapter(model).validate_python(reply.data)
+    except ValidationError:
+        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?") from None
+
+
+@cache
+def _adapter(model: type[M]) -> TypeAdapter[list[M]]:
+    return TypeAdapter(list[model])  # type: ignore[valid-type]

@@ -1,0 +1,197 @@
+"""What GitLab answered, as a sentence: what happened, to what, and what to do. Pure.
+
+The texts and codes are those of GitLab's REST API documentation ("REST API troubleshooting", "Rate limits")
+and of the checks that pipeline creation makes. Whatever a server says is untrusted text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from wsdash.backend.providers.base import Blocked, ProviderError, Refused, Unreachable
+from wsdash.sanitize import one_line
+
+LONGEST = 300
+"""Characters of a server's message that an error quotes."""
+
+LIMIT_IN_WORDS = "too many pipelines created in the last minute"
+"""GitLab answers 400, and not 429, where the limit is on pipelines."""
+
+
+class NotFound(Blocked):
+    """There is no such thing, or this user may not see it: GitLab says the same for both."""
+
+
+class Forbidden(Blocked):
+    """The user's role, the token's scope or a rule of the project forbids it."""
+
+
+class TokenRefused(Blocked):
+    """The token has expired, was revoked, or was never one of this instance."""
+
+
+class RateLimited(Unreachable):
+    """GitLab asks to wait until `retry_at`, where it says how long."""
+
+
+class Rejected(Refused):
+    """GitLab has checked what it was given and does not take it."""
+
+    def __init__(self, message: str, hint: str = "", said: str = "") -> None:
+        super().__init__(message, hint)
+        self.said = said
+        """GitLab's own words."""
+
+
+def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -> ProviderError:
+    """The error that an answer which is no success stands for; `what` was asked for, in words.
+
+    `RateLimited.retry_at` is left to `budget`, which knows the clock.
+    """
+    said = said_in(body)
+    words = said.lower()
+    if status == 429 or LIMIT_IN_WORDS in words:
+        return RateLimited(
+            f"GitLab asks for fewer requests, so {what} must wait", "It goes on by itself; nothing is lost."
+        )
+    if status == 401:
+        return TokenRefused(
+            f"GitLab does not accept the token any more, for {what}: {said or '401 Unauthorized'}",
+            "It has expired or was revoked. Make a new one with the scope api, and give it to"
+            " `wsdash context add` for the same context.",
+        )
+    if status == 403 and "insufficient_scope" in body[:4096].decode(errors="replace"):
+        return Forbidden(
+            f"the token's scopes do not allow {what}",
+            "Make a token with the scope api, and give it to `wsdash context add` for the same context.",
+        )
+    if status == 403:
+        return Forbidden(f"GitLab forbids {what}: {said or '403 Forbidden'}", _remedy_of_role(words))
+    if status == 404:
+        return NotFound(
+            f"GitLab does not find {what}",
+            "It was moved or deleted, or your user may not see it: compare the context's project in"
+            " config.toml with its page.",
+        )
+    if status in (400, 409, 422):
+        return _of_rejection(said, words, what)
+    if status == 503:
+        return Unreachable(
+            f"GitLab is not available for {what}: it is being maintained or overloaded", "Asking again."
+        )
+    if status >= 500:
+        return Unreachable(f"GitLab failed at {what} with status {status}", "Asking again.")
+    if 300 <= status < 400:
+        target = one_line(headers.get("Location", ""))[:LONGEST]
+        return NotFound(
+            f"{what} has moved{f' to {target}' if target else ''}", "Correct the address in config.toml."
+        )
+    return Unreachable(f"GitLab answered {what} with status {status}, which means nothing here", said)
+
+
+def said_in(body: bytes) -> str:
+    """GitLab's own words in an answer that is no success: one line, cut to a sane length."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    return one_line("; ".join(_texts(document)))[:LONGEST]
+
+
+def no_json(body: bytes, what: str) -> Unreachable:
+    """An answer that should be JSON and is not."""
+    start = body[:512].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html")):
+        return Unreachable(
+            f"{what} was answered with a web page instead of data",
+            "Is there a login page or a proxy before GitLab, or is the address not GitLab's?",
+        )
+    return Unreachable(f"GitLab's answer to {what} was cut off or damaged", "Asking again.")
+
+
+def of_exception(error: Exception, url: str, what: str) -> ProviderError:
+    """The error of a request that was never answered, by the kinds of the library `requests`."""
+    import requests
+
+    text = str(error).lower()
+    if isinstance(error, requests.exceptions.SSLError):
+        return _of_certificate(text, url)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return Unreachable(
+            f"the proxy on the way to {url} does not let {what} through",
+            "Check HTTPS_PROXY and NO_PROXY in your environment.",
+        )
+    if isinstance(error, requests.exceptions.Timeout):
+        return Unreachable(f"{url} did not answer {what} in time", "Asking again.")
+    if "name or service not known" in text or "failed to resolve" in text or "nodename" in text:
+        return Unreachable(f"the name of {url} is not known here", "Check the address, the network and DNS.")
+    if "connection refused" in text:
+        return Unreachable(f"nothing listens at {url}", "Check the address; asking again.")
+    if isinstance(error, requests.exceptions.RequestException):
+        return Unreachable(f"the connection to {url} broke at {what}", "Asking again.")
+    return Unreachable(f"{what} at {url} failed: {type(error).__name__}", "Asking again.")
+
+
+def _of_certificate(text: str, url: str) -> Blocked:
+    if "hostname mismatch" in text or "doesn't match" in text:
+        return Blocked(
+            f"the certificate at {url} is for another name", "Check the address; somebody may listen in."
+        )
+    if "expired" in text:
+        return Blocked(f"the certificate at {url} has expired", "Tell the administrator of that GitLab.")
+    return Blocked(
+        f"the certificate at {url} is signed by nobody that is trusted here",
+        "If it is your organisation's own, name the file of its authorities as ca_file in the context.",
+    )
+
+
+def _of_rejection(said: str, words: str, what: str) -> ProviderError:
+    blocked = (
+        ("pipelines are disabled", "Turn CI/CD on: Settings > General > Visibility, CI/CD."),
+        ("insufficient permissions to set pipeline variables", "Ask a maintainer to allow them."),
+        ("insufficient permissions to create a new pipeline", "You need the role Developer or higher."),
+        ("do not have sufficient permission to run a pipeline", _BRANCHES),
+        ("protected branch", _BRANCHES),
+        ("not allowed to push", _BRANCHES),
+        ("project is deleted", "Choose another project for the context."),
+        ("import is complete", "Wait until it is."),
+        ("too many active jobs", "Wait until some have ended, or ask for a higher limit."),
+        ("does not follow the pattern", _PUSH_RULES),
+        ("commit message", _PUSH_RULES),
+        ("branch name", _PUSH_RULES),
+        ("unsigned", _PUSH_RULES),
+        ("file is larger", _PUSH_RULES),
+        ("identity verification", "Verify your identity in GitLab's own pages."),
+        ("quota", "Buy minutes, wait for the next month, or use runners of your own."),
+        ("is archived", "Choose another project for the context, or have it unarchived."),
+    )
+    for sign, hint in blocked:
+        if sign in words:
+            return Blocked(f"GitLab refuses {what}: {said}", hint)
+    return Rejected(f"GitLab refuses {what}: {said or 'it gives no reason'}", said=said)
+
+
+_BRANCHES = (
+    "Have a maintainer unprotect branches named wsdash/*, or use a project of your own (placement own)."
+)
+_PUSH_RULES = "A push rule of the project is in the way: use a project of your own (placement own)."
+
+
+def _remedy_of_role(words: str) -> str:
+    if "archived" in words:
+        return "Have the project unarchived, or choose another one for the context."
+    return "You need the role Developer or higher there; ask a maintainer of the project."
+
+
+def _texts(value: Any) -> list[str]:  # noqa: ANN401
+    """All texts in GitLab's several shapes of `message`, `error` and `errors`."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    if isinstance(value, dict):
+        keys = [key for key in ("message", "error_description", "error", "errors") if key in value]
+        return [text for key in keys or value for text in _texts(value[key])]
+    return []

@@ -1,0 +1,66 @@
+"""The project in which a context's jobs run: what must be known of it before the first one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from wsdash.backend.providers.base import Blocked
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+
+CONFIG = ".gitlab-ci.yml"
+INPUTS_SINCE = (18, 1)
+"""The version of GitLab whose pipelines take inputs ("CI/CD inputs", generally available)."""
+LISTS_ALL_SINCE = (19, 3)
+"""The version of GitLab that lists a user's pipelines of all projects at once ("Pipelines API")."""
+ID_TOKENS_SINCE = (15, 7)
+"""The version of GitLab that gives jobs id tokens ("OpenID Connect (OIDC) authentication using ID tokens")."""
+USUAL_TIMEOUT_S = 3600.0
+DEVELOPER = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project, as its API tells of it, and the user. `config_path` is where its configuration stands."""
+
+    project_id: int
+    project_path: str
+    username: str
+    default_branch: str | None
+    config_path: str
+    has_config: bool
+    takes_inputs: bool
+    lists_all_projects: bool
+    has_id_tokens: bool
+    timeout_s: float
+
+
+async def find_place(api: GitLabApi, project_path: str) -> Place:
+    """Asks for the project, the user and the version. Raises what the API does, and `Blocked`."""
+    project, user, version = await asyncio.gather(api.project(project_path), api.user(), api.version())
+    config_path = project.ci_config_path or CONFIG
+    if "@" in config_path or "://" in config_path:
+        raise Blocked(
+            f"the project {project_path} takes its CI configuration from elsewhere, {config_path}",
+            "A branch's own is not used there: give the context a project of your own (placement own).",
+        )
+    if project.archived:
+        raise Blocked(
+            f"the project {project_path} is archived",
+            "Have it unarchived, or choose another for the context.",
+        )
+    has_config = False
+    if project.default_branch is not None and not project.empty_repo:
+        has_config = await api.file_exists(project.id, config_path, project.default_branch)
+    return Place(
+        project_id=project.id,
+        project_path=project.path_with_namespace,
+        username=user.username,
+        default_branch=None if project.empty_repo else project.default_branch,
+        config_path=config_path,
+        has_config=has_config,
+        takes_inputs=version.parts >= INPUTS_SINCE,
+        has_id_tokens=version.parts >= ID_TOKENS_SINCE,
+        lists_all_projects=version.parts >= LISTS_ALL_SINCE,
+        timeout_s=float(project.build_timeout or USUAL_TIMEOUT_S),
+    )

@@ -1,0 +1,125 @@
+"""Writes a workspace's configuration to the branch of its own, in as few requests as can be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from wsdash.backend.providers.base import Unreachable
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.api.errors import Rejected
+from wsdash.backend.providers.gitlab.api.project import Place
+from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
+
+TRIES = 4
+_SHA = re.compile(r"[0-9a-f]{40,64}", re.ASCII)
+
+
+class BranchWriter:
+    """Knows which branches are there and what they hold, as far as this process has learned it.
+
+    The commit that was written last to each is kept in a file below `folder`, for the next process: another commit at
+    the head of the branch is of somebody else, who may push there.
+    """
+
+    def __init__(self, api: GitLabApi, folder: Path) -> None:
+        self._api = api
+        self._folder = folder
+        self._digests: dict[str, str] = {}
+        self._written: dict[str, str | None] = {}
+        self._doubted: set[str] = set()
+
+    def learn(self, workspace_id: str, digest: str, sha: str | None) -> None:
+        """A pipeline of this user ran this configuration of this commit: the branch holds it, if that commit is the
+        one that was written last, by this process or one before.
+        """
+        if sha is not None and self._commit(workspace_id) == sha and workspace_id not in self._doubted:
+            self._digests[workspace_id] = digest
+
+    def is_there(self, workspace_id: str) -> None:
+        """The branch is known to be there, with something in it."""
+        self._digests.setdefault(workspace_id, "")
+
+    def is_foreign(self, workspace_id: str, sha: str | None) -> bool:
+        """Whether a commit is another one than ours, where ours is known."""
+        return sha is not None and sha != (self._commit(workspace_id) or sha)
+
+    def holds(self, workspace_id: str, digest: str) -> bool:
+        """Whether the branch is known to hold this configuration, as we have written it."""
+        return self._digests.get(workspace_id) == digest and self._commit(workspace_id) is not None
+
+    def doubt(self, workspace_id: str) -> None:
+        """The branch does not hold what we have written: the configuration is to be written anew."""
+        self._digests.pop(workspace_id, None)
+        self._doubted.add(workspace_id)
+
+    def forget(self, workspace_id: str) -> None:
+        """The branch is gone."""
+        self._digests.pop(workspace_id, None)
+        self._doubted.discard(workspace_id)
+        self._written[workspace_id] = None
+        with suppress(OSError):
+            self._file(workspace_id).unlink(missing_ok=True)
+
+    def _commit(self, workspace_id: str) -> str | None:
+        """Reads a file, once."""
+        if workspace_id not in self._written:
+            found = ""
+            with suppress(OSError, UnicodeDecodeError):
+                found = self._file(workspace_id).read_text(encoding="ascii").strip()
+            self._written[workspace_id] = found if _SHA.fullmatch(found) else None
+        return self._written[workspace_id]
+
+    def _keep(self, workspace_id: str, sha: str) -> None:
+        """Blocks. Where it cannot be kept, the next process writes the branch anew."""
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            new = self._file(workspace_id).with_suffix(f".{os.getpid()}")
+            new.write_text(f"{sha}\n", encoding="ascii")
+            new.replace(self._file(workspace_id))
+
+    def _file(self, workspace_id: str) -> Path:
+        return self._folder / workspace_id
+
+    async def write(self, place: Place, workspace_id: str, text: str, digest: str, message: str) -> Place:
+        """Commit the configuration; the place, with what was learned of it.
+
+        Whether the branch and the file are there is guessed from what is known, and GitLab's refusal of a
+        wrong guess says what is so ("Commits API": an action `create` or `update`, and `start_branch`).
+        """
+        branch = branch_of(workspace_id)
+        is_there = workspace_id in self._digests
+        has_file = is_there or place.has_config
+        for _ in range(TRIES):
+            try:
+                commit = await self._api.commit(
+                    place.project_id,
+                    branch=branch,
+                    message=message,
+                    files={place.config_path: text},
+                    action="update" if has_file else "create",
+                    start_branch=None if is_there else place.default_branch,
+                )
+            except Rejected as refusal:
+                said = refusal.said.lower()
+                if "branch called" in said and "already exists" in said:
+                    is_there = has_file = True
+                elif "file with this name already exists" in said:
+                    has_file = True
+                elif "file with this name doesn't exist" in said:
+                    has_file = False
+                elif "when you are on a branch" in said and is_there:
+                    is_there, has_file = False, place.has_config
+                else:
+                    raise
+                continue
+            self._written[workspace_id] = commit.id
+            self._doubted.discard(workspace_id)
+            await asyncio.to_thread(self._keep, workspace_id, commit.id)
+            self.learn(workspace_id, digest, commit.id)
+            return place if is_there else replace(place, has_config=has_file)
+        raise Unreachable(f"the branch {branch} changes while it is written", "Asking again.")

@@ -1,0 +1,435 @@
+"""The `.gitlab-ci.yml` of a workspace: a workload as one CI job. Pure.
+
+The job writes `wsdash/backend/job`'s scripts and the workload's data below its project directory and runs
+them there, since nothing else survives into the cache. Keywords are those of GitLab's "CI/CD YAML syntax
+reference"; GitLab's own CI schema accepts the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from wsdash.backend.access.relay_address import RelayAddress
+from wsdash.backend.job import render as job_render
+from wsdash.backend.providers.gitlab.ci.pipeline_name import BRANCH
+from wsdash.backend.providers.gitlab.ci.record import Volume
+from wsdash.backend.providers.gitlab.ci.timeouts import timeouts
+from wsdash.backend.store.checkpoint_files import NO_CHECKPOINT
+from wsdash.workload import EnvVar, Resources, Service, Workload
+
+JOB = "workspace"
+REMOVAL = "remove-volume"
+HOME = "$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE"
+"""Of each workspace its own, for a shell runner's next job finds what the one before has left."""
+CACHED = "cache"
+"""Of a workspace's folder, the one that the cache holds: an archive of its state, and no file that a job works with."""
+TOOLS = "/builds/.wsdash-tools"
+"""Beside the project's directory, in the volume that a docker or Kubernetes runner mounts into services too."""
+
+LARGEST = 128 * 1024
+"""Bytes of one NAME=VALUE: with more, `execve` fails and no process of the job starts."""
+
+INTERPOLATION = "$[["
+"""Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
+
+_OWNER = "$[[ inputs.owner ]]"
+_ATTEMPT, _RESTORES = "$[[ inputs.attempt ]]", "$[[ inputs.restores ]]"
+_CHECKPOINT = "$[[ inputs.checkpoint ]]"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RUNNERS = re.compile(
+    r"(CI|GIT|GITLAB|RUNNER|FF|CACHE|DOCKER|KUBERNETES|ARTIFACT|TRANSFER|SECURE|WSDASH)(_.*)?|PATH|HOME|PWD|SHELL|BASH.*|ENV|IFS"
+)
+_COPY_TOOLS = f"""\
+found=$(find / -xdev -type d -name vscode-reh-web 2>/dev/null | head -n 1)
+mkdir -p {TOOLS} && cp -R "$found" {TOOLS}/ && touch {TOOLS}/complete"""
+
+
+Restores = str
+"""What a job is to find: "no"; "import", files that are sent to it; "yes", what an earlier one saved, whose number is
+not known; or the number of the state that was saved last."""
+
+
+class NotRenderable(ValueError):
+    """The workload cannot be a CI job: what stands in the way, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose job it is. Without an attempt's key the configuration takes it as an input of the pipeline."""
+
+    workspace_id: str
+    name: str
+    attempt_key: str | None = None
+    restores: Restores = "no"
+    checkpoint: str = NO_CHECKPOINT
+    """The newest one that is kept here, which the job gets where its cache is older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the context says of jobs. Durations in seconds; `injector_image` holds the editor's server."""
+
+    tags: tuple[str, ...] = ()
+    image: str | None = None
+    timeout_s: float = 3600.0
+    beat_s: float = 30.0
+    checkpoint_s: float = 60.0
+    injector_image: str | None = None
+    deposits: bool = True
+    """Whether checkpoints may go into the project itself, where no line takes them."""
+    idle: Mapping[str, str] = field(default_factory=dict)
+    """What tells a job when it is idle (`rendering.idle_settings`)."""
+    owner: str = "-"
+    """Which store keeps the workspace alive: the name of every pipeline says so."""
+    relay: RelayAddress | None = None
+    """Where the job dials, so that the user can come in by that line."""
+    id_tokens: bool = True
+    """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
+    volume: Volume | None = None
+    """Where the workspace's files are, which the cache then has nothing of."""
+    sealed: bool = False
+    """Whether the cache gets one encrypted file alone."""
+    credentials: tuple[str, ...] = ()
+    """Addresses of hosts for which this machine has credentials, so that Git waits for them."""
+    record: str = ""
+    """What else is committed with the configuration: a change of it is a change of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The text of the file, and the digest by which a pipeline's name says which one it ran."""
+
+    text: str
+    digest: str
+    takes_inputs: bool
+
+
+ONE_TIME_SECRET = "WSDASH_ONE_TIME_SECRET"
+"""The variable of a pipeline by which its job proves who it is, where there are no id tokens."""
+
+
+def can_take_inputs(workload: Workload, options: Options) -> bool:
+    """Whether GitLab would leave every text of the workload as it is in a configuration with inputs."""
+    return INTERPOLATION not in json.dumps(_job(workload, Identity("", "", "-"), options, ""), default=str)
+
+
+def render(workload: Workload, identity: Identity, options: Options) -> Configuration:
+    """The workload as a configuration: one document, or a header and a body where it takes inputs.
+
+    Raises NotRenderable for what no job can be given.
+    """
+    _check(workload)
+    takes_inputs = identity.attempt_key is None
+    if takes_inputs and not can_take_inputs(workload, options):
+        raise NotRenderable(f"a text of the workload holds {INTERPOLATION}, which GitLab would replace")
+    template = Identity(identity.workspace_id, identity.name, None)
+    stable = json.dumps(
+        [_document(workload, template, options, ""), options.record], default=str, sort_keys=True
+    )
+    digest = hashlib.sha256(stable.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    try:
+        body = _yaml(_document(workload, identity, options, digest))
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        raise NotRenderable(f"a text of the workload cannot be written as YAML: {error}") from error
+    about = f"# The workspace {_plain(identity.name)}: written by wsdash, and written anew when it changes.\n"
+    if not takes_inputs:
+        return Configuration(about + body, digest, takes_inputs=False)
+    inputs = {
+        "attempt": {"description": "Which attempt of the workspace this is"},
+        "restores": {
+            "description": "The state that an earlier attempt saved last; yes, no, or import where files are sent",
+            "default": "no",
+        },
+        "checkpoint": {
+            "description": "The checkpoint that waits on the user's machine",
+            "default": NO_CHECKPOINT,
+        },
+        # GitLab itself refuses a pipeline of whoever kept the workspace alive before.
+        "owner": {"description": "Which state store keeps it alive", "options": [options.owner]},
+    }
+    header = _yaml({"spec": {"inputs": inputs}})
+    return Configuration(f"{about}{header}---\n{body}", digest, takes_inputs=True)
+
+
+def _document(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
+    key, owner = identity.attempt_key or _ATTEMPT, _owner(identity, options)
+    return {
+        "workflow": {
+            "name": f"{BRANCH}{identity.workspace_id} {key} 0 queued 0 config={digest} owner={owner}",
+            "auto_cancel": {"on_new_commit": "none"},
+            "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
+        },
+        "stages": [JOB],
+        JOB: _job(workload, identity, options, digest),
+    }
+
+
+def _job(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
+    limits = timeouts(options.timeout_s)
+    job: dict[str, Any] = {"stage": JOB, "inherit": {"default": False, "variables": False}}
+    job |= _image(workload, options.image)
+    services = [_service(service) for service in workload.services]
+    if options.injector_image:
+        services.append(
+            {"name": options.injector_image, "entrypoint": ["/bin/sh", "-c"], "command": [_COPY_TOOLS]}
+        )
+    if services:
+        job["services"] = services
+    tags = options.volume.tags if options.volume is not None else options.tags
+    if tags:
+        job["tags"] = list(tags)
+    if options.relay is not None and options.id_tokens:
+        job["id_tokens"] = {"WSDASH_ID_TOKEN": {"aud": options.relay.audience}}
+    job |= {
+        "timeout": f"{limits.job} seconds",
+        "interruptible": False,
+        "retry": 0,
+        "resource_group": f"wsdash-{identity.workspace_id}",
+        "variables": {
+            "GIT_STRATEGY": "none",
+            "CACHE_COMPRESSION_FORMAT": "tarzstd",
+            "FF_USE_INIT_WITH_DOCKER_EXECUTOR": "true",
+            "RUNNER_SCRIPT_TIMEOUT": f"{limits.script}s",
+            "RUNNER_AFTER_SCRIPT_TIMEOUT": f"{limits.after_script}s",
+            **_kubernetes(workload.resources),
+            "WSDASH_WORKSPACE": identity.workspace_id,
+            "WSDASH_ATTEMPT": identity.attempt_key or _ATTEMPT,
+            "WSDASH_RESTORES": _RESTORES if identity.attempt_key is None else identity.restores,
+            "WSDASH_CONFIG": digest,
+            "WSDASH_OWNER": _owner(identity, options),
+            "WSDASH_BEAT_S": f"{options.beat_s:g}",
+            "WSDASH_DEADLINE": str(limits.deadline),
+            **options.idle,
+            "WSDASH_EDITOR": "yes" if options.injector_image else "no",
+            **_relay(options.relay),
+            **({"WSDASH_CREDENTIALS": " ".join(options.credentials)} if options.credentials else {}),
+            "WSDASH_CHECKPOINT": _checkpoint(identity),
+            "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
+            "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",
+            "WSDASH_SAVE_S": str(limits.save),
+            # Whoever may read the project could read them.
+            "WSDASH_DEPOSITS": "yes" if options.deposits and not options.sealed else "no",
+            "WSDASH_SEALED": "yes" if options.sealed else "no",
+            "WSDASH_VOLUME": options.volume.path if options.volume is not None else "",
+            **_variables(workload.env),
+        },
+        "cache": [] if options.volume is not None else [_cache(identity.workspace_id)],
+        "script": _script(workload, options),
+        "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
+    }
+    return job
+
+
+def render_removal(workspace_id: str, workload: Workload, image: str | None, volume: Volume) -> str:
+    """The configuration of a job that removes the workspace's folder from a volume, as whoever made it: `image` is
+    used where the workload names none. In the same resource group it runs after the last job of the workspace.
+    """
+    script = (files("wsdash.backend.job") / "gitlab_removal.sh").read_text()
+    job = {"stage": JOB, "inherit": {"default": False, "variables": False}, **_image(workload, image)}
+    job |= {
+        "tags": list(volume.tags),
+        "timeout": "1 hour",
+        "retry": 0,
+        "resource_group": f"wsdash-{workspace_id}",
+        "variables": {
+            "GIT_STRATEGY": "none",
+            "WSDASH_WORKSPACE": workspace_id,
+            "WSDASH_VOLUME": volume.path,
+        },
+        "script": [script],
+    }
+    document = {
+        "workflow": {
+            "name": removal_name(workspace_id),
+            "auto_cancel": {"on_new_commit": "none"},
+            "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
+        },
+        "stages": [JOB],
+        REMOVAL: job,
+    }
+    return _yaml(document)
+
+
+def removal_name(workspace_id: str) -> str:
+    """The name of such a pipeline, which is no heartbeat."""
+    return f"{BRANCH}{workspace_id} removal"
+
+
+def _image(workload: Workload, usual: str | None) -> dict[str, Any]:
+    image = workload.image or usual
+    # An entrypoint of the image would be given the runner's shell as its arguments.
+    return {"image": {"name": image, "entrypoint": [""]} | _user(workload.user)} if image else {}
+
+
+def _cache(workspace_id: str) -> dict[str, Any]:
+    return {
+        "key": f"wsdash-{workspace_id}",
+        "paths": [f".wsdash/{workspace_id}/{CACHED}/"],
+        "when": "always",
+        "policy": "pull-push",
+        "unprotect": True,
+    }
+
+
+def _user(user: str | None) -> dict[str, Any]:
+    """Both executors' own keys, "image:docker:user" and "image:kubernetes:user"; the latter takes numbers only."""
+    if not user:
+        return {}
+    is_number = re.fullmatch(r"\d+(:\d+)?", user) is not None
+    return {"docker": {"user": user}} | ({"kubernetes": {"user": user}} if is_number else {})
+
+
+def _owner(identity: Identity, options: Options) -> str:
+    return _OWNER if identity.attempt_key is None else options.owner
+
+
+def _checkpoint(identity: Identity) -> str:
+    return _CHECKPOINT if identity.attempt_key is None else identity.checkpoint
+
+
+def _relay(relay: RelayAddress | None) -> dict[str, str]:
+    if relay is None:
+        return {}
+    return {
+        "WSDASH_RELAY": f"{relay.host} {relay.port}",
+        "WSDASH_RELAY_KEY": relay.host_key,
+        "WSDASH_USER_KEY": relay.user_key,
+    }
+
+
+def _script(workload: Workload, options: Options) -> list[str]:
+    parts = job_render.scripts() | job_render.checkpoint_scripts()
+    scripts = {name: data.decode() for name, data in parts.items()}
+    dials = ("gitlab_access.sh", "credentials.sh") if options.relay is not None else ()
+    seals = ("gitlab_sealing.sh",) if options.sealed else ()
+    for name in (
+        "gitlab.sh",
+        "gitlab_limits.sh",
+        "gitlab_state.sh",
+        "gitlab_alone.sh",
+        "gitlab_report.sh",
+        "gitlab_http.sh",
+        *dials,
+        *seals,
+    ):
+        scripts[name] = (files("wsdash.backend.job") / name).read_text()
+    scripts["workload.sh"] = job_render.render(workload)
+    scripts["volumes.sh"] = job_render.render_volumes(workload)
+    return [
+        # A runner that ends the job signals every process of it; this shell must wait for the others.
+        f'trap : TERM\n{_alone()}\nrm -rf "{HOME}/run" && mkdir -p "{HOME}/run/job"',
+        *(_file(name, text) for name, text in scripts.items()),
+        f'sh "{HOME}/run/job/gitlab.sh" start 9>&-',
+    ]
+
+
+def _alone() -> str:
+    """Commands that run before any file is touched: the folder's lock stays open in the runner's shell."""
+    script = (files("wsdash.backend.job") / "gitlab_alone.sh").read_text()
+    return f'mkdir -p "{HOME}"\nexec 9>>"{HOME}/lock"\nsh -s "{HOME}" {_here_document("gitlab_alone.sh", script)}'
+
+
+def _file(name: str, text: str) -> str:
+    """A command that writes the text, as it is, into a file of the job."""
+    return f'cat >"{HOME}/run/job/{name}" {_here_document(name, text)}'
+
+
+def _here_document(name: str, text: str) -> str:
+    end = f"end of {name}"
+    while end in text:
+        end += "."
+    return f"<<'{end}'\n{text}{'' if text.endswith(chr(10)) else chr(10)}{end}"
+
+
+def _service(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": service.image, "alias": service.name}
+    if service.entrypoint:
+        found["entrypoint"] = list(service.entrypoint)
+    if service.command:
+        found["command"] = list(service.command)
+    variables = _exact(service.env)
+    if service.health_port is not None:
+        variables["HEALTHCHECK_TCP_PORT"] = str(service.health_port)
+    if variables:
+        found["variables"] = variables
+    return found
+
+
+def _exact(env: tuple[EnvVar, ...]) -> dict[str, Any]:
+    """Values as they are: GitLab expands no `$` in them. What the job itself must expand is left to job.sh."""
+    fit = (v for v in env if _NAME.fullmatch(v.name) and not v.expands)
+    return {v.name: {"value": v.value, "expand": False} for v in fit}
+
+
+def _variables(env: tuple[EnvVar, ...]) -> dict[str, Any]:
+    """The workload's environment, less what would change the runner itself; job.sh sets all of it exactly."""
+    return _exact(tuple(v for v in env if not _RUNNERS.fullmatch(v.name)))
+
+
+def _kubernetes(resources: Resources) -> dict[str, str]:
+    """What a Kubernetes runner may be asked for ("Overwrite container resources"); others ignore it."""
+    wishes = {
+        "KUBERNETES_CPU_LIMIT": resources.cpu_limit,
+        "KUBERNETES_CPU_REQUEST": resources.cpu_request,
+        "KUBERNETES_MEMORY_LIMIT": resources.memory_limit,
+        "KUBERNETES_MEMORY_REQUEST": resources.memory_request,
+    }
+    return {name: f"{value:.15g}" for name, value in wishes.items() if value is not None}
+
+
+def _check(workload: Workload) -> None:
+    for variable in (*workload.env, *(v for service in workload.services for v in service.env)):
+        size = len(f"{variable.name}={variable.value}".encode("utf-8", "surrogatepass")) + 1
+        if size > LARGEST:
+            raise NotRenderable(
+                f"the variable {variable.name} takes {size} bytes, and no job starts with more than {LARGEST}"
+                " in one. Put the value into a file of the repository."
+            )
+    try:
+        job_render.render(workload)
+    except ValueError as error:
+        raise NotRenderable(str(error)) from error
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w .-]", "?", text)[:64]
+
+
+_FASTEST: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_FASTEST):  # type: ignore[misc]
+    """Scripts as literal blocks, so that a person can read what will run."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401
+        return True
+
+
+_PLAIN = re.compile(r"(?!(?:yes|no|on|off|y|n|true|false|null)$)[A-Za-z_/$](?!\[\[)", re.IGNORECASE)
+"""Starts of texts that no reader of YAML takes for anything else.
+
+GitLab's (Psych) takes `1,000`, `0:30`, `:x` and `yEs` for no strings, and puts inputs in before it reads.
+"""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if _PLAIN.match(text) else "'"
+    # A literal block cannot hold what YAML 1.1 takes for other line breaks.
+    if "\n" in text and not re.search("[\r\x85\u2028\u2029]", text):
+        style = "|"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)

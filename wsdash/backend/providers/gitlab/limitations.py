@@ -1,0 +1,77 @@
+"""What a workload asks for and a project does not give: secrets that are not there, code that may not be cloned."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+from wsdash.backend.providers.base import ProviderError, Remark
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.api.errors import NotFound
+from wsdash.backend.providers.gitlab.api.models import Project, Variable
+from wsdash.backend.providers.gitlab.preflight import source_finding
+from wsdash.config.settings import GitLabSettings
+from wsdash.workload import Secret, Workload
+
+
+async def remarks_on(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> list[Remark]:
+    """Asks one request for each secret, and three where another project is cloned. Never raises."""
+    try:
+        found = [await _of_source(api, settings, workload)]
+        if workload.secrets:
+            project = await api.project(settings.project)
+            found += await asyncio.gather(*(_of_secret(api, project, secret) for secret in workload.secrets))
+    except ProviderError:
+        return []
+    return [remark for remark in found if remark is not None]
+
+
+def project_of(url: str, instance: str) -> str | None:
+    """The path of the project that an address names at an instance, None for an address of another one.
+
+    By https and, on the same host, by ssh.
+    """
+    host = re.sub(r"^https?://", "", instance)
+    name = re.escape(host.split("/")[0].partition(":")[0])
+    for pattern in (
+        rf"https?://{re.escape(host)}/(.+)",
+        rf"ssh://(?:[^@/]+@)?{name}(?::\d+)?/(.+)",
+        rf"[^@/\s]+@{name}:(.+)",
+    ):
+        found = re.fullmatch(pattern, url)
+        if found is not None:
+            return found[1].strip("/").removesuffix(".git")
+    return None
+
+
+async def _of_source(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> Remark | None:
+    path = project_of(workload.source.url, settings.url) if workload.source is not None else None
+    finding = await source_finding(api, settings, path) if path is not None else None
+    return Remark(finding.text, finding.hint) if finding is not None and finding.level != "ok" else None
+
+
+async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Remark | None:
+    where = f"{project.web_url}/-/settings/ci_cd" if project.web_url else "Settings > CI/CD > Variables"
+    try:
+        variable = await api.variable(project.id, secret.name)
+    except NotFound:
+        about = f" ({secret.description})" if secret.description else ""
+        return Remark(
+            f"the secret {secret.name}{about} is no CI/CD variable of {project.path_with_namespace}",
+            f"You are asked for its value; or add it there, masked and not protected: {where}, or to its group.",
+            secret,
+        )
+    except ProviderError:  # its role does not let the user see variables
+        return None
+    return next(_of_variable(variable, where), None)
+
+
+def _of_variable(variable: Variable, where: str) -> Iterator[Remark]:
+    if variable.protected:
+        yield Remark(
+            f"the secret {variable.key} is for protected branches only, and workspaces run on none",
+            f"Take its protection away: {where}",
+        )
+    if not variable.masked:
+        yield Remark(f"the secret {variable.key} is not masked, so a log may show it", f"Mask it: {where}")

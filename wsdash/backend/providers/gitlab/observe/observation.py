@@ -1,0 +1,371 @@
+"""From pipelines, as GitLab lists them, to what is observed of attempts. Pure.
+
+Every instant that comes out is on our clock: GitLab's get the skew added, and a job's own clock counts only as
+far as it cannot be wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from wsdash.backend.job.protocol import killed_by
+from wsdash.backend.providers.gitlab.api.models import Pipeline
+from wsdash.backend.providers.gitlab.ci import pipeline_name
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+from wsdash.backend.providers.gitlab.observe.failure_reasons import is_known, reason_of
+from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult, UnsavedTotals
+
+STATES = {
+    "created": JobState.HELD,
+    "waiting_for_resource": JobState.HELD,
+    "waiting_for_callback": JobState.HELD,
+    "preparing": JobState.HELD,
+    "manual": JobState.HELD,
+    "scheduled": JobState.HELD,
+    "pending": JobState.QUEUED,
+    "running": JobState.RUNNING,
+    "canceling": JobState.ENDING,
+    "success": JobState.ENDED,
+    "failed": JobState.ENDED,
+    "canceled": JobState.ENDED,
+    "skipped": JobState.ENDED,
+}
+WAITS = {
+    "created": "GitLab has made the pipeline and not started it yet",
+    "waiting_for_resource": "waits until GitLab lets go of the job before, which holds the workspace's resource group",
+    "waiting_for_callback": "waits for a callback that GitLab expects",
+    "preparing": "GitLab prepares the job",
+    "manual": "GitLab waits for somebody to start the job by hand",
+    "scheduled": "GitLab starts the job later",
+    "pending": "waiting for a runner",
+}
+UNSAVED = {
+    "too-large": "what is unsaved is too much for a checkpoint: .gitignore can leave out what need not be kept",
+    "disk": "the job's disk has no room for a checkpoint",
+    "no-git": "the image has no git, which checkpoints need",
+    "unreadable": "files of the project cannot be read",
+    "no-folder": "the project's folder is gone",
+    "no-repository": "the project's repository cannot be read",
+    "others": "not all of the repositories and files beside the project's own could be put into the checkpoint",
+    "registry": "the project takes no checkpoint: its package registry may be off or full, and its jobs may not push",
+    "refused": "this machine has no room for the checkpoint",
+    "missed": "the checkpoint that is kept could not be put back, so it stays as it is",
+}
+"""What checkpoint.sh says of why none could be made or kept."""
+CACHE_MISSED = (
+    "the saved state did not come with the cache (it was cleared, has expired, or is another runner's), so what it"
+    " alone held (home, ignored files) starts afresh here; from here on it is saved as usual"
+)
+CACHE_OLDER = (
+    "the cache brought an older state than the one that was saved last, so what only that had (home, ignored files) is"
+    " missing here; from here on it is saved as usual"
+)
+CACHE_DAMAGED = (
+    "the saved state could not be unpacked whole (it is damaged, or the disk is full): what is missing here is in its"
+    " archive, which is set aside in the folder `aside` beside home"
+)
+CACHE_LOCKED = (
+    "what the cache holds is encrypted and was not opened, so it starts afresh here, and that stays in the cache: the"
+    " image has no openssl, no line leads to your machine, or the key is another one"
+)
+CACHE_UNSAVED = (
+    "what it had at its end was not packed or encrypted, so the cache stays as it was before: its disk may be full, the"
+    " key did not come, or the folder is too large for the time that after_script has"
+)
+VOLUME_MISSED = (
+    "the workspace's folder is not on the volume of this runner, so it starts afresh here: the tags must choose the"
+    " runner that has it"
+)
+DISK_FULL = (
+    "the job's disk is full, or takes nothing for another reason (a quota, no inodes, read-only): nothing is saved"
+    " until there is room. Remove what is not needed (`wsdash ssh`); the job is not replaced for it"
+)
+VOLUME_UNMOUNTED = (
+    "this runner does not have the volume, or the workspace's folder there is another user's, so nothing of this job is"
+    " kept but by checkpoints: the tags must choose the runner that has it"
+)
+VOLUME_OLDER = (
+    "the workspace's folder on the volume of this runner is older than another one that was worked in since: the tags"
+    " must choose the runner that has it"
+)
+SET_ASIDE = (
+    "an older state that was worked in elsewhere is set aside: its folder `aside/{}` beside home has it"
+)
+CACHE_IS_LOCAL = (
+    "its runner keeps caches on its own disk alone: a job on another one would start without, so tags should pin one,"
+    " or the runner get a shared cache"
+)
+STUCK = "no runner takes it: none is online with these tags; GitLab drops it after an hour"
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What further requests told of one pipeline. Instants on our clock."""
+
+    started_at: float | None = None
+    ended_at: float | None = None
+    failure_reason: str | None = None
+    tail: str | None = None
+    """The last lines of what the job wrote."""
+    exit_code: int | None = None
+    steps: tuple[StepResult, ...] = ()
+    ready_at: float | None = None
+    beat_at: float | None = None
+    """The last heartbeat that the log told of, for jobs that cannot name their pipeline."""
+    cache_is_local: bool = False
+
+
+CLOCK_WRONG_S = 30.0
+"""A job's clock may be that much off before it does not count: looks are a quarter of a minute apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """When a heartbeat was first seen to be another one than before, on our clock."""
+
+    seq: int
+    at: float | None
+    """None for the first that was seen: how old it is, nobody knows."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the looks before have seen, by pipeline."""
+
+    sightings: dict[int, Sighting] = field(default_factory=dict)
+    details: dict[int, Detail] = field(default_factory=dict)
+    stuck: frozenset[int] = frozenset()
+    """Pipelines whose job no runner takes."""
+
+
+def is_live(pipeline: Pipeline) -> bool:
+    """Whether its job may still run; a status that nobody knows is taken for alive."""
+    return STATES.get(pipeline.status) is not JobState.ENDED
+
+
+def sighted(before: Sighting | None, beat: Heartbeat, now: float) -> Sighting:
+    """What is known of a heartbeat's age without trusting the job's clock."""
+    if before is None:
+        return Sighting(beat.seq, None)
+    return before if before.seq == beat.seq else Sighting(beat.seq, now)
+
+
+def chosen(
+    pipelines: Iterable[tuple[Pipeline, Heartbeat]],
+) -> tuple[list[tuple[Pipeline, Heartbeat]], list[int]]:
+    """One pipeline an attempt, and the ids of live doubles, which a launch that was sent twice has left.
+
+    The oldest that lives counts, for it holds the resource group; the oldest of all where none lives.
+    """
+    by_attempt: dict[str, list[tuple[Pipeline, Heartbeat]]] = {}
+    for pipeline, beat in sorted(pipelines, key=lambda found: found[0].id):
+        by_attempt.setdefault(beat.attempt_id, []).append((pipeline, beat))
+    ones, doubles = [], []
+    for found in by_attempt.values():
+        one = next((f for f in found if is_live(f[0])), found[0])
+        ones.append(one)
+        doubles += [f[0].id for f in found if f is not one and is_live(f[0])]
+    return ones, doubles
+
+
+def observed(
+    pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, now: float, line: str | None = None
+) -> JobObservation:
+    """One attempt's job. `line` is how its line to this machine is, in words."""
+    state = STATES.get(pipeline.status, JobState.QUEUED)
+    detail = memory.details.get(pipeline.id, Detail())
+    created_at = _ours(pipeline.created_at, skew)
+    started_at = _not_before(created_at, _started_at(beat, detail, skew))
+    if state is JobState.RUNNING and beat.state not in (pipeline_name.READY, pipeline_name.ENDING):
+        state = JobState.RUNNING if detail.ready_at is not None else JobState.STARTING
+    ended = state is JobState.ENDED
+    cause, message = _end(pipeline, beat, detail, skew) if ended else (None, None)
+    if pipeline.status in WAITS:
+        message = STUCK if pipeline.id in memory.stuck else WAITS[pipeline.status]
+    ready_at = detail.ready_at
+    if ready_at is None and beat.state in (pipeline_name.READY, pipeline_name.ENDING):
+        ready_at = started_at
+    return JobObservation(
+        attempt_id=beat.attempt_id,
+        state=state,
+        job_id=str(pipeline.id),
+        url=pipeline.web_url,
+        created_at=created_at,
+        started_at=started_at,
+        ended_at=(detail.ended_at or _ours(pipeline.updated_at, skew)) if ended else None,
+        ready_at=_not_before(started_at, ready_at),
+        beat=_beat(beat, memory.sightings.get(pipeline.id), detail, skew, now),
+        steps=detail.steps,
+        exit_code=_exit_code(cause, beat, detail),
+        cause=cause,
+        message=message,
+        isolation="a CI job",
+        workspace_id=beat.workspace_id,
+        number=beat.number,
+        generation=beat.generation,
+        since=_ours(pipeline.updated_at, skew),
+        beats_by=_beats_by(beat),
+        saved_at=_ours(_number(beat.facts, "saved"), skew),
+        notice=_notice(beat, detail, ended=ended),
+        on_volume=beat.facts.get("kept") == "volume",
+        saves_at_end=_saves_at_end(beat, ended=ended),
+        line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
+        unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
+        left=_left(beat.facts.get("left", "")) if ended else None,
+    )
+
+
+_LEFT = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(\.more)?", re.ASCII)
+
+
+def _left(said: str) -> UnsavedTotals | None:
+    """`left=COMMITS.STASHES.FILES[.more]`, as gitlab.sh says it."""
+    found = _LEFT.fullmatch(said)
+    if found is None:
+        return None
+    return UnsavedTotals(int(found[1]), int(found[2]), int(found[3]), is_whole=found[4] is None)
+
+
+NOTICES = {
+    ("run", "unwritable"): DISK_FULL,
+    ("cache", "missed"): CACHE_MISSED,
+    ("cache", "older"): CACHE_OLDER,
+    ("cache", "damaged"): CACHE_DAMAGED,
+    ("cache", "locked"): CACHE_LOCKED,
+    ("cache", "unsaved"): CACHE_UNSAVED,
+    ("volume", "missed"): VOLUME_MISSED,
+    ("volume", "older"): VOLUME_OLDER,
+    ("volume", "unmounted"): VOLUME_UNMOUNTED,
+}
+"""What a job has told of the place of its files."""
+UNSAVED_AT_END = (("run", "unwritable"), ("cache", "unsaved"), ("volume", "unmounted"), ("import", "missed"))
+"""What a job tells that does not save what it has at its end."""
+
+
+def _saves_at_end(beat: Heartbeat, *, ended: bool) -> bool:
+    """Whether what it has is kept once it has ended: one that has ended says which state it has saved."""
+    if any(fact in beat.facts.items() for fact in UNSAVED_AT_END):
+        return False
+    return not ended or "state" in beat.facts or "from" not in beat.facts
+
+
+def _notice(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
+    told = [words for fact, words in NOTICES.items() if fact in beat.facts.items()]
+    if ended and not told and beat.state in pipeline_name.FINAL and not _saves_at_end(beat, ended=ended):
+        told.append(CACHE_UNSAVED)
+    if "aside" in beat.facts:
+        told.append(SET_ASIDE.format(beat.facts["aside"]))
+    return "; ".join(told) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
+
+
+def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
+    """None until the job has given a sign of life: no heartbeat is owed while images are pulled."""
+    if detail.started_at is not None:
+        return detail.started_at
+    started = beat.facts.get("started", "")
+    if started.isdecimal():
+        return _ours(float(started), skew)
+    return _ours(float(beat.at), skew) if beat.at else None
+
+
+def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: float, now: float) -> Beat | None:
+    by_job = float(beat.at) + skew if beat.at else None
+    seen_at = None if sighting is None else sighting.at
+    if by_job is not None and seen_at is not None and seen_at - by_job > CLOCK_WRONG_S:
+        by_job = seen_at
+    told = [at for at in (by_job, detail.beat_at) if at is not None]
+    if not told:
+        return None
+    # A job reckons in whole seconds, so it may be one ahead.
+    return Beat(
+        max(told) if max(told) <= now + 1.0 else now,
+        load=_number(beat.facts, "load"),
+        memory=_whole(beat.facts, "memory"),
+        disk_free=_whole(beat.facts, "disk"),
+        active_at=_ours(_number(beat.facts, "active"), skew),
+        shells=_whole(beat.facts, "shells"),
+    )
+
+
+def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tuple[Cause, str | None]:
+    """Why it ended. GitLab's reason for a failure comes first, unless it is only that a command failed: a job that is
+    ended from outside, by a limit or by its runner, takes that for a wish of its user's.
+    """
+    said = pipeline_name.FINAL.get(beat.state)
+    reason = reason_of(detail.failure_reason)
+    ended_from_outside = pipeline.status == "failed" and is_known(detail.failure_reason)
+    if not ended_from_outside or reason.cause is Cause.USER_CODE:
+        if said in (Cause.CANCELLED, Cause.DEADLINE):
+            return said, None
+        if pipeline.status == "failed" and said in (None, Cause.USER_CODE) and _was_killed(detail):
+            return Cause.KILLED, "\n".join(filter(None, (detail.tail, killed_by(detail.exit_code or 0))))
+        if said is not None and (said is not Cause.USER_CODE or pipeline.status == "failed"):
+            return said, detail.tail
+    if pipeline.status == "canceled" or pipeline.status == "skipped":
+        return Cause.CANCELLED, None
+    if pipeline.status == "success":
+        return Cause.CANCELLED, "it ended by itself"
+    text = reason.text
+    if reason.cause is Cause.TIMEOUT:
+        text = f"{text}. {_saved_words(beat, detail.ended_at or _ours(pipeline.updated_at, skew), skew)}"
+    lines = [line for line in (detail.tail, text) if line]
+    return reason.cause, "\n".join(lines)
+
+
+def _was_killed(detail: Detail) -> bool:
+    """Whether a signal ended the job's script, though nothing that GitLab has a word for did."""
+    is_script = detail.failure_reason is None or reason_of(detail.failure_reason).cause is Cause.USER_CODE
+    return is_script and detail.exit_code is not None and detail.exit_code > 128
+
+
+def _exit_code(cause: Cause | None, beat: Heartbeat, detail: Detail) -> int | None:
+    if cause in (Cause.CANCELLED, Cause.DEADLINE) and beat.state in pipeline_name.FINAL:
+        return 0
+    return detail.exit_code if cause in (Cause.USER_CODE, Cause.KILLED) else None
+
+
+def _saved_words(beat: Heartbeat, ended_at: float | None, skew: float) -> str:
+    """What is kept of a job that saved no cache."""
+    if "state" in beat.facts:
+        return "All of its work is saved"
+    saved_at = _ours(_number(beat.facts, "saved"), skew)
+    if saved_at is None or ended_at is None:
+        return "No checkpoint of it was kept, and its cache was not saved"
+    age = max(0, round(ended_at - saved_at))
+    return (
+        f"What was not pushed is kept by a checkpoint of {age} s before; home and ignored files are as the cache before"
+        " had them"
+    )
+
+
+def _beats_by(beat: Heartbeat) -> str | None:
+    via = beat.facts.get("via")
+    if via is None:
+        return None
+    if via == "line":
+        return "line"
+    return "log, a minute late: the image has nothing to send them with" if via == "none" else f"name ({via})"
+
+
+def _not_before(first: float | None, then: float | None) -> float | None:
+    """A job tells the time in whole seconds."""
+    return then if first is None or then is None else max(first, then)
+
+
+def _ours(instant: float | None, skew: float) -> float | None:
+    return None if instant is None else instant + skew
+
+
+def _number(facts: Mapping[str, str], name: str) -> float | None:
+    try:
+        value = float(facts.get(name, ""))
+    except ValueError:
+        return None
+    return value if 0 <= value < 2**63 else None
+
+
+def _whole(facts: Mapping[str, str], name: str) -> int | None:
+    value = _number(facts, name)
+    return None if value is None else int(value)

@@ -1,0 +1,264 @@
+"""Looks at all pipelines of a context, in one request for a hundred, and one more for each that changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from typing import Any
+
+from wsdash.backend.providers.base import Look, ProviderError
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.api.models import Job, Pipeline
+from wsdash.backend.providers.gitlab.api.project import Place
+from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
+from wsdash.backend.providers.gitlab.ci import pipeline_name
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+from wsdash.backend.providers.gitlab.observe import job_log, observation
+from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory
+from wsdash.backend.providers.gitlab.tunnel.heartbeats import Pulses
+from wsdash.model import JobObservation, StepResult
+
+log = logging.getLogger(__name__)
+
+FULL_S = 300.0
+"""Between two looks at all pipelines there are, and not only at the newest hundred and those that live."""
+MOST_PAGES = 20
+STUCK_S = 30.0
+"""How long a job may be pending before GitLab is asked whether any runner will take it."""
+LOG_S = 20.0
+"""Between two readings of a log that is the only witness."""
+LOG_LATE_S = 60.0
+"""A runner sends a log that nobody watches once a minute, so it is that much younger than it looks."""
+MOST_LOG = 5 * 1024 * 1024
+MOST_DETAILS = 10
+"""Pipelines that one look asks about further; the others follow with the next looks."""
+CALM_S = 60.0
+"""After so long without a change an answer may be four quick looks old, if another context asked for it."""
+GIVE_UP_S = 600.0
+"""After so long a log that does not tell of the start is not waited for any more."""
+
+Found = tuple[Pipeline, Heartbeat]
+
+
+class Looker:
+    """Remembers what it has seen, so that a calm look is one request, and with `shared` less than one."""
+
+    def __init__(
+        self,
+        api: GitLabApi,
+        clock: Callable[[], float],
+        log_s: float = LOG_S,
+        shared: SharedListing | None = None,
+        poll_s: float = 3.0,
+        pulses: Pulses | None = None,
+    ) -> None:
+        self._shared = shared
+        self._pulses = pulses
+        self._poll_s = poll_s
+        self._changed_at = float("-inf")
+        self._api = api
+        self._log_s = log_s
+        self._clock = clock
+        self._memory = Memory()
+        self._live: set[int] = set()
+        self._full_at = float("-inf")
+        self._stuck_at = float("-inf")
+        self._log_at: dict[int, float] = {}
+        self._jobs: dict[int, Job] = {}
+        self._before: dict[int, tuple[tuple[object, ...], JobObservation]] = {}
+        self._statuses: dict[int, str] = {}
+        self.pipelines: dict[str, Pipeline] = {}
+        """By attempt, the pipeline that counts."""
+        self.beats: dict[str, Heartbeat] = {}
+        """By attempt, its last heartbeat."""
+
+    def expect_change(self) -> None:
+        """Something was asked for: for a while only what is new counts."""
+        self._changed_at = self._clock()
+
+    async def look(self, place: Place) -> Look:
+        """One look. Raises what the API raises when nothing could be seen."""
+        is_full = self._clock() - self._full_at >= FULL_S
+        pipelines, skew, now = await self._listed(place, is_full=is_full)
+        found = [(p, beat) for p in pipelines if (beat := self._beat_of(p)) is not None]
+        ones, doubles = observation.chosen(found)
+        for pipeline_id in doubles:
+            await self._quietly(self._api.cancel_pipeline(place.project_id, pipeline_id))
+        for pipeline, beat in found:
+            before = self._memory.sightings.get(pipeline.id)
+            self._memory.sightings[pipeline.id] = observation.sighted(before, beat, now)
+        newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
+        wanting = [one for one in ones if self._wants_detail(one, newest, now)]
+        changed = wanting[:MOST_DETAILS]
+        await asyncio.gather(*(self._learn(place, one, skew, now) for one in changed))
+        if changed:
+            self.expect_change()
+        postponed = {one[0].id for one in wanting if self._wants_detail(one, newest, now)}
+        self._statuses.update({p.id: p.status for p, _ in ones if p.id not in postponed})
+        await self._ask_for_stuck(place, ones, now)
+        self._live = {p.id for p, _ in ones if observation.is_live(p)}
+        self.pipelines = {beat.attempt_id: p for p, beat in ones}
+        self.beats = {beat.attempt_id: beat for _, beat in ones}
+        jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
+        if self._pulses is not None:
+            self._pulses.forget_all_but({beat.attempt_id for p, beat in ones if observation.is_live(p)})
+        if is_full:
+            self._forget({p.id for p in pipelines})
+        return Look(now, jobs)
+
+    def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
+        """What was observed before, where nothing that it rests on is another thing now."""
+        memory = self._memory
+        line = self._pulses.line(beat.attempt_id) if self._pulses is not None else None
+        rests_on = (
+            pipeline.status,
+            beat,
+            line,
+            pipeline.updated_at,
+            skew,
+            memory.sightings.get(pipeline.id),
+            memory.details.get(pipeline.id),
+            pipeline.id in memory.stuck,
+        )
+        before = self._before.get(pipeline.id)
+        if before is not None and before[0] == rests_on:
+            return before[1]
+        found = observation.observed(pipeline, beat, memory, skew, now, line)
+        if found.beat is None or found.beat.at < now:  # one that seems to be of the future is cut to now
+            self._before[pipeline.id] = (rests_on, found)
+        return found
+
+    async def _listed(self, place: Place, *, is_full: bool) -> tuple[list[Pipeline], float, float]:
+        """The newest pipelines, and on until all that lived at the last look have been seen."""
+        missing = set(self._live)
+        if place.lists_all_projects and self._shared is not None and not is_full:
+            calm = self._clock() - self._changed_at > CALM_S
+            listing = await self._shared.of(self._api, place.project_id, self._poll_s * (4 if calm else 0.5))
+            if listing is not None and missing <= {pipeline.id for pipeline in listing.items}:
+                return _of_workspaces(listing.items), listing.skew, listing.at
+        pipelines: dict[int, Pipeline] = {}
+        at = skew = 0.0
+        for page in range(1, MOST_PAGES + 1):
+            listing = await self._api.pipelines(
+                place.project_id, username=place.username, page=page, urgent=False
+            )
+            at, skew = listing.at, listing.skew
+            pipelines.update({pipeline.id: pipeline for pipeline in listing.items})
+            missing -= pipelines.keys()
+            if listing.is_whole or not (missing or is_full):
+                break
+        if is_full:
+            self._full_at = self._clock()
+        return _of_workspaces(pipelines.values()), skew, at
+
+    def _beat_of(self, pipeline: Pipeline) -> Heartbeat | None:
+        """What its name says, if it stands on that workspace's branch: a name alone is easily forged."""
+        beat = pipeline_name.parse(pipeline.name)
+        if beat is None or pipeline.ref != pipeline_name.branch_of(beat.workspace_id):
+            return None
+        return self._pulses.newest(beat) if self._pulses is not None else beat
+
+    def _wants_detail(self, one: Found, newest: dict[str, int], now: float) -> bool:
+        """Whether something changed that only another request explains."""
+        pipeline, beat = one
+        before = self._statuses.get(pipeline.id)
+        if not observation.is_live(pipeline):
+            if before is not None and before == pipeline.status:
+                return False
+            explains = pipeline.status == "failed" or beat.state in (
+                *pipeline_name.FINAL,
+                pipeline_name.READY,
+            )
+            return explains and (before is not None or newest[beat.workspace_id] == beat.number)
+        if pipeline.status != "running":
+            return False
+        detail = self._memory.details.get(pipeline.id, Detail())
+        is_due = now - self._log_at.get(pipeline.id, float("-inf")) >= self._log_s
+        if beat.state != pipeline_name.ENDING and detail.ready_at is None:
+            # What it is at, and which steps there were; the log comes later than the name.
+            return is_due and now - (pipeline.updated_at or now) < GIVE_UP_S
+        return is_due and (beat.at == 0 or beat.facts.get("via") == "none")
+
+    async def _learn(self, place: Place, one: Found, skew: float, now: float) -> None:
+        pipeline, beat = one
+        self._log_at[pipeline.id] = now
+        self._statuses[pipeline.id] = pipeline.status
+        await self._quietly(self._learn_of(place, pipeline, beat, skew, now))
+
+    async def _learn_of(
+        self, place: Place, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
+    ) -> None:
+        """Ask for the job and its log: what failed, which steps there were, when it was ready."""
+        before = self._memory.details.get(pipeline.id, Detail())
+        job = self._jobs.get(pipeline.id)
+        if job is None or not observation.is_live(pipeline):
+            jobs = await self._api.jobs(place.project_id, pipeline.id)
+            if not jobs:
+                return
+            job = self._jobs[pipeline.id] = jobs[0]
+        part = await self._api.trace(place.project_id, job.id, 0, MOST_LOG)
+        told = job_log.read(part.data)
+        is_live = observation.is_live(pipeline)
+        is_last_witness = is_live and (beat.at == 0 or beat.facts.get("via") == "none")
+        beat_at = None
+        if is_last_witness and told.beat_at is not None:
+            moved = before.beat_at is None or told.beat_at + skew + LOG_LATE_S > before.beat_at
+            beat_at = min(now, told.beat_at + skew + LOG_LATE_S) if moved else before.beat_at
+        self._memory.details[pipeline.id] = Detail(
+            started_at=_started(job, skew) if told.steps or beat.at else None,
+            ended_at=None if job.finished_at is None else job.finished_at + skew,
+            failure_reason=job.failure_reason,
+            tail=None if is_live else told.tail,
+            exit_code=None if is_live else told.exit_code,
+            steps=tuple(_ours(step, skew) for step in told.steps),
+            ready_at=None if told.ready_at is None else told.ready_at + skew,
+            beat_at=beat_at,
+            cache_is_local=told.cache_is_local,
+        )
+
+    async def _ask_for_stuck(self, place: Place, ones: list[Found], now: float) -> None:
+        """One query for all, and only while something has been pending for a while."""
+        waiting = [
+            p for p, _ in ones if p.status == "pending" and p.created_at and now - p.created_at >= STUCK_S
+        ]
+        if not waiting:
+            self._memory.stuck = frozenset()
+            return
+        if now - self._stuck_at < STUCK_S:
+            return
+        self._stuck_at = now
+        try:
+            self._memory.stuck = await self._api.stuck_pipelines(place.project_path)
+        except ProviderError as error:
+            log.info("which jobs are stuck is not known: %s", error)
+
+    async def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
+        """What explains a change may fail: the change itself is known."""
+        try:
+            await work
+        except ProviderError as error:
+            log.info("a detail is not known: %s", error)
+
+    def _forget(self, kept: set[int]) -> None:
+        kept = kept | self._live
+        self._memory.sightings = {i: seen for i, seen in self._memory.sightings.items() if i in kept}
+        self._memory.details = {i: detail for i, detail in self._memory.details.items() if i in kept}
+        self._log_at = {i: at for i, at in self._log_at.items() if i in kept}
+        self._jobs = {i: job for i, job in self._jobs.items() if i in kept}
+        self._before = {i: found for i, found in self._before.items() if i in kept}
+        self._statuses = {i: status for i, status in self._statuses.items() if i in kept}
+
+
+def _started(job: Job, skew: float) -> float | None:
+    return None if job.started_at is None else job.started_at + skew
+
+
+def _ours(step: StepResult, skew: float) -> StepResult:
+    ended = None if step.ended_at is None else step.ended_at + skew
+    return replace(step, started_at=step.started_at + skew, ended_at=ended)
+
+
+def _of_workspaces(pipelines: Iterable[Pipeline]) -> list[Pipeline]:
+    return [pipeline for pipeline in pipelines if (pipeline.ref or "").startswith(pipeline_name.BRANCH)]

@@ -1,0 +1,36 @@
+"""Which state of a workspace its last jobs have saved, by what they told in their heartbeats. Pure.
+
+`state=N.C` is the state that a job has saved (gitlab_state.sh), `from=N.C` the one that it began with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from wsdash.backend.providers.gitlab.ci import pipeline_name
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+
+_NUMBER = re.compile(r"[0-9]{1,9}\.[0-9]{1,6}")
+_MISSED = frozenset({("cache", "missed"), ("cache", "older"), ("volume", "missed"), ("volume", "older")})
+
+
+def has_saved(beat: Heartbeat) -> bool:
+    """Whether this job came to its end with all that it had: files that were imported for it are in its state."""
+    return beat.state in pipeline_name.SAVED and "started" in beat.facts and "import" not in beat.facts
+
+
+def saved_last(beats: Iterable[Heartbeat]) -> str:
+    """What the next job is to find: the number of a state; "yes" where a job of an older wsdash has saved one, "no" for
+    nothing. A state that a job has missed since, and told so, is not missed again.
+    """
+    for beat in sorted(beats, key=lambda beat: beat.number, reverse=True):
+        stored, began = beat.facts.get("state", ""), beat.facts.get("from", "")
+        if _NUMBER.fullmatch(stored):
+            return stored
+        if _MISSED & beat.facts.items():
+            return began if _NUMBER.fullmatch(began) and began != "0.0" else "no"
+        may_have_saved = beat.state in {pipeline_name.READY, pipeline_name.ENDING, *pipeline_name.FINAL}
+        if not began and may_have_saved and "started" in beat.facts and "import" not in beat.facts:
+            return "yes"
+    return "no"

@@ -1,0 +1,323 @@
+"""What a token may do in a project, and what is missing, in sentences. Asking changes nothing.
+
+`facts` asks GitLab; `findings` is pure. Roles and limits are those of GitLab's pages "Permissions and roles",
+"CI/CD job token" and "Configure runners".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.api.models import (
+    AllowedProject,
+    Project,
+    ProtectedBranch,
+    Runner,
+    Token,
+    User,
+    Version,
+)
+from wsdash.backend.providers.gitlab.api.project import DEVELOPER, ID_TOKENS_SINCE, INPUTS_SINCE
+from wsdash.backend.providers.gitlab.ci.timeouts import LEAST_S
+from wsdash.config.settings import GitLabSettings
+
+MAINTAINER, OWNER = 40, 50
+WRONG_CLOCK_S = 60.0
+"""What an id token may be off, and no more (proofs.LEEWAY_S)."""
+NAMES_SINCE = (16, 6)
+"""The list of pipelines carries their names."""
+
+T = TypeVar("T")
+Level = Literal["ok", "warning", "blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence, and what to do where something is to be done. `blocked`: no workspace would run."""
+
+    level: Level
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What GitLab told. None is what this user may not see."""
+
+    user: User
+    version: Version
+    token: Token | None
+    project: Project
+    runners: list[Runner] | None
+    protected: list[ProtectedBranch] | None
+    allowlist: list[AllowedProject] | None
+    skew: float
+    """How far this machine's clock is ahead of GitLab's, in seconds."""
+
+
+async def facts(api: GitLabApi, settings: GitLabSettings) -> Facts:
+    """Asks for all of it at once, at most seven requests. Raises what the API does for user and project."""
+    user, (version, skew), token, project = await asyncio.gather(
+        api.user(), api.version_and_skew(), api.token(), api.project(settings.project)
+    )
+    runners, protected, allowlist = await asyncio.gather(
+        _or_none(api.runners(project.id)),
+        _or_none(api.protected_branches(project.id)),
+        _or_none(api.job_token_allowlist(project.id)),
+    )
+    return Facts(user, version, token, project, runners, protected, allowlist, skew)
+
+
+def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
+    """What is fine, what is missing, and what to do about it."""
+    return [
+        *_address(settings.url),
+        *_token(found),
+        *_role(found),
+        *_pipelines(found),
+        *_runners(found, settings),
+        *_version(found),
+        *_clock(found),
+        *_time(found, settings),
+        *_placement(found, settings),
+        *_volume(found, settings),
+    ]
+
+
+async def probe(api: GitLabApi, settings: GitLabSettings) -> list[Finding]:
+    """The findings; where GitLab cannot be asked, the reason why is the one finding."""
+    try:
+        return findings(await facts(api, settings), settings)
+    except ProviderError as error:
+        return [Finding("blocked", error.message, error.hint)]
+
+
+def _address(url: str) -> Iterator[Finding]:
+    host = urlsplit(url).hostname or ""
+    if url.startswith("http://") and host != "localhost" and not host.startswith("127.") and host != "::1":
+        yield Finding(
+            "warning",
+            "the token travels unencrypted: whoever is on the way can read and use it",
+            f"Use https://{url.removeprefix('http://')} where the instance offers it.",
+        )
+
+
+def _token(found: Facts) -> Iterator[Finding]:
+    name = found.user.username
+    if found.token is None:
+        yield Finding("warning", f"you are {name}; GitLab does not tell what the token may do")
+        return
+    if "api" not in found.token.scopes:
+        scopes = ", ".join(found.token.scopes) or "none"
+        yield Finding(
+            "blocked",
+            f"the token's scopes are {scopes}, and pipelines need api",
+            "Make a token with the scope api.",
+        )
+        return
+    until = found.token.expires_at
+    yield Finding("ok", f"you are {name}, with a token for the API{f' until {until}' if until else ''}")
+
+
+def _role(found: Facts) -> Iterator[Finding]:
+    level = found.project.permissions.level if found.project.permissions else 0
+    path = found.project.path_with_namespace
+    if found.project.archived:
+        yield Finding("blocked", f"{path} is archived", "Have it unarchived, or choose another project.")
+    elif level < DEVELOPER:
+        yield Finding(
+            "blocked",
+            f"your role in {path} is too low to run pipelines",
+            "Ask a maintainer for the role Developer.",
+        )
+    elif level < MAINTAINER:
+        yield Finding(
+            "warning",
+            f"you are Developer in {path}: a job that does not end cannot be forced, and GitLab may take an hour",
+            "A project of your own (placement own) has no such limit.",
+        )
+    elif level < OWNER:
+        yield Finding(
+            "warning",
+            f"you are Maintainer in {path}: deleting a workspace leaves the records of its pipelines there",
+            "Only owners may delete pipelines. A project of your own (placement own) has no such limit.",
+        )
+    else:
+        yield Finding("ok", f"you own {path}")
+
+
+def _pipelines(found: Facts) -> Iterator[Finding]:
+    project = found.project
+    if project.builds_access_level == "disabled" or project.jobs_enabled is False:
+        yield Finding("blocked", "CI/CD is turned off there", "Settings > General > Visibility, CI/CD.")
+    config = project.ci_config_path or ""
+    if "@" in config or "://" in config:
+        yield Finding(
+            "blocked",
+            f"the project takes its CI configuration from {config}, so a branch's own is not used",
+            "Use a project of your own (placement own).",
+        )
+    patterns = _protecting(found)
+    level = project.permissions.level if project.permissions else 0
+    if patterns and level < MAINTAINER:
+        yield Finding(
+            "blocked",
+            f"branches like {patterns[0]} are protected, and you may not push to wsdash/*",
+            "Have them unprotected, or use a project of your own (placement own).",
+        )
+    if project.ci_restrict_pipeline_cancellation_role in ("maintainer", "no_one"):
+        who = project.ci_restrict_pipeline_cancellation_role
+        if who == "no_one" or level < MAINTAINER:
+            yield Finding(
+                "blocked",
+                "the project forbids you to cancel pipelines, so nothing could be stopped",
+                "Settings > CI/CD > General pipelines.",
+            )
+
+
+def _runners(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
+    tags = ", ".join(settings.tags)
+    if found.runners is None:
+        yield Finding(
+            "warning",
+            "your role does not let you see which runners there are",
+            "A job that no runner takes says so after half a minute.",
+        )
+        return
+    fitting = _fitting(found.runners, settings)
+    if not fitting:
+        which = f"with the tags {tags}" if tags else "that takes jobs without tags"
+        yield Finding(
+            "blocked", f"the project has no runner {which}", "Register one, or choose other tags (--tag)."
+        )
+    elif all(runner.paused for runner in fitting):
+        yield Finding("blocked", "every runner that fits is paused", "Have one resumed.")
+    else:
+        yield Finding(
+            "ok", f"{len([r for r in fitting if not r.paused])} runners fit{f' ({tags})' if tags else ''}"
+        )
+
+
+def _fitting(runners: list[Runner], settings: GitLabSettings) -> list[Runner]:
+    if not settings.tags:
+        return [r for r in runners if r.run_untagged is not False]
+    return [r for r in runners if set(settings.tags) <= set(r.tag_list)]
+
+
+def _version(found: Facts) -> Iterator[Finding]:
+    version = found.version
+    if version.parts < NAMES_SINCE:
+        yield Finding(
+            "blocked",
+            f"GitLab {version.version} does not list the names of pipelines, which carry the heartbeats",
+            "wsdash needs GitLab 16.6 or newer.",
+        )
+    elif version.parts < INPUTS_SINCE:
+        yield Finding(
+            "warning", f"GitLab {version.version} takes no inputs: each restart is a commit and a pipeline"
+        )
+    else:
+        yield Finding("ok", f"GitLab {version.version}")
+    if version.parts < ID_TOKENS_SINCE:
+        yield Finding("warning", "it has no id tokens, so jobs prove who they are by one-time secrets")
+
+
+def _clock(found: Facts) -> Iterator[Finding]:
+    if abs(found.skew) >= WRONG_CLOCK_S:
+        yield Finding(
+            "warning",
+            f"this machine's clock is {abs(found.skew):.0f} s {'ahead of' if found.skew > 0 else 'behind'} GitLab's: "
+            "jobs may not be let in, for their tokens seem to be of another time",
+            "Have it set by the network (timedatectl set-ntp true).",
+        )
+
+
+def _time(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
+    limit = settings.timeout_s or found.project.build_timeout
+    if limit is None:
+        yield Finding(
+            "warning",
+            "your role does not show the project's job timeout, so an hour is taken",
+            "Set timeout_s of the context to what the runners allow (--timeout).",
+        )
+    elif limit < LEAST_S:
+        yield Finding("warning", f"jobs may run for {limit:g} s only", "GitLab's own least is ten minutes.")
+    else:
+        yield Finding("ok", f"a job runs for {limit / 3600:.3g} h, saves, and is followed by the next")
+
+
+def _protecting(found: Facts) -> list[str]:
+    """The protected branches, by name or pattern, that those of workspaces are among."""
+    return [one.name for one in found.protected or [] if fnmatch.fnmatchcase("wsdash/0", one.name)]
+
+
+def _placement(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
+    if settings.placement == "source":
+        yield Finding(
+            "ok",
+            "workspaces run in the project of the code: its CI variables and runners are there, and all who may"
+            " push there can read their caches",
+            ""
+            if found.protected is None or _protecting(found)
+            else "They can also change what runs: protecting the branches wsdash/* lets only some of them"
+            " (docs/gitlab.md).",
+        )
+        return
+    yield Finding(
+        "ok",
+        "workspaces run in a project of your own: their caches are yours alone, and the code is cloned with the"
+        " job's token",
+        "Each project to be cloned must have this one on its job-token allowlist: Settings > CI/CD > Job token"
+        " permissions.",
+    )
+
+
+def _volume(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
+    if settings.volume is None:
+        return
+    count = len(_fitting(found.runners or [], settings))
+    if count > 1:
+        yield Finding(
+            "warning",
+            f"{count} runners have the tags {', '.join(settings.tags)}, and each may have another {settings.volume}",
+            "Let the tags choose one of them, or have all mount the same folder there.",
+        )
+    yield Finding(
+        "ok",
+        f"new workspaces keep their files in folders of {settings.volume}, which every job of the runner can reach",
+    )
+
+
+async def source_finding(api: GitLabApi, settings: GitLabSettings, source: str) -> Finding | None:
+    """Whether the jobs of the workspaces project may clone this project of the same instance.
+
+    None where that cannot be known, or is not needed. Raises what the API does.
+    """
+    if settings.placement == "source" or source == settings.project:
+        return None
+    own, other = await asyncio.gather(api.project(settings.project), api.project(source))
+    allowed = await api.job_token_allowlist(other.id)
+    if allowed is None:
+        return None
+    if own.id in {project.id for project in allowed}:
+        return Finding("ok", f"jobs of {settings.project} may clone {source}")
+    return Finding(
+        "warning",
+        f"jobs of {settings.project} may not clone {source}: it is not on that project's job-token allowlist",
+        f"In {source}: Settings > CI/CD > Job token permissions, add {settings.project}.",
+    )
+
+
+async def _or_none(asking: Awaitable[T]) -> T | None:
+    """What a role does not let one see is not known."""
+    try:
+        return await asking
+    except ProviderError:
+        return None

@@ -1,0 +1,64 @@
+"""Checkpoints in the project itself, for jobs that no line leads out of: in its package registry, else on a branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.api.errors import Forbidden, NotFound
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+from wsdash.backend.store.checkpoint_files import CheckpointId
+
+BRANCH = "wsdash-checkpoints/"
+PLACES = ("registry", "branch")
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """`registry:3.7`, as a job tells of it, and as the next one is told where to look."""
+
+    place: str
+    id: CheckpointId
+
+    def __str__(self) -> str:
+        return f"{self.place}:{self.id}"
+
+    @classmethod
+    def of(cls, text: str) -> Deposit:
+        """Raises ValueError."""
+        place, _, id_ = text.partition(":")
+        if place not in PLACES:
+            raise ValueError(f"{text!r} is nowhere")
+        return cls(place, CheckpointId.of(id_))
+
+
+def newest(beats: Iterable[Heartbeat], workspace_id: str) -> Deposit | None:
+    """The newest that any job of the workspace has told of in its pipeline's name."""
+    found = []
+    for beat in beats:
+        if beat.workspace_id == workspace_id and "deposit" in beat.facts:
+            try:
+                found.append(Deposit.of(beat.facts["deposit"]))
+            except ValueError:
+                continue
+    return max(found, key=lambda deposit: deposit.id, default=None)
+
+
+async def prune(api: GitLabApi, project: int, workspace_id: str, keep: Deposit | None) -> None:
+    """Remove packages that are older than `keep`, or all and the branch. Who may not leaves them there."""
+    if keep is None:
+        await api.delete_branch(project, f"{BRANCH}{workspace_id}")
+    try:
+        for package in await api.packages(project, f"wsdash-{workspace_id}"):
+            if keep is None or _is_older(package.version, keep):
+                await api.delete_package(project, package.id)
+    except (Forbidden, NotFound):
+        return
+
+
+def _is_older(version: str, keep: Deposit) -> bool:
+    try:
+        return CheckpointId.of(version) < keep.id
+    except ValueError:
+        return False

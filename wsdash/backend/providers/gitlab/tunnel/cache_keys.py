@@ -1,0 +1,103 @@
+"""Keys of sealed caches: each workspace has its own, made of one secret of the user's, and only its jobs get it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import re
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance, talking
+from wsdash.paths import make_folder
+
+log = logging.getLogger(__name__)
+
+TAKE = ("wsdash-keys",)
+TAKE_S = 15.0
+LONGEST_LINE = 1024
+_SECRET = re.compile(r"[0-9a-f]{64}\n?")
+
+
+class CacheKeys:
+    """`file` holds the secret, mode 0600, made when it is first needed: no sealed cache can be opened without."""
+
+    def __init__(self, file: Path, entrance: Entrance) -> None:
+        self._file = file
+        self._entrance = entrance
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._sent: set[str] = set()
+
+    def send(self, workspace_id: str, attempt_id: str) -> None:
+        """To a job that runs, beside whatever else goes on, unless it has them."""
+        if attempt_id in self._sent or attempt_id in self._sending:
+            return
+        task = asyncio.create_task(self._send(workspace_id, attempt_id))
+        self._sending[attempt_id] = task
+        task.add_done_callback(lambda _: self._sending.pop(attempt_id, None))
+
+    async def aclose(self) -> None:
+        tasks = list(self._sending.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send(self, workspace_id: str, attempt_id: str) -> None:
+        try:
+            keys = keys_of(await asyncio.to_thread(secret, self._file), workspace_id)
+            async with (
+                asyncio.timeout(TAKE_S),
+                talking(self._entrance, workspace_id, TAKE, LONGEST_LINE) as line,
+            ):
+                if line is None:
+                    return
+                reader, writer = line
+                writer.write(f"{' '.join(keys)}\n".encode())
+                await writer.drain()
+                if await reader.readline() == b"taken\n":
+                    self._sent.add(attempt_id)
+        except (OSError, ValueError, TimeoutError) as error:
+            log.error("the key of %s's cache is not sent: %s", workspace_id, error)
+
+
+def keys_of(secret: bytes, workspace_id: str) -> tuple[str, str]:
+    """The one that encrypts and the one that authenticates, as 64 hexadecimal digits each."""
+    encrypting, authenticating = (
+        hmac.digest(secret, f"{purpose} {workspace_id}".encode(), "sha256").hex()
+        for purpose in ("encrypt", "authenticate")
+    )
+    return encrypting, authenticating
+
+
+def secret(file: Path) -> bytes:
+    """What is in the file, which is made where there is none: whole, and once, whoever else does so. Blocks.
+
+    Raises OSError, and ValueError for a file that holds something else.
+    """
+    with suppress(FileNotFoundError):
+        return _read(file)
+    make_folder(file.parent)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    try:
+        with os.fdopen(handle, "w") as draft:
+            draft.write(f"{secrets.token_hex(32)}\n")
+            draft.flush()
+            os.fsync(draft.fileno())
+        with suppress(FileExistsError):
+            os.link(name, file)
+    finally:
+        Path(name).unlink()
+    return _read(file)
+
+
+def _read(file: Path) -> bytes:
+    text = file.read_text("ascii", "replace")
+    if _SECRET.fullmatch(text) is None:
+        raise ValueError(
+            f"{file} holds no secret of 64 hexadecimal digits; bring back the one that was there"
+        )
+    return bytes.fromhex(text.strip())

@@ -1,0 +1,216 @@
+"""Takes the checkpoints of jobs that run by their line to this machine, and sends the kept one to a job that waits.
+
+What is said on the line, `wsdash/backend/job/checkpoint.sh` tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.gitlab.observe.observation import UNSAVED
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance, talking
+from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
+from wsdash.sanitize import one_line
+
+log = logging.getLogger(__name__)
+
+STREAM = ("wsdash-checkpoint", "stream")
+SAVE_S = 60
+FOLLOWED_S = 25.0
+"""Whoever reconciles follows a job from its next look on."""
+NOBODY = "failed nobody"
+NEVER = ("no-git", "no-folder", "no-repository")
+"""What stands in the way for good: such a job makes no checkpoints, and nobody expects any of it."""
+CHUNK = 1 << 18
+LONGEST_LINE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a job has made, and the one before on which it builds."""
+
+    one: Checkpoint
+    base: CheckpointId
+
+
+class Checkpoints:
+    """Follows each job that runs. Whatever goes wrong with one hinders nothing else."""
+
+    def __init__(self, folder: Path, entrance: Entrance) -> None:
+        self.kept = KeptCheckpoints(folder)
+        self._entrance = entrance
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._sent: set[str] = set()
+
+    def follow(self, workspace_id: str, attempt_id: str, number: int) -> None:
+        """Take the checkpoints of a job that runs, unless they are being taken."""
+        self._beside(self._following, attempt_id, self._follow(workspace_id, number))
+
+    def send(self, workspace_id: str, attempt_id: str) -> None:
+        """Give the kept one to a job that starts, which takes it if it waits for it."""
+        if attempt_id not in self._sent:
+            self._beside(self._sending, attempt_id, self._send(workspace_id, attempt_id))
+
+    async def save(self, workspace_id: str, name: str) -> None:
+        """Have the job make one now, and wait until it is kept. Raises ProviderError.
+
+        Nothing is kept of a job that never makes any.
+        """
+        end = asyncio.get_running_loop().time() + FOLLOWED_S
+        while (said := await self._ask_to_save(workspace_id, name)) == NOBODY:
+            if asyncio.get_running_loop().time() > end:
+                break
+            await asyncio.sleep(1.0)
+        word, _, rest = said.partition(" ")
+        if word == "kept" or rest in NEVER:
+            return
+        raise ProviderError(
+            f"the work in {name} cannot be saved: {UNSAVED.get(rest) or rest or 'its job does not answer'}",
+            "Push it from within (`wsdash ssh`).",
+        )
+
+    async def _ask_to_save(self, workspace_id: str, name: str) -> str:
+        argv = await self._entrance.command(workspace_id, name, ("wsdash-checkpoint", "save", str(SAVE_S)))
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            async with asyncio.timeout(SAVE_S + 15.0):
+                said, _ = await process.communicate()
+        except TimeoutError:
+            return "failed it takes too long"
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+        return one_line(said[:LONGEST_LINE].decode("utf-8", "replace")).strip()
+
+    async def aclose(self) -> None:
+        """What is on its way ends with its ssh; it is asked for again."""
+        tasks = [*self._following.values(), *self._sending.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _beside(
+        self, tasks: dict[str, asyncio.Task[None]], attempt_id: str, work: Coroutine[Any, Any, None]
+    ) -> None:
+        if attempt_id in tasks:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        tasks[attempt_id] = task
+        task.add_done_callback(lambda _: tasks.pop(attempt_id, None))
+
+    async def _follow(self, workspace_id: str, number: int) -> None:
+        try:
+            async with talking(self._entrance, workspace_id, STREAM, CHUNK) as line:
+                if line is not None:
+                    await self._take(workspace_id, number, *line)
+        except (ValueError, OSError, asyncio.IncompleteReadError) as error:
+            log.info("the line of %s for checkpoints is down: %s", workspace_id, error)
+
+    async def _take(
+        self, workspace_id: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Until the line ends. Raises ValueError for what a job may not say, OSError."""
+        newest = await asyncio.to_thread(self.kept.newest, workspace_id)
+        writer.write(f"{newest.id} {newest.hash}\n".encode() if newest else b"none none\n")
+        while line := await reader.readline():
+            words = line[:LONGEST_LINE].decode("ascii", "replace").split()
+            answer = "kept"
+            if words[:1] == ["new"]:
+                answer = await self._take_one(workspace_id, offer_of(words, number), reader)
+            elif words[:1] == ["failed"]:
+                log.info("%s cannot make a checkpoint: %s", workspace_id, one_line(" ".join(words[1:])))
+                continue
+            elif words[:1] != ["same"]:
+                raise ValueError(f"it says {line[:80]!r}")
+            writer.write(f"{answer}\n".encode())
+            await writer.drain()
+
+    async def _take_one(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> str:
+        """What the job is told."""
+        try:
+            await self._keep(workspace_id, offer, reader)
+        except NoRoom:
+            problem = "there is no room for it on your machine"
+        except OSError as error:
+            problem = f"it cannot be kept on your machine ({error.strerror or error})"
+        else:
+            return "kept"
+        log.error("the checkpoint %s of %s is refused: %s", offer.one.id, workspace_id, problem)
+        return f"refused {problem}"
+
+    async def _keep(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> None:
+        """Raises NoRoom and OSError, but not before all of it was read: the line goes on behind it."""
+        one = offer.one
+        try:
+            draft = await asyncio.to_thread(self.kept.draft, workspace_id, one)
+        except (NoRoom, OSError):
+            await _copy(reader, None, one.size)
+            raise
+        with draft:
+            await _copy(reader, draft, one.size)
+            await asyncio.to_thread(self.kept.keep, workspace_id, one, offer.base, draft)
+
+    async def _send(self, workspace_id: str, attempt_id: str) -> None:
+        newest = await asyncio.to_thread(self.kept.newest, workspace_id)
+        if newest is None:
+            return
+        argv = await self._entrance.line(
+            workspace_id, workspace_id, ("wsdash-checkpoint", "receive", str(newest.id), newest.hash)
+        )
+        if argv is None:
+            return
+        try:
+            status = await asyncio.to_thread(_pour, argv, self.kept.file(workspace_id, newest))
+        except OSError as error:
+            log.error("the checkpoint of %s cannot be sent: %s", workspace_id, error)
+            return
+        if status == 0:
+            self._sent.add(attempt_id)
+
+
+def offer_of(words: list[str], number: int) -> Offer:
+    """`new ID BASE EPOCH SIZE HASH`, of a job with this number. Raises ValueError."""
+    _, id_, base, at, size, digest = words
+    one = Checkpoint(CheckpointId.of(id_), int(at), int(size), digest)
+    if one.id.number != number or one.size < 0 or len(digest) > 64 or not digest.isalnum():
+        raise ValueError(f"it offers {one}")
+    return Offer(one, CheckpointId.of(base))
+
+
+async def _copy(reader: asyncio.StreamReader, file: IO[bytes] | None, size: int) -> None:
+    """All of it is read, whatever becomes of it. Raises OSError, IncompleteReadError."""
+    problem: OSError | None = None
+    while size:
+        data = await reader.read(min(size, CHUNK))
+        if not data:
+            raise asyncio.IncompleteReadError(b"", size)
+        size -= len(data)
+        if file is not None and problem is None:
+            try:
+                await asyncio.to_thread(file.write, data)
+            except OSError as error:
+                problem = error
+    if problem is not None:
+        raise problem
+
+
+def _pour(argv: tuple[str, ...], file: Path) -> int:
+    with file.open("rb") as bundle:
+        return subprocess.run(
+            argv, stdin=bundle, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        ).returncode

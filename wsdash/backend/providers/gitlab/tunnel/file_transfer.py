@@ -1,0 +1,130 @@
+"""A workspace's files from its job and to it, through the user's ssh. Everything here blocks, and trusts no tar."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from wsdash.backend.archive import ArchiveError, tar
+from wsdash.backend.archive.entries import entry_of
+from wsdash.backend.archive.streams import CHUNK, ByteSink, ByteSource
+from wsdash.backend.providers.base import Packed, Refused
+from wsdash.sanitize import one_line
+
+COMPLETE = "complete"
+"""A member that only stands at the end: tar itself does not miss what was cut off between two members."""
+
+SEND = ("sh", "-c", 'cd "$PROJECTS_ROOT/.." && exec tar -cf - projects home volumes')
+TAKE = (
+    "sh",
+    "-c",
+    f"""
+run=$WSDASH_RUN
+root=$(cd "$PROJECTS_ROOT/.." && pwd) && in=$run/incoming.$$ && cd "$run" || exit 1
+[ -e expects ] || exit 0
+umask 077
+mkdir "$in" && tar -C "$in" -xpf - && [ -f "$in/{COMPLETE}" ] && mv expects "$in/expects" || {{ rm -rf "$in"; exit 1; }}
+put() {{ [ ! -d "$in/$1" ] || {{ rm -rf "${{root:?}}/$1" && mv "$in/$1" "$root/$1"; }}; }}
+put projects && put home || exit 1
+for volume in "$in"/volumes/*; do put "volumes/${{volume##*/}}" || exit 1; done
+rm -rf "$in"
+: >received
+""",
+)
+"""Once for a job that expects them: all of them, or none are seen."""
+
+_SKIPPED = re.compile(r"tar: (.*): socket ignored")
+_CHANGED = re.compile(r"tar: (.*): file changed as we read it|tar: (.*): File removed before we read it")
+
+
+def clean(source: ByteSource, sink: ByteSink, *, skips: bool) -> list[str]:
+    """Each member that may be a workspace's, written anew; and the paths of those that can be none.
+
+    Raises ArchiveError for a tar that is not sound, and without `skips` for such a member.
+    """
+    skipped = []
+    for member, content in tar.read_members(source):
+        if skips and member.kind == "special":
+            skipped.append(member.path)
+            continue
+        entry = entry_of(member)
+        if entry is None:
+            continue
+        target = "/".join(entry.link) if entry.kind == "hardlink" else entry.target
+        sink.write(
+            tar.header(tar.Member(entry.path, entry.kind, entry.mode, entry.mtime_ns, entry.size, target))
+        )
+        while data := content.read(CHUNK):
+            sink.write(data)
+        sink.write(tar.padding(entry.size))
+    return skipped
+
+
+def pack(argv: Sequence[str], name: str, sink: ByteSink) -> Packed:
+    """What `SEND` writes, run by `argv`. Raises Refused."""
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process:
+            assert process.stdout is not None
+            try:
+                skipped = clean(process.stdout, sink, skips=True)
+                while process.stdout.read(CHUNK):
+                    pass
+            except ArchiveError as error:
+                process.kill()
+                process.wait()
+                raise Refused(
+                    f"the files of {name} did not come whole: {_last_line(said) or error}", "Export it again."
+                ) from error
+            except BaseException:
+                process.kill()
+                raise
+        lines = _lines(said)
+        changed = [found[1] or found[2] for line in lines if (found := _CHANGED.fullmatch(line))]
+        skipped += [found[1] for line in lines if (found := _SKIPPED.fullmatch(line))]
+        # GNU tar's 1 is "some files differ"; others say 1 for anything.
+        if process.returncode and not (process.returncode == 1 and changed):
+            raise Refused(
+                f"the files of {name} cannot all be read: {_last_line(said)}",
+                "Change their mode or owner in the workspace (`wsdash ssh`), then export it again.",
+            )
+    sink.write(tar.END)
+    return Packed(tuple(skipped), tuple(changed))
+
+
+def spool(source: ByteSource, file: IO[bytes]) -> None:
+    """The tar as `TAKE` can have it. Raises ArchiveError, OSError."""
+    clean(source, _Writing(file), skips=False)
+    file.write(tar.header(tar.Member(COMPLETE, "file", 0o600)) + tar.END)
+
+
+def push(argv: Sequence[str], file: Path) -> str | None:
+    """Have `TAKE` read it, run by `argv`: what went wrong, None where nothing did."""
+    with file.open("rb") as tarred, tempfile.TemporaryFile() as said:
+        done = subprocess.run(argv, stdin=tarred, stdout=subprocess.DEVNULL, stderr=said, check=False)
+        return (_last_line(said) or f"status {done.returncode}") if done.returncode else None
+
+
+class _Writing:
+    """A file as a sink: whoever closes the sink gives up, and the file's owner closes the file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: bytes, /) -> int:
+        return self._file.write(data)
+
+    def close(self) -> None:
+        return
+
+
+def _lines(said: IO[bytes]) -> list[str]:
+    said.seek(0)
+    return said.read(CHUNK).decode("utf-8", "replace").splitlines()
+
+
+def _last_line(said: IO[bytes]) -> str:
+    return one_line((_lines(said) or [""])[-1])[:200]

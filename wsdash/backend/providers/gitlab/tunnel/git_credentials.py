@@ -1,0 +1,117 @@
+"""Answers Git's questions for credentials in a job: with those of the workspace's own addresses, and from the user's
+own credential helpers for hosts they named.
+
+A job runs code of others, so it gets nothing for any other host, and each answer is written to the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance, talking
+
+log = logging.getLogger(__name__)
+
+SERVE = ("wsdash-credentials", "serve")
+ANSWER_S = 15.0
+LONGEST_LINE = 1024
+_QUESTION = re.compile(
+    r"get (\d{1,10}) (https?) ([A-Za-z0-9._-]{1,255}(?::\d{1,5})?)(?: ([A-Za-z0-9._~/+-]{1,500}))?\n",
+    re.ASCII,
+)
+
+
+class CredentialLine:
+    """One line a job, only where the user has named hosts (`credential_hosts`) or its workspace has credentials.
+
+    `kept` gives those of a workspace by its id; it blocks.
+    """
+
+    def __init__(
+        self, hosts: Collection[str], entrance: Entrance, kept: Callable[[str], tuple[Credential, ...]]
+    ) -> None:
+        self._hosts = frozenset(hosts)
+        self._kept = kept
+        self._entrance = entrance
+        self._serving: dict[str, asyncio.Task[None]] = {}
+
+    def serve(self, workspace_id: str, attempt_id: str) -> None:
+        """Answer a job that runs, unless it is being answered."""
+        if attempt_id in self._serving or not (self._hosts or self._kept(workspace_id)):
+            return
+        task = asyncio.create_task(self._serve(workspace_id))
+        self._serving[attempt_id] = task
+        task.add_done_callback(lambda _: self._serving.pop(attempt_id, None))
+
+    async def aclose(self) -> None:
+        tasks = list(self._serving.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, workspace_id: str) -> None:
+        try:
+            async with talking(self._entrance, workspace_id, SERVE, LONGEST_LINE) as line:
+                if line is not None:
+                    await self._answer_all(workspace_id, *line)
+        except (ValueError, OSError) as error:
+            log.info("the line of %s for credentials is down: %s", workspace_id, error)
+
+    async def _answer_all(
+        self, workspace_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Until the line ends. Raises ValueError for what a job may not ask, OSError."""
+        while line := await reader.readline():
+            question = _QUESTION.fullmatch(line.decode("ascii", "replace"))
+            if question is None:
+                raise ValueError(f"it asks {line[:80]!r}")
+            given = await self._answer(workspace_id, question[2], question[3], question[4] or "")
+            lines = "".join(f"{name}={value}\n" for name, value in given.items())
+            writer.write(f"{question[1]}\n{lines}\n".encode())
+            await writer.drain()
+
+    async def _answer(self, workspace_id: str, protocol: str, host: str, path: str = "") -> dict[str, str]:
+        kept = await asyncio.to_thread(self._kept, workspace_id)
+        for own in sorted(kept, key=lambda one: one.path == ""):
+            if (own.protocol, own.host) == (protocol, host.lower()) and own.path in (path, ""):
+                log.info("%s was given what its address had for %s", workspace_id, own.host)
+                password = {} if own.password is None else {"password": own.password}
+                return {"username": own.username, **password}
+        if protocol != "https" or host not in self._hosts:
+            log.warning("%s asks for credentials for %s://%s, and gets none", workspace_id, protocol, host)
+            return {}
+        found = await fill(protocol, host)
+        log.info(
+            "%s was given credentials for %s: %s", workspace_id, host, "yes" if found else "there are none"
+        )
+        return found
+
+
+async def fill(protocol: str, host: str) -> dict[str, str]:
+    """`username` and `password` as the user's own Git has them, without asking anybody; nothing where it has none."""
+    environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true"}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "git", "credential", "fill",
+            cwd="/", env=environ, stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return {}
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            said, _ = await process.communicate(f"protocol={protocol}\nhost={host}\n\n".encode())
+    except TimeoutError:
+        return {}
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    lines = (line.partition("=") for line in said.decode("utf-8", "replace").splitlines())
+    found = {name: value for name, _, value in lines if name in ("username", "password") and value}
+    return found if len(found) == 2 else {}

@@ -1,0 +1,106 @@
+"""Files that were imported and are still to be sent to a workspace's job, which waits for them.
+
+They are kept until a job has ended by itself, and so has saved them: a job that dies before gets them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from wsdash.backend.archive.streams import ByteSource, in_thread
+from wsdash.backend.providers.base import ProviderError, Refused
+from wsdash.backend.providers.gitlab.tunnel import file_transfer
+from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
+from wsdash.model import Workspace
+from wsdash.paths import make_folder
+
+log = logging.getLogger(__name__)
+
+
+class Incoming:
+    """A file for each workspace, in a folder of the user's own."""
+
+    def __init__(self, folder: Path, entrance: Entrance) -> None:
+        self._folder = folder
+        self._entrance = entrance
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._sent: set[str] = set()
+
+    def has(self, workspace_id: str) -> bool:
+        return self._file(workspace_id).exists()
+
+    def drop(self, workspace_id: str) -> None:
+        self._file(workspace_id).unlink(missing_ok=True)
+
+    @asynccontextmanager
+    async def taking_in(
+        self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
+    ) -> AsyncIterator[None]:
+        """In the block they are there, whole; a block that raises leaves nothing."""
+        make_folder(self._folder)
+        if self.has(workspace.id):
+            raise Refused(f"the workspace {workspace.id} has files already")
+        ids = await known()
+        for left in self._folder.glob("*.tar"):
+            if left.stem not in ids:
+                left.unlink(missing_ok=True)
+        file = self._file(workspace.id)
+        try:
+            await in_thread(lambda: _spool(source, file), source)
+            yield
+        except OSError as error:
+            file.unlink(missing_ok=True)
+            raise ProviderError(
+                f"the files cannot be kept: {error.strerror}", "Free some disk space."
+            ) from error
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+
+    def send(self, workspace_id: str, attempt_id: str) -> None:
+        """To a job that runs, beside whatever else goes on, unless it was or is being done."""
+        if attempt_id in self._sent or workspace_id in self._sending or not self.has(workspace_id):
+            return
+        task = asyncio.create_task(self._send(workspace_id, attempt_id))
+        self._sending[workspace_id] = task
+        task.add_done_callback(lambda _: self._sending.pop(workspace_id, None))
+
+    async def _send(self, workspace_id: str, attempt_id: str) -> None:
+        try:
+            argv = await self._entrance.command(workspace_id, workspace_id, file_transfer.TAKE)
+            problem = await asyncio.to_thread(file_transfer.push, argv, self._file(workspace_id))
+        except (ProviderError, OSError) as error:
+            problem = str(error)
+        if problem is None:
+            self._sent.add(attempt_id)
+        else:
+            log.info("the files of %s are not sent yet: %s", workspace_id, problem)
+
+    async def aclose(self) -> None:
+        """What is on its way ends with its ssh; it is sent again."""
+        tasks = list(self._sending.values())
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _file(self, workspace_id: str) -> Path:
+        return self._folder / f"{workspace_id}.tar"
+
+
+def _spool(source: ByteSource, file: Path) -> None:
+    draft = file.with_suffix(".draft")
+    try:
+        draft.touch(mode=0o600)
+        with draft.open("wb") as out:
+            file_transfer.spool(source, out)
+        draft.replace(file)
+        # The workspace's row will be there after a power cut, and so must these.
+        os.sync()
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,222 @@
+"""How a user comes into the jobs of a GitLab context: by the line that each of them holds to this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from wsdash.backend.access.grants import Grant
+from wsdash.backend.access.relay_address import RelayAddress
+from wsdash.backend.access.relay_client import Door
+from wsdash.backend.providers.base import Refused, ShellCommand
+from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
+from wsdash.backend.system import environments
+from wsdash.config.settings import GitLabSettings
+from wsdash.model import Attempt, Workspace
+from wsdash.paths import PathError
+
+log = logging.getLogger(__name__)
+
+STOP = ("wsdash-stop",)
+STOP_S = 5.0
+LONGEST = 1024
+SECRET_S = 3600.0
+"""How long a secret may wait for its job to start; a job that starts later is not let in."""
+LINE_S = 8.0
+"""How long to wait for a line that is down: a job dials again within seconds."""
+
+
+@asynccontextmanager
+async def talking(
+    entrance: Entrance, workspace_id: str, argv: tuple[str, ...], limit: int
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None]:
+    """What a command in the workspace says and what it hears, while the block lasts; None where there is no line.
+
+    `limit` is the longest line in bytes: a longer one raises ValueError. Raises OSError.
+    """
+    command = await entrance.line(workspace_id, workspace_id, argv)
+    if command is None:
+        yield None
+        return
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=limit,
+        env=environments.basic(os.environ),
+    )
+    assert process.stdout is not None and process.stdin is not None
+    try:
+        yield process.stdout, process.stdin
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+class Entrance:
+    """Without a `door` there is none: config.toml does not say where this machine is.
+
+    What goes wrong with it hinders no job: a workspace that cannot be entered still runs.
+    """
+
+    def __init__(
+        self, door: Door | None, settings: GitLabSettings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._door = door
+        self._clock = clock
+        self._settings = settings
+        self.address: RelayAddress | None = None
+        """What jobs are told; None until the relay was kept open once, and where there is no door."""
+
+    @property
+    def is_there(self) -> bool:
+        return self._door is not None
+
+    async def keep_open(self) -> None:
+        """Have the relay run."""
+        if self._door is None:
+            return
+        try:
+            await asyncio.to_thread(self._door.keep_open)
+            self.address = self._door.address
+        except (OSError, PathError) as error:
+            log.error("the relay cannot be started: %s", error)
+
+    async def let_in(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
+        """The relay takes this pipeline's job for the workspace from now on, and no older one."""
+        if self._door is None or self.address is None:
+            return
+        grant = Grant(
+            workspace.id,
+            attempt_key(attempt.id, attempt.number, attempt.generation),
+            attempt.number,
+            workspace.name,
+            issuer=self._settings.url,
+            audience=self.address.audience,
+            pipeline_id=str(pipeline_id),
+            ca_file=self._settings.ca_file,
+        )
+        try:
+            await asyncio.to_thread(self._door.let_in, grant)
+        except OSError as error:
+            log.error("%s cannot be let in: %s", workspace.name, error)
+
+    async def offer_secret(self, workspace: Workspace, attempt: Attempt) -> str | None:
+        """A secret by which this attempt's job is let in once, for an instance without id tokens."""
+        if self._door is None or self.address is None:
+            return None
+        secret = secrets.token_urlsafe(32)
+        grant = Grant(
+            workspace.id,
+            attempt_key(attempt.id, attempt.number, attempt.generation),
+            attempt.number,
+            workspace.name,
+            secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            not_after=self._clock() + SECRET_S,
+        )
+        try:
+            await asyncio.to_thread(self._door.let_in, grant)
+        except OSError as error:
+            log.error("%s cannot be let in: %s", workspace.name, error)
+            return None
+        return secret
+
+    async def withdraw(self, workspace_id: str) -> None:
+        """No job is let in for the workspace until the next one is."""
+        if self._door is not None:
+            await asyncio.to_thread(self._door.withdraw, workspace_id)
+
+    async def shut_out(self, workspace: Workspace) -> None:
+        """Nobody comes in for a workspace that is gone."""
+        if self._door is not None:
+            await asyncio.to_thread(self._door.shut_out, workspace.id, workspace.name)
+
+    async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
+        """Raises `Refused`, as `forwarding` does."""
+        door = await self._through(workspace.id, workspace.name)
+        command = await asyncio.to_thread(door.ssh, workspace.id, workspace.name, argv)
+        return ShellCommand(command, dict(os.environ), by_line=True)
+
+    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
+        door = await self._through(workspace.id, workspace.name)
+        return await asyncio.to_thread(door.forward, workspace.id, workspace.name, where, there)
+
+    async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """A command for the workspace as one for this machine. Raises `Refused`."""
+        door = await self._through(workspace_id, name)
+        return await asyncio.to_thread(door.ssh, workspace_id, name, argv)
+
+    async def has_line(self, workspace: Workspace) -> bool:
+        return self._door is not None and await asyncio.to_thread(self._door.has_line, workspace.id)
+
+    async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...] | None:
+        """As `command`, but None where there is no line now."""
+        if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace_id):
+            return None
+        return await asyncio.to_thread(self._door.ssh, workspace_id, name, argv)
+
+    async def ask(
+        self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float, stdin: bytes = b""
+    ) -> bytes:
+        """What a command prints in the workspace's project; nothing where it cannot be asked."""
+        if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):
+            return b""
+        argv = await asyncio.to_thread(self._door.ssh, workspace.id, workspace.name, asked)
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+                )
+            except OSError:
+                return b""
+        assert process.stdout is not None
+        said: list[bytes] = []
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while size < most and (part := await process.stdout.read(65536)):
+                    said.append(part)
+                    size += len(part)
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        return b"".join(said)
+
+    async def stop(self, workspace_id: str) -> bool:
+        """Ask the job by its line to end, as GitLab would; whether it will."""
+        try:
+            async with asyncio.timeout(STOP_S), talking(self, workspace_id, STOP, LONGEST) as line:
+                return line is not None and await line[0].readline() == b"stopping\n"
+        except (OSError, ValueError, TimeoutError):
+            return False
+
+    async def _through(self, workspace_id: str, name: str) -> Door:
+        """Wait for the line, a little."""
+        if self._door is None:
+            raise Refused(
+                f"there is no way into {name}: its job does not know where this machine is",
+                "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
+            )
+        await self.keep_open()
+        end = asyncio.get_running_loop().time() + LINE_S
+        while not await asyncio.to_thread(self._door.has_line, workspace_id):
+            if asyncio.get_running_loop().time() > end:
+                raise Refused(
+                    f"{name} holds no line to this machine",
+                    f"`wsdash logs {name}` says why: its image may have no ssh or sshd, or its runner"
+                    " may not reach this machine.",
+                )
+            await asyncio.sleep(0.2)
+        return self._door

@@ -1,0 +1,97 @@
+"""Removes a workspace's folder from the volume of a runner: only a job there can, so a pipeline of its own does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from wsdash.backend.providers.base import Pending
+from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.api.errors import NotFound
+from wsdash.backend.providers.gitlab.api.models import Pipeline
+from wsdash.backend.providers.gitlab.api.project import Place
+from wsdash.backend.providers.gitlab.ci import pipeline_name
+from wsdash.backend.providers.gitlab.ci.config import removal_name, render_removal
+from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
+from wsdash.backend.providers.gitlab.ci.record import RecordError, Volume, record_of
+from wsdash.backend.providers.gitlab.observe import observation
+
+TRIES = 3
+STUCK_S = 900.0
+"""How long a runner that is gone is waited for: its disk is most likely gone too."""
+
+Start = Callable[[str, str], Awaitable[Pipeline]]
+"""Commits a configuration to the workspace's branch, with this message, and starts a pipeline of it."""
+
+
+class VolumeRemoval:
+    """Called again and again until it is done, by whichever process reconciles: all it knows, GitLab keeps."""
+
+    def __init__(self, api: GitLabApi, clock: Callable[[], float]) -> None:
+        self._api = api
+        self._clock = clock
+
+    async def remove(self, place: Place, workspace_id: str, start: Start) -> str | None:
+        """None once nothing is left; else what stays and must be removed by hand, and why.
+
+        Raises `Pending` while a job does it, and what the API does.
+        """
+        try:
+            message = (await self._api.branch(place.project_id, branch_of(workspace_id))).commit.message
+            record = record_of(message)
+        except (NotFound, RecordError):
+            return None
+        volume = record.volume
+        if volume is None:
+            return None
+        pipelines, skew = await self._pipelines(place, workspace_id)
+        tried = [p for p in pipelines if p.name == removal_name(workspace_id)]
+        if any(p.status == "success" for p in tried):
+            return None
+        if not tried and not await self._has_run(place, pipelines):
+            return None
+        live = next((p for p in tried if observation.is_live(p)), None)
+        if live is not None:
+            if not await self._is_hopeless(place, live, skew):
+                raise _pending(volume)
+            await self._api.cancel_pipeline(place.project_id, live.id)
+        if live is not None or len(tried) >= TRIES:
+            return (
+                f"its folder {volume.path}/{workspace_id} stays on the runner with the tags"
+                f" {', '.join(volume.tags)}, for no job could remove it"
+            )
+        await start(render_removal(workspace_id, record.workload, record.image, volume), message)
+        raise _pending(volume)
+
+    async def _is_hopeless(self, place: Place, one: Pipeline, skew: float) -> bool:
+        """Whether no runner is there that would take it, and none has come for a while."""
+        waited = 0.0 if one.created_at is None else self._clock() - (one.created_at + skew)
+        if one.status != "pending" or waited < STUCK_S:
+            return False
+        return one.id in await self._api.stuck_pipelines(place.project_path)
+
+    async def _pipelines(self, place: Place, workspace_id: str) -> tuple[list[Pipeline], float]:
+        """All of them, and how far this machine's clock is ahead of GitLab's."""
+        found: list[Pipeline] = []
+        while True:
+            page = 1 + len(found) // 100
+            listing = await self._api.pipelines(place.project_id, ref=branch_of(workspace_id), page=page)
+            found += listing.items
+            if listing.is_whole:
+                return found, listing.skew
+
+    async def _has_run(self, place: Place, pipelines: list[Pipeline]) -> bool:
+        """Whether any job of the workspace came so far that it may have made its folder."""
+        for one in pipelines:
+            beat = pipeline_name.parse(one.name)
+            if beat is not None and beat.at:
+                return True
+            if any(job.started_at for job in await self._api.jobs(place.project_id, one.id)):
+                return True
+        return False
+
+
+def _pending(volume: Volume) -> Pending:
+    return Pending(
+        f"a job removes its folder from {volume.path} on the runner with the tags {', '.join(volume.tags)}",
+        "Where no runner takes that job for a quarter of an hour, the folder is left there.",
+    )

@@ -1,0 +1,130 @@
+"""Makes the files of an untrusted tar in a new folder. Each is opened below the folder's own descriptor, step
+by step and following no link, and must be new: whatever the archive holds, nothing outside is written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from wsdash.backend.archive import ArchiveError
+from wsdash.backend.archive.entries import Entry, entry_of
+from wsdash.backend.archive.streams import CHUNK, ByteSource
+from wsdash.backend.archive.tar import Content, read_members
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.local.files.openat import open_below
+
+SPARE = 16 * 1024 * 1024
+"""Bytes of the disk that an import leaves free, so that the state store and running jobs can go on."""
+_BLOCK = 4096
+_IMPOSSIBLE = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
+
+
+def unpack(folder: Path, source: ByteSource) -> None:
+    """The tar's files in `folder`, which is empty and nobody else's.
+
+    Raises ArchiveError for a tar that is not sound, ProviderError when it needs more room than there is,
+    OSError for other trouble with the disk.
+    """
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    disk = os.fstatvfs(top)
+    with contextlib.closing(_Unpacker(top, disk.f_bavail * disk.f_frsize - SPARE)) as unpacker:
+        for member, content in read_members(source):
+            entry = entry_of(member)
+            if entry is not None:
+                unpacker.add(entry, content)
+        unpacker.finish_folders()
+
+
+class _Unpacker:
+    def __init__(self, top: int, room: int) -> None:
+        self._top = top
+        self._free = self._room = room
+        self._folders: dict[tuple[str, ...], Entry] = {}
+        self._parent: tuple[tuple[str, ...], int] | None = None
+        """The folder that the last entry was made in, still open: most entries follow one another there."""
+
+    def close(self) -> None:
+        self._leave()
+        os.close(self._top)
+
+    def add(self, entry: Entry, content: Content) -> None:
+        self._take_room(entry)
+        try:
+            if entry.kind == "folder":
+                self._folders[entry.parts] = entry
+                self._enter(entry.parts)
+                return
+            parent, name = self._enter(entry.parts[:-1]), entry.parts[-1]
+            if entry.kind == "file":
+                _make_file(parent, name, entry, content)
+            elif entry.kind == "symlink":
+                os.symlink(entry.target, name, dir_fd=parent)
+                os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+            else:
+                self._make_hard_link(parent, name, entry)
+        except OSError as error:
+            if error.errno not in _IMPOSSIBLE:
+                raise
+            raise ArchiveError(
+                f"{entry.path!r} cannot be made: something else has its place, or it would be written"
+                f" through a link ({(error.strerror or '').lower()})"
+            ) from error
+
+    def finish_folders(self) -> None:
+        """Modes and times, from below: a folder may forbid what was still to be done in it."""
+        self._leave()
+        for parts, entry in sorted(self._folders.items(), key=lambda item: -len(item[0])):
+            folder = open_below(self._top, parts)
+            try:
+                # A provider must get into what it mounts.
+                os.fchmod(folder, entry.mode | (0o700 if len(parts) == 1 else 0))
+                os.utime(folder, ns=(entry.mtime_ns, entry.mtime_ns))
+            finally:
+                os.close(folder)
+
+    def _make_hard_link(self, parent: int, name: str, entry: Entry) -> None:
+        try:
+            source = open_below(self._top, entry.link[:-1])
+            try:
+                os.link(entry.link[-1], name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+            finally:
+                os.close(source)
+        except (FileNotFoundError, PermissionError) as error:
+            raise ArchiveError(f"{entry.path!r} is a link to no file of the archive before it") from error
+
+    def _enter(self, parts: tuple[str, ...]) -> int:
+        if self._parent is None or self._parent[0] != parts:
+            folder = open_below(self._top, parts, make=True)
+            self._leave()
+            self._parent = (parts, folder)
+        return self._parent[1]
+
+    def _leave(self) -> None:
+        if self._parent is not None:
+            os.close(self._parent[1])
+            self._parent = None
+
+    def _take_room(self, entry: Entry) -> None:
+        # An entry of no bytes takes some room all the same.
+        self._free -= max(1, -(-entry.size // _BLOCK)) * _BLOCK
+        if self._free < 0:
+            raise ProviderError(
+                f"the archive needs more than the {max(0, self._room) // 1_000_000} MB that can be used here",
+                "Free some disk space.",
+            )
+
+
+def _make_file(parent: int, name: str, entry: Entry, content: Content) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+    try:
+        while data := content.read(CHUNK):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        os.fchmod(descriptor, entry.mode)
+        os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,153 @@
+"""What a supervisor is told to do for one attempt: the stages of `spec.json`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypedDict
+
+from wsdash.backend.job.protocol import EXIT_CONFIGURATION, EXIT_SOURCE_FAILED
+from wsdash.backend.providers.local.sandbox import isolation as isolations
+from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
+from wsdash.backend.providers.local.supervisor.marks import VARIABLE
+from wsdash.model import Attempt, Cause
+from wsdash.workload import Workload
+
+
+class Stage(TypedDict):
+    """One process that the supervisor starts and waits for.
+
+    `env` None is the supervisor's own environment, and `adds` is added to either. `causes` gives the
+    cause of an exit code, `otherwise` that of all others. `step` names a step that the supervisor
+    reports itself; `empties` are folders that are emptied before; `notes` are lines for the log. `oom_asked` is a
+    command that says `true` where a container was ended for want of memory; empty where this machine's cgroup tells.
+    """
+
+    argv: list[str]
+    env: dict[str, str] | None
+    adds: dict[str, str]
+    is_job: bool
+    step: str | None
+    causes: dict[str, str]
+    otherwise: str
+    info_fd: int | None
+    empties: list[str]
+    notes: list[str]
+    oom_asked: list[str]
+
+
+def spec(
+    attempt: Attempt,
+    workload: Workload,
+    *,
+    isolation: Isolation,
+    place: Place,
+    host: Host,
+    env: Mapping[str, str],
+    settings: Mapping[str, str],
+    unmounted: Mapping[str, str],
+    notes: tuple[str, ...],
+    at: float,
+) -> dict[str, object]:
+    """The record `spec.json`.
+
+    `env` is the job's environment, `settings` what job.sh itself reads; `unmounted` volumes, with the
+    reason, keep their folder but not their path.
+    """
+    mounted = tuple(volume for volume in workload.volumes if volume.name not in unmounted)
+    lines = [*notes, *_volume_notes(workload, place, unmounted), *_service_notes(workload)]
+    mark = {"WSDASH_ATTEMPT": attempt.id, VARIABLE: str(place.job)}
+    fetch = _stage(
+        ["sh", str(place.scripts / "job.sh"), "fetch", str(place.scripts / "workload.sh")],
+        adds={**settings, **mark, "PROJECTS_ROOT": str(place.projects)},
+        causes={str(EXIT_CONFIGURATION): Cause.CONFIGURATION, str(EXIT_SOURCE_FAILED): Cause.SOURCE},
+        otherwise=Cause.SOURCE,
+    )
+    stages = [fetch] if workload.source is not None else []
+    full = {**env, **settings}
+    shown = replace(workload, volumes=mounted)
+    run = _stage(
+        list(isolations.run_argv(isolation, place, host, shown, full)),
+        env=None if isolation.is_container else full,
+        adds=mark,
+        is_job=True,
+        # An engine's own failure, a command that cannot be run in the image, and one that is not there.
+        causes={"125": Cause.IMAGE, "126": Cause.IMAGE, "127": Cause.IMAGE} if isolation.is_container else {},
+        otherwise=Cause.USER_CODE,
+        info_fd=isolations.INFO_FD if isolation.kind == "bubblewrap" else None,
+        empties=[str(place.tmp), *(str(place.volume(v)) for v in workload.volumes if v.ephemeral)],
+        notes=lines,
+        oom_asked=list(isolations.oom_argv(isolation, attempt.id)) if isolation.is_container else [],
+    )
+    cleanup: list[list[str]] = []
+    if isolation.is_container and workload.image is not None:
+        pull = list(isolations.pull_argv(isolation, workload.image))
+        stages.append(_stage(pull, adds=mark, step="image", otherwise=Cause.IMAGE))
+        cleanup = [list(isolations.remove_argv(isolation, attempt.id))]
+    return {
+        **owner(attempt),
+        "created_at": at,
+        "isolation": isolation.kind,
+        "image": workload.image,
+        "folder": str(place.workspace),
+        "stages": [*stages, run],
+        "cleanup": cleanup,
+        "measures": not isolation.is_container,
+        "env": full,
+    }
+
+
+def owner(attempt: Attempt) -> dict[str, object]:
+    """Whose job it is: enough to adopt a job that the store does not know."""
+    return {
+        "attempt": attempt.id,
+        "number": attempt.number,
+        "generation": attempt.generation,
+        "workspace": attempt.workspace_id,
+    }
+
+
+def _stage(
+    argv: list[str],
+    *,
+    env: dict[str, str] | None = None,
+    adds: dict[str, str],
+    is_job: bool = False,
+    step: str | None = None,
+    causes: dict[str, str] | None = None,
+    otherwise: str,
+    info_fd: int | None = None,
+    empties: list[str] | None = None,
+    notes: list[str] | None = None,
+    oom_asked: list[str] | None = None,
+) -> Stage:
+    return Stage(
+        argv=argv,
+        env=env,
+        adds=adds,
+        is_job=is_job,
+        step=step,
+        causes=causes or {},
+        otherwise=otherwise,
+        info_fd=info_fd,
+        empties=empties or [],
+        notes=notes or [],
+        oom_asked=oom_asked or [],
+    )
+
+
+def _volume_notes(workload: Workload, place: Place, unmounted: Mapping[str, str]) -> list[str]:
+    return [
+        f"the volume {volume.name} is not at {volume.path} ({unmounted[volume.name]}); "
+        f"its folder is {place.volume(volume)}."
+        for volume in workload.volumes
+        if volume.name in unmounted
+    ]
+
+
+def _service_notes(workload: Workload) -> list[str]:
+    return [
+        f"the component {service.name} ({service.image}) is not started: the local provider runs one "
+        "container a workspace."
+        for service in workload.services
+    ]

@@ -1,0 +1,95 @@
+"""Joins a running bubblewrap job's namespaces and becomes a process there: `main(SANDBOX, ARGV...)`.
+
+So a shell sees the job's processes and ends with the job. Everything needed is loaded before, for
+after the join this machine's Python may be out of sight. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+from pathlib import Path
+
+from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.system.processes import ProcessIdentity
+
+_NS_GET_USERNS = 0xB701
+_PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
+_OTHERS = ("mnt", "ipc", "uts", "pid")
+
+
+def main(sandbox: str, *argv: str) -> None:
+    """Runs argv in the sandbox and ends with its exit code."""
+    inner = ProcessIdentity.from_record(records.read(Path(sandbox)))
+    if inner is None or not inner.is_alive():
+        sys.exit("wsdash: the workspace's job does not run any more")
+    try:
+        _join(inner.pid)
+    except OSError as error:
+        sys.exit(f"wsdash: cannot join the workspace's sandbox: {error.strerror}")
+    child = os.fork()
+    if child == 0:
+        _become(argv)
+    sys.exit(_wait(child))
+
+
+def _join(pid: int) -> None:
+    """Into the namespaces of a process. Only children of ours will be in its pid namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    spaces = {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in ("user", *_OTHERS)}
+    # bubblewrap as an ordinary user makes two user namespaces: one that owns the others, and in it one
+    # in which the user is the user again.
+    owner = fcntl.ioctl(spaces["mnt"], _NS_GET_USERNS)
+    here = os.stat("/proc/self/ns/user").st_ino  # noqa: PTH116
+    if os.fstat(owner).st_ino != here:
+        _set_namespace(libc, owner)
+    for name in _OTHERS:
+        _set_namespace(libc, spaces[name])
+    if os.fstat(spaces["user"]).st_ino not in (here, os.fstat(owner).st_ino):
+        _set_namespace(libc, spaces["user"])
+    # The job has no privileges and can gain none; nor may what joins it.
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    capability = 0
+    while libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
+        capability += 1
+    for descriptor in (owner, *spaces.values()):
+        os.close(descriptor)
+
+
+def _set_namespace(libc: ctypes.CDLL, descriptor: int) -> None:
+    if libc.setns(descriptor, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _become(argv: tuple[str, ...]) -> None:
+    """In the child: a process group of its own, in front if there is a terminal; then argv."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if os.isatty(0):
+        # The job control of a shell must not meet a process group that its namespace cannot see.
+        os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        os.tcsetpgrp(0, os.getpid())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTTOU})
+    try:
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        os.write(2, f"wsdash: cannot run {argv[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _wait(child: int) -> int:
+    # All three are for the child, whose end gives us the terminal back.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _, status = os.waitpid(child, 0)
+    if os.isatty(0):
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        os.tcsetpgrp(0, os.getpgrp())
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

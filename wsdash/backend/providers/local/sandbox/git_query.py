@@ -1,0 +1,75 @@
+"""Asks about a workspace's files, inside of a sandbox where there is one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from wsdash.backend.providers.base import Question
+from wsdash.backend.providers.local.sandbox import isolation as isolations
+from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
+
+
+def ask(
+    isolation: Isolation,
+    place: Place,
+    host: Host,
+    image: str | None,
+    environ: Mapping[str, str],
+    question: Question,
+) -> bytes:
+    """What the question's program prints; nothing where it cannot be asked.
+
+    Without a sandbox it runs as a job does there, as the user: it obeys nothing that stands in the files.
+    """
+    with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
+        env = isolations.job_environment(isolation, place, host.home, environ)
+        if isolation.kind == "plain":
+            env["TMPDIR"] = scratch
+        argv = isolations.inspect_argv(isolation, place, host, image, env, Path(scratch), question.argv)
+        if argv is None or (isolation.is_container and not place.projects.is_dir()):
+            return b""
+        own = dict(environ) if isolation.is_container else env
+        return answer(argv, own, question.most, question.timeout_s, question.program)
+
+
+def answer(
+    argv: tuple[str, ...], env: Mapping[str, str], most: int, timeout_s: float, stdin: bytes = b""
+) -> bytes:
+    """The first bytes of what the command prints within the time. Blocks."""
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=dict(env),
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError:
+            return b""
+    assert process.stdout is not None
+    timer = threading.Timer(timeout_s, _kill, [process.pid])
+    timer.start()
+    with process.stdout:
+        said = process.stdout.read(most)
+    timer.cancel()
+    _kill(process.pid)
+    process.wait()
+    return said
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

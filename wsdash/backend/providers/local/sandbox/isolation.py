@@ -1,0 +1,332 @@
+"""How a job is set apart from the machine: command lines for each kind of isolation. Pure.
+
+In every kind but `plain` a job sees the same paths: the project below `/projects`, its scripts in
+`/wsdash`. Only the workspace's own folders are writable to it, each bound by itself: a job that could
+replace them by symbolic links could lead the next fetch, which runs outside, elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from wsdash.backend.providers.local.supervisor.marks import VARIABLE
+from wsdash.workload import Volume, Workload
+
+Kind = Literal["podman", "docker", "bubblewrap", "plain"]
+KINDS: tuple[Kind, ...] = ("podman", "docker", "bubblewrap", "plain")
+"""Best first."""
+
+Entry = Literal["enter", "listening"]
+"""What of job.sh runs beside a job: a shell or a command, or what tells where the job listens."""
+
+PROJECTS = "/projects"
+VOLUMES = "/volumes"
+"""Where an inspection sees all of them."""
+SCRIPTS = "/wsdash"
+CONTAINER_HOME = "/home/workspace"
+INFO_FD = 9
+
+_PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
+_PASSED_ON = _PROXIES | {name.upper() for name in _PROXIES} | {"PATH", "LANG", "LANGUAGE", "TZ", "USER"}
+_PASSED_ON |= {"LOGNAME", "SHELL", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """One kind that works here.
+
+    `program` is its executable; `user` the options that make a container's files belong to the user;
+    `limits` says whether limits of CPU and memory can be given; `init` whether containers get one.
+    """
+
+    kind: Kind
+    program: str = ""
+    user: tuple[str, ...] = ()
+    limits: bool = False
+    init: bool = False
+
+    @property
+    def is_container(self) -> bool:
+        return self.kind in ("podman", "docker")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What bubblewrap must know of the machine.
+
+    `top` are the names in `/`, each with the target of a symbolic link or None; `resolver` is the folder
+    below `/run` that holds the machine's resolv.conf, if it lies there.
+    """
+
+    top: tuple[tuple[str, str | None], ...]
+    home: str
+    resolver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one job's files are on this machine. `state` is the provider's root, which jobs may not see."""
+
+    attempt_id: str
+    workspace: Path
+    scripts: Path
+    state: Path
+    name: str = "workspace"
+
+    @property
+    def job(self) -> Path:
+        return self.scripts.parent
+
+    @property
+    def projects(self) -> Path:
+        return self.workspace / "projects"
+
+    @property
+    def home(self) -> Path:
+        return self.workspace / "home"
+
+    @property
+    def tmp(self) -> Path:
+        return self.workspace / "tmp"
+
+    @property
+    def volumes(self) -> Path:
+        return self.workspace / "volumes"
+
+    def volume(self, volume: Volume) -> Path:
+        return self.volumes / volume.name
+
+
+def container_name(attempt_id: str) -> str:
+    return f"wsdash-{attempt_id}"
+
+
+def job_environment(
+    isolation: Isolation, place: Place, host_home: str, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The job's environment before the workload's own: nothing secret of the user's is passed on."""
+    given: dict[str, str] = {}
+    if not isolation.is_container:
+        given = {k: v for k, v in environ.items() if k in _PASSED_ON or k.startswith("LC_")}
+    plain = isolation.kind == "plain"
+    home = {"plain": str(place.home), "bubblewrap": host_home}.get(isolation.kind, CONTAINER_HOME)
+    return given | {
+        "HOME": home,
+        "PROJECTS_ROOT": str(place.projects) if plain else PROJECTS,
+        "TMPDIR": str(place.tmp) if plain else "/tmp",
+        "WSDASH_ATTEMPT": place.attempt_id,
+        VARIABLE: str(place.job),
+        "WSDASH_WORKSPACE": place.name,
+    }
+
+
+def run_argv(
+    isolation: Isolation, place: Place, host: Host, workload: Workload, env: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The command that runs the job's `run` entry. `env` is the job's environment."""
+    if isolation.kind == "plain":
+        return ("sh", str(place.scripts / "job.sh"), "run", str(place.scripts / "workload.sh"))
+    inside = (f"{SCRIPTS}/job.sh", "run", f"{SCRIPTS}/workload.sh")
+    if isolation.kind == "bubblewrap":
+        return (*bubblewrap_argv(isolation.program, place, host, workload.volumes), "--", "sh", *inside)
+    return (*container_argv(isolation, place, workload, env), *inside)
+
+
+def unmountable(
+    isolation: Isolation, host: Host, volumes: tuple[Volume, ...], folders: frozenset[str]
+) -> dict[str, str]:
+    """Volumes that cannot be mounted at their path, with the reason. `folders` are the paths that exist."""
+    if isolation.is_container:
+        return {}
+    if isolation.kind == "plain":
+        return {v.name: "nothing can be mounted without a container or bubblewrap" for v in volumes}
+    found: dict[str, str] = {}
+    top = {name for name, _ in host.top}
+    for volume in volumes:
+        parts = PurePosixPath(volume.path).parts
+        makeable = (
+            volume.path in folders or len(parts) < 2 or parts[1] not in top or _is_fresh(volume.path, host)
+        )
+        if not makeable:
+            found[volume.name] = f"{volume.path} does not exist on this machine, which a job may not change"
+    return found
+
+
+def bubblewrap_argv(program: str, place: Place, host: Host, volumes: tuple[Volume, ...]) -> tuple[str, ...]:
+    """bwrap around a job: the machine read-only, the workspace's folders writable."""
+    argv = [program, *_machine(place, host), "--hostname", place.name[:64], "--info-fd", str(INFO_FD)]
+    argv += ["--bind", str(place.tmp), "/tmp"]
+    if any(name == "var" for name, _ in host.top):
+        argv += ["--bind", str(place.tmp), "/var/tmp"]
+    argv += ["--bind", str(place.home), host.home, "--bind", str(place.projects), PROJECTS]
+    argv += ["--ro-bind", str(place.scripts), SCRIPTS]
+    for volume in volumes:
+        argv += ["--bind", str(place.volume(volume)), volume.path]
+    return tuple(argv)
+
+
+def inspect_argv(
+    isolation: Isolation,
+    place: Place,
+    host: Host,
+    image: str | None,
+    env: Mapping[str, str],
+    scratch: Path,
+    command: tuple[str, ...],
+) -> tuple[str, ...] | None:
+    """A command that sees the workspace's folders read-only, has no network and can change nothing but `scratch`.
+
+    In `plain` it is the command itself; None in a container without an image. `env` is its environment.
+    """
+    if isolation.kind == "plain":
+        return command
+    if isolation.kind == "bubblewrap":
+        argv = [isolation.program, *_machine(place, host), "--unshare-net", "--bind", str(scratch), "/tmp"]
+        argv += ["--dir", host.home, "--ro-bind-try", str(place.home), host.home]
+        argv += ["--ro-bind-try", str(place.volumes), VOLUMES]
+        return (*argv, "--ro-bind-try", str(place.projects), PROJECTS, "--", *command)
+    if image is None:
+        return None
+    options = [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
+    options += ["--rm", "--interactive", "--network", "none", "--pull", "never"]
+    options += [*isolation.user, *_unlabelled(isolation)]
+    for folder, target in (
+        (place.projects, PROJECTS),
+        (place.home, CONTAINER_HOME),
+        (place.volumes, VOLUMES),
+    ):
+        options += _bind(folder, target, "readonly") if folder.is_dir() else []
+    return (isolation.program, "run", *options, "--entrypoint", command[0], image, *command[1:])
+
+
+def _machine(place: Place, host: Host) -> list[str]:
+    """The machine read-only, with other people's homes and the user's hidden, and a /run of its own.
+
+    The root is a new one with the machine's folders bound into it, so that `/projects` can be made.
+    """
+    argv = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
+    hidden = _hidden(host)
+    for name, target in host.top:
+        if name in hidden:
+            continue
+        argv += (
+            ["--symlink", target, f"/{name}"] if target is not None else ["--ro-bind", f"/{name}", f"/{name}"]
+        )
+    argv += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"]
+    if host.resolver is not None:
+        argv += ["--ro-bind", host.resolver, host.resolver]
+    if not _is_fresh(str(place.state), host):
+        argv += ["--tmpfs", str(place.state)]
+    return argv
+
+
+def container_argv(
+    isolation: Isolation, place: Place, workload: Workload, env: Mapping[str, str]
+) -> tuple[str, ...]:
+    """podman or docker run, up to the image. Both take the same options here.
+
+    The container stays until `remove_argv`: by the Docker API of podman, one that removes itself is told as exit 0.
+    """
+    argv = [isolation.program, "run", "--name", container_name(place.attempt_id)]
+    argv += ["--label", f"wsdash.attempt={place.attempt_id}", "--workdir", "/", *isolation.user]
+    argv += ["--init"] if isolation.init else []
+    argv += _unlabelled(isolation)
+    for name, value in env.items():
+        argv += ["--env", f"{name}={value}"]
+    argv += _bind(place.projects, PROJECTS) + _bind(place.home, CONTAINER_HOME) + _bind(place.tmp, "/tmp")
+    argv += _bind(place.scripts, SCRIPTS, "readonly")
+    for volume in workload.volumes:
+        argv += _bind(place.volume(volume), volume.path)
+    limits = workload.resources
+    if isolation.limits and limits.cpu_limit:
+        argv += ["--cpus", f"{limits.cpu_limit:g}"]
+    if isolation.limits and limits.memory_limit:
+        argv += ["--memory", str(limits.memory_limit)]
+    assert workload.image is not None
+    return (*argv, "--pull", "never", "--entrypoint", "sh", workload.image)
+
+
+def pull_argv(isolation: Isolation, image: str) -> tuple[str, ...]:
+    """Gets the image unless it is there already."""
+    line = '"$1" image inspect -- "$2" >/dev/null 2>&1 || exec "$1" pull -- "$2"'
+    return ("sh", "-c", line, "sh", isolation.program, image)
+
+
+def oom_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:
+    """Says `true` where the kernel ended the attempt's container since it was out of memory."""
+    return (isolation.program, "inspect", "--format", "{{.State.OOMKilled}}", container_name(attempt_id))
+
+
+def remove_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:
+    """Ends the attempt's container, if there is one."""
+    return (isolation.program, "rm", "--force", container_name(attempt_id))
+
+
+def enter_argv(
+    isolation: Isolation,
+    place: Place,
+    entry: Entry,
+    argv: tuple[str, ...],
+    *,
+    terminal: bool,
+    env: Mapping[str, str],
+) -> tuple[str, ...]:
+    """The command inside of the job's surroundings that an entry of job.sh is; for containers with the engine's."""
+    if isolation.kind == "plain":
+        return ("sh", str(place.scripts / "job.sh"), entry, str(place.scripts / "workload.sh"), *argv)
+    inside = ("sh", f"{SCRIPTS}/job.sh", entry, f"{SCRIPTS}/workload.sh", *argv)
+    if isolation.kind == "bubblewrap":
+        return inside
+    options = [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
+    options += ["--interactive"] + (["--tty"] if terminal else [])
+    return (isolation.program, "exec", *options, container_name(place.attempt_id), *inside)
+
+
+def _bind(source: Path, target: str, *options: str) -> list[str]:
+    # --mount and not -v: a colon in a path must not end it. A comma or a quote is quoted as CSV asks.
+    fields = ["type=bind", f"source={source}", f"target={target}", *options]
+    return ["--mount", ",".join(_csv(field) for field in fields)]
+
+
+def _unlabelled(isolation: Isolation) -> list[str]:
+    # With SELinux podman would need the user's files relabelled, which would outlast the job.
+    return ["--security-opt", "label=disable"] if isolation.kind == "podman" else []
+
+
+def _csv(field: str) -> str:
+    return '"' + field.replace('"', '""') + '"' if any(c in field for c in ',"\n') else field
+
+
+def _hidden(host: Host) -> frozenset[str]:
+    names = {"dev", "proc", "run", "tmp", "home", "root", "lost+found", PurePosixPath(host.home).parts[1]}
+    return frozenset(names - _KEPT)
+
+
+_KEPT = frozenset({"bin", "etc", "lib", "lib32", "lib64", "nix", "opt", "sbin", "srv", "sys", "usr", "var"})
+"""Never hidden, even when the user's home lies there, as it does for service accounts."""
+
+
+def _is_fresh(path: str, host: Host) -> bool:
+    """Whether the sandbox holds a folder of its own where this path begins, so that mount points can be made."""
+    parts = PurePosixPath(os.path.normpath(path)).parts
+    return len(parts) > 1 and (parts[1] in _hidden(host) or PurePosixPath(path).is_relative_to(host.home))
+
+
+def purge_argv(isolation: Isolation, folder: Path, image: str) -> tuple[str, ...]:
+    """Removes what is in a folder as the container's root, whose files the user may not remove."""
+    root = [] if "--userns=keep-id" in isolation.user else ["--user", "0:0"]
+    options = ["--rm", "--network", "none", "--pull", "never", *root, *_bind(folder, "/purge")]
+    return (
+        isolation.program,
+        "run",
+        *options,
+        "--entrypoint",
+        "sh",
+        image,
+        "-c",
+        "rm -rf /purge/* /purge/.[!.]*",
+    )

@@ -1,0 +1,82 @@
+"""Ends everything that a supervisor has started, however it tries to stay.
+
+A supervisor is its descendants' subreaper: whoever loses its parent, also after setsid or a double fork,
+becomes the supervisor's child. So nothing of the job runs when the supervisor has no child left, and that
+is what `wait` says. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from wsdash.backend.providers.local.supervisor import proc
+from wsdash.backend.providers.local.supervisor.marks import Mark, marked
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Orphans below this process become its children. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def reap() -> tuple[dict[int, int], bool]:
+    """Takes the exit of every child that has ended: statuses by pid, and whether any child is left."""
+    statuses: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return statuses, False
+        if pid == 0:
+            return statuses, True
+        statuses[pid] = status
+
+
+def end_children(gentle_s: float, longest_s: float, pause: Callable[[float], object]) -> list[int]:
+    """TERM to all descendants, `gentle_s` later KILL until none is left; gives up after `longest_s`.
+
+    `pause` waits up to so many seconds, less when a child ends. Returns the pids that are left: processes
+    of another user, or such as the kernel cannot end.
+    """
+    begun = time.monotonic()
+    told: set[int] = set()
+    while reap()[1]:
+        now = time.monotonic()
+        if now - begun > longest_s:
+            return proc.descendants(os.getpid())
+        for pid in proc.descendants(os.getpid()):
+            if now - begun >= gentle_s:
+                _kill(pid, signal.SIGKILL)
+            elif pid not in told:
+                _kill(pid, signal.SIGTERM)
+                told.add(pid)
+        pause(0.02)
+    return []
+
+
+def end_marked(mark: Mark, longest_s: float) -> list[int]:
+    """HUP, then KILL, to every process that carries the mark. Returns those that are left."""
+    begun = time.monotonic()
+    number = signal.SIGHUP
+    while found := marked(mark):
+        if time.monotonic() - begun > longest_s:
+            return found
+        for pid in found:
+            _kill(pid, number)
+        # An interactive shell ends by HUP and leaves its terminal in order.
+        time.sleep(0.05)
+        number = signal.SIGKILL
+    return []
+
+
+def _kill(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

@@ -1,0 +1,129 @@
+"""Cancels, force-cancels and sweeps up jobs, whoever supervises them and whether anybody does. Blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.local.layout import JobFiles
+from wsdash.backend.providers.local.supervisor import notify, process_tree, records
+from wsdash.backend.providers.local.supervisor.main import take_lock
+from wsdash.backend.providers.local.supervisor.marks import Mark
+from wsdash.backend.system import locks
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.model import Cause
+
+_PATIENCE_S = 15.0
+"""For a supervisor that has been told to end its job at once."""
+
+
+class Ender:
+    """Ends jobs by their files. `listeners` is the folder of those who want to hear of it."""
+
+    def __init__(self, clock: Callable[[], float], listeners: Path) -> None:
+        self._clock = clock
+        self._listeners = listeners
+
+    def cancel(self, files: JobFiles, owner: dict[str, object], grace_s: float) -> None:
+        """Asks the job to end within the grace; an attempt without one never gets one.
+
+        `owner` is what `spec.json` says of whose attempt it is.
+        """
+        with locks.filling(files.folder.parent):
+            self._cancel(files, owner, grace_s)
+
+    def _cancel(self, files: JobFiles, owner: dict[str, object], grace_s: float) -> None:
+        files.folder.mkdir(mode=0o700, exist_ok=True)
+        if files.exit.exists():
+            return
+        # First the wish, then the signal: a supervisor that is just starting reads the wish by itself.
+        with contextlib.suppress(OSError):
+            records.write(files.cancel, {"grace_s": grace_s, "at": self._clock()})
+        supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
+        if supervisor is not None:
+            supervisor.send(signal.SIGTERM)
+            return
+        lock = take_lock(files.lock, 0.0, until=files.supervisor)
+        if lock is None:
+            return
+        try:
+            if not files.supervisor.exists():
+                self._mark_never_launched(files, owner)
+        finally:
+            os.close(lock)
+
+    def force_cancel(self, files: JobFiles, owner: dict[str, object]) -> None:
+        """Ends the job now, and waits for it and its supervisor.
+
+        Raises ProviderError when something of it cannot be ended.
+        """
+        self.cancel(files, owner, 0.0)
+        supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
+        if supervisor is not None:
+            supervisor.send(signal.SIGCONT)  # one that was stopped would not act on the wish
+        if supervisor is not None and not _await_end(supervisor, _PATIENCE_S):
+            supervisor.send(signal.SIGKILL)
+            _await_end(supervisor, _PATIENCE_S)
+        if files.exit.exists():
+            return
+        lock = take_lock(files.lock, _PATIENCE_S, until=files.exit)
+        if lock is None:
+            if files.exit.exists():
+                return
+            raise ProviderError(
+                "the job's supervisor cannot be ended",
+                f"It runs where this process cannot reach it; it holds {files.lock}.",
+            )
+        try:
+            self._sweep(files)
+        finally:
+            os.close(lock)
+
+    def _sweep(self, files: JobFiles) -> None:
+        """Ends what a supervisor that is gone has left, then records the end."""
+        spec = records.read(files.spec) or {}
+        cleanup = spec.get("cleanup")
+        for argv in cleanup if isinstance(cleanup, list) else []:
+            _run_quietly(argv)
+        left = process_tree.end_marked(Mark.of(files), _PATIENCE_S)
+        if left:
+            pids = " ".join(map(str, left))
+            raise ProviderError(f"processes of the job cannot be ended: {pids}", f"Try: sudo kill -9 {pids}")
+        message = "the supervisor of the job was gone; what was left of the job has been ended"
+        self._record(files, {"cause": Cause.RUNNER_LOST, "message": message})
+
+    def _mark_never_launched(self, files: JobFiles, owner: dict[str, object]) -> None:
+        if not files.spec.exists():
+            records.write(files.spec, {**owner, "created_at": self._clock()})
+        self._record(files, {"cause": Cause.CANCELLED, "message": "cancelled before it was started"})
+
+    def _record(self, files: JobFiles, ending: dict[str, object]) -> None:
+        records.write_reserved(files.exit, {"exit_code": None, **ending, "at": self._clock()})
+        notify.send(self._listeners, files.folder.name)
+
+
+def _await_end(supervisor: ProcessIdentity, timeout_s: float) -> bool:
+    """Whether the process has ended within the time."""
+    try:
+        descriptor = os.pidfd_open(supervisor.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if not supervisor.is_alive():
+            return True
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        return bool(poller.poll(timeout_s * 1000))
+    finally:
+        os.close(descriptor)
+
+
+def _run_quietly(argv: list[str]) -> None:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(argv, capture_output=True, timeout=_PATIENCE_S, check=False)

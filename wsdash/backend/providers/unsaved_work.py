@@ -1,0 +1,116 @@
+"""The question of what only a workspace has, and what its answer says. Untrusted text.
+
+`wsdash/backend/job/unsaved.sh` defines what counts, and how it is told.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import PurePosixPath
+
+from wsdash.backend.job.render import project_folder
+from wsdash.backend.providers.base import Provider, ProviderError, Question, Sized, UnsavedWork
+from wsdash.model import UnsavedTotals, Workspace
+from wsdash.workload import Workload
+
+_BEGINNING = "wsdash-unsaved 1"
+_SINGLE = {"change": "changes", "commit": "commits", "stash": "stashes", "file": "files"}
+_CUT_OFF = "it takes too long to look at all of it"
+
+
+def program() -> bytes:
+    """The text of `unsaved.sh`."""
+    return (files("wsdash.backend.job") / "unsaved.sh").read_bytes()
+
+
+LONGEST_S = 60.0
+
+
+def question(timeout_s: float = LONGEST_S) -> Question:
+    return Question(program(), ("list",), most=1 << 20, timeout_s=timeout_s)
+
+
+async def look(
+    provider: Provider, workspace: Workspace, workload: Workload, within_s: float | None = None
+) -> UnsavedWork | None:
+    """What only the workspace has; None where it cannot be asked, or not `within_s` seconds."""
+    try:
+        said = await provider.ask_checkout(workspace, workload, question(within_s or LONGEST_S))
+        if within_s is not None and b"\ncomplete\n" not in said:
+            return None
+        return answer(said, project_folder(workload))
+    except (ProviderError, ValueError):
+        return None
+
+
+def answer(said: bytes, project: str = "") -> UnsavedWork | None:
+    """What was said; None for nothing. Paths are told as seen from the project's folder below the projects folder."""
+    lines = said.decode("utf-8", "replace").split("\n")
+    if lines[0] != _BEGINNING:
+        return None
+    found: dict[str, list[str]] = {kind: [] for kind in (*_SINGLE, "problem")}
+    totals = dict.fromkeys(_SINGLE.values(), 0)
+    sized: dict[str, Sized] = {}
+    repository = project
+    is_whole = False
+    for line in lines[1:-1]:
+        word, _, rest = line.replace("\001", "\n").partition(" ")
+        if word == "repository":
+            repository = rest
+        elif word in _SINGLE or word == "problem":
+            found[word].append(_told(word, rest, repository, project))
+        elif word in totals:
+            totals[word] += _number(rest)
+        elif word in ("ignored", "home"):
+            count, _, kib = rest.strip().partition(" ")
+            sized[word] = Sized(_number(count), _number(kib) * 1024)
+        is_whole = is_whole or word == "complete"
+    untold = [*found["problem"], *([] if is_whole else [_CUT_OFF])]
+    named = {kind: tuple(_first(found[kind], totals[_SINGLE[kind]])) for kind in _SINGLE}
+    return UnsavedWork(
+        named["change"],
+        named["commit"],
+        named["stash"],
+        named["file"],
+        tuple(untold[:100]),
+        UnsavedTotals(
+            max(totals["commits"], len(found["commit"])),
+            max(totals["stashes"], len(found["stash"])),
+            max(totals["changes"], len(found["change"])) + max(totals["files"], len(found["file"])),
+            not untold,
+        ),
+        sized.get("ignored"),
+        sized.get("home"),
+    )
+
+
+def _told(kind: str, text: str, repository: str, project: str) -> str:
+    """As the user sees it who stands in the project's folder."""
+    if kind == "file":
+        return _seen_from(project, text)
+    if kind == "change":
+        return text[:3] + _seen_from(project, f"{repository}/{text[3:]}" if repository else text[3:])
+    return (
+        text
+        if kind == "problem" or repository == project
+        else f"{text} (in {_seen_from(project, repository)})"
+    )
+
+
+def _seen_from(project: str, path: str) -> str:
+    if not project:
+        return path
+    try:
+        return str(PurePosixPath(path).relative_to(project)) + ("/" if path.endswith("/") else "")
+    except ValueError:
+        return f"../{path}"
+
+
+def _first(lines: list[str], total: int) -> list[str]:
+    most = 100
+    more = max(total, len(lines)) - min(len(lines), most)
+    return [*lines[:most], *([f"and {more} more"] if more > 0 else [])]
+
+
+def _number(text: str) -> int:
+    return int(text[:15]) if text.isascii() and text.isdecimal() else 0

@@ -1,0 +1,164 @@
+"""Reconciles whenever the lease can be had, and backs the state store up meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.reconcile import cleanup
+from wsdash.backend.reconcile.context_poller import surviving
+from wsdash.backend.reconcile.reconciler import Reconciler
+from wsdash.backend.store import database
+from wsdash.backend.store.errors import DatabaseError, StateRemoved
+from wsdash.backend.store.lease import LeaseLost, boot_time
+from wsdash.backend.store.store import Store
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.paths import Paths
+
+log = logging.getLogger(__name__)
+
+BACKUP_S = 60.0
+LEASE_RETRY_S = 1.0
+FORGET_S = 3600.0
+FORGET_AGAIN_S = 30.0
+
+
+class Keeper:
+    """Keeps the jobs of one state store alive while this process holds its lease.
+
+    `providers` gives the provider of each context that has workspaces; `workspaces_mark` a text that changes
+    when workspaces come, go or are wanted otherwise; `recover` takes in those that the store has lost, and
+    `forget` has providers remove what is left of those that nothing knows, or says that it must be tried again.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        store: Store,
+        *,
+        providers: Callable[[], Awaitable[Mapping[str, Provider]]],
+        workspaces_mark: Callable[[], Awaitable[str]],
+        recover: Callable[[], Coroutine[Any, Any, None]],
+        forget: Callable[[], Awaitable[bool]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._paths = paths
+        self._store = store
+        self._providers = providers
+        self._workspaces_mark = workspaces_mark
+        self._recover = recover
+        self._forget = forget
+        self._clock = clock
+        self._reconciler: Reconciler | None = None
+
+    def nudge(self, workspace_id: str) -> None:
+        """A user's command was committed in this process: carry it out at once, if that is our part."""
+        if self._reconciler is not None:
+            self._reconciler.nudge(workspace_id)
+
+    async def run(self, owner: str, idle_exit_s: float | None) -> None:
+        """Until cancelled; with `idle_exit_s` until there was nothing to do for that long, or until another
+        process reconciles. `owner` is `dashboard` or `daemon`.
+
+        Where the state folder is gone a daemon ends, by `StateRemoved`, for nobody would end it otherwise. A
+        dashboard goes on once the folder is back: its user sees meanwhile that it is not there.
+        """
+        failed = ""
+        while True:
+            try:
+                token = await self._acquire(owner)
+                failed = ""
+                if token is not None:
+                    return await self._hold(token, idle_exit_s)
+                if idle_exit_s is not None:
+                    return None
+            except LeaseLost as lost:
+                log.warning("the lease was lost: %s", lost)
+            except DatabaseError as error:
+                if isinstance(error, StateRemoved) and owner == "daemon":
+                    raise
+                if failed != str(error):
+                    failed = str(error)
+                    log.error("%s", failed)
+            await asyncio.sleep(LEASE_RETRY_S)
+
+    async def _acquire(self, owner: str) -> int | None:
+        lease = await self._store.lease()
+        if lease is not None and self._store.is_held(lease, boot_time()):
+            return None
+        return await self._store.acquire_lease(owner, ProcessIdentity.own(), boot_time())
+
+    async def _hold(self, token: int, idle_exit_s: float | None) -> None:
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            # Before their jobs look like nobody's.
+            await surviving("recovering lost workspaces", self._recover())
+            self._reconciler = Reconciler(
+                self._store,
+                self._providers,
+                token,
+                clock=self._clock,
+                boot_clock=boot_time,
+                new_id=lambda: secrets.token_hex(8),
+                random=random.random,
+            )
+            work = [self._reconciler.run(), self._keep_house(), self._keep_forgetting()]
+            if idle_exit_s is not None:
+                work.append(_until_idle(self._reconciler, idle_exit_s))
+            tasks += [asyncio.create_task(coroutine) for coroutine in work]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._reconciler = None
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(DatabaseError):
+                await self._store.release_lease(token)
+
+    async def _keep_house(self) -> None:
+        """What died before us is finished; then backups are kept."""
+        try:
+            await asyncio.to_thread(cleanup.clean, self._paths)
+        except (sqlite3.Error, OSError, DatabaseError) as error:
+            log.warning("what was left half done could not be looked for: %s", error)
+        await self._keep_backups()
+
+    async def _keep_forgetting(self) -> None:
+        """Beside all else, for a provider may not answer."""
+        while True:
+            is_done = await self._forget()
+            await asyncio.sleep(FORGET_S if is_done else FORGET_AGAIN_S)
+
+    async def _keep_backups(self) -> None:
+        """One an hour, which is made anew when workspaces have come, gone or changed."""
+        backed_up: tuple[str, str] | None = None
+        while True:
+            label = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H")
+            latest = (label, await self._workspaces_mark())
+            if latest != backed_up:
+                await surviving("recovering lost workspaces", self._recover())
+                latest = (label, await self._workspaces_mark())
+                try:
+                    await asyncio.to_thread(database.backup, self._paths, label)
+                    backed_up = latest
+                except (sqlite3.Error, OSError) as error:
+                    log.warning("the state store could not be backed up: %s", error)
+            await asyncio.sleep(BACKUP_S)
+
+
+async def _until_idle(reconciler: Reconciler, idle_exit_s: float) -> None:
+    busy_at = boot_time()
+    while boot_time() - busy_at < idle_exit_s:
+        await asyncio.sleep(min(1.0, idle_exit_s))
+        if reconciler.has_work:
+            busy_at = boot_time()

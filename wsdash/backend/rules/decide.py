@@ -1,0 +1,424 @@
+"""The rules: from what is wanted and what is known to the one next step. Pure; no clock, no I/O.
+
+Every function here follows a rule of design section 3 and is named after it. The reconciler carries the
+decision out; `wsdash plan` prints it; `wsdash.backend.rules.status` words the same facts as a phase.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsdash.backend.rules.autodelete import autodelete, calls_for_a_look
+from wsdash.model import (
+    Attempt,
+    Cause,
+    Desired,
+    End,
+    JobObservation,
+    JobState,
+    Observation,
+    Policy,
+    Workspace,
+)
+
+FOREVER = float("inf")
+UNREACHABLE_RETRY_S = 10.0
+STOP_AT_ONCE = frozenset({Cause.CONFIGURATION, Cause.PERMISSION, Cause.QUOTA, Cause.NO_RUNNER})
+"""Another job would end the same way, until somebody has mended what the message says."""
+NOT_THE_USERS = frozenset({Cause.RUNNER_LOST, Cause.QUEUE})
+"""However often it happens, no number of restarts makes the workspace give up."""
+PLANNED = frozenset({Cause.DEADLINE, Cause.TIMEOUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`, or before something changes."""
+
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start a job: a new attempt, or the intended one that no provider has a job for yet."""
+
+    attempt: Attempt | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Record a job that the provider has for an attempt whose launch was never answered."""
+
+    attempt: Attempt
+    job: JobObservation
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask a job to end by itself.
+
+    `cause` is what its end will count as: `CANCELLED` is planned, anything else a crash. `autostop` also
+    makes the workspace wanted stopped.
+    """
+
+    attempt: Attempt
+    reason: str
+    cause: Cause = Cause.CANCELLED
+    autostop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForceCancel:
+    """End a job that did not end when asked, or that nobody watches any more."""
+
+    attempt: Attempt
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookForUnsaved:
+    """Find out what only a stopped workspace has: once it has stopped, and before an autodelete takes it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Destroy:
+    """Remove what only this workspace owned, then its tombstone stays."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Leave it to the user, who clears it with a start or a restart."""
+
+    attempt: Attempt
+    reason: str
+
+
+Decision = Wait | Launch | Adopt | Cancel | ForceCancel | LookForUnsaved | Destroy | GiveUp
+
+
+def decide(
+    workspace: Workspace,
+    attempts: Sequence[Attempt],
+    observation: Observation | None,
+    policy: Policy,
+    now: float,
+) -> Decision:
+    """The next step for one workspace.
+
+    `attempts` are the workspace's, oldest first; those of older generations may be left out when they
+    have ended. `now` is on the same clock as `observation.at`.
+    """
+    if workspace.deleted_at is not None:
+        return Wait(FOREVER, "deleted")
+    if observation is None or not observation.reachable:
+        return _ignorance_is_not_death(observation, now)
+    live = [attempt for attempt in attempts if attempt.is_live]
+    unanswered = _intent_is_repaired(workspace, live, observation, now)
+    if unanswered is not None:
+        return unanswered
+    if workspace.desired is not Desired.RUNNING:
+        return _wind_down(workspace, attempts, live, observation, policy, now)
+    if len(live) > 1:
+        return _one_survives(live, observation, policy, now)
+    if live:
+        return _keep_alive(workspace, live[0], observation, policy, now)
+    return _replace(workspace, attempts, policy, now)
+
+
+def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: float) -> End | None:
+    """How the attempt ended, if this observation shows that it has.
+
+    A job that the provider no longer lists has ended too, once it has had time to appear in the list.
+    """
+    if not observation.reachable or attempt.end is not None:
+        return None
+    job = observation.job_of(attempt.id)
+    if job is None:
+        if attempt.launched_at is None:
+            return _end_of_withdrawn(attempt, observation, policy, now)
+        if observation.at - attempt.launched_at < policy.absent_s:
+            return None
+        return End(
+            now, attempt.cancel_cause or Cause.RUNNER_LOST, None, "the provider no longer knows this job"
+        )
+    if job.state is not JobState.ENDED:
+        return None
+    cause = job.cause or Cause.USER_CODE
+    if attempt.cancel_cause is not None and cause not in PLANNED:
+        cause = attempt.cancel_cause
+    return End(job.ended_at if job.ended_at is not None else now, cause, job.exit_code, job.message)
+
+
+def _end_of_withdrawn(attempt: Attempt, observation: Observation, policy: Policy, now: float) -> End | None:
+    """A launch that was withdrawn, and of which the provider has no trace when it would have one."""
+    cancelled_at = attempt.cancel_requested_at
+    if cancelled_at is None or observation.at - max(cancelled_at, attempt.intended_at) < policy.absent_s:
+        return None
+    return End(now, Cause.CANCELLED, None, "cancelled before it was launched")
+
+
+def silent_for(attempt: Attempt, observation: Observation) -> float | None:
+    """Seconds without a heartbeat that may be held against the job; None if it owes none yet.
+
+    Rule 8: silence counts only while we were watching, from the job's own start, and up to the moment
+    that was looked at: what happened since is not known.
+    """
+    job = observation.job_of(attempt.id)
+    if job is None or job.state not in (JobState.STARTING, JobState.RUNNING) or job.started_at is None:
+        return None
+    last = job.beat.at if job.beat is not None else job.started_at
+    return max(0.0, observation.at - max(last, job.started_at, observation.watching_since))
+
+
+def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bool | None:
+    """Whether the attempt's job proves itself alive; None where it has had no chance to."""
+    job = observation.job_of(attempt.id)
+    if not observation.reachable or job is None or job.state in (JobState.HELD, JobState.QUEUED):
+        return None
+    if job.state in (JobState.LOST, JobState.ENDED):
+        return False
+    silence = silent_for(attempt, observation)
+    return silence is None or silence < policy.suspect_s
+
+
+def crashes(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy) -> list[Attempt]:
+    """The crashes of the present episode, oldest first.
+
+    Only the present generation counts, for a user's restart clears what came before; and an episode ends
+    with a gap of `quiet_s` between two crashes, never with a success (rule 6).
+    """
+    episode: list[Attempt] = []
+    for attempt in attempts:
+        if attempt.generation != workspace.generation or not _is_crash(attempt, policy):
+            continue
+        if episode and _ended_at(attempt) - _ended_at(episode[-1]) >= policy.quiet_s:
+            episode = []
+        episode.append(attempt)
+    return episode
+
+
+def backoff_s(crash_count: int, attempt_id: str, policy: Policy) -> float:
+    """How long the restart after this crash waits: nothing the first time, then a ladder with full jitter.
+
+    The jitter comes from the attempt's id, so that it differs between workspaces and `plan` can foretell it.
+    """
+    if crash_count <= 1 or not policy.ladder_s:
+        return 0.0
+    step = policy.ladder_s[min(crash_count - 2, len(policy.ladder_s) - 1)]
+    return step * zlib.crc32(attempt_id.encode(errors="surrogatepass")) / 0xFFFFFFFF
+
+
+def _ignorance_is_not_death(observation: Observation | None, now: float) -> Wait:
+    """Rule 8."""
+    problem = (observation and observation.problem) or "nothing has been observed yet"
+    return Wait(now + UNREACHABLE_RETRY_S, f"not known: {problem}")
+
+
+def _intent_is_repaired(
+    workspace: Workspace, live: Sequence[Attempt], observation: Observation, now: float
+) -> Decision | None:
+    """Section 4: an attempt whose launch was not answered is looked up by its key, adopted or launched."""
+    for attempt in live:
+        if attempt.launched_at is not None or attempt.cancel_requested_at is not None:
+            continue
+        job = observation.job_of(attempt.id)
+        if job is not None:
+            return Adopt(attempt, job, "the provider has the job of a launch that was never answered")
+        if workspace.desired is not Desired.RUNNING:
+            return Cancel(attempt, f"wanted {workspace.desired} before it was launched")
+        if attempt.generation != workspace.generation or attempt is not live[-1]:
+            return Cancel(attempt, "superseded before it was launched")
+        if len(live) == 1:
+            return Launch(attempt, "the provider has no job for the intended attempt")
+    return None
+
+
+def _wind_down(
+    workspace: Workspace,
+    attempts: Sequence[Attempt],
+    live: Sequence[Attempt],
+    observation: Observation,
+    policy: Policy,
+    now: float,
+) -> Decision:
+    """Rules 3, 4 and 9: wanted stopped or deleted."""
+    if live:
+        attempt = next((a for a in live if a.cancel_requested_at is None), live[0])
+        reason = "wanted deleted" if workspace.desired is Desired.DELETED else "wanted stopped"
+        return _end_gracefully(attempt, reason, observation, policy, now)
+    if workspace.desired is Desired.DELETED:
+        return Destroy("wanted deleted, and no job is left")
+    planned = autodelete(workspace, attempts, policy, now)
+    if planned is None:
+        if calls_for_a_look(workspace, attempts, now):
+            return LookForUnsaved("what only it has is looked for, as its job has ended")
+        return Wait(FOREVER, "stopped, as wanted")
+    if now >= planned.looks_at:
+        return LookForUnsaved("what only it has is looked for, as its autodelete may come")
+    if planned.is_kept and planned.record is not None:
+        return Wait(planned.looks_at, f"stopped, as wanted; not deleted: {planned.record.totals.sentence}")
+    if now >= planned.due:
+        return Destroy(f"stopped for {policy.delete_after_stopped_hours:g} h, the limit that you set")
+    until = min(planned.looks_at, planned.due)
+    return Wait(until, "stopped, as wanted; the autodelete that you set comes next")
+
+
+def _one_survives(live: Sequence[Attempt], observation: Observation, policy: Policy, now: float) -> Decision:
+    """Rule 7: keep the newest healthy job (the newest, if none is), cancel the rest."""
+    healthy = [a for a in live if is_healthy(a, observation, policy) and a.cancel_requested_at is None]
+    keep = (healthy or list(live))[-1]
+    others = [attempt for attempt in live if attempt is not keep]
+    attempt = next((a for a in others if a.cancel_requested_at is None), others[0])
+    return _end_gracefully(
+        attempt, f"one live job is allowed, and #{keep.number} is kept", observation, policy, now
+    )
+
+
+def _keep_alive(
+    workspace: Workspace, attempt: Attempt, observation: Observation, policy: Policy, now: float
+) -> Decision:
+    """Rules 2, 5 and 9 for the one live job of a workspace that is wanted running."""
+    job = observation.job_of(attempt.id)
+    if job is not None and job.state is JobState.LOST:
+        return ForceCancel(attempt, "its supervisor is gone, and what it left running must end first")
+    if attempt.cancel_requested_at is not None:
+        return _end_gracefully(attempt, attempt.cancel_reason or "cancelled", observation, policy, now)
+    if attempt.generation != workspace.generation:
+        return Cancel(attempt, "a new attempt was asked for")
+    late = _overdue(attempt, job, policy, now)
+    if isinstance(late, Cancel):
+        return late
+    silence = silent_for(attempt, observation)
+    if silence is not None and silence >= policy.dead_s:
+        reason = f"no heartbeat for {silence:.0f} s, though the provider could be asked"
+        return Cancel(attempt, reason, cause=Cause.RUNNER_LOST)
+    due = autostop_due(workspace, job, policy)
+    if due is not None and now >= due[0]:
+        return Cancel(attempt, due[1], autostop=True)
+    checks = [due[0]] if due is not None else []
+    if late is not None:
+        checks.append(late)
+    if silence is not None:
+        limit = policy.suspect_s if silence < policy.suspect_s else policy.dead_s
+        checks.append(max(now, observation.at) + limit - silence)
+    return Wait(
+        min(checks, default=FOREVER), "running, as wanted" if job else "waiting for the job to appear"
+    )
+
+
+def _overdue(
+    attempt: Attempt, job: JobObservation | None, policy: Policy, now: float
+) -> Cancel | float | None:
+    """Every state that should pass has a deadline of ours: when it comes, or the cancel that it calls for."""
+    if job is None:
+        return None
+    limits = {
+        JobState.HELD: (policy.held_s, Cause.QUEUE),
+        JobState.QUEUED: (policy.queue_s, Cause.QUEUE),
+        JobState.STARTING: (policy.start_s, Cause.RUNNER_LOST),
+        JobState.ENDING: (policy.grace_s, Cause.CANCELLED),
+    }
+    since = job.since or job.created_at or attempt.launched_at
+    has_begun = job.state is JobState.STARTING and job.started_at is not None
+    if job.state not in limits or has_begun or since is None:
+        return None
+    limit_s, cause = limits[job.state]
+    if now < since + limit_s:
+        return since + limit_s
+    said = f": {job.message}" if job.message else ""
+    return Cancel(attempt, f"{job.state} for {now - since:.0f} s, which is too long{said}", cause)
+
+
+def _end_gracefully(
+    attempt: Attempt, reason: str, observation: Observation, policy: Policy, now: float
+) -> Decision:
+    """Cancel, then wait for the grace, then force. Asking again is harmless, so a lost call is repeated."""
+    job = observation.job_of(attempt.id)
+    if job is not None and job.state is JobState.LOST:
+        return ForceCancel(attempt, "its supervisor is gone, and what it left running must end")
+    if attempt.cancel_requested_at is None:
+        return Cancel(attempt, reason)
+    if attempt.problem is not None and attempt.force_cancelled_at is None:
+        return Cancel(attempt, attempt.cancel_reason or reason, attempt.cancel_cause or Cause.CANCELLED)
+    grace_s = policy.grace_s
+    if attempt.cancel_cause is Cause.RUNNER_LOST:
+        grace_s = min(grace_s, policy.lost_grace_s)
+    deadline = attempt.cancel_requested_at + grace_s
+    if now < deadline:
+        return Wait(deadline, f"ending: {attempt.cancel_reason or reason}")
+    if attempt.force_cancelled_at is None or now - attempt.force_cancelled_at >= policy.grace_s:
+        return ForceCancel(attempt, f"still there {now - attempt.cancel_requested_at:.0f} s after the cancel")
+    return Wait(attempt.force_cancelled_at + policy.grace_s, "force-cancelled, waiting for the end")
+
+
+def _replace(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, now: float) -> Decision:
+    """Rules 1, 5 and 6: wanted running, nothing alive."""
+    last = attempts[-1] if attempts else None
+    if last is None or last.generation != workspace.generation:
+        return Launch(None, "wanted running, and nothing runs")
+    if not _is_crash(last, policy):
+        return Launch(None, "a planned end, so a new job follows at once")
+    end = last.end
+    assert end is not None
+    if end.cause in STOP_AT_ONCE:
+        return GiveUp(last, end.tail(3))
+    episode = crashes(workspace, attempts, policy)
+    if len(episode) > policy.start_limit and end.cause not in NOT_THE_USERS:
+        return GiveUp(last, f"{len(episode)} crashes in one episode; the last: {end.tail(3)}")
+    due = end.at + backoff_s(len(episode), last.id, policy)
+    if end.at <= now < due:  # an end in the future means that the clock was set back: do not wait for it
+        return Wait(due, f"backing off after crash {len(episode)}: {end.headline}")
+    return Launch(None, f"crash {len(episode)} of this episode: {end.headline}")
+
+
+def autostop_due(
+    workspace: Workspace, job: JobObservation | None, policy: Policy
+) -> tuple[float, str] | None:
+    """Rule 9: when autostop comes, and why; None when no policy asks for it, and while the setup still runs.
+
+    The user may have put it off.
+    """
+    if job is None or job.started_at is None or job.ready_at is None or _runs_a_step(job):
+        return None
+    limits: list[tuple[float, str]] = []
+    if policy.max_hours is not None:
+        limits.append((job.started_at + policy.max_hours * 3600, f"autostop after {policy.max_hours:g} h"))
+    active_at = job.beat.active_at if job.beat is not None else None
+    if policy.idle_minutes is not None and active_at is not None:
+        idle_since = max(active_at, job.started_at, job.ready_at)
+        limits.append(
+            (idle_since + policy.idle_minutes * 60, f"autostop after {policy.idle_minutes:g} min idle")
+        )
+    if not limits:
+        return None
+    at, why = min(limits)
+    return max(at, workspace.extended_until or at), why
+
+
+def _runs_a_step(job: JobObservation) -> bool:
+    """Whether a step of the start goes on: a Dev Container may be ready before its last commands have run."""
+    return any(step.exit_code is None and step.phase != "preStop" for step in job.steps)
+
+
+def _is_crash(attempt: Attempt, policy: Policy) -> bool:
+    """Rule 5: an end that was asked for, or the job's own deadline after a real run, is no crash."""
+    end = attempt.end
+    if end is None or end.cause is Cause.CANCELLED:
+        return False
+    if end.cause in PLANNED:
+        started = attempt.launched_at if attempt.launched_at is not None else attempt.intended_at
+        return end.at - started < policy.shortest_run_s
+    return True
+
+
+def _ended_at(attempt: Attempt) -> float:
+    assert attempt.end is not None
+    return attempt.end.at

@@ -1,0 +1,74 @@
+"""How much of a workspace's work would be lost if its job went now: where it was last kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from wsdash.backend.rules.status import words_for_seconds
+from wsdash.model import Attempt, Cause
+
+_SAVES = frozenset({Cause.CANCELLED, Cause.DEADLINE})
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPoint:
+    """As of `at` its work is kept outside of the job, None for all that is on a disk that stays anyway.
+
+    `by` is a rung of the ladder in design section 5: the workspace's own folder, one on its runner's volume, a
+    checkpoint, or the cache that a job saves when it ends. `checkpoint_at` is that of one beside a volume. `problem`
+    says why there is no newer one.
+    """
+
+    by: Literal["folder", "volume", "checkpoint", "cache"]
+    at: float | None = None
+    problem: str | None = None
+    checkpoint_at: float | None = None
+
+
+def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> RecoveryPoint | None:
+    """From the attempts, oldest first; None where nothing has been kept yet."""
+    if has_folder:
+        return RecoveryPoint("folder")
+    problem = None
+    for attempt in reversed(attempts):
+        if attempt.is_live and attempt.seen is not None:
+            problem = attempt.seen.unsaved
+        if attempt.seen is not None and attempt.seen.on_volume:
+            return RecoveryPoint("volume", None, problem, attempt.seen.saved_at)
+        ended_well = attempt.end is not None and attempt.end.cause in _SAVES and attempt.end.exit_code == 0
+        if attempt.end is not None and ended_well and (attempt.seen is None or attempt.seen.saves_at_end):
+            return RecoveryPoint("cache", attempt.end.at, problem)
+        if attempt.seen is not None and attempt.seen.saved_at is not None:
+            return RecoveryPoint("checkpoint", attempt.seen.saved_at, problem)
+    return None
+
+
+def words(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> str:
+    """How old it is, in a few cells: `20 s ago`. Coarse words change once a minute at most."""
+    if point is None:
+        return "not yet"
+    if point.at is None:
+        return "on disk" if point.by == "folder" else "on volume"
+    seconds = now - point.at
+    return "< 1 min" if coarse and seconds < 60 else f"{words_for_seconds(seconds)} ago"
+
+
+def sentence(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> str:
+    """How old it is, where it is, and why there is no newer one."""
+    if point is None:
+        return "not saved yet: what is not pushed is lost if its job dies"
+    if point.by == "folder":
+        return "saved on this disk: its folder stays when its job ends"
+    if point.by == "volume":
+        beside = ""
+        if point.checkpoint_at is not None:
+            beside = f"; {words_for_seconds(now - point.checkpoint_at)} ago also by a checkpoint"
+            beside = "; also by a checkpoint" if coarse else beside
+        return f"saved on its runner's volume, which stays when its job ends{beside}"
+    age = words(point, now, coarse=coarse).removesuffix(" ago")
+    place = (
+        "by a checkpoint on this machine" if point.by == "checkpoint" else "in the cache, as its job ended"
+    )
+    return f"saved {age} ago {place}" + (f"; not since: {point.problem}" if point.problem else "")

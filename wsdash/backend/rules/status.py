@@ -1,0 +1,203 @@
+"""A workspace's phase, in words. Computed from the same facts as the decision, so it cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wsdash.backend.rules.autodelete import autodelete
+from wsdash.backend.rules.decide import (
+    FOREVER,
+    Cancel,
+    Decision,
+    Destroy,
+    GiveUp,
+    Launch,
+    Wait,
+    autostop_due,
+    crashes,
+    decide,
+    is_healthy,
+    silent_for,
+)
+from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Policy, Status, Workspace
+
+WARNING_S = 600.0
+"""An autostop is announced so long before."""
+CRASH_LOOP_S = 3600.0
+"""Two crashes of one episode, the last sooner than that ago, are a loop until it has proved otherwise."""
+STALE_S = 40.0
+"""A look older than this is no longer news: the reconciler looks every fifteen seconds."""
+
+
+def status(
+    workspace: Workspace,
+    attempts: Sequence[Attempt],
+    observation: Observation | None,
+    policy: Policy,
+    now: float,
+    *,
+    booted_at: float = 0.0,
+) -> Status:
+    """The phase of one workspace, from the same arguments as `decide`.
+
+    `booted_at` is when this machine was started: what was observed before that says nothing of now.
+    """
+    if workspace.deleted_at is not None:
+        return Status(Phase.DELETED, "deleted")
+    live = [attempt for attempt in attempts if attempt.is_live]
+    fresh = (
+        observation is not None
+        and observation.reachable
+        and now - observation.at <= STALE_S
+        and observation.at >= booted_at
+    )
+    if live and not fresh:
+        return _unknown(workspace, live[-1], observation, now)
+    decision = decide(workspace, attempts, observation, policy, now)
+    if workspace.desired is Desired.DELETED:
+        return Status(Phase.DELETING, _wait_reason(decision, "its job ends, then its files are removed"))
+    if workspace.desired is Desired.STOPPED:
+        if live:
+            return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is told to end"))
+        return _stopped(workspace, attempts, policy, now)
+    if live:
+        found = _of_live(workspace, live[-1], observation, policy, decision, now)
+    else:
+        found = _of_none_live(workspace, decision)
+    return _with_trouble(found, crashes(workspace, attempts, policy), live, observation, now)
+
+
+def _with_trouble(
+    found: Status,
+    episode: Sequence[Attempt],
+    live: Sequence[Attempt],
+    observation: Observation | None,
+    now: float,
+) -> Status:
+    """What runs or starts, but after a second crash in the last hour, or with a failed step, is not like any other."""
+    if found.phase not in (Phase.RUNNING, Phase.STARTING, Phase.PENDING):
+        return found
+    last = episode[-1].end if len(episode) > 1 else None
+    if last is not None and now - last.at < CRASH_LOOP_S:
+        said = f"after crash {len(episode)}: {last.headline}"
+        reason = found.reason if last.headline in found.reason else f"{found.reason} ({said})"
+        return replace(found, reason=reason, trouble="crash-loop")
+    job = observation.job_of(live[-1].id) if live and observation is not None else None
+    if found.phase is Phase.RUNNING and job is not None and any(step.failed for step in job.steps):
+        return replace(found, trouble="degraded")
+    return found
+
+
+def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
+    """The attempt as the next look will find it: whoever watched over its job has ended since the last one."""
+    if attempt.seen is None or attempt.seen.state in (JobState.LOST, JobState.ENDED):
+        return attempt
+    return replace(attempt, seen=replace(attempt.seen, state=JobState.LOST))
+
+
+def _stopped(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, now: float) -> Status:
+    """What an autodelete is about to do comes first: it is what the user may have to act on."""
+    last = _last_words(attempts)
+    planned = autodelete(workspace, attempts, policy, now)
+    if planned is None:
+        return Status(Phase.STOPPED, last)
+    record = planned.record
+    if planned.is_kept and record is not None:
+        return Status(Phase.STOPPED, f"not deleted: {record.totals.sentence}; {last}")
+    text = f"will be deleted in {words_for_seconds(planned.due - now)}"
+    if record is None and not policy.delete_unsaved_work:
+        text += " unless it has unsaved work"
+    elif record is not None and record.totals.sentence:
+        text += f", though {record.totals.sentence}"
+    return Status(Phase.STOPPED, f"{text}; {last}", until=planned.due)
+
+
+def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | None, now: float) -> Status:
+    """Rule 8: what cannot be seen is unknown, not dead; a launch that nobody has looked at yet is pending."""
+    if observation is not None and not observation.reachable:
+        return Status(Phase.UNKNOWN, f"{observation.problem or 'the provider cannot be asked'}; asking again")
+    is_new = observation is None or attempt.intended_at > observation.at
+    if is_new and now - attempt.intended_at <= STALE_S:
+        return Status(Phase.PENDING, "being launched")
+    seen = "" if observation is None else f" for {words_for_seconds(now - observation.at)}"
+    return Status(
+        Phase.UNKNOWN,
+        f"nobody has looked{seen}: no reconciler runs here (`wsdash daemon --detach` starts one)",
+    )
+
+
+def _of_live(
+    workspace: Workspace,
+    attempt: Attempt,
+    observation: Observation | None,
+    policy: Policy,
+    decision: Decision,
+    now: float,
+) -> Status:
+    job = observation.job_of(attempt.id) if observation else None
+    if attempt.cancel_requested_at is not None:
+        reason = f"ending #{attempt.number}: {attempt.cancel_reason}"
+        return Status(Phase.STOPPING, attempt.problem or reason, until=_until(decision))
+    if job is None or observation is None:
+        return Status(Phase.PENDING, attempt.problem or "being launched")
+    if job.state in (JobState.HELD, JobState.QUEUED):
+        return Status(Phase.PENDING, job.message or "waiting for a runner", until=_until(decision))
+    if job.state is JobState.LOST:
+        return Status(Phase.UNHEALTHY, "its supervisor is gone; what is left of it is being ended", False)
+    if isinstance(decision, Cancel) and decision.autostop and attempt.problem:
+        return Status(Phase.RUNNING, f"{decision.reason} waits: {attempt.problem}", True)
+    if not isinstance(decision, Wait):
+        return Status(Phase.STOPPING, f"ending #{attempt.number}: {decision.reason}")
+    if is_healthy(attempt, observation, policy) is False:
+        silence = silent_for(attempt, observation) or 0.0
+        return Status(
+            Phase.UNHEALTHY, f"no heartbeat for {words_for_seconds(silence)}", False, _until(decision)
+        )
+    if job.ready_at is None:
+        running = next((step for step in reversed(job.steps) if step.ended_at is None), None)
+        return Status(Phase.STARTING, running.title if running else "starting", True)
+    due = autostop_due(workspace, job, policy)
+    autostop = due[0] if due else None
+    if due is not None and due[0] - now <= WARNING_S:
+        text = f"{due[1]} comes in {words_for_seconds(due[0] - now)}; `wsdash extend {workspace.name}` puts it off"
+        return Status(Phase.RUNNING, text, True, autostop)
+    failed = [step for step in job.steps if step.failed]
+    if failed:
+        others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        text = f"{failed[0].title} failed with exit {failed[0].exit_code}{others}; the workspace runs on"
+        return Status(Phase.RUNNING, text, True, autostop)
+    return Status(Phase.RUNNING, decision.reason, True, autostop)
+
+
+def _of_none_live(workspace: Workspace, decision: Decision) -> Status:
+    if isinstance(decision, GiveUp):
+        return Status(Phase.FAILED, decision.reason, False)
+    if isinstance(decision, Launch):
+        return Status(Phase.PENDING, decision.reason)
+    if isinstance(decision, Wait) and decision.reason.startswith("backing off"):
+        return Status(Phase.BACKING_OFF, decision.reason, False, decision.until)
+    return Status(Phase.PENDING, decision.reason, until=_until(decision))
+
+
+def _wait_reason(decision: Decision, otherwise: str) -> str:
+    return otherwise if isinstance(decision, Destroy) else decision.reason
+
+
+def _last_words(attempts: Sequence[Attempt]) -> str:
+    end = attempts[-1].end if attempts else None
+    if end is None:
+        return "not started yet"
+    return f"#{attempts[-1].number} ended: {end.headline}"
+
+
+def _until(decision: Decision) -> float | None:
+    return decision.until if isinstance(decision, Wait) and decision.until != FOREVER else None
+
+
+def words_for_seconds(seconds: float) -> str:
+    """A duration as people say it: `12 s`, `5 min`, `3 h`, `2 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"

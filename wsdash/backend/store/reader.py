@@ -1,0 +1,297 @@
+"""Reads for people: the list, one workspace, its events, the plan. On `sqlite3` alone, and quick.
+
+The quick verbs of the command line load neither asyncio nor anything that does; the dashboard calls the
+same functions in a thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wsdash.backend.errors import WorkspaceGone
+from wsdash.backend.rules.decide import Decision, decide
+from wsdash.backend.rules.recovery_point import RecoveryPoint, recovery_point
+from wsdash.backend.rules.status import has_lost_its_supervisor, status
+from wsdash.backend.store import mapping
+from wsdash.backend.store.database import connect, is_current, prepare
+from wsdash.backend.store.errors import NewerSchema, is_damage
+from wsdash.backend.store.file_watch import FileIdentity, file_identity, log_identity
+from wsdash.backend.store.lease import Lease, boot_time, lease_of
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.backend.store.repair import await_file, part_from_log
+from wsdash.backend.system.leftovers import Ids
+from wsdash.backend.system.supervision import Supervision
+from wsdash.model import Attempt, Event, Observation, Status, Workspace
+from wsdash.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceRow:
+    """One workspace in the list. `attempt` is its newest, `event` the last of its timeline.
+
+    `saved` is None where nothing of its work has been kept yet.
+    """
+
+    workspace: Workspace
+    status: Status
+    attempt: Attempt | None
+    event: Event | None
+    saved: RecoveryPoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceDetail:
+    """One workspace whole: attempts and events newest first; `workload` as its JSON text.
+
+    `aside` are paths of checkpoints that a later job could not be given, and which stay for the user.
+    """
+
+    row: WorkspaceRow
+    attempts: tuple[Attempt, ...]
+    events: tuple[Event, ...]
+    workload: str
+    aside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What the reconciler would do next with one workspace."""
+
+    workspace: Workspace
+    decision: Decision
+
+
+class Reader:
+    """A read-only connection to the state store. Not for use by two threads at a time."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._connection: sqlite3.Connection | None = None
+        self._identity: FileIdentity | None = None
+        self._log: FileIdentity | None = None
+        self._supervision = Supervision(paths.contexts)
+        self.notices: list[str] = []
+        """What had to be done to the store before it could be read, as sentences for the user."""
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def workspaces(self, now: float, *, deleted: bool = False) -> list[WorkspaceRow]:
+        """All workspaces by name, with their phase at `now`; tombstones only when asked for."""
+        where = "" if deleted else "WHERE workspace.deleted_at IS NULL"
+        found = self._query(
+            f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace {where} ORDER BY name, created_at"
+        )
+        attempts: dict[str, list[Attempt]] = defaultdict(list)
+        for row in self._query(
+            "SELECT attempt.* FROM attempt JOIN workspace ON workspace.id = workspace_id"
+            f" {where} {'AND' if where else 'WHERE'}"
+            " (ended_at IS NULL OR attempt.generation >= workspace.generation - 1) ORDER BY number"
+        ):
+            attempts[row["workspace_id"]].append(mapping.attempt_of(row))
+        events = {
+            row["workspace_id"]: mapping.event_of(row)
+            for row in self._query(
+                "SELECT event.* FROM event JOIN"
+                " (SELECT max(id) AS id FROM event GROUP BY workspace_id) AS last ON last.id = event.id"
+            )
+        }
+        looks = self._looks()
+        return [
+            self._row(
+                workspace, attempts[workspace.id], events.get(workspace.id), looks.get(workspace.context), now
+            )
+            for workspace in map(mapping.workspace_of, found)
+        ]
+
+    def find(self, name: str, *, deleted: bool = False) -> Workspace:
+        """By name, or by id (also of a deleted one). Raises `NoSuchWorkspace`.
+
+        With `deleted` the last one of that name, where there is none any more.
+        """
+        which = "name = ?" if deleted else "name = ? AND deleted_at IS NULL"
+        found = self._query(
+            f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE ({which}) OR id = ?"
+            " ORDER BY id = ? DESC, deleted_at IS NOT NULL, deleted_at DESC LIMIT 1",
+            name,
+            name,
+            name,
+        )
+        if not found:
+            raise NoSuchWorkspace(name)
+        return mapping.workspace_of(found[0])
+
+    def workspace(self, workspace_id: str, *, deleted: bool = False) -> Workspace:
+        """By its id alone. Raises `WorkspaceGone` for one that is deleted, unless that is asked for."""
+        found = self._query(f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE id = ?", workspace_id)
+        if not found:
+            raise NoSuchWorkspace(workspace_id)
+        workspace = mapping.workspace_of(found[0])
+        if workspace.deleted_at is not None and not deleted:
+            raise WorkspaceGone(workspace.name)
+        return workspace
+
+    def detail(self, workspace_id: str, now: float, *, events: int = 200) -> WorkspaceDetail:
+        """One workspace, also a deleted one, with its attempts and its last `events` events.
+
+        Raises `NoSuchWorkspace`.
+        """
+        workspace = self.workspace(workspace_id, deleted=True)
+        attempts = self.attempts(workspace.id)
+        timeline = self.events(workspace.id, limit=events)
+        row = self._row(
+            workspace, attempts, timeline[0] if timeline else None, self._looks().get(workspace.context), now
+        )
+        workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)
+        if not workload:  # another file has taken the store's place just now
+            raise NoSuchWorkspace(workspace_id)
+        from wsdash.backend.store.checkpoint_files import KeptCheckpoints  # a list is quicker without
+
+        aside = KeptCheckpoints(self._paths.state / "checkpoints").aside(workspace.id)
+        return WorkspaceDetail(
+            row,
+            tuple(reversed(attempts)),
+            tuple(timeline),
+            workload[0][0],
+            tuple(str(file) for file in aside),
+        )
+
+    def attempts(self, workspace_id: str) -> list[Attempt]:
+        """Oldest first."""
+        found = self._query("SELECT * FROM attempt WHERE workspace_id = ? ORDER BY number", workspace_id)
+        return [mapping.attempt_of(row) for row in found]
+
+    def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
+        """Newest first."""
+        found = self._query(
+            "SELECT * FROM event WHERE workspace_id = ? ORDER BY id DESC LIMIT ?", workspace_id, limit
+        )
+        return [mapping.event_of(row) for row in found]
+
+    def plan(self, now: float) -> list[PlannedStep]:
+        """The next step for every workspace, from what is stored: the reconciler would do the same."""
+        looks = self._looks()
+        steps = []
+        for row in self._query(
+            f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE deleted_at IS NULL ORDER BY name"
+        ):
+            workspace = mapping.workspace_of(row)
+            attempts = self.attempts(workspace.id)
+            attempts = self._witnessed(workspace, attempts)
+            observation = mapping.observation_of(looks.get(workspace.context), attempts)
+            steps.append(
+                PlannedStep(workspace, decide(workspace, attempts, observation, workspace.policy, now))
+            )
+        return steps
+
+    def ids(self) -> Ids:
+        """The ids of all workspaces that there are, of those that were deleted, and of those that live elsewhere.
+
+        The latter another store has taken over: nothing of them is removed here.
+        """
+        found = self._query(
+            "SELECT id, deleted_at, EXISTS (SELECT 1 FROM event WHERE workspace_id = workspace.id"
+            " AND kind = 'let-go') AS lives_elsewhere FROM workspace"
+        )
+        return Ids(
+            frozenset(row["id"] for row in found if row["deleted_at"] is None),
+            frozenset(row["id"] for row in found if row["deleted_at"] and not row["lives_elsewhere"]),
+            frozenset(row["id"] for row in found if row["deleted_at"] and row["lives_elsewhere"]),
+        )
+
+    def lease(self) -> Lease | None:
+        """Who reconciles, or did last."""
+        found = self._query("SELECT * FROM lease")
+        return lease_of(found[0]) if found else None
+
+    def workspaces_mark(self) -> str:
+        """A text that changes when a workspace comes, goes, or is wanted otherwise."""
+        sql = "SELECT count(*), max(changed_at), max(deleted_at) FROM workspace"
+        return repr(tuple(self._query(sql)[0]))
+
+    def data_version(self) -> tuple[object, int]:
+        """A value that changes when another connection has committed, or another file is there."""
+        version = int(self._query("PRAGMA data_version")[0][0])
+        return self._identity, version
+
+    def _row(
+        self,
+        workspace: Workspace,
+        attempts: list[Attempt],
+        event: Event | None,
+        look: sqlite3.Row | None,
+        now: float,
+    ) -> WorkspaceRow:
+        attempts = self._witnessed(workspace, attempts)
+        observation: Observation | None = mapping.observation_of(look, attempts)
+        return WorkspaceRow(
+            workspace,
+            status(workspace, attempts, observation, workspace.policy, now, booted_at=now - boot_time()),
+            attempts[-1] if attempts else None,
+            event,
+            recovery_point(attempts, has_folder=(self._paths.contexts / workspace.context).is_dir()),
+        )
+
+    def _witnessed(self, workspace: Workspace, attempts: list[Attempt]) -> list[Attempt]:
+        """The attempts, where a job on this machine has lost its supervisor since it was looked at with that."""
+        return [
+            has_lost_its_supervisor(attempt)
+            if attempt.is_live and self._supervision.is_gone(workspace.context, attempt.id)
+            else attempt
+            for attempt in attempts
+        ]
+
+    def _looks(self) -> dict[str, sqlite3.Row]:
+        """The last look at each context; begins what is told of workspaces now."""
+        self._supervision.look_again()
+        return {row["context"]: row for row in self._query("SELECT * FROM look")}
+
+    def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            return self._present_file().execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+        self.close()
+        self.notices += prepare(self._paths)
+        return self._present_file().execute(sql, values).fetchall()
+
+    def _present_file(self) -> sqlite3.Connection:
+        """A connection to the file that is at the path now: another one may have taken its place.
+
+        Raises `StateRemoved` when the folder has gone since it was opened first.
+        """
+        if self._connection is not None and file_identity(self._paths.database) == self._identity:
+            return self._connection
+        if self._identity is not None:
+            await_file(self._paths)
+            if file_identity(self._paths.database) != self._identity:
+                with suppress(OSError):  # then it is left to whoever may
+                    part_from_log(self._paths.database, self._log)
+        self.close()
+        self._identity = file_identity(self._paths.database)
+        self._connection = self._open()
+        if self._identity is None:
+            self._identity = file_identity(self._paths.database)
+        self._log = log_identity(self._paths.database)
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file; make it, migrate it or mend it first where that is needed."""
+        try:
+            connection = connect(self._paths.database, read_only=True)
+            if is_current(connection):
+                return connection
+            connection.close()
+        except NewerSchema as newer:
+            self.notices.append(str(newer))
+            return connect(self._paths.database, read_only=True)
+        except sqlite3.Error:
+            pass
+        self.notices += prepare(self._paths)
+        return connect(self._paths.database, read_only=True)

@@ -1,0 +1,189 @@
+"""A state store that is damaged, emptied or lost: moved aside, and the newest whole backup put in its place.
+
+Every step may be the last one of a process: `repair` at the next start finishes what it finds. The file is
+replaced by one rename, so no other process ever sees half of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wsdash.backend.store.errors import BUSY_TIMEOUT_S, DatabaseError, StateRemoved, is_damage
+from wsdash.backend.store.file_watch import FileIdentity, log_identity
+from wsdash.paths import Paths
+
+BACKUPS_KEPT = 24
+_REPLACING_S = 1.0
+_BESIDE = ("-journal", "-wal", "-shm")
+"""Files that SQLite keeps beside the database; they belong to no other file of that name."""
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing, but rolls back or recovers what a process that died has left.
+
+    SQLite does that at the first read of whoever may write (https://sqlite.org/lockingv3.html, "hot journals"), so
+    the file is opened for writing where that is allowed, and each statement that would write is refused.
+    """
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+    )
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def repair(paths: Paths) -> list[str]:
+    """Have a file that is whole, be it empty; what was done as sentences. Raises DatabaseError, OSError, sqlite3.Error.
+
+    A file that was never there is made; one that is damaged, or missing though there are backups, is restored.
+    """
+    if _damage_of(paths) is None:
+        return []
+    with _alone(paths):
+        damage = _damage_of(paths)  # somebody else may have mended it while we waited
+        return [] if damage is None else _restore(paths, damage)
+
+
+def await_file(paths: Paths) -> None:
+    """Wait a moment for a file that somebody is just replacing in two steps, or removing with its whole folder.
+
+    For a process that had it open: it must not put a file into a folder that is being removed. Raises `StateRemoved`.
+    """
+    give_up = time.monotonic() + _REPLACING_S
+    while not paths.database.exists():
+        if not paths.state.is_dir():
+            raise StateRemoved(
+                f"{paths.state} was removed. Move it back if it is elsewhere, or start wsdash again to begin anew."
+            )
+        if time.monotonic() > give_up:
+            return
+        time.sleep(0.02)
+
+
+def part_from_log(path: Path, log: FileIdentity | None) -> None:
+    """Take away the write-ahead log of a database that another file has replaced, before that one is opened with it.
+
+    `log` is what the log was of the file before: SQLite takes whatever log is beside a database for its own
+    (https://sqlite.org/howtocorrupt.html, section 1.4). Raises OSError.
+    """
+    if log is not None and log_identity(path) == log:
+        for suffix in ("-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def backups(paths: Paths) -> list[Path]:
+    """Newest first."""
+    return sorted(paths.backups.glob("state-*.db"), key=lambda file: file.stat().st_mtime, reverse=True)
+
+
+def _damage_of(paths: Paths) -> str | None:
+    path = paths.database
+    if not path.exists():
+        if backups(paths):
+            return "it was gone"
+        path.touch(mode=0o600)
+    if not path.is_file():
+        raise DatabaseError(
+            f"{path} is not a file, and must be the state store. Move it away, then try again."
+        )
+    damage = _check(path)
+    # Only now: the transaction of a process that died may have been the one that filled the file.
+    if damage is None and path.stat().st_size == 0 and backups(paths):
+        return "it was empty"
+    return damage
+
+
+def _check(path: Path) -> str | None:
+    """What is wrong with a database, None if nothing is."""
+    try:
+        connection = connect_for_reading(path)
+        try:
+            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return str(error)
+        raise
+    return None if answer == "ok" else answer
+
+
+def _restore(paths: Paths, damage: str) -> list[str]:
+    path = paths.database
+    found = next((backup for backup in backups(paths) if _check(backup) is None), None)
+    new = path.with_suffix(".restoring")
+    for suffix in ("", *_BESIDE):
+        Path(f"{new}{suffix}").unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    if found is not None:
+        copy_database(found, new)
+    said = []
+    if path.exists():
+        aside = _set_aside(path)
+        for suffix in _BESIDE:
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+        said.append(f"The state store was damaged ({damage}); it was moved to {aside}.")
+    else:
+        for suffix in _BESIDE:
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        said.append(f"The state store was lost ({path} was gone).")
+    new.rename(path)
+    if found is not None:
+        said.append(f"The backup {found.name} took its place; jobs started since are adopted.")
+    else:
+        said.append("There was no backup, so it starts empty. Running jobs were left alone.")
+    return said
+
+
+def _set_aside(path: Path) -> Path:
+    """The damaged file under another name too, so that there is one at its place at each instant."""
+    number, aside = 1, path.with_suffix(".damaged")
+    while os.path.lexists(aside):
+        if aside.samefile(path):  # a process died here
+            return aside
+        number += 1
+        aside = path.with_name(f"{path.stem}.damaged-{number}")
+    try:
+        os.link(path, aside)
+    except OSError:  # a file system without hard links
+        path.rename(aside)
+    return aside
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A copy by SQLite's backup API, on the disk when this returns. The target is empty."""
+    reading = connect_for_reading(source)
+    writing = sqlite3.connect(target)
+    try:
+        reading.backup(writing)
+    finally:
+        writing.close()
+        reading.close()
+
+
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    """One process restores at a time. Raises DatabaseError when another one does not get done."""
+    descriptor = os.open(paths.state / "restore.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        give_up = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > give_up:
+                    raise DatabaseError(
+                        f"another process has been restoring {paths.database} for {BUSY_TIMEOUT_S:g} s. Try again."
+                    ) from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)

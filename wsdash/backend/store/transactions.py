@@ -1,0 +1,200 @@
+"""How the state store is written to: one short transaction after the other.
+
+Every write is begun with `BEGIN IMMEDIATE`, so that it either has the lock or waits for it, and no provider
+is called inside. A write of the reconciler carries the token of its lease; where that is no longer the
+lease's, nothing is changed and `LeaseLost` is raised.
+
+The file may be replaced, restored, emptied or damaged at any time by somebody else. Before and after each
+transaction its identity is compared; another file is opened, and there the transaction is run (again). A token
+counts only in the file in which it was acquired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import ClassVar, Self, TypeVar
+
+import aiosqlite
+
+from wsdash.backend.store.database import drop_ballast, prepare, settings
+from wsdash.backend.store.errors import (
+    BUSY_TIMEOUT_S,
+    DatabaseError,
+    explain,
+    is_damage,
+    is_full,
+)
+from wsdash.backend.store.file_watch import FileIdentity, FileWatch, file_identity, log_identity
+from wsdash.backend.store.lease import LEASE_NAME, LeaseLost
+from wsdash.backend.store.repair import await_file, part_from_log
+from wsdash.paths import PathError, Paths
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_TRIES = 3
+"""Of one transaction, on files that are replaced under it."""
+
+
+class _Replaced(Exception):
+    """The file at the path is another one than the connection's."""
+
+
+class Transactions:
+    """One connection to the state store, and the turn of those who write through it."""
+
+    _tokens: ClassVar[dict[FileIdentity, int]] = {}
+    """The lease's token that this process acquired last in each file, whichever of its stores did."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._turn = asyncio.Lock()
+        self._watch = FileWatch(paths.database)
+        self._data_version: tuple[FileIdentity, int] | None = None
+        self._connection: aiosqlite.Connection
+        self._identity: FileIdentity
+        self._log: FileIdentity | None
+        self.told: Callable[[str], None] = log.warning
+        """Is told what had to be done to the store while it was open, as sentences for the user."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, paths: Paths) -> AsyncIterator[Self]:
+        """Open a store that `wsdash.backend.store.database.prepare` has made ready."""
+        store = cls(paths)
+        await store._connect()
+        try:
+            yield store
+        finally:
+            await store._connection.close()
+
+    async def _transaction(self, body: Callable[[], Awaitable[T]], token: int | None = None) -> T:
+        """Run the body in one transaction. A caller that is cancelled does not tear it."""
+        return await asyncio.shield(asyncio.ensure_future(self._transact(body, token)))
+
+    async def _transact(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
+        async with self._turn:
+            return await self._on_present_file(lambda: self._attempt(body, token))
+
+    async def _on_present_file(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it on the file that is at the path, which is opened anew where it is another one or damaged.
+
+        Raises `DatabaseError`.
+        """
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                if file_identity(self._paths.database) != self._identity:
+                    await self._open_again("was replaced")
+                return await work()
+            except _Replaced:
+                continue
+            except sqlite3.Error as error:
+                if is_full(error) and tries_left and drop_ballast(self._paths):
+                    continue
+                if not is_damage(error) or not tries_left:
+                    raise DatabaseError(explain(error, self._paths.database)) from error
+                await self._open_again(f"is not what it was ({error})")
+        raise DatabaseError(f"{self._paths.database} is being replaced again and again. Try again.")
+
+    async def _attempt(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
+        await self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._check_identity()
+            if token is not None:
+                await self._guard(token)
+            result = await body()
+            await self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                with suppress(sqlite3.Error):  # the first error is the one to tell
+                    await self._connection.execute("ROLLBACK")
+            raise
+        # A commit into a file that has lost its name would be acknowledged and lost.
+        self._check_identity()
+        return result
+
+    def _check_identity(self) -> None:
+        if file_identity(self._paths.database) != self._identity:
+            raise _Replaced
+
+    async def _guard(self, token: int) -> None:
+        cursor = await self._connection.execute(
+            "UPDATE lease SET token = token WHERE name = ? AND token = ?", (LEASE_NAME, token)
+        )
+        if cursor.rowcount == 0 or self._tokens.get(self._identity) != token:
+            raise LeaseLost(f"token {token} is no longer the lease's")
+
+    async def _connect(self) -> None:
+        path = self._paths.database
+        for _ in range(_TRIES):
+            identity = file_identity(path)
+            try:
+                connection = await aiosqlite.connect(
+                    f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+                )
+            except sqlite3.Error:
+                if identity == file_identity(path):
+                    raise
+                continue
+            try:
+                connection.row_factory = sqlite3.Row
+                for setting in settings(path):
+                    await connection.execute(f"PRAGMA {setting}")
+                await connection.execute_fetchall("SELECT 1 FROM sqlite_master")  # which opens the log
+            except BaseException:
+                await connection.close()
+                raise
+            if identity is not None and identity == file_identity(path):
+                self._connection, self._identity, self._log = connection, identity, log_identity(path)
+                return
+            await connection.close()
+        raise DatabaseError(f"{path} is being replaced again and again. Try again.")
+
+    async def _open_again(self, why: str) -> None:
+        """Raises `DatabaseError`, and `StateRemoved` where there is no folder left to keep state in."""
+        await asyncio.to_thread(await_file, self._paths)
+        if file_identity(self._paths.database) != self._identity:
+            with suppress(OSError):  # then it is left to whoever may
+                part_from_log(self._paths.database, self._log)
+        before, identity = self._connection, self._identity
+        try:
+            said = await asyncio.to_thread(prepare, self._paths)
+            await self._connect()
+        except PathError as error:
+            raise DatabaseError(str(error)) from error
+        except sqlite3.Error as error:
+            raise DatabaseError(explain(error, self._paths.database)) from error
+        await before.close()
+        if identity != self._identity:
+            self._tokens.pop(identity, None)
+            said = [f"{self._paths.database} {why}; it was opened again.", *said]
+        for sentence in said:
+            self.told(sentence)
+
+    async def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """In a transaction."""
+        found = list(await self._connection.execute_fetchall(sql, values))
+        return found[0] if found else None
+
+    async def _read(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Outside of any transaction. Raises `DatabaseError`."""
+        connection = self._connection
+        if file_identity(self._paths.database) == self._identity:
+            try:
+                return list(await connection.execute_fetchall(sql, values))
+            except ValueError:  # aiosqlite's word for a connection that was closed, here by `_open_again`
+                pass
+            except sqlite3.Error as error:
+                if connection is self._connection and not is_damage(error):
+                    raise DatabaseError(explain(error, self._paths.database)) from error
+
+        async def read() -> list[sqlite3.Row]:
+            return list(await self._connection.execute_fetchall(sql, values))
+
+        async with self._turn:
+            return await self._on_present_file(read)

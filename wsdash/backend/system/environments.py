@@ -1,0 +1,88 @@
+"""What of the user's environment wsdash's own processes get: every process of the user can read it in /proc.
+
+A process that stays gets what a program needs to run. What Git, container engines and keyrings need beside that, and
+access tokens, a daemon and a supervisor are given through a pipe, and keep it in their memory. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+GITLAB_TOKENS = ("WSDASH_GITLAB_TOKEN", "GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "GITLAB_PRIVATE_TOKEN")
+"""Variables that hold access tokens (`gitlab/api/tokens.py`)."""
+GIVEN = "WSDASH_ENVIRONMENT"
+"""Says `stdin` to a process that is given more of its environment there."""
+
+_BASIC = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|TZ|TMPDIR|LD_LIBRARY_PATH|GITLAB_(HOST|URI|URL)|GL_HOST|GLAB_CONFIG_DIR"
+    r"|(LC|XDG|PYTHON|WSDASH)_?\w*",
+    re.ASCII,
+)
+_FOR_GIT = re.compile(
+    r"(https?|no|all|HTTPS?|NO|ALL)_(proxy|PROXY)|\w*SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|DISPLAY|XAUTHORITY"
+    r"|WAYLAND_DISPLAY|REGISTRY_AUTH_FILE|(GIT|SSH|GCM|GPG|GNUPG|DOCKER|CONTAINERS?|PODMAN|KRB5|DBUS)\w*",
+    re.ASCII,
+)
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|WSDASH_GIT_")
+
+received: dict[str, str] = {}
+"""Access tokens that this process was given through a pipe."""
+
+
+def basic(environ: Mapping[str, str]) -> dict[str, str]:
+    """What any process of ours needs to run and to find the same files: no secrets."""
+    return {k: v for k, v in environ.items() if _BASIC.fullmatch(k) and not _SECRET.search(k) and k != GIVEN}
+
+
+def for_git(environ: Mapping[str, str]) -> dict[str, str]:
+    """What Git, ssh, container engines and keyrings need to work as they do for the user."""
+    return basic(environ) | {k: v for k, v in environ.items() if _FOR_GIT.fullmatch(k)}
+
+
+def tokens(environ: Mapping[str, str]) -> dict[str, str]:
+    """The access tokens in it."""
+    return {name: environ[name] for name in GITLAB_TOKENS if environ.get(name)}
+
+
+def packed(environ: Mapping[str, str], *, with_tokens: bool) -> bytes:
+    """What is given to a process through a pipe."""
+    given = for_git(environ) | (tokens(environ) if with_tokens else {})
+    return json.dumps(given).encode()
+
+
+def unpacked(data: bytes) -> dict[str, str]:
+    """What `packed` made; nothing of any other text."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def receive() -> bool:
+    """Take what this process is given, if it was started so. The tokens go to none of its own children."""
+    if os.environ.pop(GIVEN, "") != "stdin":
+        return False
+    given = unpacked(sys.stdin.buffer.read())
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    received.update(tokens(given))
+    os.environ.update({k: v for k, v in given.items() if k not in GITLAB_TOKENS})
+    return True
+
+
+def hide(argv: list[str]) -> None:
+    """Begin anew, as the same process, with an environment that holds no secrets, where this one does."""
+    if not (tokens(os.environ) or any(_SECRET.search(name) for name in os.environ)):
+        return
+    data = packed(os.environ, with_tokens=True)
+    stream = os.memfd_create("environment")
+    os.write(stream, data)
+    os.lseek(stream, 0, os.SEEK_SET)
+    os.dup2(stream, 0)
+    os.execve(argv[0], argv, {**basic(os.environ), GIVEN: "stdin"})

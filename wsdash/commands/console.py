@@ -1,0 +1,146 @@
+"""How the command line prints: JSON for scripts; for people tables that fit, colour only where it helps."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+
+from wsdash.model import Phase
+from wsdash.sanitize import one_line
+
+TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+if TYPE_CHECKING:
+    from typing import TextIO
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+NOT_FOUND = 3
+PROVIDER = 4
+TIMED_OUT = 5
+"""The exit codes of design section 10."""
+
+SIGNS = {
+    Phase.PENDING: ("○", ".", 36),
+    Phase.STARTING: ("◐", "~", 36),
+    Phase.RUNNING: ("●", "*", 32),
+    Phase.UNHEALTHY: ("▲", "!", 33),
+    Phase.BACKING_OFF: ("↻", "^", 33),
+    Phase.FAILED: ("✗", "x", 31),
+    Phase.STOPPING: ("◑", "v", 36),
+    Phase.STOPPED: ("■", "-", 0),
+    Phase.DELETING: ("◌", "v", 36),
+    Phase.DELETED: ("◌", "-", 0),
+    Phase.UNKNOWN: ("?", "?", 33),
+}
+"""For each phase the dashboard's sign, its sign in ASCII, and a colour (SGR). A test holds the signs together."""
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output, in ASCII, so that it suits every terminal and locale.
+
+    Indented for people; for programs an array has an item a line, which Python writes several times as fast.
+    """
+    if isinstance(value, list) and not sys.stdout.isatty():
+        print("[" + ",\n ".join(json.dumps(item, allow_nan=False) for item in value) + "]")
+    else:
+        print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def instant(at: float | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds; None for what has not happened or never will."""
+    if at is None or not math.isfinite(at):
+        return None
+    whole, milliseconds = divmod(round(at * 1000), 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{milliseconds:03d}Z"
+
+
+def local_time(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def tell(text: str) -> None:
+    """A line for the person, on standard error, so that standard output stays the answer."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:  # there is nowhere else to say so, and what is in the buffer must not fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colour may be used: a terminal that has it, and no wish against it (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def phase_sign(phase: Phase, stream: TextIO, trouble: str = "") -> str:
+    """The phase as a sign and its word, in colour where the stream may have it; with what troubles it."""
+    sign, ascii_sign, colour = SIGNS[Phase.UNHEALTHY if trouble else phase]
+    text = f"{sign if encodes(stream, sign) else ascii_sign} {phase}{f', {trouble}' if trouble else ''}"
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour and coloured(stream) else text
+
+
+def encodes(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def screen_width() -> int:
+    """The terminal's columns (or `COLUMNS`), 80 where there is no terminal."""
+    import shutil
+
+    return max(40, shutil.get_terminal_size().columns)
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal the text takes, colours not counted."""
+    if text.isascii() and "\x1b" not in text:
+        return len(text)
+    count, in_sequence = 0, False
+    for char in text:
+        if char == "\x1b":
+            in_sequence = True
+        elif in_sequence:
+            in_sequence = not char.isalpha()
+        elif not unicodedata.combining(char):
+            count += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return count
+
+
+def fit(text: str, width: int) -> str:
+    """Untrusted text on one line in at most so many columns; what is cut off shows as `..`."""
+    text = one_line(text)
+    if cells(text) <= width:
+        return text
+    while text and cells(text) > width - 2:
+        text = text[:-1]
+    return text + ".."[:width]
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """An aligned table no wider than the screen. The last column takes what is left, and is cut to it."""
+    table = [list(heads), *map(list, rows)]
+    widths = [max(cells(row[n]) for row in table) for n in range(len(heads) - 1)]
+    left = max(10, screen_width() - sum(widths) - 2 * len(widths))
+    for row in table:
+        start = "".join(
+            cell + " " * (width - cells(cell) + 2) for cell, width in zip(row, widths, strict=False)
+        )
+        print((start + fit(row[-1], left)).rstrip())
+
+
+def ask(question: str) -> bool:
+    """Ask on the terminal; anything but yes is no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

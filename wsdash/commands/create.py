@@ -1,0 +1,145 @@
+"""`wsdash create`: look at the source, show what would run, ask, create."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, tell
+from wsdash.commands.progress import wait_showing
+from wsdash.commands.run_service import with_service
+from wsdash.config.settings import load_config
+from wsdash.model import Phase
+from wsdash.paths import Paths
+from wsdash.sanitize import one_line, printable
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import CreateRequest, Preview, Service
+    from wsdash.backend.store.reader import WorkspaceRow
+
+
+def create(args: Namespace, paths: Paths) -> int:
+    if paths.notice:
+        tell(paths.notice)
+    request = _request(args, paths)
+    preview = with_service(paths, lambda service: service.preview(request, show_progress))
+    _show(preview)
+    if not args.yes and can_ask() and not ask("Create it?"):
+        tell("Nothing was created.")
+        return FAILED
+    values = _values(preview, args)
+    row = with_service(paths, lambda service: _create(service, preview, args, values))
+    name = row.workspace.name
+    if args.json:
+        from wsdash.commands.json_output import row_json
+
+        print_json(row_json(row, paths))
+    else:
+        print(f"{name} is created: {row.status.phase} ({one_line(row.status.reason)})")
+    if row.status.phase is Phase.FAILED:
+        raise UserError(
+            f"{name} failed: {one_line(row.status.reason)}",
+            f"`wsdash logs {name}` shows its log; `wsdash delete {name}` removes it.",
+        )
+    if not args.json:
+        tell(f"`wsdash ssh {name}` opens a shell in it.")
+    return DONE
+
+
+def _request(args: Namespace, paths: Paths) -> CreateRequest:
+    from wsdash.backend.service import CreateRequest
+
+    if args.no_source and args.source:
+        raise UserError("a SOURCE and --no-source exclude each other", "Give one of them.", USAGE)
+    source = None if args.no_source else args.source or _repository_here()
+    return CreateRequest(
+        source=source,
+        ref=args.ref,
+        devfile=args.devfile,
+        name=args.name,
+        context=args.context or load_config(paths.config_file).default_context,
+        main=args.component,
+        secrets=tuple(args.secret),
+        image=args.image,
+    )
+
+
+def _repository_here() -> str:
+    """The top folder of the Git repository of the present directory. Raises `UserError`."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise UserError("git is not installed on this machine", "Install it (apt-get install git).") from None
+    if found.returncode != 0:
+        raise UserError(
+            "no SOURCE is given, and the present directory is in no Git repository",
+            "Give a URL or a folder: `wsdash create SOURCE`; or --no-source for an empty workspace.",
+            USAGE,
+        )
+    return found.stdout.removesuffix("\n")
+
+
+def show_progress(text: str) -> None:
+    if sys.stderr.isatty():
+        tell(f"{one_line(text)} ...")
+
+
+def _show(preview: Preview) -> None:
+    """What would be created, on standard error."""
+    facts = {
+        "source": f"{preview.source_url or 'none'} at {preview.ref or 'its default branch'}",
+        "devfile": preview.devfile_path or "none: the default one",
+        "image": preview.workload.image or "none",
+        "runs in": preview.isolation,
+    }
+    tell(f"Workspace {preview.name} in the context {preview.context}")
+    for name, value in facts.items():
+        tell(f"  {name:<8} {one_line(value)}")
+    tell_remarks(preview)
+    tell("The job:")
+    for line in printable(preview.job).splitlines():
+        tell(f"    {line}")
+
+
+def tell_remarks(preview: Preview) -> None:
+    """What of the devfile is left out, and what the context does not give."""
+    for remark in preview.diagnostics:
+        file = remark.file or preview.devfile_path or "devfile"
+        place = f"{file}:{remark.line}:{remark.column}"
+        tell(
+            one_line(f"{place}: {remark.severity}: {remark.message}")
+            + (f" {one_line(remark.hint)}" if remark.hint else "")
+        )
+    for found in preview.remarks:
+        tell(one_line(f"{preview.context}: {found.text}. {found.hint}"))
+
+
+def _values(preview: Preview, args: Namespace) -> dict[str, str]:
+    """Of secrets that the context does not have: typed, or from the environment where `--secret` names them."""
+    found = {name: os.environ[name] for name in args.secret if os.environ.get(name)}
+    wanted = {secret.name: secret for secret in preview.asks}
+    values = {name: value for name, value in found.items() if name in wanted}
+    if can_ask() and not args.yes:
+        import getpass
+
+        for name, secret in wanted.items():
+            if name not in values:
+                about = f" ({one_line(secret.description)})" if secret.description else ""
+                values[name] = getpass.getpass(f"{name}{about}, not shown; empty for none: ").strip()
+    return {name: value for name, value in values.items() if value}
+
+
+async def _create(
+    service: Service, preview: Preview, args: Namespace, values: dict[str, str]
+) -> WorkspaceRow:
+    workspace = await service.create(preview, values=values)
+    await service.ensure_reconciler()
+    if args.wait:
+        return await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)
+    return (await service.detail(workspace.id)).row

@@ -1,0 +1,63 @@
+"""What the command line says when something fails, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.store.errors import DatabaseError, explain
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.commands.console import FAILED, PROVIDER, tell
+from wsdash.commands.open_reader import unknown_workspace
+from wsdash.config.settings import ConfigError
+from wsdash.crash import report as write_report
+from wsdash.crash import words
+from wsdash.paths import PathError, Paths
+from wsdash.sanitize import one_line, printable
+
+
+def fail(error: BaseException) -> int:
+    """Tell the person what happened and what to do. Returns the exit code.
+
+    What nobody expected is written to a report, with the way to it in the code but no values.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    try:
+        paths = Paths.from_environment()
+    except PathError as problem:  # no folder of ours is known, so no report can be written either
+        return report(UserError(str(problem)))
+    known = _known(error, paths)
+    if known is not None:
+        return report(known)
+    tell(words(error, write_report(error, paths.crash_reports, time.time())))
+    return FAILED
+
+
+def report(error: UserError) -> int:
+    """Say it on standard error: what happened, then what to do. Returns the exit code."""
+    tell(f"wsdash: {one_line(error.message)}")
+    if error.hint:
+        tell(f"  {one_line(error.hint)}")
+    for line in error.details:
+        tell(printable(line))
+    return error.exit_code
+
+
+def _known(error: BaseException, paths: Paths) -> UserError | None:
+    """The error as one that the user can mend, None if it is not."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, NoSuchWorkspace):
+        return unknown_workspace(str(error), paths)
+    if isinstance(error, ProviderError):
+        return UserError(error.message, error.hint, PROVIDER)
+    if isinstance(error, sqlite3.Error):
+        return UserError(explain(error, paths.database))
+    from wsdash.devfile import DevfileError
+
+    if isinstance(error, PathError | ConfigError | DatabaseError | DevfileError):
+        return UserError(str(error))
+    return None

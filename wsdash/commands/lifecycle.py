@@ -1,0 +1,202 @@
+"""The verbs that say what is wanted of workspaces: start, stop, restart, delete."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from functools import partial
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import NotSaved, UserError
+from wsdash.backend.operations.unsaved_words import beside_words, unsaved_parts
+from wsdash.backend.providers.base import UnsavedWork
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, local_time, tell
+from wsdash.commands.errors import report
+from wsdash.commands.open_reader import reading, unknown_workspace
+from wsdash.commands.progress import wait_showing
+from wsdash.commands.run_service import with_service
+from wsdash.model import Phase, Workspace
+from wsdash.paths import Paths
+from wsdash.sanitize import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.operations.save_work import Kept
+    from wsdash.backend.service import Service
+
+SHOWN = 10
+"""Lines of each kind of unsaved work that a question names; more are counted."""
+
+
+def start(args: Namespace, paths: Paths) -> int:
+    return _each(args, paths, "start", frozenset({Phase.RUNNING, Phase.FAILED}))
+
+
+def stop(args: Namespace, paths: Paths) -> int:
+    return _each(args, paths, "stop", frozenset({Phase.STOPPED}))
+
+
+def restart(args: Namespace, paths: Paths) -> int:
+    return _each(args, paths, "restart", frozenset({Phase.RUNNING, Phase.FAILED}))
+
+
+def extend(args: Namespace, paths: Paths) -> int:
+    worst = DONE
+    for name in dict.fromkeys(args.names):
+        try:
+            workspace = _found(name, paths)
+            act = partial(_extend, workspace_id=workspace.id, hours=args.hours)
+            until = with_service(paths, act)
+            tell(f"{workspace.name}: no autostop before {local_time(until)}.")
+        except NoSuchWorkspace:
+            worst = max(worst, report(unknown_workspace(name, paths)))
+        except UserError as error:
+            worst = max(worst, report(error))
+    return worst
+
+
+def delete(args: Namespace, paths: Paths) -> int:
+    if not args.yes and not can_ask():
+        raise UserError(
+            "delete asks first, and there is no terminal to ask on",
+            "Add --yes if it shall be deleted.",
+            USAGE,
+        )
+    return _each(args, paths, "delete", frozenset({Phase.DELETED}))
+
+
+def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> int:
+    """Do it to every workspace named, also when one fails; the worst exit code is the answer."""
+    worst = DONE
+    for name in dict.fromkeys(args.names):
+        try:
+            workspace = _found(name, paths)
+            if verb == "delete" and not args.yes and not _confirmed(workspace, paths):
+                tell(f"{workspace.name} was not deleted.")
+                worst = max(worst, FAILED)
+                continue
+            act = partial(_one, workspace_id=workspace.id, verb=verb, goal=goal, args=args)
+            try:
+                code = with_service(paths, partial(act, unsaved=getattr(args, "now", False)))
+            except NotSaved as error:
+                accept(error, verb, force=args.force)
+                code = with_service(paths, partial(act, unsaved=True))
+            worst = max(worst, code)
+        except NoSuchWorkspace:
+            worst = max(worst, report(unknown_workspace(name, paths)))
+        except UserError as error:
+            worst = max(worst, report(error))
+    return worst
+
+
+def _found(name: str, paths: Paths) -> Workspace:
+    """Whom the user means, once: what is asked and done from then on names the same id. Raises `NoSuchWorkspace`."""
+    with reading(paths) as reader:
+        return reader.find(name)
+
+
+async def _extend(service: Service, workspace_id: str, hours: float) -> float:
+    return await service.extend(workspace_id, hours)
+
+
+async def _one(
+    service: Service, workspace_id: str, verb: str, goal: frozenset[Phase], args: Namespace, *, unsaved: bool
+) -> int:
+    wish: dict[str, Callable[[str], Awaitable[Workspace]]] = {
+        "start": service.start,
+        "stop": partial(service.stop, unsaved=unsaved),
+        "restart": partial(service.restart, unsaved=unsaved),
+        "delete": service.delete,
+    }
+    if getattr(args, "keep_work", False):
+        await _keep(service, workspace_id, args.timeout)
+    workspace = await wish[verb](workspace_id)
+    if getattr(args, "now", False):
+        await service.end_now(workspace_id)
+    await service.ensure_reconciler()
+    if not args.wait:
+        tell(f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far).")
+        return DONE
+    row = await wait_showing(service, workspace, goal, args.timeout)
+    if row.status.phase is Phase.FAILED:
+        raise UserError(
+            f"{workspace.name} failed: {one_line(row.status.reason)}",
+            f"`wsdash logs {workspace.name}` shows its log; `wsdash restart {workspace.name}` tries again.",
+        )
+    return DONE
+
+
+async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
+    """With its job ended where its files stay on this machine, so that nobody writes what would not be kept."""
+    row = (await service.detail(workspace_id)).row
+    name = row.workspace.name
+    is_ended_first = service.folder(row.workspace) is not None and row.status.phase is not Phase.STOPPED
+    try:
+        if is_ended_first:
+            await service.stop(workspace_id)
+            await service.ensure_reconciler()
+            await service.wait_for(workspace_id, frozenset({Phase.STOPPED}), timeout_s)
+        _tell_kept(row.workspace, await service.keep_work(workspace_id))
+    except UserError as error:
+        if not is_ended_first:
+            raise
+        hint = f"{error.hint} It was stopped for this: `wsdash start {name}` has it run again.".strip()
+        raise UserError(error.message, hint, error.exit_code) from error
+
+
+def accept(error: NotSaved, verb: str, *, force: bool) -> None:
+    """Tell what will be lost; raises it again unless the user wants that."""
+    if not force and not can_ask():
+        raise error
+    tell(f"{error.message[0].upper()}{error.message[1:]}.")
+    if not force and not ask(f"{verb.capitalize()} it all the same?"):
+        raise error
+
+
+def _tell_kept(workspace: Workspace, kept: Kept) -> None:
+    """Where it is, and the commands that bring it back."""
+    name = workspace.name
+    if kept.checkpoint is not None:
+        tell(
+            f"{name}: no job of it can be asked. Its last checkpoint, of {local_time(kept.at)}, is kept, with its"
+        )
+        tell("  files in refs/kept/wsdash/work once you have fetched it into a clone:")
+        tell(f"  git fetch {quote(str(kept.checkpoint))} '+refs/*:refs/kept/*'")
+    elif kept.script is None:
+        tell(f"{name} has nothing that is nowhere else.")
+    else:
+        tell(f"{name}: what is nowhere else is kept in {kept.folder}, and was restored once to prove it.")
+        if kept.has_project:
+            source = workspace.source_url
+            clone = f"a fresh clone of {one_line(source)}" if source else "an empty folder"
+            tell(f"To have it back, run in {clone}:")
+            tell(f"  sh {quote(str(kept.script))}")
+        if kept.has_beside:
+            tell("What lay beside the project comes back, in an empty folder, with:")
+            tell(f"  sh {quote(str(kept.script))} beside")
+
+
+def _confirmed(workspace: Workspace, paths: Paths) -> bool:
+    """Ask once, and name what would be lost."""
+    name = workspace.name
+
+    async def look(service: Service) -> UnsavedWork | None:
+        return await service.unsaved_work(workspace.id)
+
+    unsaved = with_service(paths, look)
+    if unsaved is None:
+        tell(f"Whether {name} has unsaved work cannot be told now.")
+        return ask(f"Delete {name} with all its files?")
+    if unsaved.totals.words:
+        tell(f"{name} has work that is nowhere else: {unsaved.totals.words}.")
+    for title, lines in unsaved_parts(unsaved):
+        tell(f"{title}:")
+        for line in lines[:SHOWN]:
+            tell(f"  {one_line(line)}")
+        if len(lines) > SHOWN:
+            tell(f"  and {len(lines) - SHOWN} more")
+    beside = beside_words(unsaved)
+    if beside:
+        tell(beside)
+    return ask(f"Delete {name} with all its files?")

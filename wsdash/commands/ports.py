@@ -1,0 +1,163 @@
+"""`wsdash ssh-config` and `wsdash ports`: the ways into a workspace besides a shell."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.job.ports import listens
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, print_table, tell
+from wsdash.paths import Paths
+from wsdash.sanitize import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.job.ports import OpenPort, Ports
+    from wsdash.backend.service import Service
+
+
+def ssh_config(args: Namespace, paths: Paths) -> int:
+    """Show what the user's ssh needs, or have it included by ~/.ssh/config, once."""
+    from wsdash.backend.access.keys import make_keys
+    from wsdash.backend.access.paths import AccessFolder
+    from wsdash.backend.access.ssh_config import stanza, with_include, without_include
+    from wsdash.backend.access.ssh_files import own_login, renew, write_stanza
+
+    folder = AccessFolder.of(paths)
+    if args.action == "show":
+        print(stanza(folder, own_login()), end="")
+        return DONE
+    own = Path.home() / ".ssh" / "config"
+    included = folder.ssh_config
+    before = _read(own)
+    if args.action == "uninstall":
+        after = without_include(before, included)
+        if after != before:
+            _replace(own, after)
+        with suppress(FileNotFoundError):
+            included.unlink()
+        print(f"{own} includes nothing of wsdash's any more.")
+        return DONE
+    make_keys(folder)
+    after = with_include(before, included)
+    if after != before:
+        tell(f"One line is put before all others in {own}: Include {included}")
+        if not args.yes and not can_ask():
+            raise UserError("there is no terminal to ask on", "Add --yes.", USAGE)
+        if not args.yes and not ask("Put it there?"):
+            tell("Nothing was changed.")
+            return FAILED
+    write_stanza(folder)
+    renew(folder)
+    if after != before:
+        _replace(own, after)
+    print("`ssh NAME.wsdash` leads into a workspace; scp, rsync and editors use the same name.")
+    return DONE
+
+
+def ports(args: Namespace, paths: Paths) -> int:
+    """What the workspace listens on, by its devfile and by its processes; or forward a port until ctrl+c."""
+    from wsdash.commands.run_service import with_service
+
+    if args.forward is None:
+        found = with_service(paths, lambda service: _ports(service, args.name))
+        _show(found, json=args.json)
+        return DONE
+    return _forward_until_ended(args, paths)
+
+
+def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
+    from wsdash.commands.run_service import with_service
+
+    number, _, local = args.forward.partition(":")
+    if not (number.isdecimal() and (local or number).isdecimal()):
+        raise UserError(f"{args.forward} is no port", "Write 8080, or 8080:9090 for another one here.", USAGE)
+    where = args.socket or f"127.0.0.1:{local or number}"
+    command = with_service(paths, lambda service: _forward(service, args.name, where, int(number)))
+    if args.socket:
+        tell(f"{args.socket} leads to port {number} of {args.name} until ctrl+c. Nobody else can use it.")
+    else:
+        tell(f"http://{where} leads to port {number} of {args.name} until ctrl+c.")
+        tell("Everybody who is logged in on this machine can use it; --socket PATH keeps it to you.")
+    sys.stderr.flush()
+    os.execvpe(command[0], list(command), os.environ)
+
+
+async def _forward(service: Service, name: str, where: str, number: int) -> tuple[str, ...]:
+    return await service.forwarding((await service.find(name)).id, where, number)
+
+
+async def _ports(service: Service, name: str) -> Ports:
+    return await service.ports((await service.find(name)).id)
+
+
+def _show(found: Ports, *, json: bool) -> None:
+    if json:
+        print_json([_plain(port, is_known=found.is_known) for port in found.ports])
+        return
+    if not found.ports:
+        tell(
+            "It says nothing of ports, and listens at none."
+            if found.is_known
+            else "It says nothing of ports."
+        )
+    print_table(
+        ("PORT", "NAME", "PROTOCOL", "EXPOSURE", "PATH", "LISTENS"),
+        [
+            (
+                str(port.number),
+                one_line(port.declared.name) if port.declared else "",
+                port.declared.protocol if port.declared else "",
+                port.declared.exposure if port.declared else "",
+                one_line(port.declared.path) if port.declared else "",
+                listens(port, is_known=found.is_known),
+            )
+            for port in found.ports
+        ],
+    )
+
+
+def _plain(port: OpenPort, *, is_known: bool) -> dict[str, object]:
+    said, listener = port.declared, port.listener
+    return {
+        "name": said.name if said else None,
+        "port": port.number,
+        "protocol": said.protocol if said else None,
+        "exposure": said.exposure if said else None,
+        "path": said.path if said else None,
+        "declared": said is not None,
+        "listening": None if not is_known else listener is not None,
+        "program": listener.program if listener else None,
+        "loopback": listener.loopback if listener else None,
+    }
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}", "Mend it, and try again.") from error
+
+
+def _replace(file: Path, text: str) -> None:
+    """All of the new text or all of the old is there; a link stays a link, and the mode stays."""
+    try:
+        target = file.resolve()
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".config-")
+        with os.fdopen(handle, "w", encoding="utf-8") as new:
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(target)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}", "Mend its rights.") from error

@@ -1,0 +1,67 @@
+"""Waiting for a phase, and saying on the way what the workspace is doing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.commands.console import tell
+from wsdash.model import Phase, Workspace
+from wsdash.sanitize import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
+
+LOOK_S = 0.25
+LOOKS_OF_ONE_RECONCILER = 20
+TOLD = ("provider-error", "goes-on", "left-behind")
+"""Events of what it waits for, and of what the user has to do."""
+
+
+async def wait_showing(
+    service: Service, workspace: Workspace, phases: frozenset[Phase], timeout_s: float
+) -> WorkspaceRow:
+    """Wait for one of the phases; each new phase or step is a line on standard error.
+
+    Raises `UserError` with exit code 5 when the time is over.
+    """
+    progress = _Progress()
+    showing = asyncio.create_task(_show_changes(service, workspace, progress))
+    try:
+        row = await service.wait_for(workspace.id, phases, timeout_s)
+    finally:
+        showing.cancel()
+    progress.show(row)
+    return row
+
+
+class _Progress:
+    """Says each phase, and each step of a starting job, once. Reasons that count seconds do not repeat."""
+
+    def __init__(self) -> None:
+        self._said = ""
+        self._problem = ""
+
+    def show(self, row: WorkspaceRow) -> None:
+        status = row.status
+        key = f"{status.phase} {status.reason if status.phase is Phase.STARTING else ''}"
+        if key != self._said:
+            tell(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
+            self._said = key
+        # What hinders it may last, and be mended meanwhile.
+        problem = row.event.text if row.event is not None and row.event.kind in TOLD else ""
+        if problem and problem != self._problem:
+            tell(f"{row.workspace.name}: {one_line(problem)}")
+        self._problem = problem
+
+
+async def _show_changes(service: Service, workspace: Workspace, progress: _Progress) -> None:
+    with suppress(NoSuchWorkspace):  # the wait says so
+        while True:
+            for _ in range(LOOKS_OF_ONE_RECONCILER):
+                progress.show((await service.detail(workspace.id)).row)
+                await asyncio.sleep(LOOK_S)
+            await service.ensure_reconciler()  # the one that there was may have ended

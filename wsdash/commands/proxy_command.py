@@ -1,0 +1,54 @@
+"""`wsdash connect`: what `ssh NAME.wsdash` runs where no job of a GitLab holds a line that it could take at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.run_service import with_service
+from wsdash.commands.ssh import once_entered
+from wsdash.paths import Paths
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.base import ShellCommand
+    from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
+    from wsdash.model import Workspace
+
+
+def connect(args: Namespace, paths: Paths) -> NoReturn:
+    """Wait for a workspace that starts, and become what carries ssh's bytes to it and back."""
+    from wsdash.backend.access import proxy_command
+
+    name = args.name.removesuffix(".wsdash")
+    line = with_service(paths, lambda service: _line(service, paths, name, args.timeout))
+    line.set_inheritable(True)
+    carrier = [sys.executable, "-S", "-E", str(Path(proxy_command.__file__)), "--carry", str(line.fileno())]
+    os.execv(sys.executable, carrier)
+
+
+async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> socket.socket:
+    """Raises `UserError`."""
+    from wsdash.backend.access.local_sshd import serve
+    from wsdash.backend.access.paths import AccessFolder
+
+    async def way_in(row: WorkspaceRow) -> tuple[Workspace, ShellCommand]:
+        return row.workspace, await service.shell(row.workspace.id)  # which waits for a line, where it is one
+
+    workspace, command = await once_entered(service, (await service.find(name)).id, timeout_s, way_in)
+    folder = AccessFolder.of(paths)
+    if not command.by_line:
+        return await asyncio.to_thread(serve, folder, workspace.id, workspace.name)
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        line.connect(str(folder.socket(workspace.id)))
+    except OSError as error:
+        line.close()
+        raise UserError(f"{name} has let go of its line", "Try again: its job dials by itself.") from error
+    return line

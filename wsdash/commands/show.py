@@ -1,0 +1,251 @@
+"""The quick verbs, which only read: list, show, events, why, plan."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from contextlib import suppress
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.job.log_text import MOST_LINES
+from wsdash.backend.operations.unsaved_words import record_words
+from wsdash.backend.rules.autodelete import is_worth_asking
+from wsdash.backend.rules.decide import (
+    Adopt,
+    Cancel,
+    Decision,
+    Destroy,
+    ForceCancel,
+    GiveUp,
+    Launch,
+    LookForUnsaved,
+    Wait,
+)
+from wsdash.backend.rules.recovery_point import sentence, words
+from wsdash.backend.rules.status import words_for_seconds
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
+from wsdash.commands.console import (
+    DONE,
+    fit,
+    instant,
+    local_time,
+    phase_sign,
+    print_json,
+    print_table,
+    screen_width,
+)
+from wsdash.commands.json_output import detail_json, event_json, folder_of, row_json
+from wsdash.commands.open_reader import reading
+from wsdash.model import Attempt, Event, StepResult
+from wsdash.paths import Paths
+from wsdash.sanitize import one_line
+
+STEPS: dict[type[Decision], str] = {
+    Wait: "wait",
+    Launch: "launch",
+    Adopt: "adopt",
+    Cancel: "cancel",
+    ForceCancel: "force-cancel",
+    LookForUnsaved: "look-for-unsaved-work",
+    Destroy: "destroy",
+    GiveUp: "give-up",
+}
+
+
+def list_workspaces(args: Namespace, paths: Paths) -> int:
+    now = time.time()
+    with reading(paths) as reader:
+        rows = reader.workspaces(now, deleted=args.all)
+    if args.json:
+        print_json([row_json(row, paths) for row in rows])
+    elif not rows:
+        print("No workspaces yet. Make one from a Git repository:\n\n    wsdash create SOURCE\n")
+        print("SOURCE is a URL or a folder; without it, it is the repository that you are in.")
+    else:
+        print_table(
+            ("NAME", "PHASE", "PROJECT", "AGE", "SAVED", "REASON"),
+            [
+                (
+                    fit(row.workspace.name, 20),
+                    phase_sign(row.status.phase, sys.stdout, row.status.trouble),
+                    fit(_project(row), 16),
+                    words_for_seconds(now - row.workspace.created_at),
+                    words(row.saved, now),
+                    row.status.reason,
+                )
+                for row in rows
+            ],
+        )
+    return DONE
+
+
+def show(args: Namespace, paths: Paths) -> int:
+    now = time.time()
+    with reading(paths) as reader:
+        detail = reader.detail(reader.find(args.name).id, now, events=20)
+    if _looked_again(detail, paths, now):
+        now = time.time()
+        with reading(paths) as reader:
+            detail = reader.detail(detail.row.workspace.id, now, events=20)
+    if args.json:
+        print_json(detail_json(detail, paths))
+    else:
+        _print_detail(detail, paths, now)
+    return DONE
+
+
+def _looked_again(detail: WorkspaceDetail, paths: Paths, now: float) -> bool:
+    """Whether what only the workspace has was asked for: what is known is told where nobody answers."""
+    workspace = detail.row.workspace
+    has_folder = folder_of(workspace, paths) is not None
+    if not is_worth_asking(workspace, detail.row.attempt, now, has_folder=has_folder):
+        return False
+    from wsdash.backend.store.errors import DatabaseError
+    from wsdash.commands.run_service import with_service
+
+    with suppress(UserError, DatabaseError, NoSuchWorkspace):
+        with_service(paths, lambda service: service.look_again(workspace.id))
+    return True
+
+
+def events(args: Namespace, paths: Paths) -> int:
+    with reading(paths) as reader:
+        found = reader.events(reader.find(args.name, deleted=True).id, limit=1000)
+    if args.json:
+        print_json([event_json(event) for event in found])
+    else:
+        for event in reversed(found):
+            print(_event_line(event))
+    return DONE
+
+
+def why(args: Namespace, paths: Paths) -> int:
+    from wsdash.backend.operations.explain import why as tell_why
+
+    now = time.time()
+    with reading(paths) as reader:
+        detail = reader.detail(reader.find(args.name).id, now)
+    answer = tell_why(detail, now)
+    if args.json:
+        name, phase = detail.row.workspace.name, detail.row.status.phase
+        print_json({"name": name, "phase": phase, "sentence": answer.sentence, "evidence": answer.evidence})
+    else:
+        print(one_line(answer.sentence))
+        for line in answer.evidence:
+            print(f"  {one_line(line)}")
+    return DONE
+
+
+def plan(args: Namespace, paths: Paths) -> int:
+    now = time.time()
+    with reading(paths) as reader:
+        steps = reader.plan(now)
+    if args.json:
+        print_json(
+            [
+                {
+                    "name": step.workspace.name,
+                    "step": STEPS[type(step.decision)],
+                    "reason": step.decision.reason,
+                    "at": instant(_at(step.decision, now)),
+                }
+                for step in steps
+            ]
+        )
+    elif not steps:
+        print("Nothing to do: there are no workspaces.")
+    else:
+        print_table(
+            ("NAME", "STEP", "WHEN", "REASON"),
+            [
+                (
+                    fit(step.workspace.name, 20),
+                    STEPS[type(step.decision)],
+                    _when(_at(step.decision, now), now),
+                    step.decision.reason,
+                )
+                for step in steps
+            ],
+        )
+    return DONE
+
+
+def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
+    row, workspace = detail.row, detail.row.workspace
+    phase = phase_sign(row.status.phase, sys.stdout, row.status.trouble)
+    print(f"{workspace.name}  {phase}  {one_line(row.status.reason)}\n")
+    seen = row.attempt.seen if row.attempt else None
+    source = f"{workspace.source_url or 'none'} at {workspace.ref or 'its default branch'}"
+    lines = [
+        ("wanted", workspace.desired.value),
+        ("context", workspace.context),
+        ("source", source),
+        ("devfile", workspace.devfile_path or "none: the default one"),
+        ("folder", folder_of(workspace, paths) or "not on this machine"),
+        ("created", _ago(workspace.created_at, now)),
+        ("runs in", (seen.isolation if seen else None) or "nothing now"),
+        ("work", sentence(row.saved, now)),
+        ("unsaved", record_words(workspace.unsaved, now) if workspace.unsaved else "not looked for yet"),
+        ("last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"),
+    ]
+    if seen and seen.line:
+        lines.append(("line", seen.line))
+    if seen and seen.notice:
+        lines.append(("notice", seen.notice))
+    for name, value in lines:
+        print(f"  {name:<10} {one_line(value)}")
+    if detail.aside:
+        print("\nCheckpoints that no later job has, each a bundle for `git fetch FILE 'refs/*:refs/kept/*'`")
+        for file in detail.aside:
+            print(f"  {file}")
+    if seen and seen.steps:
+        print("\nSteps")
+        for step in seen.steps:
+            print(f"  {fit(step.title, 40):<42} {_step_words(step, now)}")
+    if detail.attempts:
+        print("\nAttempts, newest first")
+        for attempt in detail.attempts[:10]:
+            print(f"  {fit(_attempt_words(attempt, now), screen_width() - 2)}")
+    print("\nEvents, newest first")
+    for event in detail.events:
+        print(f"  {fit(_event_line(event), screen_width() - 2)}")
+
+
+def _step_words(step: StepResult, now: float) -> str:
+    if step.ended_at is None:
+        return f"running for {words_for_seconds(now - step.started_at)}"
+    took = words_for_seconds(step.ended_at - step.started_at)
+    return f"failed with exit {step.exit_code} after {took}" if step.failed else f"done in {took}"
+
+
+def _attempt_words(attempt: Attempt, now: float) -> str:
+    start = f"#{attempt.number} wanted {_ago(attempt.intended_at, now)}"
+    if attempt.end is None:
+        return f"{start}, not ended"
+    return f"{start}, ended {_ago(attempt.end.at, now)}: {attempt.end.tail(MOST_LINES)}"
+
+
+def _event_line(event: Event) -> str:
+    attempt = f" #{event.attempt}" if event.attempt is not None else ""
+    return one_line(f"{local_time(event.at)} {event.actor}{attempt} {event.kind}: {event.text}")
+
+
+def _project(row: WorkspaceRow) -> str:
+    workspace = row.workspace
+    return f"{workspace.project or '-'}{f'@{workspace.ref}' if workspace.ref else ''}"
+
+
+def _at(decision: Decision, now: float) -> float:
+    return decision.until if isinstance(decision, Wait) else now
+
+
+def _when(at: float, now: float) -> str:
+    if at == float("inf"):
+        return "on change"
+    return "now" if at <= now else f"in {words_for_seconds(at - now)}"
+
+
+def _ago(at: float, now: float) -> str:
+    return f"{words_for_seconds(now - at)} ago"

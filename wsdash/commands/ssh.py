@@ -1,0 +1,229 @@
+"""The verbs that look into a running workspace: ssh and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from wsdash.backend.errors import NotRunning, UserError
+from wsdash.backend.job.log_text import LogText
+from wsdash.commands.console import DONE, tell
+from wsdash.commands.progress import wait_showing
+from wsdash.commands.run_service import with_service
+from wsdash.model import Desired, Phase, Workspace
+from wsdash.paths import Paths
+from wsdash.sanitize import one_line, printable
+
+if TYPE_CHECKING:
+    from wsdash.backend.providers.base import ShellCommand
+    from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
+
+T = TypeVar("T")
+ENTERED = frozenset({Phase.RUNNING, Phase.UNHEALTHY})
+ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.BACKING_OFF, Phase.UNKNOWN})
+"""Of a workspace that is wanted running: it will be entered, or fail."""
+CHUNK = 65536
+LOOK_S = 0.25
+
+
+def ssh(args: Namespace, paths: Paths) -> int:
+    """Become the shell or command in the workspace, so that its exit code is ours.
+
+    A shell by a line that is lost, with its job or without, is opened again once the workspace can be entered.
+    """
+    workspace = with_service(paths, lambda service: service.find(args.name))
+    command = with_service(
+        paths, lambda service: _shell(service, workspace.id, tuple(args.command), args.timeout)
+    )
+    sys.stdout.flush()
+    if args.command or not command.by_line or not sys.stdin.isatty():
+        if command.cwd is not None:
+            os.chdir(command.cwd)
+        os.execvpe(command.argv[0], list(command.argv), command.env)
+    while command.lost_its_line(code := _lend_terminal(command)):
+        tell(f"The line to {workspace.name} is lost. It is taken up again once it can be; ctrl+c gives up.")
+        command = with_service(paths, lambda service: _shell_again(service, workspace.id, args.timeout))
+    return code
+
+
+def _lend_terminal(command: ShellCommand) -> int:
+    """Its exit code. Keys such as ctrl+c are its own; a handler, unlike ignoring, is not inherited by it."""
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        return subprocess.run(command.argv, env=command.env, cwd=command.cwd, check=False).returncode
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _shell_again(service: Service, workspace_id: str, timeout_s: float) -> ShellCommand:
+    """Once it can be entered. Raises `UserError` for one that will not be, or not in time."""
+    end = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        row = (await service.detail(workspace_id)).row
+        name = row.workspace.name
+        if row.workspace.desired is not Desired.RUNNING or row.status.phase is Phase.FAILED:
+            raise UserError(
+                f"{name} is {row.status.phase}: {one_line(row.status.reason)}",
+                f"`wsdash start {name}` starts it.",
+            )
+        left = end - asyncio.get_running_loop().time()
+        try:
+            return await _shell(service, workspace_id, (), max(1.0, left))
+        except UserError:
+            if left < 0:
+                raise
+        await asyncio.sleep(LOOK_S)
+
+
+async def _shell(
+    service: Service, workspace_id: str, argv: tuple[str, ...], timeout_s: float
+) -> ShellCommand:
+    return await once_entered(
+        service, workspace_id, timeout_s, lambda row: service.shell(row.workspace.id, argv)
+    )
+
+
+async def once_entered(
+    service: Service, workspace_id: str, timeout_s: float, act: Callable[[WorkspaceRow], Awaitable[T]]
+) -> T:
+    """Do it in the workspace once that can be entered; again in the next job where this one is gone.
+
+    Raises `UserError`, at once for one that will not run by itself.
+    """
+    clock = asyncio.get_running_loop().time
+    end = clock() + timeout_s
+    is_told = False
+    row = (await service.detail(workspace_id)).row
+    if row.workspace.desired is Desired.RUNNING and row.status.phase is Phase.UNKNOWN:
+        with suppress(UserError):  # who runs jobs may be silent while the way into this one stands
+            return await act(row)
+    while True:
+        row = await wait_until_entered(service, workspace_id, max(1.0, end - clock()))
+        try:
+            return await act(row)
+        except NotRunning:
+            if clock() > end:
+                raise
+        if not is_told:
+            tell(f"{row.workspace.name}: its job is gone; waiting for the one that takes its place")
+            is_told = True
+        await service.ensure_reconciler()
+        await asyncio.sleep(LOOK_S)
+
+
+async def wait_until_entered(service: Service, workspace_id: str, timeout_s: float) -> WorkspaceRow:
+    """Wait while it starts. Raises `UserError`, at once for one that will not run by itself."""
+    row = (await service.detail(workspace_id)).row
+    workspace = row.workspace
+    if row.status.phase in ON_THE_WAY and workspace.desired is Desired.RUNNING:
+        await service.ensure_reconciler()
+        row = await wait_showing(service, workspace, ENTERED | {Phase.FAILED, Phase.STOPPED}, timeout_s)
+    if row.status.phase in ENTERED and row.workspace.desired is Desired.RUNNING:
+        return row
+    if row.status.phase is Phase.FAILED:
+        hint = f"`wsdash logs {workspace.name}` shows why; `wsdash restart {workspace.name}` tries again."
+    elif row.workspace.desired is Desired.STOPPED:
+        hint = f"`wsdash start {workspace.name} --wait` starts it."
+    else:
+        hint = f"`wsdash why {workspace.name}` tells more."
+    raise UserError(f"{workspace.name} is {row.status.phase}: {one_line(row.status.reason)}", hint)
+
+
+def logs(args: Namespace, paths: Paths) -> int:
+    """What the job wrote, byte for byte; on a terminal as text without control sequences.
+
+    What is wsdash's own protocol, or a runner's timestamps and marks, is left out.
+    """
+    writer = _ToTerminal() if sys.stdout.isatty() else _Raw()
+    with_service(paths, lambda service: _copy_log(service, args, writer))
+    return DONE
+
+
+async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
+    workspace = await service.find(args.name)
+    number = args.attempt or await _newest_attempt(service, workspace, wait=args.follow)
+    offset, ended = 0, False
+    text = LogText()
+    while True:
+        chunk = await service.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
+        await asyncio.to_thread(writer.write, text.feed(chunk.data) if chunk.data else text.rest())
+        offset += len(chunk.data)
+        if chunk.data:
+            continue
+        if ended or not args.follow:
+            break
+        ended = chunk.ended or await _has_ended(service, workspace, number)
+        if not ended:
+            await asyncio.sleep(LOOK_S)
+    await asyncio.to_thread(writer.write, text.rest(ended=True))
+    writer.close()
+
+
+async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool) -> int:
+    while True:
+        attempt = (await service.detail(workspace.id)).row.attempt
+        if attempt is not None:
+            return attempt.number
+        if not wait:
+            raise UserError(f"{workspace.name} has no log yet: no job was launched", "Follow it with -f.")
+        await asyncio.sleep(LOOK_S)
+
+
+async def _has_ended(service: Service, workspace: Workspace, number: int) -> bool:
+    """Whether the job is known to have ended, also when its log went with the workspace."""
+    detail = await service.detail(workspace.id)
+    return any(attempt.number == number and not attempt.is_live for attempt in detail.attempts)
+
+
+class _Raw:
+    """For files and pipes: byte for byte."""
+
+    def write(self, data: bytes) -> None:
+        if data:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        pass
+
+
+class _ToTerminal:
+    """For people: whole lines, as text, without control sequences."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def write(self, data: bytes) -> None:
+        text = self._rest + self._decoder.decode(data)
+        cut = text.rfind("\n") + 1
+        if len(text) - cut > CHUNK:  # a line without end is shown in pieces
+            cut = len(text)
+        self._rest = text[cut:]
+        if cut:
+            sys.stdout.write(_left_standing(text[:cut]))
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        if self._rest:
+            sys.stdout.write(_left_standing(self._rest) + "\n")
+
+
+def _left_standing(text: str) -> str:
+    """What a terminal would show in the end: a carriage return takes back what stands before it in its line."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return printable("\n".join(line.rpartition("\r")[2] for line in lines))
+
+
+_Writer = _Raw | _ToTerminal

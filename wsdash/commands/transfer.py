@@ -1,0 +1,154 @@
+"""The verbs that move workspaces between contexts and machines: export, import."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.commands.console import DONE, USAGE, print_json, tell
+from wsdash.commands.progress import wait_showing
+from wsdash.commands.run_service import with_service
+from wsdash.config.settings import load_config
+from wsdash.model import Phase
+from wsdash.paths import Paths
+from wsdash.sanitize import one_line
+
+if TYPE_CHECKING:
+    from wsdash.backend.operations.transfer import Exported
+    from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
+
+STDIN, STDOUT = 0, 1
+SHOWN = 10
+"""Names of files that are told of; more are counted."""
+AT_REST = frozenset({Phase.STOPPED})
+ENDED = frozenset({Phase.STOPPED, Phase.FAILED})
+"""Phases in which nothing changes the files."""
+
+
+def export(args: Namespace, paths: Paths) -> int:
+    if args.file == "-" and os.isatty(STDOUT):
+        raise UserError(
+            "an archive is nothing for a terminal to show", "Give a FILE, or send it into a pipe.", USAGE
+        )
+    file = STDOUT if args.file == "-" else Path(args.file)
+    done = with_service(paths, lambda service: _export(service, args, file))
+    name = done.workspace.name
+    _tell_of(done.packed.skipped, "was left out, for it is no file, folder or link")
+    _tell_of(done.packed.changed, "changed while it was copied")
+    if args.file == "-":
+        tell(f"{name} is exported ({megabytes(done.size)}).")
+    else:
+        print(f"{name} is exported to {args.file} ({megabytes(done.size)}).")
+    return DONE
+
+
+async def _export(service: Service, args: Namespace, file: Path | int) -> Exported:
+    row = (await service.detail((await service.find(args.name)).id)).row
+    if service.folder(row.workspace) is None:
+        return await _export_from_job(service, args, row, file)
+    if args.stop:
+        if row.status.phase is not Phase.STOPPED:
+            await service.stop(row.workspace.id)
+            await service.ensure_reconciler()
+        await wait_showing(service, row.workspace, AT_REST, args.timeout)
+    elif row.status.phase not in ENDED:
+        tell(
+            f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change"
+            " (--stop stops it first)."
+        )
+    return await _copy(service, args, row, file)
+
+
+async def _export_from_job(
+    service: Service, args: Namespace, row: WorkspaceRow, file: Path | int
+) -> Exported:
+    """Its files are with its job alone, so they are copied before that ends."""
+    tell(f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change.")
+    done = await _copy(service, args, row, file)
+    if args.stop:
+        await service.stop(row.workspace.id)
+        await service.ensure_reconciler()
+        await wait_showing(service, row.workspace, AT_REST, args.timeout)
+    return done
+
+
+async def _copy(service: Service, args: Namespace, row: WorkspaceRow, file: Path | int) -> Exported:
+    with Progress("copied") as progress:
+        return await service.export_workspace(row.workspace.id, file, force=args.force, progress=progress)
+
+
+def import_(args: Namespace, paths: Paths) -> int:
+    if args.file == "-" and os.isatty(STDIN):
+        raise UserError(
+            "there is no archive on standard input", "Give a FILE, or send one into a pipe.", USAGE
+        )
+    row = with_service(paths, lambda service: _import(service, args, paths))
+    name = row.workspace.name
+    if args.json:
+        from wsdash.commands.json_output import row_json
+
+        print_json(row_json(row, paths))
+        return DONE
+    print(f"{name} is imported: {row.status.phase} ({one_line(row.status.reason)})")
+    if not args.start:
+        tell(f"`wsdash show {name}` shows it, `wsdash start {name}` starts it.")
+    return DONE
+
+
+async def _import(service: Service, args: Namespace, paths: Paths) -> WorkspaceRow:
+    from wsdash.backend.operations.transfer import ImportRequest
+
+    file = STDIN if args.file == "-" else Path(args.file)
+    context = args.context or load_config(paths.config_file).default_context
+    with Progress("read") as progress:
+        workspace = await service.import_workspace(
+            ImportRequest(file, args.name, context, args.start), progress=progress
+        )
+    if args.start:
+        await service.ensure_reconciler()
+    return (await service.detail(workspace.id)).row
+
+
+class Progress:
+    """How many bytes have passed, on one line of a terminal that is overwritten, once it takes a while."""
+
+    FIRST_S = 1.0
+    AGAIN_S = 0.2
+
+    def __init__(self, done: str) -> None:
+        self._done = done
+        self._is_shown = sys.stderr.isatty()
+        self._next = time.monotonic() + self.FIRST_S
+        self._has_shown = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __call__(self, count: int) -> None:
+        if self._is_shown and time.monotonic() >= self._next:
+            self._next = time.monotonic() + self.AGAIN_S
+            self._has_shown = True
+            print(f"\r{megabytes(count)} {self._done} ... ", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._has_shown:
+            print(file=sys.stderr, flush=True)
+
+
+def megabytes(count: int) -> str:
+    """Bytes in units of a thousand, as disks are sold."""
+    return f"{count / 1_000_000:,.1f} MB" if count >= 100_000 else f"{count / 1000:,.1f} kB"
+
+
+def _tell_of(names: Sequence[str], what: str) -> None:
+    for name in names[:SHOWN]:
+        tell(f"wsdash: {one_line(name)} {what}")
+    if len(names) > SHOWN:
+        tell(f"wsdash: and {len(names) - SHOWN} more")

@@ -1,0 +1,424 @@
+"""What the user's config.toml says: contexts, the limits of new workspaces, the dashboard.
+
+Checked by hand and not by pydantic, because the dashboard needs it before its first paint.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wsdash.model import Policy
+
+
+class ConfigError(Exception):
+    """config.toml cannot be used: where, what is wrong, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitLabSettings:
+    """Where the jobs of a GitLab context run, and how.
+
+    `url` is the instance's address, with its sub-path if it has one. `project` is the full path of the
+    project whose pipelines run the workspaces; `placement` says whose it is: `source`, the project that
+    holds the code, or `own`, a project of the user's own that clones it. `tags` choose the runners;
+    `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
+    `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
+    `deposits` says whether checkpoints may go into the project, where all may read them who may read its packages and
+    its code. `id_tokens` says whether jobs prove themselves by GitLab's id tokens; else each gets a secret that counts
+    once. `poll_s` lies between two looks while something changes; calm looks are five times as far apart. `volume` is a
+    folder that the runners with these tags mount into their jobs, where each new workspace gets one of its own.
+    `encrypt_cache` says whether caches are sealed with a key that jobs get by their line to this machine.
+    """
+
+    url: str
+    project: str
+    placement: str = "source"
+    tags: tuple[str, ...] = ()
+    image: str | None = None
+    timeout_s: float | None = None
+    ca_file: str | None = None
+    injector_image: str | None = None
+    poll_s: float = 3.0
+    deposits: bool = True
+    id_tokens: bool = True
+    encrypt_cache: bool = False
+    volume: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A named place to run workspaces. `provider` is the kind of what runs jobs there.
+
+    `gitlab` is set for that kind of provider alone. `allowed_hosts` may be on this machine or its network and
+    still give the parents of devfiles.
+    """
+
+    name: str
+    provider: str
+    gitlab: GitLabSettings | None = None
+    allowed_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """How the dashboard looks and behaves. `theme` and `mouse` None are the dashboard's own choice.
+
+    `handover` says whether leaving it while workspaces are wanted running starts a daemon.
+    """
+
+    mouse: bool | None = None
+    ascii: bool = False
+    theme: str | None = None
+    handover: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How jobs elsewhere reach this machine, which lets them in by the relay.
+
+    `host` is this machine's name or address as runners see it, None where they cannot reach it. `bind` is the
+    address to listen at; `port` 0 is one that is chosen once and kept.
+    """
+
+    host: str | None = None
+    bind: str = "0.0.0.0"
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What the user has in every new workspace.
+
+    `dotfiles` is the address of a Git repository that is applied to it, `home_files` are paths below the home
+    folder that each checkpoint of it holds. `git_identity` says whether name and address of your own Git configuration
+    are set in it, where it has none. Its Git may ask yours for credentials for `credential_hosts`.
+    """
+
+    dotfiles: str | None = None
+    home_files: tuple[str, ...] = (".bash_history", ".zsh_history", ".gitconfig", ".config/git")
+    git_identity: bool = True
+    credential_hosts: tuple[str, ...] = ()
+
+
+LOCAL = Context("local", "local")
+GITLAB = "gitlab"
+PROVIDERS = (LOCAL.provider, GITLAB)
+VOLUME_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+PLACEMENTS = ("source", "own")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What config.toml says, or would say if it were there.
+
+    `policy` holds the fields of `wsdash.model.Policy` that the user set.
+    """
+
+    default_context: str = LOCAL.name
+    contexts: Mapping[str, Context] = field(default_factory=lambda: {LOCAL.name: LOCAL})
+    dashboard: Dashboard = Dashboard()
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    access: Access = Access()
+    personal: Personal = Personal()
+
+
+def load_config(file: Path) -> Config:
+    """Read and check config.toml; the defaults where there is none. Raises `ConfigError`."""
+    text = read_config(file)
+    return parse_config(text, file) if text else Config()
+
+
+def policy_for(file: Path, context: str) -> Policy:
+    """The limits for a new workspace in this context, by config.toml. Raises `ConfigError`."""
+    config = load_config(file)
+    return policy(config.contexts.get(context, LOCAL).provider, config.policy)
+
+
+def read_config(file: Path) -> str:
+    """The text of config.toml, empty if there is none. Raises `ConfigError`."""
+    try:
+        # A named pipe would be waited for until somebody writes into it.
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigError(f"{file} cannot be read: it is not a file. Move it away, or remove it.")
+            _check_owner(file, found)
+            return stream.read().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}. Mend its rights, or remove it."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+
+
+def _check_owner(file: Path, found: os.stat_result) -> None:
+    """The rule of ssh_config(5): it says what runs, so it must be the user's or root's, and nobody else's to write."""
+    if found.st_uid not in (0, os.geteuid()):
+        raise ConfigError(
+            f"{file} belongs to another user (uid {found.st_uid}), so it is not obeyed. "
+            "Remove it, or make it yours: chown it to yourself."
+        )
+    if found.st_mode & 0o022:
+        raise ConfigError(f"{file} can be written to by others, so it is not obeyed. Run: chmod go-w {file}")
+
+
+def parse_config(text: str, file: Path) -> Config:
+    """Check the text of a config.toml; `file` is named in errors. Raises `ConfigError`."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {error}. Mend that line (https://toml.io has the rules).") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file} is nested too deeply. Mend it, or remove it.") from error
+    check = _Check(text, file)
+    top = check.values((), document, {"default_context": _text, "contexts": _table, **_SECTIONS})
+    contexts = {LOCAL.name: LOCAL}
+    for name, table in top.get("contexts", {}).items():
+        contexts[name] = check.context(name, table)
+    default = top.get("default_context", LOCAL.name)
+    if default not in contexts:
+        raise check.error(
+            ("default_context",), f"there is no context {default}", f"one of {', '.join(contexts)}"
+        )
+    own = check.values(("policy",), top.get("policy", {}), _POLICY)
+    limits = policy(LOCAL.provider, own)
+    if limits.suspect_s >= limits.dead_s:
+        raise check.error(
+            ("policy", "suspect_s"), "suspect_s is not below dead_s", f"less than {limits.dead_s:g}"
+        )
+    dashboard = check.values(("dashboard",), top.get("dashboard", {}), _DASHBOARD)
+    access = check.values(("access",), top.get("access", {}), _ACCESS)
+    personal = check.values(("personal",), top.get("personal", {}), _PERSONAL)
+    return Config(default, contexts, Dashboard(**dashboard), own, Access(**access), Personal(**personal))
+
+
+def policy(provider: str, own: Mapping[str, Any]) -> Policy:
+    """The provider's defaults, then the user's.
+
+    A restart on this machine costs little: a tenth of the waits. A cancel takes a minute to reach a runner,
+    which then runs after_script and saves the cache; a job that is silent there cannot be asked for that.
+    """
+    usual = Policy()
+    if provider == LOCAL.provider:
+        usual = replace(usual, ladder_s=tuple(step / 10 for step in usual.ladder_s))
+    if provider == GITLAB:
+        usual = replace(usual, beat_s=30.0, suspect_s=60.0, dead_s=90.0, grace_s=600.0, lost_grace_s=2.0)
+    return replace(usual, **own)
+
+
+class _Wrong(Exception):
+    """A value is not what the key takes; the text says what it takes."""
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("true or false")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise _Wrong("a text in quotes")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise _Wrong("a number above 0")
+    return float(value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _Wrong("a whole number from 1")
+    return value
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("a list of numbers above 0")
+    return tuple(_number(item) for item in value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("a list of texts in quotes")
+    return tuple(_text(item) for item in value)
+
+
+def _placement(value: object) -> str:
+    if value not in PLACEMENTS:
+        raise _Wrong(" or ".join(f'"{placement}"' for placement in PLACEMENTS))
+    return str(value)
+
+
+def _url(value: object) -> str:
+    """An address without credentials, for config.toml holds no secrets."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(_text(value))
+        fits = parts.scheme in ("https", "http") and parts.hostname and parts.username is None
+        fits = fits and not parts.query and not parts.fragment and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise _Wrong('an address such as "https://gitlab.example.com", without a user or a token')
+    return str(value).rstrip("/")
+
+
+def _home_files(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    if any(name.startswith("/") or ".." in name.split("/") for name in names):
+        raise _Wrong('paths below the home folder, such as [".bash_history"]')
+    return names
+
+
+def _process_names(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    if any(len(name) > 15 or " " in name for name in names):
+        raise _Wrong('names of processes, 15 letters at most, such as ["make"]')
+    return names
+
+
+def _volume(value: object) -> str:
+    text = _text(value)
+    if VOLUME_PATH.fullmatch(text) is None:
+        raise _Wrong('the path of a folder in the jobs, such as "/wsdash"')
+    return text
+
+
+def _table(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _Wrong("a table")
+    return value
+
+
+_Takes = Mapping[str, Callable[[object], Any]]
+_SECTIONS: _Takes = {"policy": _table, "dashboard": _table, "access": _table, "personal": _table}
+_ACCESS: _Takes = {"host": _text, "bind": _text, "port": _count}
+_PERSONAL: _Takes = {
+    "dotfiles": _text,
+    "home_files": _home_files,
+    "git_identity": _flag,
+    "credential_hosts": _texts,
+}
+_CONTEXT: _Takes = {"provider": _text, "allowed_hosts": _texts}
+_GITLAB: _Takes = {
+    **_CONTEXT,
+    "url": _url,
+    "project": _text,
+    "placement": _placement,
+    "tags": _texts,
+    "image": _text,
+    "timeout_s": _number,
+    "ca_file": _text,
+    "injector_image": _text,
+    "poll_s": _number,
+    "deposits": _flag,
+    "id_tokens": _flag,
+    "volume": _volume,
+    "encrypt_cache": _flag,
+}
+_DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
+_POLICY: _Takes = {
+    "grace_s": _number,
+    "lost_grace_s": _number,
+    "held_s": _number,
+    "queue_s": _number,
+    "start_s": _number,
+    "beat_s": _number,
+    "checkpoint_s": _number,
+    "suspect_s": _number,
+    "dead_s": _number,
+    "ladder_s": _numbers,
+    "start_limit": _count,
+    "quiet_s": _number,
+    "absent_s": _number,
+    "shortest_run_s": _number,
+    "max_hours": _number,
+    "idle_minutes": _number,
+    "idle_cpu": _number,
+    "keep_awake": _process_names,
+    "delete_after_stopped_hours": _number,
+    "delete_unsaved_work": _flag,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Checks tables of one file, and names the line in its errors."""
+
+    text: str
+    file: Path
+
+    def values(self, path: tuple[str, ...], table: Mapping[str, object], takes: _Takes) -> dict[str, Any]:
+        """The table's values, each as its key takes it."""
+        found: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in takes:
+                raise self.unknown((*path, key), takes)
+            try:
+                found[key] = takes[key](value)
+            except _Wrong as wrong:
+                raise self.error((*path, key), f"{'.'.join((*path, key))} is not right", str(wrong)) from None
+        return found
+
+    def context(self, name: str, table: object) -> Context:
+        path = ("contexts", name)
+        if not name.isidentifier() and not name.replace("-", "_").isidentifier():
+            raise self.error(path, f"{name!r} is no name for a context", "letters, digits and dashes")
+        settings = self.values(("contexts",), {name: table}, {name: _table})[name]
+        provider = settings.get("provider")
+        if provider not in PROVIDERS:
+            raise self.error(
+                (*path, "provider"),
+                f"the context {name} has no known provider",
+                f"one of {', '.join(PROVIDERS)}",
+            )
+        if provider != GITLAB:
+            found = self.values(path, settings, _CONTEXT)
+            return Context(name, provider, None, found.get("allowed_hosts", ()))
+        values = self.values(path, settings, _GITLAB)
+        for key in ("url", "project"):
+            if key not in values:
+                raise self.error(path, f"the context {name} has no {key}", f"{key} for the provider {GITLAB}")
+        if "volume" in values and not values.get("tags"):
+            raise self.error(
+                (*path, "volume"),
+                f"the context {name} has a volume, and nothing says which runner has it",
+                'tags that choose one runner, such as tags = ["big-disk"]',
+            )
+        if values.get("encrypt_cache") and "volume" in values:
+            raise self.error(
+                (*path, "encrypt_cache"),
+                f"the context {name} has a volume, so its workspaces have no cache that could be encrypted",
+                "one of the two",
+            )
+        del values["provider"]
+        hosts = values.pop("allowed_hosts", ())
+        return Context(name, GITLAB, GitLabSettings(**values), hosts)
+
+    def unknown(self, path: tuple[str, ...], takes: _Takes) -> ConfigError:
+        import difflib
+
+        near = difflib.get_close_matches(path[-1], takes, 1, 0.5)
+        remedy = near[0] if near else f"one of {', '.join(takes)}"
+        return self.error(path, f"{'.'.join(path)} is no setting of wsdash", remedy)
+
+    def error(self, path: tuple[str, ...], problem: str, right: str) -> ConfigError:
+        from wsdash.config.toml_edit import line_of
+
+        line = line_of(self.text, path)
+        return ConfigError(f"{self.file}{f', line {line}' if line else ''}: {problem}. It takes {right}.")

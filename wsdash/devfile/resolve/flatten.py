@@ -1,0 +1,266 @@
+"""A devfile with its parents: read one after another, merged, and the variables replaced.
+
+Source: devfile/library, pkg/devfile/parser/parse.go. Reading and fetching are the caller's: the walk asks for a
+path or an https address and is given what stands there.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from dataclasses import replace
+from urllib.parse import quote, unquote, urlsplit
+
+from wsdash.devfile.diagnostics import DevfileError, Diagnostic, FetchError, bounded, show
+from wsdash.devfile.limits import MAX_PARENTS
+from wsdash.devfile.parse.tree import Finding, Object, Path, Tree, copied
+from wsdash.devfile.resolve.merge import merge
+from wsdash.devfile.resolve.variables import apply_variables
+from wsdash.devfile.schema.document import Document, load
+from wsdash.devfile.schema.models import Parent
+from wsdash.devfile.schema.structure import rebuild
+
+ReadParent = Callable[[str], "str | bytes | None"]
+"""Gives the content of a file, None where there is none. The path is relative, and never leads out by `..`."""
+
+FetchParent = Callable[[str], "str | bytes"]
+"""Gives what stands at an https address. Raises `FetchError`."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_COPY = "copy the parent's components and commands into this file, or keep the parent beside it as a file"
+
+_HTTPS = "https://"
+
+_Walk = Generator[str, "str | bytes | FetchError | None", Document]
+
+
+def flatten(
+    document: Document,
+    *,
+    read_parent: ReadParent,
+    fetch_parent: FetchParent | None = None,
+    path: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Document:
+    """The devfile with its parents, overrides and variables applied. It has no parent any more.
+
+    `path` is where the document stands among the files that `read_parent` gives, its `file` where None; parents
+    are named by their paths from there. Parents by address and those of a registry are fetched by
+    `fetch_parent`; without it each is an error. `variables` count more than the file's own. What goes wrong is
+    in the document's `diagnostics`, those about a parent with its file. Raises only what `read_parent` raises,
+    and `fetch_parent` beside `FetchError`.
+    """
+    walk = _flattening(document, path, variables, may_fetch=fetch_parent is not None)
+    try:
+        wanted = next(walk)
+        while True:
+            if fetch_parent is None or not wanted.startswith(_HTTPS):
+                wanted = walk.send(read_parent(wanted))
+                continue
+            given: str | bytes | FetchError
+            try:
+                given = fetch_parent(wanted)
+            except FetchError as error:
+                given = error
+            wanted = walk.send(given)
+    except StopIteration as end:
+        return _result(end)
+
+
+async def flatten_async(
+    document: Document,
+    *,
+    read_parent: Callable[[str], Awaitable[str | bytes | None]],
+    fetch_parent: Callable[[str], Awaitable[str | bytes]] | None = None,
+    path: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Document:
+    """As `flatten`, for files that are read asynchronously."""
+    walk = _flattening(document, path, variables, may_fetch=fetch_parent is not None)
+    try:
+        wanted = next(walk)
+        while True:
+            if fetch_parent is None or not wanted.startswith(_HTTPS):
+                wanted = walk.send(await read_parent(wanted))
+                continue
+            given: str | bytes | FetchError
+            try:
+                given = await fetch_parent(wanted)
+            except FetchError as error:
+                given = error
+            wanted = walk.send(given)
+    except StopIteration as end:
+        return _result(end)
+
+
+def _result(end: StopIteration) -> Document:
+    document: Document = end.value
+    return document
+
+
+def _flattening(
+    document: Document, path: str | None, variables: Mapping[str, str] | None, *, may_fetch: bool
+) -> _Walk:
+    if document.flat:
+        return document
+    start = posixpath.normpath(document.file if path is None else path)
+    # A copy, for what an override has broken is taken out of the tree.
+    own = replace(document, tree=Tree(copied(document.tree.root), document.tree.start))
+    whole = yield from _with_parents(own, (start,), may_fetch)
+    filled, remarks = apply_variables(whole, variables)
+    return replace(filled, diagnostics=bounded([*whole.diagnostics, *remarks]), flat=True)
+
+
+def _with_parents(
+    document: Document, chain: tuple[str, ...], may_fetch: bool, *, of_registry: bool = False
+) -> _Walk:
+    """`chain` holds the paths from the first document to this one."""
+    named = document.devfile.parent
+    if named is None:
+        return document
+    target = _target(named, chain, may_fetch)
+    if of_registry and named.uri is not None and _SCHEME.match(named.uri) is None:
+        message = f"a registry has no files beside a devfile, so the parent {show(named.uri)} is nowhere"
+        target = Finding("parent.unsupported", ("parent", "uri"), message, _COPY)
+    if isinstance(target, Finding):
+        return _remarked(document, [document.locate(target)])
+    content = yield target
+    where: Path = ("parent", "uri" if named.uri is not None else "id")
+    if isinstance(content, FetchError):
+        failed = Finding(
+            "parent.fetch", where, f"the parent {show(target)} is not fetched: {content}", content.hint
+        )
+        return _remarked(document, [document.locate(failed)])
+    if content is None:
+        missing = Finding("parent.missing", where, f"there is no file {show(target)}", "mend the path")
+        return _remarked(document, [document.locate(missing)])
+    try:
+        parent = load(content, file=target)
+    except DevfileError as error:
+        return _remarked(document, [replace(remark, file=target) for remark in error.diagnostics])
+    if parent.version > document.version:
+        message = (
+            f"the parent has schema {parent.version}, which is newer than this file's {document.version}"
+        )
+        newer = Finding("parent.newer", where, message, f"write schemaVersion: {parent.version}")
+        document = _remarked(document, [document.locate(newer)])
+    above = _with_parents(_placed(parent), (*chain, target), may_fetch, of_registry=named.uri is None)
+    return _merged(document, (yield from above))
+
+
+def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Finding:
+    """The path of the parent's file, or its address; or why it has none that could be read."""
+    if parent.uri is None and parent.kubernetes:
+        message = "the parent is a resource in a Kubernetes cluster, which is not read"
+        return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
+    where: Path = ("parent", "uri" if parent.uri is not None else "id")
+    if not may_fetch and (parent.uri is None or parent.uri.lower().startswith(("http:", "https:"))):
+        return Finding("parent.remote", where, "the parent is elsewhere, and is not fetched here", _COPY)
+    elsewhere = parent.uri is None or _is_elsewhere(parent.uri, chain[-1])
+    target = _address(parent, chain[-1]) if elsewhere else _file(str(parent.uri), chain[-1])
+    if isinstance(target, Finding):
+        return target
+    if elsewhere and (problem := _problem(target)):
+        return Finding(
+            "parent.unsupported", where, problem, "parents are fetched by https, without credentials"
+        )
+    if target in chain:
+        message = f"the parents lead in a circle: {show(target)} is read already"
+        return Finding("parent.cycle", where, message, "take the parent out of one of them")
+    if len(chain) > MAX_PARENTS:
+        message = f"there are more than {MAX_PARENTS} parents above each other"
+        return Finding("parent.too-deep", where, message, "merge some of them into one file")
+    return target
+
+
+def _problem(url: str) -> str:
+    """Why this is no address to fetch from; a password in it is not repeated."""
+    try:
+        place = urlsplit(url).netloc
+    except ValueError:
+        place = url if "@" in url else ""
+    if "@" in place:
+        return "an address with a user or a password is not fetched"
+    # What is no address must not pass for the path of a file.
+    sound = place and url.startswith(_HTTPS) and url.isprintable()
+    return "" if sound else f"the parent {show(url)} is no address"
+
+
+def _is_elsewhere(uri: str, child: str) -> bool:
+    """Whether it is an address, or relative to one: a fetched parent names no file of the repository."""
+    return _SCHEME.match(uri) is not None or child.startswith(_HTTPS)
+
+
+def _address(parent: Parent, child: str) -> str | Finding:
+    """Where a parent is fetched from. One of a registry is at `devfiles/ID/VERSION` of it.
+
+    A relative address is joined onto the whole path of its child's, the file's name included, and keeps its query:
+    as devfile/library does (pkg/devfile/parser/parse.go, parseFromURI and getDevfileFromRegistry).
+    """
+    if parent.uri is None:
+        registry = (parent.registry_url or "").rstrip("/")
+        if not registry:
+            message = f"the parent {show(parent.id)} is in a registry that is not named"
+            return Finding(
+                "parent.remote", ("parent", "id"), message, "add, for example: registryUrl: https://..."
+            )
+        if not registry.lower().startswith(_HTTPS):
+            message = f"the registry {show(registry)} is not asked: only https is"
+            return Finding("parent.unsupported", ("parent", "registryUrl"), message, "use its https address")
+        asked = "/".join(quote(part, safe="") for part in (str(parent.id), parent.version or "latest"))
+        return f"{_HTTPS}{registry[len(_HTTPS) :]}/devfiles/{asked}"
+    where: Path = ("parent", "uri")
+    if found := _SCHEME.match(parent.uri):
+        if found[0].lower() == "https:":
+            return f"https:{parent.uri[len('https:') :]}"
+        problem = (
+            "is not fetched: only https is"
+            if found[0].lower() == "http:"
+            else "is neither a path nor a web address"
+        )
+        return Finding("parent.unsupported", where, f"the parent {show(parent.uri)} {problem}", _COPY)
+    parts = urlsplit(child)
+    joined = posixpath.normpath(f"/{unquote(parts.path).lstrip('/')}/{parent.uri}")
+    return parts._replace(path=quote(joined, safe="/$&+,:;=@")).geturl()
+
+
+def _file(uri: str, child: str) -> str | Finding:
+    """The path of a file beside the child."""
+    where: Path = ("parent", "uri")
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(child), uri))
+    if not uri.isprintable() or target == ".":
+        return Finding("parent.path", where, f"{show(uri)} is no path of a file", "name a file")
+    if target.startswith("/") or target.split("/")[0] == "..":
+        message = f"the parent {show(uri)} is outside of the repository"
+        return Finding("parent.path", where, message, "name a file inside of it, relative to this one")
+    return target
+
+
+def _placed(parent: Document) -> Document:
+    """The parent's document, all of whose places say that they are in its file."""
+    tree = Tree(copied(parent.tree.root, parent.file), parent.tree.start._replace(file=parent.file))
+    diagnostics = tuple(replace(remark, file=parent.file) for remark in parent.diagnostics)
+    return replace(parent, tree=tree, diagnostics=diagnostics)
+
+
+def _merged(document: Document, parent: Document) -> Document:
+    child_root, parent_root = document.tree.root, parent.tree.root
+    assert isinstance(child_root, Object)
+    assert isinstance(parent_root, Object)
+    root, findings = merge(child_root, parent_root, parent.dropped)
+    tree = Tree(root, document.tree.start)
+    built = rebuild(tree, document.version)
+    remarks = [*parent.diagnostics, *map(document.locate, findings), *built.diagnostics]
+    return replace(
+        _remarked(document, remarks),
+        tree=tree,
+        devfile=built.devfile,
+        dropped=document.dropped | parent.dropped | built.dropped,
+        inherits=parent.inherits,
+        parents={**parent.parents, parent.file: parent.text},
+    )
+
+
+def _remarked(document: Document, remarks: Iterable[Diagnostic]) -> Document:
+    return replace(document, diagnostics=bounded([*document.diagnostics, *remarks]))

@@ -1,0 +1,79 @@
+"""A devfile that has been read: its text, its typed content, and what is wrong with its structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from wsdash.devfile.diagnostics import DevfileError, Diagnostic, bounded
+from wsdash.devfile.parse.reader import decode, read
+from wsdash.devfile.parse.tree import Finding, Mark, Tree
+
+if TYPE_CHECKING:
+    from wsdash.devfile.schema.models import Devfile
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`version` is the schema that applies. `devfile` holds what could be read of the content.
+
+    `diagnostics` tell what is wrong with text and structure; `check` adds what the rules say.
+    `dropped` are names and ids of elements that are too broken to be in `devfile`; `inherits` tells that the
+    file names a parent that is not merged into it. `parents` holds the texts of those that are, by file.
+    `flat` tells that the document went through `flatten`: its variables are replaced.
+    """
+
+    file: str
+    text: str
+    version: str
+    devfile: Devfile
+    tree: Tree
+    diagnostics: tuple[Diagnostic, ...] = ()
+    dropped: frozenset[str] = frozenset()
+    inherits: bool = False
+    parents: Mapping[str, str] = field(default_factory=dict)
+    flat: bool = False
+
+    def position(self, *path: str | int) -> Mark:
+        """Where the value at a path begins: `document.position("components", 0, "name")`."""
+        return self.tree.position(path)
+
+    def key_position(self, *path: str | int) -> Mark:
+        """Where the key that the path ends with begins."""
+        return self.tree.key_position(path)
+
+    def locate(self, finding: Finding) -> Diagnostic:
+        return finding.located(self.tree)
+
+    @property
+    def broken(self) -> bool:
+        """Whether text or structure have an error."""
+        return any(d.severity == "error" for d in self.diagnostics)
+
+
+def load(text: str | bytes, *, file: str = "devfile.yaml") -> Document:
+    """Read a devfile, schema 2.0.0 to 2.3.0, as YAML, or as JSON where its first sign is `{`.
+
+    Problems that leave something usable are in the document's `diagnostics`; `file` is the name for messages.
+    Raises `DevfileError` where nothing is usable: no text, no YAML, too large, or no devfile of these versions.
+    """
+    found: list[Diagnostic] = []
+    try:
+        decoded = decode(text)
+        tree, found = read(decoded)
+        from wsdash.devfile.schema.structure import build
+
+        built = build(tree)
+    except DevfileError as error:
+        raise DevfileError(bounded([*found, *error.diagnostics]), file) from None
+    diagnostics = bounded([*found, *built.diagnostics])
+    return Document(
+        file, decoded, built.version, built.devfile, tree, diagnostics, built.dropped, built.inherits
+    )
+
+
+def with_variables(document: Document, values: Mapping[str, str]) -> Document:
+    """The document with these variables added; they count more than its own of the same name."""
+    merged = {**document.devfile.variables, **values}
+    return replace(document, devfile=document.devfile.model_copy(update={"variables": merged}))

@@ -1,0 +1,225 @@
+"""A devfile to the workload that a job runs, and the report of what is not carried over.
+
+The table of what becomes what follows GitLab's workspaces where a CI job can, and names the remedy where not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from wsdash.devfile.diagnostics import Diagnostic, bounded, show
+from wsdash.devfile.limits import MAX_DIAGNOSTICS
+from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.resolve.variables import apply_variables
+from wsdash.devfile.schema.document import Document
+from wsdash.devfile.schema.models import Events
+from wsdash.devfile.translation.container import (
+    ENV_NAME,
+    Report,
+    component_losses,
+    entrypoint,
+    env_vars,
+    ports,
+    resources,
+    service,
+    volumes,
+)
+from wsdash.devfile.translation.main_component import INJECT_EDITOR, Placed, choose_main
+from wsdash.devfile.translation.projects import source_of
+from wsdash.devfile.translation.steps import Steps
+from wsdash.workload import Secret, Source, Workload
+
+_OVERRIDES = ("pod-overrides", "container-overrides")
+_SECRETS = "wsdash/secrets"
+"""Names of variables that the provider has, as the value of this attribute of the devfile or the main component."""
+_KNOWN_ATTRIBUTES = (INJECT_EDITOR, "overrideCommand", "controller.devfile.io/storage-type", _SECRETS)
+_BESIDES = {
+    "image": ("a job builds no image", "build it elsewhere and name it as a container's image"),
+    "kubernetes": ("a job has no cluster", "apply it by hand, or write a container instead"),
+    "openshift": ("a job has no cluster", "apply it by hand, or write a container instead"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """`main` is the name of the component that the workspace runs in, None where there is no container.
+
+    `diagnostics` name everything of the devfile that is not in `workload`, and what to do about it.
+    """
+
+    workload: Workload
+    diagnostics: tuple[Diagnostic, ...]
+    main: str | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing stands against running the workload."""
+        return self.main is not None and all(d.severity != "error" for d in self.diagnostics)
+
+
+def translate(
+    document: Document,
+    *,
+    source: Source | None = None,
+    main: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Translation:
+    """The workload of a devfile.
+
+    `source` is what to clone, None for the devfile's own first project. `main` names the component that the
+    workspace runs in, where the devfile does not say. `variables` count more than the file's own, and are for a
+    document that is not flat: `flatten` has replaced them. A devfile with a parent is to be flattened first.
+    Never raises for what the document holds; a part that is in error is left out and reported.
+    """
+    filled, diagnostics = apply_variables(document, variables)
+    findings: list[Finding] = list(_general_losses(filled))
+
+    def report(finding: Finding) -> None:
+        # Hostile files could have very many; one more than is shown is enough to say so.
+        if len(findings) <= 10 * MAX_DIAGNOSTICS:
+            findings.append(finding)
+
+    chosen, others, about_choice = choose_main(filled, main)
+    findings += about_choice
+    where = source_of(filled, source, report)
+    workload = _workload(filled, chosen, others, where, report) if chosen else Workload(source=where)
+    located = bounded([*diagnostics, *map(filled.locate, findings)])
+    return Translation(workload, located, chosen.component.name if chosen else None)
+
+
+def _workload(
+    document: Document, main: Placed, others: tuple[Placed, ...], source: Source | None, report: Report
+) -> Workload:
+    steps = Steps(document, main, report)
+    events = document.devfile.events or Events()
+    for placed in (main, *others):
+        for finding in component_losses(placed, placed.component):
+            report(finding)
+    for finding in _main_losses(main):
+        report(finding)
+    workload = Workload(
+        image=main.container.image or None,
+        entrypoint=entrypoint(main, report),
+        env=env_vars(main.container.env, main.path, report),
+        source=source,
+        pre_start=steps.event("preStart", events.pre_start, starts=True),
+        post_start=steps.event("postStart", events.post_start, starts=False),
+        pre_stop=steps.event("preStop", events.pre_stop, starts=False),
+        services=tuple(service(placed, report) for placed in others),
+        ports=ports(main, report),
+        volumes=volumes(document, main, report),
+        resources=resources(main.container),
+        secrets=tuple(_secrets(document, main, report)),
+    )
+    for finding in (*_unused_commands(document, steps.used, events), *_unused_volumes(document)):
+        report(finding)
+    return workload
+
+
+def _secrets(document: Document, main: Placed, report: Report) -> Iterator[Secret]:
+    places: tuple[tuple[Path, Mapping[str, object]], ...] = (
+        ((), document.devfile.attributes),
+        (main.path[:-1], main.component.attributes),
+    )
+    for path, attributes in places:
+        names = attributes.get(_SECRETS, [])
+        for index, name in enumerate(names if isinstance(names, list) else [names]):
+            if isinstance(name, str) and ENV_NAME.fullmatch(name):
+                yield Secret(name)
+            else:
+                here = (*path, "attributes", _SECRETS, *([index] if isinstance(names, list) else []))
+                message = f"{show(name)} is no name of a variable, and is left out"
+                report(Finding("env.name", here, message, "list names of letters, digits and _"))
+
+
+def _main_losses(main: Placed) -> Iterator[Finding]:
+    container, path = main.container, main.path
+    if container.source_mapping != "/projects":
+        message = f"the sources are not at {show(container.source_mapping)}: the job decides where they are"
+        yield Finding(
+            "ignored.source-mapping",
+            (*path, "sourceMapping"),
+            message,
+            "use $PROJECTS_ROOT or $PROJECT_SOURCE",
+        )
+    if container.mount_sources is False:
+        message = "the workspace has the sources all the same: it is the main component"
+        yield Finding("ignored.mount-sources", (*path, "mountSources"), message, "drop it", True)
+
+
+def _general_losses(document: Document) -> Iterator[Finding]:
+    """What has no place in a job, whichever component is the main one."""
+    devfile = document.devfile
+    if document.inherits and not document.flat:
+        message = "the parent is not read, so what it brings in is missing"
+        yield Finding("parent.unread", ("parent",), message, "flatten the devfile first", True)
+    for index, component in enumerate(devfile.components):
+        path: Path = ("components", index)
+        if component.kind in _BESIDES:
+            what, hint = _BESIDES[component.kind]
+            message = f"the component {show(component.name)} is left out: {what}"
+            yield Finding(f"ignored.{component.kind}-component", path, message, hint)
+        yield from _attributes(path, component.attributes)
+    for index, command in enumerate(devfile.commands):
+        yield from _attributes(("commands", index), command.attributes)
+    yield from _attributes((), devfile.attributes)
+    if devfile.metadata and devfile.metadata.architectures:
+        listed = ", ".join(devfile.metadata.architectures)
+        message = f"the architectures ({listed}) do not choose a runner"
+        yield Finding(
+            "ignored.architectures",
+            ("metadata", "architectures"),
+            message,
+            "choose a context whose runner has one",
+            True,
+        )
+    if devfile.metadata and devfile.metadata.global_memory_limit:
+        message = "globalMemoryLimit limits nothing: it is only informative"
+        yield Finding(
+            "ignored.metadata",
+            ("metadata", "globalMemoryLimit"),
+            message,
+            "write memoryLimit at the container",
+            True,
+        )
+    for index, name in enumerate(devfile.events.post_stop if devfile.events else ()):
+        message = f"the command {show(name)} is not run: nothing of the job is left after its end"
+        yield Finding("ignored.post-stop", ("events", "postStop", index), message, "use preStop")
+
+
+def _attributes(path: Path, attributes: Mapping[str, object]) -> Iterator[Finding]:
+    for key in attributes:
+        here = (*path, "attributes", key)
+        if key in _OVERRIDES:
+            message = f"{key} is not applied: the job is no pod"
+            yield Finding("ignored.pod-overrides", here, message, "set it at the runner", True)
+        elif key not in _KNOWN_ATTRIBUTES:
+            yield Finding(
+                "ignored.attribute",
+                here,
+                f"the attribute {show(key)} means nothing here",
+                "nothing to do",
+                True,
+            )
+
+
+def _unused_commands(document: Document, used: set[str], events: Events) -> Iterator[Finding]:
+    after_end = {name.lower() for name in events.post_stop}
+    for index, command in enumerate(document.devfile.commands):
+        if command.id in used or command.id in after_end:
+            continue
+        code = "ignored.apply-command" if command.apply else "ignored.unused-command"
+        message = f"the command {show(command.id)} is in no event, so the workspace does not run it"
+        hint = "add it to events.postStart to run it at the start, or run it in the workspace's shell"
+        yield Finding(code, ("commands", index), message, hint)
+
+
+def _unused_volumes(document: Document) -> Iterator[Finding]:
+    mounted = {m.name for c in document.devfile.components if c.container for m in c.container.volume_mounts}
+    for index, component in enumerate(document.devfile.components):
+        if component.volume and component.name not in mounted:
+            message = f"the volume {show(component.name)} is not made: no container mounts it"
+            yield Finding(
+                "ignored.unused-volume", ("components", index), message, "add it to volumeMounts, or drop it"
+            )

@@ -1,0 +1,67 @@
+"""Why the dashboard asks before it ends the job of a workspace, and what it says after an act. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsdash.backend.store.reader import WorkspaceRow
+
+ENDING = frozenset({"stop", "restart"})
+"""Verbs that end a job gracefully: they ask where somebody works in it, or what it has cannot be saved."""
+
+CONSEQUENCES = {
+    "restart": ("Its job ends and a new one starts.", "Their jobs end and new ones start."),
+    "stop": ("Its job ends.", "Their jobs end."),
+    "start": ("A job is started for it.", "A job is started for each."),
+    "extend": ("No autostop comes for an hour more.", "No autostop comes for an hour more."),
+    "end_now": (
+        "Its job ends at once; what it has not saved is lost.",
+        "Their jobs end at once; what they have not saved is lost.",
+    ),
+    "delete": (
+        "Its job ends, and all its files are removed for good.",
+        "Their jobs end, and all their files are removed for good.",
+    ),
+}
+KEPT = frozenset({"restart", "stop"})
+
+DONE = {
+    "start": ("starts; x stops it again", "start; x stops them again"),
+    "stop": ("stops; S starts it again", "stop; S starts them again"),
+    "restart": ("is restarted; l follows its log", "are restarted"),
+    "extend": ("has no autostop for an hour more", "have no autostop for an hour more"),
+    "end_now": ("is ended; S or r starts it again", "are ended; S or r starts them again"),
+    "delete": ("is being deleted, with its files", "are being deleted, with their files"),
+}
+
+
+def consequence(verb: str, count: int) -> str:
+    """What comes of it, for the question."""
+    text = CONSEQUENCES[verb][count != 1]
+    return f"{text} Files are kept." if verb in KEPT else text
+
+
+def done(verb: str, names: Sequence[str]) -> str:
+    """What was done to whom, and the way back where there is one."""
+    return f"{', '.join(names)} {DONE[verb][len(names) != 1]}"
+
+
+def doubts(verb: str, rows: Sequence[WorkspaceRow]) -> list[str]:
+    """What speaks against doing it at once, a sentence each: who is in it, and what cannot be saved."""
+    return [text for row in rows for text in _doubts(row)] if verb in ENDING else []
+
+
+def _doubts(row: WorkspaceRow) -> list[str]:
+    attempt = row.attempt
+    if attempt is None or not attempt.is_live or attempt.seen is None:
+        return []
+    name, seen = row.workspace.name, attempt.seen
+    said = []
+    shells = seen.beat.shells if seen.beat is not None else None
+    if shells:
+        said.append(f"{name}: {'a shell is' if shells == 1 else f'{shells} shells are'} open in it.")
+    if seen.unsaved:
+        said.append(f"{name}: what has come since it was last saved cannot be kept ({seen.unsaved}).")
+    return said

@@ -1,0 +1,111 @@
+"""When an action can be done, and the reason when it cannot. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsdash.model import Desired, Phase
+
+if TYPE_CHECKING:
+    from wsdash.backend.store.reader import WorkspaceRow
+
+LIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an action would be done to: the marked workspaces, or else the selected one."""
+
+    rows: tuple[WorkspaceRow, ...] = ()
+    connected: bool = True
+    """Whether the service is open; before that there is only what the store said last."""
+
+
+def always(_: Subject) -> str | None:
+    """Available at any time."""
+    return None
+
+
+Availability = Callable[[Subject], str | None]
+
+
+def with_service(subject: Subject) -> str | None:
+    """Needs the open service."""
+    return None if subject.connected else "the store is not open; if it stays so, m tells why"
+
+
+def with_workspace(subject: Subject) -> str | None:
+    """Needs a workspace."""
+    return None if subject.rows else "no workspace is selected; a creates one"
+
+
+def each(one: Callable[[WorkspaceRow], str | None]) -> Availability:
+    """Available when at least one workspace of the subject allows it; else the first one's reason."""
+
+    def check(subject: Subject) -> str | None:
+        reason = with_workspace(subject) or with_service(subject)
+        if reason:
+            return reason
+        reasons = [one(row) for row in subject.rows]
+        return None if None in reasons else reasons[0]
+
+    return check
+
+
+def _named(row: WorkspaceRow, text: str) -> str:
+    return f"{row.workspace.name} {text}"
+
+
+def can_start(row: WorkspaceRow) -> str | None:
+    if row.workspace.desired is Desired.DELETED:
+        return _named(row, "is being deleted")
+    if row.workspace.desired is Desired.RUNNING and row.status.phase is not Phase.FAILED:
+        return _named(row, f"is {row.status.phase} already; r restarts it")
+    return None
+
+
+def can_extend(row: WorkspaceRow) -> str | None:
+    policy = row.workspace.policy
+    if policy.max_hours is None and policy.idle_minutes is None:
+        return _named(row, "has no autostop; max_hours and idle_minutes in config.toml set one for new ones")
+    if row.status.phase not in (Phase.RUNNING, Phase.STARTING):
+        return _named(row, f"is {row.status.phase}, so no autostop comes")
+    return None
+
+
+def can_stop(row: WorkspaceRow) -> str | None:
+    if row.workspace.desired is Desired.DELETED:
+        return _named(row, "is being deleted")
+    if row.workspace.desired is Desired.STOPPED:
+        return _named(row, f"is {row.status.phase} already; S starts it")
+    return None
+
+
+def can_end_now(row: WorkspaceRow) -> str | None:
+    if row.attempt is None or not row.attempt.is_live:
+        return _named(row, "has no job that could be ended")
+    if row.status.phase in LIVE:
+        return _named(row, f"is {row.status.phase}; x stops it, r restarts it")
+    return None
+
+
+def can_restart(row: WorkspaceRow) -> str | None:
+    return _named(row, "is being deleted") if row.workspace.desired is Desired.DELETED else None
+
+
+def can_delete(row: WorkspaceRow) -> str | None:
+    return _named(row, "is being deleted already") if row.workspace.desired is Desired.DELETED else None
+
+
+def can_enter(row: WorkspaceRow) -> str | None:
+    if row.status.phase in LIVE:
+        return None
+    if row.status.phase in (Phase.STOPPED, Phase.FAILED):
+        return _named(row, f"is {row.status.phase}; r starts it")
+    return _named(row, f"is {row.status.phase}; wait until it runs")
+
+
+def can_log(row: WorkspaceRow) -> str | None:
+    return None if row.attempt is not None else _named(row, "has not run yet, so there is no log")

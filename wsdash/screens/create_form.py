@@ -1,0 +1,124 @@
+"""Create a workspace: what to make it from, then the job that it will run, then yes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsdash.screens.form import Field, FormScreen, facts
+from wsdash.screens.text.spans import Line, Tone, plain, wrap
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import Preview
+    from wsdash.devfile import Diagnostic
+
+SEVERITIES = {"error": Tone.BAD, "warning": Tone.WARN, "info": Tone.MUTED}
+
+
+class CreateScreen(FormScreen[str, "Preview"]):
+    """Answers the new workspace's id."""
+
+    FIELDS: Mapping[str, Field] = {
+        "source": Field("Source", "URL or path of a Git repository; empty for none"),
+        "ref": Field("Ref", "branch, tag or commit; empty for the default branch"),
+        "devfile": Field("Devfile", "path in the repository, or of a file here; empty to look for one"),
+        "component": Field("Component", "of the devfile, to work in; empty for its main one"),
+        "image": Field("Image", "a container image in place of the one that the devfile names"),
+        "name": Field("Name", "lower-case letters, digits and dashes; empty for one made from the source"),
+        "context": Field("Context", "where its job runs; empty for the default one, see c in the list"),
+    }
+    INTRO = "Nothing runs before you have seen the job. All fields may be left empty."
+    LOOKING = "looking at the repository"
+    VERTICAL_BREAKPOINTS = [(0, "-dense"), (30, "-tall")]  # noqa: RUF012
+
+    async def look(self) -> Preview:
+        from wsdash.backend.service import CreateRequest
+
+        request = CreateRequest(
+            source=self.typed("source") or None,
+            ref=self.typed("ref") or None,
+            devfile=self.typed("devfile") or None,
+            name=self.typed("name") or None,
+            context=self.typed("context"),
+            main=self.typed("component") or None,
+            image=self.typed("image") or None,
+        )
+        return await self.dashboard.service.preview(request, self.show_progress)
+
+    async def accept(self, preview: Preview) -> str | None:
+        values: dict[str, str] | None = {}
+        if preview.asks:
+            from wsdash.screens.secrets_form import SecretsScreen
+
+            values = await self.app.push_screen_wait(SecretsScreen(preview))
+        if values is None:
+            return None
+        return (await self.dashboard.service.create(preview, values=values)).id
+
+    def heading(self, preview: Preview | None) -> Line:
+        if preview is None:
+            return (("New workspace", Tone.TITLE), ("  step 1 of 2: what to make it from", Tone.MUTED))
+        return (
+            ("New workspace", Tone.TITLE),
+            ("  step 2 of 2: enter creates ", Tone.MUTED),
+            (plain(preview.name), Tone.STRONG),
+            (", esc goes back", Tone.MUTED),
+        )
+
+    def preview_lines(self, preview: Preview, width: int) -> list[Line]:
+        """Facts, remarks about the devfile, and the job in full."""
+        lines = facts(
+            [
+                ("name", preview.name),
+                ("source", preview.source_url or "no repository"),
+                ("ref", preview.ref or "the default branch"),
+                ("devfile", preview.devfile_path or "none found: the default one is used"),
+                ("context", preview.context),
+                ("runs in", preview.isolation),
+            ],
+            width,
+        )
+        lines += remark_lines(preview, width)
+        lines += [(), (("THE JOB", Tone.TITLE),)]
+        for line in preview.job.rstrip("\n").split("\n"):
+            lines += [((text, Tone.PLAIN),) for text in wrap(plain(line), width)]
+        return lines
+
+
+def remark_lines(preview: Preview, width: int) -> list[Line]:
+    """What is to be said about the devfile, and about what its job will not get."""
+    lines: list[Line] = []
+    if preview.diagnostics:
+        kind = "DEV CONTAINER" if (preview.devfile_path or "").endswith(".json") else "DEVFILE"
+        lines += [(), ((f"REMARKS ABOUT THE {kind}", Tone.TITLE),)]
+        for diagnostic in preview.diagnostics:
+            lines += diagnostic_lines(diagnostic, width)
+    if preview.remarks:
+        lines += [(), (("WHAT THE CONTEXT DOES NOT GIVE", Tone.TITLE),)]
+        for remark in preview.remarks:
+            lines += [((text, Tone.WARN),) for text in wrap(plain(remark.text), width)]
+            lines += [((f"  {text}", Tone.PLAIN),) for text in wrap(plain(remark.hint), width - 2) if text]
+    return lines
+
+
+def diagnostic_lines(diagnostic: Diagnostic, width: int) -> list[Line]:
+    """`line 7: warning: ...`, and what to do below."""
+    tone = SEVERITIES.get(diagnostic.severity, Tone.PLAIN)
+    place = (
+        f"{plain(diagnostic.file)} line {diagnostic.line}" if diagnostic.file else f"line {diagnostic.line}"
+    )
+    head = f"{place}: {diagnostic.severity}: {plain(diagnostic.message)}"
+    lines: list[Line] = [((text, tone),) for text in wrap(head, width)]
+    if diagnostic.hint:
+        lines += [((f"  {text}", Tone.PLAIN),) for text in wrap(plain(diagnostic.hint), width - 2)]
+    return lines
+
+
+def repository_here(folder: Path | None = None) -> str | None:
+    """The repository that the user stands in, to be suggested as the source."""
+    here = folder or Path.cwd()
+    for place in (here, *here.parents):
+        if (place / ".git").exists():
+            return str(place)
+    return None

@@ -1,0 +1,47 @@
+"""All keys of the view that the user comes from, out of the table of actions."""
+
+from __future__ import annotations
+
+from wsdash.screens.actions import Action, Group, Where, key_names, on
+from wsdash.screens.text.glyphs import Glyphs
+from wsdash.screens.text.spans import Line, Tone, fit, wrap
+from wsdash.screens.text_page import PageScreen
+
+KEYS_WIDTH = 16
+TITLE_WIDTH = 18
+
+
+class HelpScreen(PageScreen):
+    """Made from the same table that the keys come from, so that it cannot be wrong."""
+
+    def __init__(self, where: Where, glyphs: Glyphs) -> None:
+        super().__init__()
+        self._where = where
+        self._glyphs = glyphs
+
+    def heading(self) -> Line:
+        return (("Help", Tone.TITLE), (f"  keys in {self._where.value}", Tone.MUTED))
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        return help_lines(on(self._where), width)
+
+
+def help_lines(actions: tuple[Action, ...], width: int) -> list[Line]:
+    """The actions by group: keys, title and what it does, wrapped to the width."""
+    lines: list[Line] = []
+    for group in Group:
+        members = [action for action in actions if action.group is group]
+        if not members:
+            continue
+        lines += [(), ((group.value, Tone.TITLE),)]
+        for action in members:
+            texts = wrap(action.help, max(20, width - KEYS_WIDTH - TITLE_WIDTH))
+            lines.append(
+                (
+                    (fit(key_names(action) or "(by name)", KEYS_WIDTH), Tone.KEY),
+                    (fit(action.title, TITLE_WIDTH), Tone.STRONG),
+                    (texts[0], Tone.PLAIN),
+                )
+            )
+            lines += [((" " * (KEYS_WIDTH + TITLE_WIDTH) + text, Tone.PLAIN),) for text in texts[1:]]
+    return lines[1:]

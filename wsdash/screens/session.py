@@ -1,0 +1,165 @@
+"""The open service beside the screen: it keeps jobs alive, watches the store, and hands over at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import Reconciling, Service
+    from wsdash.backend.store.reader import WorkspaceRow
+
+REREAD_S = 20.0
+"""Phases also change because time passes: what nobody looks at becomes unknown."""
+GAP_S = 0.2
+LONGEST_GAP_S = 2.0
+"""Between two readings: short while the list changes, longer when only heartbeats arrive."""
+
+ServiceOpener = Callable[[], AbstractAsyncContextManager["Service"]]
+
+
+class Session:
+    """Lives as long as the dashboard and a little longer: `close` is called when the screen is gone."""
+
+    def __init__(
+        self,
+        open_service: ServiceOpener,
+        *,
+        changed: Callable[[], None],
+        failed: Callable[[BaseException, str], None],
+    ) -> None:
+        self._open_service = open_service
+        self._changed = changed
+        self._failed = failed
+        self._closing = asyncio.Event()
+        self._look = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._finding: asyncio.Task[None] | None = None
+        self.service: Service | None = None
+        self.rows: list[WorkspaceRow] = []
+        self.reconciling: Reconciling | None = None
+        self.honours_image: bool | None = None
+        self.isolation: str | None = None
+        self.context: str | None = None
+        """The default one; None while it is not known."""
+        self.trouble = ""
+        self.handed_over = False
+
+    def start(self) -> None:
+        """Open the service in the background, once."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._live(), name="session")
+
+    def look_again(self) -> None:
+        """Read the store soon; open it again if that failed before."""
+        self._look.set()
+        if self._task is not None and self._task.done() and not self._closing.is_set():
+            self.start()
+
+    def look_at_place(self) -> None:
+        """Find out again what new jobs run in."""
+        if self.service is not None:
+            work = self._never_silent(self._find_out_isolation(self.service), "finding out what jobs run in")
+            self._finding = asyncio.get_running_loop().create_task(work)
+
+    async def close(self) -> None:
+        """Stop reconciling, let a daemon take over where that is needed, close the service."""
+        self._closing.set()
+        if self._task is not None:
+            await self._task
+
+    async def _live(self) -> None:
+        try:
+            async with self._open_service() as service:
+                self.service = service
+                self._changed()
+                tasks = [
+                    asyncio.create_task(self._never_silent(work, what))
+                    for work, what in (
+                        (service.reconcile("dashboard"), "keeping the jobs alive"),
+                        (self._watch(service), "watching the store"),
+                        (self._keep_reading(service), "reading the store"),
+                        (self._find_out_isolation(service), "finding out what jobs run in"),
+                    )
+                ]
+                try:
+                    await self._closing.wait()
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                with self._telling("handing over to the daemon"):
+                    self.handed_over = await service.hand_over()
+        except Exception as error:
+            self.trouble = "the store cannot be used; what is shown may be old"
+            self._failed(error, "opening the store")
+            self._changed()
+        finally:
+            self.service = None
+
+    async def _never_silent(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        with self._telling(what):
+            await work
+
+    def _telling(self, what: str) -> _Telling:
+        return _Telling(self._failed, what)
+
+    async def _watch(self, service: Service) -> None:
+        async for _ in service.changes():
+            self._look.set()
+
+    async def _keep_reading(self, service: Service) -> None:
+        gap = GAP_S
+        while True:
+            self._look.clear()
+            if await self._read(service):
+                gap = GAP_S
+                self._changed()
+            else:
+                gap = min(LONGEST_GAP_S, gap * 2)
+            await asyncio.sleep(gap)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REREAD_S):
+                    await self._look.wait()
+
+    async def _read(self, service: Service) -> bool:
+        """Whether anything is different now."""
+        before = (self.rows, self.reconciling, self.trouble)
+        try:
+            self.rows = await service.workspaces()
+            self.reconciling = await service.reconciling()
+            self.trouble = ""
+        except Exception as error:
+            from wsdash.backend.store.errors import StateRemoved
+
+            self.trouble = f"not up to date: {error}"
+            if isinstance(error, StateRemoved):
+                self.reconciling = None
+        return before != (self.rows, self.reconciling, self.trouble)
+
+    async def _find_out_isolation(self, service: Service) -> None:
+        context = (await service.contexts()).default_context
+        capabilities = await service.capabilities(context)
+        self.context = context
+        self.isolation = capabilities.isolation
+        self.honours_image = capabilities.honours_image
+        self._changed()
+
+
+class _Telling:
+    """Turns a failure of background work into something the user is told."""
+
+    def __init__(self, failed: Callable[[BaseException, str], None], what: str) -> None:
+        self._failed = failed
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._failed(error, self._what)
+        return True

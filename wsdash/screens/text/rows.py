@@ -1,0 +1,172 @@
+"""From the store's rows to what the list shows, and the difference between two lists. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsdash.backend.rules.recovery_point import words
+from wsdash.backend.rules.status import words_for_seconds
+from wsdash.backend.store.reader import WorkspaceRow
+from wsdash.model import Phase, Status
+from wsdash.screens.text.glyphs import TONES, Glyphs
+from wsdash.screens.text.spans import Line, Tone, plain
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One line of the list, as text that is safe to show. `key` is the workspace's id."""
+
+    key: str
+    status: str
+    name: str
+    project: str
+    health: str
+    age: str
+    saved: str
+    event: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class RowsPatched:
+    """What has to be painted to get from one list to the next, as keys.
+
+    `moved` are those whose place is another one, for whatever reason.
+    """
+
+    added: frozenset[str]
+    removed: frozenset[str]
+    moved: frozenset[str]
+    changed: frozenset[str]
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.added or self.removed or self.moved or self.changed)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether every row stays on its line."""
+        return not (self.added or self.removed or self.moved)
+
+
+def patch(old: Sequence[RowView], new: Sequence[RowView]) -> RowsPatched:
+    """The difference between two lists of rows with unique keys."""
+    before = {row.key: (place, row) for place, row in enumerate(old)}
+    after = {row.key: (place, row) for place, row in enumerate(new)}
+    both = before.keys() & after.keys()
+    return RowsPatched(
+        added=frozenset(after.keys() - before.keys()),
+        removed=frozenset(before.keys() - after.keys()),
+        moved=frozenset(key for key in both if before[key][0] != after[key][0]),
+        changed=frozenset(key for key in both if before[key][1] != after[key][1]),
+    )
+
+
+def row_view(row: WorkspaceRow, now: float, glyphs: Glyphs) -> RowView:
+    """The line of one workspace."""
+    phase = row.status.phase
+    return RowView(
+        key=row.workspace.id,
+        status=f"{glyphs.phases[Phase.UNHEALTHY if row.status.trouble else phase]} {phase}",
+        name=plain(row.workspace.name),
+        project=project_words(row),
+        health=health_words(row.status),
+        age=age_words(now - row.workspace.created_at),
+        saved=words(row.saved, now, coarse=True),
+        event=plain(row.event.text) if row.event else "",
+        tone=Tone.WARN if row.status.trouble else TONES[phase],
+    )
+
+
+def project_words(row: WorkspaceRow) -> str:
+    """`project@ref`, as much of it as there is."""
+    workspace = row.workspace
+    if not workspace.source_url:
+        return "(no repository)"
+    return plain(f"{workspace.project}@{workspace.ref}" if workspace.ref else workspace.project)
+
+
+def health_words(status: Status) -> str:
+    """One word; nothing where nothing is known."""
+    return status.trouble or {True: "healthy", False: "unhealthy", None: ""}[status.healthy]
+
+
+def age_words(seconds: float) -> str:
+    """Coarse on purpose: a list at rest is not repainted because seconds pass."""
+    return "< 1 min" if seconds < 60 else words_for_seconds(seconds)
+
+
+def next_age_change(seconds: float) -> float:
+    """Seconds until `age_words` says something else."""
+    for size in (86400.0, 3600.0, 60.0):
+        if seconds >= size:
+            return size - seconds % size
+    return 60.0 - max(0.0, seconds)
+
+
+def matches(row: WorkspaceRow, words: str) -> bool:
+    """Whether all words of the filter occur in what the row says, in any letter case."""
+    said = " ".join(
+        (
+            row.workspace.name,
+            project_words(row),
+            row.status.phase,
+            row.status.reason,
+            row.workspace.context,
+            health_words(row.status),
+        )
+    ).lower()
+    return all(word in said for word in words.lower().split())
+
+
+def count_words(rows: Sequence[WorkspaceRow]) -> Line:
+    """How many there are in each phase, the worst first, each in its tone."""
+    if not rows:
+        return (("no workspaces", Tone.MUTED),)
+    order = (
+        Phase.FAILED,
+        Phase.UNHEALTHY,
+        Phase.BACKING_OFF,
+        Phase.UNKNOWN,
+        Phase.STARTING,
+        Phase.PENDING,
+        Phase.STOPPING,
+        Phase.DELETING,
+        Phase.RUNNING,
+        Phase.STOPPED,
+    )
+    counted = Counter(row.status.phase for row in rows)
+    total = "1 workspace" if len(rows) == 1 else f"{len(rows)} workspaces"
+    spans: list[tuple[str, Tone]] = [(total, Tone.PLAIN)]
+    for phase in order:
+        if counted[phase]:
+            spans += [("  ", Tone.MUTED), (f"{counted[phase]} {phase}", TONES[phase])]
+    for trouble, count in sorted(Counter(row.status.trouble for row in rows if row.status.trouble).items()):
+        spans += [("  ", Tone.MUTED), (f"{count} {trouble}", Tone.WARN)]
+    return tuple(spans)
+
+
+def up_words(row: WorkspaceRow, now: float) -> str:
+    """Which attempt it is, and for how long it has run or since when it has not."""
+    attempt = row.attempt
+    if attempt is None:
+        return "never run"
+    started = attempt.launched_at if attempt.launched_at is not None else attempt.intended_at
+    if attempt.end is None:
+        return f"attempt #{attempt.number}, for {age_words(now - started)}"
+    return f"attempt #{attempt.number} ended {age_words(now - attempt.end.at)} ago"
+
+
+def row_of(rows: Sequence[WorkspaceRow], workspace_id: str) -> WorkspaceRow | None:
+    """The row of the workspace with this id."""
+    return next((row for row in rows if row.workspace.id == workspace_id), None)
+
+
+def time_words(at: float, now: float) -> str:
+    """A local time, with the date when it is not today's."""
+    then, today = time.localtime(at), time.localtime(now)
+    same_day = then[:3] == today[:3]
+    return time.strftime("%H:%M:%S" if same_day else "%m-%d %H:%M", then)

@@ -1,0 +1,85 @@
+"""Have a workspace run what its devfile says now: it is read again, the difference is shown, then yes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from wsdash.screens.create_form import remark_lines
+from wsdash.screens.form import Field, FormScreen
+from wsdash.screens.text.spans import Line, Tone, plain, wrap
+
+if TYPE_CHECKING:
+    from wsdash.backend.service import Update
+    from wsdash.model import Workspace
+
+TONES = {"+": Tone.GOOD, "-": Tone.BAD, "@": Tone.MUTED}
+
+
+class UpdateScreen(FormScreen["Workspace", "Update"]):
+    """Answers the workspace that was updated."""
+
+    FIELDS: Mapping[str, Field] = {
+        "component": Field("Component", "of the devfile, to work in; empty for its main one"),
+        "image": Field("Image", "a container image in place of the one that the devfile names"),
+    }
+    INTRO = "What you chose when you made it, choose again. Nothing runs before you see it."
+    LOOKING = "looking at the repository"
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__({})
+        self._workspace = workspace
+
+    async def look(self) -> Update:
+        from wsdash.backend.service import CreateRequest
+
+        choices = CreateRequest(None, main=self.typed("component") or None, image=self.typed("image") or None)
+        return await self.dashboard.service.preview_update(self._workspace.id, choices, self.show_progress)
+
+    def refusal(self, preview: Update) -> str:
+        return "" if preview.changes else f"{self._workspace.name} runs what its devfile says already"
+
+    async def accept(self, preview: Update) -> Workspace | None:
+        from wsdash.backend.errors import NotSaved
+
+        try:
+            await self.dashboard.service.update(preview)
+        except NotSaved as error:
+            if not await self._is_wanted_unsaved(error):
+                return None
+            await self.dashboard.service.update(preview, unsaved=True)
+        return self._workspace
+
+    async def _is_wanted_unsaved(self, error: Exception) -> bool | None:
+        from wsdash.screens.confirm import ConfirmScreen
+
+        told = str(error)
+        question = ConfirmScreen(
+            "Update",
+            {self._workspace.id: self._workspace.name},
+            "What has come since it was last saved is lost if its job ends now.",
+            doubts=[f"{told[0].upper()}{told[1:]}."],
+        )
+        return await self.app.push_screen_wait(question)
+
+    def heading(self, preview: Update | None) -> Line:
+        name = (plain(self._workspace.name), Tone.STRONG)
+        if preview is None:
+            return (("Update ", Tone.TITLE), name, ("  step 1 of 2: read its devfile again", Tone.MUTED))
+        if not preview.changes:
+            return (("Update ", Tone.TITLE), name, ("  nothing is new, esc goes back", Tone.MUTED))
+        return (
+            ("Update ", Tone.TITLE),
+            name,
+            ("  step 2 of 2: enter saves its work and runs this, esc goes back", Tone.MUTED),
+        )
+
+    def preview_lines(self, preview: Update, width: int) -> list[Line]:
+        """Remarks about the devfile, and the job's difference."""
+        if not preview.changes:
+            return [((f"{plain(self._workspace.name)} runs what its devfile says already.", Tone.GOOD),)]
+        lines = [*remark_lines(preview.preview, width), (), (("WHAT IS NEW IN ITS JOB", Tone.TITLE),)][1:]
+        for line in preview.changes:
+            tone = TONES.get(line[:1], Tone.PLAIN)
+            lines += [((text, tone),) for text in wrap(plain(line), width)]
+        return lines
