@@ -55,14 +55,14 @@ def test_a_command_is_given_exactly_its_line_its_variables_and_its_folder(
 ) -> None:
     plain = folder.replace("$", "")
     command = Command("c", line, working_dir=plain, env=(EnvVar("V", variable),))
-    out = evaluate(shell, Workload(post_start=(command,)), r'run() { printf "%s\001" "$@"; }; post_start')
-    assert out.split(b"\1")[:-1] == [b"c", plain.encode(), line.encode(), b"V=" + variable.encode()]
+    out = evaluate(shell, Workload(post_start=(command,)), r'run() { printf "%s\000" "$@"; }; post_start')
+    assert out.split(b"\0")[:-1] == [b"c", plain.encode(), line.encode(), b"V=" + variable.encode()]
 
 
 @given(url=values, ref=values)
 def test_the_source_is_exactly_as_written(shell: tuple[str, ...], url: str, ref: str) -> None:
-    out = evaluate(shell, Workload(source=Source(url, ref)), r'printf "%s\001%s" "$source_url" "$source_ref"')
-    assert out.split(b"\1") == [url.encode(), ref.encode()]
+    out = evaluate(shell, Workload(source=Source(url, ref)), r'printf "%s\000%s" "$source_url" "$source_ref"')
+    assert out.split(b"\0") == [url.encode(), ref.encode()]
 
 
 @given(
