@@ -233,7 +233,7 @@ async def _log_shown(folder: Path, ends: int) -> Figure:
         async with app.run_test(size=(120, 40)) as pilot:
             await until(lambda: app.connected, 30.0, "the open store")
             preview = Preview("w1", "work", None, None, None, WORKLOAD, (), "", "a CI job")
-            await app.service.create(preview)
+            await app.service.creation.create(preview)
             job = await _newest_job(server, 1)
             server.do(lambda: server.state.start(job, runner, cancels_gracefully=True))
             await until(lambda: app.rows and app.rows[0].attempt is not None, 30.0, "the row")

@@ -48,10 +48,10 @@ async def _kill_and_wait(home: Path, kills: int) -> list[float]:
     waits = []
     async with Service.open(paths) as service:
         reconciling = asyncio.create_task(service.reconcile("daemon"))
-        preview = await service.preview(CreateRequest(str(source)))
-        workspace = await service.create(preview)
+        preview = await service.creation.preview(CreateRequest(str(source)))
+        workspace = await service.creation.create(preview)
         running = frozenset({Phase.RUNNING})
-        await service.wait_for(workspace.id, running, 60)
+        await service.lifecycle.wait_for(workspace.id, running, 60)
         reader = Reader(paths)
         for _ in range(kills):
             before = reader.attempts(workspace.id)[-1]
@@ -65,13 +65,13 @@ async def _kill_and_wait(home: Path, kills: int) -> list[float]:
                     break
                 await asyncio.sleep(0.005)
             waits.append(time.perf_counter() - killed_at)
-            await service.restart(workspace.id)  # a new episode, so that each kill is a first crash
+            await service.lifecycle.restart(workspace.id)  # a new episode, so that each kill is a first crash
             while reader.attempts(workspace.id)[-1].number == newest.number:
                 await asyncio.sleep(0.02)
-            await service.wait_for(workspace.id, running, 60)
+            await service.lifecycle.wait_for(workspace.id, running, 60)
         reader.close()
-        await service.delete(workspace.id)
-        await service.wait_for(workspace.id, frozenset({Phase.DELETED}), 60)
+        await service.lifecycle.delete(workspace.id)
+        await service.lifecycle.wait_for(workspace.id, frozenset({Phase.DELETED}), 60)
         reconciling.cancel()
         await asyncio.gather(reconciling, return_exceptions=True)
     return waits

@@ -213,7 +213,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         from wsdash.screens.shell import lend_terminal
 
         name = workspace.name
-        command = await self.service.shell(workspace.id)
+        command = await self.service.access.shell(workspace.id)
         told = f"a shell in {name}; leave it to come back."
         code = await lend_terminal(self, command.argv, command.env, command.cwd, told)
         if command.lost_its_line(code):

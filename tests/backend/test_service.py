@@ -45,20 +45,20 @@ def repository(tmp_path: Path) -> Path:
 
 
 async def created(service: Service, source: Path, policy: Policy = QUICK) -> Workspace:
-    preview = await service.preview(CreateRequest(str(source)))
-    return await service.create(preview, policy)
+    preview = await service.creation.preview(CreateRequest(str(source)))
+    return await service.creation.create(preview, policy)
 
 
 async def demo(service: Service) -> str:
     """The id of the workspace that is called demo now."""
-    return (await service.find("demo")).id
+    return (await service.queries.find("demo")).id
 
 
 async def running(service: Service, name: str, attempt: int) -> WorkspaceRow:
     """The workspace's row as soon as it runs in (at least) this attempt."""
 
     async def row() -> WorkspaceRow | None:
-        found = (await service.detail((await service.find(name)).id)).row
+        found = (await service.queries.detail((await service.queries.find(name)).id)).row
         is_there = found.attempt is not None and found.attempt.number >= attempt
         return found if is_there and found.status.phase is Phase.RUNNING else None
 
@@ -73,19 +73,21 @@ def supervisor_of(row: WorkspaceRow) -> psutil.Process:
 async def test_the_preview_shows_the_job_and_create_makes_exactly_that(
     service: Service, repository: Path
 ) -> None:
-    preview = await service.preview(CreateRequest(str(repository)))
+    preview = await service.creation.preview(CreateRequest(str(repository)))
     assert preview.name == "demo"
     assert preview.devfile_path == "devfile.yaml"
     assert "greeting.txt" in preview.job
-    workspace = await service.create(preview)
-    row = await service.wait_for(workspace.id, RUNNING, 20.0)
-    folder = Path(service.folder(row.workspace) or "")
+    workspace = await service.creation.create(preview)
+    row = await service.lifecycle.wait_for(workspace.id, RUNNING, 20.0)
+    folder = Path(service.queries.folder(row.workspace) or "")
     greeting = folder / "projects" / "demo" / "greeting.txt"
     assert greeting.read_text() == "hello from demo\n"
 
 
 async def test_a_repository_without_a_devfile_gets_the_default_one(service: Service, tmp_path: Path) -> None:
-    preview = await service.preview(CreateRequest(str(make_repository(tmp_path / "plain", devfile=None))))
+    preview = await service.creation.preview(
+        CreateRequest(str(make_repository(tmp_path / "plain", devfile=None)))
+    )
     assert preview.devfile_path is None
     assert preview.workload.image
 
@@ -93,13 +95,13 @@ async def test_a_repository_without_a_devfile_gets_the_default_one(service: Serv
 async def test_restart_makes_a_new_attempt_and_keeps_the_files(service: Service, repository: Path) -> None:
     workspace = await created(service, repository)
     row = await running(service, "demo", 1)
-    unsaved = Path(service.folder(workspace) or "") / "projects" / "demo" / "unsaved.txt"
+    unsaved = Path(service.queries.folder(workspace) or "") / "projects" / "demo" / "unsaved.txt"
     unsaved.write_text("not committed")
-    await service.restart(await demo(service))
+    await service.lifecycle.restart(await demo(service))
     row = await running(service, "demo", 2)
     assert row.attempt is not None and row.attempt.number == 2
     assert unsaved.read_text() == "not committed"
-    first = (await service.detail(await demo(service))).attempts[-1]
+    first = (await service.queries.detail(await demo(service))).attempts[-1]
     assert first.end is not None and first.end.cause is Cause.CANCELLED
 
 
@@ -111,25 +113,25 @@ events: {preStop: [bye]}
 """
     await created(service, make_repository(tmp_path / "demo", devfile=devfile), replace(QUICK, grace_s=600.0))
     await running(service, "demo", 1)
-    await service.stop(await demo(service))
-    await service.wait_for(await demo(service), frozenset({Phase.STOPPING}), 20.0)
-    assert await service.end_now(await demo(service))
-    await service.wait_for(await demo(service), frozenset({Phase.STOPPED}), 20.0)
-    assert not await service.end_now(await demo(service))
+    await service.lifecycle.stop(await demo(service))
+    await service.lifecycle.wait_for(await demo(service), frozenset({Phase.STOPPING}), 20.0)
+    assert await service.lifecycle.end_now(await demo(service))
+    await service.lifecycle.wait_for(await demo(service), frozenset({Phase.STOPPED}), 20.0)
+    assert not await service.lifecycle.end_now(await demo(service))
 
 
 async def test_stop_keeps_the_folder_and_delete_removes_it(service: Service, repository: Path) -> None:
     workspace = await created(service, repository)
     await running(service, "demo", 1)
-    await service.stop(await demo(service))
-    await service.wait_for(await demo(service), frozenset({Phase.STOPPED}), 20.0)
-    folder = Path(service.folder(workspace) or "")
+    await service.lifecycle.stop(await demo(service))
+    await service.lifecycle.wait_for(await demo(service), frozenset({Phase.STOPPED}), 20.0)
+    folder = Path(service.queries.folder(workspace) or "")
     assert (folder / "projects" / "demo" / "README.md").exists()
-    await service.delete(await demo(service))
-    await service.wait_for(workspace.id, frozenset({Phase.DELETED}), 20.0)
+    await service.lifecycle.delete(await demo(service))
+    await service.lifecycle.wait_for(workspace.id, frozenset({Phase.DELETED}), 20.0)
     assert not folder.exists()
-    assert await service.workspaces() == []
-    assert [row.workspace.id for row in await service.workspaces(deleted=True)] == [workspace.id]
+    assert await service.queries.workspaces() == []
+    assert [row.workspace.id for row in await service.queries.workspaces(deleted=True)] == [workspace.id]
 
 
 async def test_a_killed_job_comes_back(service: Service, repository: Path) -> None:
@@ -138,7 +140,7 @@ async def test_a_killed_job_comes_back(service: Service, repository: Path) -> No
     for process in supervisor_of(row).children():
         process.kill()
     row = await running(service, "demo", 2)
-    kinds = [event.kind for event in await service.events(await demo(service))]
+    kinds = [event.kind for event in await service.queries.events(await demo(service))]
     assert kinds.count("launch") == 2 and "ended" in kinds
 
 
@@ -151,7 +153,7 @@ async def test_a_killed_supervisor_leaves_nothing_behind_and_the_job_comes_back(
     family[0].kill()
     await running(service, "demo", 2)
     assert not [process for process in family if process.is_running() and process.status() != "zombie"]
-    assert "force-cancel" in [event.kind for event in await service.events(await demo(service))]
+    assert "force-cancel" in [event.kind for event in await service.queries.events(await demo(service))]
 
 
 async def test_a_silent_job_is_cancelled_and_replaced(service: Service, repository: Path) -> None:
@@ -162,7 +164,7 @@ async def test_a_silent_job_is_cancelled_and_replaced(service: Service, reposito
     for process in family:
         process.suspend()
     await running(service, "demo", 2)
-    cancels = [event for event in await service.events(await demo(service)) if event.kind == "cancel"]
+    cancels = [event for event in await service.queries.events(await demo(service)) if event.kind == "cancel"]
     assert any("no heartbeat" in event.text for event in cancels)
 
 
@@ -170,13 +172,13 @@ async def test_a_job_that_fails_at_once_ends_as_failed_with_its_last_words(
     service: Service, tmp_path: Path
 ) -> None:
     source = make_repository(tmp_path / "demo")
-    preview = await service.preview(CreateRequest(str(source)))
+    preview = await service.creation.preview(CreateRequest(str(source)))
     for file in sorted(source.rglob("*"), reverse=True):
         file.rmdir() if file.is_dir() else file.unlink()
-    await service.create(preview, QUICK)
-    row = await service.wait_for(await demo(service), frozenset({Phase.FAILED}), 30.0)
+    await service.creation.create(preview, QUICK)
+    row = await service.lifecycle.wait_for(await demo(service), frozenset({Phase.FAILED}), 30.0)
     assert "does not exist" in row.status.reason
-    await service.start(await demo(service))
+    await service.lifecycle.start(await demo(service))
     retried = await until(
         lambda: _newest_generation(service), 10.0, "a new attempt after the user cleared the failure"
     )
@@ -184,7 +186,7 @@ async def test_a_job_that_fails_at_once_ends_as_failed_with_its_last_words(
 
 
 async def _newest_generation(service: Service) -> int | None:
-    attempts = (await service.detail(await demo(service))).attempts
+    attempts = (await service.queries.detail(await demo(service))).attempts
     return attempts[0].generation if attempts[0].generation > 1 else None
 
 
@@ -194,13 +196,13 @@ async def test_a_failed_step_does_not_end_the_workspace(service: Service, tmp_pa
     await created(service, source)
     row = await running(service, "demo", 1)
     assert "postStart greet failed with exit 7" in row.status.reason
-    assert "step-failed" in [event.kind for event in await service.events(await demo(service))]
+    assert "step-failed" in [event.kind for event in await service.queries.events(await demo(service))]
 
 
 async def test_a_shell_runs_in_the_workspace_with_its_environment(service: Service, repository: Path) -> None:
     await created(service, repository)
     await running(service, "demo", 1)
-    command = await service.shell(
+    command = await service.access.shell(
         await demo(service), ("sh", "-c", 'echo "$GREETING"; basename "$PWD"; exit 3')
     )
     process = await asyncio.create_subprocess_exec(
@@ -214,9 +216,9 @@ async def test_a_shell_runs_in_the_workspace_with_its_environment(service: Servi
 async def test_unsaved_and_unpushed_work_is_named(service: Service, repository: Path) -> None:
     workspace = await created(service, repository)
     await running(service, "demo", 1)
-    project = Path(service.folder(workspace) or "") / "projects" / "demo"
+    project = Path(service.queries.folder(workspace) or "") / "projects" / "demo"
     (project / "draft.txt").write_text("x")
-    work = await service.unsaved_work(await demo(service))
+    work = await service.work.unsaved_work(await demo(service))
     assert work is not None
     assert any("draft.txt" in line for line in work.uncommitted)
     assert work.totals.is_whole
@@ -230,45 +232,47 @@ async def test_an_autodelete_leaves_what_is_nowhere_else_and_takes_the_rest_anno
     clean = await created(service, make_repository(tmp_path / "clean", devfile=None), policy)
     for name in ("demo", "clean"):
         await running(service, name, 1)
-    command = await service.shell(await demo(service), ("sh", "-c", "echo precious >unsaved.txt"))
+    command = await service.access.shell(await demo(service), ("sh", "-c", "echo precious >unsaved.txt"))
     assert (
         await (await asyncio.create_subprocess_exec(*command.argv, env=command.env, cwd=command.cwd)).wait()
         == 0
     )
     for name in ("demo", "clean"):
-        await service.stop((await service.find(name)).id)
-    await service.wait_for(clean.id, frozenset({Phase.DELETED}), 60.0)
-    kinds = [event.kind for event in await service.events(clean.id)]
+        await service.lifecycle.stop((await service.queries.find(name)).id)
+    await service.lifecycle.wait_for(clean.id, frozenset({Phase.DELETED}), 60.0)
+    kinds = [event.kind for event in await service.queries.events(clean.id)]
     assert kinds.index("deleted") < kinds.index("deletion-announced")
     assert kinds.count("deletion-announced") == 1
-    row = (await service.detail(await demo(service))).row
+    row = (await service.queries.detail(await demo(service))).row
     assert row.status.phase is Phase.STOPPED
     assert row.status.reason.startswith("not deleted: 2 files are nowhere else")
-    assert "not deleted: 2 files are nowhere else" in (await service.why(await demo(service))).sentence
-    assert "not-deleted" in [event.kind for event in await service.events(await demo(service))]
+    assert (
+        "not deleted: 2 files are nowhere else" in (await service.queries.why(await demo(service))).sentence
+    )
+    assert "not-deleted" in [event.kind for event in await service.queries.events(await demo(service))]
 
 
 async def test_every_answer_to_what_only_it_has_is_recorded(service: Service, repository: Path) -> None:
     await created(service, repository, QUICK)
     await running(service, "demo", 1)
     before = time.time()
-    assert await service.unsaved_work(await demo(service)) is not None
-    asked = (await service.find("demo")).unsaved
+    assert await service.work.unsaved_work(await demo(service)) is not None
+    asked = (await service.queries.find("demo")).unsaved
     assert asked is not None and asked.at >= before and asked.totals.is_whole
-    kept = await service.keep_work(await demo(service))
-    again = (await service.find("demo")).unsaved
+    kept = await service.work.keep_work(await demo(service))
+    again = (await service.queries.find("demo")).unsaved
     assert again is not None and again.at > asked.at
     assert again.totals.holds == (kept.folder is not None)
-    await service.look_again(await demo(service))
-    assert (await service.find("demo")).unsaved == again, "that is recent enough"
+    await service.work.look_again(await demo(service))
+    assert (await service.queries.find("demo")).unsaved == again, "that is recent enough"
 
 
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:
     await created(service, repository)
     await running(service, "demo", 1)
-    chunk = await service.read_log(await demo(service))
+    chunk = await service.queries.read_log(await demo(service))
     assert b"hello from demo" in chunk.data
-    later = await service.read_log(await demo(service), offset=chunk.size - 5)
+    later = await service.queries.read_log(await demo(service), offset=chunk.size - 5)
     assert len(later.data) == 5
 
 
@@ -288,7 +292,7 @@ async def test_two_services_never_reconcile_at_once(paths: Paths, service: Servi
 
 
 async def _is_reconciled(service: Service) -> bool:
-    return (await service.reconciling()).by == "this"
+    return (await service.daemon.reconciling()).by == "this"
 
 
 @pytest.mark.parametrize(
@@ -307,7 +311,7 @@ async def test_what_cannot_be_created_says_why_and_which_field_is_wrong(
 ) -> None:
     source = str(repository) if request_.source == "SOURCE" else request_.source
     with pytest.raises(UserError) as caught:
-        await service.preview(replace(request_, source=source))
+        await service.creation.preview(replace(request_, source=source))
     assert said in caught.value.message
     assert caught.value.hint
     assert caught.value.field == field
@@ -316,7 +320,7 @@ async def test_what_cannot_be_created_says_why_and_which_field_is_wrong(
 async def test_a_devfile_that_is_no_yaml_names_the_line(service: Service, tmp_path: Path) -> None:
     source = make_repository(tmp_path / "demo", devfile="schemaVersion: 2.2.0\n  bad: [\n")
     with pytest.raises(UserError, match=r"devfile.yaml:\d+:\d+: ") as caught:
-        await service.preview(CreateRequest(str(source)))
+        await service.creation.preview(CreateRequest(str(source)))
     assert caught.value.field == "devfile"
 
 
@@ -325,30 +329,30 @@ async def test_a_name_that_is_taken_is_refused_and_the_next_free_one_is_offered(
 ) -> None:
     await created(service, repository)
     with pytest.raises(UserError, match="already"):
-        await service.preview(CreateRequest(str(repository), name="demo"))
-    assert (await service.preview(CreateRequest(str(repository)))).name == "demo-2"
+        await service.creation.preview(CreateRequest(str(repository), name="demo"))
+    assert (await service.creation.preview(CreateRequest(str(repository)))).name == "demo-2"
 
 
 async def test_an_unknown_name_is_said_to_be_unknown(service: Service) -> None:
     with pytest.raises(NoSuchWorkspace):
-        await service.stop("nobody")
+        await service.lifecycle.stop("nobody")
 
 
 TOUCHING: dict[str, Callable[[Service, str], Awaitable[object]]] = {
-    "start": lambda service, workspace: service.start(workspace),
-    "stop": lambda service, workspace: service.stop(workspace),
-    "stop unsaved": lambda service, workspace: service.stop(workspace, unsaved=True),
-    "restart": lambda service, workspace: service.restart(workspace),
-    "extend": lambda service, workspace: service.extend(workspace, 1.0),
-    "delete": lambda service, workspace: service.delete(workspace),
-    "end now": lambda service, workspace: service.end_now(workspace),
-    "shell": lambda service, workspace: service.shell(workspace),
-    "editor": lambda service, workspace: service.editor(workspace),
-    "ports": lambda service, workspace: service.ports(workspace),
-    "forward": lambda service, workspace: service.forwarding(workspace, "127.0.0.1:1", 80),
-    "unsaved work": lambda service, workspace: service.unsaved_work(workspace),
-    "keep work": lambda service, workspace: service.keep_work(workspace),
-    "update": lambda service, workspace: service.preview_update(workspace, CreateRequest(None)),
+    "start": lambda service, workspace: service.lifecycle.start(workspace),
+    "stop": lambda service, workspace: service.lifecycle.stop(workspace),
+    "stop unsaved": lambda service, workspace: service.lifecycle.stop(workspace, unsaved=True),
+    "restart": lambda service, workspace: service.lifecycle.restart(workspace),
+    "extend": lambda service, workspace: service.lifecycle.extend(workspace, 1.0),
+    "delete": lambda service, workspace: service.lifecycle.delete(workspace),
+    "end now": lambda service, workspace: service.lifecycle.end_now(workspace),
+    "shell": lambda service, workspace: service.access.shell(workspace),
+    "editor": lambda service, workspace: service.access.editor(workspace),
+    "ports": lambda service, workspace: service.access.ports(workspace),
+    "forward": lambda service, workspace: service.access.forwarding(workspace, "127.0.0.1:1", 80),
+    "unsaved work": lambda service, workspace: service.work.unsaved_work(workspace),
+    "keep work": lambda service, workspace: service.work.keep_work(workspace),
+    "update": lambda service, workspace: service.updates.preview_update(workspace, CreateRequest(None)),
 }
 
 
@@ -356,18 +360,20 @@ async def test_what_was_meant_for_a_deleted_workspace_never_reaches_another_of_i
     service: Service, repository: Path
 ) -> None:
     meant = await created(service, repository)
-    update = await service.preview_update(meant.id, CreateRequest(None))
-    await service.delete(meant.id)
-    await service.wait_for(meant.id, frozenset({Phase.DELETED}), 20.0)
+    update = await service.updates.preview_update(meant.id, CreateRequest(None))
+    await service.lifecycle.delete(meant.id)
+    await service.lifecycle.wait_for(meant.id, frozenset({Phase.DELETED}), 20.0)
     other = await created(service, repository)
     assert (other.name, other.id != meant.id) == (meant.name, True)
     for act in TOUCHING.values():
         with pytest.raises(WorkspaceGone, match="demo is gone: it was deleted meanwhile"):
             await act(service, meant.id)
     with pytest.raises(WorkspaceGone):
-        await service.update(update)
-    assert [event.kind for event in await service.events(other.id) if event.actor == "user"] == ["created"]
-    row = (await service.detail(other.id)).row
+        await service.updates.update(update)
+    assert [event.kind for event in await service.queries.events(other.id) if event.actor == "user"] == [
+        "created"
+    ]
+    row = (await service.queries.detail(other.id)).row
     assert (row.workspace.desired, row.workspace.generation) == (Desired.RUNNING, 1)
 
 
@@ -375,12 +381,12 @@ async def test_an_id_means_its_workspace_also_where_another_one_is_called_so(
     service: Service, repository: Path
 ) -> None:
     first = await created(service, repository)
-    preview = await service.preview(CreateRequest(str(repository)))
-    await service.create(replace(preview, name=first.id))
-    assert (await service.find(first.id)).id == first.id
-    await service.delete(first.id)
-    assert (await service.detail(first.id)).row.workspace.desired is Desired.DELETED
-    assert (await service.find("demo")).id == first.id
+    preview = await service.creation.preview(CreateRequest(str(repository)))
+    await service.creation.create(replace(preview, name=first.id))
+    assert (await service.queries.find(first.id)).id == first.id
+    await service.lifecycle.delete(first.id)
+    assert (await service.queries.detail(first.id)).row.workspace.desired is Desired.DELETED
+    assert (await service.queries.find("demo")).id == first.id
 
 
 async def test_a_new_workspace_is_in_the_backup_soon_after(
@@ -455,4 +461,4 @@ async def _survives_an_unplugged_provider(service: Service, repository: Path, pa
 
 
 async def _phase(service: Service, phase: Phase) -> bool:
-    return (await service.detail(await demo(service))).row.status.phase is phase
+    return (await service.queries.detail(await demo(service))).row.status.phase is phase

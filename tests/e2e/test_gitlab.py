@@ -246,7 +246,7 @@ def test_a_secret_comes_from_the_project_alone_which_keeps_it_for_its_workspace(
 
 async def unsaved_work(work: Work) -> UnsavedWork | None:
     async with Service.open(work.paths) as service:
-        return await service.unsaved_work((await service.find("app")).id)
+        return await service.work.unsaved_work((await service.queries.find("app")).id)
 
 
 SERVE = """

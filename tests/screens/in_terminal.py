@@ -66,7 +66,7 @@ async def main(folder: Path, count: int, *, various: bool) -> int:
     stub = Stub(rows(count) if various else [row(f"workspace-{number:04}") for number in range(count)])
     stub.asked = Asked(folder / "asked")
     work = Context("work", "gitlab", GitLabSettings("https://gitlab.example", "team/work"))
-    stub.config = Config(contexts={"work": work, **stub.config.contexts})
+    stub.configured = Config(contexts={"work": work, **stub.configured.contexts})
     app = dashboard(stub, folder, no_color=bool(os.environ.get("NO_COLOR")))
     phases = [Phase.UNHEALTHY, Phase.RUNNING]
 

@@ -205,6 +205,9 @@ class StubService:
     """Duck-typed like `Service`; remembers what it was asked to do in `asked`."""
 
     def __init__(self, rows: list[WorkspaceRow]) -> None:
+        # One object answers for all groups of operations.
+        self.queries = self.lifecycle = self.creation = self.updates = self
+        self.access = self.work = self.contexts = self.daemon = self
         self.rows = rows
         self.notices: list[str] = []
         self.asked: list[tuple[str, str]] = []
@@ -215,7 +218,7 @@ class StubService:
         self.unsaved: UnsavedWork | None = UnsavedWork((), ())
         self.keeper = Reconciling("this", 4242)
         self.isolation = Capabilities("podman", True)
-        self.config = Config()
+        self.configured = Config()
         self.checked: list[ContextRequest] = []
         self.findings: tuple[Finding, ...] = (Finding("ok", "you are ada, with a token for the API"),)
         self.previews: list[CreateRequest] = []
@@ -270,8 +273,8 @@ class StubService:
     async def capabilities(self, context: str = "local") -> Capabilities:
         return self.isolation
 
-    async def contexts(self) -> Config:
-        return self.config
+    async def config(self) -> Config:
+        return self.configured
 
     async def check_context(self, request: ContextRequest) -> ContextPreview:
         self.checked.append(request)
@@ -285,19 +288,19 @@ class StubService:
     async def add_context(self, preview: ContextPreview) -> str | None:
         self.asked.append(("add_context", preview.name))
         added = Context(preview.name, "gitlab", preview.settings)
-        self.config = replace(self.config, contexts={**self.config.contexts, preview.name: added})
+        self.configured = replace(self.configured, contexts={**self.configured.contexts, preview.name: added})
         return None if preview.token_source else "the keyring"
 
     async def use_context(self, name: str) -> None:
         self.asked.append(("use_context", name))
-        self.config = replace(self.config, default_context=name)
+        self.configured = replace(self.configured, default_context=name)
 
     async def remove_context(self, name: str) -> str:
         if "remove_context" in self.refusals:
             raise self.refusals["remove_context"]
         self.asked.append(("remove_context", name))
-        left = {other: found for other, found in self.config.contexts.items() if other != name}
-        self.config = replace(self.config, contexts=left, default_context="local")
+        left = {other: found for other, found in self.configured.contexts.items() if other != name}
+        self.configured = replace(self.configured, contexts=left, default_context="local")
         return "local"
 
     async def reconciling(self) -> Reconciling:
@@ -319,7 +322,7 @@ class StubService:
             raise self.refusals["preview"]
         return Preview(
             name=request.name or "api",
-            context=request.context or self.config.default_context,
+            context=request.context or self.configured.default_context,
             source_url=request.source,
             ref=request.ref,
             devfile_path="devfile.yaml",

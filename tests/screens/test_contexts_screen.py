@@ -23,7 +23,7 @@ WORK = Context("work", "gitlab", GitLabSettings(URL, "group/app", tags=("large",
 
 @pytest.fixture
 def with_work(stub: StubService) -> None:
-    stub.config = Config(contexts={**Config().contexts, "work": WORK})
+    stub.configured = Config(contexts={**Config().contexts, "work": WORK})
 
 
 async def contexts(pilot: Pilot[None]) -> ContextsScreen:

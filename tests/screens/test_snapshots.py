@@ -70,7 +70,7 @@ class Picture:
 
 def connected(stub: StubService) -> None:
     settings = GitLabSettings("https://gitlab.example.com", "group/app")
-    stub.config = Config("work", {**Config().contexts, "work": Context("work", "gitlab", settings)})
+    stub.configured = Config("work", {**Config().contexts, "work": Context("work", "gitlab", settings)})
 
 
 def found(stub: StubService) -> None:

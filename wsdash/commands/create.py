@@ -26,7 +26,7 @@ def create(args: Namespace, paths: Paths) -> int:
     if paths.notice:
         tell(paths.notice)
     request = _request(args, paths)
-    preview = with_service(paths, lambda service: service.preview(request, show_progress))
+    preview = with_service(paths, lambda service: service.creation.preview(request, show_progress))
     _show(preview)
     if not args.yes and can_ask() and not ask("Create it?"):
         tell("Nothing was created.")
@@ -138,8 +138,8 @@ def _values(preview: Preview, args: Namespace) -> dict[str, str]:
 async def _create(
     service: Service, preview: Preview, args: Namespace, values: dict[str, str]
 ) -> WorkspaceRow:
-    workspace = await service.create(preview, values=values)
-    await service.ensure_reconciler()
+    workspace = await service.creation.create(preview, values=values)
+    await service.daemon.ensure_reconciler()
     if args.wait:
         return await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)
-    return (await service.detail(workspace.id)).row
+    return (await service.queries.detail(workspace.id)).row

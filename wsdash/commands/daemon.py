@@ -128,7 +128,7 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, work.cancel)
         log.info("wsdash %s, pid %d, state in %s", __version__, os.getpid(), paths.state)
-        found = await service.reconciling()
+        found = await service.daemon.reconciling()
         if found.by != "nobody":
             log.info("a %s reconciles already (pid %s)", found.by, found.pid)
         with contextlib.suppress(asyncio.CancelledError):

@@ -149,7 +149,7 @@ def _git(paths: Paths) -> Iterator[Finding]:
 
 
 def _isolation(paths: Paths) -> Iterator[Finding]:
-    found = with_service(paths, lambda service: service.capabilities())
+    found = with_service(paths, lambda service: service.queries.capabilities())
     image = ", in the devfile's image" if found.honours_image else ""
     yield Finding("isolation", "ok", f"jobs run in: {found.isolation}{image}")
     for note in found.notes:
@@ -212,7 +212,7 @@ def _reconciler(paths: Paths) -> Iterator[Finding]:
 
 def _jobs(paths: Paths) -> Iterator[Finding]:
     """Jobs and folders on this machine that the state store does not know (invariants I2 and I7)."""
-    plan = with_service(paths, lambda service: service.recovery_plan(LOCAL.name))
+    plan = with_service(paths, lambda service: service.recovery.recovery_plan(LOCAL.name))
     for known in plan.lost:
         text = f"the state store has lost the workspace {known.workspace.name}; its folder is there"
         yield Finding("jobs", "note", text, "`wsdash recover` brings it back; so does a daemon or dashboard.")

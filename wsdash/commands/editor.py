@@ -39,16 +39,16 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
 
     async def ask(row: WorkspaceRow) -> tuple[Workspace, Editor]:
         tell(f"{row.workspace.name}: asking for its editor ...")
-        return row.workspace, await service.editor(row.workspace.id)
+        return row.workspace, await service.access.editor(row.workspace.id)
 
-    meant = await service.find(args.name)
+    meant = await service.queries.find(args.name)
     workspace, editor = await once_entered(service, meant.id, args.timeout, ask)
     shown = has_display(os.environ) and not args.json
     folder = AccessFolder.of(paths)
     folder.prepare()
     socket = str(folder.sockets / f"{workspace.id}.editor")
     where = f"{HERE}:{_free_port()}" if shown else socket
-    way = await service.way_to(workspace.id, editor.socket, where)
+    way = await service.access.way_to(workspace.id, editor.socket, where)
     if isinstance(way, str) and not shown:
         await asyncio.to_thread(_link, Path(socket), way)
         _explain(workspace.name, editor, socket, json=args.json)

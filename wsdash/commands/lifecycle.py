@@ -97,24 +97,24 @@ def _found(name: str, paths: Paths) -> Workspace:
 
 
 async def _extend(service: Service, workspace_id: str, hours: float) -> float:
-    return await service.extend(workspace_id, hours)
+    return await service.lifecycle.extend(workspace_id, hours)
 
 
 async def _one(
     service: Service, workspace_id: str, verb: str, goal: frozenset[Phase], args: Namespace, *, unsaved: bool
 ) -> int:
     wish: dict[str, Callable[[str], Awaitable[Workspace]]] = {
-        "start": service.start,
-        "stop": partial(service.stop, unsaved=unsaved),
-        "restart": partial(service.restart, unsaved=unsaved),
-        "delete": service.delete,
+        "start": service.lifecycle.start,
+        "stop": partial(service.lifecycle.stop, unsaved=unsaved),
+        "restart": partial(service.lifecycle.restart, unsaved=unsaved),
+        "delete": service.lifecycle.delete,
     }
     if getattr(args, "keep_work", False):
         await _keep(service, workspace_id, args.timeout)
     workspace = await wish[verb](workspace_id)
     if getattr(args, "now", False):
-        await service.end_now(workspace_id)
-    await service.ensure_reconciler()
+        await service.lifecycle.end_now(workspace_id)
+    await service.daemon.ensure_reconciler()
     if not args.wait:
         tell(f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far).")
         return DONE
@@ -129,15 +129,17 @@ async def _one(
 
 async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
     """With its job ended where its files stay on this machine, so that nobody writes what would not be kept."""
-    row = (await service.detail(workspace_id)).row
+    row = (await service.queries.detail(workspace_id)).row
     name = row.workspace.name
-    is_ended_first = service.folder(row.workspace) is not None and row.status.phase is not Phase.STOPPED
+    is_ended_first = (
+        service.queries.folder(row.workspace) is not None and row.status.phase is not Phase.STOPPED
+    )
     try:
         if is_ended_first:
-            await service.stop(workspace_id)
-            await service.ensure_reconciler()
-            await service.wait_for(workspace_id, frozenset({Phase.STOPPED}), timeout_s)
-        _tell_kept(row.workspace, await service.keep_work(workspace_id))
+            await service.lifecycle.stop(workspace_id)
+            await service.daemon.ensure_reconciler()
+            await service.lifecycle.wait_for(workspace_id, frozenset({Phase.STOPPED}), timeout_s)
+        _tell_kept(row.workspace, await service.work.keep_work(workspace_id))
     except UserError as error:
         if not is_ended_first:
             raise
@@ -182,7 +184,7 @@ def _confirmed(workspace: Workspace, paths: Paths) -> bool:
     name = workspace.name
 
     async def look(service: Service) -> UnsavedWork | None:
-        return await service.unsaved_work(workspace.id)
+        return await service.work.unsaved_work(workspace.id)
 
     unsaved = with_service(paths, look)
     if unsaved is None:

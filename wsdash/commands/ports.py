@@ -89,11 +89,11 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
 
 
 async def _forward(service: Service, name: str, where: str, number: int) -> tuple[str, ...]:
-    return await service.forwarding((await service.find(name)).id, where, number)
+    return await service.access.forwarding((await service.queries.find(name)).id, where, number)
 
 
 async def _ports(service: Service, name: str) -> Ports:
-    return await service.ports((await service.find(name)).id)
+    return await service.access.ports((await service.queries.find(name)).id)
 
 
 def _show(found: Ports, *, json: bool) -> None:

@@ -31,7 +31,7 @@ async def wait_showing(
     progress = _Progress()
     showing = asyncio.create_task(_show_changes(service, workspace, progress))
     try:
-        row = await service.wait_for(workspace.id, phases, timeout_s)
+        row = await service.lifecycle.wait_for(workspace.id, phases, timeout_s)
     finally:
         showing.cancel()
     progress.show(row)
@@ -62,6 +62,6 @@ async def _show_changes(service: Service, workspace: Workspace, progress: _Progr
     with suppress(NoSuchWorkspace):  # the wait says so
         while True:
             for _ in range(LOOKS_OF_ONE_RECONCILER):
-                progress.show((await service.detail(workspace.id)).row)
+                progress.show((await service.queries.detail(workspace.id)).row)
                 await asyncio.sleep(LOOK_S)
-            await service.ensure_reconciler()  # the one that there was may have ended
+            await service.daemon.ensure_reconciler()  # the one that there was may have ended

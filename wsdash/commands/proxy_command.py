@@ -39,9 +39,11 @@ async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> 
     from wsdash.backend.access.paths import AccessFolder
 
     async def way_in(row: WorkspaceRow) -> tuple[Workspace, ShellCommand]:
-        return row.workspace, await service.shell(row.workspace.id)  # which waits for a line, where it is one
+        return row.workspace, await service.access.shell(
+            row.workspace.id
+        )  # which waits for a line, where it is one
 
-    workspace, command = await once_entered(service, (await service.find(name)).id, timeout_s, way_in)
+    workspace, command = await once_entered(service, (await service.queries.find(name)).id, timeout_s, way_in)
     folder = AccessFolder.of(paths)
     if not command.by_line:
         return await asyncio.to_thread(serve, folder, workspace.id, workspace.name)

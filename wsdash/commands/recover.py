@@ -34,7 +34,7 @@ def recover(args: Namespace, paths: Paths) -> int:
 
 
 def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
-    plan = with_service(paths, lambda service: service.recovery_plan(context))
+    plan = with_service(paths, lambda service: service.recovery.recovery_plan(context))
     if not args.json:
         _show(plan)
     wanted = [known for known in plan.lost if not args.end or known.workspace.name not in args.end]
@@ -76,15 +76,15 @@ async def _carry_out(
     service: Service, context: str, wanted: Sequence[Known], ends: Sequence[Orphan], *, silent: bool
 ) -> None:
     for known in wanted:
-        await service.take_in(context, known)
+        await service.recovery.take_in(context, known)
         if not silent:
             print(f"{known.workspace.name} is back, wanted {known.workspace.desired}.")
     for orphan in ends:
-        await service.end_orphan(context, orphan)
+        await service.recovery.end_orphan(context, orphan)
         if not silent:
             print(f"{orphan.workspace_id} is ended and removed.")
     if wanted:
-        await service.ensure_reconciler()
+        await service.daemon.ensure_reconciler()
 
 
 def _show(plan: Plan) -> None:

@@ -106,7 +106,7 @@ def _looked_again(detail: WorkspaceDetail, paths: Paths, now: float) -> bool:
     from wsdash.commands.run_service import with_service
 
     with suppress(UserError, DatabaseError, NoSuchWorkspace):
-        with_service(paths, lambda service: service.look_again(workspace.id))
+        with_service(paths, lambda service: service.work.look_again(workspace.id))
     return True
 
 

@@ -40,7 +40,7 @@ def ssh(args: Namespace, paths: Paths) -> int:
 
     A shell by a line that is lost, with its job or without, is opened again once the workspace can be entered.
     """
-    workspace = with_service(paths, lambda service: service.find(args.name))
+    workspace = with_service(paths, lambda service: service.queries.find(args.name))
     command = with_service(
         paths, lambda service: _shell(service, workspace.id, tuple(args.command), args.timeout)
     )
@@ -70,7 +70,7 @@ async def _shell_again(service: Service, workspace_id: str, timeout_s: float) ->
     """Once it can be entered. Raises `UserError` for one that will not be, or not in time."""
     end = asyncio.get_running_loop().time() + timeout_s
     while True:
-        row = (await service.detail(workspace_id)).row
+        row = (await service.queries.detail(workspace_id)).row
         name = row.workspace.name
         if row.workspace.desired is not Desired.RUNNING or row.status.phase is Phase.FAILED:
             raise UserError(
@@ -90,7 +90,7 @@ async def _shell(
     service: Service, workspace_id: str, argv: tuple[str, ...], timeout_s: float
 ) -> ShellCommand:
     return await once_entered(
-        service, workspace_id, timeout_s, lambda row: service.shell(row.workspace.id, argv)
+        service, workspace_id, timeout_s, lambda row: service.access.shell(row.workspace.id, argv)
     )
 
 
@@ -104,7 +104,7 @@ async def once_entered(
     clock = asyncio.get_running_loop().time
     end = clock() + timeout_s
     is_told = False
-    row = (await service.detail(workspace_id)).row
+    row = (await service.queries.detail(workspace_id)).row
     if row.workspace.desired is Desired.RUNNING and row.status.phase is Phase.UNKNOWN:
         with suppress(UserError):  # who runs jobs may be silent while the way into this one stands
             return await act(row)
@@ -118,16 +118,16 @@ async def once_entered(
         if not is_told:
             tell(f"{row.workspace.name}: its job is gone; waiting for the one that takes its place")
             is_told = True
-        await service.ensure_reconciler()
+        await service.daemon.ensure_reconciler()
         await asyncio.sleep(LOOK_S)
 
 
 async def wait_until_entered(service: Service, workspace_id: str, timeout_s: float) -> WorkspaceRow:
     """Wait while it starts. Raises `UserError`, at once for one that will not run by itself."""
-    row = (await service.detail(workspace_id)).row
+    row = (await service.queries.detail(workspace_id)).row
     workspace = row.workspace
     if row.status.phase in ON_THE_WAY and workspace.desired is Desired.RUNNING:
-        await service.ensure_reconciler()
+        await service.daemon.ensure_reconciler()
         row = await wait_showing(service, workspace, ENTERED | {Phase.FAILED, Phase.STOPPED}, timeout_s)
     if row.status.phase in ENTERED and row.workspace.desired is Desired.RUNNING:
         return row
@@ -151,12 +151,12 @@ def logs(args: Namespace, paths: Paths) -> int:
 
 
 async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
-    workspace = await service.find(args.name)
+    workspace = await service.queries.find(args.name)
     number = args.attempt or await _newest_attempt(service, workspace, wait=args.follow)
     offset, ended = 0, False
     text = LogText()
     while True:
-        chunk = await service.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
+        chunk = await service.queries.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
         await asyncio.to_thread(writer.write, text.feed(chunk.data) if chunk.data else text.rest())
         offset += len(chunk.data)
         if chunk.data:
@@ -172,7 +172,7 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
 
 async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool) -> int:
     while True:
-        attempt = (await service.detail(workspace.id)).row.attempt
+        attempt = (await service.queries.detail(workspace.id)).row.attempt
         if attempt is not None:
             return attempt.number
         if not wait:
@@ -182,7 +182,7 @@ async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool)
 
 async def _has_ended(service: Service, workspace: Workspace, number: int) -> bool:
     """Whether the job is known to have ended, also when its log went with the workspace."""
-    detail = await service.detail(workspace.id)
+    detail = await service.queries.detail(workspace.id)
     return any(attempt.number == number and not attempt.is_live for attempt in detail.attempts)
 
 

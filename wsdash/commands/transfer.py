@@ -50,13 +50,13 @@ def export(args: Namespace, paths: Paths) -> int:
 
 
 async def _export(service: Service, args: Namespace, file: Path | int) -> Exported:
-    row = (await service.detail((await service.find(args.name)).id)).row
-    if service.folder(row.workspace) is None:
+    row = (await service.queries.detail((await service.queries.find(args.name)).id)).row
+    if service.queries.folder(row.workspace) is None:
         return await _export_from_job(service, args, row, file)
     if args.stop:
         if row.status.phase is not Phase.STOPPED:
-            await service.stop(row.workspace.id)
-            await service.ensure_reconciler()
+            await service.lifecycle.stop(row.workspace.id)
+            await service.daemon.ensure_reconciler()
         await wait_showing(service, row.workspace, AT_REST, args.timeout)
     elif row.status.phase not in ENDED:
         tell(
@@ -73,15 +73,17 @@ async def _export_from_job(
     tell(f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change.")
     done = await _copy(service, args, row, file)
     if args.stop:
-        await service.stop(row.workspace.id)
-        await service.ensure_reconciler()
+        await service.lifecycle.stop(row.workspace.id)
+        await service.daemon.ensure_reconciler()
         await wait_showing(service, row.workspace, AT_REST, args.timeout)
     return done
 
 
 async def _copy(service: Service, args: Namespace, row: WorkspaceRow, file: Path | int) -> Exported:
     with Progress("copied") as progress:
-        return await service.export_workspace(row.workspace.id, file, force=args.force, progress=progress)
+        return await service.transfer.export_workspace(
+            row.workspace.id, file, force=args.force, progress=progress
+        )
 
 
 def import_(args: Namespace, paths: Paths) -> int:
@@ -108,12 +110,12 @@ async def _import(service: Service, args: Namespace, paths: Paths) -> WorkspaceR
     file = STDIN if args.file == "-" else Path(args.file)
     context = args.context or load_config(paths.config_file).default_context
     with Progress("read") as progress:
-        workspace = await service.import_workspace(
+        workspace = await service.transfer.import_workspace(
             ImportRequest(file, args.name, context, args.start), progress=progress
         )
     if args.start:
-        await service.ensure_reconciler()
-    return (await service.detail(workspace.id)).row
+        await service.daemon.ensure_reconciler()
+    return (await service.queries.detail(workspace.id)).row
 
 
 class Progress:

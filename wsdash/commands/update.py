@@ -49,7 +49,9 @@ async def _look(service: Service, args: Namespace) -> Update:
     from wsdash.backend.service import CreateRequest
 
     choices = CreateRequest(None, main=args.component, image=args.image, secrets=tuple(args.secret))
-    return await service.preview_update((await service.find(args.name)).id, choices, show_progress)
+    return await service.updates.preview_update(
+        (await service.queries.find(args.name)).id, choices, show_progress
+    )
 
 
 def _shown(line: str) -> str:
@@ -59,11 +61,11 @@ def _shown(line: str) -> str:
 
 
 async def _update(service: Service, update: Update, args: Namespace, *, unsaved: bool) -> int:
-    workspace = await service.update(update, unsaved=unsaved)
+    workspace = await service.updates.update(update, unsaved=unsaved)
     if workspace.desired is not Desired.RUNNING:
         print(f"{workspace.name} runs it when it is started.")
         return DONE
-    await service.ensure_reconciler()
+    await service.daemon.ensure_reconciler()
     if not args.wait:
         tell(f"{workspace.name}: update is on its way (`wsdash show {workspace.name}` tells how far).")
         return DONE

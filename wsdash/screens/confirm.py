@@ -117,7 +117,7 @@ class ConfirmScreen(WsdashDialog[bool]):
     async def _unsaved(self, target: str, name: str) -> list[Line]:
         """Never raises: not knowing is an answer that the user needs."""
         try:
-            work = await self.dashboard.service.unsaved_work(target)
+            work = await self.dashboard.service.work.unsaved_work(target)
         except Exception as error:
             reason = plain(str(error)) or type(error).__name__
             return [((f"{name}: whether there is unsaved work is not known ({reason}).", Tone.WARN),)]

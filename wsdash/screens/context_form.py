@@ -45,15 +45,15 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
             tags=tuple(self.typed("tags").split()),
             ca_file=self.typed("ca_file"),
         )
-        return await self.dashboard.service.check_context(request)
+        return await self.dashboard.service.contexts.check_context(request)
 
     async def accept(self, preview: ContextPreview) -> str:
         service = self.dashboard.service
-        kept = await service.add_context(preview)
-        config = await service.contexts()
+        kept = await service.contexts.add_context(preview)
+        config = await service.contexts.config()
         others = [c for c in config.contexts.values() if c.gitlab is not None and c.name != preview.name]
         if not others and config.contexts[config.default_context].gitlab is None:
-            await service.use_context(preview.name)
+            await service.contexts.use_context(preview.name)
         self.dashboard.say(
             f"the context {preview.name} is added; its token is in {kept or preview.token_source}"
         )

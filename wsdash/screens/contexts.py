@@ -119,18 +119,18 @@ class ContextsScreen(WsdashScreen[None]):
         self.app.push_screen(ConnectScreen(draft), added)
 
     async def _use(self, name: str) -> None:
-        await self.dashboard.service.use_context(name)
+        await self.dashboard.service.contexts.use_context(name)
         self.dashboard.say(f"new workspaces are made in {name}")
         await self._read()
 
     async def _remove(self, name: str) -> None:
-        default = await self.dashboard.service.remove_context(name)
+        default = await self.dashboard.service.contexts.remove_context(name)
         self.dashboard.say(f"the context {name} is removed; new workspaces are made in {default}")
         await self._read()
 
     async def _read(self, select: str | None = None) -> None:
         before = select or (self.selected.name if self.selected else None)
-        self._config = await self.dashboard.service.contexts()
+        self._config = await self.dashboard.service.contexts.config()
         listed = self.query_one(ContextList)
         listed.clear_options()
         listed.add_options([Option(Text(self._text(c))) for c in self._config.contexts.values()])

@@ -44,7 +44,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
             main=self.typed("component") or None,
             image=self.typed("image") or None,
         )
-        return await self.dashboard.service.preview(request, self.show_progress)
+        return await self.dashboard.service.creation.preview(request, self.show_progress)
 
     async def accept(self, preview: Preview) -> str | None:
         values: dict[str, str] | None = {}
@@ -54,7 +54,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
             values = await self.app.push_screen_wait(SecretsScreen(preview))
         if values is None:
             return None
-        return (await self.dashboard.service.create(preview, values=values)).id
+        return (await self.dashboard.service.creation.create(preview, values=values)).id
 
     def heading(self, preview: Preview | None) -> Line:
         if preview is None:

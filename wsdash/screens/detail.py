@@ -56,7 +56,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         self.query_one("#now", LineScroll).focus()
         self.spawn(self._read(), "detail", exclusive=True)
         self.spawn(self._read_ports(), "ports", exclusive=True)
-        self.spawn(self.dashboard.service.look_again(self._workspace.id), "unsaved work")
+        self.spawn(self.dashboard.service.work.look_again(self._workspace.id), "unsaved work")
         self.set_interval(PORTS_S, lambda: self.spawn(self._read_ports(), "ports", exclusive=True))
 
     def movable(self) -> LineScroll:
@@ -73,7 +73,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         self.focus_next(LineScroll)
 
     async def _read(self) -> None:
-        self._detail = await self.dashboard.service.detail(self._workspace.id)
+        self._detail = await self.dashboard.service.queries.detail(self._workspace.id)
         self._redraw()
         newest = self._detail.attempts[0] if self._detail.attempts else None
         if newest is None or newest.seen is None:
@@ -86,7 +86,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
 
     async def _read_ports(self) -> None:
         """What it listens on changes without a change in the store."""
-        ports = await self.dashboard.service.ports(self._workspace.id)
+        ports = await self.dashboard.service.access.ports(self._workspace.id)
         if ports != self._ports:
             self._ports = ports
             self._redraw()
@@ -95,7 +95,7 @@ class DetailScreen(OnWorkspace, WsdashScreen[None]):
         """The last lines of what the step wrote."""
         start, end = step.log_start or 0, step.log_end or 0
         start = max(start, end - STEP_LOG)
-        chunk = await self.dashboard.service.read_log(
+        chunk = await self.dashboard.service.queries.read_log(
             self._workspace.id, attempt=number, offset=start, limit=max(0, end - start)
         )
         words = last_words(Unstamped(chunk.data).text, own_error=True, most=STEP_LINES)

@@ -84,7 +84,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
 
     async def _see_new_attempts(self) -> None:
         """A new attempt while the newest one is followed to its end: go on with it."""
-        detail = await self.dashboard.service.detail(self._workspace.id)
+        detail = await self.dashboard.service.queries.detail(self._workspace.id)
         was_newest = not self._numbers or self._attempt == self._numbers[-1]
         numbers = sorted(attempt.number for attempt in detail.attempts)
         new = numbers != self._numbers
@@ -112,7 +112,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
         loop = asyncio.get_running_loop()
         pause, painted = PAINT_S, 0.0
         while True:
-            chunk = await self.dashboard.service.read_log(
+            chunk = await self.dashboard.service.queries.read_log(
                 self._workspace.id, attempt=number, offset=view.index.size, limit=CHUNK
             )
             self._log_size = chunk.size
@@ -155,7 +155,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
         view, number = self.trace_view, self._attempt
         for block in sorted(blocks):
             start, end = view.index.span(block)
-            chunk = await self.dashboard.service.read_log(
+            chunk = await self.dashboard.service.queries.read_log(
                 self._workspace.id, attempt=number, offset=start, limit=end - start
             )
             if number != self._attempt:
@@ -208,7 +208,7 @@ class LogScreen(OnWorkspace, WsdashScreen[None]):
         loop = asyncio.get_running_loop()
         painted = loop.time()
         while offset < view.index.size:
-            chunk = await self.dashboard.service.read_log(
+            chunk = await self.dashboard.service.queries.read_log(
                 self._workspace.id, attempt=number, offset=offset, limit=CHUNK
             )
             if not chunk.data or number != self._attempt:

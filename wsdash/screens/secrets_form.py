@@ -36,7 +36,7 @@ class SecretsScreen(FormScreen[dict[str, str], None]):
         values: dict[str, str] = {}
         for field, name in self._names.items():
             if value := self.typed(field):
-                self.dashboard.service.check_secret(self._of.context, name, value, field)
+                self.dashboard.service.creation.check_secret(self._of.context, name, value, field)
                 values[name] = value
         return values
 

@@ -91,7 +91,7 @@ class Session:
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
                 with self._telling("handing over to the daemon"):
-                    self.handed_over = await service.hand_over()
+                    self.handed_over = await service.daemon.hand_over()
         except Exception as error:
             self.trouble = "the store cannot be used; what is shown may be old"
             self._failed(error, "opening the store")
@@ -107,7 +107,7 @@ class Session:
         return _Telling(self._failed, what)
 
     async def _watch(self, service: Service) -> None:
-        async for _ in service.changes():
+        async for _ in service.queries.changes():
             self._look.set()
 
     async def _keep_reading(self, service: Service) -> None:
@@ -128,8 +128,8 @@ class Session:
         """Whether anything is different now."""
         before = (self.rows, self.reconciling, self.trouble)
         try:
-            self.rows = await service.workspaces()
-            self.reconciling = await service.reconciling()
+            self.rows = await service.queries.workspaces()
+            self.reconciling = await service.daemon.reconciling()
             self.trouble = ""
         except Exception as error:
             from wsdash.backend.store.errors import StateRemoved
@@ -140,8 +140,8 @@ class Session:
         return before != (self.rows, self.reconciling, self.trouble)
 
     async def _find_out_isolation(self, service: Service) -> None:
-        context = (await service.contexts()).default_context
-        capabilities = await service.capabilities(context)
+        context = (await service.contexts.config()).default_context
+        capabilities = await service.queries.capabilities(context)
         self.context = context
         self.isolation = capabilities.isolation
         self.honours_image = capabilities.honours_image

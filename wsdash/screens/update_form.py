@@ -34,7 +34,9 @@ class UpdateScreen(FormScreen["Workspace", "Update"]):
         from wsdash.backend.service import CreateRequest
 
         choices = CreateRequest(None, main=self.typed("component") or None, image=self.typed("image") or None)
-        return await self.dashboard.service.preview_update(self._workspace.id, choices, self.show_progress)
+        return await self.dashboard.service.updates.preview_update(
+            self._workspace.id, choices, self.show_progress
+        )
 
     def refusal(self, preview: Update) -> str:
         return "" if preview.changes else f"{self._workspace.name} runs what its devfile says already"
@@ -43,11 +45,11 @@ class UpdateScreen(FormScreen["Workspace", "Update"]):
         from wsdash.backend.errors import NotSaved
 
         try:
-            await self.dashboard.service.update(preview)
+            await self.dashboard.service.updates.update(preview)
         except NotSaved as error:
             if not await self._is_wanted_unsaved(error):
                 return None
-            await self.dashboard.service.update(preview, unsaved=True)
+            await self.dashboard.service.updates.update(preview, unsaved=True)
         return self._workspace
 
     async def _is_wanted_unsaved(self, error: Exception) -> bool | None:

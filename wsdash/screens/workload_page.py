@@ -29,7 +29,7 @@ class WorkloadScreen(PageScreen):
         self.spawn(self._read(), "workload")
 
     async def _read(self) -> None:
-        detail = await self.dashboard.service.detail(self._workspace.id)
+        detail = await self.dashboard.service.queries.detail(self._workspace.id)
         self._workload = detail.workload
         self.query_one(LineScroll).rebuild()
 

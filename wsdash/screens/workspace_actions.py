@@ -130,12 +130,12 @@ class OnWorkspace(Acts):
         """
         service = self.dashboard.service
         acts: dict[str, Callable[[str], Coroutine[Any, Any, object]]] = {
-            "start": service.start,
-            "stop": partial(service.stop, unsaved=unsaved),
-            "restart": partial(service.restart, unsaved=unsaved),
-            "end_now": service.end_now,
-            "extend": partial(service.extend, hours=1.0),
-            "delete": service.delete,
+            "start": service.lifecycle.start,
+            "stop": partial(service.lifecycle.stop, unsaved=unsaved),
+            "restart": partial(service.lifecycle.restart, unsaved=unsaved),
+            "end_now": service.lifecycle.end_now,
+            "extend": partial(service.lifecycle.extend, hours=1.0),
+            "delete": service.lifecycle.delete,
         }
         names: list[str] = []
         not_saved: dict[str, tuple[Workspace, str]] = {}

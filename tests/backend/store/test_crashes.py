@@ -71,7 +71,7 @@ async def names_by_store(paths: Paths) -> list[str]:
 
 async def names_by_service(paths: Paths) -> list[str]:
     async with Service.open(paths) as service:
-        return [row.workspace.name for row in await service.workspaces()]
+        return [row.workspace.name for row in await service.queries.workspaces()]
 
 
 async def names_after_a_backup(paths: Paths) -> list[str]:

@@ -121,11 +121,11 @@ async def has_backed_up(paths: Paths) -> bool:
 
 
 async def is_reconciling(service: Service) -> bool:
-    return (await service.reconciling()).by == "this"
+    return (await service.daemon.reconciling()).by == "this"
 
 
 async def names(service: Service) -> list[str]:
-    return [row.workspace.name for row in await service.workspaces()]
+    return [row.workspace.name for row in await service.queries.workspaces()]
 
 
 @REPLACED
@@ -151,9 +151,9 @@ async def test_a_process_goes_on_with_the_file_that_is_there_and_says_so_once(
 
         await until(sees_old_alone, 20.0, "the service reads the present file")
         await until(lambda: is_reconciling(service), 20.0, "it reconciles the present file")
-        await service.start((await service.find("old")).id)
-        await service.stop((await service.find("old")).id)
-        await service.wait_for((await service.find("old")).id, STOPPED, 20.0)
+        await service.lifecycle.start((await service.queries.find("old")).id)
+        await service.lifecycle.stop((await service.queries.find("old")).id)
+        await service.lifecycle.wait_for((await service.queries.find("old")).id, STOPPED, 20.0)
         # A fresh look from outside finds the commands in the file that has the name.
         assert names_in(paths) == ["old"]
         assert check(paths) == "ok"
@@ -243,7 +243,7 @@ async def test_a_removed_state_folder_ends_the_reconciler_and_is_not_made_again(
             async with asyncio.timeout(30.0):
                 await task
         with pytest.raises(StateRemoved):
-            await service.workspaces()
+            await service.queries.workspaces()
         assert not paths.state.exists()
 
 
@@ -273,9 +273,9 @@ async def test_a_dashboard_goes_on_by_itself_when_its_state_folder_was_moved_awa
             "it reconciles again",
         )
         assert session.service is not None
-        old = await session.service.find("old")
-        await session.service.delete(old.id)
-        await session.service.wait_for(old.id, frozenset({Phase.DELETED}), 60.0)
+        old = await session.service.queries.find("old")
+        await session.service.lifecycle.delete(old.id)
+        await session.service.lifecycle.wait_for(old.id, frozenset({Phase.DELETED}), 60.0)
         assert failures == []
     finally:
         await session.close()
@@ -287,7 +287,9 @@ async def test_a_wait_ends_when_its_workspace_is_in_no_store_any_more(with_old_a
     async with Service.open(paths) as service, Store.open(paths) as other:
         await other.create_workspace(workspace("new"), Workload(), "created")
         waiting = asyncio.create_task(
-            service.wait_for((await service.find("new")).id, frozenset({Phase.RUNNING}), 60.0)
+            service.lifecycle.wait_for(
+                (await service.queries.find("new")).id, frozenset({Phase.RUNNING}), 60.0
+            )
         )
         await asyncio.sleep(0)
         await until(lambda: is_waiting(waiting), 20.0, "it waits")
@@ -305,7 +307,7 @@ async def test_whoever_watches_the_store_is_woken_by_another_file(with_old_and_b
     paths = with_old_and_backup
     copy = copy_of(paths)
     async with Service.open(paths) as service:
-        changes = service.changes()
+        changes = service.queries.changes()
         woken = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0.1)
         copy.replace(paths.database)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.git.clone_address import BadAddress, Credential, split, taken_out
-from wsdash.backend.git.source import SourceError, glimpse, remote_of
+from wsdash.backend.git.clone_address import BadAddress, Credential, settings_for, split, taken_out
+from wsdash.backend.git.source import SourceError, glimpse, own_identity, remote_of
+from wsdash.backend.operations import connect_gitlab, context_file
+from wsdash.backend.operations.contexts import Contexts
 from wsdash.backend.operations.devfile_source import Description, Fetch, described_here, described_in, fetcher
+from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.personalize import with_personal
-from wsdash.backend.providers.base import Capabilities, Remark
+from wsdash.backend.operations.queries import Queries
+from wsdash.backend.operations.state import State
+from wsdash.backend.providers import LOCAL
+from wsdash.backend.providers.base import Capabilities, ProviderError, Remark
+from wsdash.backend.store.store import NameTaken
 from wsdash.config.settings import Personal
+from wsdash.model import Desired, Policy, Workspace
 from wsdash.workload import GitIdentity, Secret, Source, Workload
 
 if TYPE_CHECKING:
@@ -237,3 +247,117 @@ def _not_started(workload: Workload, found: Description, capabilities: Capabilit
             "Start what it offers by hand, or use a context that starts services.",
             file=mark.file,
         )
+
+
+class Creation:
+    """New workspaces: looked at first, then created exactly so."""
+
+    def __init__(self, state: State, queries: Queries, lifecycle: Lifecycle, contexts: Contexts) -> None:
+        self._state = state
+        self._queries = queries
+        self._lifecycle = lifecycle
+        self._contexts = contexts
+
+    async def preview(
+        self, request: CreateRequest, progress: Callable[[str], None] = lambda _: None
+    ) -> Preview:
+        """Look at the source and show what would be created. Raises `UserError`."""
+        request = replace(request, context=request.context or (await self._contexts.config()).default_context)
+        request, credentials = split_request(request)
+        rows = await self._queries.workspaces()
+        name = free_name(request, {row.workspace.name for row in rows})
+        return await self.look_at(request, name, progress, credentials)
+
+    async def look_at(
+        self,
+        request: CreateRequest,
+        name: str,
+        progress: Callable[[str], None],
+        credentials: tuple[Credential, ...],
+    ) -> Preview:
+        config = await self._contexts.config()
+        provider = self._state.provider_of(request.context)
+        progress("looking at what jobs run in here")
+        capabilities = await provider.capabilities()
+        git_environ: dict[str, str] = {}
+        if provider.kind != LOCAL:
+            request, found_here = split_request(await address_for(request))
+            credentials = (*found_here, *credentials)
+            git_environ = await asyncio.to_thread(
+                connect_gitlab.git_environ, request.context, self._state.paths
+            )
+        fetch = fetcher(*context_file.hosts_of(config.contexts[request.context]))
+        identity = await own_identity() if config.personal.git_identity else None
+        personal = config.personal
+        own: tuple[Credential, ...] = ()
+        if personal.dotfiles is not None:
+            address, own = split_address(personal.dotfiles, "")
+            personal = replace(personal, dotfiles=address)
+        git_environ |= settings_for(credentials, {**os.environ, **git_environ})
+        found = await look_and_translate(
+            request, name, capabilities, progress, git_environ, fetch, personal, identity
+        )
+        progress("asking what the context gives")
+        remarks = tuple(await provider.remarks(found.workload))
+        return replace(found, remarks=remarks, credentials=(*credentials, *found.credentials, *own))
+
+    async def create(
+        self, preview: Preview, policy: Policy | None = None, values: Mapping[str, str] | None = None
+    ) -> Workspace:
+        """Create exactly what the preview showed, wanted running. Raises `UserError`.
+
+        `values` are those of secrets, by name, which the provider keeps and nobody else.
+        """
+        from wsdash.config.settings import policy_for
+
+        for name, value in (values or {}).items():
+            self.check_secret(preview.context, name, value)
+        now = self._state.clock()
+        workspace = Workspace(
+            id=secrets.token_hex(5),
+            name=preview.name,
+            context=preview.context,
+            source_url=preview.source_url,
+            ref=preview.ref,
+            devfile_path=preview.devfile_path,
+            # No job may start before its secrets are kept; and what is kept must belong to something.
+            desired=Desired.STOPPED if values or preview.credentials else Desired.RUNNING,
+            generation=1,
+            policy=policy or policy_for(self._state.paths.config_file, preview.context),
+            created_at=now,
+            changed_at=now,
+        )
+        text = f"created from {preview.source_url or 'no source'} at {preview.ref or 'the default branch'}"
+        try:
+            await self._state.store.create_workspace(workspace, preview.workload, text)
+        except NameTaken:
+            raise UserError(
+                f"there is a workspace {preview.name} already", "Choose another name.", field="name"
+            ) from None
+        if values or preview.credentials:
+            await self._keep_secrets(workspace, preview, values or {})
+            return await self._lifecycle.set_desired_state(
+                workspace, Desired.RUNNING, renew=False, text="its secrets are kept"
+            )
+        self._state.nudge(workspace.id)
+        return workspace
+
+    async def _keep_secrets(self, workspace: Workspace, preview: Preview, values: Mapping[str, str]) -> None:
+        provider = self._state.provider(workspace)
+        try:
+            if preview.credentials:
+                await provider.keep_credentials(workspace, preview.workload, preview.credentials)
+            if values:
+                await provider.keep_secrets(workspace, values)
+        except ProviderError as error:
+            await self._lifecycle.set_desired_state(
+                workspace, Desired.DELETED, renew=False, text="its secrets cannot be kept"
+            )
+            raise UserError(error.message, error.hint, exit_code=4) from error
+
+    def check_secret(self, context: str, name: str, value: str, field: str = "") -> None:
+        """Raises `UserError`, with the field, for a value that the context cannot keep."""
+        try:
+            self._state.provider_of(context).check_secret(name, value)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint, field=field) from error

@@ -6,8 +6,15 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 
+from wsdash.backend.operations.queries import Queries
+from wsdash.backend.operations.state import State
+from wsdash.backend.store.lease import boot_time
+from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.backend.system import environments
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
 
 LARGEST_LOG = 1024 * 1024
@@ -39,3 +46,53 @@ def spawn(paths: Paths) -> int:
         given = {**os.environ, **environments.received}
         process.stdin.write(environments.packed(given, with_tokens=True))
     return process.pid
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """Who keeps the jobs alive now: `this` process, a `daemon`, another `dashboard`, or `nobody`."""
+
+    by: str
+    pid: int | None
+
+
+class Daemon:
+    """Whether somebody reconciles, and a daemon where nobody does."""
+
+    def __init__(self, state: State, queries: Queries) -> None:
+        self._state = state
+        self._queries = queries
+
+    async def reconciling(self) -> Reconciling:
+        """Who reconciles now."""
+        lease = await self._state.store.lease()
+        if lease is None or not self._state.store.is_held(lease, boot_time()):
+            return Reconciling("nobody", None)
+        own = lease.holder == ProcessIdentity.own()
+        return Reconciling("this" if own else lease.owner, lease.holder.pid)
+
+    async def ensure_reconciler(self) -> None:
+        """Start a detached daemon unless somebody reconciles already."""
+        if (await self.reconciling()).by == "nobody":
+            spawn(self._state.paths)
+
+    async def hand_over(self) -> bool:
+        """Before this process ends: let a daemon take over if there is something to keep alive or to end.
+
+        True when it does. The user's config.toml may forbid it (`handover`).
+        """
+        from wsdash.config.settings import load_config
+
+        if not load_config(self._state.paths.config_file).dashboard.handover:
+            return False
+        rows = await self._queries.workspaces()
+        if not any(_needs_care(row) for row in rows):
+            return False
+        if (await self.reconciling()).by in ("nobody", "this"):
+            spawn(self._state.paths)
+            return True
+        return False
+
+
+def _needs_care(row: WorkspaceRow) -> bool:
+    return row.workspace.desired is not Desired.STOPPED or row.status.phase is Phase.STOPPING

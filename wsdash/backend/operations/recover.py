@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.operations.create import next_name
+from wsdash.backend.operations.queries import Queries
+from wsdash.backend.operations.state import State
+from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import Known, Orphan, Provider, ProviderError, Recoverable, Remains
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Workspace
@@ -93,3 +97,42 @@ def _recoverable(provider: Provider, context: str) -> Recoverable:
     if not isinstance(provider, Recoverable):
         raise UserError(f"the context {context} cannot tell of workspaces that the state store has lost")
     return provider
+
+
+class Recovery:
+    """Takes in workspaces that a provider has and the store does not."""
+
+    def __init__(self, state: State, queries: Queries) -> None:
+        self._state = state
+        self._queries = queries
+
+    async def recovery_plan(self, context: str) -> Plan:
+        """What the provider has of workspaces, beside what is known here. Raises `UserError`."""
+        remains = await remains_at(self._state.provider_of(context), context)
+        rows = await self._queries.workspaces(deleted=True)
+        return plan_of(remains, [row.workspace for row in rows], context)
+
+    async def take_in(self, context: str, known: Known) -> None:
+        """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
+        place = "its folder" if self._state.provider_of(context).kind == LOCAL else "GitLab"
+        text = f"recovered from {place}" if known.is_own else f"taken over from {known.kept_by}"
+        await take_in(self._state.store, self._state.provider_of(context), known, text)
+        self._state.nudge(known.workspace.id)
+
+    async def end_orphan(self, context: str, orphan: Orphan) -> None:
+        """End and remove what is left of a workspace that nobody can describe. Raises `UserError`."""
+        await end_orphan(self._state.provider_of(context), context, orphan)
+
+    async def take_in_lost(self, contexts: Iterable[str]) -> None:
+        """Take in what the store has lost, such as by a restored backup, and a provider can tell of at no cost."""
+        for context in contexts:
+            with suppress(UserError):
+                provider = self._state.provider_of(context)
+                ids = await self._state.read(self._state.reader.ids)
+                if not await may_be_lost(provider, ids.living | ids.deleted):
+                    continue
+                for known in (await self.recovery_plan(context)).lost:
+                    await self.take_in(context, known)
+                    self._state.tell(
+                        f"The workspace {known.workspace.name} was lost; it is back from its folder."
+                    )

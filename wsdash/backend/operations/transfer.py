@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.git.clone_address import taken_out, without_secrets
 from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import check_name, next_name
+from wsdash.backend.operations.state import State
 from wsdash.backend.providers.base import Packed, Provider
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Desired, Workspace
@@ -194,3 +196,36 @@ async def _commit(store: Store, workspace: Workspace, description: Manifest, req
 
 def _named(file: Path | int) -> str:
     return "standard input" if isinstance(file, int) else str(file)
+
+
+class Transfer:
+    """Workspaces as archives."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def export_workspace(
+        self, workspace_id: str, file: Path | int, *, force: bool = False, progress: Callable[[int], None]
+    ) -> Exported:
+        """Its description and files as an archive, at a path or into an open descriptor. Raises `UserError`."""
+        workspace = await self._state.find(workspace_id)
+        return await export_workspace(
+            self._state.store,
+            self._state.provider(workspace),
+            workspace,
+            Target(file, progress, force=force),
+            self._state.clock(),
+        )
+
+    async def import_workspace(self, request: ImportRequest, *, progress: Callable[[int], None]) -> Workspace:
+        """A new workspace from an archive, which is not trusted. Raises `UserError`."""
+        workspace = await import_workspace(
+            self._state.store,
+            self._state.provider_of(request.context),
+            request,
+            Source(request.file, progress),
+            secrets.token_hex(5),
+            self._state.clock(),
+        )
+        self._state.nudge(workspace.id)
+        return workspace

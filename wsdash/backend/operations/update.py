@@ -1,12 +1,19 @@
-"""What an update changes of a workspace: the job that it runs, and the one that its devfile makes now. Pure."""
+"""Updates of a workspace: from the job that it runs to the one that its devfile makes now."""
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from wsdash.backend.errors import UserError
 from wsdash.backend.job.render import render
-from wsdash.backend.operations.create import Preview
+from wsdash.backend.operations.create import CreateRequest, Creation, Preview
+from wsdash.backend.operations.lifecycle import Lifecycle
+from wsdash.backend.operations.state import State
+from wsdash.backend.providers.base import ProviderError
+from wsdash.model import Desired, Workspace
 from wsdash.workload import Workload
 
 
@@ -30,3 +37,53 @@ def differences(present: Workload, wanted: Workload) -> tuple[str, ...]:
     if present.image != wanted.image:
         lines += [f"-image {present.image or 'none'}", f"+image {wanted.image or 'none'}"]
     return tuple(lines) or ("@ what surrounds the job: ports, services, limits or the like @",)
+
+
+class Updates:
+    """Has workspaces run what their devfiles say now."""
+
+    def __init__(self, state: State, creation: Creation, lifecycle: Lifecycle) -> None:
+        self._state = state
+        self._creation = creation
+        self._lifecycle = lifecycle
+
+    async def preview_update(
+        self, workspace_id: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
+    ) -> Update:
+        """What its source makes of a workspace now, where it was made from. Raises `UserError`.
+
+        Of `choices` count the component, the image and the secrets, which are not kept.
+        """
+        workspace = await self._state.find(workspace_id)
+        request = replace(
+            choices,
+            source=workspace.source_url,
+            ref=workspace.ref,
+            devfile=workspace.devfile_path,
+            context=workspace.context,
+        )
+        credentials = await asyncio.to_thread(self._state.provider(workspace).kept_credentials, workspace)
+        preview = await self._creation.look_at(request, workspace.name, progress, credentials)
+        present = await self._state.store.workload(workspace.id)
+        return Update(workspace.id, preview, await asyncio.to_thread(differences, present, preview.workload))
+
+    async def update(self, update: Update, *, unsaved: bool = False) -> Workspace:
+        """Run what the preview of an update showed from now on: in a new attempt where it is wanted running.
+
+        Raises as `stop` does.
+        """
+        preview = update.preview
+        workspace = await self._state.find(update.workspace_id)
+        if not unsaved:
+            await self._lifecycle.save(workspace)
+        if preview.credentials:
+            try:
+                await self._state.provider(workspace).keep_credentials(
+                    workspace, preview.workload, preview.credentials
+                )
+            except ProviderError as error:
+                raise UserError(error.message, error.hint, exit_code=4) from error
+        await self._state.store.update_workload(workspace.id, preview.workload, self._state.clock())
+        if workspace.desired is not Desired.RUNNING:
+            return workspace
+        return await self._lifecycle.set_desired_state(workspace, Desired.RUNNING, renew=True, text="update")

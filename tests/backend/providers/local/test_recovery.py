@@ -39,9 +39,9 @@ async def reconciling_service(paths: Paths) -> AsyncIterator[Service]:
 
 
 async def created(service: Service, source: Path, name: str, ref: str | None = None) -> WorkspaceRow:
-    preview = await service.preview(CreateRequest(str(source), name=name, ref=ref))
-    await service.create(preview, OWN_POLICY)
-    return await service.wait_for((await service.find(name)).id, RUNNING, 60.0)
+    preview = await service.creation.preview(CreateRequest(str(source), name=name, ref=ref))
+    await service.creation.create(preview, OWN_POLICY)
+    return await service.lifecycle.wait_for((await service.queries.find(name)).id, RUNNING, 60.0)
 
 
 def lose_the_store(paths: Paths) -> None:
@@ -51,7 +51,7 @@ def lose_the_store(paths: Paths) -> None:
 
 
 async def row_of(service: Service, name: str) -> WorkspaceRow | None:
-    return next((row for row in await service.workspaces() if row.workspace.name == name), None)
+    return next((row for row in await service.queries.workspaces() if row.workspace.name == name), None)
 
 
 def supervisors(paths: Paths) -> set[int]:
@@ -83,21 +83,21 @@ async def test_a_running_workspace_that_the_store_lost_comes_back_and_its_job_is
         after = await service_has(service, "kept")
         assert replace(after.workspace, changed_at=0.0) == replace(before.workspace, changed_at=0.0)
         assert after.attempt is not None and (after.attempt.id, after.attempt.job_id) == (job.id, job.job_id)
-        row = await service.wait_for((await service.find("kept")).id, RUNNING, 60.0)
+        row = await service.lifecycle.wait_for((await service.queries.find("kept")).id, RUNNING, 60.0)
         assert row.attempt is not None and row.attempt.id == job.id
         assert supervisors(paths) == {int(job.job_id or 0)}
         assert any("back from its folder" in notice for notice in service.notices)
         # It is whole: it can be restarted, with the steps of its devfile, and deleted.
-        await service.restart((await service.find("kept")).id)
+        await service.lifecycle.restart((await service.queries.find("kept")).id)
 
         async def is_second() -> bool:
-            found = (await service.detail((await service.find("kept")).id)).row
+            found = (await service.queries.detail((await service.queries.find("kept")).id)).row
             is_new = found.attempt is not None and found.attempt.number == 2
             return is_new and found.status.phase is Phase.RUNNING
 
         await until(is_second, 60.0, "the second attempt runs")
-        await service.delete((await service.find("kept")).id)
-        await service.wait_for(before.workspace.id, frozenset({Phase.DELETED}), 60.0)
+        await service.lifecycle.delete((await service.queries.find("kept")).id)
+        await service.lifecycle.wait_for(before.workspace.id, frozenset({Phase.DELETED}), 60.0)
     assert list((paths.contexts / "local" / "workspaces").iterdir()) == []
     assert list((paths.contexts / "local" / "jobs").iterdir()) == []
 
@@ -113,8 +113,8 @@ async def test_a_workspace_made_since_the_backup_comes_back_when_the_backup_take
         await created(service, repository, "old")
         backup = await asyncio.to_thread(database.backup, paths, "20260101T00")
         since = await created(service, repository, "since")
-        await service.stop((await service.find("since")).id)
-        await service.wait_for((await service.find("since")).id, STOPPED, 60.0)
+        await service.lifecycle.stop((await service.queries.find("since")).id)
+        await service.lifecycle.wait_for((await service.queries.find("since")).id, STOPPED, 60.0)
         backup.replace(paths.database)  # under the running reconciler
         row = await service_has(service, "since")
         assert row.workspace.desired is Desired.STOPPED
@@ -135,7 +135,7 @@ async def test_a_damaged_store_comes_back_whole(
     async with reconciling_service(paths) as service:
         assert any("damaged" in notice for notice in service.notices)
         await service_has(service, "one")
-        await service.wait_for((await service.find("one")).id, RUNNING, 60.0)
+        await service.lifecycle.wait_for((await service.queries.find("one")).id, RUNNING, 60.0)
 
 
 async def test_recover_takes_in_what_is_lost_and_names_what_nobody_can_describe(
@@ -146,13 +146,13 @@ async def test_recover_takes_in_what_is_lost_and_names_what_nobody_can_describe(
     (paths.contexts / "local" / "workspaces" / "deadbeef00" / "projects").mkdir(parents=True)
     lose_the_store(paths)
     async with Service.open(paths) as service:
-        plan = await service.recovery_plan("local")
+        plan = await service.recovery.recovery_plan("local")
         assert [known.workspace.id for known in plan.lost] == [row.workspace.id]
         assert [orphan.workspace_id for orphan in plan.orphans] == ["deadbeef00"]
-        await service.take_in("local", plan.lost[0])
-        await service.end_orphan("local", plan.orphans[0])
-        assert (await service.recovery_plan("local")).orphans == ()
-        assert (await service.recovery_plan("local")).present == 1
+        await service.recovery.take_in("local", plan.lost[0])
+        await service.recovery.end_orphan("local", plan.orphans[0])
+        assert (await service.recovery.recovery_plan("local")).orphans == ()
+        assert (await service.recovery.recovery_plan("local")).present == 1
     assert not (paths.contexts / "local" / "workspaces" / "deadbeef00").exists()
 
 

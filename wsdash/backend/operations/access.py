@@ -1,0 +1,98 @@
+"""Ways into a workspace: a shell, its ports, its editor."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import NotRunning, UserError
+from wsdash.backend.job import ports as job_ports
+from wsdash.backend.job.ports import Ports
+from wsdash.backend.operations.state import State
+from wsdash.backend.providers import base
+from wsdash.backend.providers.base import ProviderError, ShellCommand
+
+if TYPE_CHECKING:
+    from wsdash.backend.access.web_editor import Editor
+
+
+class Access:
+    """Commands for the user's terminal that lead into a workspace."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def shell(self, workspace_id: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+        """A login shell (or a command) for the user's terminal, inside the workspace.
+
+        Raises `NotRunning`, also while its job is replaced, and `UserError`.
+        """
+        workspace, attempt = await self._state.attempt(workspace_id, None)
+        try:
+            return await self._state.provider(workspace).shell(workspace, attempt, argv)
+        except base.NotRunning as error:
+            raise NotRunning(error.message, error.hint) from error
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error
+
+    async def ports(self, workspace_id: str) -> Ports:
+        """What the workspace listens on, by its devfile and by its processes where it runs."""
+        workspace = await self._state.find(workspace_id)
+        declared = (await self._state.store.workload(workspace.id)).ports
+        attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
+        said = None
+        if attempts and attempts[-1].is_live:
+            with suppress(ProviderError):
+                said = await self._state.provider(workspace).listening(workspace, attempts[-1])
+        return job_ports.ports(declared, None if said is None else job_ports.listeners(said))
+
+    async def forwarding(self, workspace_id: str, where: str, number: int) -> tuple[str, ...]:
+        """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""
+        workspace = await self._state.find(workspace_id)
+        try:
+            return await self._state.provider(workspace).forwarding(workspace, where, number)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error
+
+    async def editor(self, workspace_id: str) -> Editor:
+        """The editor in the browser, started if it does not run. Raises `UserError`."""
+        from wsdash.backend.access import web_editor
+
+        workspace = await self._state.find(workspace_id)
+        command = await self.shell(workspace.id, web_editor.START)
+        process = await asyncio.create_subprocess_exec(
+            *command.argv,
+            env=command.env,
+            cwd=command.cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(web_editor.START_S):
+                said, complained = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            said, complained = b"", b"it takes too long"
+        try:
+            return web_editor.editor_of(said.decode(errors="replace"), complained.decode(errors="replace"))
+        except web_editor.NoEditor as error:
+            raise UserError(
+                f"no editor can be opened in {workspace.name}: {error}",
+                "Use an image with code-server in it, or injector_image of a GitLab context; `wsdash ssh` works.",
+            ) from error
+
+    async def way_to(self, workspace_id: str, socket: str, where: str) -> str | tuple[str, ...]:
+        """Where a socket of the workspace is on this machine, or the command that brings it to `where`.
+
+        Raises `UserError`.
+        """
+        workspace = await self._state.find(workspace_id)
+        provider = self._state.provider(workspace)
+        try:
+            here = await asyncio.to_thread(provider.socket_here, workspace, socket)
+            return here or await provider.forwarding(workspace, where, socket)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error

@@ -1,0 +1,48 @@
+"""The contexts of config.toml: the places where workspaces run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from wsdash.backend.operations import connect_gitlab, context_file
+from wsdash.backend.operations.queries import Queries
+from wsdash.backend.operations.state import State
+
+if TYPE_CHECKING:
+    from wsdash.backend.operations.connect_gitlab import ContextPreview, ContextRequest
+    from wsdash.config.settings import Config
+
+
+class Contexts:
+    """Reads and changes config.toml."""
+
+    def __init__(self, state: State, queries: Queries) -> None:
+        self._state = state
+        self._queries = queries
+
+    async def config(self) -> Config:
+        """What config.toml says of contexts. Raises `UserError`."""
+        return await asyncio.to_thread(context_file.read, self._state.paths)
+
+    async def check_context(self, request: ContextRequest) -> ContextPreview:
+        """Ask the GitLab whether workspaces would run there; nothing is changed. Raises `UserError`."""
+        return await connect_gitlab.preview(request, self._state.paths)
+
+    async def add_context(self, preview: ContextPreview) -> str | None:
+        """Write it down, or change it: where a token that was typed is kept, in words. Raises `UserError`."""
+        token = None if preview.token_source else preview.token
+        return await asyncio.to_thread(
+            context_file.add, preview.name, preview.settings, token, self._state.paths
+        )
+
+    async def use_context(self, name: str) -> None:
+        """New workspaces are made there. Raises `UserError`."""
+        await asyncio.to_thread(context_file.use, name, self._state.paths)
+
+    async def remove_context(self, name: str) -> str:
+        """Forget a context that no workspace is in: the default one after that. Raises `UserError`."""
+        users = [
+            row.workspace.name for row in await self._queries.workspaces() if row.workspace.context == name
+        ]
+        return await asyncio.to_thread(context_file.remove, name, self._state.paths, users)

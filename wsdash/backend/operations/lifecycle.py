@@ -1,0 +1,145 @@
+"""Start, stop, restart, extend and delete. Each returns when the desired state is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from wsdash.backend.errors import NotSaved, UserError
+from wsdash.backend.operations.daemon import Daemon
+from wsdash.backend.operations.queries import Queries
+from wsdash.backend.operations.state import State
+from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.store.mapping import NoSuchWorkspace
+from wsdash.backend.store.reader import WorkspaceRow
+from wsdash.model import Desired, Phase, Workspace
+
+WAITING_S = 0.1
+"""Seconds between looks of `wait_for`."""
+
+
+class Lifecycle:
+    """The desired state of workspaces; `wait_for` waits for the phase."""
+
+    def __init__(self, state: State, queries: Queries, daemon: Daemon) -> None:
+        self._state = state
+        self._queries = queries
+        self._daemon = daemon
+
+    async def start(self, workspace_id: str) -> Workspace:
+        """Want it running; one that has failed gets a new chance."""
+        workspace = await self._state.find(workspace_id)
+        row = (await self._queries.detail(workspace_id)).row
+        renew = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
+        return await self.set_desired_state(workspace, Desired.RUNNING, renew=renew, text="start")
+
+    async def stop(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
+        """Want it stopped, once its work is kept outside of its job. Raises `NotSaved` unless it may be `unsaved`."""
+        workspace = await self._state.find(workspace_id)
+        if not unsaved:
+            await self.save(workspace)
+        return await self.set_desired_state(workspace, Desired.STOPPED, renew=False, text="stop")
+
+    async def restart(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
+        """Want a new attempt; the present job is saved and ends gracefully first. Raises as `stop` does."""
+        workspace = await self._state.find(workspace_id)
+        if not unsaved:
+            await self.save(workspace)
+        return await self.set_desired_state(workspace, Desired.RUNNING, renew=True, text="restart")
+
+    async def extend(self, workspace_id: str, hours: float) -> float:
+        """Put its autostop off by that much: when it comes now at the earliest. Raises `UserError`."""
+        workspace = await self._state.find(workspace_id)
+        row = (await self._queries.detail(workspace_id)).row
+        if workspace.policy.max_hours is None and workspace.policy.idle_minutes is None:
+            raise UserError(
+                f"{workspace.name} has no autostop",
+                "max_hours and idle_minutes in config.toml set one for new ones.",
+            )
+        if row.status.phase not in (Phase.RUNNING, Phase.STARTING):
+            raise UserError(f"{workspace.name} is {row.status.phase}", "Only what runs can be kept running.")
+        now = self._state.clock()
+        until = max(now, row.status.until or now) + hours * 3600
+        at = time.strftime("%H:%M", time.localtime(until))
+        await self._state.store.extended(workspace.id, until, now, f"the user asked: no autostop before {at}")
+        self._state.nudge(workspace.id)
+        return until
+
+    async def delete(self, workspace_id: str) -> Workspace:
+        """Want it gone, with everything that only it owned."""
+        return await self.set_desired_state(
+            await self._state.find(workspace_id), Desired.DELETED, renew=False, text="delete"
+        )
+
+    async def end_now(self, workspace_id: str) -> bool:
+        """End its job at once, without the grace: the way out when it never ends by itself.
+
+        What the job has not saved is lost. Where it is wanted running, a new job follows. False when there
+        is no job to be ended. Raises `UserError`.
+        """
+        workspace = await self._state.find(workspace_id)
+        attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
+        attempt = next((attempt for attempt in reversed(attempts) if attempt.is_live), None)
+        if attempt is None:
+            return False
+        await self._state.store.end_now_wished(
+            attempt, self._state.clock(), "the user asked: end the job now"
+        )
+        try:
+            await self._state.provider(workspace).force_cancel(attempt)
+        except ProviderError as error:
+            raise UserError(error.message, error.hint) from error
+        self._state.nudge(workspace.id)
+        return True
+
+    async def wait_for(self, workspace_id: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
+        """Wait until the workspace is in one of the phases.
+
+        Raises `UserError`: with exit code 5 in time, with 3 if it is gone.
+        """
+        workspace = await self._state.find(workspace_id, deleted=True)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    row = (await self._queries.detail(workspace_id)).row
+                    if row.status.phase in phases:
+                        return row
+                    await asyncio.sleep(WAITING_S)
+        except NoSuchWorkspace:
+            raise UserError(
+                f"{workspace.name} is not in the state store any more",
+                "The store was replaced by another one, or lost; `wsdash events` and `wsdash doctor` tell more.",
+                exit_code=3,
+            ) from None
+        except TimeoutError:
+            wanted = " or ".join(sorted(phases))
+            raise UserError(
+                f"{workspace.name} is {row.status.phase}, not {wanted}, after {timeout_s:g} s",
+                row.status.reason,
+                exit_code=5,
+            ) from None
+
+    async def save(self, workspace: Workspace) -> None:
+        attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
+        if not attempts or not attempts[-1].is_live:
+            return
+        await self._daemon.ensure_reconciler()
+        try:
+            await self._state.provider(workspace).save(workspace, attempts[-1])
+        except ProviderError as error:
+            raise NotSaved(error.message, f"{error.hint} Or use --force, and lose it.") from error
+
+    async def set_desired_state(
+        self, workspace: Workspace, desired: Desired, *, renew: bool, text: str
+    ) -> Workspace:
+        try:
+            changed = await self._state.store.wish(
+                workspace.id, desired, renew=renew, now=self._state.clock(), text=f"the user asked: {text}"
+            )
+        except NoSuchWorkspace:
+            await self._state.find(workspace.id)  # gone meanwhile, or still on its way there
+            raise UserError(
+                f"{workspace.name} is being deleted", "Create it again when it is gone."
+            ) from None
+        self._state.nudge(changed.id)
+        return changed

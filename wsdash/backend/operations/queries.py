@@ -1,0 +1,86 @@
+"""Reads for the dashboard and the command line: nothing is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+
+from wsdash.backend.operations.explain import Why, why
+from wsdash.backend.operations.state import State
+from wsdash.backend.providers import LOCAL
+from wsdash.backend.providers.base import Capabilities, LogChunk
+from wsdash.backend.store.errors import DatabaseError
+from wsdash.backend.store.file_watch import FileWatch
+from wsdash.backend.store.reader import PlannedStep, WorkspaceDetail, WorkspaceRow
+from wsdash.model import Event, Workspace
+
+CHANGES_S = 0.5
+"""Seconds between looks at whether the store has changed."""
+
+
+class Queries:
+    """What is known of workspaces."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def workspaces(self, *, deleted: bool = False) -> list[WorkspaceRow]:
+        """All workspaces by name, with their phase now."""
+        return await self._state.read(
+            lambda: self._state.reader.workspaces(self._state.clock(), deleted=deleted)
+        )
+
+    async def find(self, name: str) -> Workspace:
+        """The workspace that a user calls so, by its name or id: all that is done to it then names its id.
+
+        Raises `NoSuchWorkspace`.
+        """
+        return await self._state.read(lambda: self._state.reader.find(name))
+
+    async def detail(self, workspace_id: str) -> WorkspaceDetail:
+        """Also of a deleted one: whoever waits for that is told. Raises `NoSuchWorkspace`."""
+        return await self._state.read(lambda: self._state.reader.detail(workspace_id, self._state.clock()))
+
+    async def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
+        """Newest first."""
+        workspace = await self._state.find(workspace_id, deleted=True)
+        return await self._state.read(lambda: self._state.reader.events(workspace.id, limit=limit))
+
+    async def why(self, workspace_id: str) -> Why:
+        return why(await self.detail(workspace_id), self._state.clock())
+
+    async def plan(self) -> list[PlannedStep]:
+        """What the reconciler would do next, and why."""
+        return await self._state.read(lambda: self._state.reader.plan(self._state.clock()))
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields when anybody has changed the store."""
+        watch = FileWatch(self._state.paths.database)
+        version: tuple[object, int] | None = await self._state.read(self._state.reader.data_version)
+        while True:
+            await asyncio.sleep(CHANGES_S)
+            if not watch.may_have_changed():
+                continue
+            try:
+                latest = await self._state.read(self._state.reader.data_version)
+            except (sqlite3.Error, DatabaseError):
+                latest = None  # whoever reads now is told why
+            if latest != version:
+                version = latest
+                yield
+
+    async def read_log(
+        self, workspace_id: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
+    ) -> LogChunk:
+        """Bytes of an attempt's log (the newest attempt's by default): untrusted text. Also of a deleted one."""
+        workspace, found = await self._state.attempt(workspace_id, attempt, deleted=True)
+        return await self._state.provider(workspace).read_log(found, offset, limit)
+
+    def folder(self, workspace: Workspace) -> str | None:
+        """Where the workspace's files are on this machine, if they are."""
+        return self._state.provider(workspace).folder(workspace)
+
+    async def capabilities(self, context: str = LOCAL) -> Capabilities:
+        """What jobs run in here."""
+        return await self._state.provider_of(context).capabilities()

@@ -1,0 +1,75 @@
+"""What only a workspace has: looked for, recorded, and kept on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from wsdash.backend.errors import UserError
+from wsdash.backend.job.render import project_folder
+from wsdash.backend.operations.queries import Queries
+from wsdash.backend.operations.state import State
+from wsdash.backend.providers.base import ProviderError, UnsavedWork
+from wsdash.backend.providers.unsaved_work import look
+from wsdash.backend.rules.autodelete import is_worth_asking, record_of
+
+if TYPE_CHECKING:
+    from wsdash.backend.operations.save_work import Kept
+
+LOOK_S = 3.0
+"""Who only looks at a workspace waits no longer for what it has."""
+
+
+class Work:
+    """Work that is nowhere else."""
+
+    def __init__(self, state: State, queries: Queries) -> None:
+        self._state = state
+        self._queries = queries
+
+    async def unsaved_work(self, workspace_id: str, within_s: float | None = None) -> UnsavedWork | None:
+        """What only this workspace has, which is recorded; None if nobody can say, or not `within_s` seconds."""
+        workspace = await self._state.find(workspace_id)
+        workload = await self._state.store.workload(workspace.id)
+        at = self._state.clock()
+        work = await look(self._state.provider(workspace), workspace, workload, within_s)
+        if work is not None:
+            before = (await self._state.find(workspace_id)).unsaved
+            await self._state.store.unsaved_told(
+                workspace.id, record_of(work.totals, at, before, workspace.policy)
+            )
+        return work
+
+    async def look_again(self, workspace_id: str) -> None:
+        """Have what only this workspace has recorded anew, where that takes a moment and was not done lately."""
+        row = (await self._queries.detail(workspace_id)).row
+        has_folder = await asyncio.to_thread(self._queries.folder, row.workspace) is not None
+        if is_worth_asking(row.workspace, row.attempt, self._state.clock(), has_folder=has_folder):
+            # A provider may take longer than its limit; nobody waits for it.
+            with suppress(TimeoutError, UserError):
+                async with asyncio.timeout(LOOK_S + 1.0):
+                    await self.unsaved_work(workspace_id, LOOK_S)
+
+    async def keep_work(self, workspace_id: str) -> Kept:
+        """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
+        from wsdash.backend.operations import save_work
+        from wsdash.backend.store.checkpoint_files import KeptCheckpoints
+
+        workspace = await self._state.find(workspace_id)
+        workload = await self._state.store.workload(workspace.id)
+        said = b""
+        with suppress(ProviderError):
+            asked = save_work.question(project_folder(workload))
+            said = await self._state.provider(workspace).ask_checkout(workspace, workload, asked)
+        folder, now = self._state.paths.state / "kept", self._state.clock()
+        checkpoints = KeptCheckpoints(self._state.paths.state / "checkpoints")
+        newest = await asyncio.to_thread(checkpoints.newest, workspace.id)
+        if not said and newest is not None:
+            file = checkpoints.file(workspace.id, newest)
+            return await asyncio.to_thread(
+                save_work.keep_checkpoint, newest, file, workspace.name, folder, now
+            )
+        kept = await asyncio.to_thread(save_work.keep, said, workspace.name, folder, now)
+        await self.unsaved_work(workspace.id)
+        return kept
