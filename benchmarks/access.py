@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, medians_in_turn
 from tests.backend.access.conftest import DialledJob, Running
 from wsdash.backend.access.keys import make_keys, public_key
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.relay_client import Door
+from wsdash.backend.access.relay_client import RelayClient
 from wsdash.config.settings import Access
 from wsdash.paths import Paths
 
@@ -45,18 +45,18 @@ def measure(sizes: Sizes) -> list[Figure]:
         relay = Running(access)
         relay.start()
         job = relay.job(folder)
-        door = Door(paths, Access("127.0.0.1", "127.0.0.1"))
-        door.folder = access
+        relay_client = RelayClient(paths, Access("127.0.0.1", "127.0.0.1"))
+        relay_client.folder = access
         try:
             assert job.enrol()
             port = job.sshd(public_key(access.user_key))
             job.dial(target=f"127.0.0.1:{port}")
-            _wait(lambda: door.has_line("w1"))
+            _wait(lambda: relay_client.is_connected("w1"))
             return [
-                *_ssh(job, door, access, port, sizes.runs),
-                *_bytes(job, door, access, port, sizes),
-                _echo(job, door, access, sizes.echoes),
-                _after_a_kill(job, relay, door, port),
+                *_ssh(job, relay_client, access, port, sizes.runs),
+                *_bytes(job, relay_client, access, port, sizes),
+                _echo(job, relay_client, access, sizes.echoes),
+                _after_a_kill(job, relay, relay_client, port),
                 _memory(relay, folder, sizes.lines),
             ]
         finally:
@@ -81,20 +81,22 @@ def _direct(job: DialledJob, access: AccessFolder, port: int, *options: str) -> 
     return ["ssh", "-F", "/dev/null", *words, *options, "-p", str(port), "127.0.0.1"]
 
 
-def _by_line(door: Door, command: str) -> list[str]:
-    return [*door._ssh("w1", "w1"), "-o", "BatchMode=yes", "w1.wsdash", command]
+def _by_tunnel(relay_client: RelayClient, command: str) -> list[str]:
+    return [*relay_client._ssh("w1", "w1"), "-o", "BatchMode=yes", "w1.wsdash", command]
 
 
-def _ssh(job: DialledJob, door: Door, access: AccessFolder, port: int, runs: int) -> list[Figure]:
-    def by_line() -> float:
-        return _time([*_by_line(door, "true")])
+def _ssh(
+    job: DialledJob, relay_client: RelayClient, access: AccessFolder, port: int, runs: int
+) -> list[Figure]:
+    def by_tunnel() -> float:
+        return _time([*_by_tunnel(relay_client, "true")])
 
     def direct() -> float:
         return _time([*_direct(job, access, port), "true"])
 
-    ours, floor = medians_in_turn(runs, by_line, direct)
+    ours, floor = medians_in_turn(runs, by_tunnel, direct)
     control = ["-o", "ControlMaster=auto", "-o", f"ControlPath={access.sockets}/c", "-o", "ControlPersist=60"]
-    master = [*door._ssh("w1", "w1"), *control, "-o", "BatchMode=yes", "w1.wsdash"]
+    master = [*relay_client._ssh("w1", "w1"), *control, "-o", "BatchMode=yes", "w1.wsdash"]
     subprocess.run([*master, "true"], check=True, capture_output=True)
     again = statistics.median(_time([*master, "true"]) for _ in range(runs))
     subprocess.run([*master[:-1], "-O", "exit", "w1.wsdash"], check=True, capture_output=True)
@@ -104,17 +106,19 @@ def _ssh(job: DialledJob, door: Door, access: AccessFolder, port: int, runs: int
     ]
 
 
-def _bytes(job: DialledJob, door: Door, access: AccessFolder, port: int, sizes: Sizes) -> list[Figure]:
+def _bytes(
+    job: DialledJob, relay_client: RelayClient, access: AccessFolder, port: int, sizes: Sizes
+) -> list[Figure]:
     command = f"head -c {sizes.mebibytes * 1024 * 1024} /dev/zero"
     ours, floor = medians_in_turn(
         min(3, sizes.runs),
-        lambda: _time(_by_line(door, command)),
+        lambda: _time(_by_tunnel(relay_client, command)),
         lambda: _time([*_direct(job, access, port), command]),
     )
     return [Figure("throughput of a line, against direct ssh", ours, "s", 1 / 0.8, floor, "direct")]
 
 
-def _echo(job: DialledJob, door: Door, access: AccessFolder, echoes: int) -> Figure:
+def _echo(job: DialledJob, relay_client: RelayClient, access: AccessFolder, echoes: int) -> Figure:
     """A key that comes back: through the relay to a program, less what the same program takes directly."""
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_echo_all, args=(server,), daemon=True).start()
@@ -122,7 +126,7 @@ def _echo(job: DialledJob, door: Door, access: AccessFolder, echoes: int) -> Fig
     other = job.relay.job(job.folder, "w2")
     assert other.enrol()
     other.dial(target=f"127.0.0.1:{port}")
-    _wait(lambda: door.has_line("w2"))
+    _wait(lambda: relay_client.is_connected("w2"))
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(str(access.socket("w2")))
         ours = _p99(line, echoes)
@@ -132,7 +136,7 @@ def _echo(job: DialledJob, door: Door, access: AccessFolder, echoes: int) -> Fig
     return Figure("a keystroke's echo, p99, more than without the line", (ours - floor) * 1000, "ms", 1.0)
 
 
-def _after_a_kill(job: DialledJob, relay: Running, door: Door, port: int) -> Figure:
+def _after_a_kill(job: DialledJob, relay: Running, relay_client: RelayClient, port: int) -> Figure:
     """Until `ssh NAME` works again; the job dials as its script does, at once and then every 0.3 s."""
     ended = threading.Event()
 
@@ -145,7 +149,7 @@ def _after_a_kill(job: DialledJob, relay: Running, door: Door, port: int) -> Fig
     os.kill(relay.pid, signal.SIGKILL)
     began = time.perf_counter()
     dialling.start()
-    while subprocess.run(_by_line(door, "true"), capture_output=True, check=False).returncode != 0:
+    while subprocess.run(_by_tunnel(relay_client, "true"), capture_output=True, check=False).returncode != 0:
         time.sleep(0.02)
     waited = time.perf_counter() - began
     ended.set()

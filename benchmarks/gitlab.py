@@ -184,7 +184,7 @@ async def _from_end(folder: Path, ends: int) -> Figure:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
         await provider.aclose()
-    longest_poll = provider.pace.busy_s * 1.1
+    longest_poll = provider.poll_intervals.busy_s * 1.1
     name = f"from a job's end to the request for the next, worst of {ends}"
     return Figure(name, max(waits), "s", longest_poll + 0.2)
 
@@ -208,13 +208,12 @@ async def _from_silence(folder: Path) -> Figure:
                 beat = f" {int(last_beat_at)} ready {int(last_beat_at)} "
                 parts = (job.pipeline.name or "").split(" ")
                 job.pipeline.name = " ".join(parts[:2]) + beat + f"started={int(last_beat_at)}"
-                await _tick(server, reconciler, clock, provider.pace.steady_s)
+                await _tick(server, reconciler, clock, provider.poll_intervals.steady_s)
             while len(server.state.pipelines) < 2:
                 silent = clock() - last_beat_at
                 is_calm = silent < 60.0
-                await _tick(
-                    server, reconciler, clock, provider.pace.steady_s if is_calm else provider.pace.busy_s
-                )
+                every = provider.poll_intervals
+                await _tick(server, reconciler, clock, every.steady_s if is_calm else every.busy_s)
             waited = clock() - last_beat_at
         await provider.aclose()
     return Figure("from the last heartbeat of a silent job to the request for the next", waited, "s", 100)

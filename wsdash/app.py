@@ -216,7 +216,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         command = await self.service.access.shell(workspace.id)
         told = f"a shell in {name}; leave it to come back."
         code = await lend_terminal(self, command.argv, command.env, command.cwd, told)
-        if command.lost_its_line(code):
+        if command.lost_connection(code):
             again = (sys.executable, "-m", "wsdash", "ssh", workspace.id)
             code = await lend_terminal(self, again, os.environ, None, f"the line to {name} is lost.")
         if code in (126, 127):

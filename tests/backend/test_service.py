@@ -17,7 +17,7 @@ from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
 from wsdash.backend.errors import UserError, WorkspaceGone
 from wsdash.backend.operations.create import CreateRequest, free_name, project_name
-from wsdash.backend.providers.base import Pace
+from wsdash.backend.providers.base import PollIntervals
 from wsdash.backend.providers.local import LocalProvider
 from wsdash.backend.reconcile import leader
 from wsdash.backend.service import Service
@@ -436,7 +436,7 @@ async def test_the_reconciler_survives_a_provider_that_cannot_be_asked(
     leaves_nothing_running: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(LocalProvider, "pace", Pace(0.3, 0.3, 0.3))
+    monkeypatch.setattr(LocalProvider, "poll_intervals", PollIntervals(0.3, 0.3, 0.3))
     async with Service.open(paths) as service:
         reconciling = asyncio.create_task(service.reconcile("daemon"))
         await _survives_an_unplugged_provider(service, repository, paths)

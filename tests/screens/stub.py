@@ -12,7 +12,7 @@ from typing import cast
 from wsdash.app import WsdashApp
 from wsdash.backend.job.ports import Ports
 from wsdash.backend.operations.connect_gitlab import ContextPreview, ContextRequest
-from wsdash.backend.providers.base import Capabilities, LogChunk, Remark, ShellCommand
+from wsdash.backend.providers.base import Capabilities, Limitation, LogChunk, ShellCommand
 from wsdash.backend.providers.gitlab.preflight import Finding
 from wsdash.backend.rules.recovery_point import RecoveryPoint
 from wsdash.backend.service import (
@@ -222,7 +222,7 @@ class StubService:
         self.checked: list[ContextRequest] = []
         self.findings: tuple[Finding, ...] = (Finding("ok", "you are ada, with a token for the API"),)
         self.previews: list[CreateRequest] = []
-        self.remarks: tuple[Remark, ...] = ()
+        self.limitations: tuple[Limitation, ...] = ()
         self.secrets: dict[str, str] = {}
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.changes_of_update: tuple[str, ...] = CHANGES
@@ -330,7 +330,7 @@ class StubService:
             diagnostics=self.diagnostics,
             job=JOB,
             isolation="podman",
-            remarks=self.remarks,
+            limitations=self.limitations,
         )
 
     async def preview_update(

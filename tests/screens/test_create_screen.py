@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from tests.screens.conftest import Running, until
 from tests.screens.stub import StubService
-from wsdash.backend.providers.base import Remark
+from wsdash.backend.providers.base import Limitation
 from wsdash.backend.service import CreateRequest, UserError
 from wsdash.devfile import Diagnostic
 from wsdash.screens.create_form import CreateScreen, repository_here
@@ -191,13 +191,13 @@ async def test_all_that_is_wrong_with_a_devfile_is_read_before_one_goes_back(
         assert pilot.app.focused is form_of(pilot).query_one("#devfile", Input)
 
 
-ASKED = Remark("the secret TOKEN is not there", "", Secret("TOKEN", "for the registry"))
+ASKED = Limitation("the secret TOKEN is not there", "", Secret("TOKEN", "for the registry"))
 
 
 async def test_a_secret_that_nobody_has_given_is_asked_for_and_not_shown(
     stub: StubService, running: Running
 ) -> None:
-    stub.remarks = (ASKED,)
+    stub.limitations = (ASKED,)
     async with running((80, 24)) as pilot:
         await opened(pilot)
         await previewed(pilot)
@@ -213,7 +213,7 @@ async def test_a_secret_that_nobody_has_given_is_asked_for_and_not_shown(
 async def test_a_secret_may_be_left_out_and_going_back_creates_nothing(
     stub: StubService, running: Running
 ) -> None:
-    stub.remarks = (ASKED,)
+    stub.limitations = (ASKED,)
     async with running((80, 24)) as pilot:
         await opened(pilot)
         await previewed(pilot)
@@ -233,7 +233,7 @@ async def test_a_secret_may_be_left_out_and_going_back_creates_nothing(
 async def test_a_value_that_cannot_be_kept_is_refused_beside_its_field(
     stub: StubService, running: Running
 ) -> None:
-    stub.remarks = (ASKED,)
+    stub.limitations = (ASKED,)
     stub.refusals["secret"] = UserError("GitLab cannot mask it", "Encode it.", field="secret-0")
     async with running((80, 24)) as pilot:
         await opened(pilot)

@@ -19,7 +19,7 @@ from tests.screens.conftest import app_of, until
 from tests.screens.stub import StubService, dashboard
 from tests.screens.test_detail_screen import tell_a_story
 from tests.screens.test_log_screen import numbered
-from wsdash.backend.providers.base import Capabilities, Remark
+from wsdash.backend.providers.base import Capabilities, Limitation
 from wsdash.backend.providers.gitlab.preflight import Finding
 from wsdash.backend.service import UnsavedWork
 from wsdash.config.settings import Config, Context, GitLabSettings
@@ -52,7 +52,7 @@ def remarked(stub: StubService) -> None:
 
 def asking(stub: StubService) -> None:
     secrets = (Secret("NPM_TOKEN", "reads the team's packages"), Secret("A_RATHER_LONG_NAME_OF_A_SECRET"))
-    stub.remarks = tuple(Remark("", "", secret) for secret in secrets)
+    stub.limitations = tuple(Limitation("", "", secret) for secret in secrets)
 
 
 def without_image(stub: StubService) -> None:

@@ -14,15 +14,15 @@ from wsdash.backend.archive import tar
 from wsdash.backend.archive.streams import ByteSink, ByteSource
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.providers.base import (
-    Blocked,
     Capabilities,
+    CheckoutQuery,
+    Limitation,
     LogChunk,
-    Look,
-    Pace,
-    Packed,
-    Question,
-    Refused,
-    Remark,
+    PackReport,
+    PermanentError,
+    PollIntervals,
+    PreconditionFailed,
+    ProviderSnapshot,
     ShellCommand,
     Unreachable,
 )
@@ -48,7 +48,7 @@ from wsdash.paths import Paths
 from wsdash.workload import Workload
 
 START = 1_700_000_000.0
-PACE = Pace(busy_s=1.0, steady_s=15.0, idle_s=15.0)
+PACE = PollIntervals(busy_s=1.0, steady_s=15.0, idle_s=15.0)
 
 
 class Killed(BaseException):
@@ -88,7 +88,7 @@ class Provider:
     """Jobs in memory. `drop_replies` does what it is asked but lets the answer get lost."""
 
     kind: str = "memory"
-    pace: Pace = PACE
+    poll_intervals: PollIntervals = PACE
     now: float = START
     fuse: Fuse = field(default_factory=Fuse)
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Provider:
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         self._called()
         if self.blocked:
-            raise Blocked(self.blocked)
+            raise PreconditionFailed(self.blocked)
         if attempt.id not in self.jobs:
             assert not self.live(workspace.id), "I1: a second job beside a live one"
             self.launches += 1
@@ -132,9 +132,9 @@ class Provider:
     def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
         return ()
 
-    async def observe(self) -> Look:
+    async def observe(self) -> ProviderSnapshot:
         self._called()
-        return Look(self.now, tuple(map(self._observed, self.jobs.values())))
+        return ProviderSnapshot(self.now, tuple(map(self._observed, self.jobs.values())))
 
     async def cancel(self, attempt: Attempt, grace_s: float) -> None:
         self._called()
@@ -186,15 +186,15 @@ class Provider:
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         return ShellCommand(argv, {})
 
-    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         return b""
 
     def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
         return None
 
-    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         sink.write(tar.END)
-        return Packed()
+        return PackReport()
 
     @asynccontextmanager
     async def unpack(
@@ -222,9 +222,9 @@ class Provider:
         return
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
-        raise Refused("it keeps none")
+        raise PermanentError("it keeps none")
 
-    async def remarks(self, workload: Workload) -> list[Remark]:
+    async def limitations(self, workload: Workload) -> list[Limitation]:
         return []
 
     async def capabilities(self) -> Capabilities:

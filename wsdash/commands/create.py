@@ -116,7 +116,7 @@ def tell_remarks(preview: Preview) -> None:
             one_line(f"{place}: {remark.severity}: {remark.message}")
             + (f" {one_line(remark.hint)}" if remark.hint else "")
         )
-    for found in preview.remarks:
+    for found in preview.limitations:
         tell(one_line(f"{preview.context}: {found.text}. {found.hint}"))
 
 

@@ -31,7 +31,7 @@ class Reached:
 
 def look_at_access(paths: Paths) -> Iterator[Finding]:
     """Nothing where no context needs a way in. Raises `ConfigError`."""
-    from wsdash.backend.access.relay_client import Door
+    from wsdash.backend.access.relay_client import RelayClient
 
     config = load_config(paths.config_file)
     if not any(context.gitlab is not None for context in config.contexts.values()):
@@ -44,14 +44,14 @@ def look_at_access(paths: Paths) -> Iterator[Finding]:
         yield Finding("access", "broken", "there is no ssh on this machine", "Install openssh-client.")
         return
     yield from client_findings(_version_of_ssh())
-    door = Door(paths, config.access)
-    address = door.address
+    relay_client = RelayClient(paths, config.access)
+    address = relay_client.address
     where = f"{address.host} port {address.port}"
-    reached = _dial(address.host, address.port, dials=door.is_open())
+    reached = _dial(address.host, address.port, dials=relay_client.is_running())
     yield from name_findings(address.host, config.access.bind, reached.addresses)
     if not reached.addresses:
         return
-    if not door.is_open():
+    if not relay_client.is_running():
         yield Finding("access", "ok", f"the relay starts with the first workspace of a GitLab, at {where}")
         return
     yield from relay_findings(where, reached)

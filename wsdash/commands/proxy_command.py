@@ -45,7 +45,7 @@ async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> 
 
     workspace, command = await once_entered(service, (await service.queries.find(name)).id, timeout_s, way_in)
     folder = AccessFolder.of(paths)
-    if not command.by_line:
+    if not command.by_tunnel:
         return await asyncio.to_thread(serve, folder, workspace.id, workspace.name)
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

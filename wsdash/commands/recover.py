@@ -16,7 +16,7 @@ from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
     from wsdash.backend.operations.recover import Plan
-    from wsdash.backend.providers.base import Known, Orphan
+    from wsdash.backend.providers.base import FoundWorkspace, Orphan
     from wsdash.backend.service import Service
 
 
@@ -37,9 +37,9 @@ def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
     plan = with_service(paths, lambda service: service.recovery.recovery_plan(context))
     if not args.json:
         _show(plan)
-    wanted = [known for known in plan.lost if not args.end or known.workspace.name not in args.end]
-    wanted += [known for known in plan.elsewhere if _named(known, args.adopt)]
-    unknown = set(args.adopt) - {name for known in (*plan.lost, *plan.elsewhere) for name in _names(known)}
+    wanted = [found for found in plan.lost if not args.end or found.workspace.name not in args.end]
+    wanted += [found for found in plan.elsewhere if _named(found, args.adopt)]
+    unknown = set(args.adopt) - {name for found in (*plan.lost, *plan.elsewhere) for name in _names(found)}
     ends = [orphan for orphan in plan.orphans if orphan.workspace_id in args.end]
     unknown |= set(args.end) - {orphan.workspace_id for orphan in plan.orphans}
     if unknown:
@@ -55,7 +55,7 @@ def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
         with_service(paths, partial(_carry_out, context=context, wanted=wanted, ends=ends, silent=args.json))
     return {
         "context": context,
-        "recovered": [known.workspace.name for known in wanted],
+        "recovered": [found.workspace.name for found in wanted],
         "elsewhere": [
             {"name": k.workspace.name, "id": k.workspace.id, "kept_by": k.kept_by}
             for k in plan.elsewhere
@@ -73,12 +73,12 @@ def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
 
 
 async def _carry_out(
-    service: Service, context: str, wanted: Sequence[Known], ends: Sequence[Orphan], *, silent: bool
+    service: Service, context: str, wanted: Sequence[FoundWorkspace], ends: Sequence[Orphan], *, silent: bool
 ) -> None:
-    for known in wanted:
-        await service.recovery.take_in(context, known)
+    for found in wanted:
+        await service.recovery.take_in(context, found)
         if not silent:
-            print(f"{known.workspace.name} is back, wanted {known.workspace.desired}.")
+            print(f"{found.workspace.name} is back, wanted {found.workspace.desired}.")
     for orphan in ends:
         await service.recovery.end_orphan(context, orphan)
         if not silent:
@@ -89,16 +89,16 @@ async def _carry_out(
 
 def _show(plan: Plan) -> None:
     tell(f"In the context {plan.context}:")
-    for known in plan.lost:
-        source = known.workspace.source_url or "no source"
-        job = "a job of it runs" if known.is_live else "nothing of it runs"
+    for found in plan.lost:
+        source = found.workspace.source_url or "no source"
+        job = "a job of it runs" if found.is_live else "nothing of it runs"
         tell(
-            f"  lost       {known.workspace.name}: {one_line(source)}, {len(known.attempts)} attempts; {job}"
+            f"  lost       {found.workspace.name}: {one_line(source)}, {len(found.attempts)} attempts; {job}"
         )
-    for known in plan.elsewhere:
-        tell(f"  elsewhere  {known.workspace.name}: kept alive by {one_line(known.kept_by)}.")
+    for found in plan.elsewhere:
+        tell(f"  elsewhere  {found.workspace.name}: kept alive by {one_line(found.kept_by)}.")
         tell(
-            f"             --adopt {known.workspace.name} takes it over; the other machine then lets go of it."
+            f"             --adopt {found.workspace.name} takes it over; the other machine then lets go of it."
         )
     for orphan in plan.orphans:
         jobs = f", jobs {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
@@ -110,15 +110,15 @@ def _show(plan: Plan) -> None:
         tell(f"  Nothing is missing: {plan.present} workspaces are known here.")
 
 
-def _question(wanted: list[Known], ends: int) -> str:
-    parts = [f"rebuild {', '.join(known.workspace.name for known in wanted)}"] if wanted else []
+def _question(wanted: list[FoundWorkspace], ends: int) -> str:
+    parts = [f"rebuild {', '.join(found.workspace.name for found in wanted)}"] if wanted else []
     parts += [f"end {ends} orphans"] if ends else []
     return f"{' and '.join(parts).capitalize()}?"
 
 
-def _names(known: Known) -> tuple[str, str]:
-    return known.workspace.name, known.workspace.id
+def _names(found: FoundWorkspace) -> tuple[str, str]:
+    return found.workspace.name, found.workspace.id
 
 
-def _named(known: Known, names: list[str]) -> bool:
-    return any(name in names for name in _names(known))
+def _named(found: FoundWorkspace, names: list[str]) -> bool:
+    return any(name in names for name in _names(found))

@@ -45,11 +45,11 @@ def ssh(args: Namespace, paths: Paths) -> int:
         paths, lambda service: _shell(service, workspace.id, tuple(args.command), args.timeout)
     )
     sys.stdout.flush()
-    if args.command or not command.by_line or not sys.stdin.isatty():
+    if args.command or not command.by_tunnel or not sys.stdin.isatty():
         if command.cwd is not None:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), command.env)
-    while command.lost_its_line(code := _lend_terminal(command)):
+    while command.lost_connection(code := _lend_terminal(command)):
         tell(f"The line to {workspace.name} is lost. It is taken up again once it can be; ctrl+c gives up.")
         command = with_service(paths, lambda service: _shell_again(service, workspace.id, args.timeout))
     return code

@@ -94,11 +94,13 @@ def remark_lines(preview: Preview, width: int) -> list[Line]:
         lines += [(), ((f"REMARKS ABOUT THE {kind}", Tone.TITLE),)]
         for diagnostic in preview.diagnostics:
             lines += diagnostic_lines(diagnostic, width)
-    if preview.remarks:
+    if preview.limitations:
         lines += [(), (("WHAT THE CONTEXT DOES NOT GIVE", Tone.TITLE),)]
-        for remark in preview.remarks:
-            lines += [((text, Tone.WARN),) for text in wrap(plain(remark.text), width)]
-            lines += [((f"  {text}", Tone.PLAIN),) for text in wrap(plain(remark.hint), width - 2) if text]
+        for limitation in preview.limitations:
+            lines += [((text, Tone.WARN),) for text in wrap(plain(limitation.text), width)]
+            lines += [
+                ((f"  {text}", Tone.PLAIN),) for text in wrap(plain(limitation.hint), width - 2) if text
+            ]
     return lines
 
 

@@ -19,7 +19,7 @@ from tests.backend.access.conftest import SSHD, Running
 from tests.waiting import until_sync
 from wsdash.backend.access.keys import certify, public_key
 from wsdash.backend.access.known_hosts import alias_of
-from wsdash.backend.access.relay_client import Door
+from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.job.render import render, scripts
 from wsdash.config.settings import Access
 from wsdash.paths import Paths
@@ -132,11 +132,11 @@ def job(relay: Running, tmp_path: Path) -> Iterator[Job]:
 class UsersSsh:
     """What the user's own ssh does."""
 
-    door: Door
+    relay_client: RelayClient
 
     def words(self, *argv: str) -> tuple[str, ...]:
-        until_sync(lambda: self.door.has_line("w1"), 60, "the line")
-        return self.door.ssh("w1", "w1", argv)
+        until_sync(lambda: self.relay_client.is_connected("w1"), 60, "the line")
+        return self.relay_client.ssh("w1", "w1", argv)
 
     def __call__(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -150,9 +150,11 @@ class UsersSsh:
 
 
 def ssh_into(relay: Running, folder: Path) -> UsersSsh:
-    door = Door(Paths(folder / "s", folder / "c", folder / "k"), Access("127.0.0.1", "127.0.0.1"))
-    door.folder = relay.folder
-    return UsersSsh(door)
+    relay_client = RelayClient(
+        Paths(folder / "s", folder / "c", folder / "k"), Access("127.0.0.1", "127.0.0.1")
+    )
+    relay_client.folder = relay.folder
+    return UsersSsh(relay_client)
 
 
 @pytest.fixture
@@ -246,7 +248,7 @@ def test_bytes_through_a_forwarded_port_are_activity_and_a_port_at_rest_is_none(
     beats = job.run()
     sock = job.folder / "here.sock"
     with socket.create_server(("127.0.0.1", 0)) as server:
-        argv = ssh.door.forward("w1", "w1", str(sock), server.getsockname()[1])
+        argv = ssh.relay_client.forward("w1", "w1", str(sock), server.getsockname()[1])
         job.processes.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True))
         until_sync(sock.exists, what="the forwarded port")
         with socket.socket(socket.AF_UNIX) as user:

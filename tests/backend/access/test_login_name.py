@@ -82,8 +82,8 @@ def test_an_ordinary_user_enters_a_job_that_runs_as_root(
     try:
         job.dial(*give)
         ssh = ssh_into(theirs, tmp_path)
-        until_sync(lambda: ssh.door.has_line("w1"), timeout=60, what="the tunnel")
-        done = run_as(somebody, ssh.door.ssh("w1", "web", ("id", "-un")))
+        until_sync(lambda: ssh.relay_client.is_connected("w1"), timeout=60, what="the tunnel")
+        done = run_as(somebody, ssh.relay_client.ssh("w1", "web", ("id", "-un")))
         assert (done.stdout, done.returncode) == ("root\n", 0), done.stderr
         write_stanza(theirs.folder)
         renew(theirs.folder)
@@ -153,7 +153,9 @@ def test_a_job_of_before_that_tells_no_name_is_entered_as_before(
     relay: Running, job: DialledJob, tmp_path: Path
 ) -> None:
     assert job.enrol()
-    assert not any(word.startswith("User=") for word in ssh_into(relay, tmp_path).door.ssh("w1", "web", ()))
+    assert not any(
+        word.startswith("User=") for word in ssh_into(relay, tmp_path).relay_client.ssh("w1", "web", ())
+    )
     assert "User" not in relay.folder.ssh_users.read_text()
 
 

@@ -17,7 +17,7 @@ from tests.backend.access.conftest import DialledJob, Running
 from tests.waiting import until_sync
 from wsdash.backend.access import paths, proxy_command
 from wsdash.backend.access.paths import LONGEST_NAME, LONGEST_PATH, AccessFolder
-from wsdash.backend.access.relay_client import Door
+from wsdash.backend.access.relay_client import RelayClient
 from wsdash.config.settings import Access
 from wsdash.paths import PathError, Paths
 
@@ -175,13 +175,15 @@ def test_the_longest_name_of_a_workspace_is_found_by_its_link_and_bytes_are_carr
 def test_a_relay_of_an_older_version_is_replaced_and_its_job_dials_the_new_one(
     relay: Running, job: DialledJob, tmp_path: Path
 ) -> None:
-    door = Door(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", relay.port))
-    assert door.folder == relay.folder
+    client = RelayClient(
+        Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", relay.port)
+    )
+    assert client.folder == relay.folder
     before = relay.pid
-    door.keep_open()
+    client.ensure_running()
     assert relay.pid == before
     relay.folder.about.write_text(relay.folder.about.read_text().replace('"version"', '"before"'))
-    door.keep_open()
+    client.ensure_running()
     assert relay.pid != before
     try:
         job.dial()
@@ -193,16 +195,18 @@ def test_a_relay_of_an_older_version_is_replaced_and_its_job_dials_the_new_one(
 def test_a_relay_that_was_taken_for_one_that_does_not_run_is_known_again(
     relay: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = Door(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", relay.port))
+    client = RelayClient(
+        Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", relay.port)
+    )
     before = relay.pid
     looks = iter([False])  # it was killed, and its own parent has just started it again
-    is_open = door.is_open
-    monkeypatch.setattr(door, "is_open", lambda: next(looks, None) is None and is_open())
-    door.keep_open()
-    assert door.is_open() and relay.pid == before
+    is_running = client.is_running
+    monkeypatch.setattr(client, "is_running", lambda: next(looks, None) is None and is_running())
+    client.ensure_running()
+    assert client.is_running() and relay.pid == before
 
     relay.folder.about.unlink()
-    until_sync(door.is_open, what="what it tells of itself")
+    until_sync(client.is_running, what="what it tells of itself")
     assert relay.pid == before
 
 
@@ -212,6 +216,8 @@ def test_nobody_waits_for_a_relay_whose_port_is_taken(
     monkeypatch.setattr("wsdash.backend.access.relay_client.START_S", 3600.0)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        door = Door(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", port))
-        door.keep_open()
-        assert not door.is_open()
+        client = RelayClient(
+            Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", port)
+        )
+        client.ensure_running()
+        assert not client.is_running()

@@ -20,7 +20,7 @@ import pytest
 from tests.repositories import git, make_repository
 from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
-from wsdash.backend.providers.base import LogChunk, Provider, Refused
+from wsdash.backend.providers.base import LogChunk, PermanentError, Provider
 from wsdash.backend.providers.unsaved_work import answer, question
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Command, EnvVar, Secret, Source, Volume, Workload
@@ -410,7 +410,7 @@ class ProviderContract:
         harness.needs_files()
         await harness.launch(harness.workload("echo mine >file"))
         packed = await harness.pack()
-        with pytest.raises(Refused):
+        with pytest.raises(PermanentError):
             async with harness.provider.unpack(workspace(), io.BytesIO(packed), _nobody):
                 pytest.fail("the block was entered")
         assert await harness.run_inside("cat", "file") == (0, b"mine\n")
@@ -451,11 +451,11 @@ class ProviderContract:
 
     async def test_no_shell_where_nothing_runs(self, harness: Harness) -> None:
         harness.needs_files()
-        with pytest.raises(Refused):
+        with pytest.raises(PermanentError):
             await harness.provider.shell(workspace(), attempt(), ())
         await harness.launch(harness.workload("true"))
         await harness.provider.force_cancel(attempt())
-        with pytest.raises(Refused, match="ended"):
+        with pytest.raises(PermanentError, match="ended"):
             await harness.provider.shell(workspace(), attempt(), ())
 
     async def test_capabilities_agree_with_what_jobs_get(self, harness: Harness) -> None:

@@ -34,7 +34,7 @@ VERSION = 2
 """Of the relay: raised when what is asked of it here is more than an older one, which still runs, does."""
 
 
-class Door:
+class RelayClient:
     """Everything here blocks."""
 
     def __init__(self, paths: Paths, settings: Access) -> None:
@@ -59,12 +59,12 @@ class Door:
             )
         return self._address
 
-    def keep_open(self) -> None:
+    def ensure_running(self) -> None:
         """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end.
 
         One of an older version ends first, and jobs dial the new one.
         """
-        if self.is_open():
+        if self.is_running():
             if self._version() >= VERSION:
                 return
             self._end_relay()
@@ -86,10 +86,10 @@ class Door:
             os.close(log)
         end = time.monotonic() + START_S
         # It ends at once where its port is taken, and where another one runs.
-        while not self.is_open() and started.poll() is None and time.monotonic() < end:
+        while not self.is_running() and started.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
 
-    def is_open(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the relay runs."""
         found = self._process()
         return found is not None and found.is_alive()
@@ -122,7 +122,7 @@ class Door:
                 return
             time.sleep(0.05)
 
-    def let_in(self, grant: Grant) -> None:
+    def authorize(self, grant: Grant) -> None:
         """Let an attempt in, unless it has enrolled already. Raises `OSError`."""
         grants = Grants(self.folder.grants)
         now = None
@@ -131,12 +131,12 @@ class Door:
         if now is None or now.attempt_id != grant.attempt_id or not now.job_key:
             grants.write(grant)
 
-    def withdraw(self, workspace_id: str) -> None:
+    def revoke_attempt(self, workspace_id: str) -> None:
         """Let nobody in until the next attempt is let in."""
         with suppress(OSError):
             Grants(self.folder.grants).remove(workspace_id)
 
-    def shut_out(self, workspace_id: str, name: str) -> None:
+    def revoke(self, workspace_id: str, name: str) -> None:
         """Let nobody in for a workspace that is gone."""
         with suppress(OSError):
             forget(self.folder, workspace_id, name)
@@ -151,7 +151,7 @@ class Door:
                 return grant.login
         return ""
 
-    def has_line(self, workspace_id: str) -> bool:
+    def is_connected(self, workspace_id: str) -> bool:
         """Whether the workspace's job holds the line now."""
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

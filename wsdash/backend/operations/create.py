@@ -22,7 +22,7 @@ from wsdash.backend.operations.personalize import with_personal
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers import LOCAL
-from wsdash.backend.providers.base import Capabilities, ProviderError, Remark
+from wsdash.backend.providers.base import Capabilities, Limitation, ProviderError
 from wsdash.backend.store.store import NameTaken
 from wsdash.config.settings import Personal
 from wsdash.model import Desired, Policy, Workspace
@@ -71,7 +71,7 @@ class Preview:
     diagnostics: tuple[Diagnostic, ...]
     job: str
     isolation: str
-    remarks: tuple[Remark, ...] = ()
+    limitations: tuple[Limitation, ...] = ()
     """What the context does not give the job."""
     credentials: tuple[Credential, ...] = ()
     """What was taken out of the addresses that its job clones."""
@@ -79,7 +79,7 @@ class Preview:
     @property
     def asks(self) -> tuple[Secret, ...]:
         """Secrets whose values may be given to `Service.create`, for the context has none."""
-        return tuple(remark.secret for remark in self.remarks if remark.secret is not None)
+        return tuple(limitation.secret for limitation in self.limitations if limitation.secret is not None)
 
 
 def free_name(request: CreateRequest, taken: set[str]) -> str:
@@ -298,8 +298,8 @@ class Creation:
             request, name, capabilities, progress, git_environ, fetch, personal, identity
         )
         progress("asking what the context gives")
-        remarks = tuple(await provider.remarks(found.workload))
-        return replace(found, remarks=remarks, credentials=(*credentials, *found.credentials, *own))
+        limitations = tuple(await provider.limitations(found.workload))
+        return replace(found, limitations=limitations, credentials=(*credentials, *found.credentials, *own))
 
     async def create(
         self, preview: Preview, policy: Policy | None = None, values: Mapping[str, str] | None = None

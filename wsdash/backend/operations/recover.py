@@ -11,7 +11,14 @@ from wsdash.backend.operations.create import next_name
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers import LOCAL
-from wsdash.backend.providers.base import Known, Orphan, Provider, ProviderError, Recoverable, Remains
+from wsdash.backend.providers.base import (
+    FoundWorkspace,
+    Inventory,
+    Orphan,
+    Provider,
+    ProviderError,
+    Recoverable,
+)
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Workspace
 
@@ -24,40 +31,40 @@ class Plan:
     """
 
     context: str
-    lost: tuple[Known, ...]
-    elsewhere: tuple[Known, ...]
+    lost: tuple[FoundWorkspace, ...]
+    elsewhere: tuple[FoundWorkspace, ...]
     orphans: tuple[Orphan, ...]
     present: int
     others: int
 
 
-def plan_of(remains: Remains, rows: Iterable[Workspace], context: str) -> Plan:
+def plan_of(inventory: Inventory, rows: Iterable[Workspace], context: str) -> Plan:
     """Compare what a provider has with the workspaces of the store, tombstones among them. Pure."""
     mine = {workspace.id: workspace for workspace in rows}
     taken = {workspace.name for workspace in mine.values() if workspace.deleted_at is None}
-    lost: list[Known] = []
-    elsewhere: list[Known] = []
-    orphans, present = list(remains.orphans), 0
-    for known in remains.known:
-        own = mine.get(known.workspace.id)
+    lost: list[FoundWorkspace] = []
+    elsewhere: list[FoundWorkspace] = []
+    orphans, present = list(inventory.orphans), 0
+    for found in inventory.workspaces:
+        own = mine.get(found.workspace.id)
         if own is not None and own.deleted_at is None:
             present += 1
             continue
         if own is not None:
-            jobs = tuple(a.job_id or "" for a in known.attempts if a.is_live)
+            jobs = tuple(a.job_id or "" for a in found.attempts if a.is_live)
             orphans.append(Orphan(own.id, f"{own.name} was deleted here, and is still there", jobs))
             continue
-        name = next_name(known.workspace.name, taken)
+        name = next_name(found.workspace.name, taken)
         taken.add(name)
-        found = replace(known, workspace=replace(known.workspace, name=name))
-        (lost if known.is_own else elsewhere).append(found)
-    return Plan(context, tuple(lost), tuple(elsewhere), tuple(orphans), present, remains.others)
+        free = replace(found, workspace=replace(found.workspace, name=name))
+        (lost if found.is_own else elsewhere).append(free)
+    return Plan(context, tuple(lost), tuple(elsewhere), tuple(orphans), present, inventory.others)
 
 
-async def remains_at(provider: Provider, context: str) -> Remains:
+async def inventory_at(provider: Provider, context: str) -> Inventory:
     """What the provider has. Raises `UserError`."""
     try:
-        return await _recoverable(provider, context).remains(context)
+        return await _recoverable(provider, context).inventory(context)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
 
@@ -65,24 +72,24 @@ async def remains_at(provider: Provider, context: str) -> Remains:
 async def may_be_lost(provider: Provider, known: Collection[str]) -> bool:
     """Whether the provider may have workspaces beside those of these ids. Raises `UserError`."""
     try:
-        return isinstance(provider, Recoverable) and await provider.may_remain(known)
+        return isinstance(provider, Recoverable) and await provider.may_have_others(known)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
 
 
-async def take_in(store: Store, provider: Provider, known: Known, text: str) -> None:
+async def take_in(store: Store, provider: Provider, found: FoundWorkspace, text: str) -> None:
     """Make the workspace one of this store; one of another store is taken over first, so that it lets go.
 
     Raises `UserError`.
     """
     try:
-        if not known.is_own:
-            await _recoverable(provider, known.workspace.context).take_over(known.workspace, known.workload)
-        await store.recovered(known.workspace, known.workload, known.attempts, text)
+        if not found.is_own:
+            await _recoverable(provider, found.workspace.context).take_over(found.workspace, found.workload)
+        await store.recovered(found.workspace, found.workload, found.attempts, text)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
     except NameTaken:
-        raise UserError(f"there is a workspace {known.workspace.name} already", "Try again.") from None
+        raise UserError(f"there is a workspace {found.workspace.name} already", "Try again.") from None
 
 
 async def end_orphan(provider: Provider, context: str, orphan: Orphan) -> None:
@@ -108,16 +115,16 @@ class Recovery:
 
     async def recovery_plan(self, context: str) -> Plan:
         """What the provider has of workspaces, beside what is known here. Raises `UserError`."""
-        remains = await remains_at(self._state.provider_of(context), context)
+        inventory = await inventory_at(self._state.provider_of(context), context)
         rows = await self._queries.workspaces(deleted=True)
-        return plan_of(remains, [row.workspace for row in rows], context)
+        return plan_of(inventory, [row.workspace for row in rows], context)
 
-    async def take_in(self, context: str, known: Known) -> None:
+    async def take_in(self, context: str, found: FoundWorkspace) -> None:
         """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
         place = "its folder" if self._state.provider_of(context).kind == LOCAL else "GitLab"
-        text = f"recovered from {place}" if known.is_own else f"taken over from {known.kept_by}"
-        await take_in(self._state.store, self._state.provider_of(context), known, text)
-        self._state.nudge(known.workspace.id)
+        text = f"recovered from {place}" if found.is_own else f"taken over from {found.kept_by}"
+        await take_in(self._state.store, self._state.provider_of(context), found, text)
+        self._state.nudge(found.workspace.id)
 
     async def end_orphan(self, context: str, orphan: Orphan) -> None:
         """End and remove what is left of a workspace that nobody can describe. Raises `UserError`."""
@@ -131,8 +138,8 @@ class Recovery:
                 ids = await self._state.read(self._state.reader.ids)
                 if not await may_be_lost(provider, ids.living | ids.deleted):
                     continue
-                for known in (await self.recovery_plan(context)).lost:
-                    await self.take_in(context, known)
+                for found in (await self.recovery_plan(context)).lost:
+                    await self.take_in(context, found)
                     self._state.tell(
-                        f"The workspace {known.workspace.name} was lost; it is back from its folder."
+                        f"The workspace {found.workspace.name} was lost; it is back from its folder."
                     )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers import unsaved_work
-from wsdash.backend.providers.base import Question
+from wsdash.backend.providers.base import CheckoutQuery
 from wsdash.backend.store.checkpoint_files import Checkpoint
 from wsdash.paths import make_folder
 from wsdash.sanitize import one_line
@@ -30,12 +30,12 @@ _FILE = re.compile(
 _LONGEST_HEAD = 1 << 18
 
 
-def question(project: str) -> Question:
+def question(project: str) -> CheckoutQuery:
     """For a workspace whose project is in this folder below the projects folder."""
     script = _text("kept_restore.sh")
     function = f"restore_script() {{\ncat <<'END-OF-RESTORE'\n{script}END-OF-RESTORE\n}}\n"
     program = function + unsaved_work.program().decode() + _text("kept_packing.sh")
-    return Question(program.encode(), ("pack", project), most=(1 << 30) + _LONGEST_HEAD, timeout_s=900.0)
+    return CheckoutQuery(program.encode(), ("pack", project), most=(1 << 30) + _LONGEST_HEAD, timeout_s=900.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from wsdash.backend.git.clone_address import taken_out, without_secrets
 from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import check_name, next_name
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import Packed, Provider
+from wsdash.backend.providers.base import PackReport, Provider
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Desired, Workspace
 
@@ -32,7 +32,7 @@ class Exported:
 
     workspace: Workspace
     size: int
-    packed: Packed
+    packed: PackReport
 
 
 @dataclass(frozen=True, slots=True)

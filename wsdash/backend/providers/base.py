@@ -42,31 +42,31 @@ class Unreachable(ProviderError):
     """The provider could not be asked, so nothing is known."""
 
 
-class Refused(ProviderError):
+class PermanentError(ProviderError):
     """What was asked is wrong in itself: trying again will not help."""
 
 
-class NotRunning(Refused):
+class NotRunning(PermanentError):
     """The workspace has no job that could be entered now. One that is wanted running gets another one."""
 
 
-class TakenOver(Refused):
+class OwnershipLost(PermanentError):
     """Another state store keeps this workspace alive now, and the provider knows it."""
 
 
-class Blocked(ProviderError):
+class PreconditionFailed(ProviderError):
     """Nothing was done, and somebody must mend something first: a token, a role, a setting, a quota.
 
     It is asked again from time to time, so that all goes on by itself once it is mended.
     """
 
 
-class Pending(ProviderError):
+class InProgress(ProviderError):
     """It has been begun and takes its time: asked again it goes on, until it is done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollIntervals:
     """Seconds between two looks: while something changes, while jobs run, while nothing is to run."""
 
     busy_s: float
@@ -75,7 +75,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProviderSnapshot:
     """The answer to one `observe`: the provider's clock, and every job that it knows."""
 
     at: float
@@ -94,20 +94,20 @@ class LogChunk:
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """A process for the user's own terminal that stands inside the workspace: by ssh, where it stands `by_line`."""
+    """A process for the user's own terminal that stands inside the workspace: by ssh, where it stands `by_tunnel`."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str | None = None
-    by_line: bool = False
+    by_tunnel: bool = False
 
-    def lost_its_line(self, exit_code: int) -> bool:
+    def lost_connection(self, exit_code: int) -> bool:
         """Whether it ended since its connection did, as with its job: ssh says so by its exit code."""
-        return self.by_line and exit_code == 255
+        return self.by_tunnel and exit_code == 255
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CheckoutQuery:
     """A program of POSIX sh and its arguments, and how many bytes and seconds its answer may take.
 
     It is run with `argv`, and gets `program` as its standard input: less than 128 KiB.
@@ -157,7 +157,7 @@ class UnsavedWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackReport:
     """What `pack` could not do as one would wish, as paths below the workspace's folder: untrusted text.
 
     `skipped` are sockets, devices and the like; `changed` are files that changed while they were read.
@@ -183,7 +183,7 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class Limitation:
     """Something that a workload asks for and that its job will not get here, and what to do about it."""
 
     text: str
@@ -193,7 +193,7 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class FoundWorkspace:
     """A workspace as the provider knows it. `desired` is what its jobs tell of it.
 
     `kept_by` names the machine that keeps it alive; `is_own` says that it is this state store.
@@ -221,10 +221,10 @@ class Orphan:
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class Inventory:
     """Everything of workspaces that a provider has. Of other users' there is only the number."""
 
-    known: tuple[Known, ...]
+    workspaces: tuple[FoundWorkspace, ...]
     orphans: tuple[Orphan, ...]
     others: int = 0
 
@@ -233,14 +233,14 @@ class Remains:
 class Recoverable(Protocol):
     """A provider that can tell of its workspaces with the state store lost."""
 
-    async def may_remain(self, known: Collection[str]) -> bool:
+    async def may_have_others(self, known: Collection[str]) -> bool:
         """Whether there may be workspaces beside those of these ids. False where asking would cost requests.
 
         Raises `Unreachable`.
         """
 
-    async def remains(self, context: str) -> Remains:
-        """All of this user's workspaces. Raises `Unreachable` or `Blocked`."""
+    async def inventory(self, context: str) -> Inventory:
+        """All of this user's workspaces. Raises `Unreachable` or `PreconditionFailed`."""
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
         """From now on only this state store may launch it; others are told so when they try."""
@@ -257,7 +257,7 @@ class KeepsSecretsElsewhere(Protocol):
         """Remove secrets that this machine has kept for workspaces that neither the state store knows nor the provider.
 
         `ask_ids` is called after it was found out which have any, so that a create under way is known. Raises
-        `Unreachable` or `Blocked`.
+        `Unreachable` or `PreconditionFailed`.
         """
 
 
@@ -265,15 +265,15 @@ class Provider(Protocol):
     """Runs jobs. One instance serves one context."""
 
     kind: str
-    pace: Pace
+    poll_intervals: PollIntervals
 
     def check_secret(self, name: str, value: str) -> None:
-        """Raises `Refused` for a value that cannot be kept, with what to do instead."""
+        """Raises `PermanentError` for a value that cannot be kept, with what to do instead."""
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
         """Keep values of secrets by name, for jobs of this workspace alone, until it is destroyed.
 
-        Raises what `check_secret` does, `Blocked` and `Unreachable`.
+        Raises what `check_secret` does, `PreconditionFailed` and `Unreachable`.
         """
 
     async def keep_credentials(
@@ -281,7 +281,7 @@ class Provider(Protocol):
     ) -> None:
         """Keep what was taken out of its clone addresses for Git in its jobs, until it is destroyed.
 
-        Raises `Refused` where there is no way to hand it to its jobs, `Blocked` and `Unreachable`.
+        Raises `PermanentError` where there is no way to hand it to its jobs, `PreconditionFailed` and `Unreachable`.
         """
 
     def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
@@ -290,12 +290,12 @@ class Provider(Protocol):
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.
 
-        Raises `Unreachable` when it is not known whether a job was made, `Blocked` when none was and
-        something must be mended first, `Refused` when none ever will be.
+        Raises `Unreachable` when it is not known whether a job was made, `PreconditionFailed` when none was and
+        something must be mended first, `PermanentError` when none ever will be.
         """
 
-    async def observe(self) -> Look:
-        """Every job that this provider knows of in this context. Raises `Unreachable` or `Blocked`."""
+    async def observe(self) -> ProviderSnapshot:
+        """Every job that this provider knows of in this context. Raises `Unreachable` or `PreconditionFailed`."""
 
     def changes(self) -> AsyncIterator[frozenset[str]]:
         """Ids of attempts that have just changed: a hint to look sooner, never the only witness."""
@@ -319,7 +319,7 @@ class Provider(Protocol):
     async def destroy(self, workspace: Workspace) -> str | None:
         """Remove everything that only this workspace owned: folder, volumes, logs, jobs' records.
 
-        What stays all the same and must be removed by hand, in words. Raises `Pending` while a job does it.
+        What stays all the same and must be removed by hand, in words. Raises `InProgress` while a job does it.
         """
 
     async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
@@ -337,16 +337,16 @@ class Provider(Protocol):
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         """A command that makes a port or a socket of the workspace be at `where` here, an address or a path.
 
-        Raises `Refused` where that needs no command, or cannot be.
+        Raises `PermanentError` where that needs no command, or cannot be.
         """
 
     def socket_here(self, workspace: Workspace, path: str) -> str | None:
         """Where a socket in the job's temporary folder is on this machine; None where it must be forwarded.
 
-        Raises `Refused` for what is no socket there: a job may name anything.
+        Raises `PermanentError` for what is no socket there: a job may name anything.
         """
 
-    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """What a program prints that knows PROJECTS_ROOT and HOME, run where it cannot harm this machine.
 
         Nothing where there is no way to ask; cut off where it is too much or takes too long. Nothing of the
@@ -359,10 +359,10 @@ class Provider(Protocol):
         None where it said nothing, and where files that stay can be asked themselves (`ask_checkout`).
         """
 
-    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         """Write the workspace's files as a tar: `projects/`, `home/`, `volumes/NAME/`; nothing of `tmp/`.
 
-        The workspace may run meanwhile. A workspace without files gives an empty tar. Raises Refused for
+        The workspace may run meanwhile. A workspace without files gives an empty tar. Raises PermanentError for
         a file that cannot be read. Cancelled, it closes the sink and uses it no more.
         """
 
@@ -375,17 +375,17 @@ class Provider(Protocol):
         removes them again. What a process that died on the way has left is removed by the next call,
         unless `known`, the ids of the workspaces that there are, has its workspace.
 
-        Raises ArchiveError for a tar that is not sound, Refused when the workspace has files already,
+        Raises ArchiveError for a tar that is not sound, PermanentError when the workspace has files already,
         ProviderError when there is no room. Cancelled, it closes the source and uses it no more.
         """
 
     async def capabilities(self) -> Capabilities:
         """What jobs get here, found out by trying it."""
 
-    async def remarks(self, workload: Workload) -> list[Remark]:
+    async def limitations(self, workload: Workload) -> list[Limitation]:
         """What this workload asks for and will not get, as far as that can be known before it runs.
 
-        Never raises: what cannot be found out is not remarked on.
+        Never raises: what cannot be found out is left out.
         """
 
     def folder(self, workspace: Workspace) -> str | None:

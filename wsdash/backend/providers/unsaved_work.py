@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 
 from wsdash.backend.job.render import project_folder
-from wsdash.backend.providers.base import Provider, ProviderError, Question, Sized, UnsavedWork
+from wsdash.backend.providers.base import CheckoutQuery, Provider, ProviderError, Sized, UnsavedWork
 from wsdash.model import UnsavedTotals, Workspace
 from wsdash.workload import Workload
 
@@ -26,8 +26,8 @@ def program() -> bytes:
 LONGEST_S = 60.0
 
 
-def question(timeout_s: float = LONGEST_S) -> Question:
-    return Question(program(), ("list",), most=1 << 20, timeout_s=timeout_s)
+def question(timeout_s: float = LONGEST_S) -> CheckoutQuery:
+    return CheckoutQuery(program(), ("list",), most=1 << 20, timeout_s=timeout_s)
 
 
 async def look(

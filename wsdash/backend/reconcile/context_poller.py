@@ -98,13 +98,13 @@ class ContextWatch:
         while True:
             if await surviving(f"listening to {self.context}", hints()):
                 return
-            await asyncio.sleep(self.provider.pace.steady_s)
+            await asyncio.sleep(self.provider.poll_intervals.steady_s)
 
     async def look(self) -> None:
         """Ask the provider once about all jobs, record what is new, and tell of it."""
         now, boot_now = self._clock(), self._boot_clock()
         before = self.observation
-        longest = PAUSE * self.provider.pace.steady_s
+        longest = PAUSE * self.provider.poll_intervals.steady_s
         paused = self._looked_at is not None and boot_now - self._looked_at > longest
         try:
             answer = await self.provider.observe()
@@ -130,10 +130,10 @@ class ContextWatch:
         self._looked(self, workspaces, own)
 
     def _wait_s(self) -> float:
-        pace = self.provider.pace
+        poll_intervals = self.provider.poll_intervals
         if self.is_busy:
-            return pace.busy_s
-        return pace.idle_s if self._is_idle else pace.steady_s
+            return poll_intervals.busy_s
+        return poll_intervals.idle_s if self._is_idle else poll_intervals.steady_s
 
     async def _record(
         self, observation: Observation, workspaces: Mapping[str, Workspace], live: Sequence[Attempt]

@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.base import (
-    Blocked,
-    Pending,
+    InProgress,
+    OwnershipLost,
+    PermanentError,
+    PreconditionFailed,
     Provider,
     ProviderError,
-    Refused,
-    TakenOver,
     Unreachable,
 )
 from wsdash.backend.reconcile.context_poller import ContextWatch, surviving
@@ -306,10 +306,10 @@ class Reconciler:
         workload = await self._store.workload(workspace.id)
         try:
             job = await provider.launch(workspace, attempt, workload)
-        except TakenOver as error:
+        except OwnershipLost as error:
             await self._store.let_go(workspace.id, self._token, self._clock(), error.message)
             return
-        except Refused as error:
+        except PermanentError as error:
             message = f"{error.message}. {error.hint}".strip()
             end = End(self._clock(), Cause.CONFIGURATION, None, message)
             await self._store.ended(attempt, end, self._token, f"job #{attempt.number} ended: {end.headline}")
@@ -373,9 +373,9 @@ class Reconciler:
     ) -> None:
         """A refused or unanswered call is told of once and tried again later."""
         now = self._clock()
-        if isinstance(error, Pending):
+        if isinstance(error, InProgress):
             await self._store.goes_on(workspace.id, self._token, now, error.message)
-            self._put_off_until[workspace.id] = now + watch.provider.pace.busy_s
+            self._put_off_until[workspace.id] = now + watch.provider.poll_intervals.busy_s
             self._wake_at(workspace.id, workspace.context, self._put_off_until[workspace.id])
             return
         count = self._failures.get(workspace.id, 0)
@@ -384,7 +384,7 @@ class Reconciler:
         attempts = await self._store.attempts(workspace.id)
         attempt = next((a for a in reversed(attempts) if a.is_live), None)
         await self._store.failed_to(workspace.id, attempt, self._token, now, text)
-        ladder = BLOCKED_RETRY_S if isinstance(error, Blocked | Refused) else RETRY_S
+        ladder = BLOCKED_RETRY_S if isinstance(error, PreconditionFailed | PermanentError) else RETRY_S
         retry_at = now + ladder[min(count, len(ladder) - 1)]
         self._put_off_until[workspace.id] = max(retry_at, error.retry_at or 0.0)
         self._wake_at(workspace.id, workspace.context, self._put_off_until[workspace.id])

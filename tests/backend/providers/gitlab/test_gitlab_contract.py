@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.backend.providers.contract import Harness, ProviderContract, attempt, workspace
-from wsdash.backend.providers.base import Refused
+from wsdash.backend.providers.base import PermanentError
 from wsdash.model import JobState
 
 
@@ -26,11 +26,11 @@ class TestGitLab(ProviderContract):
         assert [ids async for ids in harness.provider.changes()] == []
 
     async def test_no_shell_where_nothing_runs(self, harness: Harness) -> None:
-        with pytest.raises(Refused, match="ended"):
+        with pytest.raises(PermanentError, match="ended"):
             await harness.provider.shell(workspace(), attempt(), ())
         await harness.launch(harness.workload("true"))
-        with pytest.raises(Refused, match="no way into"):
+        with pytest.raises(PermanentError, match="no way into"):
             await harness.provider.shell(workspace(), attempt(), ())
         await harness.provider.force_cancel(attempt())
-        with pytest.raises(Refused, match="ended"):
+        with pytest.raises(PermanentError, match="ended"):
             await harness.provider.shell(workspace(), attempt(), ())

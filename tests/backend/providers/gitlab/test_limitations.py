@@ -9,9 +9,9 @@ import pytest
 
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.state import Variable
-from wsdash.backend.providers.base import Blocked, Refused
+from wsdash.backend.providers.base import PermanentError, PreconditionFailed
 from wsdash.backend.providers.gitlab.ci_variables import check, forget, keep
-from wsdash.backend.providers.gitlab.limitations import project_of, remarks_on
+from wsdash.backend.providers.gitlab.limitations import limitations_of, project_of
 from wsdash.workload import Secret, Source, Workload
 
 
@@ -50,7 +50,7 @@ async def test_a_secret_that_the_job_would_not_get_is_named(
     if variable is not None:
         instance.project.variables["TOKEN"] = variable
     api = instance.api()
-    found = await remarks_on(api, instance.settings, Workload(secrets=(Secret("TOKEN"),)))
+    found = await limitations_of(api, instance.settings, Workload(secrets=(Secret("TOKEN"),)))
     await api.client.aclose()
     assert words in " ".join(remark.text for remark in found)
     assert bool(found) is bool(words)
@@ -59,14 +59,14 @@ async def test_a_secret_that_the_job_would_not_get_is_named(
 async def test_what_a_role_does_not_show_is_not_remarked_on(instance: Instance) -> None:
     instance.project.roles[instance.user.id] = 30
     api = instance.api()
-    assert await remarks_on(api, instance.settings, Workload(secrets=(Secret("TOKEN"),))) == []
+    assert await limitations_of(api, instance.settings, Workload(secrets=(Secret("TOKEN"),))) == []
     await api.client.aclose()
 
 
 async def test_nothing_is_asked_where_nothing_is_to_be_known(instance: Instance) -> None:
     api = instance.api()
     settings = replace(instance.settings, placement="own")
-    assert await remarks_on(api, settings, Workload(source=Source("https://github.com/a/b.git"))) == []
+    assert await limitations_of(api, settings, Workload(source=Source("https://github.com/a/b.git"))) == []
     assert instance.server.asked() == []
     await api.client.aclose()
 
@@ -81,7 +81,7 @@ async def test_nothing_is_asked_where_nothing_is_to_be_known(instance: Instance)
     ],
 )
 def test_what_gitlab_cannot_mask_is_not_kept(value: str, words: str) -> None:
-    with pytest.raises(Refused, match=words) if words else nullcontext():
+    with pytest.raises(PermanentError, match=words) if words else nullcontext():
         check("TOKEN", value)
 
 
@@ -101,7 +101,7 @@ async def test_only_maintainers_keep_secrets_and_a_developer_may_still_delete_a_
 ) -> None:
     instance.project.roles[instance.user.id] = 30
     api = instance.api()
-    with pytest.raises(Blocked, match="only maintainers"):
+    with pytest.raises(PreconditionFailed, match="only maintainers"):
         await keep(api, instance.project.id, "abc", {"TOKEN": "long-enough"})
     await forget(api, instance.project.id, "abc")
     await api.client.aclose()

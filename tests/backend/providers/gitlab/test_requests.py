@@ -13,7 +13,7 @@ from tests.backend.providers.contract import attempt, workspace
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.faults import Fault
 from tests.waiting import until
-from wsdash.backend.providers.base import Blocked, Refused, TakenOver, Unreachable
+from wsdash.backend.providers.base import OwnershipLost, PermanentError, PreconditionFailed, Unreachable
 from wsdash.backend.providers.gitlab.ci.pipeline_name import parse
 from wsdash.backend.providers.gitlab.ci.record import Volume, message_of, record_of
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
@@ -199,7 +199,7 @@ async def test_a_developer_is_told_why_an_ending_job_cannot_be_forced(instance: 
     job = next(iter(state.jobs.values()))
     runner = next(iter(state.runners.values()))
     instance.server.do(lambda: state.start(job, runner, cancels_gracefully=True))
-    with pytest.raises(Blocked, match="only a maintainer may force it"):
+    with pytest.raises(PreconditionFailed, match="only a maintainer may force it"):
         await provider.force_cancel(now(instance))
     assert job.status == "canceling"
     await provider.aclose()
@@ -225,7 +225,7 @@ async def test_no_push_starts_a_pipeline(instance: Instance, provider: GitLabPro
 async def test_a_configuration_from_elsewhere_is_refused_before_anything_is_made(instance: Instance) -> None:
     instance.project.ci_config_path = "ci.yml@group/other"
     provider = instance.provider()
-    with pytest.raises(Blocked, match="takes its CI configuration from elsewhere"):
+    with pytest.raises(PreconditionFailed, match="takes its CI configuration from elsewhere"):
         await provider.launch(workspace(), now(instance), WORKLOAD)
     assert list(instance.project.repository.branches()) == ["main"]
     await provider.aclose()
@@ -236,12 +236,12 @@ async def test_the_host_that_was_taken_over_from_cannot_launch(
 ) -> None:
     await provider.launch(workspace(), now(instance), WORKLOAD)
     other = instance.provider(owner="1b1b1b1b", host="there")
-    (known,) = (await other.remains("work")).known
+    (known,) = (await other.inventory("work")).workspaces
     assert (known.kept_by, known.is_own) == ("here", False)
     await other.take_over(known.workspace, known.workload)
-    with pytest.raises(TakenOver, match="kept alive by there now"):
+    with pytest.raises(OwnershipLost, match="kept alive by there now"):
         await provider.launch(workspace(), now(instance, 2), WORKLOAD)
-    with pytest.raises(TakenOver):
+    with pytest.raises(OwnershipLost):
         await provider.launch(workspace(), now(instance, 3), replace(WORKLOAD, image="debian"))
     await other.launch(known.workspace, now(instance, 4), known.workload)
     await other.aclose()
@@ -262,10 +262,10 @@ async def test_recovery_of_fifty_workspaces_takes_few_requests_and_leaves_others
     await theirs.launch(workspace(99), now(instance, of=workspace(99)), WORKLOAD)
     fresh = instance.provider()
     instance.server.forget()
-    remains = await fresh.remains("work")
+    inventory = await fresh.inventory("work")
     assert len(instance.server.asked()) <= 20
-    assert (len(remains.known), remains.orphans, remains.others) == (50, (), 1)
-    one = next(known for known in remains.known if known.workspace.id == workspace(7).id)
+    assert (len(inventory.workspaces), inventory.orphans, inventory.others) == (50, (), 1)
+    one = next(known for known in inventory.workspaces if known.workspace.id == workspace(7).id)
     assert [a.number for a in one.attempts] == [1, 2, 3] and one.is_live and one.is_own
     assert (one.workspace.name, one.workload, one.workspace.policy) == (
         "demo-7",
@@ -283,7 +283,7 @@ async def test_a_branch_without_a_record_is_an_orphan_that_can_be_ended(
     branch = f"wsdash/{workspace().id}"
     update = [{"action": "update", "file_path": "README.md", "content": "x"}]
     instance.project.repository.commit(branch, "somebody's own", update, author="grace")
-    (orphan,) = (await provider.remains("work")).orphans
+    (orphan,) = (await provider.inventory("work")).orphans
     assert orphan.workspace_id == workspace().id and orphan.job_ids
     await provider.end_orphan(orphan)
     assert list(instance.project.repository.branches()) == ["main"]
@@ -291,7 +291,7 @@ async def test_a_branch_without_a_record_is_an_orphan_that_can_be_ended(
 
 async def test_what_can_be_no_job_is_refused_for_good(instance: Instance, provider: GitLabProvider) -> None:
     huge = replace(WORKLOAD, env=(EnvVar("HUGE", "x" * 200_000),))
-    with pytest.raises(Refused, match="HUGE takes 2000"):
+    with pytest.raises(PermanentError, match="HUGE takes 2000"):
         await provider.launch(workspace(), now(instance), huge)
 
 
@@ -357,7 +357,9 @@ async def test_what_somebody_else_has_put_on_the_branch_never_runs(
     launcher = provider if by == "the same process" else instance.provider()
     await launcher.observe()
     before = len(instance.server.state.pipelines)
-    with pytest.raises(Blocked, match=r"somebody else has changed the branch .* nothing of it ran"):
+    with pytest.raises(
+        PreconditionFailed, match=r"somebody else has changed the branch .* nothing of it ran"
+    ):
         await launcher.launch(workspace(), now(instance, 2), WORKLOAD)
     assert len(instance.server.state.pipelines) == before
     await launcher.launch(workspace(), now(instance, 2), WORKLOAD)
@@ -381,7 +383,7 @@ async def test_what_somebody_else_pushes_while_a_pipeline_is_made_is_cancelled_a
     with monkeypatch.context() as patch:
         patch.setattr(provider._api, "create_pipeline", in_the_window)
         instance.server.forget()
-        with pytest.raises(Blocked, match=r"somebody else has changed the branch .* is cancelled"):
+        with pytest.raises(PreconditionFailed, match=r"somebody else has changed the branch .* is cancelled"):
             await provider.launch(workspace(), now(instance, 2), WORKLOAD)
     assert list(instance.server.state.pipelines.values())[-1].status == "canceled"
     assert instance.server.asked()[-1].endswith("/cancel")
@@ -404,7 +406,7 @@ async def test_a_pipeline_of_another_commit_that_could_not_be_cancelled_is_with_
 
     monkeypatch.setattr(provider._api, "create_pipeline", in_the_window)
     instance.server.faults.add(Fault.SERVER_ERROR, method="POST", path="/cancel$", times=3)
-    with pytest.raises(Blocked):
+    with pytest.raises(PreconditionFailed):
         await provider.launch(workspace(), now(instance, 2), WORKLOAD)
 
     async def is_cancelled() -> bool:
@@ -440,9 +442,9 @@ async def test_a_record_that_somebody_else_wrote_is_not_offered(
     instance.project.repository.commit(
         "wsdash/forged", message_of(record), made, author="grace", start_branch="main"
     )
-    remains = await provider.remains("work")
-    assert [known.workspace.id for known in remains.known] == [workspace().id]
-    assert (remains.orphans, remains.others) == ((), 1)
+    inventory = await provider.inventory("work")
+    assert [known.workspace.id for known in inventory.workspaces] == [workspace().id]
+    assert (inventory.orphans, inventory.others) == ((), 1)
 
 
 async def test_a_workspace_stays_on_its_volume_and_a_restart_there_writes_nothing(instance: Instance) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.repositories import make_repository
 from tests.waiting import until
 from wsdash.backend.operations.create import CreateRequest
-from wsdash.backend.providers.base import Known
+from wsdash.backend.providers.base import FoundWorkspace
 from wsdash.backend.providers.local import LocalProvider
 from wsdash.backend.service import Service
 from wsdash.backend.store import database
@@ -157,7 +157,7 @@ async def test_recover_takes_in_what_is_lost_and_names_what_nobody_can_describe(
 
 
 @pytest.fixture
-async def known(paths: Paths, repository: Path, leaves_nothing_running: None) -> Known:
+async def known(paths: Paths, repository: Path, leaves_nothing_running: None) -> FoundWorkspace:
     """What the provider tells of one running workspace with its store lost."""
     async with reconciling_service(paths) as service:
         await created(service, repository, "demo", ref="main")
@@ -165,10 +165,10 @@ async def known(paths: Paths, repository: Path, leaves_nothing_running: None) ->
     return await the_only_one(paths)
 
 
-async def the_only_one(paths: Paths) -> Known:
-    remains = await LocalProvider(paths.contexts / "local").remains("local")
-    assert remains.orphans == ()
-    (found,) = remains.known
+async def the_only_one(paths: Paths) -> FoundWorkspace:
+    inventory = await LocalProvider(paths.contexts / "local").inventory("local")
+    assert inventory.orphans == ()
+    (found,) = inventory.workspaces
     return found
 
 
@@ -177,7 +177,9 @@ def job_folder(paths: Paths) -> Path:
     return folder
 
 
-async def test_of_a_job_without_a_record_name_source_and_image_come_back(paths: Paths, known: Known) -> None:
+async def test_of_a_job_without_a_record_name_source_and_image_come_back(
+    paths: Paths, known: FoundWorkspace
+) -> None:
     (job_folder(paths) / "workspace.json").unlink()
     found = await the_only_one(paths)
     assert found.workspace.name == "demo"
@@ -198,16 +200,16 @@ async def test_of_a_job_without_a_record_name_source_and_image_come_back(paths: 
     ],
 )
 async def test_a_record_that_does_not_say_what_it_should_is_not_believed(
-    paths: Paths, known: Known, change: dict[str, object]
+    paths: Paths, known: FoundWorkspace, change: dict[str, object]
 ) -> None:
     file = job_folder(paths) / "workspace.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    remains = await LocalProvider(paths.contexts / "local").remains("local")
-    assert remains.known == ()
-    (orphan,) = remains.orphans
+    inventory = await LocalProvider(paths.contexts / "local").inventory("local")
+    assert inventory.workspaces == ()
+    (orphan,) = inventory.orphans
     assert orphan.workspace_id == known.workspace.id
     assert orphan.job_ids == (known.attempts[0].job_id,)
 
 
-async def test_records_are_the_users_alone(paths: Paths, known: Known) -> None:
+async def test_records_are_the_users_alone(paths: Paths, known: FoundWorkspace) -> None:
     assert (job_folder(paths) / "workspace.json").stat().st_mode & 0o777 == 0o600

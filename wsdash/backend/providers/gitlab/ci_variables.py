@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from wsdash.backend.git.clone_address import Credential, scoped
-from wsdash.backend.providers.base import Blocked, Refused
+from wsdash.backend.providers.base import PermanentError, PreconditionFailed
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Forbidden
 
@@ -23,28 +23,28 @@ def variable_of(workspace_id: str, name: str) -> str:
 
 
 def check(name: str, value: str) -> None:
-    """Raises `Refused` for a value that GitLab cannot mask, which would then stand in logs."""
+    """Raises `PermanentError` for a value that GitLab cannot mask, which would then stand in logs."""
     reason = ""
     if len(value) < SHORTEST:
         reason = f"it has fewer than {SHORTEST} characters"
     elif any(char.isspace() or not char.isprintable() for char in value):
         reason = "it has blanks or line ends in it"
     if reason:
-        raise Refused(
+        raise PermanentError(
             f"GitLab cannot mask the value of {name}: {reason}",
             "Encode it, as with base64, and decode it in the workspace; or leave it out.",
         )
 
 
 async def keep(api: GitLabApi, project: int, workspace_id: str, values: Mapping[str, str]) -> None:
-    """One request each. Raises `Refused` for a value, `Blocked` where the role does not allow it."""
+    """One request each. Raises `PermanentError` for a value, `PreconditionFailed` where the role does not allow it."""
     for name, value in values.items():
         check(name, value)
     for name, value in values.items():
         try:
             await api.create_variable(project, variable_of(workspace_id, name), value)
         except Forbidden as error:
-            raise Blocked(
+            raise PreconditionFailed(
                 f"only maintainers of the project may keep the secret {name} there",
                 "Ask one to add it as a masked variable, or leave it out here.",
             ) from error
@@ -55,7 +55,7 @@ async def keep_credentials(
 ) -> None:
     """Each as a variable that `gitlab.sh` makes a file of; none for the instance itself, where a job has its own token.
 
-    Raises `Blocked` where the role does not allow it.
+    Raises `PreconditionFailed` where the role does not allow it.
     """
     needed = [
         one
@@ -68,7 +68,7 @@ async def keep_credentials(
             await api.delete_variable(project, name)
             await api.create_variable(project, name, credential.line)
         except Forbidden as error:
-            raise Blocked(
+            raise PreconditionFailed(
                 f"what the address has for {credential.host} cannot be handed to jobs: none of them has a line to"
                 " this machine, and only maintainers may keep it in the project",
                 "Set host in [access] of config.toml to this machine's name as runners see it, or leave it out.",

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 
-from wsdash.backend.access.relay_client import Door
+from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.providers.gitlab.api.client import GitLabClient
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.rate_limit import Budget
@@ -48,7 +48,7 @@ def gitlab_provider(
     token = TokenSource(settings.url, paths.credentials_file, environ, clock)
     api = gitlab_api(settings.url, token, paths, ca_file=settings.ca_file, clock=clock)
     host = socket.gethostname()
-    door = Door(paths, access) if access.host is not None else None
+    relay_client = RelayClient(paths, access) if access.host is not None else None
     return GitLabProvider(
         settings,
         api,
@@ -56,7 +56,7 @@ def gitlab_provider(
         owner=owner_of(host, paths),
         clock=clock,
         shared=shared,
-        door=door,
+        relay_client=relay_client,
         files_folder=paths.state,
         cache_key_file=paths.cache_key_file,
         credential_hosts=credential_hosts,

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 
-from wsdash.backend.providers.base import ProviderError, Remark
+from wsdash.backend.providers.base import Limitation, ProviderError
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.models import Project, Variable
@@ -15,7 +15,7 @@ from wsdash.config.settings import GitLabSettings
 from wsdash.workload import Secret, Workload
 
 
-async def remarks_on(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> list[Remark]:
+async def limitations_of(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> list[Limitation]:
     """Asks one request for each secret, and three where another project is cloned. Never raises."""
     try:
         found = [await _of_source(api, settings, workload)]
@@ -24,7 +24,7 @@ async def remarks_on(api: GitLabApi, settings: GitLabSettings, workload: Workloa
             found += await asyncio.gather(*(_of_secret(api, project, secret) for secret in workload.secrets))
     except ProviderError:
         return []
-    return [remark for remark in found if remark is not None]
+    return [limitation for limitation in found if limitation is not None]
 
 
 def project_of(url: str, instance: str) -> str | None:
@@ -45,19 +45,19 @@ def project_of(url: str, instance: str) -> str | None:
     return None
 
 
-async def _of_source(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> Remark | None:
+async def _of_source(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> Limitation | None:
     path = project_of(workload.source.url, settings.url) if workload.source is not None else None
     finding = await source_finding(api, settings, path) if path is not None else None
-    return Remark(finding.text, finding.hint) if finding is not None and finding.level != "ok" else None
+    return Limitation(finding.text, finding.hint) if finding is not None and finding.level != "ok" else None
 
 
-async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Remark | None:
+async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Limitation | None:
     where = f"{project.web_url}/-/settings/ci_cd" if project.web_url else "Settings > CI/CD > Variables"
     try:
         variable = await api.variable(project.id, secret.name)
     except NotFound:
         about = f" ({secret.description})" if secret.description else ""
-        return Remark(
+        return Limitation(
             f"the secret {secret.name}{about} is no CI/CD variable of {project.path_with_namespace}",
             f"You are asked for its value; or add it there, masked and not protected: {where}, or to its group.",
             secret,
@@ -67,11 +67,13 @@ async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Remark
     return next(_of_variable(variable, where), None)
 
 
-def _of_variable(variable: Variable, where: str) -> Iterator[Remark]:
+def _of_variable(variable: Variable, where: str) -> Iterator[Limitation]:
     if variable.protected:
-        yield Remark(
+        yield Limitation(
             f"the secret {variable.key} is for protected branches only, and workspaces run on none",
             f"Take its protection away: {where}",
         )
     if not variable.masked:
-        yield Remark(f"the secret {variable.key} is not masked, so a log may show it", f"Mask it: {where}")
+        yield Limitation(
+            f"the secret {variable.key} is not masked, so a log may show it", f"Mask it: {where}"
+        )

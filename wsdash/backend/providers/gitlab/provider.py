@@ -8,28 +8,28 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from wsdash.backend.access.relay_client import Door
+from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports
 from wsdash.backend.job.render import idle_settings
 from wsdash.backend.providers.base import (
-    Blocked,
     Capabilities,
+    CheckoutQuery,
+    Inventory,
+    Limitation,
     LogChunk,
-    Look,
     NotRunning,
     Orphan,
-    Pace,
-    Packed,
+    OwnershipLost,
+    PackReport,
+    PermanentError,
+    PollIntervals,
+    PreconditionFailed,
     ProviderError,
-    Question,
-    Refused,
-    Remains,
-    Remark,
+    ProviderSnapshot,
     ShellCommand,
-    TakenOver,
     Unreachable,
 )
 from wsdash.backend.providers.gitlab import ci_variables, registry_checkpoints
@@ -49,12 +49,12 @@ from wsdash.backend.providers.gitlab.ci.config import (
 )
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat, attempt_key, branch_of
 from wsdash.backend.providers.gitlab.ci.record import Record, RecordError, Volume, message_of, record_of
-from wsdash.backend.providers.gitlab.limitations import remarks_on
+from wsdash.backend.providers.gitlab.limitations import limitations_of
 from wsdash.backend.providers.gitlab.observe import observation, saved_state
 from wsdash.backend.providers.gitlab.observe.log_reader import LogReader
 from wsdash.backend.providers.gitlab.observe.observation import Memory
 from wsdash.backend.providers.gitlab.observe.poller import LOG_S, MOST_PAGES, Looker
-from wsdash.backend.providers.gitlab.recovery import remains_of
+from wsdash.backend.providers.gitlab.recovery import inventory_of
 from wsdash.backend.providers.gitlab.registry_checkpoints import Deposit
 from wsdash.backend.providers.gitlab.tunnel import file_transfer
 from wsdash.backend.providers.gitlab.tunnel.cache_keys import CacheKeys
@@ -101,18 +101,18 @@ class GitLabProvider:
         clock: Callable[[], float],
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
-        door: Door | None = None,
+        relay_client: RelayClient | None = None,
         files_folder: Path,
         cache_key_file: Path,
         credential_hosts: Collection[str] = (),
     ) -> None:
-        self.pace = Pace(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
+        self.poll_intervals = PollIntervals(settings.poll_s, 5 * settings.poll_s, 20 * settings.poll_s)
         self._settings = settings
         self._api = api
         self._host = host
         self._owner = owner
         self._clock = clock
-        self._entrance = Entrance(door, settings, clock)
+        self._entrance = Entrance(relay_client, settings, clock)
         self._incoming = Incoming(files_folder / "incoming", self._entrance)
         self._kept = KeptCredentials(files_folder / "credentials")
         self._notes = SecretNotes(files_folder / "secrets")
@@ -212,10 +212,10 @@ class GitLabProvider:
         if may_be_there:
             found = await self._find(place, attempt)
             if found is not None and await self._is_ours(place, found, workspace.id):
-                await self._let_in(place, workspace, attempt, found.id)
+                await self._authorize(place, workspace, attempt, found.id)
                 return self._observed(found, attempt)
         if self._settings.encrypt_cache and not self._entrance.is_there:
-            raise Refused(
+            raise PermanentError(
                 "encrypt_cache of the context needs a way for jobs to this machine, by which they get the key",
                 "Set host in [access] of config.toml to this machine's name as runners see it.",
             )
@@ -232,10 +232,10 @@ class GitLabProvider:
             await self._write(place, workspace, configuration, message)
         made = await self._start(place, workspace, attempt, configuration, message)
         self._pipelines[attempt.id] = made.id
-        await self._let_in(place, workspace, attempt, made.id)
+        await self._authorize(place, workspace, attempt, made.id)
         return self._observed(made, attempt)
 
-    async def observe(self) -> Look:
+    async def observe(self) -> ProviderSnapshot:
         """Every pipeline of this user's workspaces in the project."""
         place = await self._find_place()
         for pipeline_id in list(self._foreign):
@@ -256,7 +256,7 @@ class GitLabProvider:
             if "config" in beat.facts:
                 sha = self._looker.pipelines[beat.attempt_id].sha
                 self._branches.learn(beat.workspace_id, beat.facts["config"], sha)
-        return Look(look.at, (*look.jobs, *self._withdrawn.values()))
+        return ProviderSnapshot(look.at, (*look.jobs, *self._withdrawn.values()))
 
     def _serve(self, job: JobObservation) -> None:
         """Beside whatever else goes on: files for a job that starts, and checkpoints of one that runs."""
@@ -302,7 +302,7 @@ class GitLabProvider:
             return
         deposits = self._settings.deposits and not self._settings.encrypt_cache
         was_there = seen.saved_at is not None and not deposits
-        if was_there or await self._entrance.has_line(workspace):
+        if was_there or await self._entrance.is_connected(workspace):
             await self._checkpoints.save(workspace.id, workspace.name)
 
     async def force_cancel(self, attempt: Attempt) -> None:
@@ -324,7 +324,7 @@ class GitLabProvider:
                 try:
                     await self._api.cancel_job(place.project_id, job.id, force=True)
                 except Forbidden as error:
-                    raise Blocked(
+                    raise PreconditionFailed(
                         f"job {job.id} is ending, and only a maintainer may force it",
                         "Ask one to, or wait: GitLab ends it by itself within the hour.",
                     ) from error
@@ -334,7 +334,7 @@ class GitLabProvider:
         """Remove the workspace's folder on a volume, its branch and secrets, and its pipelines where the user may:
         only an owner may.
         """
-        await self._entrance.shut_out(workspace)
+        await self._entrance.revoke(workspace)
         self._incoming.drop(workspace.id)
         await asyncio.to_thread(self._checkpoints.kept.drop, workspace.id)
         await asyncio.to_thread(self._kept.drop, workspace.id)
@@ -389,7 +389,7 @@ class GitLabProvider:
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         """GitLab, which may be silent, is asked only where no line stands."""
-        if not await self._entrance.has_line(workspace):
+        if not await self._entrance.is_connected(workspace):
             found = await self._find(await self._find_place(), attempt)
             if found is None or not observation.is_live(found):
                 raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
@@ -397,7 +397,7 @@ class GitLabProvider:
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """None where its job holds no line to this machine."""
-        if not await self._entrance.has_line(workspace):
+        if not await self._entrance.is_connected(workspace):
             return None
         return await self._entrance.ask(workspace, ("wsdash-listening",), ports.MOST_BYTES, ports.TIMEOUT_S)
 
@@ -407,7 +407,7 @@ class GitLabProvider:
     def socket_here(self, workspace: Workspace, path: str) -> str | None:
         return None
 
-    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """Nothing where its job holds no line to this machine."""
         return await self._entrance.ask(
             workspace, question.argv, question.most, question.timeout_s, question.program
@@ -420,13 +420,13 @@ class GitLabProvider:
             return replace(totals, is_whole=False)
         return totals
 
-    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         """By the line of its job, which alone has its files."""
         try:
             argv = await self._entrance.command(workspace.id, workspace.name, file_transfer.SEND)
-        except Refused as error:
+        except PermanentError as error:
             hint = f"{error.hint} Its files are with its job: they are exported while that runs."
-            raise Refused(error.message, hint) from error
+            raise PermanentError(error.message, hint) from error
         return await in_thread(lambda: file_transfer.pack(argv, workspace.name, sink), sink)
 
     def unpack(
@@ -434,7 +434,7 @@ class GitLabProvider:
     ) -> AbstractAsyncContextManager[None]:
         """They are kept here until a job of it runs and gets them by its line."""
         if not self._entrance.is_there:
-            raise Refused(
+            raise PermanentError(
                 f"files cannot be brought to {workspace.name}: its job does not know where this machine is",
                 "Set host in [access] of config.toml to this machine's name as runners see it.",
             )
@@ -449,8 +449,8 @@ class GitLabProvider:
             )
         return Capabilities("a CI job", True, tuple(notes), starts_services=True)
 
-    async def remarks(self, workload: Workload) -> list[Remark]:
-        return await remarks_on(self._api, self._settings, workload)
+    async def limitations(self, workload: Workload) -> list[Limitation]:
+        return await limitations_of(self._api, self._settings, workload)
 
     def folder(self, workspace: Workspace) -> str | None:
         return None
@@ -521,9 +521,9 @@ class GitLabProvider:
         try:
             return config.render(workload, identity, options), message
         except NotRenderable as error:
-            raise Refused(str(error), "Change the devfile.") from error
+            raise PermanentError(str(error), "Change the devfile.") from error
         except ValueError as error:
-            raise Refused(str(error), "Set timeout_s of the context in config.toml.") from error
+            raise PermanentError(str(error), "Set timeout_s of the context in config.toml.") from error
 
     def _checkpoint(self, workspace_id: str) -> str:
         """The newest, as its job is told: where it is, and which."""
@@ -552,19 +552,21 @@ class GitLabProvider:
             self._incoming.drop(workspace_id)
         return saved_state.saved_last(beats)
 
-    async def _taken_over(self, place: Place, workspace: Workspace) -> TakenOver:
+    async def _taken_over(self, place: Place, workspace: Workspace) -> OwnershipLost:
         host = "another machine"
         with suppress(ProviderError, RecordError):
             host = record_of(
                 (await self._api.branch(place.project_id, branch_of(workspace.id))).commit.message
             ).host
-        return TakenOver(f"{workspace.name} is kept alive by {host} now", "`wsdash recover` takes it back.")
+        return OwnershipLost(
+            f"{workspace.name} is kept alive by {host} now", "`wsdash recover` takes it back."
+        )
 
     async def _check_owner(self, place: Place, workspace: Workspace) -> None:
         """Before a branch that is there is written to: nobody else may have taken it over."""
         record = await self._learn_volume(place, workspace)
         if record is not None and record.store != self._owner:
-            raise TakenOver(
+            raise OwnershipLost(
                 f"{workspace.name} is kept alive by {record.host} now", "`wsdash recover` takes it back."
             )
 
@@ -583,7 +585,7 @@ class GitLabProvider:
             return
         await self._check_owner(place, workspace)
         self._branches.doubt(workspace.id)
-        raise Blocked(
+        raise PreconditionFailed(
             f"somebody else has changed the branch {name} (commit {head.id[:10]}); nothing of it ran",
             WRITTEN_ANEW,
         )
@@ -602,9 +604,9 @@ class GitLabProvider:
         with suppress(ProviderError):
             await self._cancel_foreign(place, pipeline_id)
         self._branches.doubt(workspace_id)
-        await self._entrance.withdraw(workspace_id)
+        await self._entrance.revoke_attempt(workspace_id)
         branch = branch_of(workspace_id)
-        raise Blocked(
+        raise PreconditionFailed(
             f"somebody else has changed the branch {branch}, so its pipeline {pipeline_id} is cancelled",
             WRITTEN_ANEW,
         )
@@ -635,11 +637,11 @@ class GitLabProvider:
 
     # --- recovery -------------------------------------------------------------------------------
 
-    async def may_remain(self, known: Collection[str]) -> bool:
+    async def may_have_others(self, known: Collection[str]) -> bool:
         """`wsdash recover` asks."""
         return False
 
-    async def remains(self, context: str) -> Remains:
+    async def inventory(self, context: str) -> Inventory:
         """All of this user's workspaces, from the branches and the pipelines: a few requests for hundreds."""
         place = await self._find_place()
         branches = await self._api.branches(place.project_id, pipeline_name.BRANCH)
@@ -652,7 +654,7 @@ class GitLabProvider:
             if listing.is_whole or page >= MOST_PAGES:
                 break
             page += 1
-        return remains_of(branches, pipelines, context, place.username, self._owner, skew, self._clock())
+        return inventory_of(branches, pipelines, context, place.username, self._owner, skew, self._clock())
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
         """One commit: the record and the configuration name this store, and GitLab refuses the other's launches."""
@@ -708,10 +710,12 @@ class GitLabProvider:
         await self._write(place, workspace, configuration, message)
         return await self._create(place, workspace.id, inputs, variables)
 
-    async def _let_in(self, place: Place, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
+    async def _authorize(
+        self, place: Place, workspace: Workspace, attempt: Attempt, pipeline_id: int
+    ) -> None:
         """By the id token of its pipeline; one with a secret is let in already."""
         if self._has_id_tokens(place):
-            await self._entrance.let_in(workspace, attempt, pipeline_id)
+            await self._entrance.authorize(workspace, attempt, pipeline_id)
 
     def _has_id_tokens(self, place: Place) -> bool:
         return place.has_id_tokens and self._settings.id_tokens

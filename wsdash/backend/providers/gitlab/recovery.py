@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wsdash.backend.providers.base import Known, Orphan, Remains
+from wsdash.backend.providers.base import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.providers.gitlab.api.models import Branch, Pipeline
 from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
@@ -16,7 +16,7 @@ from wsdash.model import Attempt, Cause, Desired, End, Workspace
 Found = tuple[Pipeline, Heartbeat]
 
 
-def remains_of(
+def inventory_of(
     branches: Iterable[Branch],
     pipelines: Iterable[Pipeline],
     context: str,
@@ -24,7 +24,7 @@ def remains_of(
     owner: str,
     skew: float,
     now: float,
-) -> Remains:
+) -> Inventory:
     """What is known of this user's workspaces. `pipelines` are the user's own; `owner` is this state store."""
     by_workspace: dict[str, list[Pipeline]] = {}
     for pipeline in pipelines:
@@ -54,14 +54,16 @@ def remains_of(
     for workspace_id, own in by_workspace.items():
         if any(observation.is_live(pipeline) for pipeline in own):
             orphans.append(_orphan(workspace_id, "its job runs, and its branch is gone", own))
-    return Remains(tuple(known), tuple(orphans), others)
+    return Inventory(tuple(known), tuple(orphans), others)
 
 
 def _orphan(workspace_id: str, reason: str, own: list[Pipeline]) -> Orphan:
     return Orphan(workspace_id, reason, tuple(str(p.id) for p in own if observation.is_live(p)))
 
 
-def _known(record: Record, own: list[Pipeline], context: str, owner: str, skew: float, now: float) -> Known:
+def _known(
+    record: Record, own: list[Pipeline], context: str, owner: str, skew: float, now: float
+) -> FoundWorkspace:
     beats = [
         (p, beat) for p in own if (beat := pipeline_name.parse(p.name)) and beat.workspace_id == record.id
     ]
@@ -85,7 +87,7 @@ def _known(record: Record, own: list[Pipeline], context: str, owner: str, skew: 
         created_at=record.created_at,
         changed_at=now,
     )
-    return Known(workspace, record.workload, attempts, record.host, record.store == owner)
+    return FoundWorkspace(workspace, record.workload, attempts, record.host, record.store == owner)
 
 
 def _attempt(pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> Attempt:

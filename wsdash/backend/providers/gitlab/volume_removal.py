@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from wsdash.backend.providers.base import Pending
+from wsdash.backend.providers.base import InProgress
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.models import Pipeline
@@ -33,7 +33,7 @@ class VolumeRemoval:
     async def remove(self, place: Place, workspace_id: str, start: Start) -> str | None:
         """None once nothing is left; else what stays and must be removed by hand, and why.
 
-        Raises `Pending` while a job does it, and what the API does.
+        Raises `InProgress` while a job does it, and what the API does.
         """
         try:
             message = (await self._api.branch(place.project_id, branch_of(workspace_id))).commit.message
@@ -90,8 +90,8 @@ class VolumeRemoval:
         return False
 
 
-def _pending(volume: Volume) -> Pending:
-    return Pending(
+def _pending(volume: Volume) -> InProgress:
+    return InProgress(
         f"a job removes its folder from {volume.path} on the runner with the tags {', '.join(volume.tags)}",
         "Where no runner takes that job for a quarter of an hour, the folder is left there.",
     )

@@ -23,17 +23,17 @@ from wsdash.backend.job import ports
 from wsdash.backend.job.render import idle_settings, render, render_secrets, scripts
 from wsdash.backend.providers.base import (
     Capabilities,
+    CheckoutQuery,
+    Inventory,
+    Limitation,
     LogChunk,
-    Look,
     NotRunning,
     Orphan,
-    Pace,
-    Packed,
+    PackReport,
+    PermanentError,
+    PollIntervals,
     ProviderError,
-    Question,
-    Refused,
-    Remains,
-    Remark,
+    ProviderSnapshot,
     ShellCommand,
     Unreachable,
 )
@@ -70,7 +70,7 @@ class LocalProvider:
     """
 
     kind = "local"
-    pace = Pace(busy_s=1.0, steady_s=15.0, idle_s=15.0)
+    poll_intervals = PollIntervals(busy_s=1.0, steady_s=15.0, idle_s=15.0)
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class LocalProvider:
         try:
             render_secrets({name: value})
         except ValueError as error:
-            raise Refused(str(error)) from error
+            raise PermanentError(str(error)) from error
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
         """In a file of the user's own, of which each job of the workspace gets a copy."""
@@ -123,14 +123,14 @@ class LocalProvider:
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.
 
-        Raises Refused for a workload or an isolation that cannot work, ProviderError when the disk is
+        Raises PermanentError for a workload or an isolation that cannot work, ProviderError when the disk is
         full or the like, Unreachable when the supervisor does not answer.
         """
         return await asyncio.to_thread(self._launch, workspace, attempt, workload)
 
-    async def observe(self) -> Look:
+    async def observe(self) -> ProviderSnapshot:
         """Every job of this root. Raises Unreachable when its folder cannot be read."""
-        return Look(self._clock(), await asyncio.to_thread(self._look))
+        return ProviderSnapshot(self._clock(), await asyncio.to_thread(self._look))
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
         """Ids of attempts that have just changed, until `aclose`."""
@@ -164,19 +164,19 @@ class LocalProvider:
 
     # --- with the state store lost --------------------------------------------------------------
 
-    async def may_remain(self, known: Collection[str]) -> bool:
+    async def may_have_others(self, known: Collection[str]) -> bool:
         """Whether other workspaces than these have a folder here. Raises Unreachable."""
         try:
             return not await asyncio.to_thread(recovery.workspace_ids, self._layout) <= set(known)
         except OSError as error:
             raise Unreachable(f"cannot read {self._layout.root}: {error.strerror}") from error
 
-    async def remains(self, context: str) -> Remains:
+    async def inventory(self, context: str) -> Inventory:
         """All workspaces of this root. Raises Unreachable."""
         jobs = {job.attempt_id: job for job in (await self.observe()).jobs}
         host, now = socket.gethostname(), self._clock()
         try:
-            return await asyncio.to_thread(recovery.remains, self._layout, jobs, context, host, now)
+            return await asyncio.to_thread(recovery.inventory, self._layout, jobs, context, host, now)
         except OSError as error:
             raise Unreachable(f"cannot read {self._layout.root}: {error.strerror}") from error
 
@@ -194,20 +194,20 @@ class LocalProvider:
         return await asyncio.to_thread(_read_log, self._files(attempt), max(0, offset), max(0, limit))
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
-        """A command for the user's terminal that stands in the job's surroundings. Raises Refused."""
+        """A command for the user's terminal that stands in the job's surroundings. Raises PermanentError."""
         return await asyncio.to_thread(self._inside, workspace, attempt, "enter", argv)
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         try:
             command = await asyncio.to_thread(self._inside, workspace, attempt, "listening", ())
-        except Refused:
+        except PermanentError:
             return None
         return await asyncio.to_thread(
             git_query.answer, command.argv, command.env, ports.MOST_BYTES, ports.TIMEOUT_S
         )
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
-        raise Refused(
+        raise PermanentError(
             f"{workspace.name} runs on this machine", f"What it listens on is at 127.0.0.1:{there} itself."
         )
 
@@ -218,10 +218,10 @@ class LocalProvider:
         if not found.is_relative_to(own) and found.is_relative_to("/tmp"):
             found = own / found.relative_to("/tmp")
         if not (found.is_relative_to(own) and found.resolve() == found and found.is_socket()):
-            raise Refused(f"there is no socket {path} of {workspace.name}")
+            raise PermanentError(f"there is no socket {path} of {workspace.name}")
         return str(found)
 
-    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """Nothing in a container engine where no image is named."""
         return await asyncio.to_thread(self._ask_checkout, workspace, workload, question)
 
@@ -229,8 +229,8 @@ class LocalProvider:
         """Its folder stays, and can be asked."""
         return None
 
-    async def pack(self, workspace: Workspace, sink: ByteSink) -> Packed:
-        """Write `projects/`, `home/` and `volumes/` as a tar. Raises Refused for a file that cannot be read."""
+    async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
+        """Write `projects/`, `home/` and `volumes/` as a tar. Raises PermanentError for a file that cannot be read."""
         folder = self._workspace(workspace)
         try:
             return await in_thread(lambda: files_pack.pack(folder, sink), sink)
@@ -252,14 +252,14 @@ class LocalProvider:
             raise _as_provider_error(error) from error
 
     async def capabilities(self, *, again: bool = False) -> Capabilities:
-        """What jobs get here; `again` tries everything anew. Raises Refused for a bad `WSDASH_ISOLATION`."""
+        """What jobs get here; `again` tries everything anew. Raises PermanentError for a bad `WSDASH_ISOLATION`."""
         found = await asyncio.to_thread(self._found, again)
         return Capabilities(found.best.kind, found.best.is_container, found.notes)
 
-    async def remarks(self, workload: Workload) -> list[Remark]:
+    async def limitations(self, workload: Workload) -> list[Limitation]:
         """A job here is the user's own process, and gets no variables but those of its workload."""
         found = [
-            Remark(
+            Limitation(
                 f"the secret {secret.name} has no value on this machine",
                 "You are asked for one, which is kept for this workspace, readable by you alone.",
                 secret,
@@ -268,7 +268,7 @@ class LocalProvider:
         ]
         if workload.user is not None:
             found.append(
-                Remark(f"the job does not run as {workload.user}, but as you", "Nothing to do, mostly.")
+                Limitation(f"the job does not run as {workload.user}, but as you", "Nothing to do, mostly.")
             )
         return found
 
@@ -314,7 +314,9 @@ class LocalProvider:
             rendered = render(workload)
             volumes = [checked_id(volume.name) for volume in workload.volumes]
         except ValueError as error:
-            raise Refused(f"the workload cannot become a job: {error}", "Change the devfile.") from error
+            raise PermanentError(
+                f"the workload cannot become a job: {error}", "Change the devfile."
+            ) from error
         place = self._place(workspace, attempt.id)
         spec = self._spec(workspace, attempt, workload, place)
         for folder in (
@@ -391,7 +393,7 @@ class LocalProvider:
             self._layout.make()
             return detect.find(self._layout.root, self._environ, again=again)
         except detect.ProbeError as error:
-            raise Refused(str(error), f"Unset {detect.FORCE}, or make that kind work.") from error
+            raise PermanentError(str(error), f"Unset {detect.FORCE}, or make that kind work.") from error
         except OSError as error:
             raise _as_provider_error(error) from error
 
@@ -408,7 +410,7 @@ class LocalProvider:
         try:
             self._layout.workspace(workspace_id)  # an id, and no other path
         except ValueError as error:
-            raise Refused(str(error)) from error
+            raise PermanentError(str(error)) from error
         local_destroy.destroy(self._layout, self._ender, workspace_id, self._empty_by_container)
         if self._access is not None:
             forget(self._access, workspace_id, name)
@@ -445,7 +447,7 @@ class LocalProvider:
             command = tuple(python_argv("supervisor.marks", str(number), *command))
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
-    def _ask_checkout(self, workspace: Workspace, workload: Workload, question: Question) -> bytes:
+    def _ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         found = self._found(again=False)
         # The machine's own git, where it can be shut in, does not depend on what the image holds.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
@@ -469,20 +471,20 @@ class LocalProvider:
             if isolation.kind == kind:
                 return isolation
         if kind not in isolations.KINDS:
-            raise Refused(f"the job runs in {kind!r}, which is no kind of isolation")
+            raise PermanentError(f"the job runs in {kind!r}, which is no kind of isolation")
         return Isolation(kind, {"bubblewrap": "bwrap"}.get(kind, kind))
 
     def _workspace(self, workspace: Workspace) -> Path:
         try:
             return self._layout.workspace(workspace.id)
         except ValueError as error:
-            raise Refused(str(error)) from error
+            raise PermanentError(str(error)) from error
 
     def _files(self, attempt: Attempt) -> JobFiles:
         try:
             return self._layout.job(attempt.id)
         except ValueError as error:
-            raise Refused(str(error)) from error
+            raise PermanentError(str(error)) from error
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from wsdash.backend.providers.base import Known, Orphan, Remains
+from wsdash.backend.providers.base import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.supervisor import records
 from wsdash.config.settings import LOCAL, policy
@@ -64,9 +64,9 @@ def workspace_ids(layout: Layout) -> frozenset[str]:
     )
 
 
-def remains(
+def inventory(
     layout: Layout, jobs: Mapping[str, JobObservation], context: str, host: str, now: float
-) -> Remains:
+) -> Inventory:
     """All workspaces that have a folder or a job here. `jobs` are by attempt id. Raises OSError."""
     folders: dict[str, list[JobFiles]] = {workspace_id: [] for workspace_id in workspace_ids(layout)}
     for entry in sorted(layout.jobs.iterdir()) if layout.jobs.is_dir() else ():
@@ -74,7 +74,7 @@ def remains(
         owner = (records.read(files.spec) or {}).get("workspace")
         if not entry.name.startswith(".") and _is_id(entry.name) and isinstance(owner, str) and _is_id(owner):
             folders.setdefault(owner, []).append(files)
-    known: list[Known] = []
+    known: list[FoundWorkspace] = []
     orphans: list[Orphan] = []
     for workspace_id, own in sorted(folders.items()):
         seen = {files: jobs[files.folder.name] for files in own if files.folder.name in jobs}
@@ -86,7 +86,7 @@ def remains(
             orphans.append(Orphan(workspace_id, f"its folder is there, and {reason}", live))
         else:
             known.append(_known(workspace_id, found, seen, context, host, now))
-    return Remains(tuple(known), tuple(orphans))
+    return Inventory(tuple(known), tuple(orphans))
 
 
 def _known(
@@ -96,7 +96,7 @@ def _known(
     context: str,
     host: str,
     now: float,
-) -> Known:
+) -> FoundWorkspace:
     attempts: dict[int, Attempt] = {}
     wants_end: dict[int, bool] = {}
     # Of two of one number the living one counts.
@@ -125,7 +125,7 @@ def _known(
         changed_at=now,
     )
     ordered = tuple(attempts[number] for number in sorted(attempts))
-    return Known(workspace, record.workload, ordered, host, is_own=True)
+    return FoundWorkspace(workspace, record.workload, ordered, host, is_own=True)
 
 
 def _attempt(workspace_id: str, job: JobObservation, now: float) -> Attempt:

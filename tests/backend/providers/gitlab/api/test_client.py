@@ -11,7 +11,7 @@ from tests.backend.providers.gitlab.harness import Instance
 from tests.backend.providers.gitlab.proxy import forwarding
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.faults import Fault
-from wsdash.backend.providers.base import Blocked, ProviderError, Unreachable
+from wsdash.backend.providers.base import PreconditionFailed, ProviderError, Unreachable
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import (
     Forbidden,
@@ -92,7 +92,7 @@ async def test_a_pipeline_that_the_project_forbids_waits_for_somebody_to_mend_it
     for name, value in change.items():
         setattr(instance.project, name, value)
     api = instance.api()
-    with pytest.raises(Blocked, match="GitLab refuses") as caught:
+    with pytest.raises(PreconditionFailed, match="GitLab refuses") as caught:
         await api.create_pipeline(instance.project.id, "wsdash/x", {})
     assert hint in caught.value.hint
     await api.client.aclose()
@@ -100,7 +100,7 @@ async def test_a_pipeline_that_the_project_forbids_waits_for_somebody_to_mend_it
 
 async def test_a_push_rule_and_a_bad_configuration_are_quoted(instance: Instance, api: GitLabApi) -> None:
     instance.project.push_rule = "Commit message does not follow the pattern 'JIRA-[0-9]+'"
-    with pytest.raises(Blocked, match="JIRA") as blocked:
+    with pytest.raises(PreconditionFailed, match="JIRA") as blocked:
         await api.commit(
             instance.project.id,
             branch="w",
@@ -174,12 +174,12 @@ async def test_a_certificate_is_trusted_by_the_file_that_the_context_names(tmp_p
             paths = Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache")
             trusting = gitlab_api(server.url, lambda token=token: token, paths, ca_file=str(authority.file))  # type: ignore[misc]
             strict = gitlab_api(server.url, lambda token=token: token, paths)  # type: ignore[misc]
-            with pytest.raises(Blocked, match=r"trusted here|another name"):
+            with pytest.raises(PreconditionFailed, match=r"trusted here|another name"):
                 await strict.user()
             if fits:
                 assert (await trusting.user()).username == "ada"
             else:
-                with pytest.raises(Blocked, match="another name"):
+                with pytest.raises(PreconditionFailed, match="another name"):
                     await trusting.user()
             await trusting.client.aclose()
             await strict.client.aclose()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wsdash.backend.providers.base import Blocked, ProviderError, Unreachable
+from wsdash.backend.providers.base import PreconditionFailed, ProviderError, Unreachable
 from wsdash.backend.providers.gitlab.api import errors
 from wsdash.backend.providers.gitlab.api.errors import (
     Forbidden,
@@ -35,21 +35,46 @@ def base(text: str) -> dict[str, object]:
         (403, {"message": "403 Forbidden"}, Forbidden, "Developer"),
         (403, {"message": "403 Forbidden  - The project is archived"}, Forbidden, "unarchived"),
         (404, {"message": "404 Project Not Found"}, NotFound, "moved or deleted"),
-        (400, base("Pipelines are disabled!"), Blocked, "Turn CI/CD on"),
-        (400, base("Insufficient permissions to set pipeline variables"), Blocked, "maintainer"),
-        (400, base("Insufficient permissions to create a new pipeline"), Blocked, "Developer"),
-        (400, base("You do not have sufficient permission to run a pipeline on 'x'"), Blocked, OWN),
-        (400, {"message": "You are not allowed to push into this branch"}, Blocked, OWN),
-        (400, {"message": "GitLab: You are not allowed to push code to protected branches"}, Blocked, OWN),
-        (400, {"message": "GitLab: Commit message does not follow the pattern '[A-Z]+-\\d+'"}, Blocked, OWN),
-        (400, {"message": "Branch name does not follow the pattern 'feature/.*'"}, Blocked, PUSH),
-        (400, {"message": "GitLab: Commit must be signed with a GPG key: unsigned"}, Blocked, PUSH),
-        (400, {"message": "File is larger than the allowed size of 1 MiB"}, Blocked, PUSH),
-        (400, base("Identity verification is required in order to run CI jobs"), Blocked, "Verify"),
-        (400, base("CI/CD quota exceeded for this namespace"), Blocked, "minutes"),
-        (400, base("Project is deleted!"), Blocked, "another project"),
-        (400, base("Too many active jobs"), Blocked, "Wait"),
-        (400, base("Project import is not over: wait until import is complete"), Blocked, "Wait"),
+        (400, base("Pipelines are disabled!"), PreconditionFailed, "Turn CI/CD on"),
+        (400, base("Insufficient permissions to set pipeline variables"), PreconditionFailed, "maintainer"),
+        (400, base("Insufficient permissions to create a new pipeline"), PreconditionFailed, "Developer"),
+        (
+            400,
+            base("You do not have sufficient permission to run a pipeline on 'x'"),
+            PreconditionFailed,
+            OWN,
+        ),
+        (400, {"message": "You are not allowed to push into this branch"}, PreconditionFailed, OWN),
+        (
+            400,
+            {"message": "GitLab: You are not allowed to push code to protected branches"},
+            PreconditionFailed,
+            OWN,
+        ),
+        (
+            400,
+            {"message": "GitLab: Commit message does not follow the pattern '[A-Z]+-\\d+'"},
+            PreconditionFailed,
+            OWN,
+        ),
+        (400, {"message": "Branch name does not follow the pattern 'feature/.*'"}, PreconditionFailed, PUSH),
+        (
+            400,
+            {"message": "GitLab: Commit must be signed with a GPG key: unsigned"},
+            PreconditionFailed,
+            PUSH,
+        ),
+        (400, {"message": "File is larger than the allowed size of 1 MiB"}, PreconditionFailed, PUSH),
+        (
+            400,
+            base("Identity verification is required in order to run CI jobs"),
+            PreconditionFailed,
+            "Verify",
+        ),
+        (400, base("CI/CD quota exceeded for this namespace"), PreconditionFailed, "minutes"),
+        (400, base("Project is deleted!"), PreconditionFailed, "another project"),
+        (400, base("Too many active jobs"), PreconditionFailed, "Wait"),
+        (400, base("Project import is not over: wait until import is complete"), PreconditionFailed, "Wait"),
         (400, base("jobs:workspace config contains unknown keys: x"), Rejected, ""),
         (400, base("Too many pipelines created in the last minute. Try again later."), RateLimited, "itself"),
         (
@@ -75,7 +100,9 @@ def test_each_refusal_says_what_was_asked_what_happened_and_what_to_do(
     assert WHAT in error.message
     assert hint in error.hint
     # What only somebody else can mend is asked again from time to time; what is wrong in itself is not.
-    assert isinstance(error, Blocked) is (status < 429 and kind not in (Rejected, RateLimited, Unreachable))
+    assert isinstance(error, PreconditionFailed) is (
+        status < 429 and kind not in (Rejected, RateLimited, Unreachable)
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +117,7 @@ def test_a_certificate_that_is_not_trusted_is_somebodys_to_mend(name: str, words
     import requests
 
     error = errors.of_exception(requests.exceptions.SSLError(name), "https://gitlab.example.com", WHAT)
-    assert isinstance(error, Blocked) and words in error.message and error.hint
+    assert isinstance(error, PreconditionFailed) and words in error.message and error.hint
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2J\x07title", "x" * 100_000, "a\nb\r\nc"])

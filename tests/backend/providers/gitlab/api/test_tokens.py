@@ -8,7 +8,7 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from wsdash.backend.providers.base import Blocked
+from wsdash.backend.providers.base import PreconditionFailed
 from wsdash.backend.providers.gitlab.api.tokens import Credential, TokenSource, find, forget, store
 
 URL = "https://gitlab.example.com"
@@ -62,14 +62,14 @@ def test_without_a_keyring_a_file_keeps_it_that_only_its_user_reads(file: Path) 
 def test_a_damaged_file_is_told_with_the_remedy(file: Path, text: str) -> None:
     store(URL, "glpat-1", file)
     file.write_text(text)
-    with pytest.raises(Blocked, match="is damaged"):
+    with pytest.raises(PreconditionFailed, match="is damaged"):
         find(URL, file, {})
 
 
 def test_a_file_that_others_can_read_is_refused_with_the_remedy(file: Path) -> None:
     store(URL, "glpat-1", file)
     file.chmod(0o644)
-    with pytest.raises(Blocked) as caught:
+    with pytest.raises(PreconditionFailed) as caught:
         find(URL, file, {})
     assert f"chmod 600 {file}" in caught.value.hint and "glpat-1" not in str(caught.value)
 
@@ -125,7 +125,7 @@ def test_what_other_programs_wrote_may_be_anything(tmp_path: Path, file: Path, t
 def test_a_new_token_is_used_without_a_restart(file: Path, tmp_path: Path) -> None:
     now = [0.0]
     source = TokenSource(URL, file, {"HOME": str(tmp_path)}, lambda: now[0])
-    with pytest.raises(Blocked, match="no access token"):
+    with pytest.raises(PreconditionFailed, match="no access token"):
         source()
     store(URL, "glpat-1", file)
     now[0] += 60

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdash.backend.archive import ArchiveError, tar
-from wsdash.backend.providers.base import Refused
+from wsdash.backend.providers.base import PermanentError
 from wsdash.backend.providers.gitlab.tunnel import file_transfer
 
 
@@ -68,12 +68,12 @@ def test_what_a_job_sends_is_written_anew(tmp_path: Path) -> None:
     ],
 )
 def test_a_tar_that_is_cut_off_or_leads_out_is_refused(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(Refused, match="did not come whole"):
+    with pytest.raises(PermanentError, match="did not come whole"):
         file_transfer.pack(sent(data, tmp_path), "app", io.BytesIO())
 
 
 def test_what_the_job_could_not_read_is_no_export_and_what_changed_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"cannot all be read: tar: home/x: Permission denied"):
+    with pytest.raises(PermanentError, match=r"cannot all be read: tar: home/x: Permission denied"):
         file_transfer.pack(
             sent(WORK, tmp_path, code=2, said="tar: home/x: Permission denied"), "app", io.BytesIO()
         )

@@ -21,14 +21,14 @@ from tests.backend.providers.contract import workspace
 from tests.waiting import until_sync
 from wsdash.backend.archive import tar
 from wsdash.backend.archive.tar import Member
-from wsdash.backend.providers.base import Packed, ProviderError, Refused
+from wsdash.backend.providers.base import PackReport, PermanentError, ProviderError
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.files import pack as files_pack
 from wsdash.backend.providers.local.files import unpack as files_unpack
 from wsdash.backend.providers.local.layout import Layout
 
 
-def pack(folder: Path) -> tuple[bytes, Packed]:
+def pack(folder: Path) -> tuple[bytes, PackReport]:
     sink = io.BytesIO()
     packed = files_pack.pack(folder, sink)
     return sink.getvalue(), packed
@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_files_come_back_with_content_links_modes_and_times(folder: Path, tmp_path: Path) -> None:
     data, packed = pack(folder)
-    assert packed == Packed()
+    assert packed == PackReport()
     back = tree(unpack(tmp_path / "back", data))
     there = {path: seen for path, seen in tree(folder).items() if not path.startswith("tmp")}
     for top in ("projects", "home", "volumes"):
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_read_stops_the_export_by_name(
         return real(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(Refused, match="projects/app/secret cannot be read"):
+    with pytest.raises(PermanentError, match="projects/app/secret cannot be read"):
         pack(folder)
 
 

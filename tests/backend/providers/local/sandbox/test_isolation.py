@@ -15,7 +15,7 @@ import pytest
 import wsdash
 from tests.backend.providers.contract import Harness, attempt, workspace
 from tests.waiting import until
-from wsdash.backend.providers.base import Refused, ShellCommand
+from wsdash.backend.providers.base import PermanentError, ShellCommand
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.sandbox import detect, isolation
 from wsdash.backend.providers.local.sandbox.isolation import Host, Place
@@ -142,9 +142,9 @@ async def test_a_forced_kind_that_does_not_work_is_refused_with_the_reason(
     tmp_path: Path, kind: str, says: str
 ) -> None:
     provider = LocalProvider(tmp_path, environ={"PATH": str(tmp_path), detect.FORCE: kind})
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(PermanentError, match=says):
         await provider.capabilities()
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(PermanentError, match=says):
         await provider.launch(workspace(), attempt(), Workload())
 
 
@@ -164,7 +164,7 @@ async def test_the_log_says_that_the_image_was_not_used_and_what_else_is_missing
 
 @pytest.mark.parametrize("name", ["../../escape", "a/b", ""])
 async def test_a_volume_whose_name_is_no_name_is_refused(plain: Harness, name: str) -> None:
-    with pytest.raises(Refused, match="is no id"):
+    with pytest.raises(PermanentError, match="is no id"):
         await plain.provider.launch(workspace(), attempt(), Workload(volumes=(Volume(name, "/x"),)))
 
 
@@ -226,7 +226,7 @@ async def test_a_container_is_gone_after_its_supervisor_was_killed(contained: Ha
     assert (await contained.provider.launch(workspace(), attempt(), Workload())).state is JobState.LOST
     await contained.provider.force_cancel(attempt())
     assert (await contained.ended()).cause is Cause.RUNNER_LOST
-    with pytest.raises(Refused):
+    with pytest.raises(PermanentError):
         await contained.provider.shell(workspace(), attempt(), ())
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wsdash import __version__
-from wsdash.backend.providers.base import Blocked, Refused, Unreachable
+from wsdash.backend.providers.base import PermanentError, PreconditionFailed, Unreachable
 from wsdash.backend.providers.gitlab.api import errors
 from wsdash.backend.providers.gitlab.api.rate_limit import Budget
 from wsdash.sanitize import one_line
@@ -108,7 +108,7 @@ class GitLabClient:
     ) -> Reply:
         """Ask `path` below /api/v4. `what` is asked for, in the words of an error.
 
-        Raises `Unreachable` when nothing is known, `Blocked` when something must be mended first,
+        Raises `Unreachable` when nothing is known, `PreconditionFailed` when something must be mended first,
         `Rejected` when GitLab does not take what it was given.
         """
         answer = await self._ask(lambda: self._send(method, path, query, body, what), what, urgent)
@@ -122,13 +122,13 @@ class GitLabClient:
     async def graphql(
         self, query: str, variables: Mapping[str, object], *, what: str, urgent: bool = False
     ) -> Any:  # noqa: ANN401
-        """The `data` of a GraphQL answer. Raises as `call` does, and `Refused` for errors in the answer."""
+        """The `data` of a GraphQL answer. Raises as `call` does, and `PermanentError` for errors in the answer."""
         body = {"query": query, "variables": dict(variables)}
         reply = await self.call("post", f"{self.url}/api/graphql", body=body, what=what, urgent=urgent)
         document = reply.data if isinstance(reply.data, dict) else {}
         if document.get("errors") or "data" not in document:
             said = errors.said_in(json.dumps(document).encode())
-            raise Refused(f"GitLab's GraphQL refuses {what}: {said or 'it gives no reason'}")
+            raise PermanentError(f"GitLab's GraphQL refuses {what}: {said or 'it gives no reason'}")
         return document["data"]
 
     async def read_part(self, path: str, offset: int, limit: int, *, what: str) -> Part:
@@ -309,7 +309,7 @@ def _read_part(response: Response, offset: int, limit: int, what: str, *, must_e
 
 
 def _trusting(ca_file: str) -> Any:  # noqa: ANN401
-    """An adapter that trusts the authorities of a file beside the usual ones. Raises `Blocked`."""
+    """An adapter that trusts the authorities of a file beside the usual ones. Raises `PreconditionFailed`."""
     import ssl
 
     from requests.adapters import HTTPAdapter
@@ -321,7 +321,7 @@ def _trusting(ca_file: str) -> Any:  # noqa: ANN401
         reason = (
             error.strerror if isinstance(error, OSError) and error.strerror else "it holds no certificate"
         )
-        raise Blocked(
+        raise PreconditionFailed(
             f"the file of certificate authorities {ca_file} cannot be used: {one_line(str(reason))}",
             "Correct ca_file of the context in config.toml.",
         ) from error

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wsdash.backend.providers.base import Blocked, ProviderError, Refused, Unreachable
+from wsdash.backend.providers.base import PermanentError, PreconditionFailed, ProviderError, Unreachable
 from wsdash.sanitize import one_line
 
 LONGEST = 300
@@ -20,15 +20,15 @@ LIMIT_IN_WORDS = "too many pipelines created in the last minute"
 """GitLab answers 400, and not 429, where the limit is on pipelines."""
 
 
-class NotFound(Blocked):
+class NotFound(PreconditionFailed):
     """There is no such thing, or this user may not see it: GitLab says the same for both."""
 
 
-class Forbidden(Blocked):
+class Forbidden(PreconditionFailed):
     """The user's role, the token's scope or a rule of the project forbids it."""
 
 
-class TokenRefused(Blocked):
+class TokenRefused(PreconditionFailed):
     """The token has expired, was revoked, or was never one of this instance."""
 
 
@@ -36,7 +36,7 @@ class RateLimited(Unreachable):
     """GitLab asks to wait until `retry_at`, where it says how long."""
 
 
-class Rejected(Refused):
+class Rejected(PermanentError):
     """GitLab has checked what it was given and does not take it."""
 
     def __init__(self, message: str, hint: str = "", said: str = "") -> None:
@@ -134,14 +134,16 @@ def of_exception(error: Exception, url: str, what: str) -> ProviderError:
     return Unreachable(f"{what} at {url} failed: {type(error).__name__}", "Asking again.")
 
 
-def _of_certificate(text: str, url: str) -> Blocked:
+def _of_certificate(text: str, url: str) -> PreconditionFailed:
     if "hostname mismatch" in text or "doesn't match" in text:
-        return Blocked(
+        return PreconditionFailed(
             f"the certificate at {url} is for another name", "Check the address; somebody may listen in."
         )
     if "expired" in text:
-        return Blocked(f"the certificate at {url} has expired", "Tell the administrator of that GitLab.")
-    return Blocked(
+        return PreconditionFailed(
+            f"the certificate at {url} has expired", "Tell the administrator of that GitLab."
+        )
+    return PreconditionFailed(
         f"the certificate at {url} is signed by nobody that is trusted here",
         "If it is your organisation's own, name the file of its authorities as ca_file in the context.",
     )
@@ -169,7 +171,7 @@ def _of_rejection(said: str, words: str, what: str) -> ProviderError:
     )
     for sign, hint in blocked:
         if sign in words:
-            return Blocked(f"GitLab refuses {what}: {said}", hint)
+            return PreconditionFailed(f"GitLab refuses {what}: {said}", hint)
     return Rejected(f"GitLab refuses {what}: {said or 'it gives no reason'}", said=said)
 
 

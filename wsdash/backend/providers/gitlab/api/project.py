@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from wsdash.backend.providers.base import Blocked
+from wsdash.backend.providers.base import PreconditionFailed
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 
 CONFIG = ".gitlab-ci.yml"
@@ -36,16 +36,16 @@ class Place:
 
 
 async def find_place(api: GitLabApi, project_path: str) -> Place:
-    """Asks for the project, the user and the version. Raises what the API does, and `Blocked`."""
+    """Asks for the project, the user and the version. Raises what the API does, and `PreconditionFailed`."""
     project, user, version = await asyncio.gather(api.project(project_path), api.user(), api.version())
     config_path = project.ci_config_path or CONFIG
     if "@" in config_path or "://" in config_path:
-        raise Blocked(
+        raise PreconditionFailed(
             f"the project {project_path} takes its CI configuration from elsewhere, {config_path}",
             "A branch's own is not used there: give the context a project of your own (placement own).",
         )
     if project.archived:
-        raise Blocked(
+        raise PreconditionFailed(
             f"the project {project_path} is archived",
             "Have it unarchived, or choose another for the context.",
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wsdash.backend.providers.base import Blocked
+from wsdash.backend.providers.base import PreconditionFailed
 from wsdash.backend.system import environments
 from wsdash.paths import make_folder
 
@@ -41,7 +41,7 @@ class Credential:
 def find(url: str, own_file: Path, environ: Mapping[str, str]) -> list[Credential]:
     """All tokens for the instance at `url`, the best first: wsdash's own, the environment, other programs'.
 
-    Blocks. Raises `Blocked` when the own file can be read by others.
+    Blocks. Raises `PreconditionFailed` when the own file can be read by others.
     """
     home = Path(environ.get("HOME", "~")).expanduser()
     found = [*_own(url, own_file), *_of_environment(url, environ)]
@@ -89,13 +89,13 @@ class TokenSource:
         self._read_at = float("-inf")
 
     def __call__(self) -> str:
-        """Raises `Blocked` when there is none."""
+        """Raises `PreconditionFailed` when there is none."""
         now = self._clock()
         if abs(now - self._read_at) >= REREAD_S:
             found = find(self._url, self._own_file, self._environ)
             self._token, self._read_at = (found[0].token if found else ""), now
         if not self._token:
-            raise Blocked(
+            raise PreconditionFailed(
                 f"there is no access token for {self._url}",
                 "Give one to `wsdash context add` for the same context.",
             )
@@ -191,13 +191,15 @@ def _read_file(file: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise Blocked(f"{file} cannot be read", "Mend its rights, or remove it.") from error
+        raise PreconditionFailed(f"{file} cannot be read", "Mend its rights, or remove it.") from error
     if status.st_mode & 0o077:
-        raise Blocked(f"{file} holds access tokens, and others can read it", f"Run: chmod 600 {file}")
+        raise PreconditionFailed(
+            f"{file} holds access tokens, and others can read it", f"Run: chmod 600 {file}"
+        )
     try:
         tokens = tomllib.loads(text).get("tokens", {}).items()
     except (tomllib.TOMLDecodeError, AttributeError, RecursionError) as error:
-        raise Blocked(f"{file} is damaged", "Remove it, and add the contexts again.") from error
+        raise PreconditionFailed(f"{file} is damaged", "Remove it, and add the contexts again.") from error
     return {str(url): token for url, token in tokens if isinstance(token, str)}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
-from wsdash.backend.providers.base import Look, ProviderError
+from wsdash.backend.providers.base import ProviderError, ProviderSnapshot
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.models import Job, Pipeline
 from wsdash.backend.providers.gitlab.api.project import Place
@@ -78,7 +78,7 @@ class Looker:
         """Something was asked for: for a while only what is new counts."""
         self._changed_at = self._clock()
 
-    async def look(self, place: Place) -> Look:
+    async def look(self, place: Place) -> ProviderSnapshot:
         """One look. Raises what the API raises when nothing could be seen."""
         is_full = self._clock() - self._full_at >= FULL_S
         pipelines, skew, now = await self._listed(place, is_full=is_full)
@@ -106,7 +106,7 @@ class Looker:
             self._pulses.forget_all_but({beat.attempt_id for p, beat in ones if observation.is_live(p)})
         if is_full:
             self._forget({p.id for p in pipelines})
-        return Look(now, jobs)
+        return ProviderSnapshot(now, jobs)
 
     def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
         """What was observed before, where nothing that it rests on is another thing now."""

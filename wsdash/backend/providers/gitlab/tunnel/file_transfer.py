@@ -12,7 +12,7 @@ from typing import IO
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.archive.entries import entry_of
 from wsdash.backend.archive.streams import CHUNK, ByteSink, ByteSource
-from wsdash.backend.providers.base import Packed, Refused
+from wsdash.backend.providers.base import PackReport, PermanentError
 from wsdash.sanitize import one_line
 
 COMPLETE = "complete"
@@ -64,8 +64,8 @@ def clean(source: ByteSource, sink: ByteSink, *, skips: bool) -> list[str]:
     return skipped
 
 
-def pack(argv: Sequence[str], name: str, sink: ByteSink) -> Packed:
-    """What `SEND` writes, run by `argv`. Raises Refused."""
+def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
+    """What `SEND` writes, run by `argv`. Raises PermanentError."""
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process:
             assert process.stdout is not None
@@ -76,7 +76,7 @@ def pack(argv: Sequence[str], name: str, sink: ByteSink) -> Packed:
             except ArchiveError as error:
                 process.kill()
                 process.wait()
-                raise Refused(
+                raise PermanentError(
                     f"the files of {name} did not come whole: {_last_line(said) or error}", "Export it again."
                 ) from error
             except BaseException:
@@ -87,12 +87,12 @@ def pack(argv: Sequence[str], name: str, sink: ByteSink) -> Packed:
         skipped += [found[1] for line in lines if (found := _SKIPPED.fullmatch(line))]
         # GNU tar's 1 is "some files differ"; others say 1 for anything.
         if process.returncode and not (process.returncode == 1 and changed):
-            raise Refused(
+            raise PermanentError(
                 f"the files of {name} cannot all be read: {_last_line(said)}",
                 "Change their mode or owner in the workspace (`wsdash ssh`), then export it again.",
             )
     sink.write(tar.END)
-    return Packed(tuple(skipped), tuple(changed))
+    return PackReport(tuple(skipped), tuple(changed))
 
 
 def spool(source: ByteSource, file: IO[bytes]) -> None:

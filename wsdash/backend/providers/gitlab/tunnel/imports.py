@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from wsdash.backend.archive.streams import ByteSource, in_thread
-from wsdash.backend.providers.base import ProviderError, Refused
+from wsdash.backend.providers.base import PermanentError, ProviderError
 from wsdash.backend.providers.gitlab.tunnel import file_transfer
 from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
 from wsdash.model import Workspace
@@ -44,7 +44,7 @@ class Incoming:
         """In the block they are there, whole; a block that raises leaves nothing."""
         make_folder(self._folder)
         if self.has(workspace.id):
-            raise Refused(f"the workspace {workspace.id} has files already")
+            raise PermanentError(f"the workspace {workspace.id} has files already")
         ids = await known()
         for left in self._folder.glob("*.tar"):
             if left.stem not in ids:

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, suppress
 
 from wsdash.backend.access.grants import Grant
 from wsdash.backend.access.relay_address import RelayAddress
-from wsdash.backend.access.relay_client import Door
-from wsdash.backend.providers.base import Refused, ShellCommand
+from wsdash.backend.access.relay_client import RelayClient
+from wsdash.backend.providers.base import PermanentError, ShellCommand
 from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
 from wsdash.backend.system import environments
 from wsdash.config.settings import GitLabSettings
@@ -64,15 +64,18 @@ async def talking(
 
 
 class Entrance:
-    """Without a `door` there is none: config.toml does not say where this machine is.
+    """Without a `relay_client` there is none: config.toml does not say where this machine is.
 
     What goes wrong with it hinders no job: a workspace that cannot be entered still runs.
     """
 
     def __init__(
-        self, door: Door | None, settings: GitLabSettings, clock: Callable[[], float] = time.time
+        self,
+        relay_client: RelayClient | None,
+        settings: GitLabSettings,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._door = door
+        self._relay_client = relay_client
         self._clock = clock
         self._settings = settings
         self.address: RelayAddress | None = None
@@ -80,21 +83,21 @@ class Entrance:
 
     @property
     def is_there(self) -> bool:
-        return self._door is not None
+        return self._relay_client is not None
 
     async def keep_open(self) -> None:
         """Have the relay run."""
-        if self._door is None:
+        if self._relay_client is None:
             return
         try:
-            await asyncio.to_thread(self._door.keep_open)
-            self.address = self._door.address
+            await asyncio.to_thread(self._relay_client.ensure_running)
+            self.address = self._relay_client.address
         except (OSError, PathError) as error:
             log.error("the relay cannot be started: %s", error)
 
-    async def let_in(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
+    async def authorize(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
         """The relay takes this pipeline's job for the workspace from now on, and no older one."""
-        if self._door is None or self.address is None:
+        if self._relay_client is None or self.address is None:
             return
         grant = Grant(
             workspace.id,
@@ -107,13 +110,13 @@ class Entrance:
             ca_file=self._settings.ca_file,
         )
         try:
-            await asyncio.to_thread(self._door.let_in, grant)
+            await asyncio.to_thread(self._relay_client.authorize, grant)
         except OSError as error:
             log.error("%s cannot be let in: %s", workspace.name, error)
 
     async def offer_secret(self, workspace: Workspace, attempt: Attempt) -> str | None:
         """A secret by which this attempt's job is let in once, for an instance without id tokens."""
-        if self._door is None or self.address is None:
+        if self._relay_client is None or self.address is None:
             return None
         secret = secrets.token_urlsafe(32)
         grant = Grant(
@@ -125,53 +128,59 @@ class Entrance:
             not_after=self._clock() + SECRET_S,
         )
         try:
-            await asyncio.to_thread(self._door.let_in, grant)
+            await asyncio.to_thread(self._relay_client.authorize, grant)
         except OSError as error:
             log.error("%s cannot be let in: %s", workspace.name, error)
             return None
         return secret
 
-    async def withdraw(self, workspace_id: str) -> None:
+    async def revoke_attempt(self, workspace_id: str) -> None:
         """No job is let in for the workspace until the next one is."""
-        if self._door is not None:
-            await asyncio.to_thread(self._door.withdraw, workspace_id)
+        if self._relay_client is not None:
+            await asyncio.to_thread(self._relay_client.revoke_attempt, workspace_id)
 
-    async def shut_out(self, workspace: Workspace) -> None:
+    async def revoke(self, workspace: Workspace) -> None:
         """Nobody comes in for a workspace that is gone."""
-        if self._door is not None:
-            await asyncio.to_thread(self._door.shut_out, workspace.id, workspace.name)
+        if self._relay_client is not None:
+            await asyncio.to_thread(self._relay_client.revoke, workspace.id, workspace.name)
 
     async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
-        """Raises `Refused`, as `forwarding` does."""
-        door = await self._through(workspace.id, workspace.name)
-        command = await asyncio.to_thread(door.ssh, workspace.id, workspace.name, argv)
-        return ShellCommand(command, dict(os.environ), by_line=True)
+        """Raises `PermanentError`, as `forwarding` does."""
+        relay_client = await self._through(workspace.id, workspace.name)
+        command = await asyncio.to_thread(relay_client.ssh, workspace.id, workspace.name, argv)
+        return ShellCommand(command, dict(os.environ), by_tunnel=True)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
-        door = await self._through(workspace.id, workspace.name)
-        return await asyncio.to_thread(door.forward, workspace.id, workspace.name, where, there)
+        relay_client = await self._through(workspace.id, workspace.name)
+        return await asyncio.to_thread(relay_client.forward, workspace.id, workspace.name, where, there)
 
     async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """A command for the workspace as one for this machine. Raises `Refused`."""
-        door = await self._through(workspace_id, name)
-        return await asyncio.to_thread(door.ssh, workspace_id, name, argv)
+        """A command for the workspace as one for this machine. Raises `PermanentError`."""
+        relay_client = await self._through(workspace_id, name)
+        return await asyncio.to_thread(relay_client.ssh, workspace_id, name, argv)
 
-    async def has_line(self, workspace: Workspace) -> bool:
-        return self._door is not None and await asyncio.to_thread(self._door.has_line, workspace.id)
+    async def is_connected(self, workspace: Workspace) -> bool:
+        return self._relay_client is not None and await asyncio.to_thread(
+            self._relay_client.is_connected, workspace.id
+        )
 
     async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...] | None:
         """As `command`, but None where there is no line now."""
-        if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace_id):
+        if self._relay_client is None or not await asyncio.to_thread(
+            self._relay_client.is_connected, workspace_id
+        ):
             return None
-        return await asyncio.to_thread(self._door.ssh, workspace_id, name, argv)
+        return await asyncio.to_thread(self._relay_client.ssh, workspace_id, name, argv)
 
     async def ask(
         self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float, stdin: bytes = b""
     ) -> bytes:
         """What a command prints in the workspace's project; nothing where it cannot be asked."""
-        if self._door is None or not await asyncio.to_thread(self._door.has_line, workspace.id):
+        if self._relay_client is None or not await asyncio.to_thread(
+            self._relay_client.is_connected, workspace.id
+        ):
             return b""
-        argv = await asyncio.to_thread(self._door.ssh, workspace.id, workspace.name, asked)
+        argv = await asyncio.to_thread(self._relay_client.ssh, workspace.id, workspace.name, asked)
         with tempfile.TemporaryFile() as given:
             given.write(stdin)
             given.seek(0)
@@ -202,21 +211,21 @@ class Entrance:
         except (OSError, ValueError, TimeoutError):
             return False
 
-    async def _through(self, workspace_id: str, name: str) -> Door:
+    async def _through(self, workspace_id: str, name: str) -> RelayClient:
         """Wait for the line, a little."""
-        if self._door is None:
-            raise Refused(
+        if self._relay_client is None:
+            raise PermanentError(
                 f"there is no way into {name}: its job does not know where this machine is",
                 "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
             )
         await self.keep_open()
         end = asyncio.get_running_loop().time() + LINE_S
-        while not await asyncio.to_thread(self._door.has_line, workspace_id):
+        while not await asyncio.to_thread(self._relay_client.is_connected, workspace_id):
             if asyncio.get_running_loop().time() > end:
-                raise Refused(
+                raise PermanentError(
                     f"{name} holds no line to this machine",
                     f"`wsdash logs {name}` says why: its image may have no ssh or sshd, or its runner"
                     " may not reach this machine.",
                 )
             await asyncio.sleep(0.2)
-        return self._door
+        return self._relay_client

@@ -11,7 +11,7 @@ from pathlib import Path
 from wsdash.backend.archive import entries, tar
 from wsdash.backend.archive.streams import CHUNK, ByteSink
 from wsdash.backend.archive.tar import Member
-from wsdash.backend.providers.base import Packed, Refused
+from wsdash.backend.providers.base import PackReport, PermanentError
 from wsdash.backend.providers.local.files.openat import open_below
 
 Parts = tuple[str, ...]
@@ -19,13 +19,13 @@ _SWAPPED = (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO)
 """What opening says of an entry that has gone or become something else since it was listed."""
 
 
-def pack(folder: Path, sink: ByteSink) -> Packed:
-    """Raises Refused for a file that cannot be read, OSError for other trouble with the files."""
+def pack(folder: Path, sink: ByteSink) -> PackReport:
+    """Raises PermanentError for a file that cannot be read, OSError for other trouble with the files."""
     try:
         top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:  # never launched
         sink.write(tar.END)
-        return Packed()
+        return PackReport()
     try:
         packer = _Packer(top, sink)
         for name in entries.FOLDERS:
@@ -33,7 +33,7 @@ def pack(folder: Path, sink: ByteSink) -> Packed:
     finally:
         os.close(top)
     sink.write(tar.END)
-    return Packed(tuple(packer.skipped), tuple(packer.changed))
+    return PackReport(tuple(packer.skipped), tuple(packer.changed))
 
 
 class _Packer:
@@ -124,7 +124,7 @@ class _Packer:
 
     def _trouble(self, error: OSError, path: str) -> None:
         if isinstance(error, PermissionError):
-            raise Refused(
+            raise PermanentError(
                 f"{path} cannot be read, and an archive without it would lack work",
                 "Change its mode or its owner, in the workspace if it is another user's (`wsdash ssh`).",
             ) from error

@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend.archive.streams import in_thread
-from wsdash.backend.providers.base import Refused
+from wsdash.backend.providers.base import PermanentError
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.supervisor import records
@@ -37,7 +37,7 @@ async def coming_in(
     """In the block: the folder to fill (2), to put in place (3), and the commit (4).
 
     A block that raises leaves nothing. `known` is asked for the ids of the workspaces that there are.
-    Raises Refused for a workspace that has files already, OSError.
+    Raises PermanentError for a workspace that has files already, OSError.
     """
     descriptor = await in_thread(lambda: _open(layout))
     try:
@@ -100,12 +100,12 @@ def _clear_up(layout: Layout, known: Collection[str]) -> None:
 
 def _begin(layout: Layout, workspace_id: str) -> Path:
     if os.path.lexists(layout.workspace(workspace_id)):
-        raise Refused(f"the workspace {workspace_id} has files already")
+        raise PermanentError(f"the workspace {workspace_id} has files already")
     files = layout.drafts / workspace_id / "files"
     try:
         files.parent.mkdir(mode=0o700)
     except FileExistsError:
-        raise Refused(f"the workspace {workspace_id} is on its way in already") from None
+        raise PermanentError(f"the workspace {workspace_id} is on its way in already") from None
     files.mkdir(mode=0o700)
     return files
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from wsdash.backend.providers.base import Question
+from wsdash.backend.providers.base import CheckoutQuery
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
 
@@ -21,7 +21,7 @@ def ask(
     host: Host,
     image: str | None,
     environ: Mapping[str, str],
-    question: Question,
+    question: CheckoutQuery,
 ) -> bytes:
     """What the question's program prints; nothing where it cannot be asked.
 
