@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -76,15 +77,25 @@ def test_the_local_context_cannot_be_removed(capsys: pytest.CaptureFixture[str])
     assert "always there" in capsys.readouterr().err
 
 
-def test_a_layout_that_is_not_understood_is_left_to_its_author(
-    paths: Paths, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "text",
+    [
+        'contexts = {laptop = {provider = "local"}}\n',
+        '# mine\n[contexts]\nlaptop.provider = "local"  # here\n\n[policy]\nmax_hours = 8\n',
+        'contexts.laptop.provider = "local"\n',
+        '[contexts."laptop"]\nprovider = "local"\n[policy]\nmax_hours = 8\n[contexts.other]\nprovider = "local"\n',
+    ],
+)
+def test_a_context_is_removed_however_the_file_is_laid_out(
+    paths: Paths, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
-    text = 'contexts = {laptop = {provider = "local"}}\n'
     paths.config.mkdir()
     paths.config_file.write_text(text)
-    assert cli.main(["context", "remove", "laptop"]) == 1
-    assert "Edit it" in capsys.readouterr().err
-    assert paths.config_file.read_text() == text
+    assert cli.main(["context", "remove", "laptop"]) == 0, capsys.readouterr().err
+    before, after = tomllib.loads(text), tomllib.loads(paths.config_file.read_text())
+    del before["contexts"]["laptop"]
+    assert {**after, "contexts": after.get("contexts", {})} == before
+    assert ("# mine" in paths.config_file.read_text()) == ("# mine" in text)
 
 
 def test_a_link_to_the_file_stays_a_link(config: Paths, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def test_the_line_of_a_key_is_found(path: tuple[str, ...], line: int | None) -> 
 @given(st.sampled_from(["", "# a comment\n", 'name = "old"\nx = 1\n', "[a]\nname = 2\n", TEXT]))
 def test_setting_a_top_level_key_changes_that_key_only(text: str) -> None:
     before = tomllib.loads(text)
-    after = tomllib.loads(with_top_level(text, "name", '"new"'))
+    after = tomllib.loads(with_top_level(text, "name", "new"))
     assert after == {**before, "name": "new"}
 
 

@@ -1,14 +1,15 @@
 """Places in, and small changes to, the text of a TOML file, so that a user's comments and order stay.
 
-`tomllib` tells no positions and writes nothing. These functions know the layout that people write by hand:
-one key a line, tables with headers. What they change is checked by whoever calls, by parsing it again.
+`tomllib` tells no positions: `line_of` knows the layout that people write by hand, one key a line and tables with
+headers. tomlkit changes the rest.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 _HEADER = re.compile(r"\s*\[\[?(?P<path>[^\[\]]+)\]\]?\s*(#.*)?")
 _KEY = re.compile(r"\s*(?P<path>(?:[\w-]+|\"[^\"]*\"|'[^']*'|\s*\.\s*)+?)\s*=")
@@ -31,49 +32,44 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
     return best[1]
 
 
-def with_top_level(text: str, key: str, value: str) -> str:
-    """The text with this key above all tables set to the value, which is already TOML."""
-    lines = text.splitlines(keepends=True)
-    first_table = next(
-        (n for n, line in enumerate(lines) if _HEADER.fullmatch(line.rstrip("\n"))), len(lines)
-    )
-    for number, line in enumerate(lines[:first_table]):
-        found = _KEY.match(line)
-        if found and _parts(found["path"]) == (key,):
-            lines[number] = f"{key} = {value}\n"
-            return "".join(lines)
-    return f"{key} = {value}\n" + ("\n" if lines and first_table == 0 else "") + text
+def with_top_level(text: str, key: str, value: object) -> str:
+    """The text with this key above all tables set to the value. Raises ValueError where it is no TOML."""
+    import tomlkit  # not needed by whoever only reads
+
+    document = tomlkit.parse(text)
+    document[key] = value
+    return tomlkit.dumps(document)
 
 
 def without_table(text: str, path: tuple[str, ...]) -> str:
-    """The text without this table and those inside it."""
-    kept: list[str] = []
-    inside = False
-    for line in text.splitlines(keepends=True):
-        if header := _HEADER.fullmatch(line.rstrip("\n")):
-            inside = _parts(header["path"])[: len(path)] == path
-        if not inside:
-            kept.append(line)
-    return "".join(kept)
+    """The text without this table and those inside it. Raises ValueError where it is no TOML."""
+    import tomlkit  # not needed by whoever only reads
+
+    document = tomlkit.parse(text)
+    *parents, name = path
+    table: MutableMapping[str, Any] = document
+    for parent in parents:
+        table = table.get(parent, {})
+    if name in table:
+        del table[name]
+    return tomlkit.dumps(document)
 
 
 def with_table(text: str, path: tuple[str, ...], values: Mapping[str, object]) -> str:
-    """The text with this table at its end, in place of one of that path."""
-    before = without_table(text, path).rstrip("\n")
-    header = f"[{'.'.join(part if _PART.fullmatch(part) else quoted(part) for part in path)}]"
-    lines = [f"{key} = {literal(value)}" for key, value in values.items()]
-    return "\n".join([*([before, ""] if before else []), header, *lines]) + "\n"
+    """The text with this table, in place of one of that path. Raises ValueError where it is no TOML."""
+    import tomlkit  # not needed by whoever only reads
 
-
-def literal(value: object) -> str:
-    """A text, a number, a truth or a sequence of texts as TOML writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return f"{value:g}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(quoted(str(item)) for item in value)}]"
-    return quoted(str(value))
+    document = tomlkit.parse(text)
+    *parents, name = path
+    table: MutableMapping[str, Any] = document
+    for parent in parents:
+        if parent not in table:
+            table[parent] = tomlkit.table(is_super_table=True)
+        table = table[parent]
+    new = tomlkit.table()
+    new.update(values)
+    table[name] = new
+    return tomlkit.dumps(document)
 
 
 def quoted(text: str) -> str:

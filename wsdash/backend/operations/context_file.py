@@ -124,7 +124,7 @@ def remove(name: str, paths: Paths, workspaces: Sequence[str]) -> str:
     default = config.default_context
     if default == name:
         default = LOCAL.name
-        text = with_top_level(text, "default_context", quoted(default))
+        text = with_top_level(text, "default_context", default)
     save(paths, text, replace(config, default_context=default, contexts=contexts))
     settings = config.contexts[name].gitlab
     urls = {found.gitlab.url for found in contexts.values() if found.gitlab is not None}
@@ -136,7 +136,7 @@ def remove(name: str, paths: Paths, workspaces: Sequence[str]) -> str:
 def use(name: str, paths: Paths) -> None:
     """Make it the default context. Raises `UserError`."""
     config = read(paths)
-    text = with_top_level(read_config(paths.config_file), "default_context", quoted(name))
+    text = with_top_level(read_config(paths.config_file), "default_context", name)
     save(paths, text, replace(config, default_context=name))
 
 
