@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +26,10 @@ from wsdash.backend.providers.gitlab.factory import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
 from wsdash.backend.reconcile.reconciler import Reconciler
 from wsdash.backend.store import database
+from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.store import Store
 from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.backend.system.runtime import Runtime
 from wsdash.config.settings import GITLAB, GitLabSettings, policy
 from wsdash.model import Desired, Workspace
 from wsdash.paths import Paths
@@ -142,9 +144,9 @@ async def _look(folder: Path, count: int) -> list[Figure]:
                 await store.create_workspace(_workspace(f"w{number}", now), WORKLOAD, "created")
             reconciler = await _reconciler(store, provider, time.time)
             for _ in range(count // 10 + 3):
-                await reconciler.look("work")
+                await reconciler.poll("work")
             asked, before = 0, time.process_time()
-            await reconciler.look("work")
+            await reconciler.poll("work")
             cpu = time.process_time() - before
             requests = asked
             before = time.process_time()
@@ -198,7 +200,7 @@ async def _from_silence(folder: Path) -> Figure:
         async with Store.open(paths) as store:
             await store.create_workspace(_workspace("w1", clock()), WORKLOAD, "created")
             reconciler = await _reconciler(store, provider, clock)
-            await reconciler.look("work")
+            await reconciler.poll("work")
             await reconciler.step("w1")
             job = await _newest_job(server, 1)
             server.do(lambda: server.state.start(job, runner, cancels_gracefully=True))
@@ -257,7 +259,7 @@ async def _log_shown(folder: Path, ends: int) -> Figure:
 async def _tick(server: GitLabServer, reconciler: Reconciler, clock: Ahead, seconds: float) -> None:
     clock.ahead += seconds
     server.advance(seconds)
-    await reconciler.look("work")
+    await reconciler.poll("work")
     for _ in range(3):
         await reconciler.step("w1")
 
@@ -269,26 +271,19 @@ async def _newest_job(server: GitLabServer, number: int):  # type: ignore[no-unt
 
 
 async def _reconciler(
-    store: Store, provider: GitLabProvider, clock: object, *, watching: bool = True
+    store: Store, provider: GitLabProvider, clock: Callable[[], float], *, watching: bool = True
 ) -> Reconciler:
-    token = await store.acquire_lease("daemon", ProcessIdentity.own(), time.monotonic())
-    assert token is not None
+    fenced = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), time.monotonic())
+    assert fenced is not None
     number = iter(range(10**6))
 
     async def providers() -> dict[str, GitLabProvider]:
         return {"work": provider}
 
-    reconciler = Reconciler(
-        store,
-        providers,
-        token,
-        clock=clock,  # type: ignore[arg-type]
-        boot_clock=time.monotonic,
-        new_id=lambda: f"id{next(number)}",
-        random=lambda: 0.99,
-    )
+    runtime = Runtime(clock, time.monotonic, lambda: 0.99, lambda: f"id{next(number)}")
+    reconciler = Reconciler(fenced, providers, runtime)
     if watching:
-        await reconciler.watch_contexts()
+        await reconciler.add_contexts()
     return reconciler
 
 

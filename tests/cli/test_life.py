@@ -17,8 +17,8 @@ from tests.cli.conftest import PYTHON, Command
 from tests.repositories import DEVFILE, commit_files, git, make_repository
 from tests.screens.terminal import Terminal
 from tests.waiting import until_sync
-from wsdash.backend.store.lease import boot_time
 from wsdash.backend.store.reader import Reader
+from wsdash.backend.system.clock import boot_time
 from wsdash.paths import Paths
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_running")

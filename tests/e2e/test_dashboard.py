@@ -17,8 +17,8 @@ import pytest
 from tests.e2e.screen import Dashboard
 from tests.repositories import make_repository
 from tests.waiting import until_sync
-from wsdash.backend.store.lease import boot_time
 from wsdash.backend.store.reader import Reader
+from wsdash.backend.system.clock import boot_time
 from wsdash.paths import Paths
 
 Open = Callable[[], Dashboard]

@@ -24,7 +24,7 @@ faults = st.one_of(
     st.tuples(st.just("lose the supervisor"), st.none()),
     st.tuples(st.just("stop obeying"), st.none()),
     st.tuples(st.just("pass time"), st.sampled_from([0.0, 3.0, 40.0, 100.0])),
-    st.tuples(st.just("wish"), st.sampled_from(["start", "stop", "restart"])),
+    st.tuples(st.just("want"), st.sampled_from(["start", "stop", "restart"])),
     st.tuples(st.just("act on old news"), st.integers(1, 3)),
 )
 
@@ -34,7 +34,7 @@ IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 async def play(world: World, script: list[tuple[str, object]]) -> tuple[str, Desired]:
-    """Act out the faults, a look after each, and return the workspace with the last acknowledged wish."""
+    """Act out the faults, a look after each, and return the workspace with the last acknowledged command."""
     workspace_id = await world.create("demo")
     wanted = Desired.RUNNING
     for what, how in script:
@@ -59,10 +59,10 @@ async def play(world: World, script: list[tuple[str, object]]) -> tuple[str, Des
                 await world.tick(how)
             case "act on old news", int():
                 await world.step(workspace_id, how)
-            case "wish", str():
+            case "want", str():
                 fuse, world.provider.fuse.left = world.provider.fuse.left, None
                 wanted = Desired.STOPPED if how == "stop" else Desired.RUNNING
-                await world.wish(workspace_id, wanted, renew=how == "restart")
+                await world.want(workspace_id, wanted, new_generation=how == "restart")
                 world.provider.fuse.left = fuse
                 continue  # the next thing happens before anybody has looked
         await world.tick()
@@ -79,7 +79,7 @@ def test_when_the_faults_end_what_was_wanted_is_so(script: list[tuple[str, objec
                 # A user's restart clears an episode, so that the start limit does not decide this test.
                 await world.settle()
                 if wanted is Desired.RUNNING:
-                    await world.wish(workspace_id, wanted, renew=True)
+                    await world.want(workspace_id, wanted, new_generation=True)
                     await world.settle()
                 live = world.provider.live(workspace_id)
                 assert len(live) == (1 if wanted is Desired.RUNNING else 0), "I1, I2, I3, I4"
@@ -98,7 +98,7 @@ def test_after_delete_nothing_is_left_at_the_provider(script: list[tuple[str, ob
             async with World.open(Path(folder)) as world:
                 workspace_id, _ = await play(world, script)
                 world.provider.fuse.left = None
-                await world.wish(workspace_id, Desired.DELETED)
+                await world.want(workspace_id, Desired.DELETED)
                 for what, how in script:
                     if what == "kill the reconciler":
                         assert isinstance(how, int)
@@ -140,7 +140,7 @@ def test_one_job_that_cannot_be_ended_blinds_nobody_to_the_others(tmp_path: Path
             gone, kept = await world.create("gone"), await world.create("kept")
             await world.settle()
             (returned,) = world.provider.live(gone)
-            await world.wish(gone, Desired.DELETED)
+            await world.want(gone, Desired.DELETED)
             await world.settle()
             stubborn = Stubborn(now=world.provider.now, jobs=world.provider.jobs)
             stubborn.jobs[returned.attempt_id] = replace(returned, state=JobState.RUNNING)
@@ -163,8 +163,8 @@ def test_a_withdrawn_launch_whose_job_lives_is_not_taken_for_ended(tmp_path: Pat
             (job,) = world.provider.live(workspace_id)
             job.obeys = False
             world.provider.drop_replies = False
-            for wish in (Desired.STOPPED, Desired.RUNNING):
-                await world.wish(workspace_id, wish, renew=True)
+            for wanted in (Desired.STOPPED, Desired.RUNNING):
+                await world.want(workspace_id, wanted, new_generation=True)
                 await world.step(workspace_id, 3)
             assert world.provider.live(workspace_id) == [job], "no second job before the first has ended"
             await world.settle()
@@ -189,7 +189,7 @@ def test_a_plan_is_what_is_then_done(script: list[tuple[str, object]]) -> None:
                     done = await world.reconciler.step(workspace_id)
                     assert type(planned.decision) is type(done)
                     assert planned.decision.reason == done.reason
-                    await world.reconciler.look("memory")
+                    await world.reconciler.poll("memory")
                     world.provider.now += 3.0
                 reader.close()
 

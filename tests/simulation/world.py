@@ -29,10 +29,13 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.reconcile.reconciler import Reconciler
 from wsdash.backend.rules.decide import Wait
 from wsdash.backend.store import database
+from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.lease import LeaseLost
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store
+from wsdash.backend.store.transactions import Transactions
 from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.backend.system.runtime import Runtime
 from wsdash.model import (
     Attempt,
     Beat,
@@ -265,8 +268,8 @@ class Provider:
         )
 
 
-class BurningStore(Store):
-    """A store whose process may be killed before and after each commit, and amid each transaction."""
+class BurningTransactions(Transactions):
+    """Transactions whose process may be killed before and after each commit, and amid each transaction."""
 
     fuse: Fuse
 
@@ -288,7 +291,7 @@ class BurningStore(Store):
 class World:
     """One store, one provider, and a reconciler that is made anew whenever it was killed."""
 
-    def __init__(self, store: BurningStore, paths: Paths, provider: Provider, policy: Policy) -> None:
+    def __init__(self, store: Store, paths: Paths, provider: Provider, policy: Policy) -> None:
         self.store = store
         self.reader = Reader(paths)
         self.provider = provider
@@ -296,18 +299,17 @@ class World:
         self.reconciler: Reconciler | None = None
         self.kills = 0
         self._ids = 0
-        store.fuse = provider.fuse
+        self._fenced: FencedStore | None = None
 
     @classmethod
     @asynccontextmanager
     async def open(cls, folder: Path, policy: Policy | None = None) -> AsyncIterator[World]:
         paths = Paths(folder / "state", folder / "config", folder / "cache")
         database.prepare(paths)
-        async with BurningStore.open(paths) as store:
-            assert isinstance(store, BurningStore)
+        async with BurningTransactions.open(paths) as transactions:
             provider = Provider()
-            store.fuse = provider.fuse
-            world = cls(store, paths, provider, policy or Policy(ladder_s=(5.0, 10.0)))
+            transactions.fuse = provider.fuse
+            world = cls(Store(transactions), paths, provider, policy or Policy(ladder_s=(5.0, 10.0)))
             yield world
             world.reader.close()
 
@@ -332,15 +334,17 @@ class World:
         await self.store.create_workspace(workspace, Workload(), "created")
         return workspace.id
 
-    async def wish(self, workspace_id: str, desired: Desired, *, renew: bool = False) -> None:
-        await self.store.wish(workspace_id, desired, renew=renew, now=self.provider.now, text="asked")
+    async def want(self, workspace_id: str, desired: Desired, *, new_generation: bool = False) -> None:
+        await self.store.set_desired_state(
+            workspace_id, desired, new_generation=new_generation, now=self.provider.now, text="asked"
+        )
 
     async def tick(self, seconds: float = 1.0) -> None:
         """Let time pass, look once, and carry out every step that is due; a killed process is replaced."""
         self.provider.now += seconds
         try:
             reconciler = self.reconciler or await self._start()
-            await reconciler.look("memory")
+            await reconciler.poll("memory")
             for workspace in await self.store.workspaces():
                 for _ in range(5):
                     if isinstance(await reconciler.step(workspace.id), Wait):
@@ -369,21 +373,15 @@ class World:
             await self.tick(20.0)
 
     async def _start(self) -> Reconciler:
-        lease = await self.store.lease()
-        if lease is not None:
-            await self.store.release_lease(lease.token)
-        token = await self.store.acquire_lease("daemon", ProcessIdentity.own(), self.provider.now)
-        assert token is not None
-        self.reconciler = Reconciler(
-            self.store,
-            self._contexts,
-            token,
-            clock=self._clock,
-            boot_clock=self._clock,
-            new_id=self.new_id,
-            random=lambda: 0.5,
+        if self._fenced is not None:  # of a process that was killed
+            await self._fenced.give_up_lease()
+        self._fenced = await FencedStore.acquire(
+            self.store, "daemon", ProcessIdentity.own(), self.provider.now
         )
-        await self.reconciler.watch_contexts()
+        assert self._fenced is not None
+        runtime = Runtime(self._clock, self._clock, lambda: 0.5, self.new_id)
+        self.reconciler = Reconciler(self._fenced, self._contexts, runtime)
+        await self.reconciler.add_contexts()
         return self.reconciler
 
     async def _contexts(self) -> dict[str, Provider]:

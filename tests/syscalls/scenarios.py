@@ -38,9 +38,11 @@ def commands(home: Path) -> None:
         async with Store.open(home_paths(home)) as store:
             await store.create_workspace(named("new"), Workload(), "created")
             acknowledge(home, "create new")
-            await store.wish("new", Desired.STOPPED, renew=False, now=1.0, text="stop")
+            await store.set_desired_state("new", Desired.STOPPED, new_generation=False, now=1.0, text="stop")
             acknowledge(home, "stop new")
-            await store.wish("old", Desired.DELETED, renew=False, now=1.0, text="delete")
+            await store.set_desired_state(
+                "old", Desired.DELETED, new_generation=False, now=1.0, text="delete"
+            )
             acknowledge(home, "delete old")
 
     asyncio.run(act())

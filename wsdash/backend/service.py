@@ -28,11 +28,12 @@ from wsdash.backend.operations.update import Update, Updates
 from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import KeepsSecretsElsewhere, Provider, UnsavedWork
 from wsdash.backend.providers.registry import ProviderPool
-from wsdash.backend.reconcile.context_poller import surviving
-from wsdash.backend.reconcile.leader import Keeper
+from wsdash.backend.reconcile.failures import log_failures
+from wsdash.backend.reconcile.leader import LeaderElector
 from wsdash.backend.store import database
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store
+from wsdash.backend.system.runtime import Runtime
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -57,17 +58,17 @@ class Service:
         self.updates = Updates(state, self.creation, self.lifecycle)
         self.access = Access(state)
         self.work = Work(state, self.queries)
-        self._keeper = Keeper(
+        self._leader = LeaderElector(
             state.paths,
             state.store,
             providers=self._providers,
             workspaces_mark=lambda: state.read(state.reader.workspaces_mark),
             recover=self._recover_lost,
             forget=self._forget_lost,
-            clock=state.clock,
+            runtime=Runtime(state.clock),
         )
-        state.nudge = self._keeper.nudge
-        state.store.told = state.tell
+        state.nudge = self._leader.nudge
+        state.store.transactions.on_notice = state.tell
 
     @classmethod
     @asynccontextmanager
@@ -109,7 +110,7 @@ class Service:
         `owner` is `dashboard` or `daemon`. With `idle_exit_s` it returns when there was nothing to do for
         that long, or when another process reconciles.
         """
-        await self._keeper.run(owner, idle_exit_s)
+        await self._leader.run(owner, idle_exit_s)
 
     async def _providers(self) -> dict[str, Provider]:
         """The providers of all contexts that have workspaces, and of the local one."""
@@ -130,7 +131,7 @@ class Service:
                 provider = self._state.provider_of(context)
                 if isinstance(provider, KeepsSecretsElsewhere):
                     forgetting = provider.forget_lost(lambda: self._state.read(self._state.reader.ids))
-                    done &= await surviving(f"removing secrets left in {context}", forgetting)
+                    done &= await log_failures(f"removing secrets left in {context}", forgetting)
         return done
 
     async def _context_names(self) -> list[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.store.lease import Lease, boot_time
+from wsdash.backend.store.lease import Lease
+from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.commands.console import DONE, FAILED
 from wsdash.commands.open_reader import reading

@@ -27,8 +27,9 @@ from wsdash.backend.providers.local.supervisor import records
 from wsdash.backend.providers.local.supervisor.notify import Listener
 from wsdash.backend.reconcile import cleanup
 from wsdash.backend.store import database
-from wsdash.backend.store.lease import boot_time
+from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.store import Store
+from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.locks import filling
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Desired, Workspace
@@ -56,18 +57,18 @@ async def commit(paths: Paths, workspace: Workspace = OWN, *, deleted: bool = Fa
     async with Store.open(paths) as store:
         await store.create_workspace(workspace, Workload(), "created")
         if deleted:
-            token = await store.acquire_lease("daemon", ProcessIdentity.own(), boot_time())
-            assert token is not None
-            await store.destroyed(workspace.id, token, 1.0, "deleted", {}, None)
-            await store.release_lease(token)
+            fenced = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), boot_time())
+            assert fenced is not None
+            await fenced.record_deletion(workspace.id, 1.0, "deleted", {})
+            await fenced.give_up_lease()
 
 
-async def let_go(paths: Paths) -> None:
+async def release(paths: Paths) -> None:
     async with Store.open(paths) as store:
-        token = await store.acquire_lease("daemon", ProcessIdentity.own(), boot_time())
-        assert token is not None
-        await store.let_go(OWN.id, token, 1.0, "taken over")
-        await store.release_lease(token)
+        fenced = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), boot_time())
+        assert fenced is not None
+        await fenced.release(OWN.id, 1.0, "taken over")
+        await fenced.give_up_lease()
 
 
 def in_store(paths: Paths, workspace: Workspace = OWN, *, deleted: bool = False) -> None:
@@ -259,7 +260,7 @@ def test_a_secret_that_nothing_else_of_its_workspace_outlived_goes(paths: Paths,
 
 def test_what_another_store_has_taken_over_stays(paths: Paths, layout: Layout) -> None:
     in_store(paths)
-    asyncio.run(let_go(paths))
+    asyncio.run(release(paths))
     fill(paths, layout)
     kept = paths.state / "checkpoints" / OWN.id
     kept.mkdir(parents=True)
@@ -324,7 +325,9 @@ def test_the_folder_of_a_sandbox_that_was_being_tried_is_removed(paths: Paths, l
 async def want_deleted(paths: Paths, name: str) -> None:
     async with Store.open(paths) as store:
         (found,) = [workspace for workspace in await store.workspaces() if workspace.name == name]
-        await store.wish(found.id, Desired.DELETED, renew=False, now=time.time(), text="delete")
+        await store.set_desired_state(
+            found.id, Desired.DELETED, new_generation=False, now=time.time(), text="delete"
+        )
 
 
 KILLED_DAEMON = """

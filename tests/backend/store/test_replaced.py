@@ -19,10 +19,13 @@ from wsdash.backend.reconcile.leader import LEASE_RETRY_S
 from wsdash.backend.service import Service
 from wsdash.backend.store import database
 from wsdash.backend.store.errors import StateRemoved
-from wsdash.backend.store.lease import LEASE_S, LeaseLost, boot_time
+from wsdash.backend.store.fenced_store import FencedStore
+from wsdash.backend.store.lease import LEASE_S, LeaseLost
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.repair import copy_database
 from wsdash.backend.store.store import Store
+from wsdash.backend.store.transactions import Transactions
+from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Desired, Phase, Policy, Workspace
 from wsdash.paths import Paths
@@ -181,15 +184,15 @@ def check(paths: Paths) -> str:
 async def test_a_token_counts_in_the_file_in_which_it_was_acquired_alone(with_old_and_backup: Paths) -> None:
     paths = with_old_and_backup
     async with Store.open(paths) as store:
-        token = await store.acquire_lease("daemon", ProcessIdentity.own(), boot_time())
-        assert token is not None
+        fenced = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), boot_time())
+        assert fenced is not None
         copy = copy_of(paths)  # its lease says that this process holds it, by the same token
         copy.replace(paths.database)
         with pytest.raises(LeaseLost):
-            await store.renew_lease(token, boot_time())
-        again = await store.acquire_lease("daemon", ProcessIdentity.own(), boot_time())
+            await fenced.renew(boot_time())
+        again = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), boot_time())
         assert again is not None
-        await store.renew_lease(again, boot_time())
+        await again.renew(boot_time())
 
 
 async def test_a_living_holder_that_the_present_file_names_keeps_its_lease(
@@ -209,8 +212,10 @@ async def test_a_living_holder_that_the_present_file_names_keeps_its_lease(
         connection.close()
         copy.replace(paths.database)
         own = ProcessIdentity.own()
-        assert await store.acquire_lease("dashboard", own, boot_time()) is None
-        assert await store.acquire_lease("dashboard", own, boot_time() + LEASE_S + 1) == 8
+        assert await FencedStore.acquire(store, "dashboard", own, boot_time()) is None
+        found = await FencedStore.acquire(store, "dashboard", own, boot_time() + LEASE_S + 1)
+        assert found is not None
+        assert found.token == 8
 
 
 async def test_a_commit_into_a_file_that_lost_its_name_meanwhile_is_done_again(
@@ -318,4 +323,4 @@ async def test_whoever_watches_the_store_is_woken_by_another_file(with_old_and_b
 @pytest.fixture(autouse=True)
 def few_tokens_left() -> Iterator[None]:
     yield
-    Store._tokens.clear()
+    Transactions._lease_tokens.clear()

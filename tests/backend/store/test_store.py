@@ -15,6 +15,7 @@ import pytest
 from tests.backend.builders import NOW, attempt, job, workspace
 from wsdash.backend.store import database
 from wsdash.backend.store.errors import DatabaseError
+from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.lease import LEASE_S, LeaseLost
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.reader import Reader
@@ -38,10 +39,16 @@ async def store(paths: Paths) -> AsyncIterator[Store]:
         yield opened
 
 
-async def lease(store: Store, now: float = 0.0) -> int:
-    token = await store.acquire_lease("daemon", ProcessIdentity.own(), now)
-    assert token is not None
-    return token
+async def fence(store: Store, now: float = 0.0) -> FencedStore:
+    fenced = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), now)
+    assert fenced is not None
+    return fenced
+
+
+async def token(store: Store, owner: str, holder: ProcessIdentity, now: float) -> int | None:
+    """The token that the lease is acquired with, None where it is not."""
+    fenced = await FencedStore.acquire(store, owner, holder, now)
+    return None if fenced is None else fenced.token
 
 
 async def test_a_workload_comes_back_as_it_was(store: Store) -> None:
@@ -66,26 +73,27 @@ async def test_a_name_is_free_again_only_when_its_workspace_is_gone(store: Store
     second = replace(workspace(), id="w2")
     with pytest.raises(NameTaken):
         await store.create_workspace(second, Workload(), "created")
-    await store.destroyed("w1", await lease(store), NOW, "gone", {})
+    fenced = await fence(store)
+    await fenced.record_deletion("w1", NOW, "gone", {})
     await store.create_workspace(second, Workload(), "created")
 
 
 async def test_a_workspace_that_is_wanted_deleted_cannot_be_wanted_otherwise(store: Store) -> None:
     await store.create_workspace(workspace(), Workload(), "created")
-    await store.wish("w1", Desired.DELETED, renew=False, now=NOW, text="delete")
+    await store.set_desired_state("w1", Desired.DELETED, new_generation=False, now=NOW, text="delete")
     with pytest.raises(NoSuchWorkspace):
-        await store.wish("w1", Desired.RUNNING, renew=True, now=NOW, text="start")
+        await store.set_desired_state("w1", Desired.RUNNING, new_generation=True, now=NOW, text="start")
 
 
 async def test_every_act_leaves_its_event_in_the_same_transaction(store: Store, paths: Paths) -> None:
-    token = await lease(store)
+    fenced = await fence(store)
     await store.create_workspace(workspace(), Workload(), "created")
     one = attempt(launched=None)
-    await store.intend(one, token, "wanted running", {"why": "rule 1"})
-    await store.launched(one, job(one), token, NOW)
-    await store.cancel_requested(one, token, NOW, "asked", Cause.CANCELLED, {})
-    await store.force_cancelled(one, token, NOW, "did not end", {})
-    await store.ended(one, End(NOW, Cause.CANCELLED), token, "ended")
+    await fenced.record_intent(one, "wanted running", {"why": "rule 1"})
+    await fenced.record_launch(one, job(one), NOW)
+    await fenced.record_cancel(one, NOW, "asked", Cause.CANCELLED, {})
+    await fenced.record_force_cancel(one, NOW, "did not end", {})
+    await fenced.record_end(one, End(NOW, Cause.CANCELLED))
     reader = Reader(paths)
     events = reader.events("w1")
     reader.close()
@@ -96,66 +104,66 @@ async def test_every_act_leaves_its_event_in_the_same_transaction(store: Store, 
 
 async def test_a_writer_whose_lease_was_taken_changes_nothing(store: Store) -> None:
     await store.create_workspace(workspace(), Workload(), "created")
-    old = await lease(store)
-    await store.release_lease(old)
-    new = await lease(store)
-    assert new == old + 1
+    old = await fence(store)
+    await old.give_up_lease()
+    new = await fence(store)
+    assert new.token == old.token + 1
     with pytest.raises(LeaseLost):
-        await store.intend(attempt(launched=None), old, "too late", {})
+        await old.record_intent(attempt(launched=None), "too late", {})
     assert await store.attempts("w1") == []
-    await store.intend(attempt(launched=None), new, "in time", {})
+    await new.record_intent(attempt(launched=None), "in time", {})
     assert len(await store.attempts("w1")) == 1
 
 
 async def test_a_held_lease_is_not_given_to_another(store: Store) -> None:
-    token = await lease(store, now=0.0)
-    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), LEASE_S - 1) is None
-    await store.renew_lease(token, LEASE_S - 1)
-    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), LEASE_S + 1) is None
-    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), 2 * LEASE_S) == token + 1
+    fenced = await fence(store, now=0.0)
+    assert await token(store, "dashboard", ProcessIdentity.own(), LEASE_S - 1) is None
+    await fenced.renew(LEASE_S - 1)
+    assert await token(store, "dashboard", ProcessIdentity.own(), LEASE_S + 1) is None
+    assert await token(store, "dashboard", ProcessIdentity.own(), 2 * LEASE_S) == fenced.token + 1
 
 
 async def test_the_lease_of_a_killed_process_is_free_at_once(store: Store) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     holder = ProcessIdentity.of(child.pid)
     assert holder is not None
-    assert await store.acquire_lease("daemon", holder, 0.0) == 1
-    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), 1.0) is None
+    assert await token(store, "daemon", holder, 0.0) == 1
+    assert await token(store, "dashboard", ProcessIdentity.own(), 1.0) is None
     child.kill()
     child.communicate()
-    assert await store.acquire_lease("dashboard", ProcessIdentity.own(), 1.0) == 2
+    assert await token(store, "dashboard", ProcessIdentity.own(), 1.0) == 2
 
 
 async def test_a_pid_that_was_given_to_another_process_holds_nothing(store: Store) -> None:
     own = ProcessIdentity.own()
-    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.ticks - 1, boot_id()), 0.0) == 1
-    assert await store.acquire_lease("dashboard", own, 1.0) == 2
-    assert await store.acquire_lease("daemon", ProcessIdentity(own.pid, own.ticks, "before"), 99.0) == 3
+    assert await token(store, "daemon", ProcessIdentity(own.pid, own.ticks - 1, boot_id()), 0.0) == 1
+    assert await token(store, "dashboard", own, 1.0) == 2
+    assert await token(store, "daemon", ProcessIdentity(own.pid, own.ticks, "before"), 99.0) == 3
 
 
 async def test_a_cancelled_caller_does_not_tear_its_transaction(store: Store) -> None:
     await store.create_workspace(workspace(), Workload(), "created")
-    token = await lease(store)
-    task = asyncio.create_task(store.intend(attempt(launched=None), token, "launch", {}))
+    fenced = await fence(store)
+    task = asyncio.create_task(fenced.record_intent(attempt(launched=None), "launch", {}))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await store.renew_lease(token, 1.0)  # waits for its turn, so the first has ended
+    await fenced.renew(1.0)  # waits for its turn, so the first has ended
     assert len(await store.attempts("w1")) == 1
 
 
 async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: Paths) -> None:
     from dataclasses import replace
 
-    token = await lease(store)
+    fenced = await fence(store)
     await store.create_workspace(workspace(), Workload(), "created")
     one = attempt(launched=None)
-    await store.intend(one, token, "launch", {})
-    await store.launched(one, job(one), token, NOW)
+    await fenced.record_intent(one, "launch", {})
+    await fenced.record_launch(one, job(one), NOW)
     (known,) = await store.attempts("w1")
     told = replace(job(known), steps=(StepResult("postStart", "install", NOW, NOW + 1, 2, 10, 20),))
-    await store.observed("local", Observation(NOW, True, NOW), [(known, told)], [], [], token, NOW, 0.0)
+    await fenced.record_observation("local", Observation(NOW, True, NOW), [(known, told)], [], [], NOW, 0.0)
     reader = Reader(paths)
     (row,) = reader.workspaces(NOW + 1)
     reader.close()
@@ -188,11 +196,13 @@ async def test_on_a_full_disk_the_ballast_makes_room_and_then_the_error_is_clear
             while True:
                 filler.write(b"\0" * 4096)
         large = "x" * 20_000
-        await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
+        await store.set_desired_state("w1", Desired.STOPPED, new_generation=False, now=NOW, text=large)
         assert not ballast.exists()
         with pytest.raises(DatabaseError, match="no space is left"):
             for _ in range(100):
-                await store.wish("w1", Desired.STOPPED, renew=False, now=NOW, text=large)
+                await store.set_desired_state(
+                    "w1", Desired.STOPPED, new_generation=False, now=NOW, text=large
+                )
         assert (await store.workspace("w1")).desired is Desired.STOPPED
 
 

@@ -337,7 +337,7 @@ class Creation:
         if values or preview.credentials:
             await self._keep_secrets(workspace, preview, values or {})
             return await self._lifecycle.set_desired_state(
-                workspace, Desired.RUNNING, renew=False, text="its secrets are kept"
+                workspace, Desired.RUNNING, new_generation=False, text="its secrets are kept"
             )
         self._state.nudge(workspace.id)
         return workspace
@@ -351,7 +351,7 @@ class Creation:
                 await provider.keep_secrets(workspace, values)
         except ProviderError as error:
             await self._lifecycle.set_desired_state(
-                workspace, Desired.DELETED, renew=False, text="its secrets cannot be kept"
+                workspace, Desired.DELETED, new_generation=False, text="its secrets cannot be kept"
             )
             raise UserError(error.message, error.hint, exit_code=4) from error
 

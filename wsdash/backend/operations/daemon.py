@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.store.lease import boot_time
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.backend.system import environments
+from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Desired, Phase
 from wsdash.paths import Paths

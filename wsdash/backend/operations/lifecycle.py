@@ -30,22 +30,24 @@ class Lifecycle:
         """Want it running; one that has failed gets a new chance."""
         workspace = await self._state.find(workspace_id)
         row = (await self._queries.detail(workspace_id)).row
-        renew = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
-        return await self.set_desired_state(workspace, Desired.RUNNING, renew=renew, text="start")
+        new_generation = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
+        return await self.set_desired_state(
+            workspace, Desired.RUNNING, new_generation=new_generation, text="start"
+        )
 
     async def stop(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
         """Want it stopped, once its work is kept outside of its job. Raises `NotSaved` unless it may be `unsaved`."""
         workspace = await self._state.find(workspace_id)
         if not unsaved:
             await self.save(workspace)
-        return await self.set_desired_state(workspace, Desired.STOPPED, renew=False, text="stop")
+        return await self.set_desired_state(workspace, Desired.STOPPED, new_generation=False, text="stop")
 
     async def restart(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
         """Want a new attempt; the present job is saved and ends gracefully first. Raises as `stop` does."""
         workspace = await self._state.find(workspace_id)
         if not unsaved:
             await self.save(workspace)
-        return await self.set_desired_state(workspace, Desired.RUNNING, renew=True, text="restart")
+        return await self.set_desired_state(workspace, Desired.RUNNING, new_generation=True, text="restart")
 
     async def extend(self, workspace_id: str, hours: float) -> float:
         """Put its autostop off by that much: when it comes now at the earliest. Raises `UserError`."""
@@ -61,14 +63,14 @@ class Lifecycle:
         now = self._state.clock()
         until = max(now, row.status.until or now) + hours * 3600
         at = time.strftime("%H:%M", time.localtime(until))
-        await self._state.store.extended(workspace.id, until, now, f"the user asked: no autostop before {at}")
+        await self._state.store.extend(workspace.id, until, now, f"the user asked: no autostop before {at}")
         self._state.nudge(workspace.id)
         return until
 
     async def delete(self, workspace_id: str) -> Workspace:
         """Want it gone, with everything that only it owned."""
         return await self.set_desired_state(
-            await self._state.find(workspace_id), Desired.DELETED, renew=False, text="delete"
+            await self._state.find(workspace_id), Desired.DELETED, new_generation=False, text="delete"
         )
 
     async def end_now(self, workspace_id: str) -> bool:
@@ -82,7 +84,7 @@ class Lifecycle:
         attempt = next((attempt for attempt in reversed(attempts) if attempt.is_live), None)
         if attempt is None:
             return False
-        await self._state.store.end_now_wished(
+        await self._state.store.request_force_cancel(
             attempt, self._state.clock(), "the user asked: end the job now"
         )
         try:
@@ -130,11 +132,15 @@ class Lifecycle:
             raise NotSaved(error.message, f"{error.hint} Or use --force, and lose it.") from error
 
     async def set_desired_state(
-        self, workspace: Workspace, desired: Desired, *, renew: bool, text: str
+        self, workspace: Workspace, desired: Desired, *, new_generation: bool, text: str
     ) -> Workspace:
         try:
-            changed = await self._state.store.wish(
-                workspace.id, desired, renew=renew, now=self._state.clock(), text=f"the user asked: {text}"
+            changed = await self._state.store.set_desired_state(
+                workspace.id,
+                desired,
+                new_generation=new_generation,
+                now=self._state.clock(),
+                text=f"the user asked: {text}",
             )
         except NoSuchWorkspace:
             await self._state.find(workspace.id)  # gone meanwhile, or still on its way there

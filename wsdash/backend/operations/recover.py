@@ -85,7 +85,7 @@ async def take_in(store: Store, provider: Provider, found: FoundWorkspace, text:
     try:
         if not found.is_own:
             await _recoverable(provider, found.workspace.context).take_over(found.workspace, found.workload)
-        await store.recovered(found.workspace, found.workload, found.attempts, text)
+        await store.restore_workspace(found.workspace, found.workload, found.attempts, text)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
     except NameTaken:

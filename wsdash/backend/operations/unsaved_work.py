@@ -36,7 +36,7 @@ class Work:
         work = await look(self._state.provider(workspace), workspace, workload, within_s)
         if work is not None:
             before = (await self._state.find(workspace_id)).unsaved
-            await self._state.store.unsaved_told(
+            await self._state.store.record_unsaved(
                 workspace.id, record_of(work.totals, at, before, workspace.policy)
             )
         return work

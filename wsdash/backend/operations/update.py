@@ -86,4 +86,6 @@ class Updates:
         await self._state.store.update_workload(workspace.id, preview.workload, self._state.clock())
         if workspace.desired is not Desired.RUNNING:
             return workspace
-        return await self._lifecycle.set_desired_state(workspace, Desired.RUNNING, renew=True, text="update")
+        return await self._lifecycle.set_desired_state(
+            workspace, Desired.RUNNING, new_generation=True, text="update"
+        )

@@ -1,20 +1,19 @@
-"""Watches one context: looks at its jobs, records what is new, and says how soon to look again."""
+"""Polls one context: observes its jobs, records what is new, and says how soon to poll again."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from wsdash.backend.providers.base import Provider, ProviderError
+from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.rules import decide as rules
-from wsdash.backend.store.errors import DatabaseError, StateRemoved
-from wsdash.backend.store.lease import LeaseLost
+from wsdash.backend.store.fenced_store import FencedStore, JobEvent
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.backend.store.store import Store
+from wsdash.backend.system.runtime import Runtime
 from wsdash.model import Attempt, Desired, JobObservation, JobState, Observation, Workspace
 
 log = logging.getLogger(__name__)
@@ -22,154 +21,153 @@ log = logging.getLogger(__name__)
 SOON_S = 180.0
 """A runner that is free takes a job within minutes."""
 PAUSE = 3.0
-"""After a gap of so many steady waits nobody was watching: heartbeats get time to arrive again."""
+"""After a gap of so many steady intervals nobody was polling: heartbeats get time to arrive again."""
 
-Looked = Callable[["ContextWatch", Mapping[str, Workspace], Mapping[str, Sequence[Attempt]]], None]
+Observed = Callable[["ContextPoller", Mapping[str, Workspace], Mapping[str, Sequence[Attempt]]], None]
 
 
-class ContextWatch:
-    """Looks at the jobs of one context while the lease of `token` is held.
+class ContextPoller:
+    """Observes the jobs of one context while the store's lease is held.
 
-    `looked` is told after each look of the context's workspaces and their attempts. `clock` gives seconds
-    since the epoch, `boot_clock` the boot-time clock, `random` a number from 0 up to 1.
+    `on_observed` is called after each poll with the context's workspaces and their attempts, both by workspace id.
     """
 
     def __init__(
-        self,
-        context: str,
-        provider: Provider,
-        store: Store,
-        token: int,
-        looked: Looked,
-        *,
-        clock: Callable[[], float],
-        boot_clock: Callable[[], float],
-        random: Callable[[], float],
+        self, context: str, provider: Provider, store: FencedStore, on_observed: Observed, runtime: Runtime
     ) -> None:
         self.context = context
         self.provider = provider
         self.observation: Observation | None = None
         self.is_busy = False
-        """Whether something is on its way, so that looking often pays."""
+        """Whether something is on its way, so that polling often pays."""
         self._is_idle = False
         self._store = store
-        self._token = token
-        self._looked = looked
-        self._clock = clock
-        self._boot_clock = boot_clock
-        self._random = random
-        self._looked_at: float | None = None
-        self._look_now = asyncio.Event()
-        self._strangers: set[str] = set()
+        self._on_observed = on_observed
+        self._runtime = runtime
+        self._polled_at: float | None = None
+        self._poll_now = asyncio.Event()
+        self._unmanaged: set[str] = set()
+        """Attempt ids of jobs that belong to no workspace of this store."""
 
-    def ask(self, provider: Provider) -> None:
-        """From now on ask this one: another one, where the context's settings were changed."""
+    def set_provider(self, provider: Provider) -> None:
+        """Poll this one from now on: another one, where the context's settings were changed."""
         if provider is not self.provider:
             self.provider = provider
-            self.doubt()
-            self.look_soon()
+            self.mark_unreliable()
+            self.poll_soon()
 
-    def look_soon(self) -> None:
-        """Look as soon as the present look is over."""
-        self._look_now.set()
+    def poll_soon(self) -> None:
+        """Poll as soon as the present poll is over."""
+        self._poll_now.set()
 
-    def doubt(self) -> None:
-        """Our own connection has failed: silence up to now may not be held against any job (rule 8)."""
+    def mark_unreliable(self) -> None:
+        """Our own connection has failed: missed heartbeats up to now do not count against any job (rule 8)."""
         if self.observation is not None:
             self.observation = replace(self.observation, watching_since=self.observation.at)
 
-    async def keep_looking(self) -> None:
-        """Look again and again: often while something changes, rarely when nothing runs."""
+    async def keep_polling(self) -> None:
+        """Poll again and again: often while something changes, rarely when nothing runs."""
         while True:
-            await surviving(f"looking at {self.context}", self.look())
+            await log_failures(f"observing {self.context}", self.poll())
             # Not wait_for: in Python 3.11 that loses a cancel which comes as the event is set.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wait_s() * (0.9 + 0.2 * self._random())):
-                    await self._look_now.wait()
-            self._look_now.clear()
+                async with asyncio.timeout(self._interval_s() * (0.9 + 0.2 * self._runtime.random())):
+                    await self._poll_now.wait()
+            self._poll_now.clear()
 
     async def listen(self) -> None:
-        """Look at once when the provider hints at a change; without hints the regular looks go on."""
+        """Poll at once when the provider hints at a change; without hints the regular polls go on."""
 
         async def hints() -> None:
             async for _ in self.provider.changes():
-                self._look_now.set()
+                self._poll_now.set()
 
         while True:
-            if await surviving(f"listening to {self.context}", hints()):
+            if await log_failures(f"listening to {self.context}", hints()):
                 return
             await asyncio.sleep(self.provider.poll_intervals.steady_s)
 
-    async def look(self) -> None:
-        """Ask the provider once about all jobs, record what is new, and tell of it."""
-        now, boot_now = self._clock(), self._boot_clock()
-        before = self.observation
-        longest = PAUSE * self.provider.poll_intervals.steady_s
-        paused = self._looked_at is not None and boot_now - self._looked_at > longest
-        try:
-            answer = await self.provider.observe()
-            is_new_watch = before is None or not before.reachable or paused
-            since = answer.at if before is None or is_new_watch else before.watching_since
-            observation = Observation(answer.at, True, since, answer.jobs)
-        except ProviderError as error:
-            problem = f"{error.message}. {error.hint}".strip() if error.hint else error.message
-            observation = Observation(now, False, now, (), problem)
-        self._looked_at = boot_now
+    async def poll(self) -> None:
+        """Ask the provider once about all jobs, record what is new, and pass it on."""
+        observation = await self._observe()
         self.observation = observation
-        workspaces = {w.id: w for w in await self._store.workspaces() if w.context == self.context}
-        attempts = await self._store.recent_attempts()
-        known = {attempt.id for own in attempts.values() for attempt in own if attempt.is_live}
-        adopted = await self._adopt_unknown(observation, known)
-        live = [a for i in workspaces for a in attempts.get(i, []) if a.is_live]
+        workspaces = {found.id: found for found in await self._store.workspaces_in(self.context)}
+        attempts = await self._store.recent_attempts_in(self.context)
+        live = [a for workspace_id in workspaces for a in attempts.get(workspace_id, []) if a.is_live]
+        adopted = await self._adopt_unknown(observation, {attempt.id for attempt in live})
         ended = await self._record(observation, workspaces, live)
         if adopted or ended:
-            attempts = await self._store.recent_attempts()
-        own = {i: attempts.get(i, []) for i in workspaces}
+            attempts = await self._store.recent_attempts_in(self.context)
+        own = {workspace_id: attempts.get(workspace_id, []) for workspace_id in workspaces}
         self.is_busy = any(_is_changing(w, own[w.id], observation) for w in workspaces.values())
         self._is_idle = not live and not any(w.desired is Desired.RUNNING for w in workspaces.values())
-        self._looked(self, workspaces, own)
+        self._on_observed(self, workspaces, own)
 
-    def _wait_s(self) -> float:
-        poll_intervals = self.provider.poll_intervals
+    async def _observe(self) -> Observation:
+        now, boot_now = self._runtime.clock(), self._runtime.boot_clock()
+        before = self.observation
+        longest = PAUSE * self.provider.poll_intervals.steady_s
+        paused = self._polled_at is not None and boot_now - self._polled_at > longest
+        try:
+            answer = await self.provider.observe()
+        except ProviderError as error:
+            self._polled_at = boot_now
+            problem = f"{error.message}. {error.hint}".strip() if error.hint else error.message
+            return Observation(now, False, now, (), problem)
+        self._polled_at = boot_now
+        is_unbroken = before is not None and before.reachable and not paused
+        since = before.watching_since if before is not None and is_unbroken else answer.at
+        return Observation(answer.at, True, since, answer.jobs)
+
+    def _interval_s(self) -> float:
+        intervals = self.provider.poll_intervals
         if self.is_busy:
-            return poll_intervals.busy_s
-        return poll_intervals.idle_s if self._is_idle else poll_intervals.steady_s
+            return intervals.busy_s
+        return intervals.idle_s if self._is_idle else intervals.steady_s
 
     async def _record(
         self, observation: Observation, workspaces: Mapping[str, Workspace], live: Sequence[Attempt]
     ) -> bool:
-        """Store the look and what it says of each live attempt; True when one has ended."""
-        now = self._clock()
-        changed, ends, told = [], [], []
+        """Store the observation and what it says of each live attempt; True when one has ended."""
+        now = self._runtime.clock()
+        changed: list[tuple[Attempt, JobObservation]] = []
+        ends = []
+        events: list[JobEvent] = []
         for attempt in live:
             job = observation.job_of(attempt.id)
             if job is not None and job != attempt.seen:
                 changed.append((attempt, job))
-                told += [(attempt, *news) for news in _news(attempt.seen, job)]
+                events += _job_events(attempt, job)
             end = rules.end_of(attempt, observation, workspaces[attempt.workspace_id].policy, now)
             if end is not None:
-                ends.append((attempt, end, f"job #{attempt.number} ended: {end.headline}"))
-        await self._store.observed(
-            self.context, observation, changed, ends, told, self._token, now, self._boot_clock()
-        )
+                ends.append((attempt, end))
+        boot_now = self._runtime.boot_clock()
+        await self._store.record_observation(self.context, observation, changed, ends, events, now, boot_now)
         return bool(ends)
 
-    async def _adopt_unknown(self, look: Observation, known: set[str]) -> bool:
+    async def _adopt_unknown(self, observation: Observation, known: set[str]) -> bool:
         """Take in live jobs that the store has no live attempt for, as after a restored backup.
 
-        One that cannot be taken in must not keep the others from being looked at.
+        One that cannot be taken in must not keep the others from being observed.
         """
-        unknown = [j for j in look.jobs if j.attempt_id not in known and j.state is not JobState.ENDED]
+        unknown = [
+            job
+            for job in observation.jobs
+            if job.attempt_id not in known
+            and job.state is not JobState.ENDED
+            # Two contexts may be of one project.
+            and not await self._store.is_live(job.attempt_id)
+        ]
         for job in unknown:
-            await surviving(f"taking in job {job.job_id}", self._take_in(job, look.at))
+            await log_failures(f"taking in job {job.job_id}", self._take_in(job, observation.at))
         return bool(unknown)
 
     async def _take_in(self, job: JobObservation, at: float) -> None:
         try:
             workspace = await self._store.workspace(job.workspace_id)
         except NoSuchWorkspace:
-            if job.attempt_id not in self._strangers:
-                self._strangers.add(job.attempt_id)
+            if job.attempt_id not in self._unmanaged:
+                self._unmanaged.add(job.attempt_id)
                 log.warning("job %s belongs to no workspace of this store; it is left alone", job.job_id)
             return
         since = job.created_at or at
@@ -188,35 +186,7 @@ class ContextWatch:
             await self.provider.force_cancel(attempt)
             await self.provider.destroy(workspace)
             return
-        await self._store.adopt(attempt, self._token, self._clock(), "found running, though not on record")
-
-
-async def surviving(doing: str, work: Coroutine[Any, Any, object]) -> bool:
-    """Await the work; False when it failed. A full disk must not end the loop; a lost lease must.
-
-    A failure is logged once for as long as it stays the same.
-    """
-    try:
-        await work
-    except (LeaseLost, StateRemoved):
-        raise
-    except NoSuchWorkspace:
-        log.info("%s: it is gone", doing)
-    except Exception as error:
-        if _failing.get(doing) != repr(error):
-            _failing[doing] = repr(error)
-            if isinstance(error, DatabaseError | ProviderError):
-                log.error("%s: %s", doing, error)
-            else:
-                log.exception("%s: unexpected", doing)
-        return False
-    if _failing.pop(doing, None) is not None:
-        log.info("%s: it works again", doing)
-    return True
-
-
-_failing: dict[str, str] = {}
-"""The last failure of what fails now."""
+        await self._store.adopt(attempt, self._runtime.clock(), "found running, though not on record")
 
 
 def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation: Observation) -> bool:
@@ -239,20 +209,20 @@ def _waits_long(job: JobObservation, now: float) -> bool:
     return job.state is JobState.QUEUED and since is not None and now - since > SOON_S
 
 
-def _news(
-    before: JobObservation | None, now: JobObservation
-) -> Iterator[tuple[str, str, Mapping[str, object]]]:
-    """What a job has told since the last look, as kind, text and evidence of events."""
+def _job_events(attempt: Attempt, now: JobObservation) -> Iterator[JobEvent]:
+    """What a job has reported since it was last observed."""
+    before = attempt.seen
     known = (
         set() if before is None else {(s.phase, s.command, s.started_at) for s in before.steps if s.failed}
     )
     for step in now.steps:
         if step.failed and (step.phase, step.command, step.started_at) not in known:
             evidence = {"exit_code": step.exit_code, "log_start": step.log_start, "log_end": step.log_end}
-            yield "step-failed", f"{step.title} failed with exit {step.exit_code}", evidence
+            text = f"{step.title} failed with exit {step.exit_code}"
+            yield JobEvent(attempt, "step-failed", text, evidence)
     if now.notice is not None and (before is None or before.notice != now.notice):
-        yield "notice", now.notice, {}
+        yield JobEvent(attempt, "notice", now.notice, {})
     if now.unsaved is not None and (before is None or before.unsaved != now.unsaved):
-        yield "not-saved", now.unsaved, {"saved_at": now.saved_at}
+        yield JobEvent(attempt, "not-saved", now.unsaved, {"saved_at": now.saved_at})
     if now.ready_at is not None and (before is None or before.ready_at is None):
-        yield "ready", "ready to be used", {"isolation": now.isolation}
+        yield JobEvent(attempt, "ready", "ready to be used", {"isolation": now.isolation})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -14,13 +12,15 @@ from typing import Any
 
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.reconcile import cleanup
-from wsdash.backend.reconcile.context_poller import surviving
+from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.reconcile.reconciler import Reconciler
 from wsdash.backend.store import database
 from wsdash.backend.store.errors import DatabaseError, StateRemoved
-from wsdash.backend.store.lease import LeaseLost, boot_time
+from wsdash.backend.store.fenced_store import FencedStore
+from wsdash.backend.store.lease import LeaseLost
 from wsdash.backend.store.store import Store
 from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.backend.system.runtime import Runtime
 from wsdash.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ FORGET_S = 3600.0
 FORGET_AGAIN_S = 30.0
 
 
-class Keeper:
-    """Keeps the jobs of one state store alive while this process holds its lease.
+class LeaderElector:
+    """Reconciles one state store while this process holds its lease.
 
     `providers` gives the provider of each context that has workspaces; `workspaces_mark` a text that changes
     when workspaces come, go or are wanted otherwise; `recover` takes in those that the store has lost, and
@@ -48,7 +48,7 @@ class Keeper:
         workspaces_mark: Callable[[], Awaitable[str]],
         recover: Callable[[], Coroutine[Any, Any, None]],
         forget: Callable[[], Awaitable[bool]],
-        clock: Callable[[], float],
+        runtime: Runtime,
     ) -> None:
         self._paths = paths
         self._store = store
@@ -56,7 +56,7 @@ class Keeper:
         self._workspaces_mark = workspaces_mark
         self._recover = recover
         self._forget = forget
-        self._clock = clock
+        self._runtime = runtime
         self._reconciler: Reconciler | None = None
 
     def nudge(self, workspace_id: str) -> None:
@@ -74,10 +74,10 @@ class Keeper:
         failed = ""
         while True:
             try:
-                token = await self._acquire(owner)
+                fenced = await self._acquire(owner)
                 failed = ""
-                if token is not None:
-                    return await self._hold(token, idle_exit_s)
+                if fenced is not None:
+                    return await self._lead(fenced, idle_exit_s)
                 if idle_exit_s is not None:
                     return None
             except LeaseLost as lost:
@@ -90,29 +90,22 @@ class Keeper:
                     log.error("%s", failed)
             await asyncio.sleep(LEASE_RETRY_S)
 
-    async def _acquire(self, owner: str) -> int | None:
+    async def _acquire(self, owner: str) -> FencedStore | None:
+        now = self._runtime.boot_clock()
         lease = await self._store.lease()
-        if lease is not None and self._store.is_held(lease, boot_time()):
+        if lease is not None and self._store.is_held(lease, now):
             return None
-        return await self._store.acquire_lease(owner, ProcessIdentity.own(), boot_time())
+        return await FencedStore.acquire(self._store, owner, ProcessIdentity.own(), now)
 
-    async def _hold(self, token: int, idle_exit_s: float | None) -> None:
+    async def _lead(self, fenced: FencedStore, idle_exit_s: float | None) -> None:
         tasks: list[asyncio.Task[None]] = []
         try:
             # Before their jobs look like nobody's.
-            await surviving("recovering lost workspaces", self._recover())
-            self._reconciler = Reconciler(
-                self._store,
-                self._providers,
-                token,
-                clock=self._clock,
-                boot_clock=boot_time,
-                new_id=lambda: secrets.token_hex(8),
-                random=random.random,
-            )
-            work = [self._reconciler.run(), self._keep_house(), self._keep_forgetting()]
+            await log_failures("recovering lost workspaces", self._recover())
+            self._reconciler = Reconciler(fenced, self._providers, self._runtime)
+            work = [self._reconciler.run(), self._clean_and_back_up(), self._keep_forgetting()]
             if idle_exit_s is not None:
-                work.append(_until_idle(self._reconciler, idle_exit_s))
+                work.append(self._until_idle(self._reconciler, idle_exit_s))
             tasks += [asyncio.create_task(coroutine) for coroutine in work]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -123,9 +116,9 @@ class Keeper:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(DatabaseError):
-                await self._store.release_lease(token)
+                await fenced.give_up_lease()
 
-    async def _keep_house(self) -> None:
+    async def _clean_and_back_up(self) -> None:
         """What died before us is finished; then backups are kept."""
         try:
             await asyncio.to_thread(cleanup.clean, self._paths)
@@ -143,10 +136,10 @@ class Keeper:
         """One an hour, which is made anew when workspaces have come, gone or changed."""
         backed_up: tuple[str, str] | None = None
         while True:
-            label = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H")
+            label = datetime.fromtimestamp(self._runtime.clock(), UTC).strftime("%Y%m%dT%H")
             latest = (label, await self._workspaces_mark())
             if latest != backed_up:
-                await surviving("recovering lost workspaces", self._recover())
+                await log_failures("recovering lost workspaces", self._recover())
                 latest = (label, await self._workspaces_mark())
                 try:
                     await asyncio.to_thread(database.backup, self._paths, label)
@@ -155,10 +148,10 @@ class Keeper:
                     log.warning("the state store could not be backed up: %s", error)
             await asyncio.sleep(BACKUP_S)
 
-
-async def _until_idle(reconciler: Reconciler, idle_exit_s: float) -> None:
-    busy_at = boot_time()
-    while boot_time() - busy_at < idle_exit_s:
-        await asyncio.sleep(min(1.0, idle_exit_s))
-        if reconciler.has_work:
-            busy_at = boot_time()
+    async def _until_idle(self, reconciler: Reconciler, idle_exit_s: float) -> None:
+        boot_clock = self._runtime.boot_clock
+        busy_at = boot_clock()
+        while boot_clock() - busy_at < idle_exit_s:
+            await asyncio.sleep(min(1.0, idle_exit_s))
+            if reconciler.has_work:
+                busy_at = boot_clock()

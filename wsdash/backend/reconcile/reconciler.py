@@ -7,12 +7,9 @@ It is level-triggered: whatever woke it, it compares all that is wanted with all
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.base import (
     InProgress,
     OwnershipLost,
@@ -22,19 +19,19 @@ from wsdash.backend.providers.base import (
     ProviderError,
     Unreachable,
 )
-from wsdash.backend.reconcile.context_poller import ContextWatch, surviving
+from wsdash.backend.reconcile.context_poller import ContextPoller
+from wsdash.backend.reconcile.failures import log_failures
+from wsdash.backend.reconcile.unsaved_search import UnsavedSearch
 from wsdash.backend.reconcile.workqueue import WorkQueue
 from wsdash.backend.rules import decide as rules
-from wsdash.backend.rules.autodelete import autodelete, record_of
 from wsdash.backend.store.errors import StateRemoved
+from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.lease import LEASE_S, RENEW_S, LeaseLost
-from wsdash.backend.store.store import Store
-from wsdash.model import Attempt, Cause, Desired, End, UnsavedTotals, Workspace
-
-log = logging.getLogger(__name__)
+from wsdash.backend.system.runtime import Runtime
+from wsdash.model import Attempt, Cause, Desired, End, Workspace
 
 WORKERS = 4
-WISHES_S = 0.5
+DESIRED_POLL_S = 0.5
 CONTEXTS_S = 10.0
 """After so long a context that was changed in config.toml is asked as it is now."""
 SOON_S = 0.02
@@ -46,41 +43,32 @@ BLOCKED_RETRY_S = (15.0, 60.0, 300.0)
 
 
 class Reconciler:
-    """Reconciles one state store while it holds the lease of this token.
+    """Reconciles one state store while it holds the store's lease.
 
-    `providers` gives the provider of each context that is to be looked at now. `clock` gives seconds since
-    the epoch, `boot_clock` the boot-time clock, `new_id` a fresh attempt's id, `random` a number from 0 up to 1.
+    `providers` gives the provider of each context that is to be polled now.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: FencedStore,
         providers: Callable[[], Awaitable[Mapping[str, Provider]]],
-        token: int,
-        *,
-        clock: Callable[[], float],
-        boot_clock: Callable[[], float],
-        new_id: Callable[[], str],
-        random: Callable[[], float],
+        runtime: Runtime,
     ) -> None:
         self._store = store
         self._providers = providers
-        self._token = token
-        self._clock = clock
-        self._boot_clock = boot_clock
-        self._new_id = new_id
-        self._random = random
+        self._runtime = runtime
+        self._clock = runtime.clock
         self._queue = WorkQueue()
-        self._watches: dict[str, ContextWatch] = {}
+        self._pollers: dict[str, ContextPoller] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
         self._put_off_until: dict[str, float] = {}
-        self._told: dict[str, str] = {}
-        self._wanted: dict[str, tuple[Desired, int]] = {}
+        self._given_up: dict[str, str] = {}
+        """By workspace, the attempt that was not replaced and of which that is on record."""
+        self._desired: dict[str, tuple[Desired, int]] = {}
         self._contexts: dict[str, str] = {}
         self._is_new_context = False
-        self._looking: dict[str, asyncio.Task[bool]] = {}
-        self._one_look = asyncio.Lock()
+        self._unsaved_search = UnsavedSearch(store, runtime.clock, self.nudge)
 
     def nudge(self, workspace_id: str) -> None:
         """A user's command for this workspace was committed: it overtakes background work."""
@@ -91,10 +79,10 @@ class Reconciler:
     def has_work(self) -> bool:
         """Whether a workspace is wanted running, or something is still to be ended or removed."""
         return (
-            any(watch.is_busy for watch in self._watches.values())
+            any(poller.is_busy for poller in self._pollers.values())
             or not self._queue.is_idle()
-            or bool(self._looking)
-            or Desired.RUNNING in (d for d, _ in self._wanted.values())
+            or self._unsaved_search.is_busy
+            or Desired.RUNNING in (d for d, _ in self._desired.values())
         )
 
     async def run(self) -> None:
@@ -110,54 +98,42 @@ class Reconciler:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
-            looking = list(self._looking.values())
-            for task in looking:
-                task.cancel()
-            await asyncio.gather(*looking, return_exceptions=True)
+            await self._unsaved_search.aclose()
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._renew())
-            await self._watch_contexts(tasks)
-            tasks.create_task(self._notice_wishes(tasks))
+            tasks.create_task(self._renew_lease())
+            await self._start_pollers(tasks)
+            tasks.create_task(self._poll_desired(tasks))
             for _ in range(WORKERS):
                 tasks.create_task(self._work())
 
     # Observe.
 
-    async def watch_contexts(self) -> list[ContextWatch]:
-        """Take up the contexts that nobody watched so far, and name them; what was changed is asked anew."""
+    async def add_contexts(self) -> list[ContextPoller]:
+        """Make a poller for each new context, and return these; one that was changed is polled by its new settings."""
         added = []
         for context, provider in (await self._providers()).items():
-            if context in self._watches:
-                self._watches[context].ask(provider)
+            if context in self._pollers:
+                self._pollers[context].set_provider(provider)
             else:
-                watch = ContextWatch(
-                    context,
-                    provider,
-                    self._store,
-                    self._token,
-                    self._consider_all,
-                    clock=self._clock,
-                    boot_clock=self._boot_clock,
-                    random=self._random,
-                )
-                self._watches[context] = watch
-                added.append(watch)
+                poller = ContextPoller(context, provider, self._store, self._queue_due, self._runtime)
+                self._pollers[context] = poller
+                added.append(poller)
         return added
 
-    async def look(self, context: str) -> None:
-        """Look at one context now."""
-        await self._watches[context].look()
+    async def poll(self, context: str) -> None:
+        """Poll one context now."""
+        await self._pollers[context].poll()
 
-    async def _watch_contexts(self, tasks: asyncio.TaskGroup) -> None:
-        for watch in await self.watch_contexts():
-            tasks.create_task(watch.keep_looking())
-            tasks.create_task(watch.listen())
+    async def _start_pollers(self, tasks: asyncio.TaskGroup) -> None:
+        for poller in await self.add_contexts():
+            tasks.create_task(poller.keep_polling())
+            tasks.create_task(poller.listen())
 
-    def _consider_all(
+    def _queue_due(
         self,
-        watch: ContextWatch,
+        poller: ContextPoller,
         workspaces: Mapping[str, Workspace],
         attempts: Mapping[str, Sequence[Attempt]],
     ) -> None:
@@ -165,8 +141,8 @@ class Reconciler:
         now = self._clock()
         soonest = rules.FOREVER
         for workspace in workspaces.values():
-            self._wanted[workspace.id] = (workspace.desired, workspace.generation)
-            self._contexts[workspace.id] = watch.context
+            self._desired[workspace.id] = (workspace.desired, workspace.generation)
+            self._contexts[workspace.id] = poller.context
             decision = self._decide(workspace, attempts[workspace.id])
             if isinstance(decision, rules.Wait):
                 soonest = min(soonest, decision.until)
@@ -175,44 +151,45 @@ class Reconciler:
             if now < put_off_until:
                 soonest = min(soonest, put_off_until)
             elif (
-                not isinstance(decision, rules.GiveUp) or self._told.get(workspace.id) != decision.attempt.id
+                not isinstance(decision, rules.GiveUp)
+                or self._given_up.get(workspace.id) != decision.attempt.id
             ):
                 self._queue.add(workspace.id)
-        self._wake_at(watch.context, watch.context, soonest)
+        self._wake_at(poller.context, poller.context, soonest)
         gone = [
-            i for i, context in self._contexts.items() if context == watch.context and i not in workspaces
+            i for i, context in self._contexts.items() if context == poller.context and i not in workspaces
         ]
         for workspace_id in gone:
             del self._contexts[workspace_id]
-            self._wanted.pop(workspace_id, None)
+            self._desired.pop(workspace_id, None)
 
     def _decide(self, workspace: Workspace, attempts: Sequence[Attempt]) -> rules.Decision:
         """From the same facts as `Reader.plan`: the last look, and what each live attempt was last seen to be."""
-        watch = self._watches.get(workspace.context)
-        look = watch.observation if watch is not None else None
+        poller = self._pollers.get(workspace.context)
+        look = poller.observation if poller is not None else None
         observation = None if look is None else look.of(attempts)
         return rules.decide(workspace, attempts, observation, workspace.policy, self._clock())
 
-    async def _notice_wishes(self, tasks: asyncio.TaskGroup) -> None:
-        """Notice what other processes have committed, and contexts that have come or were changed."""
+    async def _poll_desired(self, tasks: asyncio.TaskGroup) -> None:
+        """Notice what other processes have committed, and contexts that are new or were changed."""
         rounds = 0
         while True:
-            await asyncio.sleep(WISHES_S)
-            await surviving("reading the wishes", self._take_in_wishes())
+            await asyncio.sleep(DESIRED_POLL_S)
+            await log_failures("reading the desired states", self._take_up_desired())
             rounds += 1
-            if self._is_new_context or rounds * WISHES_S >= CONTEXTS_S:
+            if self._is_new_context or rounds * DESIRED_POLL_S >= CONTEXTS_S:
                 self._is_new_context, rounds = False, 0
-                await surviving("taking up a context", self._watch_contexts(tasks))
+                await log_failures("taking up a context", self._start_pollers(tasks))
 
-    async def _take_in_wishes(self) -> None:
-        if not await self._store.changed_elsewhere():
+    async def _take_up_desired(self) -> None:
+        if not await self._store.transactions.changed_elsewhere():
             return
-        for watch in self._watches.values():
-            watch.look_soon()
+        for poller in self._pollers.values():
+            poller.poll_soon()
         for workspace in await self._store.workspaces():
-            wish = (workspace.desired, workspace.generation)
-            if self._wanted.get(workspace.id) != wish:
-                self._wanted[workspace.id] = wish
+            desired = (workspace.desired, workspace.generation)
+            if self._desired.get(workspace.id) != desired:
+                self._desired[workspace.id] = desired
                 self.nudge(workspace.id)
 
     # Act.
@@ -221,7 +198,7 @@ class Reconciler:
         while True:
             workspace_id = await self._queue.take()
             try:
-                if not await surviving(f"reconciling {workspace_id}", self.step(workspace_id)):
+                if not await log_failures(f"reconciling {workspace_id}", self.step(workspace_id)):
                     self._put_off_until[workspace_id] = self._clock() + FAILED_S
             finally:
                 self._queue.done(workspace_id)
@@ -232,24 +209,24 @@ class Reconciler:
         attempts = await self._store.attempts(workspace_id)
         decision = self._decide(workspace, attempts)
         if isinstance(decision, rules.Wait):
-            self._is_new_context = self._is_new_context or workspace.context not in self._watches
+            self._is_new_context = self._is_new_context or workspace.context not in self._pollers
             self._wake_at(workspace.id, workspace.context, decision.until)
             return decision
-        watch = self._watches[workspace.context]
+        poller = self._pollers[workspace.context]
         try:
-            await self._act(watch.provider, workspace, attempts, decision)
+            await self._act(poller.provider, workspace, attempts, decision)
         except ProviderError as error:
-            await self._put_off(watch, workspace, decision, error)
+            await self._put_off(poller, workspace, decision, error)
             return decision
         if isinstance(decision, rules.LookForUnsaved):
             return decision
         if isinstance(decision, rules.Cancel | rules.ForceCancel) and decision.attempt.problem is not None:
-            await self._store.problem_over(decision.attempt, self._token)
+            await self._store.clear_provider_error(decision.attempt)
         self._failures.pop(workspace_id, None)
         self._put_off_until.pop(workspace_id, None)
         if not isinstance(decision, rules.GiveUp):
-            watch.is_busy = True
-            watch.look_soon()
+            poller.is_busy = True
+            poller.poll_soon()
         return decision
 
     async def _act(
@@ -259,36 +236,35 @@ class Reconciler:
         attempts: Sequence[Attempt],
         decision: rules.Decision,
     ) -> None:
-        now, token = self._clock(), self._token
+        now = self._clock()
         match decision:
             case rules.Launch():
                 await self._launch(provider, workspace, attempts, decision)
             case rules.Adopt(attempt, job, reason):
                 found = replace(attempt, launched_at=now, job_id=job.job_id, url=job.url, seen=job)
-                await self._store.adopt(found, token, now, reason)
+                await self._store.adopt(found, now, reason)
             case rules.Cancel(attempt, reason, cause, autostop):
                 if autostop:
                     # What nobody has asked for costs nobody's work.
                     await provider.save(workspace, attempt)
                 evidence = self._evidence(workspace, attempt)
-                await self._store.cancel_requested(
-                    attempt, token, now, reason, cause, evidence, autostop=autostop
-                )
+                await self._store.record_cancel(attempt, now, reason, cause, evidence, autostop=autostop)
                 await provider.cancel(attempt, workspace.policy.grace_s)
             case rules.ForceCancel(attempt, reason):
                 evidence = self._evidence(workspace, attempt)
-                await self._store.force_cancelled(attempt, token, now, reason, evidence)
+                await self._store.record_force_cancel(attempt, now, reason, evidence)
                 await provider.force_cancel(attempt)
             case rules.LookForUnsaved():
-                self._look_for_unsaved(provider, workspace, attempts)
+                self._put_off_until[workspace.id] = now + LOOKING_S
+                self._unsaved_search.start(provider, workspace, attempts)
             case rules.Destroy(reason):
-                await self._store.renew_lease(token, self._boot_clock())
-                left = await provider.destroy(workspace)
+                await self._store.renew(self._runtime.boot_clock())
+                leftovers = await provider.destroy(workspace)
                 last = {"after": attempts[-1].number} if attempts else {}
-                await self._store.destroyed(workspace.id, token, now, reason, last, left)
+                await self._store.record_deletion(workspace.id, now, reason, last, leftovers)
             case rules.GiveUp(attempt, reason):
-                await self._store.gave_up(attempt, token, now, reason)
-                self._told[workspace.id] = attempt.id
+                await self._store.record_give_up(attempt, now, reason)
+                self._given_up[workspace.id] = attempt.id
             case rules.Wait():
                 pass
 
@@ -298,84 +274,46 @@ class Reconciler:
         attempt = decision.attempt
         if attempt is None:
             number = attempts[-1].number + 1 if attempts else 1
-            attempt = Attempt(self._new_id(), workspace.id, number, workspace.generation, self._clock())
+            attempt = Attempt(
+                self._runtime.new_id(), workspace.id, number, workspace.generation, self._clock()
+            )
             evidence = {"after": attempts[-1].number} if attempts else {}
-            await self._store.intend(attempt, self._token, decision.reason, evidence)
+            await self._store.record_intent(attempt, decision.reason, evidence)
         else:
-            await self._store.renew_lease(self._token, self._boot_clock())
+            await self._store.renew(self._runtime.boot_clock())
         workload = await self._store.workload(workspace.id)
         try:
             job = await provider.launch(workspace, attempt, workload)
         except OwnershipLost as error:
-            await self._store.let_go(workspace.id, self._token, self._clock(), error.message)
+            await self._store.release(workspace.id, self._clock(), error.message)
             return
         except PermanentError as error:
             message = f"{error.message}. {error.hint}".strip()
             end = End(self._clock(), Cause.CONFIGURATION, None, message)
-            await self._store.ended(attempt, end, self._token, f"job #{attempt.number} ended: {end.headline}")
+            await self._store.record_end(attempt, end)
             self._queue.add(workspace.id)
             return
-        await self._store.launched(attempt, job, self._token, self._clock())
-
-    def _look_for_unsaved(
-        self, provider: Provider, workspace: Workspace, attempts: Sequence[Attempt]
-    ) -> None:
-        """Beside all else, for it may take a minute, and one at a time."""
-        self._put_off_until[workspace.id] = self._clock() + LOOKING_S
-        if workspace.id not in self._looking:
-            work = surviving(
-                f"looking for unsaved work of {workspace.id}",
-                self._find_unsaved(provider, workspace, attempts),
-            )
-            task = asyncio.create_task(work)
-            self._looking[workspace.id] = task
-            task.add_done_callback(lambda _: self._looking.pop(workspace.id, None))
-
-    async def _find_unsaved(
-        self, provider: Provider, workspace: Workspace, attempts: Sequence[Attempt]
-    ) -> None:
-        async with self._one_look:
-            at = self._clock()
-            workload = await self._store.workload(workspace.id)
-            work = await unsaved_work.look(provider, workspace, workload)
-            if work is not None:
-                totals = work.totals
-            else:
-                left = await asyncio.to_thread(provider.left_behind, workspace, attempts)
-                totals = left or UnsavedTotals(is_whole=False)
-        policy, now = workspace.policy, self._clock()
-        planned = autodelete(workspace, attempts, policy, at)
-        announced_at = now if planned is not None and planned.announces else None
-        before = planned.record if planned is not None else None
-        record = record_of(totals, at, before, policy, announced_at)
-        kind, text = "", ""
-        if planned is not None and totals.holds and not policy.delete_unsaved_work:
-            kind, text = "not-deleted", f"not deleted: {totals.sentence}"
-        elif planned is not None and announced_at is not None:
-            due = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(planned.due))
-            kind, text = "deletion-announced", f"will be deleted at {due}, unless you start it before"
-        await self._store.unsaved_found(workspace.id, self._token, now, record, kind, text)
-        self.nudge(workspace.id)
+        await self._store.record_launch(attempt, job, self._clock())
 
     def _evidence(self, workspace: Workspace, attempt: Attempt) -> dict[str, object]:
-        watch = self._watches[workspace.context]
+        poller = self._pollers[workspace.context]
         job = attempt.seen
         return {
             "desired": workspace.desired,
             "generation": workspace.generation,
             "job": job.state if job else None,
             "last_beat_at": job.beat.at if job and job.beat else None,
-            "looked_at": watch.observation.at if watch.observation else None,
+            "looked_at": poller.observation.at if poller.observation else None,
         }
 
     async def _put_off(
-        self, watch: ContextWatch, workspace: Workspace, decision: rules.Decision, error: ProviderError
+        self, poller: ContextPoller, workspace: Workspace, decision: rules.Decision, error: ProviderError
     ) -> None:
         """A refused or unanswered call is told of once and tried again later."""
         now = self._clock()
         if isinstance(error, InProgress):
-            await self._store.goes_on(workspace.id, self._token, now, error.message)
-            self._put_off_until[workspace.id] = now + watch.provider.poll_intervals.busy_s
+            await self._store.record_progress(workspace.id, now, error.message)
+            self._put_off_until[workspace.id] = now + poller.provider.poll_intervals.busy_s
             self._wake_at(workspace.id, workspace.context, self._put_off_until[workspace.id])
             return
         count = self._failures.get(workspace.id, 0)
@@ -383,27 +321,27 @@ class Reconciler:
         text = f"{error.message}. {error.hint}".strip()
         attempts = await self._store.attempts(workspace.id)
         attempt = next((a for a in reversed(attempts) if a.is_live), None)
-        await self._store.failed_to(workspace.id, attempt, self._token, now, text)
+        await self._store.record_provider_error(workspace.id, attempt, now, text)
         ladder = BLOCKED_RETRY_S if isinstance(error, PreconditionFailed | PermanentError) else RETRY_S
         retry_at = now + ladder[min(count, len(ladder) - 1)]
         self._put_off_until[workspace.id] = max(retry_at, error.retry_at or 0.0)
         self._wake_at(workspace.id, workspace.context, self._put_off_until[workspace.id])
         if isinstance(error, Unreachable):
-            watch.doubt()
+            poller.mark_unreliable()
             if isinstance(decision, rules.Cancel) and decision.cause is Cause.RUNNER_LOST:
-                await self._store.cancel_withdrawn(decision.attempt, self._token, now, text)
+                await self._store.withdraw_cancel(decision.attempt, now, text)
 
     # Keep going.
 
-    async def _renew(self) -> None:
-        """Renew the lease where looks do not: while a provider is slow, or cannot be asked."""
+    async def _renew_lease(self) -> None:
+        """Renew the lease where polls do not: while a provider is slow, or cannot be asked."""
         while True:
             await asyncio.sleep(RENEW_S / 3)
-            now = self._boot_clock()
-            if now - self._store.lease_renewed_at < RENEW_S + 1.0:
+            now = self._runtime.boot_clock()
+            if now - self._store.renewed_at < RENEW_S + 1.0:
                 continue
-            renewed = await surviving("renewing the lease", self._store.renew_lease(self._token, now))
-            if not renewed and now - self._store.lease_renewed_at > LEASE_S:
+            renewed = await log_failures("renewing the lease", self._store.renew(now))
+            if not renewed and now - self._store.renewed_at > LEASE_S:
                 raise LeaseLost("it could not be renewed in time")
 
     def _wake_at(self, what: str, context: str, when: float) -> None:
@@ -414,11 +352,11 @@ class Reconciler:
         previous = self._timers.pop(what, None)
         if previous is not None:
             previous.cancel()
-        watch = self._watches.get(context)
-        if when == rules.FOREVER or watch is None:
+        poller = self._pollers.get(context)
+        if when == rules.FOREVER or poller is None:
             return
         delay = max(SOON_S, when - self._clock())
-        self._timers[what] = asyncio.get_running_loop().call_later(delay, watch.look_soon)
+        self._timers[what] = asyncio.get_running_loop().call_later(delay, poller.poll_soon)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

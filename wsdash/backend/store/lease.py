@@ -8,7 +8,6 @@ fence). It runs out on the boot-time clock, which goes on while the machine slee
 from __future__ import annotations
 
 import sqlite3
-import time
 from dataclasses import dataclass
 
 from wsdash.backend.system.processes import ProcessIdentity, boot_id
@@ -34,16 +33,10 @@ class Lease:
     expires_at: float
 
     def is_held(self, now: float) -> bool:
-        """Whether its holder may still act. A holder that is known to be gone has let go at once."""
+        """Whether its holder may still act: a process that is known to be gone holds it no longer."""
         if self.holder.boot_id != boot_id():
             return False
         return now < self.expires_at and self.holder.is_alive()
-
-
-def boot_time() -> float:
-    """Seconds since the machine started, sleep included."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime(clock)
 
 
 def lease_of(row: sqlite3.Row) -> Lease:

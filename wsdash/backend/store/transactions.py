@@ -1,7 +1,7 @@
 """How the state store is written to: one short transaction after the other.
 
 Every write is begun with `BEGIN IMMEDIATE`, so that it either has the lock or waits for it, and no provider
-is called inside. A write of the reconciler carries the token of its lease; where that is no longer the
+is called inside. A write of the reconciler carries the fencing token of its lease; where that is no longer the
 lease's, nothing is changed and `LeaseLost` is raised.
 
 The file may be replaced, restored, emptied or damaged at any time by somebody else. Before and after each
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import ClassVar, Self, TypeVar
 
@@ -48,8 +48,8 @@ class _Replaced(Exception):
 class Transactions:
     """One connection to the state store, and the turn of those who write through it."""
 
-    _tokens: ClassVar[dict[FileIdentity, int]] = {}
-    """The lease's token that this process acquired last in each file, whichever of its stores did."""
+    _lease_tokens: ClassVar[dict[FileIdentity, int]] = {}
+    """The lease's token that this process acquired last in each file, through whichever of its connections."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
@@ -59,22 +59,26 @@ class Transactions:
         self._connection: aiosqlite.Connection
         self._identity: FileIdentity
         self._log: FileIdentity | None
-        self.told: Callable[[str], None] = log.warning
-        """Is told what had to be done to the store while it was open, as sentences for the user."""
+        self.on_notice: Callable[[str], None] = log.warning
+        """Called with what had to be done to the store while it was open, as a sentence for the user."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, paths: Paths) -> AsyncIterator[Self]:
-        """Open a store that `wsdash.backend.store.database.prepare` has made ready."""
-        store = cls(paths)
-        await store._connect()
+        """Open a file that `wsdash.backend.store.database.prepare` has made ready."""
+        transactions = cls(paths)
+        await transactions._connect()
         try:
-            yield store
+            yield transactions
         finally:
-            await store._connection.close()
+            await transactions._connection.close()
 
-    async def _transaction(self, body: Callable[[], Awaitable[T]], token: int | None = None) -> T:
-        """Run the body in one transaction. A caller that is cancelled does not tear it."""
+    async def run(self, body: Callable[[], Awaitable[T]], token: int | None = None) -> T:
+        """Run the body in one transaction, again where the file was replaced meanwhile.
+
+        A caller that is cancelled does not tear it. Raises `LeaseLost` unless the `token` is the lease's, and
+        `DatabaseError`.
+        """
         return await asyncio.shield(asyncio.ensure_future(self._transact(body, token)))
 
     async def _transact(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
@@ -126,7 +130,7 @@ class Transactions:
         cursor = await self._connection.execute(
             "UPDATE lease SET token = token WHERE name = ? AND token = ?", (LEASE_NAME, token)
         )
-        if cursor.rowcount == 0 or self._tokens.get(self._identity) != token:
+        if cursor.rowcount == 0 or not self.holds_token(token):
             raise LeaseLost(f"token {token} is no longer the lease's")
 
     async def _connect(self) -> None:
@@ -163,7 +167,7 @@ class Transactions:
                 part_from_log(self._paths.database, self._log)
         before, identity = self._connection, self._identity
         try:
-            said = await asyncio.to_thread(prepare, self._paths)
+            notices = await asyncio.to_thread(prepare, self._paths)
             await self._connect()
         except PathError as error:
             raise DatabaseError(str(error)) from error
@@ -171,17 +175,25 @@ class Transactions:
             raise DatabaseError(explain(error, self._paths.database)) from error
         await before.close()
         if identity != self._identity:
-            self._tokens.pop(identity, None)
-            said = [f"{self._paths.database} {why}; it was opened again.", *said]
-        for sentence in said:
-            self.told(sentence)
+            self._lease_tokens.pop(identity, None)
+            notices = [f"{self._paths.database} {why}; it was opened again.", *notices]
+        for sentence in notices:
+            self.on_notice(sentence)
 
-    async def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        """In a transaction."""
+    async def execute(self, sql: str, *values: object) -> aiosqlite.Cursor:
+        """A statement of the transaction that runs."""
+        return await self._connection.execute(sql, values)
+
+    async def executemany(self, sql: str, values: Iterable[Iterable[object]]) -> None:
+        """A statement of the transaction that runs, once for each row of values."""
+        await self._connection.executemany(sql, values)
+
+    async def one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """The first row, read in the transaction that runs."""
         found = list(await self._connection.execute_fetchall(sql, values))
         return found[0] if found else None
 
-    async def _read(self, sql: str, *values: object) -> list[sqlite3.Row]:
+    async def read(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Outside of any transaction. Raises `DatabaseError`."""
         connection = self._connection
         if file_identity(self._paths.database) == self._identity:
@@ -198,3 +210,29 @@ class Transactions:
 
         async with self._turn:
             return await self._on_present_file(read)
+
+    async def changed_elsewhere(self) -> bool:
+        """Whether another connection has committed since this was last asked (SQLite's `data_version`).
+
+        So it is where the file is another one.
+        """
+        if not self._watch.may_have_changed():
+            return False
+        found = await self.read("PRAGMA data_version")
+        before, self._data_version = self._data_version, (self._identity, int(found[0][0]))
+        return before != self._data_version
+
+    # The token that this process holds, which counts in the present file alone.
+
+    def holds_token(self, token: int) -> bool:
+        """Whether this process acquired the lease with this token, in the present file, and not since then anew."""
+        return self._lease_tokens.get(self._identity) == token
+
+    def hold_token(self, token: int) -> None:
+        """The lease was acquired with this token."""
+        self._lease_tokens[self._identity] = token
+
+    def drop_token(self, token: int) -> None:
+        """The lease of this token is given up."""
+        if self.holds_token(token):
+            del self._lease_tokens[self._identity]

@@ -1,0 +1,355 @@
+"""The reconciler's side of the state store: each transaction first checks that this process still has the lease.
+
+A paused process that is replaced and then goes on changes nothing any more, which a lease alone would not
+prevent (fencing: https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from wsdash.backend.store import mapping
+from wsdash.backend.store.lease import LEASE_NAME, LEASE_S, lease_of
+from wsdash.backend.store.records import Records, transaction
+from wsdash.backend.store.store import Store
+from wsdash.backend.store.transactions import Transactions
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.model import Attempt, End, JobObservation, Observation, UnsavedRecord, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something that a job reported of itself, for its workspace's timeline."""
+
+    attempt: Attempt
+    kind: str
+    text: str
+    evidence: Mapping[str, object]
+
+
+class FencedStore(Records):
+    """The writes of whoever holds the lease. Each raises `LeaseLost` once another process has it."""
+
+    def __init__(self, transactions: Transactions, token: int, renewed_at: float = 0.0) -> None:
+        super().__init__(transactions)
+        self.token: int = token
+        self.renewed_at = renewed_at
+        """When the lease was last renewed, on the boot-time clock."""
+
+    # The lease.
+
+    @classmethod
+    async def acquire(cls, store: Store, owner: str, holder: ProcessIdentity, boot_now: float) -> Self | None:
+        """Take the lease if it was free, has run out, or its holder is gone; else None.
+
+        `owner` is the kind of process, `dashboard` or `daemon`; `boot_now` is on the boot-time clock.
+        """
+        transactions = store.transactions
+
+        async def take() -> int | None:
+            row = await transactions.one("SELECT * FROM lease WHERE name = ?", LEASE_NAME)
+            if row is not None and store.is_held(lease_of(row), boot_now):
+                return None
+            token = 1 if row is None else int(row["token"]) + 1
+            await transactions.execute(
+                "INSERT OR REPLACE INTO lease (name, token, owner, boot_id, pid, pid_start, expires_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                LEASE_NAME,
+                token,
+                owner,
+                holder.boot_id,
+                holder.pid,
+                holder.ticks,
+                boot_now + LEASE_S,
+            )
+            return token
+
+        token = await transactions.run(take)
+        if token is None:
+            return None
+        transactions.hold_token(token)
+        return cls(transactions, token, boot_now)
+
+    @transaction
+    async def renew(self, boot_now: float) -> None:
+        """Extend the lease. Raises `LeaseLost`."""
+        await self._extend_lease(boot_now)
+
+    async def give_up_lease(self) -> None:
+        """Let the next process have it at once. Nothing happens if it is another's already.
+
+        Where that cannot be written down now, this process may still have it anew.
+        """
+        self.transactions.drop_token(self.token)
+
+        async def expire() -> None:
+            await self.transactions.execute(
+                "UPDATE lease SET expires_at = 0 WHERE name = ? AND token = ?", LEASE_NAME, self.token
+            )
+
+        await self.transactions.run(expire)
+
+    # Reads for one context.
+
+    async def workspaces_in(self, context: str) -> list[Workspace]:
+        """The context's workspaces that are not deleted."""
+        found = await self.transactions.read(
+            f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE context = ? AND deleted_at IS NULL",
+            context,
+        )
+        return [mapping.workspace_of(row) for row in found]
+
+    async def recent_attempts_in(self, context: str) -> dict[str, list[Attempt]]:
+        """By workspace of the context, oldest first: the live ones, and all of the present generation."""
+        attempts: dict[str, list[Attempt]] = {}
+        for row in await self.transactions.read(
+            "SELECT attempt.* FROM workspace JOIN attempt ON attempt.workspace_id = workspace.id"
+            " WHERE workspace.context = ? AND workspace.deleted_at IS NULL"
+            " AND (attempt.ended_at IS NULL OR attempt.generation = workspace.generation)"
+            " ORDER BY attempt.number",
+            context,
+        ):
+            attempts.setdefault(row["workspace_id"], []).append(mapping.attempt_of(row))
+        return attempts
+
+    async def is_live(self, attempt_id: str) -> bool:
+        """Whether the attempt is on record, in whatever context, and not known to have ended."""
+        return bool(
+            await self.transactions.read(
+                "SELECT 1 FROM attempt JOIN workspace ON workspace.id = workspace_id"
+                " WHERE attempt.id = ? AND ended_at IS NULL AND deleted_at IS NULL",
+                attempt_id,
+            )
+        )
+
+    # Jobs: intent, launch, observation, end.
+
+    @transaction
+    async def record_intent(self, attempt: Attempt, text: str, evidence: Mapping[str, object]) -> None:
+        """Commit an attempt before its job is asked for."""
+        await self._insert_attempt(attempt)
+        await self._event_of(attempt, attempt.intended_at, "launch", text, evidence)
+
+    @transaction
+    async def record_launch(self, attempt: Attempt, job: JobObservation, now: float) -> None:
+        """The provider's answer to a launch."""
+        await self.transactions.execute(
+            "UPDATE attempt SET launched_at = ?, job_id = ?, url = ?, seen = ?, problem = NULL WHERE id = ?",
+            now,
+            job.job_id,
+            job.url,
+            mapping.json_of(job),
+            attempt.id,
+        )
+
+    @transaction
+    async def adopt(self, attempt: Attempt, now: float, text: str) -> None:
+        """Record an attempt whose job the provider already has, known to this store or not."""
+        await self.transactions.execute("DELETE FROM attempt WHERE id = ?", attempt.id)
+        await self._insert_attempt(attempt)
+        await self._event_of(attempt, now, "adopt", text, {"job": attempt.job_id})
+
+    @transaction
+    async def record_observation(
+        self,
+        context: str,
+        observation: Observation,
+        changed: Iterable[tuple[Attempt, JobObservation]],
+        ends: Iterable[tuple[Attempt, End]],
+        events: Iterable[JobEvent],
+        now: float,
+        boot_now: float,
+    ) -> None:
+        """One look at a context: jobs that have changed, jobs that have ended, and what jobs reported.
+
+        It renews the lease as well; `boot_now` is on the boot-time clock.
+        """
+        await self.transactions.execute(
+            "INSERT INTO look VALUES (?, ?, ?, ?, ?) ON CONFLICT (context) DO UPDATE SET at = excluded.at,"
+            " reachable = excluded.reachable, watching_since = excluded.watching_since,"
+            " problem = excluded.problem",
+            context,
+            observation.at,
+            int(observation.reachable),
+            observation.watching_since,
+            observation.problem,
+        )
+        await self.transactions.executemany(
+            "UPDATE attempt SET seen = ? WHERE id = ?",
+            [(mapping.json_of(job), attempt.id) for attempt, job in changed],
+        )
+        for event in events:
+            await self._event_of(event.attempt, now, event.kind, event.text, event.evidence, actor="job")
+        for attempt, end in ends:
+            await self._end(attempt, end)
+        await self._extend_lease(boot_now)
+
+    @transaction
+    async def record_end(self, attempt: Attempt, end: End) -> None:
+        """The attempt's job is known to have ended; its last observation is kept."""
+        await self._end(attempt, end)
+
+    # Cancelling.
+
+    @transaction
+    async def record_cancel(
+        self,
+        attempt: Attempt,
+        now: float,
+        reason: str,
+        cause: str,
+        evidence: Mapping[str, object],
+        *,
+        autostop: bool = False,
+    ) -> None:
+        """Commit that the job is to end, before it is asked to. With `autostop` its workspace is stopped."""
+        await self.transactions.execute(
+            "UPDATE attempt SET cancel_requested_at = ?, cancel_reason = ?, cancel_cause = ? WHERE id = ?",
+            now,
+            reason,
+            cause,
+            attempt.id,
+        )
+        if autostop:
+            await self.transactions.execute(
+                "UPDATE workspace SET desired = 'stopped', changed_at = ? WHERE id = ? AND desired = 'running'",
+                now,
+                attempt.workspace_id,
+            )
+        await self._event_of(attempt, now, "autostop" if autostop else "cancel", reason, evidence)
+
+    @transaction
+    async def record_force_cancel(
+        self, attempt: Attempt, now: float, reason: str, evidence: Mapping[str, object]
+    ) -> None:
+        """Commit that the job is to end at once, before it is made to."""
+        await self.transactions.execute(
+            "UPDATE attempt SET force_cancelled_at = ? WHERE id = ?", now, attempt.id
+        )
+        await self._event_of(attempt, now, "force-cancel", reason, evidence)
+
+    @transaction
+    async def withdraw_cancel(self, attempt: Attempt, now: float, text: str) -> None:
+        """A cancel for silence did not reach the provider: the silence may have been our own."""
+        await self.transactions.execute(
+            "UPDATE attempt SET cancel_requested_at = NULL, cancel_reason = NULL, cancel_cause = NULL,"
+            " problem = NULL WHERE id = ?",
+            attempt.id,
+        )
+        reason = f"the cancel is withdrawn, for the provider could not be asked: {text}"
+        await self._event_of(attempt, now, "withdrawn", reason)
+
+    # What a provider answers besides.
+
+    @transaction
+    async def record_provider_error(
+        self, workspace_id: str, attempt: Attempt | None, now: float, text: str
+    ) -> None:
+        """A call that the provider refused or did not answer; each new answer is one event."""
+        number = None if attempt is None else attempt.number
+        await self._new_event(now, workspace_id, number, "provider-error", text)
+        if attempt is not None:
+            await self.transactions.execute("UPDATE attempt SET problem = ? WHERE id = ?", text, attempt.id)
+
+    @transaction
+    async def clear_provider_error(self, attempt: Attempt) -> None:
+        """The provider did what it was asked for this attempt."""
+        await self.transactions.execute("UPDATE attempt SET problem = NULL WHERE id = ?", attempt.id)
+
+    @transaction
+    async def record_progress(self, workspace_id: str, now: float, text: str) -> None:
+        """What the provider is doing meanwhile; each new answer is one event."""
+        await self._new_event(now, workspace_id, None, "goes-on", text)
+
+    @transaction
+    async def record_give_up(self, attempt: Attempt, now: float, reason: str) -> None:
+        """No job replaces this attempt's until the user asks for one."""
+        evidence = {} if attempt.end is None else _evidence_of(attempt.end)
+        await self._new_event(now, attempt.workspace_id, attempt.number, "gave-up", reason, evidence)
+
+    @transaction
+    async def record_unsaved(
+        self, workspace_id: str, now: float, record: UnsavedRecord, kind: str, text: str
+    ) -> None:
+        """What only the workspace has; with a `text`, an event of this `kind` unless it is the last one already."""
+        await self.transactions.execute(
+            "UPDATE workspace SET unsaved = ? WHERE id = ?", mapping.json_of(record), workspace_id
+        )
+        if text:
+            await self._new_event(now, workspace_id, None, kind, text)
+
+    # The end of a workspace: a tombstone. Its name is free again, and its timeline stays.
+
+    @transaction
+    async def record_deletion(
+        self,
+        workspace_id: str,
+        now: float,
+        text: str,
+        evidence: Mapping[str, object],
+        leftovers: str | None = None,
+    ) -> None:
+        """It is gone; `leftovers` says what the provider could not remove."""
+        await self._bury(workspace_id, now)
+        await self._event(now, workspace_id, None, "reconciler", "deleted", text, evidence)
+        if leftovers is not None:
+            await self._event(now, workspace_id, None, "reconciler", "left-behind", leftovers)
+
+    @transaction
+    async def release(self, workspace_id: str, now: float, text: str) -> None:
+        """Another store manages it now: nothing of it is ended or removed."""
+        await self._bury(workspace_id, now)
+        await self._event(now, workspace_id, None, "reconciler", "let-go", text)
+
+    # Within a transaction.
+
+    async def _bury(self, workspace_id: str, now: float) -> None:
+        await self.transactions.execute(
+            "UPDATE workspace SET deleted_at = ?, desired = 'deleted' WHERE id = ?", now, workspace_id
+        )
+
+    async def _extend_lease(self, boot_now: float) -> None:
+        await self.transactions.execute(
+            "UPDATE lease SET expires_at = ? WHERE name = ?", boot_now + LEASE_S, LEASE_NAME
+        )
+        self.renewed_at = boot_now
+
+    async def _end(self, attempt: Attempt, end: End) -> None:
+        await self._write_end(attempt, end)
+        text = f"job #{attempt.number} ended: {end.headline}"
+        await self._event_of(attempt, end.at, "ended", text, _evidence_of(end), actor="job")
+
+    async def _event_of(
+        self,
+        attempt: Attempt,
+        at: float,
+        kind: str,
+        text: str,
+        evidence: Mapping[str, object] | None = None,
+        *,
+        actor: str = "reconciler",
+    ) -> None:
+        await self._event(at, attempt.workspace_id, attempt.number, actor, kind, text, evidence)
+
+    async def _new_event(
+        self,
+        at: float,
+        workspace_id: str,
+        attempt: int | None,
+        kind: str,
+        text: str,
+        evidence: Mapping[str, object] | None = None,
+    ) -> None:
+        """Add it unless it is the last of the workspace's timeline already."""
+        last = await self.transactions.one(
+            "SELECT attempt, kind, text FROM event WHERE workspace_id = ? ORDER BY id DESC LIMIT 1",
+            workspace_id,
+        )
+        if last is None or (last["attempt"], last["kind"], last["text"]) != (attempt, kind, text):
+            await self._event(at, workspace_id, attempt, "reconciler", kind, text, evidence)
+
+
+def _evidence_of(end: End) -> dict[str, object]:
+    return {"cause": end.cause, "exit_code": end.exit_code, "message": end.message}
