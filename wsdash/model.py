@@ -253,8 +253,6 @@ class JobObservation:
     """Whose job it is, as the provider keeps it: enough to adopt a job that the store does not know."""
     since: float | None = None
     """Since when the job is in this state, None where the provider does not say."""
-    beats_by: str | None = None
-    """How heartbeats arrive, in words, where there are several ways."""
     saved_at: float | None = None
     """As it was then, the work in it is kept outside of the job: the recovery point."""
     line: str | None = None

@@ -142,4 +142,4 @@ async def _create(
     await service.daemon.ensure_reconciler()
     if args.wait:
         return await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)
-    return (await service.queries.detail(workspace.id)).row
+    return await service.queries.row(workspace.id)

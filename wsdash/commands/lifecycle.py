@@ -129,7 +129,7 @@ async def _one(
 
 async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
     """With its job ended where its files stay on this machine, so that nobody writes what would not be kept."""
-    row = (await service.queries.detail(workspace_id)).row
+    row = await service.queries.row(workspace_id)
     name = row.workspace.name
     is_ended_first = (
         service.queries.folder(row.workspace) is not None and row.status.phase is not Phase.STOPPED

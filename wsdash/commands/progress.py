@@ -62,6 +62,6 @@ async def _show_changes(service: Service, workspace: Workspace, progress: _Progr
     with suppress(NoSuchWorkspace):  # the wait says so
         while True:
             for _ in range(LOOKS_OF_ONE_RECONCILER):
-                progress.show((await service.queries.detail(workspace.id)).row)
+                progress.show(await service.queries.row(workspace.id))
                 await asyncio.sleep(LOOK_S)
             await service.daemon.ensure_reconciler()  # the one that there was may have ended

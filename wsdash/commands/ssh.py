@@ -70,7 +70,7 @@ async def _shell_again(service: Service, workspace_id: str, timeout_s: float) ->
     """Once it can be entered. Raises `UserError` for one that will not be, or not in time."""
     end = asyncio.get_running_loop().time() + timeout_s
     while True:
-        row = (await service.queries.detail(workspace_id)).row
+        row = await service.queries.row(workspace_id)
         name = row.workspace.name
         if row.workspace.desired is not Desired.RUNNING or row.status.phase is Phase.FAILED:
             raise UserError(
@@ -104,7 +104,7 @@ async def once_entered(
     clock = asyncio.get_running_loop().time
     end = clock() + timeout_s
     is_told = False
-    row = (await service.queries.detail(workspace_id)).row
+    row = await service.queries.row(workspace_id)
     if row.workspace.desired is Desired.RUNNING and row.status.phase is Phase.UNKNOWN:
         with suppress(UserError):  # who runs jobs may be silent while the way into this one stands
             return await act(row)
@@ -124,7 +124,7 @@ async def once_entered(
 
 async def wait_until_entered(service: Service, workspace_id: str, timeout_s: float) -> WorkspaceRow:
     """Wait while it starts. Raises `UserError`, at once for one that will not run by itself."""
-    row = (await service.queries.detail(workspace_id)).row
+    row = await service.queries.row(workspace_id)
     workspace = row.workspace
     if row.status.phase in ON_THE_WAY and workspace.desired is Desired.RUNNING:
         await service.daemon.ensure_reconciler()
@@ -172,7 +172,7 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
 
 async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool) -> int:
     while True:
-        attempt = (await service.queries.detail(workspace.id)).row.attempt
+        attempt = (await service.queries.row(workspace.id)).attempt
         if attempt is not None:
             return attempt.number
         if not wait:
@@ -182,8 +182,8 @@ async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool)
 
 async def _has_ended(service: Service, workspace: Workspace, number: int) -> bool:
     """Whether the job is known to have ended, also when its log went with the workspace."""
-    detail = await service.queries.detail(workspace.id)
-    return any(attempt.number == number and not attempt.is_live for attempt in detail.attempts)
+    attempts = await service.queries.attempts(workspace.id)
+    return any(attempt.number == number and not attempt.is_live for attempt in attempts)
 
 
 class _Raw:

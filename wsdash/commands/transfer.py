@@ -50,7 +50,7 @@ def export(args: Namespace, paths: Paths) -> int:
 
 
 async def _export(service: Service, args: Namespace, file: Path | int) -> Exported:
-    row = (await service.queries.detail((await service.queries.find(args.name)).id)).row
+    row = await service.queries.row((await service.queries.find(args.name)).id)
     if service.queries.folder(row.workspace) is None:
         return await _export_from_job(service, args, row, file)
     if args.stop:
@@ -115,7 +115,7 @@ async def _import(service: Service, args: Namespace, paths: Paths) -> WorkspaceR
         )
     if args.start:
         await service.daemon.ensure_reconciler()
-    return (await service.queries.detail(workspace.id)).row
+    return await service.queries.row(workspace.id)
 
 
 class Progress:

@@ -29,7 +29,7 @@ class Lifecycle:
     async def start(self, workspace_id: str) -> Workspace:
         """Want it running; one that has failed gets a new chance."""
         workspace = await self._state.find(workspace_id)
-        row = (await self._queries.detail(workspace_id)).row
+        row = await self._queries.row(workspace_id)
         new_generation = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
         return await self.set_desired_state(
             workspace, Desired.RUNNING, new_generation=new_generation, text="start"
@@ -52,7 +52,7 @@ class Lifecycle:
     async def extend(self, workspace_id: str, hours: float) -> float:
         """Put its autostop off by that much: when it comes now at the earliest. Raises `UserError`."""
         workspace = await self._state.find(workspace_id)
-        row = (await self._queries.detail(workspace_id)).row
+        row = await self._queries.row(workspace_id)
         if workspace.policy.max_hours is None and workspace.policy.idle_minutes is None:
             raise UserError(
                 f"{workspace.name} has no autostop",
@@ -103,7 +103,7 @@ class Lifecycle:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    row = (await self._queries.detail(workspace_id)).row
+                    row = await self._queries.row(workspace_id)
                     if row.status.phase in phases:
                         return row
                     await asyncio.sleep(WAITING_S)

@@ -13,7 +13,7 @@ from wsdash.backend.providers.base import Capabilities, LogChunk
 from wsdash.backend.store.errors import DatabaseError
 from wsdash.backend.store.file_watch import FileWatch
 from wsdash.backend.store.reader import PlannedStep, WorkspaceDetail, WorkspaceRow
-from wsdash.model import Event, Workspace
+from wsdash.model import Attempt, Event, Workspace
 
 CHANGES_S = 0.5
 """Seconds between looks at whether the store has changed."""
@@ -38,9 +38,20 @@ class Queries:
         """
         return await self._state.read(lambda: self._state.reader.find(name))
 
+    async def row(self, workspace_id: str) -> WorkspaceRow:
+        """One workspace as in the list: cheap enough to be asked often. Also of a deleted one.
+
+        Raises `NoSuchWorkspace`.
+        """
+        return await self._state.read(lambda: self._state.reader.row(workspace_id, self._state.clock()))
+
     async def detail(self, workspace_id: str) -> WorkspaceDetail:
         """Also of a deleted one: whoever waits for that is told. Raises `NoSuchWorkspace`."""
         return await self._state.read(lambda: self._state.reader.detail(workspace_id, self._state.clock()))
+
+    async def attempts(self, workspace_id: str) -> list[Attempt]:
+        """Oldest first, also of a deleted one."""
+        return await self._state.read(lambda: self._state.reader.attempts(workspace_id))
 
     async def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
         """Newest first."""

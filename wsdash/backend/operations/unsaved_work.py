@@ -43,7 +43,7 @@ class Work:
 
     async def look_again(self, workspace_id: str) -> None:
         """Have what only this workspace has recorded anew, where that takes a moment and was not done lately."""
-        row = (await self._queries.detail(workspace_id)).row
+        row = await self._queries.row(workspace_id)
         has_folder = await asyncio.to_thread(self._queries.folder, row.workspace) is not None
         if is_worth_asking(row.workspace, row.attempt, self._state.clock(), has_folder=has_folder):
             # A provider may take longer than its limit; nobody waits for it.

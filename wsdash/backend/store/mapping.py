@@ -37,6 +37,7 @@ class NoSuchWorkspace(LookupError):
 
 
 _POLICY_FIELDS = {field.name for field in fields(Policy)}
+_JOB_FIELDS = {field.name for field in fields(JobObservation)}
 
 
 @lru_cache(maxsize=4096)
@@ -108,7 +109,8 @@ def event_of(row: sqlite3.Row) -> Event:
 
 @lru_cache(maxsize=4096)
 def job_observation_of(text: str) -> JobObservation:
-    values = json.loads(text)
+    """An observation from its JSON; a field that this version does not know is left out."""
+    values = {name: value for name, value in json.loads(text).items() if name in _JOB_FIELDS}
     values["state"] = JobState(values["state"])
     values["cause"] = Cause(values["cause"]) if values.get("cause") else None
     values["beat"] = Beat(**values["beat"]) if values.get("beat") else None

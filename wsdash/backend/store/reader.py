@@ -137,6 +137,13 @@ class Reader:
             raise WorkspaceGone(workspace.name)
         return workspace
 
+    def row(self, workspace_id: str, now: float) -> WorkspaceRow:
+        """One workspace as in the list, also a deleted one, and no more than that. Raises `NoSuchWorkspace`."""
+        workspace = self.workspace(workspace_id, deleted=True)
+        attempts = self.attempts(workspace.id)
+        newest = next(iter(self.events(workspace.id, limit=1)), None)
+        return self._row(workspace, attempts, newest, self._look(workspace.context), now)
+
     def detail(self, workspace_id: str, now: float, *, events: int = 200) -> WorkspaceDetail:
         """One workspace, also a deleted one, with its attempts and its last `events` events.
 
@@ -145,9 +152,8 @@ class Reader:
         workspace = self.workspace(workspace_id, deleted=True)
         attempts = self.attempts(workspace.id)
         timeline = self.events(workspace.id, limit=events)
-        row = self._row(
-            workspace, attempts, timeline[0] if timeline else None, self._looks().get(workspace.context), now
-        )
+        newest = timeline[0] if timeline else None
+        row = self._row(workspace, attempts, newest, self._look(workspace.context), now)
         workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)
         if not workload:  # another file has taken the store's place just now
             raise NoSuchWorkspace(workspace_id)
@@ -251,6 +257,11 @@ class Reader:
         """The last look at each context; begins what is told of workspaces now."""
         self._supervision.look_again()
         return {row["context"]: row for row in self._query("SELECT * FROM look")}
+
+    def _look(self, context: str) -> sqlite3.Row | None:
+        """As `_looks`, for one context."""
+        self._supervision.look_again()
+        return next(iter(self._query("SELECT * FROM look WHERE context = ?", context)), None)
 
     def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:
         try:

@@ -206,7 +206,6 @@ def observed(
         number=beat.number,
         generation=beat.generation,
         since=_ours(pipeline.updated_at, skew),
-        beats_by=_beats_by(beat),
         saved_at=_ours(_number(beat.facts, "saved"), skew),
         notice=_notice(beat, detail, ended=ended),
         on_volume=beat.facts.get("kept") == "volume",
@@ -338,15 +337,6 @@ def _saved_words(beat: Heartbeat, ended_at: float | None, skew: float) -> str:
         f"What was not pushed is kept by a checkpoint of {age} s before; home and ignored files are as the cache before"
         " had them"
     )
-
-
-def _beats_by(beat: Heartbeat) -> str | None:
-    via = beat.facts.get("via")
-    if via is None:
-        return None
-    if via == "line":
-        return "line"
-    return "log, a minute late: the image has nothing to send them with" if via == "none" else f"name ({via})"
 
 
 def _not_before(first: float | None, then: float | None) -> float | None:
