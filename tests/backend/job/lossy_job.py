@@ -18,10 +18,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import cast
 
 from wsdash.backend.providers.gitlab.tunnel.checkpoints import Checkpoints
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 
 LINES = "lines.txt"
 
@@ -52,24 +51,24 @@ def count(project: Path) -> int:
     return len(lines)
 
 
-class _Near:
-    """The line to a job on this machine."""
+class _LocalTunnel(JobTunnel):
+    """The tunnel to a job on this machine."""
 
     def __init__(self, run: Path, env: dict[str, str]) -> None:
         self._run = run
         self._env = [f"{name}={value}" for name, value in env.items()]
 
-    async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...] | None:
+    async def command_if_connected(
+        self, workspace_id: str, name: str, argv: tuple[str, ...]
+    ) -> tuple[str, ...] | None:
         if (self._run / "dead").exists():
             return None
         return ("env", *self._env, "sh", str(self._run / "job/checkpoint.sh"), *argv[1:])
 
-    command = line
-
 
 async def keep(kept: Path, run: Path, number: int) -> None:
     env = dict(line.split("=", 1) for line in (run / "env").read_text().splitlines())
-    checkpoints = Checkpoints(kept, cast(Entrance, _Near(run, env)))
+    checkpoints = Checkpoints(kept, _LocalTunnel(run, env))
     while True:
         if (run / "restored").exists():
             checkpoints.follow("w", "a", number)

@@ -23,7 +23,7 @@ _NEW_SOCKET = re.compile(r".+\.(\d{1,9})\.\d+")
 
 
 def forget(folder: AccessFolder, workspace_id: str, name: str) -> None:
-    """Remove what a workspace had. Its line, if a job still holds it, loses its socket. Raises OSError."""
+    """Remove what a workspace had. Its tunnel, if a job still holds it, loses its socket. Raises OSError."""
     if not ID.fullmatch(workspace_id):
         return
     files = [folder.local / f"{workspace_id}{ending}" for ending in _SERVER]

@@ -115,7 +115,7 @@ class AccessFolder:
         return self.root / "local_host_key"
 
     def socket(self, workspace_id: str) -> Path:
-        """Where the sshd of a workspace is reached while its job holds the line."""
+        """Where the sshd of a workspace is reached while its job holds the tunnel."""
         return self.sockets / f"{workspace_id}.sock"
 
     def named(self, name: str) -> Path:

@@ -23,18 +23,18 @@ def main() -> int:
         carry(int(name))
         return 0
     speak_to_the_terminal()
-    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        line.connect(_of_name(where[1], name) if where[0] == "--in" else where[0])
+        connection.connect(_of_name(where[1], name) if where[0] == "--in" else where[0])
     except (OSError, ValueError):
         if name.endswith(".wsdash"):
             os.execv(sys.executable, [sys.executable, "-m", "wsdash", "connect", name])
-        print(f"wsdash: {name} holds no line to this machine now; its job dials again", file=sys.stderr)
+        print(f"wsdash: {name} has no tunnel to this machine now; its job dials again", file=sys.stderr)
         return 1
     if where[0] == "--in":
-        carry(line.fileno())
+        carry(connection.fileno())
     else:
-        hand_over(line)
+        hand_over(connection)
     return 0
 
 
@@ -54,24 +54,24 @@ def speak_to_the_terminal() -> None:
             os.dup2(os.open("/dev/tty", os.O_WRONLY), 2)
 
 
-def hand_over(line: socket.socket) -> None:
+def hand_over(connection: socket.socket) -> None:
     """Give the connection to ssh, at the other end of standard output."""
     with socket.socket(fileno=1) as ssh:
-        descriptors = array.array("i", [line.fileno()])
+        descriptors = array.array("i", [connection.fileno()])
         ssh.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
 
 
-def carry(line: int) -> None:
+def carry(connection: int) -> None:
     """Bytes between ssh, at standard input and output, and a connected socket, until either end has closed.
 
     A thread for each direction: one that waits for a reader does not hold up the other.
     """
-    _thread.start_new_thread(_copy_out, (line,))
-    _copy(line, 1)
+    _thread.start_new_thread(_copy_out, (connection,))
+    _copy(connection, 1)
 
 
-def _copy_out(line: int) -> None:
-    _copy(0, line)
+def _copy_out(connection: int) -> None:
+    _copy(0, connection)
     os._exit(0)
 
 

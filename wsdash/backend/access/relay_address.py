@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RelayAddress:
-    """Host and port as runners see them; the relay's public key; the one of the user, who will come in by the line.
+    """Host and port as runners see them; the relay's public key; the one of the user, who comes in by the tunnel.
 
     `audience` is what the job's id token is for. Keys are `KIND BASE64`.
     """

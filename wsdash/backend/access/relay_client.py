@@ -152,14 +152,14 @@ class RelayClient:
         return ""
 
     def is_connected(self, workspace_id: str) -> bool:
-        """Whether the workspace's job holds the line now."""
-        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        """Whether the workspace's job holds the tunnel now."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            line.connect(str(self.folder.socket(workspace_id)))
+            connection.connect(str(self.folder.socket(workspace_id)))
         except OSError:
             return False
         finally:
-            line.close()
+            connection.close()
         return True
 
     def ssh(self, workspace_id: str, name: str, argv: Sequence[str]) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ class _Work:
     def __init__(self, values: Mapping[str, str]) -> None:
         self.findings: list[Finding] = []
         self._values = values
-        self._budget = MAX_BYTES
+        self._rate_limiter = MAX_BYTES
 
     def element(self, element: _E, path: Path) -> _E:
         changed: dict[str, object] = {}
@@ -123,12 +123,12 @@ class _Work:
         if "{{" not in text:
             return text
         try:
-            new, unknown = substitute(text, self._values, self._budget)
+            new, unknown = substitute(text, self._values, self._rate_limiter)
         except TooLarge:
             message = f"with its variables the devfile grows by more than {MAX_BYTES} characters"
             self.findings.append(Finding("variable.too-large", path, message, "use shorter values"))
             return text
-        self._budget -= max(0, len(new) - len(text))
+        self._rate_limiter -= max(0, len(new) - len(text))
         for name in dict.fromkeys(unknown):
             message = f"the variable {show(name)} has no value; the text stays as it is"
             hint = "add it under variables, or ignore this where the braces belong to the text"

@@ -19,8 +19,8 @@ from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
 from wsdash.backend.providers.gitlab.ci.record import Volume as RunnerVolume
 from wsdash.backend.providers.gitlab.ci_variables import variable_of
 from wsdash.backend.providers.gitlab.tunnel.checkpoints import Checkpoints
-from wsdash.backend.providers.gitlab.tunnel.git_credentials import CredentialLine
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
+from wsdash.backend.providers.gitlab.tunnel.git_credentials import CredentialServer
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.workload import Source, Volume, Workload
 
 IDS = st.from_regex(r"[0-9a-f]{10}", fullmatch=True)
@@ -66,15 +66,17 @@ def test_all_that_a_job_names_outside_of_its_own_folder_has_the_workspace_in_its
     assert "base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE\n" in scripts
 
 
-class Told:
-    """A line on which a job says what it likes, and which of all workspaces it was asked for."""
+class FakeTunnel(JobTunnel):
+    """A tunnel on which a job says what it likes, and which of all workspaces it was asked for."""
 
     def __init__(self, *lines: str) -> None:
         self.lines = lines
         self.asked: list[tuple[str, tuple[str, ...]]] = []
         self.heard = ""
 
-    async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+    async def command_if_connected(
+        self, workspace_id: str, name: str, argv: tuple[str, ...]
+    ) -> tuple[str, ...]:
         self.asked.append((workspace_id, argv))
         said = "".join(f"echo '{line}'; read -r answer; " for line in self.lines)
         return ("sh", "-c", f"{said} sleep 0.2; echo; exit 0")
@@ -87,36 +89,36 @@ async def test_a_job_that_offers_what_is_another_s_is_cut_off(tmp_path: Path) ->
         "new 3.1 0.0 1000 99999999999999 abcd",
         "kept",
     ):
-        told = Told("none none", line)
-        checkpoints = Checkpoints(tmp_path / "checkpoints", cast(Entrance, told))
+        tunnel = FakeTunnel("none none", line)
+        checkpoints = Checkpoints(tmp_path / "checkpoints", tunnel)
         checkpoints.follow("w", "a", 3)
         await asyncio.sleep(0)
-        await until(lambda: not checkpoints._following)  # noqa: B023
-        assert told.asked == [("w", ("wsdash-checkpoint", "stream"))]
+        await until(lambda: len(checkpoints._following) == 0)  # noqa: B023
+        assert tunnel.asked == [("w", ("wsdash-checkpoint", "stream"))]
         assert checkpoints.kept.newest("w") is None
     assert not list(tmp_path.rglob("*.bundle"))
 
 
 async def test_a_job_gets_credentials_for_no_other_host_and_by_no_other_way(tmp_path: Path) -> None:
-    line = CredentialLine({"git.example.com"}, cast(Entrance, Told()), lambda _: ())
-    assert await line._answer("w", "http", "git.example.com") == {}
-    assert await line._answer("w", "https", "git.example.com.evil.org") == {}
-    assert await line._answer("w", "https", "evil.org") == {}
+    server = CredentialServer({"git.example.com"}, FakeTunnel(), lambda _: ())
+    assert await server._answer("w", "http", "git.example.com") == {}
+    assert await server._answer("w", "https", "git.example.com.evil.org") == {}
+    assert await server._answer("w", "https", "evil.org") == {}
     for question in (
         "get 1 https git.example.com extra",
         "get 1 https a b",
         "get x https git.example.com",
         "put 1",
     ):
-        told = Told(question)
-        hostile = CredentialLine({"git.example.com"}, cast(Entrance, told), lambda _: ())
+        tunnel = FakeTunnel(question)
+        hostile = CredentialServer({"git.example.com"}, tunnel, lambda _: ())
         hostile.serve("w", "a")
         await asyncio.sleep(0)
-        await until(lambda: not hostile._serving)  # noqa: B023
-        assert told.asked == [("w", ("wsdash-credentials", "serve"))]
+        await until(lambda: len(hostile._serving) == 0)  # noqa: B023
+        assert tunnel.asked == [("w", ("wsdash-credentials", "serve"))]
 
 
 def test_without_named_hosts_no_job_is_listened_to() -> None:
-    line = CredentialLine((), cast(Entrance, Told()), lambda _: ())
-    line.serve("w", "a")
-    assert line._serving == {}
+    server = CredentialServer((), FakeTunnel(), lambda _: ())
+    server.serve("w", "a")
+    assert len(server._serving) == 0

@@ -301,10 +301,10 @@ async def test_the_relay_is_kept_running_for_a_job_that_starts_too(
     """It may be waiting for its checkpoint, which comes by its line."""
     opened = []
 
-    async def keep_open() -> None:
+    async def ensure_relay() -> None:
         opened.append(instance.clock())
 
-    monkeypatch.setattr(provider._entrance, "keep_open", keep_open)
+    monkeypatch.setattr(provider._tunnel, "ensure_relay", ensure_relay)
     await provider.launch(workspace(), now(instance), WORKLOAD)
     opened.clear()
     (job,) = (await provider.observe()).jobs

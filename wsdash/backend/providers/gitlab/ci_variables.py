@@ -69,7 +69,7 @@ async def keep_credentials(
             await api.create_variable(project, name, credential.line)
         except Forbidden as error:
             raise PreconditionFailed(
-                f"what the address has for {credential.host} cannot be handed to jobs: none of them has a line to"
+                f"what the address has for {credential.host} cannot be handed to jobs: none of them has a tunnel to"
                 " this machine, and only maintainers may keep it in the project",
                 "Set host in [access] of config.toml to this machine's name as runners see it, or leave it out.",
             ) from error

@@ -1,4 +1,4 @@
-"""Puts together what talks to one instance: token, budget, client; and the provider on top of them."""
+"""Puts together what talks to one instance: token, rate limiter, client; and the provider on top of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.providers.gitlab.api.client import GitLabClient
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
-from wsdash.backend.providers.gitlab.api.rate_limit import Budget
+from wsdash.backend.providers.gitlab.api.rate_limit import RateLimiter
 from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
 from wsdash.backend.providers.gitlab.api.tokens import TokenSource
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
@@ -28,10 +28,10 @@ def gitlab_api(
     ca_file: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> GitLabApi:
-    """The endpoints of one instance. The request budget is shared with all processes of this state store."""
+    """The endpoints of one instance. The rate limit is shared with all processes of this state store."""
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
-    budget = Budget(paths.state / "gitlab" / f"{name}.json", clock, random.random)
-    return GitLabApi(GitLabClient(url, token, budget=budget, clock=clock, ca_file=ca_file))
+    rate_limiter = RateLimiter(paths.state / "gitlab" / f"{name}.json", clock, random.random)
+    return GitLabApi(GitLabClient(url, token, rate_limiter=rate_limiter, clock=clock, ca_file=ca_file))
 
 
 def gitlab_provider(

@@ -1,4 +1,4 @@
-"""Checkpoints in the project itself, for jobs that no line leads out of: in its package registry, else on a branch."""
+"""Checkpoints in the project itself, for jobs without a tunnel: in its package registry, else on a branch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLACES = ("registry", "branch")
 
 
 @dataclass(frozen=True, slots=True)
-class Deposit:
+class RemoteCheckpoint:
     """`registry:3.7`, as a job tells of it, and as the next one is told where to look."""
 
     place: str
@@ -25,7 +25,7 @@ class Deposit:
         return f"{self.place}:{self.id}"
 
     @classmethod
-    def of(cls, text: str) -> Deposit:
+    def of(cls, text: str) -> RemoteCheckpoint:
         """Raises ValueError."""
         place, _, id_ = text.partition(":")
         if place not in PLACES:
@@ -33,19 +33,19 @@ class Deposit:
         return cls(place, CheckpointId.of(id_))
 
 
-def newest(beats: Iterable[Heartbeat], workspace_id: str) -> Deposit | None:
+def newest(beats: Iterable[Heartbeat], workspace_id: str) -> RemoteCheckpoint | None:
     """The newest that any job of the workspace has told of in its pipeline's name."""
     found = []
     for beat in beats:
         if beat.workspace_id == workspace_id and "deposit" in beat.facts:
             try:
-                found.append(Deposit.of(beat.facts["deposit"]))
+                found.append(RemoteCheckpoint.of(beat.facts["deposit"]))
             except ValueError:
                 continue
-    return max(found, key=lambda deposit: deposit.id, default=None)
+    return max(found, key=lambda remote: remote.id, default=None)
 
 
-async def prune(api: GitLabApi, project: int, workspace_id: str, keep: Deposit | None) -> None:
+async def prune(api: GitLabApi, project: int, workspace_id: str, keep: RemoteCheckpoint | None) -> None:
     """Remove packages that are older than `keep`, or all and the branch. Who may not leaves them there."""
     if keep is None:
         await api.delete_branch(project, f"{BRANCH}{workspace_id}")
@@ -57,7 +57,7 @@ async def prune(api: GitLabApi, project: int, workspace_id: str, keep: Deposit |
         return
 
 
-def _is_older(version: str, keep: Deposit) -> bool:
+def _is_older(version: str, keep: RemoteCheckpoint) -> bool:
     try:
         return CheckpointId.of(version) < keep.id
     except ValueError:

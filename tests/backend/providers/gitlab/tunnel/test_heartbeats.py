@@ -1,12 +1,12 @@
-"""Which heartbeat counts where a job gives them by its line and by its pipeline's name."""
+"""Which heartbeat counts where a job gives them through its tunnel and by its pipeline's name."""
 
 from __future__ import annotations
 
 import pytest
 
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
-from wsdash.backend.providers.gitlab.tunnel.heartbeats import Pulses, _checked, newer
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
+from wsdash.backend.providers.gitlab.tunnel.heartbeats import TunnelHeartbeats, _checked, newer
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.config.settings import GitLabSettings
 
 
@@ -48,7 +48,9 @@ def test_a_line_that_is_no_heartbeat_of_this_attempt_ends_the_listening(said: by
     assert _checked(b"wsdash/w1 a1.1.0 1700000000 ready 3\n", "w1", "a1").seq == 3
 
 
-def test_without_a_door_the_line_is_said_to_be_missing_and_why() -> None:
-    said = Pulses(Entrance(None, GitLabSettings("https://gitlab.example", "group/app"))).line("a1")
+def test_without_access_the_status_says_that_and_why() -> None:
+    said = TunnelHeartbeats(JobTunnel(None, GitLabSettings("https://gitlab.example", "group/app"))).status(
+        "a1"
+    )
     assert said.startswith("none: [access] in config.toml does not name this machine")
     assert "no shell, editor or port" in said

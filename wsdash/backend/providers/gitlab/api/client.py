@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from wsdash import __version__
 from wsdash.backend.providers.base import PermanentError, PreconditionFailed, Unreachable
 from wsdash.backend.providers.gitlab.api import errors
-from wsdash.backend.providers.gitlab.api.rate_limit import Budget
+from wsdash.backend.providers.gitlab.api.rate_limit import RateLimiter
 from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ class GitLabClient:
         url: str,
         token: Callable[[], str],
         *,
-        budget: Budget,
+        rate_limiter: RateLimiter,
         clock: Callable[[], float],
         ca_file: str | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._token = token
-        self._budget = budget
+        self._rate_limiter = rate_limiter
         self._clock = clock
         self._ca_file = ca_file
         self._pool = ThreadPoolExecutor(THREADS, "wsdash-gitlab")
@@ -146,7 +146,7 @@ class GitLabClient:
     # In the loop.
 
     async def _ask(self, send: Callable[[], _Answer], what: str, urgent: bool) -> _Answer:
-        await self._budget.check(urgent=urgent, what=what)
+        await self._rate_limiter.check(urgent=urgent, what=what)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(TOTAL_S):
@@ -155,14 +155,14 @@ class GitLabClient:
             raise Unreachable(f"{self.url} did not answer {what} in time", "Asking again.") from None
         except RuntimeError as error:
             raise Unreachable(f"{what} was asked for too late: wsdash ends", "") from error
-        state = await self._budget.learn(answer.status, answer.headers)
+        state = await self._rate_limiter.learn(answer.status, answer.headers)
         if 200 <= answer.status < 300:
             return answer
         problem = errors.of_answer(answer.status, answer.headers, answer.body, what)
         if isinstance(problem, errors.RateLimited):
             if answer.status != 429:
-                state = await self._budget.learn_from_words()
-            problem = self._budget.limited(what, state.not_before)
+                state = await self._rate_limiter.learn_from_words()
+            problem = self._rate_limiter.limited(what, state.not_before)
         raise problem
 
     def _reply(self, data: Any, answer: _Answer) -> Reply:  # noqa: ANN401

@@ -48,7 +48,7 @@ class Rejected(PermanentError):
 def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -> ProviderError:
     """The error that an answer which is no success stands for; `what` was asked for, in words.
 
-    `RateLimited.retry_at` is left to `budget`, which knows the clock.
+    `RateLimited.retry_at` is left to `rate_limiter`, which knows the clock.
     """
     said = said_in(body)
     words = said.lower()

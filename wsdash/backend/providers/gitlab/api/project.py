@@ -20,11 +20,11 @@ DEVELOPER = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProjectInfo:
     """A project, as its API tells of it, and the user. `config_path` is where its configuration stands."""
 
-    project_id: int
-    project_path: str
+    id: int
+    path: str
     username: str
     default_branch: str | None
     config_path: str
@@ -35,7 +35,7 @@ class Place:
     timeout_s: float
 
 
-async def find_place(api: GitLabApi, project_path: str) -> Place:
+async def find_project(api: GitLabApi, project_path: str) -> ProjectInfo:
     """Asks for the project, the user and the version. Raises what the API does, and `PreconditionFailed`."""
     project, user, version = await asyncio.gather(api.project(project_path), api.user(), api.version())
     config_path = project.ci_config_path or CONFIG
@@ -52,9 +52,9 @@ async def find_place(api: GitLabApi, project_path: str) -> Place:
     has_config = False
     if project.default_branch is not None and not project.empty_repo:
         has_config = await api.file_exists(project.id, config_path, project.default_branch)
-    return Place(
-        project_id=project.id,
-        project_path=project.path_with_namespace,
+    return ProjectInfo(
+        id=project.id,
+        path=project.path_with_namespace,
         username=user.username,
         default_branch=None if project.empty_repo else project.default_branch,
         config_path=config_path,

@@ -1,4 +1,4 @@
-"""The request budget of one GitLab user, shared by all dashboards and daemons on this host.
+"""The rate limit of one GitLab user, shared by all dashboards and daemons on this host.
 
 GitLab has two limiters (its page "Rate limits"): one that tells all in headers, and one that answers 429
 and says nothing more. What one process learns is kept in a small file, so that the others wait as well.
@@ -36,7 +36,7 @@ class State:
     """Refusals in a row that did not say how long to wait."""
 
 
-def learned(state: State, status: int, headers: Mapping[str, str], now: float, random: float) -> State:
+def next_state(state: State, status: int, headers: Mapping[str, str], now: float, random: float) -> State:
     """The state after an answer. `random` is from 0 up to 1; header names are in lower case."""
     if status == 429:
         wait = _seconds(headers.get("retry-after"), now)
@@ -61,7 +61,7 @@ def refused_in_words(state: State, now: float, random: float) -> State:
     return replace(state, not_before=max(state.not_before, now + 60.0 * (1.0 + 0.2 * random)))
 
 
-class Budget:
+class RateLimiter:
     """Keeps the state in `file`. A file that is damaged or cannot be written only makes it forget."""
 
     def __init__(self, file: Path, clock: Callable[[], float], random: Callable[[], float]) -> None:
@@ -79,7 +79,7 @@ class Budget:
     async def learn(self, status: int, headers: Mapping[str, str]) -> State:
         """Take in an answer's status and headers."""
         lower = {name.lower(): value for name, value in headers.items()}
-        return await self._change(lambda s: learned(s, status, lower, self._clock(), self._random()))
+        return await self._change(lambda s: next_state(s, status, lower, self._clock(), self._random()))
 
     async def learn_from_words(self) -> State:
         """Take in the 400 that is a limit."""

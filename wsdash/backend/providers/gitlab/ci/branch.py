@@ -12,7 +12,7 @@ from pathlib import Path
 from wsdash.backend.providers.base import Unreachable
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Rejected
-from wsdash.backend.providers.gitlab.api.project import Place
+from wsdash.backend.providers.gitlab.api.project import ProjectInfo
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
 
 TRIES = 4
@@ -85,7 +85,9 @@ class BranchWriter:
     def _file(self, workspace_id: str) -> Path:
         return self._folder / workspace_id
 
-    async def write(self, place: Place, workspace_id: str, text: str, digest: str, message: str) -> Place:
+    async def write(
+        self, project: ProjectInfo, workspace_id: str, text: str, digest: str, message: str
+    ) -> ProjectInfo:
         """Commit the configuration; the place, with what was learned of it.
 
         Whether the branch and the file are there is guessed from what is known, and GitLab's refusal of a
@@ -93,16 +95,16 @@ class BranchWriter:
         """
         branch = branch_of(workspace_id)
         is_there = workspace_id in self._digests
-        has_file = is_there or place.has_config
+        has_file = is_there or project.has_config
         for _ in range(TRIES):
             try:
                 commit = await self._api.commit(
-                    place.project_id,
+                    project.id,
                     branch=branch,
                     message=message,
-                    files={place.config_path: text},
+                    files={project.config_path: text},
                     action="update" if has_file else "create",
-                    start_branch=None if is_there else place.default_branch,
+                    start_branch=None if is_there else project.default_branch,
                 )
             except Rejected as refusal:
                 said = refusal.said.lower()
@@ -113,7 +115,7 @@ class BranchWriter:
                 elif "file with this name doesn't exist" in said:
                     has_file = False
                 elif "when you are on a branch" in said and is_there:
-                    is_there, has_file = False, place.has_config
+                    is_there, has_file = False, project.has_config
                 else:
                     raise
                 continue
@@ -121,5 +123,5 @@ class BranchWriter:
             self._doubted.discard(workspace_id)
             await asyncio.to_thread(self._keep, workspace_id, commit.id)
             self.learn(workspace_id, digest, commit.id)
-            return place if is_there else replace(place, has_config=has_file)
+            return project if is_there else replace(project, has_config=has_file)
         raise Unreachable(f"the branch {branch} changes while it is written", "Asking again.")

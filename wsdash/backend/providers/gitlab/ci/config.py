@@ -84,13 +84,13 @@ class Options:
     checkpoint_s: float = 60.0
     injector_image: str | None = None
     deposits: bool = True
-    """Whether checkpoints may go into the project itself, where no line takes them."""
+    """Whether checkpoints may go into the project itself, where no tunnel takes them."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """What tells a job when it is idle (`rendering.idle_settings`)."""
     owner: str = "-"
     """Which store keeps the workspace alive: the name of every pipeline says so."""
     relay: RelayAddress | None = None
-    """Where the job dials, so that the user can come in by that line."""
+    """Where the job dials, so that the user can come in by that tunnel."""
     id_tokens: bool = True
     """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
     volume: Volume | None = None

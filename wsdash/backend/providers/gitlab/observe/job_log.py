@@ -35,7 +35,7 @@ _EXIT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ParsedLog:
     """What a log has told. Instants are on the job's clock."""
 
     steps: tuple[StepResult, ...] = ()
@@ -49,7 +49,7 @@ class Told:
     """Whether the runner says that it has no shared storage for caches, but this machine's disk."""
 
 
-def read(log: bytes) -> Told:
+def read(log: bytes) -> ParsedLog:
     """The messages of a log and its last words. Any bytes may stand in it.
 
     A message is erased by what follows it, as GitLab's marks of sections are, or is a line of its own.
@@ -77,7 +77,7 @@ def read(log: bytes) -> Told:
         elif message.kind == "beat":
             beat_at = now
     exit_codes = _EXIT.findall(text)
-    return Told(
+    return ParsedLog(
         tuple(steps),
         ready_at,
         beat_at,

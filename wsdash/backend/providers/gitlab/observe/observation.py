@@ -68,7 +68,7 @@ CACHE_DAMAGED = (
 )
 CACHE_LOCKED = (
     "what the cache holds is encrypted and was not opened, so it starts afresh here, and that stays in the cache: the"
-    " image has no openssl, no line leads to your machine, or the key is another one"
+    " image has no openssl, no tunnel leads to your machine, or the key is another one"
 )
 CACHE_UNSAVED = (
     "what it had at its end was not packed or encrypted, so the cache stays as it was before: its disk may be full, the"
@@ -171,9 +171,14 @@ def chosen(
 
 
 def observed(
-    pipeline: Pipeline, beat: Heartbeat, memory: Memory, skew: float, now: float, line: str | None = None
+    pipeline: Pipeline,
+    beat: Heartbeat,
+    memory: Memory,
+    skew: float,
+    now: float,
+    tunnel_status: str | None = None,
 ) -> JobObservation:
-    """One attempt's job. `line` is how its line to this machine is, in words."""
+    """One attempt's job. `tunnel_status` is that of its tunnel to this machine, in words."""
     state = STATES.get(pipeline.status, JobState.QUEUED)
     detail = memory.details.get(pipeline.id, Detail())
     created_at = _ours(pipeline.created_at, skew)
@@ -210,7 +215,7 @@ def observed(
         notice=_notice(beat, detail, ended=ended),
         on_volume=beat.facts.get("kept") == "volume",
         saves_at_end=_saves_at_end(beat, ended=ended),
-        line=line if state in (JobState.STARTING, JobState.RUNNING) else None,
+        line=tunnel_status if state in (JobState.STARTING, JobState.RUNNING) else None,
         unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
         left=_left(beat.facts.get("left", "")) if ended else None,
     )

@@ -11,13 +11,13 @@ from typing import Any
 from wsdash.backend.providers.base import ProviderError, ProviderSnapshot
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.models import Job, Pipeline
-from wsdash.backend.providers.gitlab.api.project import Place
+from wsdash.backend.providers.gitlab.api.project import ProjectInfo
 from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
 from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
 from wsdash.backend.providers.gitlab.observe import job_log, observation
 from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory
-from wsdash.backend.providers.gitlab.tunnel.heartbeats import Pulses
+from wsdash.backend.providers.gitlab.tunnel.heartbeats import TunnelHeartbeats
 from wsdash.model import JobObservation, StepResult
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ GIVE_UP_S = 600.0
 Found = tuple[Pipeline, Heartbeat]
 
 
-class Looker:
+class PipelinePoller:
     """Remembers what it has seen, so that a calm look is one request, and with `shared` less than one."""
 
     def __init__(
@@ -52,10 +52,10 @@ class Looker:
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
         poll_s: float = 3.0,
-        pulses: Pulses | None = None,
+        heartbeats: TunnelHeartbeats | None = None,
     ) -> None:
         self._shared = shared
-        self._pulses = pulses
+        self._heartbeats = heartbeats
         self._poll_s = poll_s
         self._changed_at = float("-inf")
         self._api = api
@@ -78,32 +78,32 @@ class Looker:
         """Something was asked for: for a while only what is new counts."""
         self._changed_at = self._clock()
 
-    async def look(self, place: Place) -> ProviderSnapshot:
+    async def poll(self, project: ProjectInfo) -> ProviderSnapshot:
         """One look. Raises what the API raises when nothing could be seen."""
         is_full = self._clock() - self._full_at >= FULL_S
-        pipelines, skew, now = await self._listed(place, is_full=is_full)
+        pipelines, skew, now = await self._listed(project, is_full=is_full)
         found = [(p, beat) for p in pipelines if (beat := self._beat_of(p)) is not None]
         ones, doubles = observation.chosen(found)
         for pipeline_id in doubles:
-            await self._quietly(self._api.cancel_pipeline(place.project_id, pipeline_id))
+            await self._quietly(self._api.cancel_pipeline(project.id, pipeline_id))
         for pipeline, beat in found:
             before = self._memory.sightings.get(pipeline.id)
             self._memory.sightings[pipeline.id] = observation.sighted(before, beat, now)
         newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
-        wanting = [one for one in ones if self._wants_detail(one, newest, now)]
+        wanting = [one for one in ones if self._needs_detail(one, newest, now)]
         changed = wanting[:MOST_DETAILS]
-        await asyncio.gather(*(self._learn(place, one, skew, now) for one in changed))
+        await asyncio.gather(*(self._fetch_detail(project, one, skew, now) for one in changed))
         if changed:
             self.expect_change()
-        postponed = {one[0].id for one in wanting if self._wants_detail(one, newest, now)}
+        postponed = {one[0].id for one in wanting if self._needs_detail(one, newest, now)}
         self._statuses.update({p.id: p.status for p, _ in ones if p.id not in postponed})
-        await self._ask_for_stuck(place, ones, now)
+        await self._ask_for_stuck(project, ones, now)
         self._live = {p.id for p, _ in ones if observation.is_live(p)}
         self.pipelines = {beat.attempt_id: p for p, beat in ones}
         self.beats = {beat.attempt_id: beat for _, beat in ones}
         jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
-        if self._pulses is not None:
-            self._pulses.forget_all_but({beat.attempt_id for p, beat in ones if observation.is_live(p)})
+        if self._heartbeats is not None:
+            self._heartbeats.forget_all_but({beat.attempt_id for p, beat in ones if observation.is_live(p)})
         if is_full:
             self._forget({p.id for p in pipelines})
         return ProviderSnapshot(now, jobs)
@@ -111,11 +111,11 @@ class Looker:
     def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
         """What was observed before, where nothing that it rests on is another thing now."""
         memory = self._memory
-        line = self._pulses.line(beat.attempt_id) if self._pulses is not None else None
+        status = self._heartbeats.status(beat.attempt_id) if self._heartbeats is not None else None
         rests_on = (
             pipeline.status,
             beat,
-            line,
+            status,
             pipeline.updated_at,
             skew,
             memory.sightings.get(pipeline.id),
@@ -125,24 +125,24 @@ class Looker:
         before = self._before.get(pipeline.id)
         if before is not None and before[0] == rests_on:
             return before[1]
-        found = observation.observed(pipeline, beat, memory, skew, now, line)
+        found = observation.observed(pipeline, beat, memory, skew, now, status)
         if found.beat is None or found.beat.at < now:  # one that seems to be of the future is cut to now
             self._before[pipeline.id] = (rests_on, found)
         return found
 
-    async def _listed(self, place: Place, *, is_full: bool) -> tuple[list[Pipeline], float, float]:
+    async def _listed(self, project: ProjectInfo, *, is_full: bool) -> tuple[list[Pipeline], float, float]:
         """The newest pipelines, and on until all that lived at the last look have been seen."""
         missing = set(self._live)
-        if place.lists_all_projects and self._shared is not None and not is_full:
+        if project.lists_all_projects and self._shared is not None and not is_full:
             calm = self._clock() - self._changed_at > CALM_S
-            listing = await self._shared.of(self._api, place.project_id, self._poll_s * (4 if calm else 0.5))
+            listing = await self._shared.of(self._api, project.id, self._poll_s * (4 if calm else 0.5))
             if listing is not None and missing <= {pipeline.id for pipeline in listing.items}:
                 return _of_workspaces(listing.items), listing.skew, listing.at
         pipelines: dict[int, Pipeline] = {}
         at = skew = 0.0
         for page in range(1, MOST_PAGES + 1):
             listing = await self._api.pipelines(
-                place.project_id, username=place.username, page=page, urgent=False
+                project.id, username=project.username, page=page, urgent=False
             )
             at, skew = listing.at, listing.skew
             pipelines.update({pipeline.id: pipeline for pipeline in listing.items})
@@ -158,9 +158,9 @@ class Looker:
         beat = pipeline_name.parse(pipeline.name)
         if beat is None or pipeline.ref != pipeline_name.branch_of(beat.workspace_id):
             return None
-        return self._pulses.newest(beat) if self._pulses is not None else beat
+        return self._heartbeats.newest(beat) if self._heartbeats is not None else beat
 
-    def _wants_detail(self, one: Found, newest: dict[str, int], now: float) -> bool:
+    def _needs_detail(self, one: Found, newest: dict[str, int], now: float) -> bool:
         """Whether something changed that only another request explains."""
         pipeline, beat = one
         before = self._statuses.get(pipeline.id)
@@ -181,24 +181,24 @@ class Looker:
             return is_due and now - (pipeline.updated_at or now) < GIVE_UP_S
         return is_due and (beat.at == 0 or beat.facts.get("via") == "none")
 
-    async def _learn(self, place: Place, one: Found, skew: float, now: float) -> None:
+    async def _fetch_detail(self, project: ProjectInfo, one: Found, skew: float, now: float) -> None:
         pipeline, beat = one
         self._log_at[pipeline.id] = now
         self._statuses[pipeline.id] = pipeline.status
-        await self._quietly(self._learn_of(place, pipeline, beat, skew, now))
+        await self._quietly(self._explain(project, pipeline, beat, skew, now))
 
-    async def _learn_of(
-        self, place: Place, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
+    async def _explain(
+        self, project: ProjectInfo, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
     ) -> None:
         """Ask for the job and its log: what failed, which steps there were, when it was ready."""
         before = self._memory.details.get(pipeline.id, Detail())
         job = self._jobs.get(pipeline.id)
         if job is None or not observation.is_live(pipeline):
-            jobs = await self._api.jobs(place.project_id, pipeline.id)
+            jobs = await self._api.jobs(project.id, pipeline.id)
             if not jobs:
                 return
             job = self._jobs[pipeline.id] = jobs[0]
-        part = await self._api.trace(place.project_id, job.id, 0, MOST_LOG)
+        part = await self._api.trace(project.id, job.id, 0, MOST_LOG)
         told = job_log.read(part.data)
         is_live = observation.is_live(pipeline)
         is_last_witness = is_live and (beat.at == 0 or beat.facts.get("via") == "none")
@@ -218,7 +218,7 @@ class Looker:
             cache_is_local=told.cache_is_local,
         )
 
-    async def _ask_for_stuck(self, place: Place, ones: list[Found], now: float) -> None:
+    async def _ask_for_stuck(self, project: ProjectInfo, ones: list[Found], now: float) -> None:
         """One query for all, and only while something has been pending for a while."""
         waiting = [
             p for p, _ in ones if p.status == "pending" and p.created_at and now - p.created_at >= STUCK_S
@@ -230,7 +230,7 @@ class Looker:
             return
         self._stuck_at = now
         try:
-            self._memory.stuck = await self._api.stuck_pipelines(place.project_path)
+            self._memory.stuck = await self._api.stuck_pipelines(project.path)
         except ProviderError as error:
             log.info("which jobs are stuck is not known: %s", error)
 

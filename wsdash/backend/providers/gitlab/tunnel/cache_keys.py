@@ -12,7 +12,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance, talking
+from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.paths import make_folder
 
 log = logging.getLogger(__name__)
@@ -26,36 +27,30 @@ _SECRET = re.compile(r"[0-9a-f]{64}\n?")
 class CacheKeys:
     """`file` holds the secret, mode 0600, made when it is first needed: no sealed cache can be opened without."""
 
-    def __init__(self, file: Path, entrance: Entrance) -> None:
+    def __init__(self, file: Path, tunnel: JobTunnel) -> None:
         self._file = file
-        self._entrance = entrance
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._tunnel = tunnel
+        self._sending = AttemptTasks()
         self._sent: set[str] = set()
 
     def send(self, workspace_id: str, attempt_id: str) -> None:
         """To a job that runs, beside whatever else goes on, unless it has them."""
-        if attempt_id in self._sent or attempt_id in self._sending:
-            return
-        task = asyncio.create_task(self._send(workspace_id, attempt_id))
-        self._sending[attempt_id] = task
-        task.add_done_callback(lambda _: self._sending.pop(attempt_id, None))
+        if attempt_id not in self._sent:
+            self._sending.start(attempt_id, self._send, workspace_id, attempt_id)
 
     async def aclose(self) -> None:
-        tasks = list(self._sending.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sending.aclose()
 
     async def _send(self, workspace_id: str, attempt_id: str) -> None:
         try:
             keys = keys_of(await asyncio.to_thread(secret, self._file), workspace_id)
             async with (
                 asyncio.timeout(TAKE_S),
-                talking(self._entrance, workspace_id, TAKE, LONGEST_LINE) as line,
+                self._tunnel.open_channel(workspace_id, TAKE, LONGEST_LINE) as channel,
             ):
-                if line is None:
+                if channel is None:
                     return
-                reader, writer = line
+                reader, writer = channel
                 writer.write(f"{' '.join(keys)}\n".encode())
                 await writer.drain()
                 if await reader.readline() == b"taken\n":

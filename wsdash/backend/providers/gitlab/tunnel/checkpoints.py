@@ -1,6 +1,6 @@
-"""Takes the checkpoints of jobs that run by their line to this machine, and sends the kept one to a job that waits.
+"""Takes checkpoints of running jobs through their tunnel to this machine, and sends the kept one to a job that waits.
 
-What is said on the line, `wsdash/backend/job/checkpoint.sh` tells.
+`wsdash/backend/job/checkpoint.sh` describes the protocol.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
-from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.gitlab.observe.observation import UNSAVED
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance, talking
+from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
 from wsdash.sanitize import one_line
 
@@ -44,21 +44,21 @@ class Offer:
 class Checkpoints:
     """Follows each job that runs. Whatever goes wrong with one hinders nothing else."""
 
-    def __init__(self, folder: Path, entrance: Entrance) -> None:
+    def __init__(self, folder: Path, tunnel: JobTunnel) -> None:
         self.kept = KeptCheckpoints(folder)
-        self._entrance = entrance
-        self._following: dict[str, asyncio.Task[None]] = {}
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._tunnel = tunnel
+        self._following = AttemptTasks()
+        self._sending = AttemptTasks()
         self._sent: set[str] = set()
 
     def follow(self, workspace_id: str, attempt_id: str, number: int) -> None:
         """Take the checkpoints of a job that runs, unless they are being taken."""
-        self._beside(self._following, attempt_id, self._follow(workspace_id, number))
+        self._following.start(attempt_id, self._follow, workspace_id, number)
 
     def send(self, workspace_id: str, attempt_id: str) -> None:
         """Give the kept one to a job that starts, which takes it if it waits for it."""
         if attempt_id not in self._sent:
-            self._beside(self._sending, attempt_id, self._send(workspace_id, attempt_id))
+            self._sending.start(attempt_id, self._send, workspace_id, attempt_id)
 
     async def save(self, workspace_id: str, name: str) -> None:
         """Have the job make one now, and wait until it is kept. Raises ProviderError.
@@ -79,7 +79,7 @@ class Checkpoints:
         )
 
     async def _ask_to_save(self, workspace_id: str, name: str) -> str:
-        argv = await self._entrance.command(workspace_id, name, ("wsdash-checkpoint", "save", str(SAVE_S)))
+        argv = await self._tunnel.command(workspace_id, name, ("wsdash-checkpoint", "save", str(SAVE_S)))
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
@@ -98,33 +98,21 @@ class Checkpoints:
 
     async def aclose(self) -> None:
         """What is on its way ends with its ssh; it is asked for again."""
-        tasks = [*self._following.values(), *self._sending.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _beside(
-        self, tasks: dict[str, asyncio.Task[None]], attempt_id: str, work: Coroutine[Any, Any, None]
-    ) -> None:
-        if attempt_id in tasks:
-            work.close()
-            return
-        task = asyncio.create_task(work)
-        tasks[attempt_id] = task
-        task.add_done_callback(lambda _: tasks.pop(attempt_id, None))
+        await self._following.aclose()
+        await self._sending.aclose()
 
     async def _follow(self, workspace_id: str, number: int) -> None:
         try:
-            async with talking(self._entrance, workspace_id, STREAM, CHUNK) as line:
-                if line is not None:
-                    await self._take(workspace_id, number, *line)
+            async with self._tunnel.open_channel(workspace_id, STREAM, CHUNK) as channel:
+                if channel is not None:
+                    await self._take(workspace_id, number, *channel)
         except (ValueError, OSError, asyncio.IncompleteReadError) as error:
-            log.info("the line of %s for checkpoints is down: %s", workspace_id, error)
+            log.info("the checkpoint channel of %s is down: %s", workspace_id, error)
 
     async def _take(
         self, workspace_id: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Until the line ends. Raises ValueError for what a job may not say, OSError."""
+        """Until the channel ends. Raises ValueError for what a job may not say, OSError."""
         newest = await asyncio.to_thread(self.kept.newest, workspace_id)
         writer.write(f"{newest.id} {newest.hash}\n".encode() if newest else b"none none\n")
         while line := await reader.readline():
@@ -154,7 +142,7 @@ class Checkpoints:
         return f"refused {problem}"
 
     async def _keep(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> None:
-        """Raises NoRoom and OSError, but not before all of it was read: the line goes on behind it."""
+        """Raises NoRoom and OSError, but not before all of it was read: the channel goes on behind it."""
         one = offer.one
         try:
             draft = await asyncio.to_thread(self.kept.draft, workspace_id, one)
@@ -169,7 +157,7 @@ class Checkpoints:
         newest = await asyncio.to_thread(self.kept.newest, workspace_id)
         if newest is None:
             return
-        argv = await self._entrance.line(
+        argv = await self._tunnel.command_if_connected(
             workspace_id, workspace_id, ("wsdash-checkpoint", "receive", str(newest.id), newest.hash)
         )
         if argv is None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from wsdash.backend.git.clone_address import Credential
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance, talking
+from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 
 log = logging.getLogger(__name__)
 
@@ -27,46 +28,40 @@ _QUESTION = re.compile(
 )
 
 
-class CredentialLine:
-    """One line a job, only where the user has named hosts (`credential_hosts`) or its workspace has credentials.
+class CredentialServer:
+    """One channel a job, only where the user has named hosts (`credential_hosts`) or its workspace has credentials.
 
     `kept` gives those of a workspace by its id; it blocks.
     """
 
     def __init__(
-        self, hosts: Collection[str], entrance: Entrance, kept: Callable[[str], tuple[Credential, ...]]
+        self, hosts: Collection[str], tunnel: JobTunnel, kept: Callable[[str], tuple[Credential, ...]]
     ) -> None:
         self._hosts = frozenset(hosts)
         self._kept = kept
-        self._entrance = entrance
-        self._serving: dict[str, asyncio.Task[None]] = {}
+        self._tunnel = tunnel
+        self._serving = AttemptTasks()
 
     def serve(self, workspace_id: str, attempt_id: str) -> None:
         """Answer a job that runs, unless it is being answered."""
-        if attempt_id in self._serving or not (self._hosts or self._kept(workspace_id)):
-            return
-        task = asyncio.create_task(self._serve(workspace_id))
-        self._serving[attempt_id] = task
-        task.add_done_callback(lambda _: self._serving.pop(attempt_id, None))
+        if self._hosts or self._kept(workspace_id):
+            self._serving.start(attempt_id, self._serve, workspace_id)
 
     async def aclose(self) -> None:
-        tasks = list(self._serving.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._serving.aclose()
 
     async def _serve(self, workspace_id: str) -> None:
         try:
-            async with talking(self._entrance, workspace_id, SERVE, LONGEST_LINE) as line:
-                if line is not None:
-                    await self._answer_all(workspace_id, *line)
+            async with self._tunnel.open_channel(workspace_id, SERVE, LONGEST_LINE) as channel:
+                if channel is not None:
+                    await self._answer_all(workspace_id, *channel)
         except (ValueError, OSError) as error:
-            log.info("the line of %s for credentials is down: %s", workspace_id, error)
+            log.info("the credential channel of %s is down: %s", workspace_id, error)
 
     async def _answer_all(
         self, workspace_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Until the line ends. Raises ValueError for what a job may not ask, OSError."""
+        """Until the channel ends. Raises ValueError for what a job may not ask, OSError."""
         while line := await reader.readline():
             question = _QUESTION.fullmatch(line.decode("ascii", "replace"))
             if question is None:

@@ -1,22 +1,22 @@
-"""Heartbeats by the line: what the pipeline's name says, at once and without a request to GitLab.
+"""Heartbeats through the tunnel: what the pipeline's name says, at once and without a request to GitLab.
 
-The line is a help and no condition: what it said last counts until GitLab's own word is newer.
+The tunnel is optional: what came through it last counts until the pipeline's name is newer.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Collection
 from dataclasses import replace
 
 from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance, talking
+from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 
 log = logging.getLogger(__name__)
 
-PULSE = ("wsdash-pulse",)
+HEARTBEATS = ("wsdash-pulse",)
 LONGEST_LINE = 1024
 UP = "up: heartbeats come by it, and shells, ports and checkpoints go by it"
 DOWN = (
@@ -41,25 +41,21 @@ _ORDER = {
 }
 
 
-class Pulses:
+class TunnelHeartbeats:
     """Follows each job that runs; by attempt, what it said last."""
 
-    def __init__(self, entrance: Entrance) -> None:
-        self._entrance = entrance
-        self._following: dict[str, asyncio.Task[None]] = {}
+    def __init__(self, tunnel: JobTunnel) -> None:
+        self._tunnel = tunnel
+        self._following = AttemptTasks()
         self._told: dict[str, Heartbeat] = {}
         self._up: set[str] = set()
 
     def follow(self, workspace_id: str, attempt_id: str) -> None:
         """Hear a job that runs, unless it is being heard."""
-        if attempt_id in self._following:
-            return
-        task = asyncio.create_task(self._follow(workspace_id, attempt_id))
-        self._following[attempt_id] = task
-        task.add_done_callback(lambda _: self._following.pop(attempt_id, None))
+        self._following.start(attempt_id, self._follow, workspace_id, attempt_id)
 
     def newest(self, named: Heartbeat) -> Heartbeat:
-        """What the pipeline's name says, or what the line has said since."""
+        """What the pipeline's name says, or what came through the tunnel since."""
         told = self._told.get(named.attempt_id)
         if told is None:
             return named
@@ -67,9 +63,9 @@ class Pulses:
             told = replace(told, facts={**told.facts, "via": named.facts.get("via", "none")})
         return newer(named, told)
 
-    def line(self, attempt_id: str) -> str:
-        """How the line of a job that runs is, in words."""
-        if not self._entrance.is_there:
+    def status(self, attempt_id: str) -> str:
+        """The state of the tunnel of a job that runs, in words."""
+        if not self._tunnel.is_configured:
             return NO_ACCESS
         return UP if attempt_id in self._up else DOWN
 
@@ -78,25 +74,22 @@ class Pulses:
         self._told = {key: beat for key, beat in self._told.items() if key in attempt_ids}
 
     async def aclose(self) -> None:
-        tasks = list(self._following.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._following.aclose()
 
     async def _follow(self, workspace_id: str, attempt_id: str) -> None:
         try:
-            async with talking(self._entrance, workspace_id, PULSE, LONGEST_LINE) as line:
-                while line is not None and (said := await line[0].readline()):
+            async with self._tunnel.open_channel(workspace_id, HEARTBEATS, LONGEST_LINE) as channel:
+                while channel is not None and (said := await channel[0].readline()):
                     self._told[attempt_id] = _checked(said, workspace_id, attempt_id)
                     self._up.add(attempt_id)
         except (ValueError, OSError) as error:
-            log.info("the line of %s for heartbeats is down: %s", workspace_id, error)
+            log.info("the heartbeat channel of %s is down: %s", workspace_id, error)
         finally:
             self._up.discard(attempt_id)
 
 
 def newer(named: Heartbeat, told: Heartbeat) -> Heartbeat:
-    """The later of two heartbeats of one attempt. A job's last word is its name: the line ends with it."""
+    """The later of two heartbeats of one attempt. A job's last word is the name: the tunnel is gone by then."""
     if named.state in pipeline_name.FINAL or told.generation != named.generation:
         return named
     return told if _place(told) >= _place(named) else named

@@ -9,26 +9,27 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend.archive.streams import ByteSource, in_thread
 from wsdash.backend.providers.base import PermanentError, ProviderError
 from wsdash.backend.providers.gitlab.tunnel import file_transfer
-from wsdash.backend.providers.gitlab.tunnel.tunnel import Entrance
+from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.model import Workspace
 from wsdash.paths import make_folder
 
 log = logging.getLogger(__name__)
 
 
-class Incoming:
+class PendingImports:
     """A file for each workspace, in a folder of the user's own."""
 
-    def __init__(self, folder: Path, entrance: Entrance) -> None:
+    def __init__(self, folder: Path, tunnel: JobTunnel) -> None:
         self._folder = folder
-        self._entrance = entrance
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._tunnel = tunnel
+        self._sending = AttemptTasks()
         self._sent: set[str] = set()
 
     def has(self, workspace_id: str) -> bool:
@@ -38,7 +39,7 @@ class Incoming:
         self._file(workspace_id).unlink(missing_ok=True)
 
     @asynccontextmanager
-    async def taking_in(
+    async def receive(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AsyncIterator[None]:
         """In the block they are there, whole; a block that raises leaves nothing."""
@@ -64,15 +65,12 @@ class Incoming:
 
     def send(self, workspace_id: str, attempt_id: str) -> None:
         """To a job that runs, beside whatever else goes on, unless it was or is being done."""
-        if attempt_id in self._sent or workspace_id in self._sending or not self.has(workspace_id):
-            return
-        task = asyncio.create_task(self._send(workspace_id, attempt_id))
-        self._sending[workspace_id] = task
-        task.add_done_callback(lambda _: self._sending.pop(workspace_id, None))
+        if attempt_id not in self._sent and self.has(workspace_id):
+            self._sending.start(workspace_id, self._send, workspace_id, attempt_id)
 
     async def _send(self, workspace_id: str, attempt_id: str) -> None:
         try:
-            argv = await self._entrance.command(workspace_id, workspace_id, file_transfer.TAKE)
+            argv = await self._tunnel.command(workspace_id, workspace_id, file_transfer.TAKE)
             problem = await asyncio.to_thread(file_transfer.push, argv, self._file(workspace_id))
         except (ProviderError, OSError) as error:
             problem = str(error)
@@ -83,11 +81,7 @@ class Incoming:
 
     async def aclose(self) -> None:
         """What is on its way ends with its ssh; it is sent again."""
-        tasks = list(self._sending.values())
-        for task in tasks:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sending.aclose()
 
     def _file(self, workspace_id: str) -> Path:
         return self._folder / f"{workspace_id}.tar"

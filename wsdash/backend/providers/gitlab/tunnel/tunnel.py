@@ -1,4 +1,4 @@
-"""How a user comes into the jobs of a GitLab context: by the line that each of them holds to this machine."""
+"""The ssh tunnel that each job of a GitLab context holds to this machine: who may open it, and what goes through it."""
 
 from __future__ import annotations
 
@@ -28,45 +28,15 @@ STOP = ("wsdash-stop",)
 STOP_S = 5.0
 LONGEST = 1024
 SECRET_S = 3600.0
-"""How long a secret may wait for its job to start; a job that starts later is not let in."""
-LINE_S = 8.0
-"""How long to wait for a line that is down: a job dials again within seconds."""
+"""How long a secret may wait for its job to start; a job that starts later is not accepted."""
+CONNECT_S = 8.0
+"""How long to wait for a tunnel that is down: a job dials again within seconds."""
 
 
-@asynccontextmanager
-async def talking(
-    entrance: Entrance, workspace_id: str, argv: tuple[str, ...], limit: int
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None]:
-    """What a command in the workspace says and what it hears, while the block lasts; None where there is no line.
-
-    `limit` is the longest line in bytes: a longer one raises ValueError. Raises OSError.
-    """
-    command = await entrance.line(workspace_id, workspace_id, argv)
-    if command is None:
-        yield None
-        return
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=limit,
-        env=environments.basic(os.environ),
-    )
-    assert process.stdout is not None and process.stdin is not None
-    try:
-        yield process.stdout, process.stdin
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-class Entrance:
+class JobTunnel:
     """Without a `relay_client` there is none: config.toml does not say where this machine is.
 
-    What goes wrong with it hinders no job: a workspace that cannot be entered still runs.
+    Its failures never affect the job: the workspace only becomes unreachable.
     """
 
     def __init__(
@@ -79,13 +49,13 @@ class Entrance:
         self._clock = clock
         self._settings = settings
         self.address: RelayAddress | None = None
-        """What jobs are told; None until the relay was kept open once, and where there is no door."""
+        """What jobs are told; None until the relay was started once, and without a relay."""
 
     @property
-    def is_there(self) -> bool:
+    def is_configured(self) -> bool:
         return self._relay_client is not None
 
-    async def keep_open(self) -> None:
+    async def ensure_relay(self) -> None:
         """Have the relay run."""
         if self._relay_client is None:
             return
@@ -96,7 +66,7 @@ class Entrance:
             log.error("the relay cannot be started: %s", error)
 
     async def authorize(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
-        """The relay takes this pipeline's job for the workspace from now on, and no older one."""
+        """The relay accepts this pipeline's job for the workspace from now on, and no older one."""
         if self._relay_client is None or self.address is None:
             return
         grant = Grant(
@@ -112,10 +82,10 @@ class Entrance:
         try:
             await asyncio.to_thread(self._relay_client.authorize, grant)
         except OSError as error:
-            log.error("%s cannot be let in: %s", workspace.name, error)
+            log.error("%s cannot be authorized at the relay: %s", workspace.name, error)
 
-    async def offer_secret(self, workspace: Workspace, attempt: Attempt) -> str | None:
-        """A secret by which this attempt's job is let in once, for an instance without id tokens."""
+    async def issue_one_time_secret(self, workspace: Workspace, attempt: Attempt) -> str | None:
+        """A secret by which the relay accepts this attempt's job once, for an instance without id tokens."""
         if self._relay_client is None or self.address is None:
             return None
         secret = secrets.token_urlsafe(32)
@@ -130,33 +100,33 @@ class Entrance:
         try:
             await asyncio.to_thread(self._relay_client.authorize, grant)
         except OSError as error:
-            log.error("%s cannot be let in: %s", workspace.name, error)
+            log.error("%s cannot be authorized at the relay: %s", workspace.name, error)
             return None
         return secret
 
     async def revoke_attempt(self, workspace_id: str) -> None:
-        """No job is let in for the workspace until the next one is."""
+        """The relay accepts no job of the workspace until the next one is authorized."""
         if self._relay_client is not None:
             await asyncio.to_thread(self._relay_client.revoke_attempt, workspace_id)
 
     async def revoke(self, workspace: Workspace) -> None:
-        """Nobody comes in for a workspace that is gone."""
+        """The relay forgets a workspace that is gone."""
         if self._relay_client is not None:
             await asyncio.to_thread(self._relay_client.revoke, workspace.id, workspace.name)
 
     async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
         """Raises `PermanentError`, as `forwarding` does."""
-        relay_client = await self._through(workspace.id, workspace.name)
+        relay_client = await self._wait_connected(workspace.id, workspace.name)
         command = await asyncio.to_thread(relay_client.ssh, workspace.id, workspace.name, argv)
         return ShellCommand(command, dict(os.environ), by_tunnel=True)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
-        relay_client = await self._through(workspace.id, workspace.name)
+        relay_client = await self._wait_connected(workspace.id, workspace.name)
         return await asyncio.to_thread(relay_client.forward, workspace.id, workspace.name, where, there)
 
     async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A command for the workspace as one for this machine. Raises `PermanentError`."""
-        relay_client = await self._through(workspace_id, name)
+        relay_client = await self._wait_connected(workspace_id, name)
         return await asyncio.to_thread(relay_client.ssh, workspace_id, name, argv)
 
     async def is_connected(self, workspace: Workspace) -> bool:
@@ -164,13 +134,44 @@ class Entrance:
             self._relay_client.is_connected, workspace.id
         )
 
-    async def line(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...] | None:
-        """As `command`, but None where there is no line now."""
+    async def command_if_connected(
+        self, workspace_id: str, name: str, argv: tuple[str, ...]
+    ) -> tuple[str, ...] | None:
+        """As `command`, but None where there is no tunnel now."""
         if self._relay_client is None or not await asyncio.to_thread(
             self._relay_client.is_connected, workspace_id
         ):
             return None
         return await asyncio.to_thread(self._relay_client.ssh, workspace_id, name, argv)
+
+    @asynccontextmanager
+    async def open_channel(
+        self, workspace_id: str, argv: tuple[str, ...], limit: int
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None]:
+        """The output and the input of a command in the workspace, while the block lasts; None without a tunnel.
+
+        `limit` is the longest line in bytes: a longer one raises ValueError. Raises OSError.
+        """
+        command = await self.command_if_connected(workspace_id, workspace_id, argv)
+        if command is None:
+            yield None
+            return
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=limit,
+            env=environments.basic(os.environ),
+        )
+        assert process.stdout is not None and process.stdin is not None
+        try:
+            yield process.stdout, process.stdin
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     async def ask(
         self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float, stdin: bytes = b""
@@ -204,26 +205,26 @@ class Entrance:
         return b"".join(said)
 
     async def stop(self, workspace_id: str) -> bool:
-        """Ask the job by its line to end, as GitLab would; whether it will."""
+        """Ask the job through its tunnel to end, as GitLab would; whether it will."""
         try:
-            async with asyncio.timeout(STOP_S), talking(self, workspace_id, STOP, LONGEST) as line:
-                return line is not None and await line[0].readline() == b"stopping\n"
+            async with asyncio.timeout(STOP_S), self.open_channel(workspace_id, STOP, LONGEST) as channel:
+                return channel is not None and await channel[0].readline() == b"stopping\n"
         except (OSError, ValueError, TimeoutError):
             return False
 
-    async def _through(self, workspace_id: str, name: str) -> RelayClient:
-        """Wait for the line, a little."""
+    async def _wait_connected(self, workspace_id: str, name: str) -> RelayClient:
+        """The relay, once the tunnel stands. Raises `PermanentError` after `CONNECT_S`."""
         if self._relay_client is None:
             raise PermanentError(
                 f"there is no way into {name}: its job does not know where this machine is",
                 "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
             )
-        await self.keep_open()
-        end = asyncio.get_running_loop().time() + LINE_S
+        await self.ensure_relay()
+        end = asyncio.get_running_loop().time() + CONNECT_S
         while not await asyncio.to_thread(self._relay_client.is_connected, workspace_id):
             if asyncio.get_running_loop().time() > end:
                 raise PermanentError(
-                    f"{name} holds no line to this machine",
+                    f"{name} has no tunnel to this machine",
                     f"`wsdash logs {name}` says why: its image may have no ssh or sshd, or its runner"
                     " may not reach this machine.",
                 )
