@@ -15,7 +15,7 @@ import pytest
 from tests.cli.conftest import PYTHON, Command
 from tests.conftest import processes_of
 from tests.waiting import until_sync
-from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.system import records
 from wsdash.paths import Paths
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_running")

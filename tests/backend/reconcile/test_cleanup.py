@@ -23,12 +23,12 @@ from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.providers.local.supervisor import records
 from wsdash.backend.providers.local.supervisor.notify import Listener
 from wsdash.backend.reconcile import cleanup
 from wsdash.backend.store import database
 from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.store import Store
+from wsdash.backend.system import records
 from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.locks import filling
 from wsdash.backend.system.processes import ProcessIdentity

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from wsdash.backend.job.protocol import Message
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import Layout, checked_id
-from wsdash.backend.providers.local.supervisor import records
 from wsdash.backend.providers.local.supervisor.job_log import JobLog
 from wsdash.backend.providers.local.supervisor.progress import MOST_STEPS, Progress, beat_record
+from wsdash.backend.system import records
 
 # --- names ----------------------------------------------------------------------------------------
 

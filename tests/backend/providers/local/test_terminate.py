@@ -22,8 +22,8 @@ from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.sandbox.isolation import container_name
-from wsdash.backend.providers.local.supervisor import records
 from wsdash.backend.providers.local.supervisor.memory import OomKills
+from wsdash.backend.system import records
 from wsdash.model import Cause, JobState
 from wsdash.workload import Command, Source, Workload
 

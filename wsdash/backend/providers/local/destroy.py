@@ -14,8 +14,8 @@ from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local.files import remove, staging
 from wsdash.backend.providers.local.layout import JobFiles, Layout
-from wsdash.backend.providers.local.supervisor import records
 from wsdash.backend.providers.local.terminate import Ender
+from wsdash.backend.system import records
 
 ByContainer = Callable[[Path, str], None]
 """Empties a folder as the root of a container of an image, as far as it can."""

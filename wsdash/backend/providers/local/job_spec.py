@@ -4,36 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypedDict
 
 from wsdash.backend.job.protocol import EXIT_CONFIGURATION, EXIT_SOURCE_FAILED
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
 from wsdash.backend.providers.local.supervisor.marks import VARIABLE
+from wsdash.backend.providers.local.supervisor.stage import Stage
 from wsdash.model import Attempt, Cause
 from wsdash.workload import Workload
-
-
-class Stage(TypedDict):
-    """One process that the supervisor starts and waits for.
-
-    `env` None is the supervisor's own environment, and `adds` is added to either. `causes` gives the
-    cause of an exit code, `otherwise` that of all others. `step` names a step that the supervisor
-    reports itself; `empties` are folders that are emptied before; `notes` are lines for the log. `oom_asked` is a
-    command that says `true` where a container was ended for want of memory; empty where this machine's cgroup tells.
-    """
-
-    argv: list[str]
-    env: dict[str, str] | None
-    adds: dict[str, str]
-    is_job: bool
-    step: str | None
-    causes: dict[str, str]
-    otherwise: str
-    info_fd: int | None
-    empties: list[str]
-    notes: list[str]
-    oom_asked: list[str]
 
 
 def spec(

@@ -17,9 +17,10 @@ from wsdash.backend.providers.local import destroy
 from wsdash.backend.providers.local.files import remove as files_remove
 from wsdash.backend.providers.local.files import staging
 from wsdash.backend.providers.local.layout import JobFiles, Layout
-from wsdash.backend.providers.local.supervisor import notify, process_tree, records
+from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.terminate import Ender
+from wsdash.backend.system import records
 from wsdash.backend.system.leftovers import AskIds, Ids, Leftover
 from wsdash.backend.system.locks import clearing, is_locked
 from wsdash.backend.system.processes import stat_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles, Layout
-from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.system import records
 from wsdash.backend.system.locks import is_locked
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult

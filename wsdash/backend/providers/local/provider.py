@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import shutil
 import socket
 import sys
 import threading
@@ -20,7 +18,7 @@ from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports
-from wsdash.backend.job.render import idle_settings, render, render_secrets, scripts
+from wsdash.backend.job.render import render_secrets
 from wsdash.backend.providers.base import (
     Capabilities,
     CheckoutQuery,
@@ -40,21 +38,20 @@ from wsdash.backend.providers.base import (
 from wsdash.backend.providers.local import destroy as local_destroy
 from wsdash.backend.providers.local import job_spec, recovery
 from wsdash.backend.providers.local.files import pack as files_pack
-from wsdash.backend.providers.local.files import remove, staging
+from wsdash.backend.providers.local.files import staging
 from wsdash.backend.providers.local.files import unpack as files_unpack
+from wsdash.backend.providers.local.launcher import Launcher, as_provider_error, space_hint
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.observer import Observer
 from wsdash.backend.providers.local.sandbox import detect, git_query
 from wsdash.backend.providers.local.sandbox import isolation as isolations
-from wsdash.backend.providers.local.sandbox.isolation import Entry, Isolation, Place
-from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.providers.local.sandbox.isolation import Entry, Isolation
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.supervisor.spawn import python_argv, start_supervisor
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.providers.local.watch import Watch
-from wsdash.backend.system import locks
+from wsdash.backend.system import records
 from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Workspace
-from wsdash.paths import make_folder, write_private
 from wsdash.workload import Workload
 
 _TERMINAL = ("TERM", "COLORTERM", "LANG")
@@ -84,11 +81,17 @@ class LocalProvider:
     ) -> None:
         self._layout = Layout(root.absolute())
         self._clock = clock
-        self._isolation = isolation
         self._environ = dict(os.environ if environ is None else environ)
-        self._settings = dict(settings or {})
         self._access = access
         self._credentials = KeptCredentials(self._layout.credentials)
+        self._launcher = Launcher(
+            self._layout,
+            self._credentials,
+            clock=clock,
+            isolation=isolation,
+            environ=self._environ,
+            settings=dict(settings or {}),
+        )
         self._observer = Observer(self._layout)
         self._observing = threading.Lock()
         self._ender = Ender(clock, self._layout.listeners)
@@ -146,7 +149,7 @@ class LocalProvider:
 
     async def cancel(self, attempt: Attempt, grace_s: float) -> None:
         """Ask the job to end by itself within `grace_s` seconds."""
-        files, owner = self._files(attempt), job_spec.owner(attempt)
+        files, owner = self._launcher.files(attempt), job_spec.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.cancel(files, owner, grace_s))
 
     async def save(self, workspace: Workspace, attempt: Attempt) -> None:
@@ -154,7 +157,7 @@ class LocalProvider:
 
     async def force_cancel(self, attempt: Attempt) -> None:
         """End the job and everything it started, now. Raises ProviderError for what cannot be ended."""
-        files, owner = self._files(attempt), job_spec.owner(attempt)
+        files, owner = self._launcher.files(attempt), job_spec.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.force_cancel(files, owner))
 
     async def destroy(self, workspace: Workspace) -> str | None:
@@ -191,7 +194,9 @@ class LocalProvider:
 
     async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
         """Up to `limit` bytes of the attempt's log from `offset` on."""
-        return await asyncio.to_thread(_read_log, self._files(attempt), max(0, offset), max(0, limit))
+        return await asyncio.to_thread(
+            _read_log, self._launcher.files(attempt), max(0, offset), max(0, limit)
+        )
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         """A command for the user's terminal that stands in the job's surroundings. Raises PermanentError."""
@@ -213,7 +218,7 @@ class LocalProvider:
 
     def socket_here(self, workspace: Workspace, path: str) -> str | None:
         """A job sees its temporary folder as `/tmp`, or as it is. No link is followed out of it."""
-        own = self._workspace(workspace).resolve() / "tmp"
+        own = self._launcher.workspace(workspace).resolve() / "tmp"
         found = Path(path)
         if not found.is_relative_to(own) and found.is_relative_to("/tmp"):
             found = own / found.relative_to("/tmp")
@@ -231,29 +236,29 @@ class LocalProvider:
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         """Write `projects/`, `home/` and `volumes/` as a tar. Raises PermanentError for a file that cannot be read."""
-        folder = self._workspace(workspace)
+        folder = self._launcher.workspace(workspace)
         try:
             return await in_thread(lambda: files_pack.pack(folder, sink), sink)
         except OSError as error:
-            raise _as_provider_error(error) from error
+            raise as_provider_error(error) from error
 
     @asynccontextmanager
     async def unpack(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AsyncIterator[None]:
         """The files of an untrusted tar, there in the block. See `drafts` for what follows what, and why."""
-        self._workspace(workspace)
+        self._launcher.workspace(workspace)
         try:
             async with staging.coming_in(self._layout, workspace.id, known) as folder:
                 await in_thread(lambda: files_unpack.unpack(folder, source), source)
                 await in_thread(lambda: staging.put_in_place(self._layout, workspace.id))
                 yield
         except OSError as error:
-            raise _as_provider_error(error) from error
+            raise as_provider_error(error) from error
 
     async def capabilities(self, *, again: bool = False) -> Capabilities:
         """What jobs get here; `again` tries everything anew. Raises PermanentError for a bad `WSDASH_ISOLATION`."""
-        found = await asyncio.to_thread(self._found, again)
+        found = await asyncio.to_thread(self._launcher.found, again)
         return Capabilities(found.best.kind, found.best.is_container, found.notes)
 
     async def limitations(self, workload: Workload) -> list[Limitation]:
@@ -274,7 +279,7 @@ class LocalProvider:
 
     def folder(self, workspace: Workspace) -> str | None:
         """The workspace's folder: `projects/`, `home/`, `volumes/`."""
-        return str(self._workspace(workspace))
+        return str(self._launcher.workspace(workspace))
 
     async def aclose(self) -> None:
         """Ends the watches. Jobs go on."""
@@ -284,15 +289,15 @@ class LocalProvider:
     # --- blocking -------------------------------------------------------------------------------
 
     def _launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
-        files = self._files(attempt)
-        self._guarded(lambda: self._prepare(files, workspace, attempt, workload))
+        files = self._launcher.files(attempt)
+        self._guarded(lambda: self._launcher.prepare(files, workspace, attempt, workload))
         try:
             answer = start_supervisor(files, self._layout.listeners, self._environ)
         except OSError as error:
             raise Unreachable(f"the job of {workspace.name} may not have started: {error}") from error
         if answer.startswith("failed"):
             raise ProviderError(
-                f"the job of {workspace.name} could not be started: {answer}", _space_hint(answer)
+                f"the job of {workspace.name} could not be started: {answer}", space_hint(answer)
             )
         with self._observing:
             job = self._observer.look_at(attempt.id)
@@ -304,98 +309,6 @@ class LocalProvider:
         file = self._layout.secrets_of(workspace.id)
         file.touch(mode=0o600)
         file.write_text(text)
-
-    def _prepare(self, files: JobFiles, workspace: Workspace, attempt: Attempt, workload: Workload) -> None:
-        """Makes the workspace's folders and the attempt's, the latter complete or not at all."""
-        self._layout.make()
-        if files.spec.exists():
-            return
-        try:
-            rendered = render(workload)
-            volumes = [checked_id(volume.name) for volume in workload.volumes]
-        except ValueError as error:
-            raise PermanentError(
-                f"the workload cannot become a job: {error}", "Change the devfile."
-            ) from error
-        place = self._place(workspace, attempt.id)
-        spec = self._spec(workspace, attempt, workload, place)
-        for folder in (
-            place.projects,
-            place.home,
-            place.tmp,
-            *(place.workspace / "volumes" / v for v in volumes),
-        ):
-            make_folder(folder)
-        with locks.filling(self._layout.jobs):
-            self._fill(files, workspace, spec, recovery.record_of(workspace, workload), rendered)
-
-    def _fill(
-        self,
-        files: JobFiles,
-        workspace: Workspace,
-        spec: dict[str, object],
-        record: dict[str, object],
-        rendered: str,
-    ) -> None:
-        draft = JobFiles(files.folder.with_name(f".{files.folder.name}.{secrets.token_hex(4)}"))
-        try:
-            draft.folder.mkdir(mode=0o700)
-            # Whose it is comes first: by that a delete finds it.
-            records.write(draft.spec, spec)
-            records.write(draft.workspace, record)
-            draft.scripts.mkdir(mode=0o700)
-            for name, text in (scripts() | {"workload.sh": rendered.encode()}).items():
-                write_private(draft.scripts / name, text)
-            given = self._layout.secrets_of(workspace.id)
-            if given.exists():
-                shutil.copy(given, draft.scripts / "secrets.sh")
-            credentials = self._credentials.file(workspace.id)
-            if credentials.exists():
-                shutil.copy(credentials, draft.scripts / "git-credentials")
-            draft.folder.rename(files.folder)
-        except OSError:
-            remove.remove(draft.folder, self._layout.trash, workspace.id)
-            # Somebody else may have launched or cancelled the attempt meanwhile.
-            if not files.folder.exists():
-                raise
-
-    def _spec(
-        self, workspace: Workspace, attempt: Attempt, workload: Workload, place: Place
-    ) -> dict[str, object]:
-        found = self._found(again=False)
-        isolation = (
-            found.best if workload.image is not None or not found.best.is_container else found.imageless
-        )
-        host = detect.read_host(self._environ)
-        folders = frozenset(volume.path for volume in workload.volumes if Path(volume.path).is_dir())
-        return job_spec.spec(
-            attempt,
-            workload,
-            isolation=isolation,
-            place=place,
-            host=host,
-            env=isolations.job_environment(isolation, place, host.home, self._environ),
-            settings={
-                "WSDASH_BEAT_S": f"{workspace.policy.beat_s:g}",
-                **idle_settings(workspace.policy),
-                **self._settings,
-            },
-            unmounted=isolations.unmountable(isolation, host, workload.volumes, folders),
-            notes=_isolation_notes(isolation, workload),
-            at=self._clock(),
-        )
-
-    def _found(self, again: bool) -> detect.Found:
-        if self._isolation is not None:
-            imageless = Isolation("plain") if self._isolation.is_container else self._isolation
-            return detect.Found(self._isolation, imageless, ())
-        try:
-            self._layout.make()
-            return detect.find(self._layout.root, self._environ, again=again)
-        except detect.ProbeError as error:
-            raise PermanentError(str(error), f"Unset {detect.FORCE}, or make that kind work.") from error
-        except OSError as error:
-            raise _as_provider_error(error) from error
 
     def _look(self) -> tuple[JobObservation, ...]:
         try:
@@ -416,14 +329,14 @@ class LocalProvider:
             forget(self._access, workspace_id, name)
 
     def _empty_by_container(self, folder: Path, image: str) -> None:
-        best = self._found(again=False).best
+        best = self._launcher.found(again=False).best
         if best.is_container:
             detect.run(list(isolations.purge_argv(best, folder, image)), self._environ)
 
     def _inside(
         self, workspace: Workspace, attempt: Attempt, entry: Entry, argv: tuple[str, ...]
     ) -> ShellCommand:
-        files = self._files(attempt)
+        files = self._launcher.files(attempt)
         with self._observing:
             job = self._observer.look_at(attempt.id)
         if job is None or job.state is not JobState.RUNNING:
@@ -435,8 +348,8 @@ class LocalProvider:
         given = spec.get("env")
         env = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
         shown = {name: self._environ[name] for name in _TERMINAL if name in self._environ}
-        isolation = self._isolation_of(str(spec.get("isolation")))
-        place = self._place(workspace, attempt.id)
+        isolation = self._launcher.isolation_of(str(spec.get("isolation")))
+        place = self._launcher.place(workspace, attempt.id)
         terminal = entry == "enter" and (not argv or (sys.stdin is not None and sys.stdin.isatty()))
         command = isolations.enter_argv(isolation, place, entry, argv, terminal=terminal, env=shown)
         if isolation.is_container:
@@ -448,63 +361,19 @@ class LocalProvider:
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
     def _ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
-        found = self._found(again=False)
+        found = self._launcher.found(again=False)
         # The machine's own git, where it can be shut in, does not depend on what the image holds.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
-        place = self._place(workspace, "inspection")
+        place = self._launcher.place(workspace, "inspection")
         host = detect.read_host(self._environ)
         return git_query.ask(isolation, place, host, workload.image, self._environ, question)
-
-    def _place(self, workspace: Workspace, attempt_id: str) -> Place:
-        return Place(
-            attempt_id,
-            workspace=self._workspace(workspace),
-            scripts=self._layout.job(attempt_id).scripts,
-            state=self._layout.root,
-            name=workspace.name,
-        )
-
-    def _isolation_of(self, kind: str) -> Isolation:
-        """What a job runs in, which may differ from what a new one would."""
-        found = self._found(again=False)
-        for isolation in (found.best, found.imageless):
-            if isolation.kind == kind:
-                return isolation
-        if kind not in isolations.KINDS:
-            raise PermanentError(f"the job runs in {kind!r}, which is no kind of isolation")
-        return Isolation(kind, {"bubblewrap": "bwrap"}.get(kind, kind))
-
-    def _workspace(self, workspace: Workspace) -> Path:
-        try:
-            return self._layout.workspace(workspace.id)
-        except ValueError as error:
-            raise PermanentError(str(error)) from error
-
-    def _files(self, attempt: Attempt) -> JobFiles:
-        try:
-            return self._layout.job(attempt.id)
-        except ValueError as error:
-            raise PermanentError(str(error)) from error
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
             self._layout.make()
             act()
         except OSError as error:
-            raise _as_provider_error(error) from error
-
-
-def _isolation_notes(isolation: Isolation, workload: Workload) -> tuple[str, ...]:
-    if isolation.is_container:
-        limited = workload.resources.cpu_limit or workload.resources.memory_limit
-        return (
-            (f"{isolation.kind} cannot limit CPU and memory here.",)
-            if limited and not isolation.limits
-            else ()
-        )
-    if workload.image is None:
-        return (f"the job runs in {isolation.kind}: the devfile names no image.",)
-    return (f"the job runs in {isolation.kind}: the image {workload.image} is not used.",)
+            raise as_provider_error(error) from error
 
 
 def _read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
@@ -517,12 +386,3 @@ def _read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
         return LogChunk(os.pread(descriptor, limit, offset), offset, os.fstat(descriptor).st_size, ended)
     finally:
         os.close(descriptor)
-
-
-def _as_provider_error(error: OSError) -> ProviderError:
-    where = f": {error.filename}" if error.filename else ""
-    return ProviderError(f"{(error.strerror or str(error)).lower()}{where}", _space_hint(str(error)))
-
-
-def _space_hint(text: str) -> str:
-    return "Free some disk space." if "No space left" in text else ""

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.providers.local.supervisor import notify, process_tree, records
+from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.main import take_lock
 from wsdash.backend.providers.local.supervisor.marks import Mark
-from wsdash.backend.system import locks
+from wsdash.backend.system import locks, records
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Cause
 

@@ -9,8 +9,8 @@ import secrets
 from collections.abc import AsyncIterator
 
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.providers.local.supervisor import records
 from wsdash.backend.providers.local.supervisor.notify import Listener
+from wsdash.backend.system import records
 from wsdash.backend.system.processes import ProcessIdentity
 
 

@@ -26,7 +26,7 @@ from wsdash.backend.archive.streams import in_thread
 from wsdash.backend.providers.base import PermanentError
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.system import records
 from wsdash.backend.system.locks import clearing
 
 

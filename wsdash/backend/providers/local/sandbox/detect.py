@@ -18,7 +18,7 @@ from typing import Literal
 
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import KINDS, Host, Isolation, Kind, Place
-from wsdash.backend.providers.local.supervisor import records
+from wsdash.backend.system import records
 from wsdash.backend.system.processes import boot_id
 
 _TIMEOUT_S = 30.0

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.providers.local.supervisor import marks, process_tree, records
+from wsdash.backend.providers.local.supervisor import marks, process_tree
 from wsdash.backend.providers.local.supervisor.supervisor import Supervisor
-from wsdash.backend.system import environments
+from wsdash.backend.system import environments, records
 from wsdash.backend.system.processes import ProcessIdentity
 
 _LOCK_WAIT_S = 2.0

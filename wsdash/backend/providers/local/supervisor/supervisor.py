@@ -17,16 +17,17 @@ from pathlib import Path
 
 from wsdash.backend.job.protocol import Message, Splitter, killed_by
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.providers.local.supervisor import notify, proc, process_tree, records
+from wsdash.backend.providers.local.supervisor import notify, proc, process_tree
 from wsdash.backend.providers.local.supervisor.job_log import JobLog
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.supervisor.memory import OomKills
 from wsdash.backend.providers.local.supervisor.progress import Progress, beat_record
+from wsdash.backend.system import records
 from wsdash.backend.system.processes import ProcessIdentity
 
 TYPE_CHECKING = False  # as mypy allows; supervisors need no `typing`, which takes long to load
 if TYPE_CHECKING:
-    from wsdash.backend.providers.local.job_spec import Stage
+    from wsdash.backend.providers.local.supervisor.stage import Stage
 
 _CHUNK = 256 * 1024
 _WRITE_EVERY_S = 0.02
