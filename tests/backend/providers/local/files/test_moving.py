@@ -294,8 +294,7 @@ async def test_an_archive_that_needs_more_than_is_free_is_refused_before_the_dis
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root.mkdir()
-    disk = os.statvfs(root)
-    monkeypatch.setattr(files_unpack, "SPARE", disk.f_bavail * disk.f_frsize - 400_000)
+    monkeypatch.setattr(files_unpack, "_free_bytes", lambda _: files_unpack.SPARE + 400_000)
     provider = LocalProvider(root, isolation=Isolation("plain"))
     with pytest.raises(ProviderError, match="needs more than") as told:
         async with provider.unpack(workspace(), io.BytesIO(DATA), nobody):

@@ -28,13 +28,17 @@ def unpack(folder: Path, source: ByteSource) -> None:
     OSError for other trouble with the disk.
     """
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    disk = os.fstatvfs(top)
-    with contextlib.closing(_Unpacker(top, disk.f_bavail * disk.f_frsize - SPARE)) as unpacker:
+    with contextlib.closing(_Unpacker(top, _free_bytes(top) - SPARE)) as unpacker:
         for member, content in read_members(source):
             entry = entry_of(member)
             if entry is not None:
                 unpacker.add(entry, content)
         unpacker.finish_folders()
+
+
+def _free_bytes(descriptor: int) -> int:
+    disk = os.fstatvfs(descriptor)
+    return disk.f_bavail * disk.f_frsize
 
 
 class _Unpacker:
