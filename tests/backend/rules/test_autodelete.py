@@ -34,7 +34,9 @@ UNKNOWN = UnsavedTotals(is_whole=False)
 
 def stopped(hours: float, record: UnsavedRecord | None = None) -> Workspace:
     """One that was stopped so many hours ago."""
-    return replace(workspace(Desired.STOPPED), changed_at=NOW - hours * HOUR, unsaved=record)
+    return replace(
+        workspace(Desired.STOPPED, policy=DUE_AFTER_10_H), changed_at=NOW - hours * HOUR, unsaved=record
+    )
 
 
 def found(hours_ago: float, totals: UnsavedTotals, announced: float | None = None) -> UnsavedRecord:
@@ -44,11 +46,11 @@ def found(hours_ago: float, totals: UnsavedTotals, announced: float | None = Non
 
 
 def decided(of: Workspace, policy: Policy = DUE_AFTER_10_H) -> Decision:
-    return decide(of, [], seen(), policy, NOW)
+    return decide(replace(of, policy=policy), [], seen(), NOW)
 
 
 def said(of: Workspace, policy: Policy = DUE_AFTER_10_H) -> str:
-    return status(of, [], seen(), policy, NOW).reason
+    return status(replace(of, policy=policy), [], seen(), NOW).reason
 
 
 def test_when_it_has_stopped_its_unsaved_work_is_looked_for() -> None:
@@ -76,13 +78,13 @@ def test_what_cannot_be_told_counts_as_unsaved() -> None:
 def test_one_that_will_be_deleted_says_when() -> None:
     of = stopped(1, found(1, CLEAN))
     assert said(of) == "will be deleted in 9 h; not started yet"
-    assert status(of, [], seen(), DUE_AFTER_10_H, NOW).until == NOW + 9 * HOUR
+    assert status(of, [], seen(), NOW).until == NOW + 9 * HOUR
 
 
 def test_it_is_announced_before_and_looked_into_once_more_at_the_end() -> None:
     announcing = stopped(9.1, found(9, CLEAN))
     assert isinstance(decided(announcing), LookForUnsaved)
-    planned = autodelete(announcing, [], DUE_AFTER_10_H, NOW)
+    planned = autodelete(announcing, [], NOW)
     assert planned is not None and planned.announces
     record = record_of(CLEAN, NOW, planned.record, DUE_AFTER_10_H, announced_at=NOW)
     assert record.announced_at == NOW
@@ -96,7 +98,7 @@ def test_it_is_announced_before_and_looked_into_once_more_at_the_end() -> None:
 
 def test_one_whose_time_came_while_nobody_looked_is_announced_first() -> None:
     of = stopped(100, found(95, CLEAN))
-    planned = autodelete(of, [], DUE_AFTER_10_H, NOW)
+    planned = autodelete(of, [], NOW)
     assert planned is not None and planned.announces and planned.due == NOW + HOUR
     late = replace(of, unsaved=record_of(CLEAN, NOW, planned.record, DUE_AFTER_10_H, announced_at=NOW))
     decision = decided(late)
@@ -107,7 +109,7 @@ def test_what_was_found_before_it_ran_again_does_not_count() -> None:
     assert isinstance(decided(stopped(1, found(2, CLEAN, announced=2))), LookForUnsaved)
     ended = replace(attempt(), end=End(NOW - 10, Cause.CANCELLED))
     of = stopped(1, found(0.5, CLEAN))
-    assert isinstance(decide(of, [ended], seen(), DUE_AFTER_10_H, NOW), LookForUnsaved)
+    assert isinstance(decide(of, [ended], seen(), NOW), LookForUnsaved)
 
 
 def test_only_the_users_word_lets_it_take_unsaved_work() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backend.builders import NOW, POLICY, attempt, ended, job, seen, unreachable, workspace
+from wsdash.backend.rules.crashes import backoff_s, crashes
 from wsdash.backend.rules.decide import (
     FOREVER,
     Adopt,
@@ -20,8 +21,6 @@ from wsdash.backend.rules.decide import (
     Launch,
     LookForUnsaved,
     Wait,
-    backoff_s,
-    crashes,
     decide,
     end_of,
 )
@@ -48,7 +47,8 @@ def decided(
     policy: Policy = POLICY,
     now: float = NOW,
 ) -> Decision:
-    return decide(of or workspace(), attempts, observation, policy, now)
+    wanted = replace(of or workspace(), policy=policy)
+    return decide(wanted, attempts, observation, now)
 
 
 class TestRule1LaunchWhatIsWanted:
@@ -150,7 +150,7 @@ class TestRule5APlannedEndIsNoCrash:
 
     def test_a_deadline_right_after_the_start_is_a_crash_or_it_would_spin(self) -> None:
         quick = replace(ended(1, NOW, Cause.DEADLINE), launched_at=NOW - 5)
-        assert crashes(workspace(), [quick], POLICY) == [quick]
+        assert crashes(workspace(), [quick]) == [quick]
 
     def test_an_outdated_job_is_cancelled_without_backoff(self) -> None:
         live = attempt()
@@ -170,9 +170,9 @@ class TestRule6Crashes:
 
     def test_a_success_does_not_end_the_episode_but_a_quiet_gap_does(self) -> None:
         old, recent = ended(1, NOW - 7 * 3600), ended(2, NOW)
-        assert crashes(workspace(), [old, recent], POLICY) == [recent]
+        assert crashes(workspace(), [old, recent]) == [recent]
         older = ended(1, NOW - 5 * 3600)
-        assert crashes(workspace(), [older, recent], POLICY) == [older, recent]
+        assert crashes(workspace(), [older, recent]) == [older, recent]
 
     def test_after_ten_restarts_it_waits_for_the_user(self) -> None:
         past = [ended(n, NOW - 1000 + n) for n in range(1, 12)]
@@ -373,7 +373,7 @@ def test_a_job_is_launched_only_where_none_can_be_alive(
     situation: tuple[Workspace, list[Attempt], Observation | None],
 ) -> None:
     of, attempts, observation = situation
-    decision = decide(of, attempts, observation, POLICY, NOW)
+    decision = decide(of, attempts, observation, NOW)
     if isinstance(decision, Launch):
         assert of.desired is Desired.RUNNING
         assert observation is not None and observation.reachable
@@ -388,7 +388,7 @@ def test_nothing_is_done_in_ignorance(
 ) -> None:
     of, attempts, observation = situation
     if observation is None or not observation.reachable:
-        assert isinstance(decide(of, attempts, observation, POLICY, NOW), Wait)
+        assert isinstance(decide(of, attempts, observation, NOW), Wait)
 
 
 @given(situations())
@@ -396,7 +396,7 @@ def test_what_is_destroyed_was_wanted_gone_and_has_no_job(
     situation: tuple[Workspace, list[Attempt], Observation | None],
 ) -> None:
     of, attempts, observation = situation
-    if isinstance(decide(of, attempts, observation, POLICY, NOW), Destroy):
+    if isinstance(decide(of, attempts, observation, NOW), Destroy):
         assert of.desired is Desired.DELETED
         assert not any(a.is_live for a in attempts)
 
@@ -406,7 +406,7 @@ def test_every_decision_has_a_reason_and_every_wait_lies_ahead(
     situation: tuple[Workspace, list[Attempt], Observation | None],
 ) -> None:
     of, attempts, observation = situation
-    decision = decide(of, attempts, observation, POLICY, NOW)
+    decision = decide(of, attempts, observation, NOW)
     assert decision.reason
     if isinstance(decision, Wait):
         assert decision.until > NOW

@@ -37,21 +37,21 @@ CANCELLED = replace(LIVE, cancel_requested_at=NOW - 1, cancel_reason="wanted sto
     ],
 )
 def test_phase(of: Workspace, attempts: list[Attempt], observation: Observation, phase: Phase) -> None:
-    found = status(of, attempts, observation, POLICY, NOW)
+    found = status(of, attempts, observation, NOW)
     assert found.phase is phase
     assert found.reason
 
 
 def test_what_was_seen_before_this_machine_was_started_says_nothing_of_now() -> None:
     look = seen(job(LIVE), at=NOW - 10)
-    assert status(workspace(), [LIVE], look, POLICY, NOW, booted_at=NOW - 11).phase is Phase.RUNNING
-    found = status(workspace(), [LIVE], look, POLICY, NOW, booted_at=NOW - 9)
+    assert status(workspace(), [LIVE], look, NOW, booted_at=NOW - 11).phase is Phase.RUNNING
+    found = status(workspace(), [LIVE], look, NOW, booted_at=NOW - 9)
     assert (found.phase, found.healthy) == (Phase.UNKNOWN, None)
 
 
 def test_a_job_that_has_lost_its_supervisor_since_the_last_look_is_not_healthy() -> None:
     attempt = has_lost_its_supervisor(replace(LIVE, seen=job(LIVE)))
-    found = status(workspace(), [attempt], seen(job(LIVE)).of([attempt]), POLICY, NOW)
+    found = status(workspace(), [attempt], seen(job(LIVE)).of([attempt]), NOW)
     assert (found.phase, found.healthy) == (Phase.UNHEALTHY, False)
     assert "supervisor is gone" in found.reason
 
@@ -60,32 +60,30 @@ def test_what_runs_after_several_crashes_is_in_a_crash_loop_until_it_has_run_for
     third = attempt(3)
     loop = [ended(1, NOW - 90), ended(2, NOW - 60), third]
     for observed, phase in [(job(third), Phase.RUNNING), (job(third, ready=False), Phase.STARTING)]:
-        found = status(workspace(), loop, seen(observed), POLICY, NOW)
+        found = status(workspace(), loop, seen(observed), NOW)
         assert (found.phase, found.trouble) == (phase, "crash-loop")
         assert "after crash 2: user-code" in found.reason
-    assert status(workspace(), [loop[1], third], seen(job(third)), POLICY, NOW).trouble == ""
+    assert status(workspace(), [loop[1], third], seen(job(third)), NOW).trouble == ""
     calm = [ended(1, NOW - 3700), ended(2, NOW - 3601), third]
-    assert status(workspace(), calm, seen(job(third)), POLICY, NOW).trouble == ""
+    assert status(workspace(), calm, seen(job(third)), NOW).trouble == ""
 
 
 def test_a_workspace_with_a_failed_step_is_degraded() -> None:
     steps = (StepResult("postStart", "install", NOW - 9, NOW - 8, 127),)
-    assert (
-        status(workspace(), [LIVE], seen(replace(job(LIVE), steps=steps)), POLICY, NOW).trouble == "degraded"
-    )
-    assert status(workspace(), [LIVE], seen(job(LIVE)), POLICY, NOW).trouble == ""
+    assert status(workspace(), [LIVE], seen(replace(job(LIVE), steps=steps)), NOW).trouble == "degraded"
+    assert status(workspace(), [LIVE], seen(job(LIVE)), NOW).trouble == ""
 
 
 def test_a_failed_step_is_named_though_the_workspace_runs() -> None:
     failed = replace(job(LIVE), steps=(StepResult("postStart", "install", NOW - 9, NOW - 8, 127),))
-    found = status(workspace(), [LIVE], seen(failed), POLICY, NOW)
+    found = status(workspace(), [LIVE], seen(failed), NOW)
     assert found.phase is Phase.RUNNING
     assert "postStart install failed with exit 127" in found.reason
 
 
 def test_a_step_that_runs_is_named_while_starting() -> None:
     starting = replace(job(LIVE, ready=False), steps=(StepResult("postStart", "install", NOW - 9),))
-    assert status(workspace(), [LIVE], seen(starting), POLICY, NOW).reason == "postStart install"
+    assert status(workspace(), [LIVE], seen(starting), NOW).reason == "postStart install"
 
 
 @pytest.mark.parametrize(
@@ -99,17 +97,17 @@ def test_an_autostop_is_announced_with_its_reason_and_the_way_out() -> None:
     live = attempt(launched=NOW - 3300)
     running = replace(job(live), started_at=NOW - 3300)
     policy = replace(POLICY, max_hours=1)
-    found = status(workspace(), [live], seen(running), policy, NOW)
+    found = status(workspace(policy=policy), [live], seen(running), NOW)
     assert found.phase is Phase.RUNNING
     assert "autostop after 1 h comes in 5 min" in found.reason
     assert f"wsdash extend {workspace().name}" in found.reason
-    longer = replace(workspace(), extended_until=NOW + 3600)
-    assert "autostop" not in status(longer, [live], seen(running), policy, NOW).reason
+    longer = replace(workspace(policy=policy), extended_until=NOW + 3600)
+    assert "autostop" not in status(longer, [live], seen(running), NOW).reason
 
 
 def test_an_autostop_that_waits_for_the_work_says_so() -> None:
     live = replace(attempt(launched=NOW - 3700), problem="the work in demo cannot be saved")
     running = replace(job(live), started_at=NOW - 3700)
-    found = status(workspace(), [live], seen(running), replace(POLICY, max_hours=1), NOW)
+    found = status(workspace(policy=replace(POLICY, max_hours=1)), [live], seen(running), NOW)
     assert (found.phase, found.healthy) == (Phase.RUNNING, True)
     assert found.reason == "autostop after 1 h waits: the work in demo cannot be saved"

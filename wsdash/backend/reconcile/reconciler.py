@@ -168,7 +168,7 @@ class Reconciler:
         poller = self._pollers.get(workspace.context)
         look = poller.observation if poller is not None else None
         observation = None if look is None else look.of(attempts)
-        return rules.decide(workspace, attempts, observation, workspace.policy, self._clock())
+        return rules.decide(workspace, attempts, observation, self._clock())
 
     async def _poll_desired(self, tasks: asyncio.TaskGroup) -> None:
         """Notice what other processes have committed, and contexts that are new or were changed."""

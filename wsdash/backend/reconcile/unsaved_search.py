@@ -62,7 +62,7 @@ class UnsavedSearch:
                 left = await asyncio.to_thread(provider.left_behind, workspace, attempts)
                 totals = left or UnsavedTotals(is_whole=False)
         policy, now = workspace.policy, self._clock()
-        planned = autodelete(workspace, attempts, policy, at)
+        planned = autodelete(workspace, attempts, at)
         announced_at = now if planned is not None and planned.announces else None
         before = planned.record if planned is not None else None
         record = record_of(totals, at, before, policy, announced_at)

@@ -38,10 +38,9 @@ class Autodelete:
     record: UnsavedRecord | None = None
 
 
-def autodelete(
-    workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, now: float
-) -> Autodelete | None:
-    """None where no policy asks for it."""
+def autodelete(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Autodelete | None:
+    """None where its policy does not ask for it."""
+    policy = workspace.policy
     if policy.delete_after_stopped_hours is None:
         return None
     since = max([workspace.changed_at, *_ends(attempts, now)])

@@ -6,11 +6,11 @@ decision out; `wsdash plan` prints it; `wsdash.backend.rules.status` words the s
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsdash.backend.rules.autodelete import autodelete, calls_for_a_look
+from wsdash.backend.rules.crashes import PLANNED, backoff_s, crashes, is_crash
 from wsdash.model import (
     Attempt,
     Cause,
@@ -29,7 +29,6 @@ STOP_AT_ONCE = frozenset({Cause.CONFIGURATION, Cause.PERMISSION, Cause.QUOTA, Ca
 """Another job would end the same way, until somebody has mended what the message says."""
 NOT_THE_USERS = frozenset({Cause.RUNNER_LOST, Cause.QUEUE})
 """However often it happens, no number of restarts makes the workspace give up."""
-PLANNED = frozenset({Cause.DEADLINE, Cause.TIMEOUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,6 @@ def decide(
     workspace: Workspace,
     attempts: Sequence[Attempt],
     observation: Observation | None,
-    policy: Policy,
     now: float,
 ) -> Decision:
     """The next step for one workspace.
@@ -125,12 +123,12 @@ def decide(
     if unanswered is not None:
         return unanswered
     if workspace.desired is not Desired.RUNNING:
-        return _wind_down(workspace, attempts, live, observation, policy, now)
+        return _wind_down(workspace, attempts, live, observation, now)
     if len(live) > 1:
-        return _one_survives(live, observation, policy, now)
+        return _one_survives(live, observation, workspace.policy, now)
     if live:
-        return _keep_alive(workspace, live[0], observation, policy, now)
-    return _replace(workspace, attempts, policy, now)
+        return _keep_alive(workspace, live[0], observation, now)
+    return _replace(workspace, attempts, now)
 
 
 def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: float) -> End | None:
@@ -189,33 +187,6 @@ def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bo
     return silence is None or silence < policy.suspect_s
 
 
-def crashes(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy) -> list[Attempt]:
-    """The crashes of the present episode, oldest first.
-
-    Only the present generation counts, for a user's restart clears what came before; and an episode ends
-    with a gap of `quiet_s` between two crashes, never with a success (rule 6).
-    """
-    episode: list[Attempt] = []
-    for attempt in attempts:
-        if attempt.generation != workspace.generation or not _is_crash(attempt, policy):
-            continue
-        if episode and _ended_at(attempt) - _ended_at(episode[-1]) >= policy.quiet_s:
-            episode = []
-        episode.append(attempt)
-    return episode
-
-
-def backoff_s(crash_count: int, attempt_id: str, policy: Policy) -> float:
-    """How long the restart after this crash waits: nothing the first time, then a ladder with full jitter.
-
-    The jitter comes from the attempt's id, so that it differs between workspaces and `plan` can foretell it.
-    """
-    if crash_count <= 1 or not policy.ladder_s:
-        return 0.0
-    step = policy.ladder_s[min(crash_count - 2, len(policy.ladder_s) - 1)]
-    return step * zlib.crc32(attempt_id.encode(errors="surrogatepass")) / 0xFFFFFFFF
-
-
 def _ignorance_is_not_death(observation: Observation | None, now: float) -> Wait:
     """Rule 8."""
     problem = (observation and observation.problem) or "nothing has been observed yet"
@@ -246,17 +217,16 @@ def _wind_down(
     attempts: Sequence[Attempt],
     live: Sequence[Attempt],
     observation: Observation,
-    policy: Policy,
     now: float,
 ) -> Decision:
     """Rules 3, 4 and 9: wanted stopped or deleted."""
     if live:
         attempt = next((a for a in live if a.cancel_requested_at is None), live[0])
         reason = "wanted deleted" if workspace.desired is Desired.DELETED else "wanted stopped"
-        return _end_gracefully(attempt, reason, observation, policy, now)
+        return _end_gracefully(attempt, reason, observation, workspace.policy, now)
     if workspace.desired is Desired.DELETED:
         return Destroy("wanted deleted, and no job is left")
-    planned = autodelete(workspace, attempts, policy, now)
+    planned = autodelete(workspace, attempts, now)
     if planned is None:
         if calls_for_a_look(workspace, attempts, now):
             return LookForUnsaved("what only it has is looked for, as its job has ended")
@@ -266,7 +236,9 @@ def _wind_down(
     if planned.is_kept and planned.record is not None:
         return Wait(planned.looks_at, f"stopped, as wanted; not deleted: {planned.record.totals.sentence}")
     if now >= planned.due:
-        return Destroy(f"stopped for {policy.delete_after_stopped_hours:g} h, the limit that you set")
+        return Destroy(
+            f"stopped for {workspace.policy.delete_after_stopped_hours:g} h, the limit that you set"
+        )
     until = min(planned.looks_at, planned.due)
     return Wait(until, "stopped, as wanted; the autodelete that you set comes next")
 
@@ -282,10 +254,9 @@ def _one_survives(live: Sequence[Attempt], observation: Observation, policy: Pol
     )
 
 
-def _keep_alive(
-    workspace: Workspace, attempt: Attempt, observation: Observation, policy: Policy, now: float
-) -> Decision:
+def _keep_alive(workspace: Workspace, attempt: Attempt, observation: Observation, now: float) -> Decision:
     """Rules 2, 5 and 9 for the one live job of a workspace that is wanted running."""
+    policy = workspace.policy
     job = observation.job_of(attempt.id)
     if job is not None and job.state is JobState.LOST:
         return ForceCancel(attempt, "its supervisor is gone, and what it left running must end first")
@@ -300,7 +271,7 @@ def _keep_alive(
     if silence is not None and silence >= policy.dead_s:
         reason = f"no heartbeat for {silence:.0f} s, though the provider could be asked"
         return Cancel(attempt, reason, cause=Cause.RUNNER_LOST)
-    due = autostop_due(workspace, job, policy)
+    due = autostop_due(workspace, job)
     if due is not None and now >= due[0]:
         return Cancel(attempt, due[1], autostop=True)
     checks = [due[0]] if due is not None else []
@@ -359,18 +330,19 @@ def _end_gracefully(
     return Wait(attempt.force_cancelled_at + policy.grace_s, "force-cancelled, waiting for the end")
 
 
-def _replace(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, now: float) -> Decision:
+def _replace(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Decision:
     """Rules 1, 5 and 6: wanted running, nothing alive."""
+    policy = workspace.policy
     last = attempts[-1] if attempts else None
     if last is None or last.generation != workspace.generation:
         return Launch(None, "wanted running, and nothing runs")
-    if not _is_crash(last, policy):
+    if not is_crash(last, policy):
         return Launch(None, "a planned end, so a new job follows at once")
     end = last.end
     assert end is not None
     if end.cause in STOP_AT_ONCE:
         return GiveUp(last, end.tail(3))
-    episode = crashes(workspace, attempts, policy)
+    episode = crashes(workspace, attempts)
     if len(episode) > policy.start_limit and end.cause not in NOT_THE_USERS:
         return GiveUp(last, f"{len(episode)} crashes in one episode; the last: {end.tail(3)}")
     due = end.at + backoff_s(len(episode), last.id, policy)
@@ -379,15 +351,14 @@ def _replace(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, 
     return Launch(None, f"crash {len(episode)} of this episode: {end.headline}")
 
 
-def autostop_due(
-    workspace: Workspace, job: JobObservation | None, policy: Policy
-) -> tuple[float, str] | None:
+def autostop_due(workspace: Workspace, job: JobObservation | None) -> tuple[float, str] | None:
     """Rule 9: when autostop comes, and why; None when no policy asks for it, and while the setup still runs.
 
     The user may have put it off.
     """
     if job is None or job.started_at is None or job.ready_at is None or _runs_a_step(job):
         return None
+    policy = workspace.policy
     limits: list[tuple[float, str]] = []
     if policy.max_hours is not None:
         limits.append((job.started_at + policy.max_hours * 3600, f"autostop after {policy.max_hours:g} h"))
@@ -406,19 +377,3 @@ def autostop_due(
 def _runs_a_step(job: JobObservation) -> bool:
     """Whether a step of the start goes on: a Dev Container may be ready before its last commands have run."""
     return any(step.exit_code is None and step.phase != "preStop" for step in job.steps)
-
-
-def _is_crash(attempt: Attempt, policy: Policy) -> bool:
-    """Rule 5: an end that was asked for, or the job's own deadline after a real run, is no crash."""
-    end = attempt.end
-    if end is None or end.cause is Cause.CANCELLED:
-        return False
-    if end.cause in PLANNED:
-        started = attempt.launched_at if attempt.launched_at is not None else attempt.intended_at
-        return end.at - started < policy.shortest_run_s
-    return True
-
-
-def _ended_at(attempt: Attempt) -> float:
-    assert attempt.end is not None
-    return attempt.end.at

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wsdash.backend.rules.autodelete import autodelete
+from wsdash.backend.rules.crashes import crashes
 from wsdash.backend.rules.decide import (
     FOREVER,
     Cancel,
@@ -15,12 +16,11 @@ from wsdash.backend.rules.decide import (
     Launch,
     Wait,
     autostop_due,
-    crashes,
     decide,
     is_healthy,
     silent_for,
 )
-from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Policy, Status, Workspace
+from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Status, Workspace
 
 WARNING_S = 600.0
 """An autostop is announced so long before."""
@@ -34,7 +34,6 @@ def status(
     workspace: Workspace,
     attempts: Sequence[Attempt],
     observation: Observation | None,
-    policy: Policy,
     now: float,
     *,
     booted_at: float = 0.0,
@@ -54,18 +53,18 @@ def status(
     )
     if live and not fresh:
         return _unknown(workspace, live[-1], observation, now)
-    decision = decide(workspace, attempts, observation, policy, now)
+    decision = decide(workspace, attempts, observation, now)
     if workspace.desired is Desired.DELETED:
         return Status(Phase.DELETING, _wait_reason(decision, "its job ends, then its files are removed"))
     if workspace.desired is Desired.STOPPED:
         if live:
             return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is told to end"))
-        return _stopped(workspace, attempts, policy, now)
-    if live:
-        found = _of_live(workspace, live[-1], observation, policy, decision, now)
-    else:
+        return _stopped(workspace, attempts, now)
+    if not live:
         found = _of_none_live(workspace, decision)
-    return _with_trouble(found, crashes(workspace, attempts, policy), live, observation, now)
+    else:
+        found = _of_live(workspace, live[-1], observation, decision, now)
+    return _with_trouble(found, crashes(workspace, attempts), live, observation, now)
 
 
 def _with_trouble(
@@ -96,17 +95,17 @@ def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
     return replace(attempt, seen=replace(attempt.seen, state=JobState.LOST))
 
 
-def _stopped(workspace: Workspace, attempts: Sequence[Attempt], policy: Policy, now: float) -> Status:
+def _stopped(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Status:
     """What an autodelete is about to do comes first: it is what the user may have to act on."""
     last = _last_words(attempts)
-    planned = autodelete(workspace, attempts, policy, now)
+    planned = autodelete(workspace, attempts, now)
     if planned is None:
         return Status(Phase.STOPPED, last)
     record = planned.record
     if planned.is_kept and record is not None:
         return Status(Phase.STOPPED, f"not deleted: {record.totals.sentence}; {last}")
     text = f"will be deleted in {words_for_seconds(planned.due - now)}"
-    if record is None and not policy.delete_unsaved_work:
+    if record is None and not workspace.policy.delete_unsaved_work:
         text += " unless it has unsaved work"
     elif record is not None and record.totals.sentence:
         text += f", though {record.totals.sentence}"
@@ -131,7 +130,6 @@ def _of_live(
     workspace: Workspace,
     attempt: Attempt,
     observation: Observation | None,
-    policy: Policy,
     decision: Decision,
     now: float,
 ) -> Status:
@@ -149,7 +147,7 @@ def _of_live(
         return Status(Phase.RUNNING, f"{decision.reason} waits: {attempt.problem}", True)
     if not isinstance(decision, Wait):
         return Status(Phase.STOPPING, f"ending #{attempt.number}: {decision.reason}")
-    if is_healthy(attempt, observation, policy) is False:
+    if is_healthy(attempt, observation, workspace.policy) is False:
         silence = silent_for(attempt, observation) or 0.0
         return Status(
             Phase.UNHEALTHY, f"no heartbeat for {words_for_seconds(silence)}", False, _until(decision)
@@ -157,7 +155,7 @@ def _of_live(
     if job.ready_at is None:
         running = next((step for step in reversed(job.steps) if step.ended_at is None), None)
         return Status(Phase.STARTING, running.title if running else "starting", True)
-    due = autostop_due(workspace, job, policy)
+    due = autostop_due(workspace, job)
     autostop = due[0] if due else None
     if due is not None and due[0] - now <= WARNING_S:
         text = f"{due[1]} comes in {words_for_seconds(due[0] - now)}; `wsdash extend {workspace.name}` puts it off"

@@ -191,9 +191,7 @@ class Reader:
             attempts = self.attempts(workspace.id)
             attempts = self._witnessed(workspace, attempts)
             observation = mapping.observation_of(looks.get(workspace.context), attempts)
-            steps.append(
-                PlannedStep(workspace, decide(workspace, attempts, observation, workspace.policy, now))
-            )
+            steps.append(PlannedStep(workspace, decide(workspace, attempts, observation, now)))
         return steps
 
     def ids(self) -> Ids:
@@ -238,7 +236,7 @@ class Reader:
         observation: Observation | None = mapping.observation_of(look, attempts)
         return WorkspaceRow(
             workspace,
-            status(workspace, attempts, observation, workspace.policy, now, booted_at=now - boot_time()),
+            status(workspace, attempts, observation, now, booted_at=now - boot_time()),
             attempts[-1] if attempts else None,
             event,
             recovery_point(attempts, has_folder=(self._paths.contexts / workspace.context).is_dir()),
