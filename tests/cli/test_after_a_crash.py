@@ -73,6 +73,26 @@ def test_ssh_waits_for_the_job_that_takes_the_place_of_one_that_was_killed_with_
     assert row(wsdash)["attempt"] == 2
 
 
+def test_ssh_enters_the_next_job_however_often_all_are_killed(
+    wsdash: Command, environment: Path, monkeypatch: pytest.MonkeyPatch, isolation: str
+) -> None:
+    """Also while the job that was killed is still swept up."""
+    monkeypatch.setenv("WSDASH_ISOLATION", isolation)
+    assert wsdash("create", "--no-source", "--name", "boot", "--yes", "--wait").returncode == 0
+    for _ in range(3):
+        kill_everything(environment)
+        inside = wsdash("ssh", "boot", "--", "echo", "inside")
+        assert (inside.returncode, inside.stdout) == (0, "inside\n"), inside.stderr
+
+
+def test_a_log_that_is_followed_ends_with_a_job_that_was_killed_with_all_its_watchers(
+    wsdash: Command, running: str, environment: Path
+) -> None:
+    kill_everything(environment)
+    followed = wsdash("logs", "-f", "--attempt", "1", running)
+    assert followed.returncode == 0, followed.stderr
+
+
 def test_ssh_by_name_waits_too(wsdash: Command, running: str, environment: Path, tmp_path: Path) -> None:
     kill_everything(environment)
     with subprocess.Popen(

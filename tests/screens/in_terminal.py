@@ -52,7 +52,9 @@ class Asked(list[tuple[str, str]]):
 
 
 class Stub(StubService):
-    async def shell(self, workspace_id: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+    async def shell(
+        self, workspace_id: str, argv: tuple[str, ...] = (), *, attempt: int | None = None
+    ) -> ShellCommand:
         return SHELL
 
 

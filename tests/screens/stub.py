@@ -382,7 +382,9 @@ class StubService:
         await self._wish("end_now", workspace_id)
         return True
 
-    async def shell(self, workspace_id: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+    async def shell(
+        self, workspace_id: str, argv: tuple[str, ...] = (), *, attempt: int | None = None
+    ) -> ShellCommand:
         self.name_of(workspace_id)
         if "shell" in self.refusals:
             raise self.refusals["shell"]

@@ -17,7 +17,7 @@ from wsdash.backend.access.web_editor import PORT, Editor, has_display, laptop_l
 from wsdash.backend.errors import UserError
 from wsdash.commands.console import DONE, FAILED, print_json, tell
 from wsdash.commands.run_service import with_service
-from wsdash.commands.ssh import once_entered
+from wsdash.commands.ssh import number_of, once_entered
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
 
     async def ask(row: WorkspaceRow) -> tuple[Workspace, Editor]:
         tell(f"{row.workspace.name}: asking for its editor ...")
-        return row.workspace, await service.access.editor(row.workspace.id)
+        return row.workspace, await service.access.editor(row.workspace.id, attempt=number_of(row))
 
     meant = await service.queries.find(args.name)
     workspace, editor = await once_entered(service, meant.id, args.timeout, ask)

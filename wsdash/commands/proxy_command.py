@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from wsdash.backend.errors import UserError
 from wsdash.commands.run_service import with_service
-from wsdash.commands.ssh import once_entered
+from wsdash.commands.ssh import number_of, once_entered
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> 
     from wsdash.backend.access.paths import AccessFolder
 
     async def way_in(row: WorkspaceRow) -> tuple[Workspace, ShellCommand]:
-        return row.workspace, await service.access.shell(
-            row.workspace.id
-        )  # which waits for a line, where it is one
+        # Which waits for a line, where it is one.
+        return row.workspace, await service.access.shell(row.workspace.id, attempt=number_of(row))
 
     workspace, command = await once_entered(service, (await service.queries.find(name)).id, timeout_s, way_in)
     folder = AccessFolder.of(paths)

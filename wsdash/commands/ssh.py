@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend.errors import NotRunning, UserError
 from wsdash.backend.job.log_text import LogText
 from wsdash.commands.console import DONE, tell
-from wsdash.commands.progress import wait_showing
+from wsdash.commands.progress import LOOKS_OF_ONE_RECONCILER, wait_showing
 from wsdash.commands.run_service import with_service
 from wsdash.model import Desired, Phase, Workspace
 from wsdash.paths import Paths
@@ -90,7 +90,10 @@ async def _shell(
     service: Service, workspace_id: str, argv: tuple[str, ...], timeout_s: float
 ) -> ShellCommand:
     return await once_entered(
-        service, workspace_id, timeout_s, lambda row: service.access.shell(row.workspace.id, argv)
+        service,
+        workspace_id,
+        timeout_s,
+        lambda row: service.access.shell(row.workspace.id, argv, attempt=number_of(row)),
     )
 
 
@@ -120,6 +123,11 @@ async def once_entered(
             is_told = True
         await service.daemon.ensure_reconciler()
         await asyncio.sleep(LOOK_S)
+
+
+def number_of(row: WorkspaceRow) -> int | None:
+    """The attempt that a row tells of: what is done to its job is not done to one that has begun since."""
+    return None if row.attempt is None else row.attempt.number
 
 
 async def wait_until_entered(service: Service, workspace_id: str, timeout_s: float) -> WorkspaceRow:
@@ -153,7 +161,7 @@ def logs(args: Namespace, paths: Paths) -> int:
 async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
     workspace = await service.queries.find(args.name)
     number = args.attempt or await _newest_attempt(service, workspace, wait=args.follow)
-    offset, ended = 0, False
+    offset, ended, looks = 0, False, 0
     text = LogText()
     while True:
         chunk = await service.queries.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
@@ -165,6 +173,10 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
             break
         ended = chunk.ended or await _has_ended(service, workspace, number)
         if not ended:
+            # Who would note the end of the job may have ended with it.
+            if looks % LOOKS_OF_ONE_RECONCILER == 0:
+                await service.daemon.ensure_reconciler()
+            looks += 1
             await asyncio.sleep(LOOK_S)
     await asyncio.to_thread(writer.write, text.rest(ended=True))
     writer.close()

@@ -23,14 +23,17 @@ class Access:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    async def shell(self, workspace_id: str, argv: tuple[str, ...] = ()) -> ShellCommand:
+    async def shell(
+        self, workspace_id: str, argv: tuple[str, ...] = (), *, attempt: int | None = None
+    ) -> ShellCommand:
         """A login shell (or a command) for the user's terminal, inside the workspace.
 
-        Raises `NotRunning`, also while its job is replaced, and `UserError`.
+        `attempt` is the number of the one whose job was seen running, by default the newest: a newer one may
+        have only begun. Raises `NotRunning`, also while its job is replaced, and `UserError`.
         """
-        workspace, attempt = await self._state.attempt(workspace_id, None)
+        workspace, entered = await self._state.attempt(workspace_id, attempt)
         try:
-            return await self._state.provider(workspace).shell(workspace, attempt, argv)
+            return await self._state.provider(workspace).shell(workspace, entered, argv)
         except base.NotRunning as error:
             raise NotRunning(error.message, error.hint) from error
         except ProviderError as error:
@@ -55,12 +58,12 @@ class Access:
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 
-    async def editor(self, workspace_id: str) -> Editor:
-        """The editor in the browser, started if it does not run. Raises `UserError`."""
+    async def editor(self, workspace_id: str, *, attempt: int | None = None) -> Editor:
+        """The editor in the browser, started if it does not run. `attempt` as in `shell`, and raises as that does."""
         from wsdash.backend.access import web_editor
 
         workspace = await self._state.find(workspace_id)
-        command = await self.shell(workspace.id, web_editor.START)
+        command = await self.shell(workspace.id, web_editor.START, attempt=attempt)
         process = await asyncio.create_subprocess_exec(
             *command.argv,
             env=command.env,

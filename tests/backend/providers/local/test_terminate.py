@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -18,12 +19,14 @@ from tests.backend.providers.conftest import found
 from tests.backend.providers.contract import ENDED, RUN, STAY, Harness, attempt, workspace
 from tests.conftest import processes_of
 from tests.waiting import until
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.base import NotRunning, ProviderError
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.sandbox.isolation import container_name
+from wsdash.backend.providers.local.supervisor import process_tree
 from wsdash.backend.providers.local.supervisor.memory import OomKills
 from wsdash.backend.system import records
+from wsdash.backend.system.supervision import Supervision
 from wsdash.model import Cause, JobState
 from wsdash.workload import Command, Source, Workload
 
@@ -66,6 +69,45 @@ async def test_nothing_of_a_job_is_left_however_it_ends(plain: Harness, root: Pa
         await plain.provider.force_cancel(attempt())
     await plain.ended()
     await nothing_runs(root)
+
+
+async def test_a_job_that_is_swept_up_is_not_taken_for_one_that_runs(
+    plain: Harness, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sweeps holds the lock by which a supervisor is known that has no pid here."""
+    job = await plain.launch(plain.workload("true"))
+    os.kill(int(job.job_id), signal.SIGKILL)
+    await plain.until(attempt(), lambda job: job.state is JobState.LOST)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def sweep(*given: object) -> list[int]:
+        begun.set()
+        assert may_end.wait(60)
+        return end_marked(*given)  # type: ignore[arg-type]
+
+    end_marked = process_tree.end_marked
+    monkeypatch.setattr(process_tree, "end_marked", sweep)
+    ending = asyncio.create_task(plain.provider.force_cancel(attempt()))
+    try:
+        assert await asyncio.to_thread(begun.wait, 60)
+        seen = await plain.job(attempt())
+        assert seen is not None and seen.state is JobState.LOST
+        assert Supervision(root.parent).is_gone(root.name, attempt().id)
+        with pytest.raises(NotRunning):
+            await plain.provider.shell(workspace(), attempt(), ())
+    finally:
+        may_end.set()
+        await ending
+    assert (await plain.ended()).cause is Cause.RUNNER_LOST
+
+
+async def test_a_job_may_be_swept_up_by_two_at_once(plain: Harness, root: Path) -> None:
+    job = await plain.launch(plain.workload("true"))
+    os.kill(int(job.job_id), signal.SIGKILL)
+    await plain.until(attempt(), lambda job: job.state is JobState.LOST)
+    other = plain.make()
+    await asyncio.gather(*(provider.force_cancel(attempt()) for provider in (plain.provider, other)))
+    assert (await plain.ended()).cause is Cause.RUNNER_LOST
 
 
 def escape(how: str, tag: str) -> str:

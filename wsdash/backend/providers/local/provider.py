@@ -51,6 +51,7 @@ from wsdash.backend.providers.local.supervisor.spawn import python_argv, start_s
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.providers.local.watch import Watch
 from wsdash.backend.system import records
+from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Workspace
 from wsdash.workload import Workload
 
@@ -339,8 +340,10 @@ class LocalProvider:
         files = self._launcher.files(attempt)
         with self._observing:
             job = self._observer.look_at(attempt.id)
-        if job is None or job.state is not JobState.RUNNING:
+        if job is None or not _can_be_entered(job, files):
             state = "has no job" if job is None else f"is {job.state}"
+            if job is not None and job.state is JobState.RUNNING:
+                state = "has a job that only begins or ends just now"
             raise NotRunning(
                 f"{workspace.name} {state}, so there is nothing to enter", "Start it, or wait until it runs."
             )
@@ -374,6 +377,19 @@ class LocalProvider:
             act()
         except OSError as error:
             raise as_provider_error(error) from error
+
+
+def _can_be_entered(job: JobObservation, files: JobFiles) -> bool:
+    """Whether there is something to enter: the state says that a job runs before its sandbox or container is there.
+
+    Once that is, the job has said something.
+    """
+    if job.state is not JobState.RUNNING or (job.beat is None and job.ready_at is None):
+        return False
+    if job.isolation != "bubblewrap":
+        return True
+    inner = ProcessIdentity.from_record(records.read(files.sandbox))
+    return inner is not None and inner.is_alive()
 
 
 def _read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -72,7 +73,7 @@ class Ender:
             _await_end(supervisor, _PATIENCE_S)
         if files.exit.exists():
             return
-        lock = take_lock(files.lock, _PATIENCE_S, until=files.exit)
+        lock = take_lock(files.lock, _PATIENCE_S, files.exit, fcntl.LOCK_SH)
         if lock is None:
             if files.exit.exists():
                 return

@@ -15,7 +15,7 @@ import pytest
 import wsdash
 from tests.backend.providers.contract import Harness, attempt, workspace
 from tests.waiting import until
-from wsdash.backend.providers.base import PermanentError, ShellCommand
+from wsdash.backend.providers.base import NotRunning, PermanentError, ShellCommand
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.sandbox import detect, isolation
 from wsdash.backend.providers.local.sandbox.isolation import Host, Place
@@ -201,6 +201,18 @@ async def test_a_shell_in_a_sandbox_sees_the_jobs_processes_and_ends_with_the_jo
     await sandboxed.provider.force_cancel(attempt())
     # The signal reaches the shell, or first whoever stands between it and us.
     assert await asyncio.wait_for(shell.wait(), 60) in (128 + 9, -9)
+
+
+async def test_there_is_no_shell_before_the_sandbox_is_there(sandboxed: Harness, tmp_path: Path) -> None:
+    """The job is said to run a moment before that."""
+    await sandboxed.launch(sandboxed.workload("true"))
+    (record,) = tmp_path.rglob("sandbox.json")
+    kept = record.read_bytes()
+    record.unlink()
+    with pytest.raises(NotRunning, match="only begins"):
+        await sandboxed.run_inside("true")
+    record.write_bytes(kept)
+    assert (await sandboxed.run_inside("true"))[0] == 0
 
 
 async def test_a_killed_supervisor_takes_its_sandbox_along(sandboxed: Harness) -> None:

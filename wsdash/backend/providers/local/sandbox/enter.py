@@ -26,7 +26,7 @@ def main(sandbox: str, *argv: str) -> None:
     """Runs argv in the sandbox and ends with its exit code."""
     inner = ProcessIdentity.from_record(records.read(Path(sandbox)))
     if inner is None or not inner.is_alive():
-        sys.exit("wsdash: the workspace's job does not run any more")
+        sys.exit("wsdash: the workspace's job has ended just now; the same command waits for the next one")
     try:
         _join(inner.pid)
     except OSError as error:

@@ -60,16 +60,17 @@ def _begin(files: JobFiles, listeners: Path, environ: dict[str, str]) -> Supervi
     return supervisor
 
 
-def take_lock(path: Path, wait_s: float, until: Path) -> int | None:
+def take_lock(path: Path, wait_s: float, until: Path, kind: int = fcntl.LOCK_EX) -> int | None:
     """The lock's descriptor, or None when another holds it for longer, or `until` appears meanwhile.
 
-    A canceller holds it for an instant only. Raises OSError.
+    A canceller holds it for an instant only. Who sweeps up takes the shared `kind`, which no supervisor's lock
+    leaves room for: it is told by that from a supervisor. Raises OSError.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     give_up = time.monotonic() + wait_s
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if until.exists() or time.monotonic() > give_up:
                 os.close(descriptor)
