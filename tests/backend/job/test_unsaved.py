@@ -19,9 +19,10 @@ from wsdash.backend.providers.base import UnsavedWork
 
 @dataclass
 class Projects:
-    """A workspace's files: `app`, a clone of `origin`, is its project."""
+    """A workspace's files in `folder`: `app`, a clone of `origin`, which lies outside, is its project."""
 
     folder: Path
+    origin: Path
     shell: tuple[str, ...]
 
     @property
@@ -31,10 +32,6 @@ class Projects:
     @property
     def app(self) -> Path:
         return self.root / "app"
-
-    @property
-    def origin(self) -> Path:
-        return self.folder / "origin"
 
     def look(self, project: str = "app", timeout: float = 60, **environment: str) -> UnsavedWork:
         home = self.folder / "home"
@@ -52,6 +49,7 @@ class Projects:
                 "PROJECTS_ROOT": str(self.root),
                 "HOME": str(home),
                 "TMPDIR": str(temporary),
+                "WSDASH_SOURCE": str(self.origin),
                 **environment,
             },
         )
@@ -62,14 +60,14 @@ class Projects:
         return found
 
 
-@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+@pytest.fixture(params=[*SHELLS, ("bash",)], ids=lambda shell: shell[0])
 def projects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Projects]:
-    found = Projects(tmp_path / "place", request.param)
-    found.origin.mkdir(parents=True)
+    found = Projects(tmp_path / "place", tmp_path / "origin", request.param)
+    found.root.mkdir(parents=True)
+    found.origin.mkdir()
     git(found.origin, "init", "--quiet", "--initial-branch=main")
     commit_files(found.origin, {"file": "one\n", ".gitignore": "*.log\n"}, "First")
     git(found.origin, "tag", "v1")
-    found.root.mkdir()
     git(found.root, "clone", "--quiet", "--no-local", str(found.origin), "app")
     yield found
 
@@ -196,17 +194,135 @@ def test_an_image_without_awk_is_told_to_hide_something(projects: Projects) -> N
     assert work.stashes or work.untold
 
 
-def test_what_was_pushed_into_the_home_folder_alone_is_unsaved(projects: Projects) -> None:
-    backup = projects.folder / "home/my backup.git"
-    backup.parent.mkdir()
-    git(projects.folder, "init", "--quiet", "--bare", str(backup))
-    git(projects.app, "remote", "add", "my/backup", str(backup))
+def backup(projects: Projects, place: Path, *words: str) -> None:
+    """The project's branch `mine`, with a commit `Mine`, pushed into a new bare repository that is then a remote."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    git(projects.folder, "init", "--quiet", "--bare", str(place))
+    git(projects.app, "remote", "add", "my/backup", words[0] if words else str(place))
     git(projects.app, "checkout", "--quiet", "-b", "mine")
-    commit_files(projects.app, {"a": "a"}, "Pushed home")
+    commit_files(projects.app, {"a": "a"}, "Mine")
     git(projects.app, "push", "--quiet", "my/backup", "mine")
-    assert subjects(projects.look()) == {"Pushed home"}
+
+
+@pytest.mark.parametrize(
+    "place", ["home/my backup.git", "projects/backup.git", "tmp/b.git", "b.git", "/b.git"]
+)
+def test_what_was_pushed_only_to_where_the_job_writes_is_unsaved(projects: Projects, place: str) -> None:
+    """`/b.git` is in the machine's /tmp."""
+    backup(projects, Path(f"{projects.folder}{place}") if place[0] == "/" else projects.folder / place)
+    if place.startswith("tmp/"):
+        (projects.folder / "tmp").rename(projects.folder / "gone")
+    assert subjects(projects.look(WSDASH_MACHINE="yes")) == {"Mine"}
+    git(projects.app, "push", "--quiet", "origin", "mine")
+    assert "Mine" not in subjects(projects.look(WSDASH_MACHINE="yes"))
+
+
+@pytest.fixture
+def lasting(projects: Projects, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that outlives a job that knows it to be a machine's."""
+    text = unsaved_work.program().replace(b"passing='/tmp ", b"passing='")
+    monkeypatch.setattr(unsaved_work, "program", lambda: text)
+    return projects.folder.parent / "lasting"
+
+
+def test_a_folder_of_the_machine_is_a_remote_as_long_as_it_holds_what_was_pushed(
+    projects: Projects, lasting: Path
+) -> None:
+    backup(projects, lasting / "b.git")
+    assert not projects.look(WSDASH_MACHINE="yes")
+    assert subjects(projects.look()) == {"Mine"}, "in a container it may be the container's own"
+    (lasting / "b.git").rename(lasting / "moved.git")
+    assert subjects(projects.look(WSDASH_MACHINE="yes")) == {"Mine"}
+    git(lasting, "init", "--quiet", "--bare", "b.git")
+    assert subjects(projects.look(WSDASH_MACHINE="yes")) == {"Mine"}, "one that was made anew holds nothing"
+
+
+@pytest.mark.parametrize(
+    "url", ["file://{}", "file://localhost{}", "../../../lasting/b.git", "../../../lasting/b"]
+)
+def test_a_folder_may_be_named_in_any_way(projects: Projects, lasting: Path, url: str) -> None:
+    backup(projects, lasting / "b.git", url.format(lasting / "b.git"))
+    assert not projects.look(WSDASH_MACHINE="yes")
+    shutil.rmtree(lasting)
+    assert subjects(projects.look(WSDASH_MACHINE="yes")) == {"Mine"}
+
+
+def test_a_remote_that_borrows_its_objects_from_the_workspace_holds_nothing(
+    projects: Projects, lasting: Path
+) -> None:
+    backup(projects, lasting / "b.git")
+    shutil.rmtree(lasting / "b.git")
+    git(lasting, "clone", "--quiet", "--bare", "--shared", str(projects.app), "b.git")
+    assert subjects(projects.look(WSDASH_MACHINE="yes")) == {"Mine"}
+
+
+def test_a_repository_that_was_moved_into_the_place_of_its_own_remote_is_all_unsaved(
+    projects: Projects,
+) -> None:
+    commit_files(projects.app, {"a": "a"}, "Mine")
+    git(projects.root, "clone", "--quiet", "--no-local", "app", "second")
+    shutil.rmtree(projects.app)
+    (projects.root / "second").rename(projects.app)
+    assert subjects(projects.look()) == {"First", "Mine"}
+
+
+def test_what_a_neighbour_knows_to_be_on_a_remote_is_there(projects: Projects) -> None:
+    git(projects.root, "clone", "--quiet", "--no-local", "app", "a second")
+    commit_files(projects.root / "a second", {"a": "a"}, "Mine")
+    git(projects.root / "a second", "push", "--quiet", "origin", "HEAD:refs/heads/pushed")
+    assert {line.split(" ", 1)[1] for line in projects.look().unpushed} == {"Mine", "Mine (in ../a second)"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("remote.origin.url", "file:///nowhere"),
+        ("remote.origin.pushurl", "../gone.git"),
+        ("remote.origin.url", "ext::sh -c true"),
+        ("remote.origin.fetch", "+refs/heads/*:refs/remotes/other/*"),
+        ("url./nowhere/.insteadOf", "ORIGIN"),
+        ("url./nowhere/.pushInsteadOf", "ORIGIN"),
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_what_is_tracked_of_a_remote_that_is_not_there_counts_for_nothing(
+    projects: Projects, settings: tuple[str, str]
+) -> None:
+    git(projects.app, "remote", "add", "elsewhere", "https://git.example.com/app.git")
+    git(projects.app, "checkout", "--quiet", "-b", "mine")
+    commit_files(projects.app, {"a": "a"}, "Mine")
     git(projects.app, "push", "--quiet", "origin", "mine")
     assert not projects.look()
+    key, value = settings
+    git(projects.app, "config", "--replace-all", key, value.replace("ORIGIN", str(projects.origin)))
+    assert "Mine" in subjects(projects.look())
+
+
+def test_what_a_remote_has_left_that_is_configured_no_more_counts_for_nothing(projects: Projects) -> None:
+    git(projects.app, "remote", "add", "elsewhere", "https://git.example.com/app.git")
+    git(projects.app, "checkout", "--quiet", "-b", "mine")
+    commit_files(projects.app, {"a": "a"}, "Mine")
+    git(projects.app, "push", "--quiet", "origin", "mine")
+    git(projects.app, "config", "--remove-section", "remote.origin")
+    assert subjects(projects.look()) == {"Mine"}
+
+
+def test_what_another_machine_has_is_believed(projects: Projects) -> None:
+    commit_files(projects.app, {"a": "a"}, "Mine")
+    git(projects.app, "remote", "add", "far", "git.example.com:app.git")
+    git(projects.app, "update-ref", "refs/remotes/far/main", "HEAD")
+    assert not projects.look()
+
+
+def test_a_source_that_cannot_be_seen_has_what_the_clone_brought(projects: Projects) -> None:
+    """As the folder of a user's home, of which a sandbox shows nothing."""
+    commit_files(projects.app, {"a": "a"}, "Mine")
+    git(projects.app, "push", "--quiet", "origin", "HEAD:refs/heads/mine")
+    projects.origin.rename(projects.folder.parent / "hidden")
+    first = git(projects.app, "rev-list", "--max-parents=0", "HEAD")
+    (projects.app / ".git/wsdash-fetched").write_text(f"source {projects.origin}\n{first}\n")
+    assert subjects(projects.look()) == {"Mine"}
+    assert subjects(projects.look(WSDASH_SOURCE="")) == {"First", "Mine"}
 
 
 def test_a_rebase_that_is_going_on_hides_nothing(projects: Projects) -> None:

@@ -81,7 +81,7 @@ class Place:
         self.shell = shell
         self.root = folder / "projects"
         self.app = self.root / "app"
-        self.origin = folder / "origin"
+        self.origin = folder.parent / "origin"
         for name in ("home", "tmp", "projects"):
             (folder / name).mkdir(parents=True)
         monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
@@ -101,7 +101,12 @@ class Place:
             capture_output=True,
             check=False,
             timeout=120,
-            env={**os.environ, "PROJECTS_ROOT": str(self.root), "HOME": str(self.folder / "home")},
+            env={
+                **os.environ,
+                "PROJECTS_ROOT": str(self.root),
+                "HOME": str(self.folder / "home"),
+                "WSDASH_SOURCE": str(self.origin),
+            },
         )
         assert done.stderr == b""
         assert list((self.folder / "tmp").iterdir()) == []
@@ -111,8 +116,8 @@ class Place:
         return keep(self.pack(project), "web", self.folder / "kept", 0.0)
 
     def clone(self) -> Path:
-        git(self.folder, "clone", "--quiet", "--no-local", str(self.origin), "clone")
-        return self.folder / "clone"
+        git(self.folder.parent, "clone", "--quiet", "--no-local", str(self.origin), "clone")
+        return self.folder.parent / "clone"
 
     def empty(self) -> Path:
         (self.folder / "empty").mkdir()
@@ -126,7 +131,7 @@ class Place:
         return folder
 
 
-@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+@pytest.fixture(params=[*SHELLS, ("bash",)], ids=lambda shell: shell[0])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if shutil.which(request.param[0]) is None:
         pytest.skip(f"{request.param[0]} is not installed")

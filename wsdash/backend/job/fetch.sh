@@ -91,12 +91,13 @@ check_out() {
   ask_git -C "$clone" checkout --quiet --detach "$commit" --
 }
 
-# What came from the source, so that it never counts as work of the workspace: a tag, or what the ref named, may be on
-# none of its branches.
+# What came from the source, so that it does not count as work of the workspace as long as that is there: a tag, or what
+# the ref named, may be on none of its branches.
 note_fetched() {
   {
+    printf 'source %s\n' "$source_url"
     git -C "$clone" rev-parse --quiet --verify HEAD
-    git -C "$clone" for-each-ref --format='%(objectname)' refs/tags
+    git -C "$clone" for-each-ref --format='%(objectname)' refs/tags refs/remotes
   } >"$clone/.git/wsdash-fetched" 2>/dev/null
 }
 

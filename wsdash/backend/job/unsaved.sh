@@ -3,8 +3,9 @@
 #
 # In each repository (nested ones, submodules, linked worktrees, and those whose .git file points elsewhere):
 #   commits   reachable from HEAD, a worktree's HEAD, a branch, a tag, any other ref, or a rebase, merge, cherry-pick
-#             or bisect that is going on, and from nothing that is known to be on a remote: remote-tracking refs, and
-#             what came with a clone. Without a remote, all of them.
+#             or bisect that is going on, and from nothing that is known to be on a remote: what its remotes track, and
+#             what came with a clone. A repository in this file system is a remote only where it is shown to outlive
+#             the job (`judge`). Without a remote, all of them.
 #   stashes   every entry
 #   changes   to the index and the tree, and untracked files that the repository's own rules do not ignore
 # and outside of repositories every file that is not in a folder of $caches.
@@ -63,6 +64,11 @@ encoded() { # PATH
   printf '%s' "$1" | tr '\012' '\001'
 }
 
+# As a file of alternates has it.
+quoted() { # PATH
+  printf '"%s"\n' "$(encoded "$1" | sed "s/[\\\\\"]/\\\\&/g; s/$soh/\\\\n/g")"
+}
+
 stored() { # FILE: its whole content into `value`
   value=$(cat "$1" && printf x)
   value=${value%x}
@@ -113,12 +119,7 @@ add_working_tree() {
   if [ -d "./$path/.git" ]; then
     git_folder=./$path/.git
   elif [ -f "./$path/.git" ]; then
-    git_folder=$(head -n 1 "./$path/.git" | cut -c 1-4096)
-    case $git_folder in
-      'gitdir: /'*) git_folder=${git_folder#gitdir: } ;;
-      'gitdir: '*) git_folder=./$path/${git_folder#gitdir: } ;;
-      *) return 0 ;;
-    esac
+    git_folder=$(named_by "./$path/.git") || return 0
   else
     return 0
   fi
@@ -126,8 +127,19 @@ add_working_tree() {
   [ ! -d "$git_folder/objects" ] || problem "${path:-.} holds a damaged repository, which cannot be looked into"
 }
 
-add_repository() { # PATH GIT_FOLDER tree|bare: whether it is one
-  folder=$(cd -P -- "$2" 2>/dev/null && pwd -P && printf x) || return
+# The Git folder that a .git file stands for.
+named_by() { # FILE
+  line=$(head -n 1 "$1" | cut -c 1-4096)
+  case $line in
+    'gitdir: /'*) printf '%s' "${line#gitdir: }" ;;
+    'gitdir: '*) printf '%s' "${1%/*}/${line#gitdir: }" ;;
+    *) return 1 ;;
+  esac
+}
+
+# Sets `folder` and `common`, which a linked working tree shares with others; fails where it is no repository's.
+enter_git_folder() { # GIT_FOLDER
+  folder=$(cd -P -- "$1" 2>/dev/null && pwd -P && printf x) || return
   folder=${folder%"
 x"}
   common=$folder
@@ -138,7 +150,11 @@ x"}
     common=${common%"
 x"}
   fi
-  [ -f "$folder/HEAD" ] && [ -d "$common/objects" ] && [ -d "$common/refs" ] || return
+  [ -f "$folder/HEAD" ] && [ -d "$common/objects" ] && [ -d "$common/refs" ]
+}
+
+add_repository() { # PATH GIT_FOLDER tree|bare: whether it is one
+  enter_git_folder "$2" || return
   line=$(encoded "$folder")
   ! grep -qxF -e "$line" "$scratch/gits" || [ "$3" = tree ] || return 0
   printf '%s\n' "$line" >>"$scratch/gits"
@@ -190,8 +206,7 @@ open_unit() { # NUMBER
   [ -z "$tree" ] || odd=$(find "$tree" \( -name .gitignore -o -name .gitattributes -o -name .gitmodules \) ! -type f ! -type d ! -type l -print 2>/dev/null | head -n 1)
   [ -z "$odd" ] || { problem "${where:-.} cannot be looked into: ${odd#"$root/"} is no ordinary file"; return 1; }
   mkdir -p "$S/objects/info" "$S/info" "$S/refs" || return
-  quoted=$(encoded "$common/objects" | sed "s/[\\\\\"]/\\\\&/g; s/$soh/\\\\n/g")
-  printf '"%s"\n' "$quoted" >"$S/objects/info/alternates"
+  quoted "$common/objects" >"$S/objects/info/alternates"
   cp -R -P "$common/refs/." "$S/refs/" 2>/dev/null
   [ "$git_folder" = "$common" ] || [ ! -d "$git_folder/refs" ] || cp -R -P "$git_folder/refs/." "$S/refs/" 2>/dev/null
   odd=$(find "$S/refs" ! -type f ! -type d -print 2>/dev/null | head -n 1)
@@ -214,8 +229,6 @@ open_unit() { # NUMBER
       [ "$storage" = files ] || printf '\trefstorage = %s\n' "${storage%%[!a-z0-9]*}"
     fi
   } >"$S/config"
-  remote=
-  [ ! -f "$common/config" ] || ! (cd "$scratch" && git config --file "$common/config" --name-only --get-regexp '^(svn-)?remote\.' >/dev/null 2>&1) || remote=yes
   copy_index
   beside rev-parse --git-dir >/dev/null 2>"$scratch/said" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 1; }
 }
@@ -252,10 +265,9 @@ fed() {
     -c core.quotePath=false -c pack.threads=1 "$@"
 }
 
-# Tips as `ID NAME` lines into $S/tips, what is on a remote as `^ID` lines into $S/elsewhere.
+# Tips as `ID NAME` lines into $S/tips.
 collect_tips() {
   : >"$S/tips"
-  : >"$S/elsewhere"
   ! head=$(beside rev-parse --quiet --verify 'HEAD^{commit}') || printf '%s HEAD\n' "$head" >>"$S/tips"
   for name in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD MERGE_AUTOSTASH BISECT_START rebase-merge/orig-head \
     rebase-merge/autostash rebase-apply/orig-head rebase-apply/autostash; do
@@ -276,46 +288,6 @@ collect_tips() {
       printf '%s worktrees/%s\n' "$id" "$(wc -l <"$S/tips" | tr -d ' ')" >>"$S/tips"
     done
   fi
-  collect_stashes
-  [ -n "$remote" ] || return 0
-  find_remotes_here
-  {
-    beside for-each-ref --format='%(objectname) %(refname)' refs/remotes | grep -vF -f "$S/remotes-here" | sed 's/ .*//'
-    [ ! -f "$common/wsdash-fetched" ] || grep -x '[0-9a-f]\{40,64\}' "$common/wsdash-fetched"
-    for file in "$common/logs/HEAD" "$git_folder/logs/HEAD"; do
-      [ ! -f "$file" ] || sed -n "s/^[0-9a-f]* \([0-9a-f]*\) .*${tab}clone: from .*/\1/p" "$file"
-    done
-    # As long as it is that of the clone, its tags came with it.
-    file=$common/logs/refs/remotes/origin/HEAD
-    # shellcheck disable=SC3013  # every shell that may be here has -nt
-    if [ -f "$common/packed-refs" ] && [ -f "$file" ] && ! [ "$common/packed-refs" -nt "$file" ]; then
-      sed -n 's|^\([0-9a-f]*\) refs/tags/.*|\1|p' "$common/packed-refs"
-    fi
-  } | sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' | sort -u >"$S/elsewhere"
-}
-
-# What is on a remote in the home folder or in a volume goes with the workspace: ` refs/remotes/NAME/` lines of such.
-find_remotes_here() {
-  # Without any pattern some greps take every line.
-  printf ' refs/remotes//\n' >"$S/remotes-here"
-  (cd "$scratch" && git config --file "$common/config" -z --get-regexp '^remote\..*\.url$' 2>/dev/null) | lines | while IFS= read -r line; do
-    decoded "$line"
-    name=${value%%"
-"*}
-    name=${name#remote.}
-    url=${value#*"
-"}
-    url=${url#file://}
-    case $url in /* | ./* | ../*) ;; *) continue ;; esac
-    at=$(cd -P -- "${tree:-$common}" 2>/dev/null && cd -P -- "$url" 2>/dev/null && pwd -P) || continue
-    for folder in "$real_home" "${root%/*}/volumes"; do
-      folder=$(cd -P -- "$folder" 2>/dev/null && pwd -P) || continue
-      case $at in
-        "$root"/*) ;;
-        "$folder"/*) printf ' refs/remotes/%s/\n' "${name%.url}" >>"$S/remotes-here" ;;
-      esac
-    done
-  done
 }
 
 # Every stash as `ID MESSAGE`, newest first, into $S/stashes.
@@ -327,6 +299,184 @@ collect_stashes() {
     sed -n "s/^[0-9a-f]* \([0-9a-f]\{40,64\}\) [^$tab]*$tab\{0,1\}/\1 /p" "$common/logs/refs/stash" | sed '1!G;h;$!d' >"$S/stashes"
   fi
   [ -s "$S/stashes" ] || printf '%s stash\n' "$id" >"$S/stashes"
+}
+
+# --- what is on a remote --------------------------------------------------------------------------------
+
+# Places that others than the job may clear, and some of which it has for itself.
+passing='/tmp /var/tmp /dev /run /proc'
+
+# As `^ID` lines into $S/elsewhere: what a remote-tracking ref names, or came with a clone, where that remote outlives
+# the job. Of one on this machine only what it really holds.
+collect_elsewhere() {
+  : >"$S/sure"
+  : >"$S/likely"
+  : >"$S/lent"
+  judge_remotes >"$S/remotes"
+  if grep -qv '^nowhere' "$S/remotes"; then
+    beside for-each-ref --format='%(objectname) %(refname)' refs/remotes | tracked >"$scratch/tracked"
+    sed -n 's/^far //p' "$scratch/tracked" >>"$S/sure"
+    sed -n 's/^here //p' "$scratch/tracked" >>"$S/likely"
+    for file in "$common/logs/HEAD" "$git_folder/logs/HEAD"; do
+      [ ! -f "$file" ] || sed -n "s/^[0-9a-f]* \([0-9a-f]*\) .*${tab}clone: from /\1 /p" "$file"
+    done | while read -r id url; do
+      echo "$id" | came_from "$url"
+    done
+    # As long as it is that of the clone, its tags came with it.
+    file=$common/logs/refs/remotes/origin/HEAD
+    # shellcheck disable=SC3013  # every shell that may be here has -nt
+    if [ -f "$common/packed-refs" ] && [ -f "$file" ] && ! [ "$common/packed-refs" -nt "$file" ]; then
+      sed -n 's|^\([0-9a-f]*\) refs/tags/.*|\1|p' "$common/packed-refs" | came_from "$(sed -n "1s/.*${tab}clone: from //p" "$file")"
+    fi
+    file=$common/wsdash-fetched
+    [ ! -f "$file" ] || grep -x '[0-9a-f]\{40,64\}' "$file" | came_from "$(sed -n '1s/^source //p' "$file")"
+  fi
+  { cat "$S/sure" && held_here; } | sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' | sort -u >"$S/elsewhere"
+}
+
+# What each remote fetches, as `VERDICT DESTINATION`, the worst of all its addresses; and each once without.
+judge_remotes() {
+  : >"$scratch/configured"
+  [ ! -f "$common/config" ] || (cd "$scratch" && git config --file "$common/config" -z --get-regexp \
+    '^((svn-)?remote\..*\.(url|pushurl|fetch|branches|tags)|url\..*\.(push)?insteadof)$' 2>/dev/null) | lines >"$scratch/configured"
+  # shellcheck disable=SC2094  # nothing is written there
+  while IFS= read -r line; do
+    case $line in *"$soh"*) ;; *) continue ;; esac
+    key=${line%%"$soh"*}
+    decoded "${line#*"$soh"}"
+    case $key in
+      url.*) ;;
+      *.url | *.pushurl)
+        judge "$value"
+        printf 'judged\t%s\t%s\n' "$verdict" "${key%.*}"
+        url=$value
+        grep '^url\.' "$scratch/configured" | while IFS= read -r line; do
+          decoded "${line#*"$soh"}"
+          line=${line%%"$soh"*}
+          line=${line#url.}
+          case $url in
+            "$value"*)
+              judge "${line%.*}${url#"$value"}"
+              printf 'judged\t%s\t%s\n' "$verdict" "${key%.*}"
+              ;;
+          esac
+        done
+        ;;
+      *) printf 'to\t%s\t%s\n' "${value##*:}" "${key%.*}" ;;
+    esac
+  done <"$scratch/configured" | awk -F '\t' '
+    BEGIN { rank["far"] = 1; rank["here"] = 2; rank["unseen"] = 3; rank["nowhere"] = 4 }
+    $1 == "judged" { if (rank[$2] > rank[worst[$3]]) worst[$3] = $2 }
+    $1 == "to" { to[++count] = $2; of[count] = $3 }
+    END {
+      for (i = 1; i <= count; i++) print (of[i] in worst ? worst[of[i]] : "nowhere") "\t" to[i]
+      for (name in worst) print worst[name] "\t"
+    }'
+}
+
+# Of `ID REF` lines those that a remote has fetched, as `far ID` and `here ID`. A ref that several may have made is
+# believed where all of them are.
+tracked() {
+  awk -F '\t' '
+    function fits(ref, to, star, before, after) {
+      star = index(to, "*")
+      if (!star) return ref == to
+      before = substr(to, 1, star - 1)
+      after = substr(to, star + 1)
+      return length(ref) >= length(to) && index(ref, before) == 1 && substr(ref, length(ref) - length(after) + 1) == after
+    }
+    NR == FNR { verdict[NR] = $1; to[NR] = $2; count = NR; next }
+    {
+      id = $0
+      sub(/ .*/, "", id)
+      found = ""
+      for (i = 1; i <= count; i++) {
+        if (!fits(substr($0, length(id) + 2), to[i])) continue
+        if (verdict[i] != "far" && verdict[i] != "here") { found = "doubtful"; break }
+        if (found == "" || verdict[i] == "here") found = verdict[i]
+      }
+      print found " " id
+    }' "$S/remotes" -
+}
+
+# IDs that came with a clone from there.
+came_from() { # URL
+  judge "$1"
+  case $verdict in
+    far | unseen) cat >>"$S/sure" ;;
+    here) cat >>"$S/likely" ;;
+    *) cat >/dev/null ;;
+  esac
+}
+
+# Sets `verdict` of what a URL names:
+#   far      on another machine
+#   here     a repository that outlives the job, and can be looked into: its objects go into $S/lent
+#   unseen   the source of the workspace, which is there but cannot be seen from here: no job can push to it either
+#   nowhere  not there, this repository itself, or one that goes with the job, or may
+# WSDASH_SOURCE is the source of the workspace where that is a folder that outlives it; WSDASH_MACHINE says that the
+# paths are those of a machine, and no container's.
+judge() { # URL
+  verdict=nowhere
+  case $1 in
+    '' | ext::* | fd::*) return 0 ;;
+    file://*) there=/${1#file://*/} ;;
+    *://* | *::*) verdict=far ;;
+    *)
+      there=$1
+      case ${1%%/*} in *:*) verdict=far ;; esac
+      ;;
+  esac
+  [ "$verdict" = nowhere ] || return 0
+  is_source=
+  [ "$1" != "${WSDASH_SOURCE:-}" ] || is_source=yes
+  there=$(cd -P -- "${tree:-$common}" 2>/dev/null && enter_repository "$there" && printf '%sx' "$common")
+  if [ -z "$there" ]; then
+    [ -z "$is_source" ] || verdict=unseen
+    return 0
+  fi
+  there=${there%x}/objects
+  if [ "$there" = "$common/objects" ] || [ -z "$is_source${WSDASH_MACHINE:-}" ] || ! outlives "$there" 5; then return 0; fi
+  verdict=here
+  quoted "$there" >>"$S/lent"
+}
+
+# As Git finds it. Sets `folder` and `common`.
+enter_repository() { # PATH
+  for suffix in /.git '' .git/.git .git; do
+    at=$1$suffix
+    [ ! -f "$at" ] || at=$(named_by "$at") || continue
+    ! enter_git_folder "$at" || return 0
+  done
+  return 1
+}
+
+# Whether neither these objects nor what they borrow are the job's own, or in a place that passes. Who names a source
+# there knows.
+outlives() { # OBJECTS DEPTH
+  at=$(cd -P -- "$1" 2>/dev/null && pwd -P) && [ "$2" -gt 0 ] || return
+  set -- "$at" "$2"
+  for own in "${root%/*}" "$root" "$real_home" $passing "${TMPDIR:-}"; do
+    case $is_source:$own in yes:/tmp | yes:/var/tmp | yes:"${TMPDIR:-}") continue ;; esac
+    own=$(cd -P -- "${own:-$root}" 2>/dev/null && pwd -P) || continue
+    case $1/ in "${own%/}"/*) return 1 ;; esac
+  done
+  [ -f "$1/info/alternates" ] || return 0
+  (
+    cd "$1" && while IFS= read -r line; do
+      case $line in '' | '#'*) ;; *) outlives "$line" $(($2 - 1)) || exit 1 ;; esac
+    done <info/alternates
+  )
+}
+
+# Of $S/likely what is among the objects of those in $S/lent, and in no others.
+held_here() {
+  [ -s "$S/likely" ] || return 0
+  mkdir -p "$S/lasting/objects/info" "$S/lasting/refs" || return
+  cp "$S/lent" "$S/lasting/objects/info/alternates"
+  echo 'ref: refs/heads/none' >"$S/lasting/HEAD"
+  printf '[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = %s\n' "$(beside rev-parse --show-object-format)" >"$S/lasting/config"
+  sort -u "$S/likely" | (cd "$scratch" && git --git-dir="$S/lasting" cat-file --batch-check='%(objectname)' 2>/dev/null)
 }
 
 # Changes as `XY PATH` lines into $S/changes.
@@ -388,8 +538,9 @@ tell() { # WORD WORDS FILE
   printf '%s %s\n' "$2" "$total"
 }
 
+# What one repository knows to be on a remote is there for all that hold the same commit.
 tell_commits() {
-  { sed 's/ .*//' "$S/tips"; cat "$S/elsewhere"; told_already; } >"$S/revisions"
+  { sed 's/ .*//' "$S/tips"; cat "$scratch"/unit/*/beside/elsewhere; told_already; } >"$S/revisions"
   sed 's/ .*//' "$S/tips" "$S/stashes" | sort -u | fed cat-file --batch-check 2>/dev/null | grep -q ' missing$' &&
     problem "${where:-.}: a commit is missing in it"
   total=$(fed rev-list --ignore-missing --stdin --count <"$S/revisions" 2>"$scratch/said") ||
@@ -409,10 +560,18 @@ told_already() {
   done
 }
 
-tell_unit() { # NUMBER
+collect_unit() { # NUMBER
   open_unit "$1" || return 0
-  printf 'repository %s\n' "$(encoded "$where")"
   collect_tips
+  collect_stashes
+  collect_elsewhere
+  : >"$unit/is-open"
+}
+
+tell_unit() { # NUMBER
+  load_unit "$1"
+  [ -e "$unit/is-open" ] || return 0
+  printf 'repository %s\n' "$(encoded "$where")"
   tell_commits
   : >"$unit/told"
   awk '{ n = NR - 1; sub(/^[0-9a-f]+ ?/, ""); print "stash@{" n "} " $0 }' "$S/stashes" >"$S/told"
@@ -467,11 +626,13 @@ tell_all() {
   : >"$scratch/loose"
   for name in awk sed grep find xargs; do have "$name" || { problem "nothing can be looked into: there is no $name"; return 0; }; done
   find_repositories
-  nth=0
-  while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
-    nth=$((nth + 1))
-    tell_unit "$nth"
-    cd "$root" || return
+  for act in collect_unit tell_unit; do
+    nth=0
+    while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
+      nth=$((nth + 1))
+      "$act" "$nth"
+      cd "$root" || return
+    done
   done
   find_loose ! -type d ! -type s -print0 2>"$scratch/said" | lines | sed 's|^\./||' >"$scratch/loose"
   [ ! -s "$scratch/said" ] || problem "$(tail -n 1 "$scratch/said")"

@@ -369,7 +369,7 @@ class LocalProvider:
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
         place = self._launcher.place(workspace, "inspection")
         host = detect.read_host(self._environ)
-        return git_query.ask(isolation, place, host, workload.image, self._environ, question)
+        return git_query.ask(isolation, place, host, workload, self._environ, question)
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:

@@ -9,33 +9,56 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from wsdash.backend.providers.base import CheckoutQuery
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
+from wsdash.workload import Workload
 
 
 def ask(
     isolation: Isolation,
     place: Place,
     host: Host,
-    image: str | None,
+    workload: Workload,
     environ: Mapping[str, str],
     question: CheckoutQuery,
 ) -> bytes:
     """What the question's program prints; nothing where it cannot be asked.
 
-    Without a sandbox it runs as a job does there, as the user: it obeys nothing that stands in the files.
+    Without a sandbox it runs as a job does there, as the user: it obeys nothing that stands in the files. It is told
+    what outlives the job: see `judge` in unsaved.sh.
     """
     with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
         env = isolations.job_environment(isolation, place, host.home, environ)
         if isolation.kind == "plain":
             env["TMPDIR"] = scratch
-        argv = isolations.inspect_argv(isolation, place, host, image, env, Path(scratch), question.argv)
+        if not isolation.is_container:
+            env["WSDASH_MACHINE"] = "yes"
+        if workload.source is not None and outlives(workload.source.url, place):
+            env["WSDASH_SOURCE"] = workload.source.url
+        argv = isolations.inspect_argv(
+            isolation, place, host, workload.image, env, Path(scratch), question.argv
+        )
         if argv is None or (isolation.is_container and not place.projects.is_dir()):
             return b""
         own = dict(environ) if isolation.is_container else env
         return answer(argv, own, question.most, question.timeout_s, question.program)
+
+
+def outlives(url: str, place: Place) -> bool:
+    """Whether the address is one of a repository in this file system, outside of all that workspaces have."""
+    path = Path(unquote("/" + url[7:].partition("/")[2]) if url.startswith("file://") else url)
+    if not path.is_absolute():
+        return False
+    try:
+        real = path.resolve(strict=True)
+        if real.is_relative_to(place.state.resolve()) or real.is_relative_to(place.workspace.resolve()):
+            return False
+        return (real / ".git").exists() or ((real / "HEAD").is_file() and (real / "objects").is_dir())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def answer(
