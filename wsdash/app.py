@@ -24,8 +24,9 @@ from wsdash.backend.rules.autodelete import warning
 from wsdash.backend.rules.status import WARNING_S
 from wsdash.model import Phase
 from wsdash.paths import Paths
-from wsdash.screens.actions import BY_ID, Where
-from wsdash.screens.base import NotConnected, Said, Severity, View
+from wsdash.screens.action import ScreenKind
+from wsdash.screens.actions import BY_ID
+from wsdash.screens.base import NotConnected, Notification, Severity, View
 from wsdash.screens.session import ServiceOpener, Session
 from wsdash.screens.text.glyphs import ASCII, UNICODE
 from wsdash.screens.text.spans import Line, Tone, plain
@@ -76,7 +77,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.paths = paths
         self.clock = clock
         self.glyphs = ASCII if ascii else UNICODE
-        self.said: list[Said] = []
+        self.said: list[Notification] = []
         self._warned: set[tuple[str, float]] = set()
         self.last_words: list[str] = []
         """What went wrong when the screen was already gone."""
@@ -144,7 +145,7 @@ class WsdashApp(App[None], inherit_bindings=False):
 
     def say(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
         message = "\n".join(plain(part) for part in (*text.split("\n"), *hint.split("\n")) if part)
-        self.said = [*self.said[1 - MOST_SAID :], Said(self.clock(), severity, message)]
+        self.said = [*self.said[1 - MOST_SAID :], Notification(self.clock(), severity, message)]
         self.notify(message, severity=severity, timeout=TOAST_S[severity], markup=False)
 
     async def guard(self, work: Coroutine[Any, Any, object]) -> None:
@@ -182,7 +183,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         kinds = {"detail": DetailScreen, "log": LogScreen, "workload": WorkloadScreen}
         self.push_screen(kinds[view](workspace))
 
-    def open_help(self, where: Where) -> None:
+    def open_help(self, where: ScreenKind) -> None:
         from wsdash.screens.help_page import HelpScreen
 
         self.push_screen(HelpScreen(where, self.glyphs))

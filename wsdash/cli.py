@@ -11,10 +11,11 @@ import gc
 import importlib
 import os
 import sys
-from argparse import Action, ArgumentParser, BooleanOptionalAction, HelpFormatter, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, HelpFormatter, Namespace
 from collections.abc import Callable, Iterable, Sequence
 
 from wsdash import __version__
+from wsdash.commands import arguments
 
 TYPE_CHECKING = False  # as in typing, which the quick verbs do without
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 PIPE_CLOSED = 141
 INTERRUPTED = 130
-TIMEOUT_S = 600.0
 _OUTPUT_ERRORS = (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 EPILOG = """\
@@ -42,272 +42,124 @@ class Verb:
         self.arguments = arguments
 
 
-def _completed_by(action: Action, function: str) -> None:
-    """Let argcomplete, when it asks, complete this argument by a function of `commands.completion`."""
-    if "_ARGCOMPLETE" in os.environ:
-        from wsdash.commands import completion
-
-        action.completer = getattr(completion, function)  # type: ignore[attr-defined]
-
-
-def _name(parser: ArgumentParser) -> None:
-    _completed_by(
-        parser.add_argument("name", metavar="NAME", help="a workspace's name or id"), "workspace_names"
-    )
-
-
-def _names(parser: ArgumentParser) -> None:
-    action = parser.add_argument("names", metavar="NAME", nargs="+", help="names or ids of workspaces")
-    _completed_by(action, "workspace_names")
-
-
-def _json(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def _wait(parser: ArgumentParser) -> None:
-    parser.add_argument("--wait", action="store_true", help="wait until it is done, and show how far it is")
-    _timeout(parser)
-
-
-def _now(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--now", action="store_true", help="end the job at once: what it has not saved is lost"
-    )
-
-
-def _force(parser: ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="end the job though its work cannot be saved")
-
-
-def _hours(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--hours", type=_seconds, default=1.0, metavar="H", help="by how many hours (%(default)g)"
-    )
-
-
-def _timeout(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=TIMEOUT_S,
-        metavar="S",
-        help="how long to wait, in seconds (%(default)g)",
-    )
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
-
-
-_seconds.__name__ = "number of seconds"
-
-
-def _keep(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--keep-work",
-        action="store_true",
-        help="first put what is nowhere else into files here, and prove that they bring it back",
-    )
-
-
-def _yes(parser: ArgumentParser) -> None:
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-
-
-def _context(parser: ArgumentParser) -> None:
-    action = parser.add_argument("--context", metavar="C", help="where it runs (the default context)")
-    _completed_by(action, "context_names")
-
-
-def _create(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "source", metavar="SOURCE", nargs="?", help="a Git URL or folder (the repository of this directory)"
-    )
-    _context(parser)
-    parser.add_argument("--name", metavar="N", help="the workspace's name (made from SOURCE)")
-    parser.add_argument("--ref", metavar="R", help="a branch, tag or commit (the default branch)")
-    parser.add_argument("--devfile", metavar="PATH", help="a path in the repository, or of a file here")
-    _choices(parser)
-    parser.add_argument("--no-source", action="store_true", help="a workspace without a repository")
-
-
-def _choices(parser: ArgumentParser) -> None:
-    parser.add_argument("--component", metavar="NAME", help="the devfile's component to run in")
-    parser.add_argument("--image", metavar="IMAGE", help="a container image in place of the devfile's")
-    parser.add_argument(
-        "--secret",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a variable that the job gets: a masked one of the project, or else with your environment's value",
-    )
-
-
-def _list(parser: ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="deleted workspaces too")
-
-
-def _logs(parser: ArgumentParser) -> None:
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
-    parser.add_argument("--attempt", type=int, metavar="N", help="the log of attempt N (the newest)")
-
-
-def _devfile(parser: ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="tell everything that is wrong with devfiles")
-    check.add_argument("files", metavar="FILE", nargs="+")
-    check.add_argument("--profile", choices=("lenient", "library", "gitlab"), default="lenient")
-    _json(check)
-    flatten = actions.add_parser("flatten", help="print a devfile with its parents and variables applied")
-    flatten.add_argument("file", metavar="FILE")
-    _json(flatten)
-    render = actions.add_parser("render", help="print the job that a devfile becomes")
-    render.add_argument("file", metavar="FILE")
-    render.add_argument("--provider", choices=("local", "gitlab"), default="local")
-    render.add_argument("--name", metavar="N", help="the workspace that it is for")
-    check.add_argument("--fetch", action="store_true", help="fetch parents by their addresses too")
-    for action in (flatten, render):
-        action.add_argument("--offline", action="store_true", help="fetch no parent by its address")
-
-
-def _contexts(parser: ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _json(actions.add_parser("list", help="the contexts, and which is the default"))
-    add = actions.add_parser("add", help="connect to a project of a GitLab")
-    add.add_argument("name", metavar="NAME", help="a name of your choice")
-    add.add_argument("--url", metavar="U", help="the GitLab's address, with its sub-path if it has one")
-    add.add_argument(
-        "--project", metavar="P", help="the project whose pipelines run the workspaces: GROUP/NAME"
-    )
-    add.add_argument(
-        "--placement",
-        choices=("source", "own"),
-        help="source: the project of the code; own: one of your own, which clones",
-    )
-    add.add_argument(
-        "--tag", metavar="T", action="append", help="a tag that the runner must have; may be repeated"
-    )
-    add.add_argument("--image", metavar="I", help="the image where a devfile names none")
-    add.add_argument("--job-timeout", metavar="T", help="how long a job may run: 90m, 8h, 2d (the project's)")
-    add.add_argument("--ca-file", metavar="F", help="certificate authorities to trust beside the usual ones")
-    add.add_argument("--injector-image", metavar="I", help="an image that brings GitLab's fork of VS Code")
-    add.add_argument(
-        "--volume", metavar="PATH", help="a folder that the runner mounts into its jobs (needs --tag)"
-    )
-    add.add_argument("--token-stdin", action="store_true", help="read the access token from standard input")
-    add.add_argument("--force", action="store_true", help="add it even where no workspace would run")
-    _yes(add)
-    _json(add)
-    for action, purpose in (("use", "make it the default"), ("remove", "take it out of config.toml")):
-        named = actions.add_parser(action, help=purpose).add_argument("name", metavar="NAME")
-        _completed_by(named, "context_names")
-
-
-def _daemon(parser: ArgumentParser) -> None:
-    one = parser.add_mutually_exclusive_group()
-    one.add_argument("--detach", action="store_true", help="start it in the background")
-    one.add_argument("--status", action="store_true", help="tell who reconciles; exit 1 if nobody does")
-    one.add_argument("--stop", action="store_true", help="end the daemon; jobs go on")
-    parser.add_argument(
-        "--idle-exit", type=_seconds, metavar="S", help="end after S seconds without anything to do"
-    )
-
-
-def _shell(parser: ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
-
-
-def _export(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "file", metavar="FILE", help="where to write: NAME.tar.gz, NAME.tar, or - for standard output"
-    )
-    parser.add_argument("--force", action="store_true", help="replace a FILE that is there")
-    parser.add_argument("--stop", action="store_true", help="stop it first, and wait until it has ended")
-
-
-def _import(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="what `wsdash export` wrote, or - for standard input")
-    parser.add_argument("--name", metavar="N", help="the workspace's name (the one it had)")
-    _context(parser)
-    parser.add_argument("--start", action="store_true", help="want it running (it comes in stopped)")
-
-
-def _recover(parser: ArgumentParser) -> None:
-    action = parser.add_argument("--context", metavar="C", help="only this context (all of them)")
-    _completed_by(action, "context_names")
-    parser.add_argument(
-        "--adopt",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="take over one that another machine keeps alive",
-    )
-    parser.add_argument("--end", metavar="ID", action="append", default=[], help="end and remove an orphan")
-
-
-def _ports(parser: ArgumentParser) -> None:
-    parser.add_argument("--forward", metavar="PORT[:HERE]", help="forward this port until ctrl+c")
-    parser.add_argument(
-        "--socket", metavar="PATH", help="to a socket that only you can use, not to a port here"
-    )
-
-
-def _ssh_config(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=("install", "uninstall", "show"))
-
-
 QUICK = frozenset({"list", "show", "events", "why", "plan"})
 """Verbs that read, print and end, with no service and no event loop."""
 
 VERBS: dict[str, Verb] = {
-    "create": Verb("make a workspace from a Git repository", "create:create", _create, _wait, _yes, _json),
-    "list": Verb("all workspaces and their phases", "show:list_workspaces", _list, _json),
-    "show": Verb("one workspace: job, steps, attempts, events", "show:show", _name, _json),
-    "start": Verb("want workspaces running", "lifecycle:start", _names, _wait),
-    "stop": Verb("want workspaces stopped; their files stay", "lifecycle:stop", _names, _force, _now, _wait),
+    "create": Verb(
+        "make a workspace from a Git repository",
+        "create:create",
+        arguments.create_options,
+        arguments.wait,
+        arguments.yes,
+        arguments.as_json,
+    ),
+    "list": Verb(
+        "all workspaces and their phases", "show:list_workspaces", arguments.list_options, arguments.as_json
+    ),
+    "show": Verb(
+        "one workspace: job, steps, attempts, events", "show:show", arguments.name, arguments.as_json
+    ),
+    "start": Verb("want workspaces running", "lifecycle:start", arguments.names, arguments.wait),
+    "stop": Verb(
+        "want workspaces stopped; their files stay",
+        "lifecycle:stop",
+        arguments.names,
+        arguments.force,
+        arguments.now,
+        arguments.wait,
+    ),
     "restart": Verb(
-        "end the jobs of workspaces and start new ones", "lifecycle:restart", _names, _force, _now, _wait
+        "end the jobs of workspaces and start new ones",
+        "lifecycle:restart",
+        arguments.names,
+        arguments.force,
+        arguments.now,
+        arguments.wait,
     ),
     "update": Verb(
-        "run what a workspace's devfile says now", "update:update", _name, _choices, _force, _wait, _yes
+        "run what a workspace's devfile says now",
+        "update:update",
+        arguments.name,
+        arguments.choices,
+        arguments.force,
+        arguments.wait,
+        arguments.yes,
     ),
-    "delete": Verb("remove workspaces with all their files", "lifecycle:delete", _names, _keep, _wait, _yes),
-    "extend": Verb("put off the autostop of workspaces", "lifecycle:extend", _names, _hours),
-    "logs": Verb("the log of a workspace's job", "ssh:logs", _name, _logs),
-    "events": Verb("what happened to a workspace", "show:events", _name, _json),
-    "why": Verb("why a workspace is where it is, in a sentence", "show:why", _name, _json),
-    "plan": Verb("what the reconciler would do next, and why", "show:plan", _json),
-    "ssh": Verb("open a shell in a workspace, or run a command: NAME -- CMD...", "ssh:ssh", _name, _timeout),
+    "delete": Verb(
+        "remove workspaces with all their files",
+        "lifecycle:delete",
+        arguments.names,
+        arguments.keep,
+        arguments.wait,
+        arguments.yes,
+    ),
+    "extend": Verb(
+        "put off the autostop of workspaces", "lifecycle:extend", arguments.names, arguments.hours
+    ),
+    "logs": Verb("the log of a workspace's job", "ssh:logs", arguments.name, arguments.logs_options),
+    "events": Verb("what happened to a workspace", "show:events", arguments.name, arguments.as_json),
+    "why": Verb(
+        "why a workspace is where it is, in a sentence", "show:why", arguments.name, arguments.as_json
+    ),
+    "plan": Verb("what the reconciler would do next, and why", "show:plan", arguments.as_json),
+    "ssh": Verb(
+        "open a shell in a workspace, or run a command: NAME -- CMD...",
+        "ssh:ssh",
+        arguments.name,
+        arguments.timeout,
+    ),
     "export": Verb(
-        "copy a workspace with its files into an archive", "transfer:export", _name, _export, _timeout
+        "copy a workspace with its files into an archive",
+        "transfer:export",
+        arguments.name,
+        arguments.export_options,
+        arguments.timeout,
     ),
-    "import": Verb("make a workspace from an archive", "transfer:import_", _import, _json),
-    "devfile": Verb("check a devfile, flatten it, or print the job it becomes", "devfiles:devfile", _devfile),
-    "context": Verb("the places where workspaces run", "contexts:context", _contexts),
-    "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", _daemon),
-    "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", _json),
-    "completion": Verb("print the completion script of a shell", "completion:completion", _shell),
-    "open": Verb("open a workspace's editor in the browser", "editor:open_editor", _name, _timeout, _json),
+    "import": Verb(
+        "make a workspace from an archive", "transfer:import_", arguments.import_options, arguments.as_json
+    ),
+    "devfile": Verb(
+        "check a devfile, flatten it, or print the job it becomes",
+        "devfiles:devfile",
+        arguments.devfile_options,
+    ),
+    "context": Verb("the places where workspaces run", "contexts:context", arguments.context_actions),
+    "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", arguments.daemon_options),
+    "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", arguments.as_json),
+    "completion": Verb("print the completion script of a shell", "completion:completion", arguments.shell),
+    "open": Verb(
+        "open a workspace's editor in the browser",
+        "editor:open_editor",
+        arguments.name,
+        arguments.timeout,
+        arguments.as_json,
+    ),
     "ports": Verb(
-        "what a workspace listens on; forward one of its ports", "ports:ports", _name, _ports, _json
+        "what a workspace listens on; forward one of its ports",
+        "ports:ports",
+        arguments.name,
+        arguments.ports_options,
+        arguments.as_json,
     ),
     "connect": Verb(
         "hand a connection to a workspace to ssh: what ssh-config has it run",
         "proxy_command:connect",
-        _name,
-        _timeout,
+        arguments.name,
+        arguments.timeout,
     ),
-    "ssh-config": Verb("have `ssh NAME.wsdash` lead into workspaces", "ports:ssh_config", _ssh_config, _yes),
+    "ssh-config": Verb(
+        "have `ssh NAME.wsdash` lead into workspaces",
+        "ports:ssh_config",
+        arguments.ssh_config_action,
+        arguments.yes,
+    ),
     "recover": Verb(
         "rebuild workspaces from what GitLab or their folders have of them",
         "recover:recover",
-        _recover,
-        _yes,
-        _json,
+        arguments.recover_options,
+        arguments.yes,
+        arguments.as_json,
     ),
 }
 

@@ -13,22 +13,10 @@ from textual.widgets import Input
 from tests.screens.conftest import Running, app_of, until
 from tests.screens.stub import every_phase, row
 from wsdash.model import Desired, Phase
-from wsdash.screens.actions import (
-    ACTIONS,
-    BY_ID,
-    Action,
-    Danger,
-    Group,
-    Opens,
-    Where,
-    hinted,
-    key_name,
-    markdown,
-    on,
-    sensible,
-)
+from wsdash.screens.action import Action, Danger, Group, Opens, ScreenKind, key_name
+from wsdash.screens.actions import ACTIONS, BY_ID, available_actions, footer_actions, markdown, on
 from wsdash.screens.availability import Subject
-from wsdash.screens.base import Acts
+from wsdash.screens.base import ActionMixin
 from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.context_form import ConnectScreen
 from wsdash.screens.contexts import ContextsScreen
@@ -41,7 +29,7 @@ from wsdash.screens.secrets_form import SecretsScreen
 from wsdash.screens.workload_page import WorkloadScreen
 from wsdash.screens.workspaces import WorkspacesScreen
 
-SCREENS: list[type[Acts]] = [
+SCREENS: list[type[ActionMixin]] = [
     WorkspacesScreen,
     DetailScreen,
     LogScreen,
@@ -63,8 +51,8 @@ def test_ids_are_unique_and_say_area_and_verb() -> None:
     assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", action.id) for action in ACTIONS)
 
 
-@pytest.mark.parametrize("where", Where)
-def test_no_key_means_two_things_on_one_kind_of_screen(where: Where) -> None:
+@pytest.mark.parametrize("where", ScreenKind)
+def test_no_key_means_two_things_on_one_kind_of_screen(where: ScreenKind) -> None:
     keys = [key for action in on(where) for key in action.keys]
     assert len(keys) == len(set(keys))
 
@@ -94,13 +82,13 @@ def test_every_action_says_what_it_does(action: Action) -> None:
 
 
 @each_screen
-def test_a_screen_can_do_everything_that_the_table_has_for_it(screen: type[Acts]) -> None:
+def test_a_screen_can_do_everything_that_the_table_has_for_it(screen: type[ActionMixin]) -> None:
     missing = [action.id for action in on(screen.WHERE) if not callable(getattr(screen, action.method, None))]
     assert missing == []
 
 
 @each_screen
-def test_the_bindings_of_a_screen_are_those_of_the_table(screen: type[Acts]) -> None:
+def test_the_bindings_of_a_screen_are_those_of_the_table(screen: type[ActionMixin]) -> None:
     bindings: list[BindingType] = screen.BINDINGS  # type: ignore[attr-defined]
     bound = {(binding.id, binding.action) for _, binding in BindingsMap(bindings)}
     assert bound == {(action.id, f"act('{action.id}')") for action in on(screen.WHERE) if action.keys}
@@ -109,12 +97,12 @@ def test_the_bindings_of_a_screen_are_those_of_the_table(screen: type[Acts]) -> 
 
 
 @each_screen
-def test_every_view_can_be_left_by_a_letter(screen: type[Acts]) -> None:
+def test_every_view_can_be_left_by_a_letter(screen: type[ActionMixin]) -> None:
     assert any("q" in action.keys for action in on(screen.WHERE))
 
 
-@pytest.mark.parametrize("where", Where)
-def test_the_help_page_names_every_action_with_its_keys(where: Where) -> None:
+@pytest.mark.parametrize("where", ScreenKind)
+def test_the_help_page_names_every_action_with_its_keys(where: ScreenKind) -> None:
     text = "\n".join("".join(text for text, _ in line) for line in help_lines(on(where), 200))
     for action in on(where):
         assert action.title in text
@@ -142,9 +130,9 @@ def test_the_documentation_names_every_action_with_its_keys() -> None:
     ]
 
 
-@pytest.mark.parametrize("where", Where)
-def test_the_key_bar_shows_only_actions_of_the_screen(where: Where) -> None:
-    assert set(hinted(where)) <= set(on(where))
+@pytest.mark.parametrize("where", ScreenKind)
+def test_the_key_bar_shows_only_actions_of_the_screen(where: ScreenKind) -> None:
+    assert set(footer_actions(where)) <= set(on(where))
 
 
 def test_what_destroys_is_on_an_upper_case_letter() -> None:
@@ -198,7 +186,10 @@ def test_a_bulk_action_is_available_when_one_of_the_workspaces_allows_it() -> No
 def test_sensible_keys_follow_the_phase() -> None:
     def keys(phase: Phase) -> set[str]:
         found = next(row for row in every_phase() if row.status.phase is phase)
-        return {action.id.removeprefix("workspace.") for action in sensible(Where.LIST, Subject((found,)))}
+        return {
+            action.id.removeprefix("workspace.")
+            for action in available_actions(ScreenKind.LIST, Subject((found,)))
+        }
 
     assert "shell" in keys(Phase.RUNNING)
     assert "start" not in keys(Phase.RUNNING)
@@ -208,7 +199,7 @@ def test_sensible_keys_follow_the_phase() -> None:
 
 
 @pytest.mark.parametrize(
-    "action", [action for action in on(Where.LIST) if action.keys and action.opens is not Opens.PROGRAM]
+    "action", [action for action in on(ScreenKind.LIST) if action.keys and action.opens is not Opens.PROGRAM]
 )
 async def test_an_action_that_opens_something_says_so(running: Running, action: Action) -> None:
     """The bursts of `test_type_ahead` are made from what it says."""

@@ -13,7 +13,8 @@ import pytest
 
 from tests.screens.in_terminal import rows
 from tests.screens.terminal import Terminal, environment
-from wsdash.screens.actions import Action, Opens, Where, on
+from wsdash.screens.action import Action, Opens, ScreenKind
+from wsdash.screens.actions import on
 from wsdash.screens.availability import Subject
 
 KEYS = {
@@ -24,21 +25,21 @@ TYPED = b"xrSDq *o-ahead"
 ANSWERS = (b"y", b"\r", b"\x1b[C\r", b"\t\r", b"\x1b[C\x1b[C\x1b[C\r", b"q", b"yes\r")
 RIGHT = b"\x1b[C"
 WAYS = {
-    Where.LIST: b"",
-    Where.DETAIL: b"\r",
-    Where.LOG: b"l",
-    Where.CONTEXTS: b"c",
-    Where.PAGE: b"m",
-    Where.FORM: b"a",
+    ScreenKind.LIST: b"",
+    ScreenKind.DETAIL: b"\r",
+    ScreenKind.LOG: b"l",
+    ScreenKind.CONTEXTS: b"c",
+    ScreenKind.PAGE: b"m",
+    ScreenKind.FORM: b"a",
 }
 """Keys that lead from the list to each kind of screen."""
 ON = {
-    Where.LIST: "LAST EVENT",
-    Where.DETAIL: "STEPS of attempt",
-    Where.LOG: "the log is empty",
-    Where.CONTEXTS: "where workspaces run",
-    Where.PAGE: "Messages  newest first",
-    Where.FORM: "step 1 of 2",
+    ScreenKind.LIST: "LAST EVENT",
+    ScreenKind.DETAIL: "STEPS of attempt",
+    ScreenKind.LOG: "the log is empty",
+    ScreenKind.CONTEXTS: "where workspaces run",
+    ScreenKind.PAGE: "Messages  newest first",
+    ScreenKind.FORM: "step 1 of 2",
 }
 """What stands on each."""
 
@@ -77,7 +78,7 @@ class Dashboard:
         """All in one write."""
         self.terminal.type(keys)
 
-    def cancels(self, where: Where) -> None:
+    def cancels(self, where: ScreenKind) -> None:
         """The question's focus is on Cancel."""
         self.types(b"\r")
         self.terminal.wait_for(
@@ -85,7 +86,7 @@ class Dashboard:
             "an end of the question",
         )
 
-    def goes_to(self, where: Where) -> None:
+    def goes_to(self, where: ScreenKind) -> None:
         self.types(WAYS[where])
         self.sees(ON[where])
 
@@ -103,13 +104,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         dashboard.terminal.close()
 
 
-def keys_of(action: Action, where: Where) -> list[bytes]:
+def keys_of(action: Action, where: ScreenKind) -> list[bytes]:
     """What the terminal sends for them. In a form a character is typed."""
-    keys = [key for key in action.keys if where is not Where.FORM or len(key) > 1]
+    keys = [key for key in action.keys if where is not ScreenKind.FORM or len(key) > 1]
     return [KEYS.get(key) or key.encode() for key in keys]
 
 
-def opening(where: Where, *kinds: Opens) -> list[tuple[Action, bytes]]:
+def opening(where: ScreenKind, *kinds: Opens) -> list[tuple[Action, bytes]]:
     """Each key with which something of these kinds is opened there."""
     return [(action, key) for action in on(where) if action.opens in kinds for key in keys_of(action, where)]
 
@@ -124,7 +125,9 @@ everywhere = pytest.mark.parametrize("where", WAYS, ids=lambda where: where.name
 
 
 @everywhere
-def test_what_follows_a_key_that_opens_a_line_or_a_form_is_typed_there(start: Start, where: Where) -> None:
+def test_what_follows_a_key_that_opens_a_line_or_a_form_is_typed_there(
+    start: Start, where: ScreenKind
+) -> None:
     dashboard = start(10)
     dashboard.goes_to(where)
     for _, key in opening(where, Opens.LINE, Opens.FORM):
@@ -138,21 +141,21 @@ def test_what_follows_a_key_that_opens_a_line_or_a_form_is_typed_there(start: St
 
 def test_among_ten_thousand_workspaces_too(start: Start) -> None:
     dashboard = start(10_000)
-    for _, key in opening(Where.LIST, Opens.LINE, Opens.FORM):
+    for _, key in opening(ScreenKind.LIST, Opens.LINE, Opens.FORM):
         dashboard.types(key + TYPED)
         dashboard.sees(TYPED.decode())
         dashboard.types(b"\x1b")
         dashboard.sees_no(TYPED.decode())
-        dashboard.sees(ON[Where.LIST])
+        dashboard.sees(ON[ScreenKind.LIST])
     assert dashboard.asked == []
 
 
 @everywhere
-def test_what_follows_a_key_that_opens_a_view_goes_to_the_view(start: Start, where: Where) -> None:
+def test_what_follows_a_key_that_opens_a_view_goes_to_the_view(start: Start, where: ScreenKind) -> None:
     dashboard = start(10)
     dashboard.goes_to(where)
     for action, key in opening(where, Opens.VIEW):
-        if action.id == "app.messages" and where is Where.PAGE:
+        if action.id == "app.messages" and where is ScreenKind.PAGE:
             continue
         dashboard.types(key + b" *")
         dashboard.sees_no(ON[where])
@@ -165,12 +168,12 @@ def test_what_follows_a_key_that_opens_a_view_goes_to_the_view(start: Start, whe
 @at_10_and_10000
 def test_a_question_takes_no_key_that_was_typed_before_it_was_seen(start: Start, count: int) -> None:
     dashboard = start(count)
-    for action, key in opening(Where.LIST, Opens.QUESTION):
+    for action, key in opening(ScreenKind.LIST, Opens.QUESTION):
         place = place_for(action, count)
         for answer in ANSWERS if count == 10 else ANSWERS[:3]:
             dashboard.types(b"g" + b"j" * place + key + answer)
             dashboard.sees(f"{action.title} workspace-{place:04}?")
-            dashboard.cancels(Where.LIST)
+            dashboard.cancels(ScreenKind.LIST)
             assert dashboard.asked == []
     verb = action.id.partition(".")[2]
     dashboard.types(key)
@@ -181,12 +184,12 @@ def test_a_question_takes_no_key_that_was_typed_before_it_was_seen(start: Start,
 
 def test_a_question_about_a_context_neither(start: Start) -> None:
     dashboard = start(10)
-    dashboard.goes_to(Where.CONTEXTS)
-    for action, key in opening(Where.CONTEXTS, Opens.QUESTION):
+    dashboard.goes_to(ScreenKind.CONTEXTS)
+    for action, key in opening(ScreenKind.CONTEXTS, Opens.QUESTION):
         for answer in ANSWERS:
             dashboard.types(key + answer)
             dashboard.sees(f"{action.title} work?")
-            dashboard.cancels(Where.CONTEXTS)
+            dashboard.cancels(ScreenKind.CONTEXTS)
     assert dashboard.asked == []
 
 
@@ -195,12 +198,12 @@ def test_the_question_about_several_takes_no_key_that_was_typed_before_either(
     start: Start, count: int
 ) -> None:
     dashboard = start(count)
-    for action in [action for action in on(Where.LIST) if action.bulk]:
+    for action in [action for action in on(ScreenKind.LIST) if action.bulk]:
         for answer in ANSWERS if count == 10 else ANSWERS[:3]:
-            dashboard.types(b"*" + keys_of(action, Where.LIST)[0] + answer)
+            dashboard.types(b"*" + keys_of(action, ScreenKind.LIST)[0] + answer)
             question = re.compile(rf"─ {action.title} (workspace-\d+|\d+ workspaces)\?")
             dashboard.terminal.wait_for(question.search, action.title)
-            dashboard.cancels(Where.LIST)
+            dashboard.cancels(ScreenKind.LIST)
             dashboard.sees("marked")
             dashboard.types(b"*")
             dashboard.sees_no("marked")
@@ -213,11 +216,11 @@ def test_what_follows_the_key_of_a_program_is_no_key_of_the_dashboard(start: Sta
     dashboard.terminal.read_until("say something:")
     dashboard.types(b"hello\n")
     dashboard.terminal.read_until("hello")
-    dashboard.sees(ON[Where.LIST])
+    dashboard.sees(ON[ScreenKind.LIST])
     dashboard.types(b"oxrS")
     dashboard.terminal.read_until("enter leads back to wsdash.")
     dashboard.types(b"\n")
-    dashboard.sees(ON[Where.LIST])
+    dashboard.sees(ON[ScreenKind.LIST])
     dashboard.types(b"jjjjx")
     dashboard.has_done("stop workspace-0004")
 
@@ -238,7 +241,7 @@ def test_enter_in_the_palette_takes_what_was_typed(start: Start, count: int) -> 
     dashboard.types(b":mess\r")
     dashboard.sees("Messages  newest first")
     dashboard.types(b"q:open workspace-0005\r")
-    dashboard.sees("workspace-0005", ON[Where.DETAIL])
+    dashboard.sees("workspace-0005", ON[ScreenKind.DETAIL])
     assert dashboard.asked == []
 
 
@@ -247,7 +250,7 @@ def test_text_that_the_terminal_says_is_pasted_is_taken_in_order(start: Start) -
     dashboard.types(b"a\x1b[200~" + TYPED + b"\x1b[201~")
     dashboard.sees(TYPED.decode())
     dashboard.types(b"\x1b")
-    dashboard.sees(ON[Where.LIST])
+    dashboard.sees(ON[ScreenKind.LIST])
     dashboard.types(b"\x1b[200~x\x1b[201~/\x1b[200~" + TYPED + b"\x1b[201~")
     dashboard.sees(TYPED.decode())
     assert dashboard.asked == []

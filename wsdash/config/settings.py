@@ -6,13 +6,13 @@ Checked by hand and not by pydantic, because the dashboard needs it before its f
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from wsdash.config import values
 from wsdash.model import Policy
 
 
@@ -109,8 +109,6 @@ class Personal:
 LOCAL = Context("local", "local")
 GITLAB = "gitlab"
 PROVIDERS = (LOCAL.provider, GITLAB)
-VOLUME_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
-PLACEMENTS = ("source", "own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +180,7 @@ def parse_config(text: str, file: Path) -> Config:
     except RecursionError as error:
         raise ConfigError(f"{file} is nested too deeply. Mend it, or remove it.") from error
     check = _Check(text, file)
-    top = check.values((), document, {"default_context": _text, "contexts": _table, **_SECTIONS})
+    top = check.values((), document, {"default_context": values.text, **_TABLES})
     contexts = {LOCAL.name: LOCAL}
     for name, table in top.get("contexts", {}).items():
         contexts[name] = check.context(name, table)
@@ -191,15 +189,17 @@ def parse_config(text: str, file: Path) -> Config:
         raise check.error(
             ("default_context",), f"there is no context {default}", f"one of {', '.join(contexts)}"
         )
-    own = check.values(("policy",), top.get("policy", {}), _POLICY)
+    own = check.values(("policy",), top.get("policy", {}), _takes(Policy, keep_awake=values.process_names))
     limits = policy(LOCAL.provider, own)
     if limits.suspect_s >= limits.dead_s:
         raise check.error(
             ("policy", "suspect_s"), "suspect_s is not below dead_s", f"less than {limits.dead_s:g}"
         )
-    dashboard = check.values(("dashboard",), top.get("dashboard", {}), _DASHBOARD)
-    access = check.values(("access",), top.get("access", {}), _ACCESS)
-    personal = check.values(("personal",), top.get("personal", {}), _PERSONAL)
+    dashboard = check.values(("dashboard",), top.get("dashboard", {}), _takes(Dashboard))
+    access = check.values(("access",), top.get("access", {}), _takes(Access))
+    personal = check.values(
+        ("personal",), top.get("personal", {}), _takes(Personal, home_files=values.home_files)
+    )
     return Config(default, contexts, Dashboard(**dashboard), own, Access(**access), Personal(**personal))
 
 
@@ -217,143 +217,17 @@ def policy(provider: str, own: Mapping[str, Any]) -> Policy:
     return replace(usual, **own)
 
 
-class _Wrong(Exception):
-    """A value is not what the key takes; the text says what it takes."""
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong("true or false")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.isprintable() or not value:
-        raise _Wrong("a text in quotes")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise _Wrong("a number above 0")
-    return float(value)
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _Wrong("a whole number from 1")
-    return value
-
-
-def _numbers(value: object) -> tuple[float, ...]:
-    if not isinstance(value, list):
-        raise _Wrong("a list of numbers above 0")
-    return tuple(_number(item) for item in value)
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise _Wrong("a list of texts in quotes")
-    return tuple(_text(item) for item in value)
-
-
-def _placement(value: object) -> str:
-    if value not in PLACEMENTS:
-        raise _Wrong(" or ".join(f'"{placement}"' for placement in PLACEMENTS))
-    return str(value)
-
-
-def _url(value: object) -> str:
-    """An address without credentials, for config.toml holds no secrets."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(_text(value))
-        fits = parts.scheme in ("https", "http") and parts.hostname and parts.username is None
-        fits = fits and not parts.query and not parts.fragment and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fits = False
-    if not fits:
-        raise _Wrong('an address such as "https://gitlab.example.com", without a user or a token')
-    return str(value).rstrip("/")
-
-
-def _home_files(value: object) -> tuple[str, ...]:
-    names = _texts(value)
-    if any(name.startswith("/") or ".." in name.split("/") for name in names):
-        raise _Wrong('paths below the home folder, such as [".bash_history"]')
-    return names
-
-
-def _process_names(value: object) -> tuple[str, ...]:
-    names = _texts(value)
-    if any(len(name) > 15 or " " in name for name in names):
-        raise _Wrong('names of processes, 15 letters at most, such as ["make"]')
-    return names
-
-
-def _volume(value: object) -> str:
-    text = _text(value)
-    if VOLUME_PATH.fullmatch(text) is None:
-        raise _Wrong('the path of a folder in the jobs, such as "/wsdash"')
-    return text
-
-
-def _table(value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise _Wrong("a table")
-    return value
-
-
 _Takes = Mapping[str, Callable[[object], Any]]
-_SECTIONS: _Takes = {"policy": _table, "dashboard": _table, "access": _table, "personal": _table}
-_ACCESS: _Takes = {"host": _text, "bind": _text, "port": _count}
-_PERSONAL: _Takes = {
-    "dotfiles": _text,
-    "home_files": _home_files,
-    "git_identity": _flag,
-    "credential_hosts": _texts,
-}
-_CONTEXT: _Takes = {"provider": _text, "allowed_hosts": _texts}
-_GITLAB: _Takes = {
-    **_CONTEXT,
-    "url": _url,
-    "project": _text,
-    "placement": _placement,
-    "tags": _texts,
-    "image": _text,
-    "timeout_s": _number,
-    "ca_file": _text,
-    "injector_image": _text,
-    "poll_s": _number,
-    "deposits": _flag,
-    "id_tokens": _flag,
-    "volume": _volume,
-    "encrypt_cache": _flag,
-}
-_DASHBOARD: _Takes = {"mouse": _flag, "ascii": _flag, "theme": _text, "handover": _flag}
-_POLICY: _Takes = {
-    "grace_s": _number,
-    "lost_grace_s": _number,
-    "held_s": _number,
-    "queue_s": _number,
-    "start_s": _number,
-    "beat_s": _number,
-    "checkpoint_s": _number,
-    "suspect_s": _number,
-    "dead_s": _number,
-    "ladder_s": _numbers,
-    "start_limit": _count,
-    "quiet_s": _number,
-    "absent_s": _number,
-    "shortest_run_s": _number,
-    "max_hours": _number,
-    "idle_minutes": _number,
-    "idle_cpu": _number,
-    "keep_awake": _process_names,
-    "delete_after_stopped_hours": _number,
-    "delete_unsaved_work": _flag,
-}
+
+
+def _takes(settings: type, **special: Callable[[object], Any]) -> _Takes:
+    """What the keys of a table take, by the types of the fields of the class that they become."""
+    found = {field.name: values.BY_TYPE.get(str(field.type)) for field in fields(settings)}
+    return {name: check for name, check in {**found, **special}.items() if check is not None}
+
+
+_TABLES: _Takes = dict.fromkeys(("policy", "dashboard", "access", "personal", "contexts"), values.table)
+_CONTEXT: _Takes = {"provider": values.text, "allowed_hosts": values.texts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +245,7 @@ class _Check:
                 raise self.unknown((*path, key), takes)
             try:
                 found[key] = takes[key](value)
-            except _Wrong as wrong:
+            except values.WrongValue as wrong:
                 raise self.error((*path, key), f"{'.'.join((*path, key))} is not right", str(wrong)) from None
         return found
 
@@ -379,7 +253,7 @@ class _Check:
         path = ("contexts", name)
         if not name.isidentifier() and not name.replace("-", "_").isidentifier():
             raise self.error(path, f"{name!r} is no name for a context", "letters, digits and dashes")
-        settings = self.values(("contexts",), {name: table}, {name: _table})[name]
+        settings = self.values(("contexts",), {name: table}, {name: values.table})[name]
         provider = settings.get("provider")
         if provider not in PROVIDERS:
             raise self.error(
@@ -390,25 +264,26 @@ class _Check:
         if provider != GITLAB:
             found = self.values(path, settings, _CONTEXT)
             return Context(name, provider, None, found.get("allowed_hosts", ()))
-        values = self.values(path, settings, _GITLAB)
+        special = {"url": values.url, "placement": values.placement, "volume": values.volume}
+        own = self.values(path, settings, {**_CONTEXT, **_takes(GitLabSettings, **special)})
         for key in ("url", "project"):
-            if key not in values:
+            if key not in own:
                 raise self.error(path, f"the context {name} has no {key}", f"{key} for the provider {GITLAB}")
-        if "volume" in values and not values.get("tags"):
+        if "volume" in own and not own.get("tags"):
             raise self.error(
                 (*path, "volume"),
                 f"the context {name} has a volume, and nothing says which runner has it",
                 'tags that choose one runner, such as tags = ["big-disk"]',
             )
-        if values.get("encrypt_cache") and "volume" in values:
+        if own.get("encrypt_cache") and "volume" in own:
             raise self.error(
                 (*path, "encrypt_cache"),
                 f"the context {name} has a volume, so its workspaces have no cache that could be encrypted",
                 "one of the two",
             )
-        del values["provider"]
-        hosts = values.pop("allowed_hosts", ())
-        return Context(name, GITLAB, GitLabSettings(**values), hosts)
+        del own["provider"]
+        hosts = own.pop("allowed_hosts", ())
+        return Context(name, GITLAB, GitLabSettings(**own), hosts)
 
     def unknown(self, path: tuple[str, ...], takes: _Takes) -> ConfigError:
         import difflib

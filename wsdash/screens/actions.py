@@ -6,14 +6,11 @@ An id such as `workspace.restart` is public and is not renamed. A key means one 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum, StrEnum
 from typing import Any
 
+from wsdash.screens.action import Action, Danger, Group, Opens, ScreenKind, key_name
 from wsdash.screens.availability import (
-    Availability,
     Subject,
-    always,
     can_delete,
     can_end_now,
     can_enter,
@@ -27,83 +24,15 @@ from wsdash.screens.availability import (
     with_workspace,
 )
 
-
-class Where(Enum):
-    """The kinds of screen that an action can be used on."""
-
-    LIST = "the list"
-    DETAIL = "a workspace"
-    LOG = "a log"
-    FORM = "the form"
-    DIALOG = "a question"
-    PAGE = "a page of text"
-    CONTEXTS = "the contexts"
-
-
-class Group(StrEnum):
-    """The headings of the help page, in its order."""
-
-    WORKSPACE = "Workspace"
-    FORM = "Form"
-    LIST = "List"
-    CONTEXT = "Context"
-    LOG = "Log"
-    MOVE = "Move"
-    VIEW = "View"
-    PROGRAM = "wsdash"
-
-
-class Danger(Enum):
-    """What an action can cost. What destroys always asks; what interrupts asks when it is for several."""
-
-    NONE = 0
-    INTERRUPTS = 1
-    DESTROYS = 2
-
-
-class Opens(Enum):
-    """Where the next keys go after an action that opens something."""
-
-    LINE = "a line to type in"
-    FORM = "a form"
-    VIEW = "another view"
-    QUESTION = "a question, which takes no key that was typed before it is seen"
-    PROGRAM = "another program on the terminal"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing that the user can do.
-
-    `available` gives the reason why not, or None. `hint` is its place in the key bar, 0 for none. Done to several
-    workspaces at once (`bulk`) every action asks.
-    """
-
-    id: str
-    keys: tuple[str, ...]
-    title: str
-    help: str
-    group: Group
-    where: frozenset[Where]
-    available: Availability = always
-    danger: Danger = Danger.NONE
-    bulk: bool = False
-    hint: int = 0
-    opens: Opens | None = None
-
-    @property
-    def method(self) -> str:
-        """The screen's method that does it."""
-        return "do_" + self.id.replace(".", "_")
-
-
-EVERYWHERE = frozenset(Where)
-ON_WORKSPACE = frozenset({Where.LIST, Where.DETAIL, Where.LOG})
-ON_LIST = frozenset({Where.LIST})
-LIST_AND_DETAIL = frozenset({Where.LIST, Where.DETAIL})
+EVERYWHERE = frozenset(ScreenKind)
+ON_WORKSPACE = frozenset({ScreenKind.LIST, ScreenKind.DETAIL, ScreenKind.LOG})
+ON_LIST = frozenset({ScreenKind.LIST})
+LIST_AND_DETAIL = frozenset({ScreenKind.LIST, ScreenKind.DETAIL})
 SIDEWAYS = "In a log: what is beside the screen. In a question: the other button."
-TO_READ = frozenset({Where.LIST, Where.DETAIL, Where.LOG, Where.PAGE, Where.CONTEXTS})
-TO_SCROLL = TO_READ | {Where.DIALOG, Where.FORM}
+TO_READ = frozenset(
+    {ScreenKind.LIST, ScreenKind.DETAIL, ScreenKind.LOG, ScreenKind.PAGE, ScreenKind.CONTEXTS}
+)
+TO_SCROLL = TO_READ | {ScreenKind.DIALOG, ScreenKind.FORM}
 
 
 def _on_workspace(verb: str, key: str, title: str, text: str, **more: Any) -> Action:  # noqa: ANN401
@@ -112,28 +41,37 @@ def _on_workspace(verb: str, key: str, title: str, text: str, **more: Any) -> Ac
 
 
 def _on_context(verb: str, key: str, title: str, text: str, hint: int, **more: Any) -> Action:  # noqa: ANN401
-    where = frozenset({Where.CONTEXTS})
+    where = frozenset({ScreenKind.CONTEXTS})
     return Action(
         f"context.{verb}", (key,), title, text, Group.CONTEXT, where, with_service, hint=hint, **more
     )
 
 
 def _on_log(verb: str, key: str, title: str, text: str, hint: int = 0) -> Action:
-    return Action(f"log.{verb}", (key,), title, text, Group.LOG, frozenset({Where.LOG}), hint=hint)
+    return Action(f"log.{verb}", (key,), title, text, Group.LOG, frozenset({ScreenKind.LOG}), hint=hint)
 
 
-def _move(verb: str, keys: str, title: str, text: str = "", where: frozenset[Where] = TO_SCROLL) -> Action:
+def _move(
+    verb: str, keys: str, title: str, text: str = "", where: frozenset[ScreenKind] = TO_SCROLL
+) -> Action:
     hint = 25 if verb.startswith("page") else 0
     return Action(
         f"move.{verb}", tuple(keys.split()), title, text or f"{title}.", Group.MOVE, where, hint=hint
     )
 
 
-def _view(verb: str, keys: str, title: str, text: str, where: frozenset[Where], **more: Any) -> Action:  # noqa: ANN401
+def _view(verb: str, keys: str, title: str, text: str, where: frozenset[ScreenKind], **more: Any) -> Action:  # noqa: ANN401
     return Action(f"view.{verb}", tuple(keys.split()), title, text, Group.VIEW, where, **more)
 
 
-def _program(verb: str, keys: str, title: str, text: str, where: frozenset[Where], **more: Any) -> Action:  # noqa: ANN401
+def _program(
+    verb: str,
+    keys: str,
+    title: str,
+    text: str,
+    where: frozenset[ScreenKind],
+    **more: Any,  # noqa: ANN401
+) -> Action:
     return Action(f"app.{verb}", tuple(keys.split()), title, text, Group.PROGRAM, where, **more)
 
 
@@ -272,7 +210,7 @@ ACTIONS: tuple[Action, ...] = (
         "Go on",
         "See what would come of what you have typed; then do it.",
         Group.FORM,
-        frozenset({Where.FORM}),
+        frozenset({ScreenKind.FORM}),
         with_service,
         hint=1,
     ),
@@ -331,14 +269,14 @@ ACTIONS: tuple[Action, ...] = (
     _move("half_up", "ctrl+u", "Half a page up"),
     _move("page_down", "pagedown ctrl+f", "A page down"),
     _move("page_up", "pageup", "A page up"),
-    _move("left", "left", "Left", SIDEWAYS, frozenset({Where.LOG, Where.DIALOG})),
-    _move("right", "right", "Right", SIDEWAYS, frozenset({Where.LOG, Where.DIALOG})),
+    _move("left", "left", "Left", SIDEWAYS, frozenset({ScreenKind.LOG, ScreenKind.DIALOG})),
+    _move("right", "right", "Right", SIDEWAYS, frozenset({ScreenKind.LOG, ScreenKind.DIALOG})),
     _view(
         "find",
         "/",
         "Find",
         "In the list: show only what matches. In a log: go to the next match.",
-        frozenset({Where.LIST, Where.LOG}),
+        frozenset({ScreenKind.LIST, ScreenKind.LOG}),
         hint=8,
         opens=Opens.LINE,
     ),
@@ -347,7 +285,7 @@ ACTIONS: tuple[Action, ...] = (
         "tab",
         "Other pane",
         "Scroll the other half of the screen.",
-        frozenset({Where.DETAIL}),
+        frozenset({ScreenKind.DETAIL}),
         hint=29,
     ),
     _view("refresh", "R", "Refresh", "Read everything again now.", TO_READ, hint=30),
@@ -371,7 +309,7 @@ ACTIONS: tuple[Action, ...] = (
         "c",
         "Contexts",
         "See where workspaces run, connect a GitLab, choose where new ones are made.",
-        frozenset({Where.LIST}),
+        frozenset({ScreenKind.LIST}),
         hint=20,
         opens=Opens.VIEW,
     ),
@@ -389,7 +327,7 @@ ACTIONS: tuple[Action, ...] = (
         ": ctrl+p",
         "Commands",
         "Find an action or a workspace by its name.",
-        TO_READ | {Where.FORM},
+        TO_READ | {ScreenKind.FORM},
         hint=91,
         opens=Opens.LINE,
     ),
@@ -402,32 +340,25 @@ ACTIONS: tuple[Action, ...] = (
 
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
 
-KEY_NAMES = {
-    "escape": "esc",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-    "f1": "F1",
-}
 
-
-def on(where: Where) -> tuple[Action, ...]:
+def on(where: ScreenKind) -> tuple[Action, ...]:
     """The actions of one kind of screen, in the table's order."""
     return tuple(action for action in ACTIONS if where in action.where)
 
 
-def hinted(where: Where) -> tuple[Action, ...]:
+def footer_actions(where: ScreenKind) -> tuple[Action, ...]:
     """The actions of the key bar, in its order. In the list those on a workspace stand beside it."""
     chosen = [action for action in on(where) if action.hint and action.keys]
-    if where is not Where.FORM:  # elsewhere it goes without saying that a page can be scrolled
+    if where is not ScreenKind.FORM:  # elsewhere it goes without saying that a page can be scrolled
         chosen = [action for action in chosen if action.group is not Group.MOVE]
-    if where is Where.LIST:
+    if where is ScreenKind.LIST:
         chosen = [action for action in chosen if action.group is not Group.WORKSPACE or action.hint == 1]
-    if where is Where.FORM:
+    if where is ScreenKind.FORM:
         chosen = [BY_ID["view.back"], *(action for action in chosen if action.id != "view.close")]
     return tuple(sorted(chosen, key=lambda action: action.hint))
 
 
-def sensible(where: Where, subject: Subject) -> tuple[Action, ...]:
+def available_actions(where: ScreenKind, subject: Subject) -> tuple[Action, ...]:
     """What can be done to the workspace now: the keys that make sense, but for what is seldom next."""
     if not subject.rows:
         return ()
@@ -440,20 +371,10 @@ def sensible(where: Where, subject: Subject) -> tuple[Action, ...]:
     )
 
 
-def bar_key(action: Action, where: Where) -> str:
+def bar_key(action: Action, where: ScreenKind) -> str:
     """The key that the key bar shows. In a form letters are typed, so it is one that is no character."""
-    typed = where is Where.FORM
+    typed = where is ScreenKind.FORM
     return next((key for key in action.keys if not typed or len(key) > 1), action.keys[0])
-
-
-def key_name(key: str) -> str:
-    """A key as people write it."""
-    return KEY_NAMES.get(key, key)
-
-
-def key_names(action: Action) -> str:
-    """All keys of an action, as people write them."""
-    return " ".join(key_name(key) for key in action.keys)
 
 
 def markdown(actions: Iterable[Action] = ACTIONS) -> str:

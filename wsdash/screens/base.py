@@ -12,7 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
-from wsdash.screens.actions import BY_ID, Action, Where, on
+from wsdash.screens.action import Action, ScreenKind
+from wsdash.screens.actions import BY_ID, on
 from wsdash.screens.availability import Subject
 from wsdash.screens.text.glyphs import Glyphs
 from wsdash.screens.text.spans import Line
@@ -32,7 +33,7 @@ READ_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Notification:
     """One message to the user, kept so that it can be read again."""
 
     at: float
@@ -48,7 +49,7 @@ class Dashboard(Protocol):
 
     clock: Callable[[], float]
     glyphs: Glyphs
-    said: list[Said]
+    said: list[Notification]
 
     @property
     def service(self) -> Service:
@@ -84,7 +85,7 @@ class Dashboard(Protocol):
     def open_workspace(self, workspace: Workspace, view: View) -> None:
         """Show this view of a workspace above the present screen."""
 
-    def open_help(self, where: Where) -> None:
+    def open_help(self, where: ScreenKind) -> None:
         """Show the keys of a screen."""
 
     def open_messages(self) -> None:
@@ -103,7 +104,7 @@ class NotConnected(Exception):
     hint = "Try again in a moment."
 
 
-def bindings_of(where: Where) -> list[BindingType]:
+def bindings_of(where: ScreenKind) -> list[BindingType]:
     """The bindings of one kind of screen, from the table of actions alone."""
     return [
         Binding(
@@ -128,10 +129,10 @@ class Movable(Protocol):
     def move_to_end(self, last: bool) -> None: ...
 
 
-class Acts:
+class ActionMixin:
     """How an action is done, for screens and modal screens alike (mixed into both)."""
 
-    WHERE: ClassVar[Where]
+    WHERE: ClassVar[ScreenKind]
     asked_at = -math.inf
     """Keys that were typed up to then are not for this screen (`TypeAhead`)."""
 
@@ -267,7 +268,7 @@ class Acts:
         cast(Screen[object], self).app.exit()
 
 
-class WsdashScreen(Acts, Screen[Result], Generic[Result]):
+class WsdashScreen(ActionMixin, Screen[Result], Generic[Result]):
     """A full screen."""
 
     AUTO_FOCUS = ""
@@ -279,11 +280,11 @@ class WsdashScreen(Acts, Screen[Result], Generic[Result]):
         self.dismiss()
 
 
-class WsdashDialog(Acts, ModalScreen[Result], Generic[Result]):
+class WsdashDialog(ActionMixin, ModalScreen[Result], Generic[Result]):
     """A question over the screen that asked it. Closing it answers None."""
 
-    WHERE = Where.DIALOG
-    BINDINGS = bindings_of(Where.DIALOG)
+    WHERE = ScreenKind.DIALOG
+    BINDINGS = bindings_of(ScreenKind.DIALOG)
 
     def do_view_back(self) -> None:
         self.dismiss()

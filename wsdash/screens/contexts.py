@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from wsdash.screens.actions import Where
+from wsdash.screens.action import ScreenKind
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.text.spans import Line, Tone, fit, plain
 from wsdash.screens.widgets.key_bar import KeyBar
@@ -41,8 +41,8 @@ class ContextList(OptionList, inherit_bindings=False):
 class ContextsScreen(WsdashScreen[None]):
     """Adding, changing, removing contexts, and choosing the default one."""
 
-    WHERE: ClassVar[Where] = Where.CONTEXTS
-    BINDINGS = bindings_of(Where.CONTEXTS)
+    WHERE: ClassVar[ScreenKind] = ScreenKind.CONTEXTS
+    BINDINGS = bindings_of(ScreenKind.CONTEXTS)
 
     def __init__(self) -> None:
         super().__init__()

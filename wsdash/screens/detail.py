@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from wsdash.backend.job.log_text import Unstamped, last_words
-from wsdash.screens.actions import Where
+from wsdash.screens.action import ScreenKind
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.text.detail import now_lines, timeline
 from wsdash.screens.text.glyphs import TONES
@@ -16,7 +16,7 @@ from wsdash.screens.text.rows import row_of, up_words
 from wsdash.screens.text.spans import Line, Tone, joined, plain
 from wsdash.screens.widgets.key_bar import KeyBar
 from wsdash.screens.widgets.line_view import LineScroll, LineView
-from wsdash.screens.workspace_actions import OnWorkspace
+from wsdash.screens.workspace_actions import WorkspaceActionsMixin
 
 if TYPE_CHECKING:
     from wsdash.backend.job.ports import Ports
@@ -29,11 +29,11 @@ PORTS_S = 10.0
 """Between two questions to the job what it listens on, while somebody looks."""
 
 
-class DetailScreen(OnWorkspace, WsdashScreen[None]):
+class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
     """Two halves to scroll: now, and the timeline."""
 
-    WHERE: ClassVar[Where] = Where.DETAIL
-    BINDINGS = bindings_of(Where.DETAIL)
+    WHERE: ClassVar[ScreenKind] = ScreenKind.DETAIL
+    BINDINGS = bindings_of(ScreenKind.DETAIL)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
 
     def __init__(self, workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from wsdash.screens.actions import Action, Group, Where
+from wsdash.screens.action import Action, Group, ScreenKind
 from wsdash.screens.base import Result, WsdashScreen, bindings_of
 from wsdash.screens.text.spans import Line, Tone, fit, plain, wrap
 from wsdash.screens.widgets.key_bar import KeyBar
@@ -34,8 +34,8 @@ class Field:
 class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
     """Answers what `accept` gives. What is typed is kept in `draft`, whatever happens."""
 
-    WHERE: ClassVar[Where] = Where.FORM
-    BINDINGS = bindings_of(Where.FORM)
+    WHERE: ClassVar[ScreenKind] = ScreenKind.FORM
+    BINDINGS = bindings_of(ScreenKind.FORM)
     FIELDS: Mapping[str, Field]
     INTRO: ClassVar[str]
     LOOKING: ClassVar[str]

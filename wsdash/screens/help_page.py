@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wsdash.screens.actions import Action, Group, Where, key_names, on
+from wsdash.screens.action import Action, Group, ScreenKind, key_names
+from wsdash.screens.actions import on
 from wsdash.screens.text.glyphs import Glyphs
 from wsdash.screens.text.spans import Line, Tone, fit, wrap
 from wsdash.screens.text_page import PageScreen
@@ -14,7 +15,7 @@ TITLE_WIDTH = 18
 class HelpScreen(PageScreen):
     """Made from the same table that the keys come from, so that it cannot be wrong."""
 
-    def __init__(self, where: Where, glyphs: Glyphs) -> None:
+    def __init__(self, where: ScreenKind, glyphs: Glyphs) -> None:
         super().__init__()
         self._where = where
         self._glyphs = glyphs

@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from wsdash.screens.actions import Where
+from wsdash.screens.action import ScreenKind
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.text.glyphs import TONES
 from wsdash.screens.text.rows import row_of
@@ -19,7 +19,7 @@ from wsdash.screens.widgets.key_bar import KeyBar
 from wsdash.screens.widgets.line_view import LineView
 from wsdash.screens.widgets.log_index import Matches, split_lines
 from wsdash.screens.widgets.log_view import TraceView
-from wsdash.screens.workspace_actions import OnWorkspace
+from wsdash.screens.workspace_actions import WorkspaceActionsMixin
 
 if TYPE_CHECKING:
     from wsdash.backend.store.reader import WorkspaceRow
@@ -31,11 +31,11 @@ PAINT_S = 0.25
 SLOWEST_POLL_S = 1.0
 
 
-class LogScreen(OnWorkspace, WsdashScreen[None]):
+class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
     """Reads the log by chunks and keeps where its lines are, never its text."""
 
-    WHERE: ClassVar[Where] = Where.LOG
-    BINDINGS = bindings_of(Where.LOG)
+    WHERE: ClassVar[ScreenKind] = ScreenKind.LOG
+    BINDINGS = bindings_of(ScreenKind.LOG)
 
     def __init__(self, workspace: Workspace, *, attempt: int | None = None) -> None:
         super().__init__()

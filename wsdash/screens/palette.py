@@ -9,8 +9,9 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from wsdash.screens.actions import key_names, on
-from wsdash.screens.base import Acts
+from wsdash.screens.action import key_names
+from wsdash.screens.actions import on
+from wsdash.screens.base import ActionMixin
 from wsdash.screens.text.spans import plain
 
 Entry = tuple[str, str, Callable[[], Awaitable[None] | None]]
@@ -34,7 +35,7 @@ class EverythingProvider(Provider):
 
     def _actions(self) -> Iterator[Entry]:
         screen = self.screen
-        if not isinstance(screen, Acts):
+        if not isinstance(screen, ActionMixin):
             return
         for action in on(screen.WHERE):
             if action.id == "app.palette" or action.id.startswith("move."):
@@ -49,7 +50,7 @@ class EverythingProvider(Provider):
 
     def _workspaces(self, query: str) -> Iterator[Entry]:
         screen = self.screen
-        if not isinstance(screen, Acts):
+        if not isinstance(screen, ActionMixin):
             return
         rows = {f"Open {plain(row.workspace.name)}": row for row in screen.dashboard.rows}
         for title in nearest(query, rows, MOST_WORKSPACES):

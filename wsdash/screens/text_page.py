@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from wsdash.screens.actions import Where
+from wsdash.screens.action import ScreenKind
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.text.spans import Line, Tone
 from wsdash.screens.widgets.key_bar import KeyBar
@@ -16,8 +16,8 @@ from wsdash.screens.widgets.line_view import LineScroll, LineView
 class PageScreen(WsdashScreen[None]):
     """A title, text that scrolls, and the keys. A page says what its lines are."""
 
-    WHERE: ClassVar[Where] = Where.PAGE
-    BINDINGS = bindings_of(Where.PAGE)
+    WHERE: ClassVar[ScreenKind] = ScreenKind.PAGE
+    BINDINGS = bindings_of(ScreenKind.PAGE)
 
     def compose(self) -> ComposeResult:
         yield LineView(lambda width, height: [self.heading()], id="head")

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.screen import Screen
 
 from wsdash.backend.errors import NotSaved
-from wsdash.screens.actions import BY_ID, Action, Danger
+from wsdash.screens.action import Action, Danger
+from wsdash.screens.actions import BY_ID
 from wsdash.screens.asking import consequence, done, doubts
 from wsdash.screens.availability import Subject
-from wsdash.screens.base import Acts, View
+from wsdash.screens.base import ActionMixin, View
 
 if TYPE_CHECKING:
     from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace
 
 
-class OnWorkspace(Acts):
+class WorkspaceActionsMixin(ActionMixin):
     """Mixed into screens that have a current workspace."""
 
     def do_workspace_shell(self) -> None:

@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.timer import Timer
 
-from wsdash.screens.actions import BY_ID, Action, Where, sensible
+from wsdash.screens.action import Action, ScreenKind
+from wsdash.screens.actions import BY_ID, available_actions
 from wsdash.screens.availability import Subject
 from wsdash.screens.base import WsdashScreen, bindings_of
 from wsdash.screens.text.rows import count_words, matches, next_age_change, row_view
@@ -19,7 +20,7 @@ from wsdash.screens.text.summary import summary
 from wsdash.screens.widgets.key_bar import KeyBar
 from wsdash.screens.widgets.line_view import LineView
 from wsdash.screens.widgets.workspace_table import WorkspaceTable, header
-from wsdash.screens.workspace_actions import OnWorkspace
+from wsdash.screens.workspace_actions import WorkspaceActionsMixin
 
 if TYPE_CHECKING:
     from wsdash.backend.store.reader import WorkspaceRow
@@ -38,11 +39,11 @@ EMPTY: tuple[Line, ...] = (
 )
 
 
-class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
+class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
     """The root of the dashboard."""
 
-    WHERE: ClassVar[Where] = Where.LIST
-    BINDINGS = bindings_of(Where.LIST)
+    WHERE: ClassVar[ScreenKind] = ScreenKind.LIST
+    BINDINGS = bindings_of(ScreenKind.LIST)
     AUTO_FOCUS = "WorkspaceTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
@@ -179,7 +180,7 @@ class WorkspacesScreen(OnWorkspace, WsdashScreen[None]):
             return []
         keys = [
             action
-            for action in sensible(self.WHERE, Subject((row,), self.dashboard.connected))
+            for action in available_actions(self.WHERE, Subject((row,), self.dashboard.connected))
             if action.id != "workspace.workload"
         ]
         return summary(row, keys, self.dashboard.clock(), width, height, self.dashboard.glyphs)

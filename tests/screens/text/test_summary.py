@@ -6,7 +6,8 @@ import pytest
 
 from tests.screens.stub import NOW, every_phase
 from wsdash.backend.store.reader import WorkspaceRow
-from wsdash.screens.actions import Where, sensible
+from wsdash.screens.action import ScreenKind
+from wsdash.screens.actions import available_actions
 from wsdash.screens.availability import Subject
 from wsdash.screens.text.glyphs import UNICODE
 from wsdash.screens.text.spans import width_of
@@ -16,7 +17,7 @@ ROWS = {row.workspace.name: row for row in every_phase()}
 
 
 def text_of(row: WorkspaceRow, width: int = 78, height: int = 6) -> list[str]:
-    keys = sensible(Where.LIST, Subject((row,)))
+    keys = available_actions(ScreenKind.LIST, Subject((row,)))
     return ["".join(text for text, _ in line) for line in summary(row, keys, NOW, width, height, UNICODE)]
 
 
@@ -35,7 +36,7 @@ def test_failed_steps_are_named() -> None:
 @pytest.mark.parametrize(("width", "height"), [(78, 6), (118, 10), (50, 30), (20, 4)])
 def test_it_keeps_to_its_place(name: str, width: int, height: int) -> None:
     row = ROWS[name]
-    lines = summary(row, sensible(Where.LIST, Subject((row,))), NOW, width, height, UNICODE)
+    lines = summary(row, available_actions(ScreenKind.LIST, Subject((row,))), NOW, width, height, UNICODE)
     assert len(lines) <= height
     if width >= 50:
         assert all(width_of(line) <= width for line in lines)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wsdash.backend.rules.recovery_point import sentence
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import StepResult
-from wsdash.screens.actions import Action, key_name
+from wsdash.screens.action import Action, key_name
 from wsdash.screens.text.glyphs import TONES, Glyphs
 from wsdash.screens.text.rows import up_words
 from wsdash.screens.text.spans import Line, Span, Tone, joined, plain, width_of, wrap

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from textual import events
 
-from wsdash.screens.actions import Action, Where, bar_key, hinted, key_name
+from wsdash.screens.action import Action, ScreenKind, key_name
+from wsdash.screens.actions import bar_key, footer_actions
 from wsdash.screens.text.spans import Line, Span, Tone, width_of
 from wsdash.screens.widgets.line_view import LineView
 
@@ -14,10 +15,10 @@ from wsdash.screens.widgets.line_view import LineView
 class KeyBar(LineView):
     """Shows as many keys as fit; one that does nothing now is muted, and a click does the action."""
 
-    def __init__(self, where: Where, why_not: Callable[[Action], str | None]) -> None:
+    def __init__(self, where: ScreenKind, why_not: Callable[[Action], str | None]) -> None:
         super().__init__(self._keys)
         self._where = where
-        self._actions = hinted(where)
+        self._actions = footer_actions(where)
         self._why_not = why_not
         self._places: list[tuple[int, int, Action]] = []
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from wsdash.backend.git.clone_address import taken_out, without_secrets
-from wsdash.config.settings import VOLUME_PATH
+from wsdash.config.values import VOLUME_PATH
 from wsdash.model import Policy
 from wsdash.workload import Workload
 

@@ -1,0 +1,112 @@
+"""What the keys of config.toml take: each function returns the value, or raises `WrongValue` with what it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+VOLUME_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+PLACEMENTS = ("source", "own")
+
+
+class WrongValue(Exception):
+    """A value is not what the key takes; the text says what it takes."""
+
+
+def flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise WrongValue("true or false")
+    return value
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise WrongValue("a text in quotes")
+    return value
+
+
+def number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise WrongValue("a number above 0")
+    return float(value)
+
+
+def count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise WrongValue("a whole number from 1")
+    return value
+
+
+def numbers(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise WrongValue("a list of numbers above 0")
+    return tuple(number(item) for item in value)
+
+
+def texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise WrongValue("a list of texts in quotes")
+    return tuple(text(item) for item in value)
+
+
+def placement(value: object) -> str:
+    if value not in PLACEMENTS:
+        raise WrongValue(" or ".join(f'"{placement}"' for placement in PLACEMENTS))
+    return str(value)
+
+
+def url(value: object) -> str:
+    """An address without credentials, for config.toml holds no secrets."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text(value))
+        fits = parts.scheme in ("https", "http") and parts.hostname and parts.username is None
+        fits = fits and not parts.query and not parts.fragment and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise WrongValue('an address such as "https://gitlab.example.com", without a user or a token')
+    return str(value).rstrip("/")
+
+
+def home_files(value: object) -> tuple[str, ...]:
+    names = texts(value)
+    if any(name.startswith("/") or ".." in name.split("/") for name in names):
+        raise WrongValue('paths below the home folder, such as [".bash_history"]')
+    return names
+
+
+def process_names(value: object) -> tuple[str, ...]:
+    names = texts(value)
+    if any(len(name) > 15 or " " in name for name in names):
+        raise WrongValue('names of processes, 15 letters at most, such as ["make"]')
+    return names
+
+
+def volume(value: object) -> str:
+    path = text(value)
+    if VOLUME_PATH.fullmatch(path) is None:
+        raise WrongValue('the path of a folder in the jobs, such as "/wsdash"')
+    return path
+
+
+def table(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise WrongValue("a table")
+    return value
+
+
+BY_TYPE: Mapping[str, Callable[[object], Any]] = {
+    "bool": flag,
+    "bool | None": flag,
+    "str": text,
+    "str | None": text,
+    "float": number,
+    "float | None": number,
+    "int": count,
+    "tuple[str, ...]": texts,
+    "tuple[float, ...]": numbers,
+}
+"""The check of a setting whose field has this type."""
