@@ -97,7 +97,7 @@ def _insert(paths: Paths, count: int, desired: str) -> list[str]:
     for workspace_id in ids:
         connection.execute(
             "INSERT INTO workspace (id, name, context, source_url, ref, devfile_path, desired, generation, policy,"
-            " workload, created_at, changed_at)"
+            " workload, created_at, desired_changed_at)"
             " VALUES (?, ?, 'local', ?, 'main', 'devfile.yaml', ?, 1, ?, ?, ?, ?)",
             (
                 workspace_id,
@@ -111,7 +111,8 @@ def _insert(paths: Paths, count: int, desired: str) -> list[str]:
             ),
         )
         connection.execute(
-            "INSERT INTO event (at, workspace_id, actor, kind, text) VALUES (?, ?, 'user', 'created', 'created')",
+            "INSERT INTO event (created_at, workspace_id, actor, kind, text)"
+            " VALUES (?, ?, 'user', 'created', 'created')",
             (now, workspace_id),
         )
     connection.execute("COMMIT")

@@ -222,7 +222,7 @@ async def test_silence_while_the_provider_carries_nothing_out_kills_no_job(tmp_p
         await world.settle()
         assert world.provider.live(workspace_id) == [job]
         kinds = [event.kind for event in world.reader.events(workspace_id)]
-        assert "withdrawn" in kinds
+        assert "cancel-withdrawn" in kinds
 
 
 async def status_of(world: World, workspace_id: str) -> Status:

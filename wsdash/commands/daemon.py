@@ -10,6 +10,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsdash import __version__
 from wsdash.backend.errors import UserError
 from wsdash.backend.store.lease import Lease
 from wsdash.backend.system.clock import boot_time
@@ -46,10 +47,11 @@ def _status(paths: Paths) -> int:
     lease = holder(paths)
     if lease is None:
         print(
-            "Nobody reconciles: no job is replaced and no wish carried out. `wsdash daemon --detach` starts it."
+            "Nobody reconciles: no job is replaced and no command carried out. `wsdash daemon --detach` starts it."
         )
         return FAILED
-    print(f"A {lease.owner} reconciles (pid {lease.holder.pid}).")
+    version = "" if lease.version == __version__ else f" of wsdash {lease.version}"
+    print(f"A {lease.owner}{version} reconciles (pid {lease.holder.pid}).")
     return DONE
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.25
 LOOKS_OF_ONE_RECONCILER = 20
-TOLD = ("provider-error", "goes-on", "left-behind")
+TOLD = ("provider-error", "in-progress", "leftovers")
 """Events of what it waits for, and of what the user has to do."""
 
 

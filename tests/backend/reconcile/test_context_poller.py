@@ -91,7 +91,7 @@ async def test_a_poll_reads_only_its_own_contexts_rows(polled: Polled) -> None:
     del polled.provider.jobs[other.id]
     connection = database.connect(polled.paths.database)
     connection.execute("UPDATE workspace SET policy = 'unreadable' WHERE id = 'w2'")
-    connection.execute("UPDATE attempt SET seen = 'unreadable' WHERE workspace_id = 'w2'")
+    connection.execute("UPDATE attempt SET last_observation = 'unreadable' WHERE workspace_id = 'w2'")
     connection.close()
     await polled.poller.poll()
     (attempts,) = polled.observed

@@ -30,7 +30,8 @@ db.execute("BEGIN IMMEDIATE")
 db.execute("UPDATE workspace SET name = 'torn'")
 for number in range(300):
     db.execute(
-        "INSERT INTO event (at, workspace_id, actor, kind, text) VALUES (0, 'demo', 'job', 'x', ?)", ("y" * 4000,)
+        "INSERT INTO event (created_at, workspace_id, actor, kind, text)"
+        " VALUES (0, 'demo', 'job', 'x', ?)", ("y" * 4000,)
     )
 os.kill(os.getpid(), 9)
 """
@@ -41,8 +42,8 @@ def store_with_a_workspace(paths: Paths) -> Paths:
     database.prepare(paths)
     connection = database.connect(paths.database)
     connection.execute(
-        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at, changed_at)"
-        " VALUES ('demo', 'demo', 'local', 'stopped', 1, '{}', '{}', 1, 1)"
+        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at,"
+        " desired_changed_at) VALUES ('demo', 'demo', 'local', 'stopped', 1, '{}', '{}', 1, 1)"
     )
     connection.close()
     return paths

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from wsdash import __version__
 from wsdash.backend.store import database
 from wsdash.backend.store.database import wal_is_sound
 from wsdash.backend.store.errors import DatabaseError, NewerSchema
+from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.repair import BACKUPS_KEPT
+from wsdash.backend.store.store import Store
+from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.paths import PathError, Paths
 
 
@@ -23,8 +27,8 @@ def paths(tmp_path: Path) -> Paths:
 def insert_workspace(paths: Paths, name: str) -> None:
     connection = database.connect(paths.database)
     connection.execute(
-        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at, changed_at)"
-        " VALUES (?, ?, 'local', 'stopped', 1, '{}', '{}', 1, 1)",
+        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at,"
+        " desired_changed_at) VALUES (?, ?, 'local', 'stopped', 1, '{}', '{}', 1, 1)",
         (name, name),
     )
     connection.close()
@@ -67,7 +71,7 @@ def test_a_new_file_is_private_durable_and_of_the_newest_schema(paths: Paths) ->
     assert connection.execute("PRAGMA user_version").fetchone()[0] == len(database.migrations())
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute(
-            "INSERT INTO event (at, workspace_id, actor, kind, text) VALUES (1, 'x', 'user', '', '')"
+            "INSERT INTO event (created_at, workspace_id, actor, kind, text) VALUES (1, 'x', 'user', '', '')"
         )
     connection.close()
 
@@ -90,6 +94,69 @@ def test_before_a_migration_the_file_is_backed_up(paths: Paths, monkeypatch: pyt
 
 
 _MIGRATIONS = database.migrations()
+
+
+BEFORE_FIELD_TERMS = """
+INSERT INTO workspace VALUES ('w1', 'demo', 'local', NULL, NULL, NULL, 'running', 1, '{}', '{}', 1, 2, NULL, 3, NULL);
+INSERT INTO workspace VALUES ('w2', 'gone', 'local', NULL, NULL, NULL, 'deleted', 1, '{}', '{}', 1, 2, 4, NULL, NULL);
+INSERT INTO attempt (id, workspace_id, number, generation, intended_at, launched_at, seen, problem) VALUES
+  ('a1', 'w1', 1, 1, 5, 6, '{"attempt_id":"a1","state":"running","job_id":"j","beats_by":"line"}',
+   'it does not answer');
+INSERT INTO event (at, workspace_id, actor, kind, text) VALUES
+  (1, 'w1', 'user', 'created', ''), (2, 'w1', 'reconciler', 'goes-on', ''), (3, 'w1', 'reconciler', 'withdrawn', ''),
+  (4, 'w1', 'job', 'not-saved', ''), (5, 'w1', 'reconciler', 'left-behind', ''), (6, 'w2', 'reconciler', 'let-go', '');
+INSERT INTO look VALUES ('local', 7, 0, 8, 'unplugged');
+INSERT INTO lease VALUES ('reconciler', 41, 'daemon', 'boot', 1, 1, 1e12);
+"""
+"""Rows as the schema 4 had them."""
+
+
+@pytest.fixture
+def of_schema_4(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(database, "migrations", lambda: _MIGRATIONS[:4])
+        database.prepare(paths)
+    connection = sqlite3.connect(paths.database)
+    connection.executescript(BEFORE_FIELD_TERMS)
+    connection.close()
+    return paths
+
+
+def test_a_store_of_the_schema_before_tells_the_same_as_then(of_schema_4: Paths) -> None:
+    reader = Reader(of_schema_4)
+    detail, ids = reader.detail("w1", 10.0), reader.ids()
+    reader.close()
+    assert (detail.row.workspace.changed_at, detail.row.workspace.extended_until) == (2.0, 3.0)
+    (found,) = detail.attempts
+    assert found.seen is not None and (found.seen.job_id, found.problem) == ("j", "it does not answer")
+    assert "unplugged" in detail.row.status.reason
+    assert [(event.at, event.kind) for event in reversed(detail.events)] == [
+        (1.0, "created"),
+        (2.0, "in-progress"),
+        (3.0, "cancel-withdrawn"),
+        (4.0, "checkpoint-failed"),
+        (5.0, "leftovers"),
+    ]
+    assert ids.elsewhere == {"w2"}
+
+
+async def test_a_process_of_the_schema_before_loses_the_lease_and_does_not_get_it_back(
+    of_schema_4: Paths,
+) -> None:
+    database.prepare(of_schema_4)
+    connection = database.connect(of_schema_4.database)
+    guard = "UPDATE lease SET token = token WHERE name = 'reconciler' AND token = 41"
+    assert connection.execute(guard).rowcount == 0
+    with pytest.raises(sqlite3.Error, match="8 columns"):
+        connection.execute(
+            "INSERT OR REPLACE INTO lease VALUES ('reconciler', 43, 'daemon', 'boot', 1, 1, 1e12)"
+        )
+    connection.close()
+    async with Store.open(of_schema_4) as store:
+        fenced = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), 0.0)
+        assert fenced is not None and fenced.token == 43
+        lease = await store.lease()
+        assert lease is not None and lease.version == __version__
 
 
 def test_a_migration_that_fails_changes_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

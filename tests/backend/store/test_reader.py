@@ -67,7 +67,9 @@ async def test_an_observation_of_an_earlier_version_is_read_without_what_is_no_l
     fenced: FencedStore, paths: Paths, reader: Reader
 ) -> None:
     connection = database.connect(paths.database)
-    connection.execute("UPDATE attempt SET seen = json_set(seen, '$.beats_by', 'line')")
+    connection.execute(
+        "UPDATE attempt SET last_observation = json_set(last_observation, '$.beats_by', 'line')"
+    )
     connection.close()
     found = reader.row("w1", NOW).attempt
     assert found is not None and found.seen == job(attempt(launched=None))

@@ -205,7 +205,7 @@ async def test_a_living_holder_that_the_present_file_names_keeps_its_lease(
         copy = copy_of(paths)
         connection = sqlite3.connect(copy)
         connection.execute(
-            "INSERT INTO lease VALUES ('reconciler', 7, 'daemon', ?, ?, ?, ?)",
+            "INSERT INTO lease VALUES ('reconciler', 7, 'daemon', ?, ?, ?, ?, '')",
             (other.boot_id, other.pid, other.ticks, boot_time() + LEASE_S),
         )
         connection.commit()

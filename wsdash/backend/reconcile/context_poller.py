@@ -223,6 +223,6 @@ def _job_events(attempt: Attempt, now: JobObservation) -> Iterator[JobEvent]:
     if now.notice is not None and (before is None or before.notice != now.notice):
         yield JobEvent(attempt, "notice", now.notice, {})
     if now.unsaved is not None and (before is None or before.unsaved != now.unsaved):
-        yield JobEvent(attempt, "not-saved", now.unsaved, {"saved_at": now.saved_at})
+        yield JobEvent(attempt, "checkpoint-failed", now.unsaved, {"saved_at": now.saved_at})
     if now.ready_at is not None and (before is None or before.ready_at is None):
         yield JobEvent(attempt, "ready", "ready to be used", {"isolation": now.isolation})

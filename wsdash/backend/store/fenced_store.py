@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from wsdash import __version__
 from wsdash.backend.store import mapping
 from wsdash.backend.store.lease import LEASE_NAME, LEASE_S, lease_of
 from wsdash.backend.store.records import Records, transaction
@@ -54,8 +55,8 @@ class FencedStore(Records):
                 return None
             token = 1 if row is None else int(row["token"]) + 1
             await transactions.execute(
-                "INSERT OR REPLACE INTO lease (name, token, owner, boot_id, pid, pid_start, expires_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO lease (name, token, owner, boot_id, pid, pid_start, expires_at, version)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 LEASE_NAME,
                 token,
                 owner,
@@ -63,6 +64,7 @@ class FencedStore(Records):
                 holder.pid,
                 holder.ticks,
                 boot_now + LEASE_S,
+                __version__,
             )
             return token
 
@@ -136,7 +138,8 @@ class FencedStore(Records):
     async def record_launch(self, attempt: Attempt, job: JobObservation, now: float) -> None:
         """The provider's answer to a launch."""
         await self.transactions.execute(
-            "UPDATE attempt SET launched_at = ?, job_id = ?, url = ?, seen = ?, problem = NULL WHERE id = ?",
+            "UPDATE attempt SET launched_at = ?, job_id = ?, url = ?, last_observation = ?,"
+            " last_error = NULL WHERE id = ?",
             now,
             job.job_id,
             job.url,
@@ -167,9 +170,10 @@ class FencedStore(Records):
         It renews the lease as well; `boot_now` is on the boot-time clock.
         """
         await self.transactions.execute(
-            "INSERT INTO look VALUES (?, ?, ?, ?, ?) ON CONFLICT (context) DO UPDATE SET at = excluded.at,"
+            "INSERT INTO context_observation (context, observed_at, reachable, watching_since, last_error)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (context) DO UPDATE SET observed_at = excluded.observed_at,"
             " reachable = excluded.reachable, watching_since = excluded.watching_since,"
-            " problem = excluded.problem",
+            " last_error = excluded.last_error",
             context,
             observation.at,
             int(observation.reachable),
@@ -177,7 +181,7 @@ class FencedStore(Records):
             observation.problem,
         )
         await self.transactions.executemany(
-            "UPDATE attempt SET seen = ? WHERE id = ?",
+            "UPDATE attempt SET last_observation = ? WHERE id = ?",
             [(mapping.json_of(job), attempt.id) for attempt, job in changed],
         )
         for event in events:
@@ -214,7 +218,8 @@ class FencedStore(Records):
         )
         if autostop:
             await self.transactions.execute(
-                "UPDATE workspace SET desired = 'stopped', changed_at = ? WHERE id = ? AND desired = 'running'",
+                "UPDATE workspace SET desired = 'stopped', desired_changed_at = ?"
+                " WHERE id = ? AND desired = 'running'",
                 now,
                 attempt.workspace_id,
             )
@@ -235,11 +240,11 @@ class FencedStore(Records):
         """A cancel for silence did not reach the provider: the silence may have been our own."""
         await self.transactions.execute(
             "UPDATE attempt SET cancel_requested_at = NULL, cancel_reason = NULL, cancel_cause = NULL,"
-            " problem = NULL WHERE id = ?",
+            " last_error = NULL WHERE id = ?",
             attempt.id,
         )
         reason = f"the cancel is withdrawn, for the provider could not be asked: {text}"
-        await self._event_of(attempt, now, "withdrawn", reason)
+        await self._event_of(attempt, now, "cancel-withdrawn", reason)
 
     # What a provider answers besides.
 
@@ -251,17 +256,19 @@ class FencedStore(Records):
         number = None if attempt is None else attempt.number
         await self._new_event(now, workspace_id, number, "provider-error", text)
         if attempt is not None:
-            await self.transactions.execute("UPDATE attempt SET problem = ? WHERE id = ?", text, attempt.id)
+            await self.transactions.execute(
+                "UPDATE attempt SET last_error = ? WHERE id = ?", text, attempt.id
+            )
 
     @transaction
     async def clear_provider_error(self, attempt: Attempt) -> None:
         """The provider did what it was asked for this attempt."""
-        await self.transactions.execute("UPDATE attempt SET problem = NULL WHERE id = ?", attempt.id)
+        await self.transactions.execute("UPDATE attempt SET last_error = NULL WHERE id = ?", attempt.id)
 
     @transaction
     async def record_progress(self, workspace_id: str, now: float, text: str) -> None:
         """What the provider is doing meanwhile; each new answer is one event."""
-        await self._new_event(now, workspace_id, None, "goes-on", text)
+        await self._new_event(now, workspace_id, None, "in-progress", text)
 
     @transaction
     async def record_give_up(self, attempt: Attempt, now: float, reason: str) -> None:
@@ -295,13 +302,13 @@ class FencedStore(Records):
         await self._bury(workspace_id, now)
         await self._event(now, workspace_id, None, "reconciler", "deleted", text, evidence)
         if leftovers is not None:
-            await self._event(now, workspace_id, None, "reconciler", "left-behind", leftovers)
+            await self._event(now, workspace_id, None, "reconciler", "leftovers", leftovers)
 
     @transaction
     async def release(self, workspace_id: str, now: float, text: str) -> None:
         """Another store manages it now: nothing of it is ended or removed."""
         await self._bury(workspace_id, now)
-        await self._event(now, workspace_id, None, "reconciler", "let-go", text)
+        await self._event(now, workspace_id, None, "reconciler", "released", text)
 
     # Within a transaction.
 

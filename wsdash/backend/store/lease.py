@@ -31,6 +31,8 @@ class Lease:
     owner: str
     holder: ProcessIdentity
     expires_at: float
+    version: str = ""
+    """The holder's version of wsdash."""
 
     def is_held(self, now: float) -> bool:
         """Whether its holder may still act: a process that is known to be gone holds it no longer."""
@@ -41,4 +43,4 @@ class Lease:
 
 def lease_of(row: sqlite3.Row) -> Lease:
     holder = ProcessIdentity(row["pid"], row["pid_start"], row["boot_id"])
-    return Lease(row["token"], row["owner"], holder, row["expires_at"])
+    return Lease(row["token"], row["owner"], holder, row["expires_at"], row["version"])

@@ -26,8 +26,8 @@ from wsdash.model import (
 )
 
 WORKSPACE_COLUMNS = (
-    "id, name, context, source_url, ref, devfile_path, desired, generation, policy, created_at, changed_at,"
-    " deleted_at, extended_until, unsaved"
+    "id, name, context, source_url, ref, devfile_path, desired, generation, policy, created_at,"
+    " desired_changed_at, deleted_at, autostop_not_before, unsaved"
 )
 """All but the workload, which is large and which only a launch needs."""
 
@@ -55,9 +55,9 @@ def workspace_of(row: sqlite3.Row) -> Workspace:
         generation=row["generation"],
         policy=policy_of(row["policy"]),
         created_at=row["created_at"],
-        changed_at=row["changed_at"],
+        changed_at=row["desired_changed_at"],
         deleted_at=row["deleted_at"],
-        extended_until=row["extended_until"],
+        extended_until=row["autostop_not_before"],
         unsaved=None if row["unsaved"] is None else unsaved_of(row["unsaved"]),
     )
 
@@ -89,15 +89,15 @@ def attempt_of(row: sqlite3.Row) -> Attempt:
         cancel_cause=Cause(row["cancel_cause"]) if row["cancel_cause"] else None,
         force_cancelled_at=row["force_cancelled_at"],
         end=end,
-        seen=None if row["seen"] is None else job_observation_of(row["seen"]),
-        problem=row["problem"],
+        seen=None if row["last_observation"] is None else job_observation_of(row["last_observation"]),
+        problem=row["last_error"],
     )
 
 
 def event_of(row: sqlite3.Row) -> Event:
     return Event(
         id=row["id"],
-        at=row["at"],
+        at=row["created_at"],
         workspace_id=row["workspace_id"],
         attempt=row["attempt"],
         actor=row["actor"],
@@ -138,6 +138,6 @@ def observation_of(look: sqlite3.Row | None, attempts: list[Attempt]) -> Observa
     if look is None:
         return None
     observation = Observation(
-        look["at"], bool(look["reachable"]), look["watching_since"], problem=look["problem"]
+        look["observed_at"], bool(look["reachable"]), look["watching_since"], problem=look["last_error"]
     )
     return observation.of(attempts)

@@ -201,7 +201,7 @@ class Reader:
         """
         found = self._query(
             "SELECT id, deleted_at, EXISTS (SELECT 1 FROM event WHERE workspace_id = workspace.id"
-            " AND kind = 'let-go') AS lives_elsewhere FROM workspace"
+            " AND kind = 'released') AS lives_elsewhere FROM workspace"
         )
         return Ids(
             frozenset(row["id"] for row in found if row["deleted_at"] is None),
@@ -216,7 +216,7 @@ class Reader:
 
     def workspaces_mark(self) -> str:
         """A text that changes when a workspace comes, goes, or is wanted otherwise."""
-        sql = "SELECT count(*), max(changed_at), max(deleted_at) FROM workspace"
+        sql = "SELECT count(*), max(desired_changed_at), max(deleted_at) FROM workspace"
         return repr(tuple(self._query(sql)[0]))
 
     def data_version(self) -> tuple[object, int]:
@@ -254,12 +254,12 @@ class Reader:
     def _looks(self) -> dict[str, sqlite3.Row]:
         """The last look at each context; begins what is told of workspaces now."""
         self._supervision.look_again()
-        return {row["context"]: row for row in self._query("SELECT * FROM look")}
+        return {row["context"]: row for row in self._query("SELECT * FROM context_observation")}
 
     def _look(self, context: str) -> sqlite3.Row | None:
         """As `_looks`, for one context."""
         self._supervision.look_again()
-        return next(iter(self._query("SELECT * FROM look WHERE context = ?", context)), None)
+        return next(iter(self._query("SELECT * FROM context_observation WHERE context = ?", context)), None)
 
     def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:
         try:

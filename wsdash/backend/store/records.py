@@ -82,7 +82,8 @@ class Records:
 
     async def _insert_attempt(self, attempt: Attempt) -> None:
         await self.transactions.execute(
-            "INSERT INTO attempt (id, workspace_id, number, generation, intended_at, launched_at, job_id, url, seen)"
+            "INSERT INTO attempt (id, workspace_id, number, generation, intended_at, launched_at, job_id, url,"
+            " last_observation)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             attempt.id,
             attempt.workspace_id,
@@ -117,7 +118,7 @@ class Records:
         evidence: Mapping[str, object] | None = None,
     ) -> None:
         await self.transactions.execute(
-            "INSERT INTO event (at, workspace_id, attempt, actor, kind, text, evidence)"
+            "INSERT INTO event (created_at, workspace_id, attempt, actor, kind, text, evidence)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             at,
             workspace_id,

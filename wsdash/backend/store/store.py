@@ -69,7 +69,7 @@ class Store(Records):
         Raises `NoSuchWorkspace`; a workspace that is wanted deleted cannot be wanted otherwise again.
         """
         cursor = await self.transactions.execute(
-            f"UPDATE workspace SET desired = ?, generation = generation + ?, changed_at = ?"
+            f"UPDATE workspace SET desired = ?, generation = generation + ?, desired_changed_at = ?"
             " WHERE id = ? AND deleted_at IS NULL AND (desired <> 'deleted' OR ? = 'deleted')"
             f" RETURNING {mapping.WORKSPACE_COLUMNS}",
             desired,
@@ -89,7 +89,7 @@ class Store(Records):
     async def update_workload(self, workspace_id: str, workload: Workload, now: float) -> None:
         """Its jobs run this from the next one on. Raises `NoSuchWorkspace`."""
         cursor = await self.transactions.execute(
-            "UPDATE workspace SET workload = ?, changed_at = ? WHERE id = ? AND deleted_at IS NULL",
+            "UPDATE workspace SET workload = ?, desired_changed_at = ? WHERE id = ? AND deleted_at IS NULL",
             _json_of(workload),
             now,
             workspace_id,
@@ -103,7 +103,7 @@ class Store(Records):
     async def extend(self, workspace_id: str, until: float, now: float, text: str) -> None:
         """The user wants no autostop before `until`."""
         await self.transactions.execute(
-            "UPDATE workspace SET extended_until = ? WHERE id = ?", until, workspace_id
+            "UPDATE workspace SET autostop_not_before = ? WHERE id = ?", until, workspace_id
         )
         await self._event(now, workspace_id, None, "user", "extended", text)
 
