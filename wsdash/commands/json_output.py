@@ -51,7 +51,7 @@ def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
         **row_json(detail.row, paths),
         "unsaved": _unsaved_json(detail.row.workspace.unsaved),
         "isolation": seen.isolation if seen else None,
-        "aside": list(detail.aside),
+        "aside": list(detail.superseded),
         "steps": [_step_json(step) for step in seen.steps] if seen else [],
         "attempts": [_attempt_json(attempt) for attempt in detail.attempts],
         "events": [event_json(event) for event in detail.events],

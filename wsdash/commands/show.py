@@ -196,9 +196,9 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
         lines.append(("notice", seen.notice))
     for name, value in lines:
         print(f"  {name:<10} {one_line(value)}")
-    if detail.aside:
+    if detail.superseded:
         print("\nCheckpoints that no later job has, each a bundle for `git fetch FILE 'refs/*:refs/kept/*'`")
-        for file in detail.aside:
+        for file in detail.superseded:
             print(f"  {file}")
     if seen and seen.steps:
         print("\nSteps")

@@ -19,7 +19,7 @@ from tests.backend.job.lossy_job import count
 from tests.repositories import git
 from tests.waiting import until_sync
 from wsdash.backend.job.render import checkpoint_scripts, render, scripts
-from wsdash.backend.store.checkpoint_files import CheckpointId, KeptCheckpoints
+from wsdash.backend.store.checkpoint_files import CheckpointId, CheckpointStore
 from wsdash.workload import Source, Workload
 
 KILLS = int(os.environ.get("WSDASH_KILLS", "8"))
@@ -72,7 +72,7 @@ class World:
 
     @property
     def newest(self) -> str:
-        return str(newest.id) if (newest := KeptCheckpoints(self.kept).newest("w")) else "none"
+        return str(newest.id) if (newest := CheckpointStore(self.kept).newest("w")) else "none"
 
     @property
     def truth(self) -> Path:
@@ -244,7 +244,7 @@ def test_nothing_that_was_shown_to_be_saved_is_lost_by_kills_at_any_stage(world:
         world.until_restored()
         world.check()
         assert world.shown > 0
-        newest = KeptCheckpoints(world.kept).newest("w")
+        newest = CheckpointStore(world.kept).newest("w")
         assert newest is not None and newest.id > CheckpointId(1, 0)
     finally:
         world.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wsdash.backend.providers.gitlab.tunnel.checkpoints import offer_of
 from wsdash.backend.store import checkpoint_files as module
-from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
+from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, CheckpointStore, NoRoom
 
 
 def one(text: str, data: bytes = b"work") -> Checkpoint:
@@ -19,27 +19,27 @@ def one(text: str, data: bytes = b"work") -> Checkpoint:
     return Checkpoint(CheckpointId.of(text), 1000, len(data), digest)
 
 
-def keep(kept: KeptCheckpoints, text: str, base: str, data: bytes = b"work") -> None:
+def keep(kept: CheckpointStore, text: str, base: str, data: bytes = b"work") -> None:
     with kept.draft("w", one(text, data)) as draft:
         draft.write(data)
         kept.keep("w", one(text, data), CheckpointId.of(base), draft)
 
 
-def name(kept: KeptCheckpoints) -> str:
+def name(kept: CheckpointStore) -> str:
     newest = kept.newest("w")
     return "none" if newest is None else str(newest.id)
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> KeptCheckpoints:
-    return KeptCheckpoints(tmp_path / "checkpoints")
+def kept(tmp_path: Path) -> CheckpointStore:
+    return CheckpointStore(tmp_path / "checkpoints")
 
 
 def files(tmp_path: Path) -> list[str]:
     return sorted(file.name for file in (tmp_path / "checkpoints/w").iterdir())
 
 
-def test_the_newest_takes_the_place_of_the_one_before(kept: KeptCheckpoints, tmp_path: Path) -> None:
+def test_the_newest_takes_the_place_of_the_one_before(kept: CheckpointStore, tmp_path: Path) -> None:
     assert name(kept) == "none"
     keep(kept, "1.1", "0.0")
     keep(kept, "1.2", "1.1", b"more work")
@@ -49,7 +49,7 @@ def test_the_newest_takes_the_place_of_the_one_before(kept: KeptCheckpoints, tmp
     assert (tmp_path / "checkpoints/w").stat().st_mode & 0o777 == 0o700
 
 
-def test_other_bytes_than_were_named_change_nothing(kept: KeptCheckpoints, tmp_path: Path) -> None:
+def test_other_bytes_than_were_named_change_nothing(kept: CheckpointStore, tmp_path: Path) -> None:
     keep(kept, "1.1", "0.0")
     with kept.draft("w", one("1.2")) as draft, pytest.raises(ValueError, match="did not come whole"):
         draft.write(b"wo")
@@ -59,30 +59,30 @@ def test_other_bytes_than_were_named_change_nothing(kept: KeptCheckpoints, tmp_p
     assert files(tmp_path) == ["1.3.bundle", "kept.json"]
 
 
-def test_an_older_one_never_takes_the_place_of_a_newer(kept: KeptCheckpoints) -> None:
+def test_an_older_one_never_takes_the_place_of_a_newer(kept: CheckpointStore) -> None:
     keep(kept, "2.1", "0.0")
     with pytest.raises(ValueError, match="not newer"):
         keep(kept, "1.9", "0.0")
     assert name(kept) == "2.1"
 
 
-def test_one_that_a_later_job_did_not_get_is_set_aside(kept: KeptCheckpoints) -> None:
+def test_one_that_a_later_job_did_not_get_is_set_aside(kept: CheckpointStore) -> None:
     keep(kept, "1.4", "0.0", b"precious")
     keep(kept, "2.1", "0.0", b"afresh")
     keep(kept, "2.2", "2.1", b"afresh again")
     assert name(kept) == "2.2"
-    assert [file.read_bytes() for file in kept.aside("w")] == [b"precious"]
+    assert [file.read_bytes() for file in kept.superseded("w")] == [b"precious"]
     keep(kept, "3.1", "2.2")
-    assert [file.name for file in kept.aside("w")] == ["1.4.bundle"]
+    assert [file.name for file in kept.superseded("w")] == ["1.4.bundle"]
     for number in range(4, 9):
         keep(kept, f"{number}.1", "0.0")
-    assert len(kept.aside("w")) == module.ASIDE
+    assert len(kept.superseded("w")) == module.SUPERSEDED_KEPT
     kept.drop("w")
     assert name(kept) == "none"
 
 
 def test_one_that_is_too_large_is_refused_before_a_byte_is_written(
-    kept: KeptCheckpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: CheckpointStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(kept, "1.1", "0.0")
     monkeypatch.setattr(module, "MOST_BYTES", 3)
@@ -91,7 +91,7 @@ def test_one_that_is_too_large_is_refused_before_a_byte_is_written(
     assert files(tmp_path) == ["1.1.bundle", "kept.json"]
 
 
-def test_what_stands_in_the_record_is_not_trusted(kept: KeptCheckpoints, tmp_path: Path) -> None:
+def test_what_stands_in_the_record_is_not_trusted(kept: CheckpointStore, tmp_path: Path) -> None:
     keep(kept, "1.1", "0.0")
     record = tmp_path / "checkpoints/w/kept.json"
     for text in (
@@ -104,7 +104,7 @@ def test_what_stands_in_the_record_is_not_trusted(kept: KeptCheckpoints, tmp_pat
     ):
         record.write_text(text)
         assert name(kept) == "none"
-        assert kept.aside("w") == []
+        assert kept.superseded("w") == []
     keep(kept, "1.2", "0.0")
     assert name(kept) == "1.2"
 

@@ -54,7 +54,7 @@ class Work:
     async def keep_work(self, workspace_id: str) -> Kept:
         """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
         from wsdash.backend.operations import save_work
-        from wsdash.backend.store.checkpoint_files import KeptCheckpoints
+        from wsdash.backend.store.checkpoint_files import CheckpointStore
 
         workspace = await self._state.find(workspace_id)
         workload = await self._state.store.workload(workspace.id)
@@ -63,7 +63,7 @@ class Work:
             asked = save_work.question(project_folder(workload))
             said = await self._state.provider(workspace).ask_checkout(workspace, workload, asked)
         folder, now = self._state.paths.state / "kept", self._state.clock()
-        checkpoints = KeptCheckpoints(self._state.paths.state / "checkpoints")
+        checkpoints = CheckpointStore(self._state.paths.state / "checkpoints")
         newest = await asyncio.to_thread(checkpoints.newest, workspace.id)
         if not said and newest is not None:
             file = checkpoints.file(workspace.id, newest)

@@ -1,6 +1,6 @@
 """Finishes what a delete, a launch or a crash has left half done on this machine. Blocking.
 
-Whoever begins to reconcile does so; `wsdash doctor` names what it would remove.
+The process that begins to reconcile does so; `wsdash doctor` names what it would remove.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Background work that may fail and is tried again: the failure is logged, and the loop goes on."""
+"""Background work that may fail and is tried again: the failure is logged, and the loop continues."""
 
 from __future__ import annotations
 

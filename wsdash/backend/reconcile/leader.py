@@ -123,17 +123,17 @@ class LeaderElector:
         try:
             await asyncio.to_thread(cleanup.clean, self._paths)
         except (sqlite3.Error, OSError, DatabaseError) as error:
-            log.warning("what was left half done could not be looked for: %s", error)
+            log.warning("leftovers of processes that died could not be looked for: %s", error)
         await self._keep_backups()
 
     async def _keep_forgetting(self) -> None:
-        """Beside all else, for a provider may not answer."""
+        """In the background, for a provider may not answer."""
         while True:
             is_done = await self._forget()
             await asyncio.sleep(FORGET_S if is_done else FORGET_AGAIN_S)
 
     async def _keep_backups(self) -> None:
-        """One an hour, which is made anew when workspaces have come, gone or changed."""
+        """One an hour, which is made again when workspaces have come, gone or changed."""
         backed_up: tuple[str, str] | None = None
         while True:
             label = datetime.fromtimestamp(self._runtime.clock(), UTC).strftime("%Y%m%dT%H")

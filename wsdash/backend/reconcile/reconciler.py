@@ -1,7 +1,7 @@
 """The loop that keeps the jobs alive: observe, decide, act. It owns no rule; `decide` has them all.
 
 It is level-triggered: whatever woke it, it compares all that is wanted with all that is observed. Hints
-(a provider's `changes`, another process's commit, a command in this process) only make it look sooner.
+(a provider's `changes`, another process's commit, a command in this process) only make it poll sooner.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CONTEXTS_S = 10.0
 SOON_S = 0.02
 FAILED_S = 15.0
 LOOKING_S = 15 * 60.0
-"""A look for unsaved work that has not ended by then is begun again."""
+"""A search for unsaved work that has not ended by then is started again."""
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 BLOCKED_RETRY_S = (15.0, 60.0, 300.0)
 
@@ -164,10 +164,10 @@ class Reconciler:
             self._desired.pop(workspace_id, None)
 
     def _decide(self, workspace: Workspace, attempts: Sequence[Attempt]) -> rules.Decision:
-        """From the same facts as `Reader.plan`: the last look, and what each live attempt was last seen to be."""
+        """From the same facts as `Reader.plan`: the last observation of the context, and of each live attempt."""
         poller = self._pollers.get(workspace.context)
-        look = poller.observation if poller is not None else None
-        observation = None if look is None else look.of(attempts)
+        latest = poller.observation if poller is not None else None
+        observation = None if latest is None else latest.of(attempts)
         return rules.decide(workspace, attempts, observation, self._clock())
 
     async def _poll_desired(self, tasks: asyncio.TaskGroup) -> None:
@@ -309,7 +309,7 @@ class Reconciler:
     async def _put_off(
         self, poller: ContextPoller, workspace: Workspace, decision: rules.Decision, error: ProviderError
     ) -> None:
-        """A refused or unanswered call is told of once and tried again later."""
+        """A refused or unanswered call is one event, and is tried again later."""
         now = self._clock()
         if isinstance(error, InProgress):
             await self._store.record_progress(workspace.id, now, error.message)
@@ -345,7 +345,7 @@ class Reconciler:
                 raise LeaseLost("it could not be renewed in time")
 
     def _wake_at(self, what: str, context: str, when: float) -> None:
-        """Look at the context again at that time, so that the next decision rests on what is so then.
+        """Poll the context again at that time, so that the next decision rests on what is so then.
 
         `what` is the workspace that waits, or the context for the first of all.
         """

@@ -1,6 +1,6 @@
 """The checkpoints that are kept on this machine: for each workspace the newest, whole or not at all.
 
-FOLDER/WORKSPACE/kept.json     which one is kept, and which were set aside
+FOLDER/WORKSPACE/kept.json     which one is kept, and which are superseded
                  3.7.bundle    its bytes, as the job sent them: nothing here reads what is in them
 
 What a job sends is not trusted: it takes a bounded share of the disk, and its bytes must have the hash that it named.
@@ -19,11 +19,11 @@ from typing import IO
 from wsdash.paths import make_folder
 
 NO_CHECKPOINT = "none"
-"""What a job is told where none is kept."""
+"""The answer to a job that asks for one where none is kept."""
 MOST_BYTES = 1 << 30
 SHARE = 0.1
 """Of the free disk, what one checkpoint may take."""
-ASIDE = 3
+SUPERSEDED_KEPT = 3
 """Checkpoints that did not fit into a later job, and stay until there are more of them."""
 
 
@@ -60,8 +60,8 @@ class NoRoom(Exception):
     """It would take too much of this machine's disk."""
 
 
-class KeptCheckpoints:
-    """Everything here blocks. One process at a time writes: whoever reconciles."""
+class CheckpointStore:
+    """Everything here blocks. One process at a time writes: the one that holds the lease."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class KeptCheckpoints:
     def file(self, workspace_id: str, checkpoint: Checkpoint) -> Path:
         return self._folder / workspace_id / f"{checkpoint.id}.bundle"
 
-    def aside(self, workspace_id: str) -> list[Path]:
+    def superseded(self, workspace_id: str) -> list[Path]:
         """Files of those that a later job did not build on."""
         return [self.file(workspace_id, one) for one in self._read(workspace_id)[1:]]
 
@@ -91,9 +91,9 @@ class KeptCheckpoints:
     def keep(self, workspace_id: str, one: Checkpoint, base: CheckpointId, draft: IO[bytes]) -> None:
         """The draft is the newest from now on, and the one before is removed.
 
-        But one that this one does not build on, though it is newer than its base, is set aside: a job that could
-        not be given it has gone on without it. Raises ValueError for other bytes than were named, or one that is
-        not newer than what is kept; and OSError.
+        But one that this one does not build on, though it is newer than its base, is kept as superseded: a job that
+        could not be given it has gone on without it. Raises ValueError for other bytes than were named, or one that
+        is not newer than what is kept; and OSError.
         """
         draft.flush()
         os.fsync(draft.fileno())
@@ -104,12 +104,12 @@ class KeptCheckpoints:
         before = self._read(workspace_id)
         if before and one.id <= before[0].id:
             raise ValueError(f"the checkpoint {one.id} is not newer than {before[0].id}")
-        aside = before[1:]
+        superseded = before[1:]
         if before and before[0].id > base and before[0].id.number != one.id.number:
-            aside = before[:1] + aside
+            superseded = before[:1] + superseded
         (folder / f"draft-{one.id}").replace(self.file(workspace_id, one))
-        self._write(workspace_id, [one, *aside[:ASIDE]])
-        wanted = {self.file(workspace_id, found).name for found in (one, *aside[:ASIDE])}
+        self._write(workspace_id, [one, *superseded[:SUPERSEDED_KEPT]])
+        wanted = {self.file(workspace_id, found).name for found in (one, *superseded[:SUPERSEDED_KEPT])}
         for file in folder.glob("*.bundle"):
             if file.name not in wanted:
                 file.unlink(missing_ok=True)
@@ -119,8 +119,8 @@ class KeptCheckpoints:
 
     def _read(self, workspace_id: str) -> list[Checkpoint]:
         try:
-            told = json.loads((self._folder / workspace_id / "kept.json").read_text())
-            found = [Checkpoint(CheckpointId(**one.pop("id")), **one) for one in told]
+            records = json.loads((self._folder / workspace_id / "kept.json").read_text())
+            found = [Checkpoint(CheckpointId(**one.pop("id")), **one) for one in records]
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return []
         return [one for one in found if self.file(workspace_id, one).exists()]

@@ -1,4 +1,4 @@
-"""The SQLite file: opened safely, migrated by number, backed up, and mended when it is damaged.
+"""The SQLite file: opened safely, migrated by number, backed up, and repaired when it is damaged.
 
 The settings follow https://sqlite.org/pragma.html, https://sqlite.org/wal.html and
 https://sqlite.org/howtocorrupt.html. All functions here block; none is called on the event loop but at
@@ -79,7 +79,7 @@ def prepare(paths: Paths) -> list[str]:
     path = paths.database
     paths.prepare()
     try:
-        said = repair.repair(paths)
+        notices = repair.repair(paths)
         connection = connect(path)
         try:
             _migrate(connection, paths)
@@ -90,7 +90,7 @@ def prepare(paths: Paths) -> list[str]:
         raise DatabaseError(explain(error, path)) from error
     except OSError as error:
         raise DatabaseError(f"{error.filename or path}: {error.strerror}. Free some space there.") from error
-    return said
+    return notices
 
 
 def is_current(connection: sqlite3.Connection) -> bool:

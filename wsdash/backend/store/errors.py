@@ -33,7 +33,7 @@ def is_full(error: sqlite3.Error) -> bool:
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file no longer holds a state store: damaged, emptied, or of an older schema.
 
-    Opening it anew by `wsdash.backend.store.database.prepare` brings it in order.
+    Opening it again by `wsdash.backend.store.database.prepare` brings it in order.
     """
     if _name(error) in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
         return True
@@ -53,7 +53,7 @@ def explain(error: sqlite3.Error, path: Path) -> str:
             "Make the folder writable for you, or set WSDASH_HOME."
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return f"{path} cannot be written to (owner uid {_owner(path)}). Set WSDASH_HOME, or mend its rights."
+        return f"{path} cannot be written to (owner uid {_owner(path)}). Set WSDASH_HOME, or correct its permissions."
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"{path} was locked by {_who_locks(path)}"
     if is_damage(error):

@@ -1,6 +1,6 @@
 """The reconciler's side of the state store: each transaction first checks that this process still has the lease.
 
-A paused process that is replaced and then goes on changes nothing any more, which a lease alone would not
+A paused process that is replaced and then resumes changes nothing any more, which a lease alone would not
 prevent (fencing: https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
 """
 
@@ -82,7 +82,7 @@ class FencedStore(Records):
     async def give_up_lease(self) -> None:
         """Let the next process have it at once. Nothing happens if it is another's already.
 
-        Where that cannot be written down now, this process may still have it anew.
+        Where that cannot be written down now, this process may still acquire it again.
         """
         self.transactions.drop_token(self.token)
 
@@ -165,7 +165,7 @@ class FencedStore(Records):
         now: float,
         boot_now: float,
     ) -> None:
-        """One look at a context: jobs that have changed, jobs that have ended, and what jobs reported.
+        """One observation of a context: jobs that have changed, jobs that have ended, and what jobs reported.
 
         It renews the lease as well; `boot_now` is on the boot-time clock.
         """

@@ -16,7 +16,7 @@ LEASE_NAME = "reconciler"
 LEASE_S = 45.0
 """A holder that has died is noticed at once; this is for one that was stopped or hangs."""
 RENEW_S = 15.0
-"""Each look renews the lease too, so at rest the store is written to once in this time and not twice."""
+"""Each poll renews the lease too, so at rest the store is written to once in this time and not twice."""
 
 
 class LeaseLost(Exception):

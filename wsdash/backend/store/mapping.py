@@ -133,11 +133,11 @@ def _fields(value: object) -> dict[str, object]:
     return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
 
 
-def observation_of(look: sqlite3.Row | None, attempts: list[Attempt]) -> Observation | None:
-    """The stored look at a context, with the jobs of one workspace: what `decide` is given."""
-    if look is None:
+def observation_of(row: sqlite3.Row | None, attempts: list[Attempt]) -> Observation | None:
+    """The stored observation of a context, with the jobs of one workspace: what `decide` is given."""
+    if row is None:
         return None
     observation = Observation(
-        look["observed_at"], bool(look["reachable"]), look["watching_since"], problem=look["last_error"]
+        row["observed_at"], bool(row["reachable"]), row["watching_since"], problem=row["last_error"]
     )
     return observation.of(attempts)

@@ -47,14 +47,14 @@ class WorkspaceRow:
 class WorkspaceDetail:
     """One workspace whole: attempts and events newest first; `workload` as its JSON text.
 
-    `aside` are paths of checkpoints that a later job could not be given, and which stay for the user.
+    `superseded` are paths of checkpoints that a later job could not be given, and which stay for the user.
     """
 
     row: WorkspaceRow
     attempts: tuple[Attempt, ...]
     events: tuple[Event, ...]
     workload: str
-    aside: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,14 @@ class Reader:
                 " (SELECT max(id) AS id FROM event GROUP BY workspace_id) AS last ON last.id = event.id"
             )
         }
-        looks = self._looks()
+        observed = self._context_observations()
         return [
             self._row(
-                workspace, attempts[workspace.id], events.get(workspace.id), looks.get(workspace.context), now
+                workspace,
+                attempts[workspace.id],
+                events.get(workspace.id),
+                observed.get(workspace.context),
+                now,
             )
             for workspace in map(mapping.workspace_of, found)
         ]
@@ -142,7 +146,7 @@ class Reader:
         workspace = self.workspace(workspace_id, deleted=True)
         attempts = self.attempts(workspace.id)
         newest = next(iter(self.events(workspace.id, limit=1)), None)
-        return self._row(workspace, attempts, newest, self._look(workspace.context), now)
+        return self._row(workspace, attempts, newest, self._context_observation(workspace.context), now)
 
     def detail(self, workspace_id: str, now: float, *, events: int = 200) -> WorkspaceDetail:
         """One workspace, also a deleted one, with its attempts and its last `events` events.
@@ -153,19 +157,19 @@ class Reader:
         attempts = self.attempts(workspace.id)
         timeline = self.events(workspace.id, limit=events)
         newest = timeline[0] if timeline else None
-        row = self._row(workspace, attempts, newest, self._look(workspace.context), now)
+        row = self._row(workspace, attempts, newest, self._context_observation(workspace.context), now)
         workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)
         if not workload:  # another file has taken the store's place just now
             raise NoSuchWorkspace(workspace_id)
-        from wsdash.backend.store.checkpoint_files import KeptCheckpoints  # a list is quicker without
+        from wsdash.backend.store.checkpoint_files import CheckpointStore  # a list is quicker without
 
-        aside = KeptCheckpoints(self._paths.state / "checkpoints").aside(workspace.id)
+        superseded = CheckpointStore(self._paths.state / "checkpoints").superseded(workspace.id)
         return WorkspaceDetail(
             row,
             tuple(reversed(attempts)),
             tuple(timeline),
             workload[0][0],
-            tuple(str(file) for file in aside),
+            tuple(str(file) for file in superseded),
         )
 
     def attempts(self, workspace_id: str) -> list[Attempt]:
@@ -182,15 +186,15 @@ class Reader:
 
     def plan(self, now: float) -> list[PlannedStep]:
         """The next step for every workspace, from what is stored: the reconciler would do the same."""
-        looks = self._looks()
+        observed = self._context_observations()
         steps = []
         for row in self._query(
             f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE deleted_at IS NULL ORDER BY name"
         ):
             workspace = mapping.workspace_of(row)
             attempts = self.attempts(workspace.id)
-            attempts = self._witnessed(workspace, attempts)
-            observation = mapping.observation_of(looks.get(workspace.context), attempts)
+            attempts = self._with_lost_supervisors(workspace, attempts)
+            observation = mapping.observation_of(observed.get(workspace.context), attempts)
             steps.append(PlannedStep(workspace, decide(workspace, attempts, observation, now)))
         return steps
 
@@ -229,11 +233,11 @@ class Reader:
         workspace: Workspace,
         attempts: list[Attempt],
         event: Event | None,
-        look: sqlite3.Row | None,
+        observed: sqlite3.Row | None,
         now: float,
     ) -> WorkspaceRow:
-        attempts = self._witnessed(workspace, attempts)
-        observation: Observation | None = mapping.observation_of(look, attempts)
+        attempts = self._with_lost_supervisors(workspace, attempts)
+        observation: Observation | None = mapping.observation_of(observed, attempts)
         return WorkspaceRow(
             workspace,
             status(workspace, attempts, observation, now, booted_at=now - boot_time()),
@@ -242,8 +246,8 @@ class Reader:
             recovery_point(attempts, has_folder=(self._paths.contexts / workspace.context).is_dir()),
         )
 
-    def _witnessed(self, workspace: Workspace, attempts: list[Attempt]) -> list[Attempt]:
-        """The attempts, where a job on this machine has lost its supervisor since it was looked at with that."""
+    def _with_lost_supervisors(self, workspace: Workspace, attempts: list[Attempt]) -> list[Attempt]:
+        """The attempts, of which local jobs that have lost their supervisor since they were observed are marked so."""
         return [
             has_lost_its_supervisor(attempt)
             if attempt.is_live and self._supervision.is_gone(workspace.context, attempt.id)
@@ -251,13 +255,13 @@ class Reader:
             for attempt in attempts
         ]
 
-    def _looks(self) -> dict[str, sqlite3.Row]:
-        """The last look at each context; begins what is told of workspaces now."""
+    def _context_observations(self) -> dict[str, sqlite3.Row]:
+        """The last observation of each context; supervisors are looked for anew from here on."""
         self._supervision.look_again()
         return {row["context"]: row for row in self._query("SELECT * FROM context_observation")}
 
-    def _look(self, context: str) -> sqlite3.Row | None:
-        """As `_looks`, for one context."""
+    def _context_observation(self, context: str) -> sqlite3.Row | None:
+        """As `_context_observations`, for one context."""
         self._supervision.look_again()
         return next(iter(self._query("SELECT * FROM context_observation WHERE context = ?", context)), None)
 
@@ -281,7 +285,7 @@ class Reader:
         if self._identity is not None:
             await_file(self._paths)
             if file_identity(self._paths.database) != self._identity:
-                with suppress(OSError):  # then it is left to whoever may
+                with suppress(OSError):  # then it is left to a process that may
                     part_from_log(self._paths.database, self._log)
         self.close()
         self._identity = file_identity(self._paths.database)
@@ -292,7 +296,7 @@ class Reader:
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        """Open the file; make it, migrate it or mend it first where that is needed."""
+        """Open the file; make, migrate or repair it first where that is needed."""
         try:
             connection = connect(self._paths.database, read_only=True)
             if is_current(connection):

@@ -28,8 +28,8 @@ _BESIDE = ("-journal", "-wal", "-shm")
 def connect_for_reading(path: Path) -> sqlite3.Connection:
     """A connection that changes nothing, but rolls back or recovers what a process that died has left.
 
-    SQLite does that at the first read of whoever may write (https://sqlite.org/lockingv3.html, "hot journals"), so
-    the file is opened for writing where that is allowed, and each statement that would write is refused.
+    SQLite does that at the first read of a process that may write (https://sqlite.org/lockingv3.html, "hot
+    journals"), so the file is opened for writing where that is allowed, and each statement that would write is refused.
     """
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
@@ -46,7 +46,7 @@ def repair(paths: Paths) -> list[str]:
     if _damage_of(paths) is None:
         return []
     with _alone(paths):
-        damage = _damage_of(paths)  # somebody else may have mended it while we waited
+        damage = _damage_of(paths)  # another process may have repaired it while we waited
         return [] if damage is None else _restore(paths, damage)
 
 
@@ -59,7 +59,7 @@ def await_file(paths: Paths) -> None:
     while not paths.database.exists():
         if not paths.state.is_dir():
             raise StateRemoved(
-                f"{paths.state} was removed. Move it back if it is elsewhere, or start wsdash again to begin anew."
+                f"{paths.state} was removed. Move it back if it is elsewhere, or start wsdash again for an empty one."
             )
         if time.monotonic() > give_up:
             return
@@ -123,23 +123,23 @@ def _restore(paths: Paths, damage: str) -> list[str]:
     new.touch(mode=0o600)
     if found is not None:
         copy_database(found, new)
-    said = []
+    notices = []
     if path.exists():
         aside = _set_aside(path)
         for suffix in _BESIDE:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-        said.append(f"The state store was damaged ({damage}); it was moved to {aside}.")
+        notices.append(f"The state store was damaged ({damage}); it was moved to {aside}.")
     else:
         for suffix in _BESIDE:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
-        said.append(f"The state store was lost ({path} was gone).")
+        notices.append(f"The state store was lost ({path} was gone).")
     new.rename(path)
     if found is not None:
-        said.append(f"The backup {found.name} took its place; jobs started since are adopted.")
+        notices.append(f"The backup {found.name} took its place; jobs started since are adopted.")
     else:
-        said.append("There was no backup, so it starts empty. Running jobs were left alone.")
-    return said
+        notices.append("There was no backup, so it starts empty. Running jobs were left alone.")
+    return notices
 
 
 def _set_aside(path: Path) -> Path:

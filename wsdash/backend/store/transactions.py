@@ -86,7 +86,7 @@ class Transactions:
             return await self._on_present_file(lambda: self._attempt(body, token))
 
     async def _on_present_file(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it on the file that is at the path, which is opened anew where it is another one or damaged.
+        """Do it on the file that is at the path, which is opened again where it is another one or damaged.
 
         Raises `DatabaseError`.
         """
@@ -163,7 +163,7 @@ class Transactions:
         """Raises `DatabaseError`, and `StateRemoved` where there is no folder left to keep state in."""
         await asyncio.to_thread(await_file, self._paths)
         if file_identity(self._paths.database) != self._identity:
-            with suppress(OSError):  # then it is left to whoever may
+            with suppress(OSError):  # then it is left to a process that may
                 part_from_log(self._paths.database, self._log)
         before, identity = self._connection, self._identity
         try:
@@ -225,7 +225,7 @@ class Transactions:
     # The token that this process holds, which counts in the present file alone.
 
     def holds_token(self, token: int) -> bool:
-        """Whether this process acquired the lease with this token, in the present file, and not since then anew."""
+        """Whether this process acquired the lease with this token, in the present file, and none since then."""
         return self._lease_tokens.get(self._identity) == token
 
     def hold_token(self, token: int) -> None:

@@ -33,9 +33,9 @@ def now_lines(
     lines = [*why_lines(detail.row, width), (), *fact_lines(detail.row, place, now, width, glyphs)]
     if ports is not None and ports.ports:
         lines += [(), (("PORTS", Tone.TITLE),), *port_lines(ports, width, glyphs)]
-    if detail.aside:
+    if detail.superseded:
         lines += [(), (("CHECKPOINTS SET ASIDE, bundles for git fetch", Tone.TITLE),)]
-        lines += [((text, Tone.WARN),) for file in detail.aside for text in wrap(plain(file), width)]
+        lines += [((text, Tone.WARN),) for file in detail.superseded for text in wrap(plain(file), width)]
     if detail.attempts:
         newest = detail.attempts[0]
         lines += [

@@ -416,7 +416,7 @@ class GitLabProvider:
     def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
         """Checkpoints that were set aside on this machine are no part of what its last job had."""
         totals = autodelete.left_by(attempts)
-        if totals is not None and self._checkpoints.kept.aside(workspace.id):
+        if totals is not None and self._checkpoints.kept.superseded(workspace.id):
             return replace(totals, is_whole=False)
         return totals
 

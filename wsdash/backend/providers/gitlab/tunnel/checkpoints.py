@@ -17,7 +17,7 @@ from wsdash.backend.providers.base import ProviderError
 from wsdash.backend.providers.gitlab.observe.observation import UNSAVED
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
-from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, KeptCheckpoints, NoRoom
+from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, CheckpointStore, NoRoom
 from wsdash.sanitize import one_line
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Checkpoints:
     """Follows each job that runs. Whatever goes wrong with one hinders nothing else."""
 
     def __init__(self, folder: Path, tunnel: JobTunnel) -> None:
-        self.kept = KeptCheckpoints(folder)
+        self.kept = CheckpointStore(folder)
         self._tunnel = tunnel
         self._following = AttemptTasks()
         self._sending = AttemptTasks()
