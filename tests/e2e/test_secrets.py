@@ -22,7 +22,7 @@ from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Token, Variable
 from tests.repositories import git
 from tests.waiting import until_sync
-from wsdash.backend.providers import provider_of
+from wsdash.backend.providers.registry import ProviderPool
 from wsdash.paths import Paths
 
 MARKERS = {
@@ -277,11 +277,13 @@ def test_secrets_of_a_killed_create_go_though_the_store_was_lost_as_well(
         work.project.variables["WSDASH_0123456789_TOKEN"] = others
 
         async def begin_to_create() -> None:
-            provider = provider_of("work", paths, {})
+            pool = ProviderPool(paths)
             try:
-                await provider.keep_secrets(workspace(), {"TOKEN": MARKERS["a secret of the workspace"]})
+                await pool.of("work").keep_secrets(
+                    workspace(), {"TOKEN": MARKERS["a secret of the workspace"]}
+                )
             finally:
-                await provider.aclose()
+                await pool.aclose()
 
         asyncio.run(begin_to_create())
         assert len(work.project.variables) == 2

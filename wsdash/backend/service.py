@@ -25,7 +25,6 @@ from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
 from wsdash.backend.operations.unsaved_work import Work
 from wsdash.backend.operations.update import Update, Updates
-from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import KeepsSecretsElsewhere, Provider, UnsavedWork
 from wsdash.backend.providers.registry import ProviderPool
 from wsdash.backend.reconcile.failures import log_failures
@@ -34,6 +33,7 @@ from wsdash.backend.store import database
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store
 from wsdash.backend.system.runtime import Runtime
+from wsdash.config.settings import LOCAL
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Service:
     async def _providers(self) -> dict[str, Provider]:
         """The providers of all contexts that have workspaces, and of the local one."""
         providers: dict[str, Provider] = {}
-        for context in {LOCAL} | {row.workspace.context for row in await self.queries.workspaces()}:
+        for context in {LOCAL.name} | {row.workspace.context for row in await self.queries.workspaces()}:
             with suppress(UserError):
                 providers[context] = self._state.provider_of(context)
         return providers

@@ -21,10 +21,9 @@ from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.personalize import with_personal
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import Capabilities, Limitation, ProviderError
 from wsdash.backend.store.store import NameTaken
-from wsdash.config.settings import Personal
+from wsdash.config.settings import LOCAL, Personal
 from wsdash.model import Desired, Policy, Workspace
 from wsdash.workload import GitIdentity, Secret, Source, Workload
 
@@ -280,7 +279,7 @@ class Creation:
         progress("looking at what jobs run in here")
         capabilities = await provider.capabilities()
         git_environ: dict[str, str] = {}
-        if provider.kind != LOCAL:
+        if provider.kind != LOCAL.name:
             request, found_here = split_request(await address_for(request))
             credentials = (*found_here, *credentials)
             git_environ = await asyncio.to_thread(

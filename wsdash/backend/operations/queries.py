@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 from wsdash.backend.operations.explain import Why, why
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import Capabilities, LogChunk
 from wsdash.backend.store.errors import DatabaseError
 from wsdash.backend.store.file_watch import FileWatch
 from wsdash.backend.store.reader import PlannedStep, WorkspaceDetail, WorkspaceRow
+from wsdash.config.settings import LOCAL
 from wsdash.model import Attempt, Event, Workspace
 
 CHANGES_S = 0.5
@@ -92,6 +92,6 @@ class Queries:
         """Where the workspace's files are on this machine, if they are."""
         return self._state.provider(workspace).folder(workspace)
 
-    async def capabilities(self, context: str = LOCAL) -> Capabilities:
+    async def capabilities(self, context: str = LOCAL.name) -> Capabilities:
         """What jobs run in here."""
         return await self._state.provider_of(context).capabilities()

@@ -10,7 +10,6 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.operations.create import next_name
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers import LOCAL
 from wsdash.backend.providers.base import (
     FoundWorkspace,
     Inventory,
@@ -20,6 +19,7 @@ from wsdash.backend.providers.base import (
     Recoverable,
 )
 from wsdash.backend.store.store import NameTaken, Store
+from wsdash.config.settings import LOCAL
 from wsdash.model import Workspace
 
 
@@ -121,7 +121,7 @@ class Recovery:
 
     async def take_in(self, context: str, found: FoundWorkspace) -> None:
         """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
-        place = "its folder" if self._state.provider_of(context).kind == LOCAL else "GitLab"
+        place = "its folder" if self._state.provider_of(context).kind == LOCAL.name else "GitLab"
         text = f"recovered from {place}" if found.is_own else f"taken over from {found.kept_by}"
         await take_in(self._state.store, self._state.provider_of(context), found, text)
         self._state.nudge(found.workspace.id)

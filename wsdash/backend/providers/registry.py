@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
+from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers import LOCAL, provider_of
 from wsdash.backend.providers.base import Provider
-from wsdash.config.settings import ConfigError, Context, load_config
+from wsdash.config.settings import LOCAL, Config, ConfigError, load_config
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -16,49 +17,68 @@ if TYPE_CHECKING:
 
 
 class ProviderPool:
-    """For use on one event loop. A provider whose context was changed is closed with all others, at the end."""
+    """For use on one event loop. A provider whose settings were changed is closed with all others, at the end."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._providers: dict[str, Provider] = {}
+        self._made_for: dict[str, object] = {}
         self._retired: list[Provider] = []
-        self._contexts: dict[str, Context] = {}
         self._shared: dict[str, SharedListing] = {}
-        self._read_of: tuple[int, int] | None = None
+        """What contexts of one GitLab have in common, by its address."""
+        self._config = Config()
+        self._read_at: tuple[int, int] | None = None
 
     def of(self, context: str) -> Provider:
         """Raises `UserError` where there is no such context, or config.toml cannot be used."""
-        if context != LOCAL:
-            self._read_again()
-        if context not in self._providers:
-            try:
-                self._providers[context] = provider_of(context, self._paths, self._shared)
-            except LookupError:
-                raise UserError(
-                    f"there is no context {context}", "See `wsdash context list`.", exit_code=3
-                ) from None
-            except ConfigError as error:
-                raise UserError(str(error), "") from error
+        try:
+            config = self._config if context == LOCAL.name else self._read()
+        except ConfigError as error:
+            if context in self._providers:
+                return self._providers[context]  # its user is still writing
+            raise UserError(str(error), "") from error
+        if context not in config.contexts:
+            raise UserError(f"there is no context {context}", "See `wsdash context list`.", exit_code=3)
+        settings = (config.contexts[context], config.access, config.personal.credential_hosts)
+        if context not in self._providers or (context != LOCAL.name and self._made_for[context] != settings):
+            if context in self._providers:
+                self._retired.append(self._providers[context])
+            self._providers[context] = self._make(context, config)
+            self._made_for[context] = settings
         return self._providers[context]
 
     async def aclose(self) -> None:
+        """Let go of every provider that was handed out."""
         for provider in (*self._providers.values(), *self._retired):
             await provider.aclose()
 
-    def _read_again(self) -> None:
-        """A file that cannot be read now changes nothing: its user is still writing."""
+    def _make(self, context: str, config: Config) -> Provider:
+        settings = config.contexts[context].gitlab
+        if settings is None:
+            from wsdash.backend.providers.local import LocalProvider
+
+            return LocalProvider(self._paths.contexts / context, access=AccessFolder.of(self._paths))
+        from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
+        from wsdash.backend.providers.gitlab.factory import gitlab_provider
+
+        if settings.url not in self._shared:
+            self._shared[settings.url] = SharedListing(time.time)
+        return gitlab_provider(
+            settings,
+            self._paths,
+            shared=self._shared[settings.url],
+            access=config.access,
+            credential_hosts=config.personal.credential_hosts,
+        )
+
+    def _read(self) -> Config:
+        """config.toml as it is now, read again where the file has changed."""
         try:
             status = os.stat(self._paths.config_file)  # noqa: PTH116 - asked for often
             mark = (status.st_mtime_ns, status.st_size)
         except OSError:
             mark = (0, 0)
-        if mark == self._read_of:
-            return
-        try:
-            contexts = dict(load_config(self._paths.config_file).contexts)
-        except ConfigError:
-            return
-        for name in list(self._providers):
-            if name != LOCAL and contexts.get(name) != self._contexts.get(name):
-                self._retired.append(self._providers.pop(name))
-        self._contexts, self._read_of = contexts, mark
+        if mark != self._read_at:
+            self._config = load_config(self._paths.config_file)
+            self._read_at = mark
+        return self._config
