@@ -111,7 +111,7 @@ async def _window(provider: GitLabProvider, number: int) -> tuple[float, float]:
     job = await provider.launch(workspace(), replace(attempt(number), intended_at=time.time()), WORKLOAD)
     api.branch = branch  # type: ignore[method-assign]
     made_at = time.perf_counter()
-    await api.cancel_pipeline((await provider._find_project()).id, int(job.job_id))
+    await api.cancel_pipeline((await provider._project.info()).id, int(job.job_id))
     return made_at - looked_at, time.perf_counter() - made_at
 
 

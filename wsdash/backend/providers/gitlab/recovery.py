@@ -1,4 +1,4 @@
-"""Workspaces from what GitLab keeps of them: the records on their branches and the names of their pipelines. Pure."""
+"""Workspaces from what GitLab keeps of them: the records on their branches and the names of their pipelines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,26 @@ from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
 from wsdash.backend.providers.gitlab.ci.record import Record, RecordError, record_of
 from wsdash.backend.providers.gitlab.observe import observation
 from wsdash.backend.providers.gitlab.observe.observation import Memory
+from wsdash.backend.providers.gitlab.observe.poller import MOST_PAGES
+from wsdash.backend.providers.gitlab.session import Session
 from wsdash.model import Attempt, Cause, Desired, End, Workspace
 
 Found = tuple[Pipeline, Heartbeat]
+
+
+async def read_inventory(session: Session, context: str) -> Inventory:
+    """What the project has, in a few requests for hundreds of workspaces. Raises what the API does."""
+    project = await session.project.info()
+    branches = await session.api.branches(project.id, pipeline_name.BRANCH)
+    pipelines: list[Pipeline] = []
+    for page in range(1, MOST_PAGES + 1):
+        listing = await session.api.pipelines(project.id, username=project.username, page=page)
+        pipelines += listing.items
+        if listing.is_whole:
+            break
+    return inventory_of(
+        branches, pipelines, context, project.username, session.owner, listing.skew, session.clock()
+    )
 
 
 def inventory_of(
@@ -25,7 +42,7 @@ def inventory_of(
     skew: float,
     now: float,
 ) -> Inventory:
-    """What is known of this user's workspaces. `pipelines` are the user's own; `owner` is this state store."""
+    """Pure: what is known of this user's workspaces. `pipelines` are the user's own; `owner` is this state store."""
     by_workspace: dict[str, list[Pipeline]] = {}
     for pipeline in pipelines:
         if pipeline.ref is not None and pipeline.ref.startswith(pipeline_name.BRANCH):

@@ -8,11 +8,11 @@ from wsdash.backend.providers.base import InProgress
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.models import Pipeline
-from wsdash.backend.providers.gitlab.api.project import ProjectInfo
+from wsdash.backend.providers.gitlab.api.project import CurrentProject
 from wsdash.backend.providers.gitlab.ci import pipeline_name
-from wsdash.backend.providers.gitlab.ci.config import removal_name, render_removal
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
 from wsdash.backend.providers.gitlab.ci.record import RecordError, Volume, record_of
+from wsdash.backend.providers.gitlab.ci.removal_config import removal_name, render_removal
 from wsdash.backend.providers.gitlab.observe import observation
 
 TRIES = 3
@@ -26,15 +26,17 @@ Start = Callable[[str, str], Awaitable[Pipeline]]
 class VolumeRemoval:
     """Called again and again until it is done, by whichever process reconciles: all it knows, GitLab keeps."""
 
-    def __init__(self, api: GitLabApi, clock: Callable[[], float]) -> None:
+    def __init__(self, api: GitLabApi, project: CurrentProject, clock: Callable[[], float]) -> None:
         self._api = api
+        self._project = project
         self._clock = clock
 
-    async def remove(self, project: ProjectInfo, workspace_id: str, start: Start) -> str | None:
+    async def remove(self, workspace_id: str, start: Start) -> str | None:
         """None once nothing is left; else what stays and must be removed by hand, and why.
 
         Raises `InProgress` while a job does it, and what the API does.
         """
+        project = await self._project.info()
         try:
             message = (await self._api.branch(project.id, branch_of(workspace_id))).commit.message
             record = record_of(message)
@@ -43,15 +45,15 @@ class VolumeRemoval:
         volume = record.volume
         if volume is None:
             return None
-        pipelines, skew = await self._pipelines(project, workspace_id)
+        pipelines, skew = await self._pipelines(project.id, workspace_id)
         tried = [p for p in pipelines if p.name == removal_name(workspace_id)]
         if any(p.status == "success" for p in tried):
             return None
-        if not tried and not await self._has_run(project, pipelines):
+        if not tried and not await self._has_run(project.id, pipelines):
             return None
         live = next((p for p in tried if observation.is_live(p)), None)
         if live is not None:
-            if not await self._is_hopeless(project, live, skew):
+            if not await self._is_hopeless(project.path, live, skew):
                 raise _pending(volume)
             await self._api.cancel_pipeline(project.id, live.id)
         if live is not None or len(tried) >= TRIES:
@@ -62,30 +64,30 @@ class VolumeRemoval:
         await start(render_removal(workspace_id, record.workload, record.image, volume), message)
         raise _pending(volume)
 
-    async def _is_hopeless(self, project: ProjectInfo, one: Pipeline, skew: float) -> bool:
+    async def _is_hopeless(self, project_path: str, one: Pipeline, skew: float) -> bool:
         """Whether no runner is there that would take it, and none has come for a while."""
         waited = 0.0 if one.created_at is None else self._clock() - (one.created_at + skew)
         if one.status != "pending" or waited < STUCK_S:
             return False
-        return one.id in await self._api.stuck_pipelines(project.path)
+        return one.id in await self._api.stuck_pipelines(project_path)
 
-    async def _pipelines(self, project: ProjectInfo, workspace_id: str) -> tuple[list[Pipeline], float]:
+    async def _pipelines(self, project_id: int, workspace_id: str) -> tuple[list[Pipeline], float]:
         """All of them, and how far this machine's clock is ahead of GitLab's."""
         found: list[Pipeline] = []
         while True:
             page = 1 + len(found) // 100
-            listing = await self._api.pipelines(project.id, ref=branch_of(workspace_id), page=page)
+            listing = await self._api.pipelines(project_id, ref=branch_of(workspace_id), page=page)
             found += listing.items
             if listing.is_whole:
                 return found, listing.skew
 
-    async def _has_run(self, project: ProjectInfo, pipelines: list[Pipeline]) -> bool:
+    async def _has_run(self, project_id: int, pipelines: list[Pipeline]) -> bool:
         """Whether any job of the workspace came so far that it may have made its folder."""
         for one in pipelines:
             beat = pipeline_name.parse(one.name)
             if beat is not None and beat.at:
                 return True
-            if any(job.started_at for job in await self._api.jobs(project.id, one.id)):
+            if any(job.started_at for job in await self._api.jobs(project_id, one.id)):
                 return True
         return False
 

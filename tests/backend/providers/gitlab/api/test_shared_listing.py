@@ -93,7 +93,7 @@ async def test_an_end_is_seen_by_the_next_look_that_asks(pair: Pair) -> None:
 async def test_an_older_gitlab_is_asked_by_project(pair: Pair) -> None:
     pair.instance.server.state.version = "19.2.0"
     for provider in pair.providers:
-        provider._project = None
+        provider._project._info = None
     asked = await pair.requests()
     assert [line for line in asked if line == "GET /pipelines"] == []
     assert len([line for line in asked if line.endswith("/pipelines")]) == 2

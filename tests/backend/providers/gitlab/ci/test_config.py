@@ -16,17 +16,14 @@ from tests.gitlab_server.ci_config import schema
 from wsdash.backend.job.render import render as render_data
 from wsdash.backend.providers.gitlab.ci.config import (
     JOB,
-    REMOVAL,
     Identity,
     NotRenderable,
     Options,
-    can_take_inputs,
-    removal_name,
     render,
-    render_removal,
 )
 from wsdash.backend.providers.gitlab.ci.pipeline_name import parse
 from wsdash.backend.providers.gitlab.ci.record import Volume
+from wsdash.backend.providers.gitlab.ci.removal_config import REMOVAL, removal_name, render_removal
 from wsdash.devfile import default_document, load, translate
 from wsdash.workload import Command, EnvVar, Secret, Sequence, Service, Workload
 
@@ -53,7 +50,6 @@ commands:
 events: {postStart: [both]}
 """
 ME = Identity("w1", "demo", "a1.1.1")
-BY_INPUT = replace(ME, attempt_key=None)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 
 
@@ -64,12 +60,12 @@ def job_of(workload: Workload, options: Options = Options(), identity: Identity 
 
 
 @pytest.mark.parametrize("devfile", [FULL, None])
-@pytest.mark.parametrize("identity", [ME, BY_INPUT])
-def test_it_is_valid_by_gitlabs_own_schema(devfile: str | None, identity: Identity) -> None:
+@pytest.mark.parametrize("by_input", [False, True])
+def test_it_is_valid_by_gitlabs_own_schema(devfile: str | None, by_input: bool) -> None:
     document = default_document() if devfile is None else load(devfile.encode(), file="devfile.yaml")
     workload = translate(document).workload
     options = Options(tags=("shared",), image="alpine", injector_image="example.com/tools:1")
-    for part in yaml.safe_load_all(render(workload, identity, options).text):
+    for part in yaml.safe_load_all(render(workload, ME, options, may_take_inputs=by_input).text):
         assert list(schema().iter_errors(part)) == []
 
 
@@ -105,7 +101,7 @@ def test_a_value_is_a_text_whatever_a_reader_of_yaml_would_take_it_for(value: st
 
 @pytest.mark.parametrize("value", ODD)
 def test_so_is_an_input_which_gitlab_puts_in_before_it_reads(value: str) -> None:
-    text = render(Workload(), BY_INPUT, Options(owner=value)).text
+    text = render(Workload(), ME, Options(owner=value), may_take_inputs=True).text
     inputs = {"attempt": value, "restores": "yes", "owner": value}
     (job,) = ci_config.read(text, inputs, "api").jobs.values()
     found = [job["variables"][f"WSDASH_{name}"] for name in ("ATTEMPT", "RESTORES", "OWNER")]
@@ -207,14 +203,25 @@ def test_a_value_that_no_process_can_be_given_is_refused_by_its_name() -> None:
 
 def test_a_text_that_gitlab_would_replace_takes_no_inputs() -> None:
     workload = Workload(post_start=(Command("one", "echo '$[[ inputs.attempt ]]'"),))
-    assert not can_take_inputs(workload, Options())
-    with pytest.raises(NotRenderable):
-        render(workload, BY_INPUT, Options())
+    found = render(workload, ME, Options(), may_take_inputs=True)
+    assert (found.takes_inputs, found.inputs) == (False, {})
+    (document,) = yaml.safe_load_all(found.text)
+    assert document[JOB]["variables"]["WSDASH_ATTEMPT"] == ME.attempt_key
+
+
+def test_another_attempt_changes_the_inputs_alone() -> None:
+    one, two = (
+        render(Workload(), replace(ME, attempt_key=key), Options(owner="me"), may_take_inputs=True)
+        for key in ("a1.1.1", "a2.2.1")
+    )
+    assert one.text == two.text
+    assert one.inputs == {"attempt": "a1.1.1", "restores": "no", "checkpoint": "none", "owner": "me"}
+    assert two.inputs == {**one.inputs, "attempt": "a2.2.1"}
 
 
 def test_the_digest_changes_with_the_workload_and_the_record_and_with_no_attempt() -> None:
     workload = Workload(image="alpine")
-    digest = render(workload, BY_INPUT, Options()).digest
+    digest = render(workload, ME, Options(), may_take_inputs=True).digest
     assert render(workload, ME, Options()).digest == digest
     assert render(workload, replace(ME, attempt_key="a2.2.1"), Options()).digest == digest
     assert render(replace(workload, image="debian"), ME, Options()).digest != digest

@@ -64,3 +64,24 @@ async def find_project(api: GitLabApi, project_path: str) -> ProjectInfo:
         lists_all_projects=version.parts >= LISTS_ALL_SINCE,
         timeout_s=float(project.build_timeout or USUAL_TIMEOUT_S),
     )
+
+
+class CurrentProject:
+    """The project of a context, which is asked for once."""
+
+    def __init__(self, api: GitLabApi, path: str) -> None:
+        self._api = api
+        self._path = path
+        self._finding = asyncio.Lock()
+        self._info: ProjectInfo | None = None
+
+    async def info(self) -> ProjectInfo:
+        """Raises what `find_project` does."""
+        async with self._finding:
+            if self._info is None:
+                self._info = await find_project(self._api, self._path)
+            return self._info
+
+    def update(self, info: ProjectInfo) -> None:
+        """More is known of it now."""
+        self._info = info

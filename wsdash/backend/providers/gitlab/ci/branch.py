@@ -12,7 +12,7 @@ from pathlib import Path
 from wsdash.backend.providers.base import Unreachable
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Rejected
-from wsdash.backend.providers.gitlab.api.project import ProjectInfo
+from wsdash.backend.providers.gitlab.api.project import CurrentProject
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
 
 TRIES = 4
@@ -26,8 +26,9 @@ class BranchWriter:
     the head of the branch is of somebody else, who may push there.
     """
 
-    def __init__(self, api: GitLabApi, folder: Path) -> None:
+    def __init__(self, api: GitLabApi, project: CurrentProject, folder: Path) -> None:
         self._api = api
+        self._project = project
         self._folder = folder
         self._digests: dict[str, str] = {}
         self._written: dict[str, str | None] = {}
@@ -51,6 +52,10 @@ class BranchWriter:
     def holds(self, workspace_id: str, digest: str) -> bool:
         """Whether the branch is known to hold this configuration, as we have written it."""
         return self._digests.get(workspace_id) == digest and self._commit(workspace_id) is not None
+
+    def may_hold(self, workspace_id: str) -> bool:
+        """Whether the branch is known to be there, with a configuration of ours in it."""
+        return bool(self._digests.get(workspace_id)) and self._commit(workspace_id) is not None
 
     def doubt(self, workspace_id: str) -> None:
         """The branch does not hold what we have written: the configuration is to be written anew."""
@@ -85,14 +90,13 @@ class BranchWriter:
     def _file(self, workspace_id: str) -> Path:
         return self._folder / workspace_id
 
-    async def write(
-        self, project: ProjectInfo, workspace_id: str, text: str, digest: str, message: str
-    ) -> ProjectInfo:
-        """Commit the configuration; the place, with what was learned of it.
+    async def write(self, workspace_id: str, text: str, digest: str, message: str) -> None:
+        """Commit the configuration.
 
         Whether the branch and the file are there is guessed from what is known, and GitLab's refusal of a
         wrong guess says what is so ("Commits API": an action `create` or `update`, and `start_branch`).
         """
+        project = await self._project.info()
         branch = branch_of(workspace_id)
         is_there = workspace_id in self._digests
         has_file = is_there or project.has_config
@@ -123,5 +127,7 @@ class BranchWriter:
             self._doubted.discard(workspace_id)
             await asyncio.to_thread(self._keep, workspace_id, commit.id)
             self.learn(workspace_id, digest, commit.id)
-            return project if is_there else replace(project, has_config=has_file)
+            if not is_there:
+                self._project.update(replace(project, has_config=has_file))
+            return
         raise Unreachable(f"the branch {branch} changes while it is written", "Asking again.")

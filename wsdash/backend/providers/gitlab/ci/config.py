@@ -22,11 +22,11 @@ from wsdash.backend.job import render as job_render
 from wsdash.backend.providers.gitlab.ci.pipeline_name import BRANCH
 from wsdash.backend.providers.gitlab.ci.record import Volume
 from wsdash.backend.providers.gitlab.ci.timeouts import timeouts
+from wsdash.backend.providers.gitlab.ci.yaml_writer import yaml_of
 from wsdash.backend.store.checkpoint_files import NO_CHECKPOINT
 from wsdash.workload import EnvVar, Resources, Service, Workload
 
 JOB = "workspace"
-REMOVAL = "remove-volume"
 HOME = "$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE"
 """Of each workspace its own, for a shell runner's next job finds what the one before has left."""
 CACHED = "cache"
@@ -40,9 +40,7 @@ LARGEST = 128 * 1024
 INTERPOLATION = "$[["
 """Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
 
-_OWNER = "$[[ inputs.owner ]]"
-_ATTEMPT, _RESTORES = "$[[ inputs.attempt ]]", "$[[ inputs.restores ]]"
-_CHECKPOINT = "$[[ inputs.checkpoint ]]"
+_BY_INPUT = {name: f"$[[ inputs.{name} ]]" for name in ("attempt", "restores", "checkpoint", "owner")}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RUNNERS = re.compile(
     r"(CI|GIT|GITLAB|RUNNER|FF|CACHE|DOCKER|KUBERNETES|ARTIFACT|TRANSFER|SECURE|WSDASH)(_.*)?|PATH|HOME|PWD|SHELL|BASH.*|ENV|IFS"
@@ -63,11 +61,11 @@ class NotRenderable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose job it is. Without an attempt's key the configuration takes it as an input of the pipeline."""
+    """Whose job it is, and what differs from one attempt to the next."""
 
     workspace_id: str
     name: str
-    attempt_key: str | None = None
+    attempt_key: str
     restores: Restores = "no"
     checkpoint: str = NO_CHECKPOINT
     """The newest one that is kept here, which the job gets where its cache is older."""
@@ -95,7 +93,7 @@ class Options:
     """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
     volume: Volume | None = None
     """Where the workspace's files are, which the cache then has nothing of."""
-    sealed: bool = False
+    encrypt_cache: bool = False
     """Whether the cache gets one encrypted file alone."""
     credentials: tuple[str, ...] = ()
     """Addresses of hosts for which this machine has credentials, so that Git waits for them."""
@@ -109,39 +107,55 @@ class Configuration:
 
     text: str
     digest: str
-    takes_inputs: bool
+    inputs: Mapping[str, str]
+    """Those of the attempt's pipeline; none where the text holds their values."""
+
+    @property
+    def takes_inputs(self) -> bool:
+        """Whether pipelines of later attempts can run the same text."""
+        return bool(self.inputs)
 
 
 ONE_TIME_SECRET = "WSDASH_ONE_TIME_SECRET"
 """The variable of a pipeline by which its job proves who it is, where there are no id tokens."""
 
 
-def can_take_inputs(workload: Workload, options: Options) -> bool:
-    """Whether GitLab would leave every text of the workload as it is in a configuration with inputs."""
-    return INTERPOLATION not in json.dumps(_job(workload, Identity("", "", "-"), options, ""), default=str)
-
-
-def render(workload: Workload, identity: Identity, options: Options) -> Configuration:
+def render(
+    workload: Workload, identity: Identity, options: Options, *, may_take_inputs: bool = False
+) -> Configuration:
     """The workload as a configuration: one document, or a header and a body where it takes inputs.
 
-    Raises NotRenderable for what no job can be given.
+    Without `may_take_inputs`, and where GitLab would replace a text of the workload (`INTERPOLATION`), the values are
+    part of it. Raises NotRenderable for what no job can be given, ValueError for too short a timeout.
     """
     _check(workload)
-    takes_inputs = identity.attempt_key is None
-    if takes_inputs and not can_take_inputs(workload, options):
-        raise NotRenderable(f"a text of the workload holds {INTERPOLATION}, which GitLab would replace")
-    template = Identity(identity.workspace_id, identity.name, None)
-    stable = json.dumps(
-        [_document(workload, template, options, ""), options.record], default=str, sort_keys=True
-    )
-    digest = hashlib.sha256(stable.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     try:
-        body = _yaml(_document(workload, identity, options, digest))
+        commands = job_render.render(workload)
+    except ValueError as error:
+        raise NotRenderable(str(error)) from error
+    job = _job(workload, identity.workspace_id, options, commands)
+    takes_inputs = may_take_inputs and INTERPOLATION not in json.dumps(job, default=str)
+    document = _document(job, identity.workspace_id, _BY_INPUT, "")
+    stable = json.dumps([document, options.record], default=str, sort_keys=True)
+    digest = hashlib.sha256(stable.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    values = {
+        "attempt": identity.attempt_key,
+        "restores": identity.restores,
+        "checkpoint": identity.checkpoint,
+        "owner": options.owner,
+    }
+    document = _document(job, identity.workspace_id, _BY_INPUT if takes_inputs else values, digest)
+    try:
+        body = yaml_of(document)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         raise NotRenderable(f"a text of the workload cannot be written as YAML: {error}") from error
     about = f"# The workspace {_plain(identity.name)}: written by wsdash, and written anew when it changes.\n"
     if not takes_inputs:
-        return Configuration(about + body, digest, takes_inputs=False)
+        return Configuration(about + body, digest, {})
+    return Configuration(f"{about}{_header(options)}---\n{body}", digest, values)
+
+
+def _header(options: Options) -> str:
     inputs = {
         "attempt": {"description": "Which attempt of the workspace this is"},
         "restores": {
@@ -155,27 +169,30 @@ def render(workload: Workload, identity: Identity, options: Options) -> Configur
         # GitLab itself refuses a pipeline of whoever kept the workspace alive before.
         "owner": {"description": "Which state store keeps it alive", "options": [options.owner]},
     }
-    header = _yaml({"spec": {"inputs": inputs}})
-    return Configuration(f"{about}{header}---\n{body}", digest, takes_inputs=True)
+    return yaml_of({"spec": {"inputs": inputs}})
 
 
-def _document(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
-    key, owner = identity.attempt_key or _ATTEMPT, _owner(identity, options)
+def _document(
+    job: dict[str, Any], workspace_id: str, values: Mapping[str, str], digest: str
+) -> dict[str, Any]:
+    """The whole of it, with an attempt's values in the places that `_job` has left for them."""
+    varying = {f"WSDASH_{name.upper()}": value for name, value in values.items()} | {"WSDASH_CONFIG": digest}
+    name = f"{BRANCH}{workspace_id} {values['attempt']} 0 queued 0 config={digest} owner={values['owner']}"
     return {
         "workflow": {
-            "name": f"{BRANCH}{identity.workspace_id} {key} 0 queued 0 config={digest} owner={owner}",
+            "name": name,
             "auto_cancel": {"on_new_commit": "none"},
             "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
         },
         "stages": [JOB],
-        JOB: _job(workload, identity, options, digest),
+        JOB: {**job, "variables": {**job["variables"], **varying}},
     }
 
 
-def _job(workload: Workload, identity: Identity, options: Options, digest: str) -> dict[str, Any]:
+def _job(workload: Workload, workspace_id: str, options: Options, commands: str) -> dict[str, Any]:
     limits = timeouts(options.timeout_s)
     job: dict[str, Any] = {"stage": JOB, "inherit": {"default": False, "variables": False}}
-    job |= _image(workload, options.image)
+    job |= image_of(workload, options.image)
     services = [_service(service) for service in workload.services]
     if options.injector_image:
         services.append(
@@ -192,7 +209,7 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
         "timeout": f"{limits.job} seconds",
         "interruptible": False,
         "retry": 0,
-        "resource_group": f"wsdash-{identity.workspace_id}",
+        "resource_group": f"wsdash-{workspace_id}",
         "variables": {
             "GIT_STRATEGY": "none",
             "CACHE_COMPRESSION_FORMAT": "tarzstd",
@@ -200,70 +217,36 @@ def _job(workload: Workload, identity: Identity, options: Options, digest: str) 
             "RUNNER_SCRIPT_TIMEOUT": f"{limits.script}s",
             "RUNNER_AFTER_SCRIPT_TIMEOUT": f"{limits.after_script}s",
             **_kubernetes(workload.resources),
-            "WSDASH_WORKSPACE": identity.workspace_id,
-            "WSDASH_ATTEMPT": identity.attempt_key or _ATTEMPT,
-            "WSDASH_RESTORES": _RESTORES if identity.attempt_key is None else identity.restores,
-            "WSDASH_CONFIG": digest,
-            "WSDASH_OWNER": _owner(identity, options),
+            "WSDASH_WORKSPACE": workspace_id,
+            "WSDASH_ATTEMPT": "",
+            "WSDASH_RESTORES": "",
+            "WSDASH_CONFIG": "",
+            "WSDASH_OWNER": "",
             "WSDASH_BEAT_S": f"{options.beat_s:g}",
             "WSDASH_DEADLINE": str(limits.deadline),
             **options.idle,
             "WSDASH_EDITOR": "yes" if options.injector_image else "no",
             **_relay(options.relay),
             **({"WSDASH_CREDENTIALS": " ".join(options.credentials)} if options.credentials else {}),
-            "WSDASH_CHECKPOINT": _checkpoint(identity),
+            "WSDASH_CHECKPOINT": "",
             "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
             "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
             # Whoever may read the project could read them.
-            "WSDASH_DEPOSITS": "yes" if options.deposits and not options.sealed else "no",
-            "WSDASH_SEALED": "yes" if options.sealed else "no",
+            "WSDASH_DEPOSITS": "yes" if options.deposits and not options.encrypt_cache else "no",
+            "WSDASH_SEALED": "yes" if options.encrypt_cache else "no",
             "WSDASH_VOLUME": options.volume.path if options.volume is not None else "",
             **_variables(workload.env),
         },
-        "cache": [] if options.volume is not None else [_cache(identity.workspace_id)],
-        "script": _script(workload, options),
+        "cache": [] if options.volume is not None else [_cache(workspace_id)],
+        "script": _script(workload, options, commands),
         "after_script": [f'sh "{HOME}/run/job/gitlab.sh" after'],
     }
     return job
 
 
-def render_removal(workspace_id: str, workload: Workload, image: str | None, volume: Volume) -> str:
-    """The configuration of a job that removes the workspace's folder from a volume, as whoever made it: `image` is
-    used where the workload names none. In the same resource group it runs after the last job of the workspace.
-    """
-    script = (files("wsdash.backend.job") / "gitlab_removal.sh").read_text()
-    job = {"stage": JOB, "inherit": {"default": False, "variables": False}, **_image(workload, image)}
-    job |= {
-        "tags": list(volume.tags),
-        "timeout": "1 hour",
-        "retry": 0,
-        "resource_group": f"wsdash-{workspace_id}",
-        "variables": {
-            "GIT_STRATEGY": "none",
-            "WSDASH_WORKSPACE": workspace_id,
-            "WSDASH_VOLUME": volume.path,
-        },
-        "script": [script],
-    }
-    document = {
-        "workflow": {
-            "name": removal_name(workspace_id),
-            "auto_cancel": {"on_new_commit": "none"},
-            "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
-        },
-        "stages": [JOB],
-        REMOVAL: job,
-    }
-    return _yaml(document)
-
-
-def removal_name(workspace_id: str) -> str:
-    """The name of such a pipeline, which is no heartbeat."""
-    return f"{BRANCH}{workspace_id} removal"
-
-
-def _image(workload: Workload, usual: str | None) -> dict[str, Any]:
+def image_of(workload: Workload, usual: str | None) -> dict[str, Any]:
+    """The keyword `image`; `usual` is used where the workload names none, and the runner's own where neither does."""
     image = workload.image or usual
     # An entrypoint of the image would be given the runner's shell as its arguments.
     return {"image": {"name": image, "entrypoint": [""]} | _user(workload.user)} if image else {}
@@ -287,14 +270,6 @@ def _user(user: str | None) -> dict[str, Any]:
     return {"docker": {"user": user}} | ({"kubernetes": {"user": user}} if is_number else {})
 
 
-def _owner(identity: Identity, options: Options) -> str:
-    return _OWNER if identity.attempt_key is None else options.owner
-
-
-def _checkpoint(identity: Identity) -> str:
-    return _CHECKPOINT if identity.attempt_key is None else identity.checkpoint
-
-
 def _relay(relay: RelayAddress | None) -> dict[str, str]:
     if relay is None:
         return {}
@@ -305,11 +280,11 @@ def _relay(relay: RelayAddress | None) -> dict[str, str]:
     }
 
 
-def _script(workload: Workload, options: Options) -> list[str]:
+def _script(workload: Workload, options: Options, commands: str) -> list[str]:
     parts = job_render.scripts() | job_render.checkpoint_scripts()
     scripts = {name: data.decode() for name, data in parts.items()}
     dials = ("gitlab_access.sh", "credentials.sh") if options.relay is not None else ()
-    seals = ("gitlab_sealing.sh",) if options.sealed else ()
+    encrypts = ("gitlab_sealing.sh",) if options.encrypt_cache else ()
     for name in (
         "gitlab.sh",
         "gitlab_limits.sh",
@@ -318,10 +293,10 @@ def _script(workload: Workload, options: Options) -> list[str]:
         "gitlab_report.sh",
         "gitlab_http.sh",
         *dials,
-        *seals,
+        *encrypts,
     ):
         scripts[name] = (files("wsdash.backend.job") / name).read_text()
-    scripts["workload.sh"] = job_render.render(workload)
+    scripts["workload.sh"] = commands
     scripts["volumes.sh"] = job_render.render_volumes(workload)
     return [
         # A runner that ends the job signals every process of it; this shell must wait for the others.
@@ -393,43 +368,7 @@ def _check(workload: Workload) -> None:
                 f"the variable {variable.name} takes {size} bytes, and no job starts with more than {LARGEST}"
                 " in one. Put the value into a file of the repository."
             )
-    try:
-        job_render.render(workload)
-    except ValueError as error:
-        raise NotRenderable(str(error)) from error
 
 
 def _plain(text: str) -> str:
     return re.sub(r"[^\w .-]", "?", text)[:64]
-
-
-_FASTEST: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class _Dumper(_FASTEST):  # type: ignore[misc]
-    """Scripts as literal blocks, so that a person can read what will run."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401
-        return True
-
-
-_PLAIN = re.compile(r"(?!(?:yes|no|on|off|y|n|true|false|null)$)[A-Za-z_/$](?!\[\[)", re.IGNORECASE)
-"""Starts of texts that no reader of YAML takes for anything else.
-
-GitLab's (Psych) takes `1,000`, `0:30`, `:x` and `yEs` for no strings, and puts inputs in before it reads.
-"""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if _PLAIN.match(text) else "'"
-    # A literal block cannot hold what YAML 1.1 takes for other line breaks.
-    if "\n" in text and not re.search("[\r\x85\u2028\u2029]", text):
-        style = "|"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
-def _yaml(document: dict[str, Any]) -> str:
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)

@@ -11,7 +11,7 @@ from typing import Any
 from wsdash.backend.providers.base import ProviderError, ProviderSnapshot
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.models import Job, Pipeline
-from wsdash.backend.providers.gitlab.api.project import ProjectInfo
+from wsdash.backend.providers.gitlab.api.project import CurrentProject, ProjectInfo
 from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
 from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
@@ -48,6 +48,7 @@ class PipelinePoller:
     def __init__(
         self,
         api: GitLabApi,
+        project: CurrentProject,
         clock: Callable[[], float],
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
@@ -59,6 +60,7 @@ class PipelinePoller:
         self._poll_s = poll_s
         self._changed_at = float("-inf")
         self._api = api
+        self._project = project
         self._log_s = log_s
         self._clock = clock
         self._memory = Memory()
@@ -78,8 +80,9 @@ class PipelinePoller:
         """Something was asked for: for a while only what is new counts."""
         self._changed_at = self._clock()
 
-    async def poll(self, project: ProjectInfo) -> ProviderSnapshot:
+    async def poll(self) -> ProviderSnapshot:
         """One look. Raises what the API raises when nothing could be seen."""
+        project = await self._project.info()
         is_full = self._clock() - self._full_at >= FULL_S
         pipelines, skew, now = await self._listed(project, is_full=is_full)
         found = [(p, beat) for p in pipelines if (beat := self._beat_of(p)) is not None]
@@ -92,12 +95,12 @@ class PipelinePoller:
         newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
         wanting = [one for one in ones if self._needs_detail(one, newest, now)]
         changed = wanting[:MOST_DETAILS]
-        await asyncio.gather(*(self._fetch_detail(project, one, skew, now) for one in changed))
+        await asyncio.gather(*(self._fetch_detail(project.id, one, skew, now) for one in changed))
         if changed:
             self.expect_change()
         postponed = {one[0].id for one in wanting if self._needs_detail(one, newest, now)}
         self._statuses.update({p.id: p.status for p, _ in ones if p.id not in postponed})
-        await self._ask_for_stuck(project, ones, now)
+        await self._ask_for_stuck(project.path, ones, now)
         self._live = {p.id for p, _ in ones if observation.is_live(p)}
         self.pipelines = {beat.attempt_id: p for p, beat in ones}
         self.beats = {beat.attempt_id: beat for _, beat in ones}
@@ -181,24 +184,24 @@ class PipelinePoller:
             return is_due and now - (pipeline.updated_at or now) < GIVE_UP_S
         return is_due and (beat.at == 0 or beat.facts.get("via") == "none")
 
-    async def _fetch_detail(self, project: ProjectInfo, one: Found, skew: float, now: float) -> None:
+    async def _fetch_detail(self, project_id: int, one: Found, skew: float, now: float) -> None:
         pipeline, beat = one
         self._log_at[pipeline.id] = now
         self._statuses[pipeline.id] = pipeline.status
-        await self._quietly(self._explain(project, pipeline, beat, skew, now))
+        await self._quietly(self._explain(project_id, pipeline, beat, skew, now))
 
     async def _explain(
-        self, project: ProjectInfo, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
+        self, project_id: int, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
     ) -> None:
         """Ask for the job and its log: what failed, which steps there were, when it was ready."""
         before = self._memory.details.get(pipeline.id, Detail())
         job = self._jobs.get(pipeline.id)
         if job is None or not observation.is_live(pipeline):
-            jobs = await self._api.jobs(project.id, pipeline.id)
+            jobs = await self._api.jobs(project_id, pipeline.id)
             if not jobs:
                 return
             job = self._jobs[pipeline.id] = jobs[0]
-        part = await self._api.trace(project.id, job.id, 0, MOST_LOG)
+        part = await self._api.trace(project_id, job.id, 0, MOST_LOG)
         told = job_log.read(part.data)
         is_live = observation.is_live(pipeline)
         is_last_witness = is_live and (beat.at == 0 or beat.facts.get("via") == "none")
@@ -218,7 +221,7 @@ class PipelinePoller:
             cache_is_local=told.cache_is_local,
         )
 
-    async def _ask_for_stuck(self, project: ProjectInfo, ones: list[Found], now: float) -> None:
+    async def _ask_for_stuck(self, project_path: str, ones: list[Found], now: float) -> None:
         """One query for all, and only while something has been pending for a while."""
         waiting = [
             p for p, _ in ones if p.status == "pending" and p.created_at and now - p.created_at >= STUCK_S
@@ -230,7 +233,7 @@ class PipelinePoller:
             return
         self._stuck_at = now
         try:
-            self._memory.stuck = await self._api.stuck_pipelines(project.path)
+            self._memory.stuck = await self._api.stuck_pipelines(project_path)
         except ProviderError as error:
             log.info("which jobs are stuck is not known: %s", error)
 

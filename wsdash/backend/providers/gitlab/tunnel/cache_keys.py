@@ -1,4 +1,4 @@
-"""Keys of sealed caches: each workspace has its own, made of one secret of the user's, and only its jobs get it."""
+"""Keys of encrypted caches: each workspace has its own, made of one secret of the user's, and only its jobs get it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECRET = re.compile(r"[0-9a-f]{64}\n?")
 
 
 class CacheKeys:
-    """`file` holds the secret, mode 0600, made when it is first needed: no sealed cache can be opened without."""
+    """`file` holds the secret, mode 0600, made when it is first needed: no encrypted cache can be opened without."""
 
     def __init__(self, file: Path, tunnel: JobTunnel) -> None:
         self._file = file

@@ -1,0 +1,48 @@
+"""The `.gitlab-ci.yml` of the job that removes a workspace's folder from a runner's volume. Pure."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from wsdash.backend.providers.gitlab.ci.config import JOB, image_of
+from wsdash.backend.providers.gitlab.ci.pipeline_name import BRANCH
+from wsdash.backend.providers.gitlab.ci.record import Volume
+from wsdash.backend.providers.gitlab.ci.yaml_writer import yaml_of
+from wsdash.workload import Workload
+
+REMOVAL = "remove-volume"
+
+
+def render_removal(workspace_id: str, workload: Workload, image: str | None, volume: Volume) -> str:
+    """The configuration of a job that removes the workspace's folder from a volume, as whoever made it: `image` is
+    used where the workload names none. In the same resource group it runs after the last job of the workspace.
+    """
+    script = (files("wsdash.backend.job") / "gitlab_removal.sh").read_text()
+    job = {"stage": JOB, "inherit": {"default": False, "variables": False}, **image_of(workload, image)}
+    job |= {
+        "tags": list(volume.tags),
+        "timeout": "1 hour",
+        "retry": 0,
+        "resource_group": f"wsdash-{workspace_id}",
+        "variables": {
+            "GIT_STRATEGY": "none",
+            "WSDASH_WORKSPACE": workspace_id,
+            "WSDASH_VOLUME": volume.path,
+        },
+        "script": [script],
+    }
+    document = {
+        "workflow": {
+            "name": removal_name(workspace_id),
+            "auto_cancel": {"on_new_commit": "none"},
+            "rules": [{"if": '$CI_PIPELINE_SOURCE == "api"'}],
+        },
+        "stages": [JOB],
+        REMOVAL: job,
+    }
+    return yaml_of(document)
+
+
+def removal_name(workspace_id: str) -> str:
+    """The name of such a pipeline, which is no heartbeat."""
+    return f"{BRANCH}{workspace_id} removal"
