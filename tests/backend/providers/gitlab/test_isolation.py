@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.waiting import until
 from wsdash.backend.access.relay_address import RelayAddress
+from wsdash.backend.providers.gitlab.api.ci_variables import variable_of
 from wsdash.backend.providers.gitlab.ci.config import JOB, Identity, Options, render
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
 from wsdash.backend.providers.gitlab.ci.record import Volume as RunnerVolume
-from wsdash.backend.providers.gitlab.ci_variables import variable_of
 from wsdash.backend.providers.gitlab.tunnel.checkpoints import Checkpoints
 from wsdash.backend.providers.gitlab.tunnel.git_credentials import CredentialServer
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel

@@ -8,7 +8,7 @@ from tests.backend.providers.contract import workspace
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.state import Variable
 from wsdash.backend.git.clone_address import Credential
-from wsdash.backend.providers.gitlab.ci_variables import variable_of
+from wsdash.backend.providers.gitlab.api.ci_variables import variable_of
 from wsdash.backend.store.secret_notes import SecretNotes
 from wsdash.backend.system.leftovers import Ids
 from wsdash.workload import Workload

@@ -6,7 +6,8 @@ import asyncio
 from contextlib import suppress
 
 from wsdash.backend.providers.base import PreconditionFailed, ProviderError
-from wsdash.backend.providers.gitlab import ci_variables, registry_checkpoints
+from wsdash.backend.providers.gitlab import registry_checkpoints
+from wsdash.backend.providers.gitlab.api import ci_variables
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Forbidden, NotFound
 from wsdash.backend.providers.gitlab.api.models import Pipeline

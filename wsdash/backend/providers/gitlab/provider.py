@@ -28,7 +28,7 @@ from wsdash.backend.providers.base import (
     ShellCommand,
     Unreachable,
 )
-from wsdash.backend.providers.gitlab import ci_variables
+from wsdash.backend.providers.gitlab.api import ci_variables
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.project import CurrentProject

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
-from wsdash.backend.providers.gitlab import ci_variables
+from wsdash.backend.providers.gitlab.api import ci_variables
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
 from wsdash.backend.providers.gitlab.observe import observation

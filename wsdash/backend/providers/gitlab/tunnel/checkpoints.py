@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from wsdash.backend.providers.base import ProviderError
-from wsdash.backend.providers.gitlab.observe.observation import UNSAVED
+from wsdash.backend.providers.gitlab.messages import UNSAVED
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, CheckpointStore, NoRoom
