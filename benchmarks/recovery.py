@@ -61,7 +61,8 @@ async def _kill_and_wait(home: Path, kills: int) -> list[float]:
             os.kill(child, signal.SIGKILL)
             while True:
                 newest = reader.attempts(workspace.id)[-1]
-                if newest.number > before.number and newest.seen is not None and newest.seen.ready_at:
+                job = newest.last_observation
+                if newest.number > before.number and job is not None and job.ready_at:
                     break
                 await asyncio.sleep(0.005)
             waits.append(time.perf_counter() - killed_at)

@@ -294,7 +294,10 @@ class WsdashApp(App[None], inherit_bindings=False):
             if until is None or until - now > before:
                 continue
             # A deletion that was not announced yet is put off for as long.
-            key = (row.workspace.id, until if row.status.phase is Phase.RUNNING else row.workspace.changed_at)
+            key = (
+                row.workspace.id,
+                until if row.status.phase is Phase.RUNNING else row.workspace.desired_changed_at,
+            )
             if key not in self._warned:
                 self._warned.add(key)
                 self.say(f"{row.workspace.name}: {row.status.reason}", hint, severity="warning")

@@ -131,10 +131,10 @@ class Workspace:
     generation: int
     policy: Policy
     created_at: float
-    changed_at: float
+    desired_changed_at: float
     """When the user (or autostop) last changed `desired` or `generation`."""
     deleted_at: float | None = None
-    extended_until: float | None = None
+    autostop_not_before: float | None = None
     """Until when the user wants no autostop."""
     unsaved: UnsavedRecord | None = None
     """What was found when it was last looked for: at a stop, for an autodelete, or since somebody asked."""
@@ -282,7 +282,7 @@ class Observation:
     reachable: bool
     watching_since: float
     jobs: tuple[JobObservation, ...] = ()
-    problem: str | None = None
+    last_error: str | None = None
     _by_attempt: Mapping[str, JobObservation] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -290,8 +290,8 @@ class Observation:
 
     def of(self, attempts: Iterable[Attempt]) -> Observation:
         """This look at the jobs of these attempts, each as it was last seen."""
-        jobs = tuple(a.seen for a in attempts if a.is_live and a.seen is not None)
-        return Observation(self.at, self.reachable, self.watching_since, jobs, self.problem)
+        jobs = tuple(a.last_observation for a in attempts if a.is_live and a.last_observation is not None)
+        return Observation(self.at, self.reachable, self.watching_since, jobs, self.last_error)
 
     def job_of(self, attempt_id: str) -> JobObservation | None:
         """The job of an attempt, None where this look has seen none."""
@@ -348,9 +348,9 @@ class Attempt:
     """`CANCELLED` when somebody wanted the end; another cause when the job was cancelled for being dead."""
     force_cancelled_at: float | None = None
     end: End | None = None
-    seen: JobObservation | None = None
+    last_observation: JobObservation | None = None
     """The last thing the provider said of it."""
-    problem: str | None = None
+    last_error: str | None = None
     """Why the provider could not do what it was last asked for this attempt; None once it did."""
 
     @property

@@ -33,7 +33,7 @@ def workspace(desired: Desired = Desired.RUNNING, generation: int = 1, policy: P
         generation=generation,
         policy=policy,
         created_at=NOW - 1000,
-        changed_at=NOW - 1000,
+        desired_changed_at=NOW - 1000,
     )
 
 

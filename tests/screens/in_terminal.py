@@ -32,8 +32,9 @@ def rows(count: int) -> list[WorkspaceRow]:
     found[1] = row(found[1].workspace.name, Phase.STOPPING, "ending #1", None, policy=Policy(max_hours=8.0))
     found[2] = row(found[2].workspace.name, Phase.STOPPED, "#1 ended", None, desired=Desired.STOPPED)
     lived_in = attempt(found[3].workspace.name)
-    assert lived_in.seen is not None
-    lived_in = replace(lived_in, seen=replace(lived_in.seen, beat=Beat(lived_in.intended_at, shells=1)))
+    assert lived_in.last_observation is not None
+    job = replace(lived_in.last_observation, beat=Beat(lived_in.intended_at, shells=1))
+    lived_in = replace(lived_in, last_observation=job)
     found[3] = row(found[3].workspace.name, last=lived_in, policy=Policy(max_hours=8.0))
     return found
 

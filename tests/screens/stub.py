@@ -65,7 +65,7 @@ def workspace(name: str, **changes: object) -> Workspace:
         generation=1,
         policy=Policy(),
         created_at=NOW - 3 * 3600,
-        changed_at=NOW - 3 * 3600,
+        desired_changed_at=NOW - 3 * 3600,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -81,7 +81,7 @@ def attempt(name: str, number: int = 1, **changes: object) -> Attempt:
         intended_at=started,
         launched_at=started,
         job_id=f"job-{number}",
-        seen=JobObservation(
+        last_observation=JobObservation(
             f"{name}-{number}", JobState.RUNNING, f"job-{number}", started_at=started, ready_at=started + 9
         ),
     )
@@ -118,8 +118,8 @@ FAILED_STEP = StepResult("postStart", "install", NOW - 7190, NOW - 7181, 1, 120,
 def every_phase() -> list[WorkspaceRow]:
     """One workspace in each phase that a user meets."""
     broken = attempt("billing")
-    assert broken.seen is not None
-    broken = replace(broken, seen=replace(broken.seen, steps=(FAILED_STEP,)))
+    assert broken.last_observation is not None
+    broken = replace(broken, last_observation=replace(broken.last_observation, steps=(FAILED_STEP,)))
     ended = replace(attempt("legacy", 11), end=End(NOW - 1800, Cause.USER_CODE, 127, "sh: yarn: not found"))
     return [
         row("api-gateway"),

@@ -24,8 +24,9 @@ def tell_a_story(stub: StubService) -> None:
     step = replace(FAILED_STEP, log_start=len(BEFORE), log_end=len(BEFORE + FAILURE))
     steps = (StepResult("fetch source", None, NOW - 7200, NOW - 7198, 0), step)
     second = attempt("billing", 2)
-    assert second.seen is not None
-    second = replace(second, seen=replace(second.seen, steps=steps, beat=Beat(NOW - 4, 0.42, 734003200)))
+    assert second.last_observation is not None
+    job = replace(second.last_observation, steps=steps, beat=Beat(NOW - 4, 0.42, 734003200))
+    second = replace(second, last_observation=job)
     first = attempt("billing", 1, end=End(NOW - 9000, Cause.RUNNER_LOST, 137, "killed"))
     stub.rows[1] = replace(stub.rows[1], attempt=second)
     stub.attempts["billing"] = (second, first)

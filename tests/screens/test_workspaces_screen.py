@@ -243,8 +243,8 @@ async def test_ending_a_job_asks_where_somebody_is_in_it_or_work_cannot_be_saved
     stub: StubService, running: Running, key: str, verb: str, seen: dict[str, object], doubt: str
 ) -> None:
     first = attempt("api-gateway")
-    assert first.seen is not None
-    lived_in = replace(first, seen=replace(first.seen, **seen))  # type: ignore[arg-type]
+    assert first.last_observation is not None
+    lived_in = replace(first, last_observation=replace(first.last_observation, **seen))  # type: ignore[arg-type]
     stub.rows = [row("api-gateway", last=lived_in), *stub.rows[1:]]
     async with running() as pilot:
         await pilot.press(key)

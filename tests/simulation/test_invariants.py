@@ -207,7 +207,7 @@ async def test_a_launch_that_is_blocked_waits_with_the_reason_and_goes_on_by_its
         await world.settle()
         assert len(world.provider.live(workspace_id)) == 1
         (attempt,) = await world.store.attempts(workspace_id)
-        assert attempt.problem is None
+        assert attempt.last_error is None
 
 
 async def test_silence_while_the_provider_carries_nothing_out_kills_no_job(tmp_path: Path) -> None:

@@ -329,7 +329,7 @@ class World:
             generation=1,
             policy=self.policy,
             created_at=self.provider.now,
-            changed_at=self.provider.now,
+            desired_changed_at=self.provider.now,
         )
         await self.store.create_workspace(workspace, Workload(), "created")
         return workspace.id

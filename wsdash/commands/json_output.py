@@ -18,7 +18,7 @@ from wsdash.paths import Paths
 def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
     """One workspace as `list --json` tells it (design section 10: these keys are stable)."""
     workspace, attempt = row.workspace, row.attempt
-    seen = attempt.seen if attempt else None
+    seen = attempt.last_observation if attempt else None
     beat = seen.beat if seen else None
     return {
         "name": workspace.name,
@@ -46,7 +46,7 @@ def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
 
 def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
     """As `show --json` tells it: the row, and all that is known of its attempts."""
-    seen = detail.row.attempt.seen if detail.row.attempt else None
+    seen = detail.row.attempt.last_observation if detail.row.attempt else None
     return {
         **row_json(detail.row, paths),
         "unsaved": _unsaved_json(detail.row.workspace.unsaved),

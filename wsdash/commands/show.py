@@ -176,7 +176,7 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
     row, workspace = detail.row, detail.row.workspace
     phase = phase_sign(row.status.phase, sys.stdout, row.status.trouble)
     print(f"{workspace.name}  {phase}  {one_line(row.status.reason)}\n")
-    seen = row.attempt.seen if row.attempt else None
+    seen = row.attempt.last_observation if row.attempt else None
     source = f"{workspace.source_url or 'none'} at {workspace.ref or 'its default branch'}"
     lines = [
         ("wanted", workspace.desired.value),

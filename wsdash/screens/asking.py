@@ -55,9 +55,9 @@ def doubts(verb: str, rows: Sequence[WorkspaceRow]) -> list[str]:
 
 def _doubts(row: WorkspaceRow) -> list[str]:
     attempt = row.attempt
-    if attempt is None or not attempt.is_live or attempt.seen is None:
+    if attempt is None or not attempt.is_live or attempt.last_observation is None:
         return []
-    name, seen = row.workspace.name, attempt.seen
+    name, seen = row.workspace.name, attempt.last_observation
     said = []
     shells = seen.beat.shells if seen.beat is not None else None
     if shells:

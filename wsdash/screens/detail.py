@@ -76,9 +76,9 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._detail = await self.dashboard.service.queries.detail(self._workspace.id)
         self._redraw()
         newest = self._detail.attempts[0] if self._detail.attempts else None
-        if newest is None or newest.seen is None:
+        if newest is None or newest.last_observation is None:
             return
-        for place, step in enumerate(newest.seen.steps):
+        for place, step in enumerate(newest.last_observation.steps):
             key = (newest.number, place)
             if step.failed and step.log_end is not None and key not in self._step_logs:
                 self._step_logs[key] = await self._last_lines(newest.number, step)

@@ -43,7 +43,7 @@ def workspace(number: int = 1) -> Workspace:
         generation=1,
         policy=Policy(),
         created_at=0.0,
-        changed_at=0.0,
+        desired_changed_at=0.0,
     )
 
 

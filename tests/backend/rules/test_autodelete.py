@@ -35,7 +35,9 @@ UNKNOWN = UnsavedTotals(is_whole=False)
 def stopped(hours: float, record: UnsavedRecord | None = None) -> Workspace:
     """One that was stopped so many hours ago."""
     return replace(
-        workspace(Desired.STOPPED, policy=DUE_AFTER_10_H), changed_at=NOW - hours * HOUR, unsaved=record
+        workspace(Desired.STOPPED, policy=DUE_AFTER_10_H),
+        desired_changed_at=NOW - hours * HOUR,
+        unsaved=record,
     )
 
 
@@ -142,7 +144,7 @@ def test_what_the_last_job_said_as_it_ended_is_what_its_workspace_has() -> None:
     def job_that_said(left: UnsavedTotals | None, number: int = 1) -> Attempt:
         one = attempt(number)
         observation = replace(job(one, JobState.ENDED), left=left)
-        return replace(one, end=End(NOW - 100 + number, Cause.CANCELLED), seen=observation)
+        return replace(one, end=End(NOW - 100 + number, Cause.CANCELLED), last_observation=observation)
 
     never_launched = replace(attempt(2, launched=None), end=End(NOW, Cause.CANCELLED))
     assert left_by([]) is None
@@ -160,7 +162,7 @@ def test_a_look_that_a_user_asked_for_neither_hastens_nor_forgets_an_announcemen
 
 
 def test_who_looks_at_a_workspace_has_it_asked_where_somebody_can_answer() -> None:
-    runs = replace(attempt(), seen=job(attempt()))
+    runs = replace(attempt(), last_observation=job(attempt()))
     ended = replace(attempt(), end=End(NOW - 10, Cause.CANCELLED))
     known = replace(workspace(), unsaved=UnsavedRecord(NOW - 20, CLEAN))
     old = replace(workspace(), unsaved=UnsavedRecord(NOW - 60, CLEAN))

@@ -96,7 +96,7 @@ class TestRule2TheOldJobEndsBeforeTheNewOneStarts:
             cancel_requested_at=NOW - 3,
             cancel_reason="wanted stopped",
             cancel_cause=Cause.CANCELLED,
-            problem="GitLab does not answer",
+            last_error="GitLab does not answer",
         )
         assert decided([live], seen(job(live))) == Cancel(live, "wanted stopped", Cause.CANCELLED)
 
@@ -301,13 +301,13 @@ class TestRule9Autostop:
     def test_the_user_puts_it_off(self) -> None:
         policy = replace(POLICY, max_hours=1)
         live = attempt(launched=NOW - 3600)
-        longer = replace(workspace(), extended_until=NOW + 60)
+        longer = replace(workspace(), autostop_not_before=NOW + 60)
         decision = decided([live], seen(job(live)), of=longer, policy=policy)
         assert isinstance(decision, Wait)
         assert not isinstance(decided([live], seen(job(live)), policy=policy), Wait)
 
     def test_no_autodelete_unless_the_user_set_it(self) -> None:
-        of = replace(workspace(Desired.STOPPED), changed_at=NOW - 100 * 3600)
+        of = replace(workspace(Desired.STOPPED), desired_changed_at=NOW - 100 * 3600)
         assert decided([], seen(), of=of) == Wait(FOREVER, "stopped, as wanted")
 
 

@@ -15,7 +15,7 @@ NOW = 1_000_000.0
 
 def seen(number: int, **facts: object) -> Attempt:
     job = JobObservation(f"a{number}", JobState.RUNNING, "1")
-    return replace(attempt(number), seen=replace(job, **facts))  # type: ignore[arg-type]
+    return replace(attempt(number), last_observation=replace(job, **facts))  # type: ignore[arg-type]
 
 
 def ended(number: int, cause: Cause, code: int | None, **facts: object) -> Attempt:

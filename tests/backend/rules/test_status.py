@@ -50,7 +50,7 @@ def test_what_was_seen_before_this_machine_was_started_says_nothing_of_now() -> 
 
 
 def test_a_job_that_has_lost_its_supervisor_since_the_last_look_is_not_healthy() -> None:
-    attempt = has_lost_its_supervisor(replace(LIVE, seen=job(LIVE)))
+    attempt = has_lost_its_supervisor(replace(LIVE, last_observation=job(LIVE)))
     found = status(workspace(), [attempt], seen(job(LIVE)).of([attempt]), NOW)
     assert (found.phase, found.healthy) == (Phase.UNHEALTHY, False)
     assert "supervisor is gone" in found.reason
@@ -101,12 +101,12 @@ def test_an_autostop_is_announced_with_its_reason_and_the_way_out() -> None:
     assert found.phase is Phase.RUNNING
     assert "autostop after 1 h comes in 5 min" in found.reason
     assert f"wsdash extend {workspace().name}" in found.reason
-    longer = replace(workspace(policy=policy), extended_until=NOW + 3600)
+    longer = replace(workspace(policy=policy), autostop_not_before=NOW + 3600)
     assert "autostop" not in status(longer, [live], seen(running), NOW).reason
 
 
 def test_an_autostop_that_waits_for_the_work_says_so() -> None:
-    live = replace(attempt(launched=NOW - 3700), problem="the work in demo cannot be saved")
+    live = replace(attempt(launched=NOW - 3700), last_error="the work in demo cannot be saved")
     running = replace(job(live), started_at=NOW - 3700)
     found = status(workspace(policy=replace(POLICY, max_hours=1)), [live], seen(running), NOW)
     assert (found.phase, found.healthy) == (Phase.RUNNING, True)

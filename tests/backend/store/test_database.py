@@ -126,9 +126,10 @@ def test_a_store_of_the_schema_before_tells_the_same_as_then(of_schema_4: Paths)
     reader = Reader(of_schema_4)
     detail, ids = reader.detail("w1", 10.0), reader.ids()
     reader.close()
-    assert (detail.row.workspace.changed_at, detail.row.workspace.extended_until) == (2.0, 3.0)
+    assert (detail.row.workspace.desired_changed_at, detail.row.workspace.autostop_not_before) == (2.0, 3.0)
     (found,) = detail.attempts
-    assert found.seen is not None and (found.seen.job_id, found.problem) == ("j", "it does not answer")
+    assert found.last_observation is not None and found.last_observation.job_id == "j"
+    assert found.last_error == "it does not answer"
     assert "unplugged" in detail.row.status.reason
     assert [(event.at, event.kind) for event in reversed(detail.events)] == [
         (1.0, "created"),

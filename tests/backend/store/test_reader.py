@@ -72,4 +72,4 @@ async def test_an_observation_of_an_earlier_version_is_read_without_what_is_no_l
     )
     connection.close()
     found = reader.row("w1", NOW).attempt
-    assert found is not None and found.seen == job(attempt(launched=None))
+    assert found is not None and found.last_observation == job(attempt(launched=None))

@@ -47,7 +47,7 @@ def workspace(name: str) -> Workspace:
         generation=1,
         policy=Policy(),
         created_at=1.0,
-        changed_at=1.0,
+        desired_changed_at=1.0,
     )
 
 

@@ -168,7 +168,7 @@ async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: P
     (row,) = reader.workspaces(NOW + 1)
     reader.close()
     assert row.attempt is not None
-    assert row.attempt.seen == told
+    assert row.attempt.last_observation == told
     assert "postStart install failed with exit 2" in row.status.reason
 
 

@@ -324,7 +324,7 @@ class Creation:
             generation=1,
             policy=policy or policy_for(self._state.paths.config_file, preview.context),
             created_at=now,
-            changed_at=now,
+            desired_changed_at=now,
         )
         text = f"created from {preview.source_url or 'no source'} at {preview.ref or 'the default branch'}"
         try:

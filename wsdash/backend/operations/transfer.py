@@ -162,7 +162,7 @@ def _workspace(description: Manifest, request: ImportRequest, new_id: str, now: 
         generation=1,
         policy=description.policy,
         created_at=now,
-        changed_at=now,
+        desired_changed_at=now,
     )
 
 

@@ -135,7 +135,7 @@ class ContextPoller:
         events: list[JobEvent] = []
         for attempt in live:
             job = observation.job_of(attempt.id)
-            if job is not None and job != attempt.seen:
+            if job is not None and job != attempt.last_observation:
                 changed.append((attempt, job))
                 events += _job_events(attempt, job)
             end = rules.end_of(attempt, observation, workspaces[attempt.workspace_id].policy, now)
@@ -180,7 +180,7 @@ class ContextPoller:
             launched_at=since,
             job_id=job.job_id,
             url=job.url,
-            seen=job,
+            last_observation=job,
         )
         if workspace.deleted_at is not None:
             await self.provider.force_cancel(attempt)
@@ -195,8 +195,8 @@ def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation:
     if workspace.desired is not Desired.RUNNING:
         return bool(live) or workspace.desired is Desired.DELETED
     return any(
-        a.seen is None
-        or (a.seen.ready_at is None and not _waits_long(a.seen, observation.at))
+        a.last_observation is None
+        or (a.last_observation.ready_at is None and not _waits_long(a.last_observation, observation.at))
         or a.cancel_requested_at is not None
         or rules.is_healthy(a, observation, workspace.policy) is False
         for a in live
@@ -211,7 +211,7 @@ def _waits_long(job: JobObservation, now: float) -> bool:
 
 def _job_events(attempt: Attempt, now: JobObservation) -> Iterator[JobEvent]:
     """What a job has reported since it was last observed."""
-    before = attempt.seen
+    before = attempt.last_observation
     known = (
         set() if before is None else {(s.phase, s.command, s.started_at) for s in before.steps if s.failed}
     )

@@ -220,7 +220,7 @@ class Reconciler:
             return decision
         if isinstance(decision, rules.LookForUnsaved):
             return decision
-        if isinstance(decision, rules.Cancel | rules.ForceCancel) and decision.attempt.problem is not None:
+        if isinstance(decision, rules.Cancel | rules.ForceCancel) and decision.attempt.last_error is not None:
             await self._store.clear_provider_error(decision.attempt)
         self._failures.pop(workspace_id, None)
         self._put_off_until.pop(workspace_id, None)
@@ -241,7 +241,9 @@ class Reconciler:
             case rules.Launch():
                 await self._launch(provider, workspace, attempts, decision)
             case rules.Adopt(attempt, job, reason):
-                found = replace(attempt, launched_at=now, job_id=job.job_id, url=job.url, seen=job)
+                found = replace(
+                    attempt, launched_at=now, job_id=job.job_id, url=job.url, last_observation=job
+                )
                 await self._store.adopt(found, now, reason)
             case rules.Cancel(attempt, reason, cause, autostop):
                 if autostop:
@@ -297,7 +299,7 @@ class Reconciler:
 
     def _evidence(self, workspace: Workspace, attempt: Attempt) -> dict[str, object]:
         poller = self._pollers[workspace.context]
-        job = attempt.seen
+        job = attempt.last_observation
         return {
             "desired": workspace.desired,
             "generation": workspace.generation,

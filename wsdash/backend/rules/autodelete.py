@@ -43,8 +43,8 @@ def autodelete(workspace: Workspace, attempts: Sequence[Attempt], now: float) ->
     policy = workspace.policy
     if policy.delete_after_stopped_hours is None:
         return None
-    since = max([workspace.changed_at, *_ends(attempts, now)])
-    due = workspace.changed_at + policy.delete_after_stopped_hours * 3600
+    since = max([workspace.desired_changed_at, *_ends(attempts, now)])
+    due = workspace.desired_changed_at + policy.delete_after_stopped_hours * 3600
     warning_s = warning(policy)
     record = workspace.unsaved if workspace.unsaved is not None and workspace.unsaved.at >= since else None
     if record is None:
@@ -75,7 +75,7 @@ def is_worth_asking(workspace: Workspace, newest: Attempt | None, now: float, *,
     ended_at = newest.end.at if newest is not None and newest.end is not None else 0.0
     if known is not None and 0 <= now - known.at < RECENT_S and known.at >= ended_at:
         return False
-    seen = newest.seen if newest is not None and newest.is_live else None
+    seen = newest.last_observation if newest is not None and newest.is_live else None
     return has_folder or (seen is not None and seen.state in (JobState.STARTING, JobState.RUNNING))
 
 
@@ -88,7 +88,7 @@ def left_by(attempts: Sequence[Attempt]) -> UnsavedTotals | None:
         if attempt.end is None:
             return None
         if attempt.launched_at is not None:
-            return None if attempt.seen is None else attempt.seen.left
+            return None if attempt.last_observation is None else attempt.last_observation.left
     return None
 
 

@@ -189,7 +189,7 @@ def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bo
 
 def _ignorance_is_not_death(observation: Observation | None, now: float) -> Wait:
     """Rule 8."""
-    problem = (observation and observation.problem) or "nothing has been observed yet"
+    problem = (observation and observation.last_error) or "nothing has been observed yet"
     return Wait(now + UNREACHABLE_RETRY_S, f"not known: {problem}")
 
 
@@ -317,7 +317,7 @@ def _end_gracefully(
         return ForceCancel(attempt, "its supervisor is gone, and what it left running must end")
     if attempt.cancel_requested_at is None:
         return Cancel(attempt, reason)
-    if attempt.problem is not None and attempt.force_cancelled_at is None:
+    if attempt.last_error is not None and attempt.force_cancelled_at is None:
         return Cancel(attempt, attempt.cancel_reason or reason, attempt.cancel_cause or Cause.CANCELLED)
     grace_s = policy.grace_s
     if attempt.cancel_cause is Cause.RUNNER_LOST:
@@ -371,7 +371,7 @@ def autostop_due(workspace: Workspace, job: JobObservation | None) -> tuple[floa
     if not limits:
         return None
     at, why = min(limits)
-    return max(at, workspace.extended_until or at), why
+    return max(at, workspace.autostop_not_before or at), why
 
 
 def _runs_a_step(job: JobObservation) -> bool:

@@ -33,15 +33,16 @@ def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> Recovery
         return RecoveryPoint("folder")
     problem = None
     for attempt in reversed(attempts):
-        if attempt.is_live and attempt.seen is not None:
-            problem = attempt.seen.unsaved
-        if attempt.seen is not None and attempt.seen.on_volume:
-            return RecoveryPoint("volume", None, problem, attempt.seen.saved_at)
-        ended_well = attempt.end is not None and attempt.end.cause in _SAVES and attempt.end.exit_code == 0
-        if attempt.end is not None and ended_well and (attempt.seen is None or attempt.seen.saves_at_end):
-            return RecoveryPoint("cache", attempt.end.at, problem)
-        if attempt.seen is not None and attempt.seen.saved_at is not None:
-            return RecoveryPoint("checkpoint", attempt.seen.saved_at, problem)
+        end, job = attempt.end, attempt.last_observation
+        if attempt.is_live and job is not None:
+            problem = job.unsaved
+        if job is not None and job.on_volume:
+            return RecoveryPoint("volume", None, problem, job.saved_at)
+        ended_well = end is not None and end.cause in _SAVES and end.exit_code == 0
+        if end is not None and ended_well and (job is None or job.saves_at_end):
+            return RecoveryPoint("cache", end.at, problem)
+        if job is not None and job.saved_at is not None:
+            return RecoveryPoint("checkpoint", job.saved_at, problem)
     return None
 
 

@@ -90,9 +90,9 @@ def _with_trouble(
 
 def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
     """The attempt as the next look will find it: whoever watched over its job has ended since the last one."""
-    if attempt.seen is None or attempt.seen.state in (JobState.LOST, JobState.ENDED):
+    if attempt.last_observation is None or attempt.last_observation.state in (JobState.LOST, JobState.ENDED):
         return attempt
-    return replace(attempt, seen=replace(attempt.seen, state=JobState.LOST))
+    return replace(attempt, last_observation=replace(attempt.last_observation, state=JobState.LOST))
 
 
 def _stopped(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Status:
@@ -115,7 +115,9 @@ def _stopped(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> S
 def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | None, now: float) -> Status:
     """Rule 8: what cannot be seen is unknown, not dead; a launch that nobody has looked at yet is pending."""
     if observation is not None and not observation.reachable:
-        return Status(Phase.UNKNOWN, f"{observation.problem or 'the provider cannot be asked'}; asking again")
+        return Status(
+            Phase.UNKNOWN, f"{observation.last_error or 'the provider cannot be asked'}; asking again"
+        )
     is_new = observation is None or attempt.intended_at > observation.at
     if is_new and now - attempt.intended_at <= STALE_S:
         return Status(Phase.PENDING, "being launched")
@@ -136,15 +138,15 @@ def _of_live(
     job = observation.job_of(attempt.id) if observation else None
     if attempt.cancel_requested_at is not None:
         reason = f"ending #{attempt.number}: {attempt.cancel_reason}"
-        return Status(Phase.STOPPING, attempt.problem or reason, until=_until(decision))
+        return Status(Phase.STOPPING, attempt.last_error or reason, until=_until(decision))
     if job is None or observation is None:
-        return Status(Phase.PENDING, attempt.problem or "being launched")
+        return Status(Phase.PENDING, attempt.last_error or "being launched")
     if job.state in (JobState.HELD, JobState.QUEUED):
         return Status(Phase.PENDING, job.message or "waiting for a runner", until=_until(decision))
     if job.state is JobState.LOST:
         return Status(Phase.UNHEALTHY, "its supervisor is gone; what is left of it is being ended", False)
-    if isinstance(decision, Cancel) and decision.autostop and attempt.problem:
-        return Status(Phase.RUNNING, f"{decision.reason} waits: {attempt.problem}", True)
+    if isinstance(decision, Cancel) and decision.autostop and attempt.last_error:
+        return Status(Phase.RUNNING, f"{decision.reason} waits: {attempt.last_error}", True)
     if not isinstance(decision, Wait):
         return Status(Phase.STOPPING, f"ending #{attempt.number}: {decision.reason}")
     if is_healthy(attempt, observation, workspace.policy) is False:

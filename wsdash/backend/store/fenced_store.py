@@ -178,7 +178,7 @@ class FencedStore(Records):
             observation.at,
             int(observation.reachable),
             observation.watching_since,
-            observation.problem,
+            observation.last_error,
         )
         await self.transactions.executemany(
             "UPDATE attempt SET last_observation = ? WHERE id = ?",

@@ -55,9 +55,9 @@ def workspace_of(row: sqlite3.Row) -> Workspace:
         generation=row["generation"],
         policy=policy_of(row["policy"]),
         created_at=row["created_at"],
-        changed_at=row["desired_changed_at"],
+        desired_changed_at=row["desired_changed_at"],
         deleted_at=row["deleted_at"],
-        extended_until=row["autostop_not_before"],
+        autostop_not_before=row["autostop_not_before"],
         unsaved=None if row["unsaved"] is None else unsaved_of(row["unsaved"]),
     )
 
@@ -89,8 +89,10 @@ def attempt_of(row: sqlite3.Row) -> Attempt:
         cancel_cause=Cause(row["cancel_cause"]) if row["cancel_cause"] else None,
         force_cancelled_at=row["force_cancelled_at"],
         end=end,
-        seen=None if row["last_observation"] is None else job_observation_of(row["last_observation"]),
-        problem=row["last_error"],
+        last_observation=None
+        if row["last_observation"] is None
+        else job_observation_of(row["last_observation"]),
+        last_error=row["last_error"],
     )
 
 
@@ -138,6 +140,6 @@ def observation_of(row: sqlite3.Row | None, attempts: list[Attempt]) -> Observat
     if row is None:
         return None
     observation = Observation(
-        row["observed_at"], bool(row["reachable"]), row["watching_since"], problem=row["last_error"]
+        row["observed_at"], bool(row["reachable"]), row["watching_since"], last_error=row["last_error"]
     )
     return observation.of(attempts)

@@ -93,7 +93,7 @@ class Records:
             attempt.launched_at,
             attempt.job_id,
             attempt.url,
-            None if attempt.seen is None else mapping.json_of(attempt.seen),
+            None if attempt.last_observation is None else mapping.json_of(attempt.last_observation),
         )
 
     async def _write_end(self, attempt: Attempt, end: End) -> None:

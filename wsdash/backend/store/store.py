@@ -58,7 +58,7 @@ class Store(Records):
             await self._insert_attempt(attempt)
             if attempt.end is not None:
                 await self._write_end(attempt, attempt.end)
-        await self._event(workspace.changed_at, workspace.id, None, "user", "recovered", text)
+        await self._event(workspace.desired_changed_at, workspace.id, None, "user", "recovered", text)
 
     @transaction
     async def set_desired_state(
@@ -159,9 +159,9 @@ class Store(Records):
                 workspace.generation,
                 mapping.json_of(workspace.policy),
                 workspace.created_at,
-                workspace.changed_at,
+                workspace.desired_changed_at,
                 workspace.deleted_at,
-                workspace.extended_until,
+                workspace.autostop_not_before,
                 None if workspace.unsaved is None else mapping.json_of(workspace.unsaved),
                 _json_of(workload),
             )

@@ -74,7 +74,7 @@ def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Gl
         ),
         ("created", f"{time_words(workspace.created_at, now)}, {age_words(now - workspace.created_at)} ago"),
     ]
-    seen = attempt.seen if attempt is not None and attempt.end is None else None
+    seen = attempt.last_observation if attempt is not None and attempt.end is None else None
     if seen is not None and seen.beat is not None:
         facts.append(("heartbeat", beat_words(seen.beat, now)))
     if seen is not None and seen.line:
@@ -129,7 +129,7 @@ def size_words(size: float) -> str:
 
 def step_lines(attempt: Attempt, logs: StepLogs, width: int, glyphs: Glyphs) -> list[Line]:
     """Each step with its outcome; the last words of those that failed."""
-    steps = attempt.seen.steps if attempt.seen else ()
+    steps = attempt.last_observation.steps if attempt.last_observation else ()
     if not steps:
         return [(("none reported yet", Tone.MUTED),)]
     lines: list[Line] = []

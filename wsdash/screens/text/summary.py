@@ -70,7 +70,7 @@ def key_lines(keys: Sequence[Action], width: int) -> list[Line]:
 
 def failed_steps(row: WorkspaceRow, width: int, glyphs: Glyphs) -> list[Line]:
     """The newest attempt's failed steps, one line each."""
-    seen = row.attempt.seen if row.attempt else None
+    seen = row.attempt.last_observation if row.attempt else None
     failed = [step for step in seen.steps if step.failed] if seen else []
     lines: list[Line] = [
         ((text, Tone.BAD),) for step in failed[:MOST_STEPS] for text in step_words(step, width, glyphs)

@@ -81,7 +81,9 @@ async def test_a_running_workspace_that_the_store_lost_comes_back_and_its_job_is
     lose_the_store(paths)
     async with reconciling_service(paths) as service:
         after = await service_has(service, "kept")
-        assert replace(after.workspace, changed_at=0.0) == replace(before.workspace, changed_at=0.0)
+        assert replace(after.workspace, desired_changed_at=0.0) == replace(
+            before.workspace, desired_changed_at=0.0
+        )
         assert after.attempt is not None and (after.attempt.id, after.attempt.job_id) == (job.id, job.job_id)
         row = await service.lifecycle.wait_for((await service.queries.find("kept")).id, RUNNING, 60.0)
         assert row.attempt is not None and row.attempt.id == job.id

@@ -168,7 +168,7 @@ class GitLabProvider:
 
         One without a tunnel puts its last one into the project as it ends, unless it may not.
         """
-        seen = attempt.seen
+        seen = attempt.last_observation
         if not self._tunnel.is_configured or seen is None or seen.state is not JobState.RUNNING:
             return
         deposits = self._settings.deposits and not self._settings.encrypt_cache

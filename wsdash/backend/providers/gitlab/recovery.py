@@ -102,7 +102,7 @@ def _known(
         generation=max((a.generation for a in attempts), default=1),
         policy=record.policy,
         created_at=record.created_at,
-        changed_at=now,
+        desired_changed_at=now,
     )
     return FoundWorkspace(workspace, record.workload, attempts, record.host, record.store == owner)
 
@@ -123,5 +123,5 @@ def _attempt(pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> At
         job_id=job.job_id,
         url=job.url,
         end=end,
-        seen=job,
+        last_observation=job,
     )

@@ -122,7 +122,7 @@ def _known(
         generation=max((attempt.generation for attempt in attempts.values()), default=1),
         policy=record.policy,
         created_at=record.created_at,
-        changed_at=now,
+        desired_changed_at=now,
     )
     ordered = tuple(attempts[number] for number in sorted(attempts))
     return FoundWorkspace(workspace, record.workload, ordered, host, is_own=True)
@@ -142,7 +142,7 @@ def _attempt(workspace_id: str, job: JobObservation, now: float) -> Attempt:
         launched_at=at,
         job_id=job.job_id,
         end=end,
-        seen=job,
+        last_observation=job,
     )
 
 
