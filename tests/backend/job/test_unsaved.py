@@ -372,6 +372,92 @@ def test_commits_of_a_submodule_that_is_checked_out_no_more_are_found(projects: 
     }
 
 
+def test_files_in_the_folder_of_a_submodule_that_is_not_checked_out_are_found(projects: Projects) -> None:
+    git(
+        projects.app,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(projects.origin),
+        "s u*b",
+    )
+    git(projects.app, "commit", "--quiet", "--message=Take it in")
+    git(projects.app, "push", "--quiet", "origin", "HEAD:refs/heads/pushed")
+    shutil.rmtree(projects.app)
+    git(projects.root, "clone", "--quiet", "--branch=pushed", "--no-local", str(projects.origin), "app")
+    assert not projects.look()
+    (projects.app / "s u*b/deep").mkdir()
+    (projects.app / "s u*b/deep/draft").touch()
+    (projects.app / "s u*b/node_modules").mkdir()
+    (projects.app / "s u*b/node_modules/cached").touch()
+    git(projects.app / "s u*b", "init", "--quiet", "inner")
+    (projects.app / "s u*b/inner/file").touch()
+    work = projects.look()
+    assert work.files == ("s u*b/deep/draft",)
+    assert work.uncommitted == ("?? s u*b/inner/file",)
+
+
+def around_a_bare(projects: Projects, place: Path) -> Path:
+    """A bare clone in `.bare`, which a file `.git` names, and a clean linked worktree of it, which is returned."""
+    git(place.parent, "clone", "--quiet", "--bare", "--no-local", str(projects.origin), f"{place.name}/.bare")
+    (place / ".git").write_text("gitdir: ./.bare\n")
+    git(place, "config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+    git(place, "fetch", "--quiet")
+    git(place, "worktree", "add", "--quiet", "main")
+    return place / "main"
+
+
+@pytest.mark.parametrize("place", ["web", "app/web"])
+def test_worktrees_of_a_bare_repository_are_working_trees(projects: Projects, place: str) -> None:
+    main = around_a_bare(projects, projects.root / place)
+    assert not projects.look()
+    (main / "file").write_text("staged\n")
+    git(main, "add", "file")
+    (main / "file").write_text("mine\n")
+    (main.parent / "notes").touch()
+    git(main, "branch", "other")
+    work = projects.look(project="")
+    assert work.uncommitted == (f"MM {place}/main/file",)
+    assert work.files == (f"{place}/notes",)
+    commit_files(main, {}, "Mine")
+    assert [line.partition(" ")[2] for line in projects.look(project="").unpushed] == [
+        f"Mine (in {place}/main)"
+    ]
+
+
+def test_a_bare_git_folder_is_a_repository_without_a_tree(projects: Projects) -> None:
+    git(projects.root, "clone", "--quiet", "--bare", "--no-local", str(projects.origin), "web/.git")
+    web = projects.root / "web"
+    git(web, "worktree", "add", "--quiet", "--detach", "here")
+    commit_files(web / "here", {"a": "a"}, "Mine")
+    git(web, "branch", "mine", git(web / "here", "rev-parse", "HEAD"))
+    git(web, "worktree", "remove", "--force", "here")
+    (web / "notes").touch()
+    work = projects.look()
+    assert subjects(work) == {"Mine (in ../web/.git)"}
+    assert work.files == ("../web/notes",)
+
+
+def test_a_repository_that_is_said_to_be_bare_and_has_an_index_has_a_tree(projects: Projects) -> None:
+    git(projects.app, "config", "core.bare", "true")
+    assert not projects.look()
+    (projects.app / "file").write_text("mine\n")
+    assert projects.look().uncommitted == (" M file",)
+
+
+def test_a_ref_of_a_confusing_name_is_no_problem(projects: Projects) -> None:
+    for name in ("refs/heads/HEAD", "refs/tags/HEAD", "refs/tags/main"):
+        git(projects.app, "update-ref", name, "HEAD")
+    assert not projects.look()
+    git(projects.app, "checkout", "--quiet", "refs/heads/HEAD")
+    commit_files(projects.app, {"a": "a"}, "Mine")
+    git(projects.app, "update-ref", "refs/heads/HEAD", "HEAD")
+    work = projects.look()
+    assert subjects(work) == {"Mine"} and work.totals.is_whole
+
+
 def test_a_repository_whose_git_folder_lies_elsewhere_is_one(projects: Projects) -> None:
     (projects.folder / "home").mkdir()
     git(projects.root, "init", "--quiet", "--separate-git-dir", str(projects.folder / "home/x.git"), "apart")

@@ -289,6 +289,89 @@ def test_a_workspace_without_a_source_comes_back(place: Place) -> None:
     assert files_in(folder) == files_in(place.root)
 
 
+def test_files_in_the_folder_of_a_submodule_that_is_not_checked_out_come_back(place: Place) -> None:
+    git(place.origin, *SUBMODULE, "add", str(place.origin), "sub")
+    git(place.origin, "commit", "--quiet", "--message=Take it in")
+    git(place.app, "pull", "--quiet")
+    (place.app / "sub/precious").write_text("p\n")
+    clone = place.restore(place.keep(), place.clone())
+    assert (clone / "sub/precious").read_text() == "p\n"
+    assert git(clone, "status", "--porcelain") == ""
+
+
+def test_worktrees_of_a_bare_repository_come_back_each_as_a_repository(place: Place) -> None:
+    web = place.root / "web"
+    git(place.root, "clone", "--quiet", "--bare", str(place.origin), "web/.bare")
+    (web / ".git").write_text("gitdir: ./.bare\n")
+    for name in ("main", "feature"):
+        git(web, "worktree", "add", "--quiet", name)
+        (web / name / "file").write_text("staged\n")
+        git(web / name, "add", "file")
+        (web / name / "file").write_text("not staged\n")
+    (web / "notes").write_text("n\n")
+    folder = place.restore(place.keep(), place.empty(), "beside")
+    for name in ("main", "feature"):
+        assert git(folder / "web" / name, "status", "--porcelain") == "MM file"
+        assert git(folder / "web" / name, "show", ":file") == "staged"
+        assert files_in(folder / "web" / name) == files_in(web / name)
+    assert files_in(folder / "web")["notes"] == ("file", b"n\n")
+    assert not (folder / "web/.git").exists(), "which would name a folder that is not there"
+
+
+@pytest.mark.parametrize("git_folder", ["web/.git", "web/.bare", "app/web/.bare", "app/.git/modules/gone"])
+def test_the_commits_of_what_has_no_working_tree_come_back_in_one(place: Place, git_folder: str) -> None:
+    folder = place.root / git_folder
+    git(place.root, "clone", "--quiet", "--bare", str(place.origin), git_folder)
+    if folder.name == ".bare":
+        (folder.parent / ".git").write_text("gitdir: ./.bare\n")
+    blob = git(folder, "rev-parse", "HEAD:file")
+    tree = subprocess.run(
+        ["git", "mktree"],
+        cwd=folder,
+        input=f"100644 blob {blob}\tmine\n",
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout.strip()
+    commit = git(folder, "commit-tree", "-p", "HEAD", "-m", "Mine", tree)
+    git(folder, "update-ref", "HEAD", commit)
+    kept = place.keep()
+    words = ["beside"] if kept.has_beside else []
+    target = place.restore(kept, place.empty() if words else place.clone(), *words)
+    (found,) = target.glob("**/*git-folders/*")
+    assert git(found, "rev-parse", "HEAD") == commit
+    assert files_in(found) == {"mine": ("file", b"one\n")}
+
+
+def test_a_repository_that_is_said_to_be_bare_comes_back_with_its_tree(place: Place) -> None:
+    work_in(place.app)
+    wanted = state_of(place.app)
+    git(place.app, "config", "core.bare", "true")
+    assert state_of(place.restore(place.keep(), place.clone())) == wanted
+
+
+@pytest.mark.parametrize("where", ["", "app/"])
+def test_a_bare_repository_comes_back_as_one(place: Place, where: str) -> None:
+    """All of its refs are packed, so that it needs folders in which there is nothing."""
+    git(place.root, "clone", "--quiet", "--bare", str(place.origin), f"{where}copy of.git")
+    bare = place.root / f"{where}copy of.git"
+    git(bare, "gc", "--quiet")
+    shutil.rmtree(bare / "refs")
+    (bare / "refs").mkdir()
+    kept = place.keep()
+    folder = place.restore(kept, place.clone()) if where else place.restore(kept, place.empty(), "beside")
+    assert git(folder / "copy of.git", "rev-parse", "--is-bare-repository", "main") == git(
+        bare, "rev-parse", "--is-bare-repository", "main"
+    )
+
+
+def test_a_branch_and_a_tag_of_confusing_names_come_back(place: Place) -> None:
+    commit_files(place.app, {"a": "a"}, "Mine")
+    for name in ("refs/heads/HEAD", "refs/tags/HEAD", "refs/tags/main"):
+        git(place.app, "update-ref", name, "HEAD")
+    assert state_of(place.restore(place.keep(), place.clone())) == state_of(place.app)
+
+
 def test_a_large_repository_is_kept_without_what_its_remote_has(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,9 +78,7 @@ pack_all() {
     load_unit "$nth"
     [ -z "${others:-}" ] || [ -z "$tree" ] || [ "$path" != "$project" ] || continue
     [ -e "$unit/has-commits" ] || [ -s "$S/stashes" ] || [ -s "$S/changes" ] || continue
-    # Those without a working tree come back beside the one they belong to.
-    home=$where
-    [ -n "$tree" ] || home=${where%/.git/*}.git-folders/${where##*/}
+    set_home
     printf '%s\t%s\n' "$(encoded "$home")" "$nth" >>"$scratch/order"
   done
   # A folder before what lies in it.
@@ -93,6 +91,24 @@ pack_all() {
     cd "$root" || return
   done <"$scratch/sorted"
   pack_loose
+}
+
+# Sets `home`, where it comes back: what has no working tree gets one, beside what it belongs to.
+set_home() {
+  home=$path
+  [ -z "$tree" ] || return 0
+  case $where in
+    /* | .git | .git/*) above=$path ;;
+    */.git | */.git/*)
+      above=$where/
+      above=${above%%/.git/*}
+      ;;
+    */*) above=${where%/*} ;;
+    *) above= ;;
+  esac
+  name=${git_folder##*/}
+  name=${name%.git}
+  home=${above:+$above.}git-folders/$nth${name:+-${name#.}}
 }
 
 # Sets `file` and `place`, the folder within its section, from `place` below the root.
@@ -132,6 +148,12 @@ pack_unit() {
     beside ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
     [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
   fi
+  # Without a working tree, as if all were as committed.
+  if [ -z "$tree" ] && [ -n "$head" ]; then
+    for index in index.staged index.work; do
+      GIT_INDEX_FILE=$S/$index beside read-tree "$head" 2>"$scratch/said" || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+    done
+  fi
   echo index >"$scratch/message"
   staged=$(tree_commit "$S/index.staged" "$scratch/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
   {
@@ -170,18 +192,49 @@ bundle() {
 # --- files outside of repositories ----------------------------------------------------------------------
 
 pack_loose() {
-  cut -c 1- "$scratch/loose" >"$scratch/beside"
-  : >"$scratch/within"
-  if [ -z "$project" ]; then
-    mv "$scratch/beside" "$scratch/within"
-    : >"$scratch/beside"
-  else
-    line=$(encoded "$project")/
-    awk -v start="$line" 'index($0, start) == 1 { print substr($0, length(start) + 1) }' "$scratch/loose" >"$scratch/within"
-    awk -v start="$line" 'index($0, start) != 1' "$scratch/loose" >"$scratch/beside"
-  fi
-  [ -z "${others:-}" ] || : >"$scratch/within"
+  find_hollow
+  # For a checkpoint the project's own are looked at by other means.
+  files=loose
+  [ -z "${others:-}" ] || files=submerged
+  cat "$scratch/$files" "$scratch/hollow" | of_part within >"$scratch/within"
+  cat "$scratch/loose" "$scratch/hollow" | of_part beside >"$scratch/beside"
   archive within "$root${project:+/$project}" "$out/files.tar" && archive beside "$root" "$out/beside.tar"
+}
+
+# Of paths below the root those in the project, as seen from there, or those beside it.
+of_part() { # within|beside
+  part=$1 start=$(encoded "${project:+$project/}") awk '
+    BEGIN { within = ENVIRON["part"] == "within"; start = ENVIRON["start"] }
+    (index($0, start) == 1 || start == "") == within { print within ? substr($0, length(start) + 1) : $0 }'
+}
+
+# Bare repositories among files that are kept, into $scratch/bare, and their empty folders, without which they are none,
+# into $scratch/hollow.
+find_hollow() {
+  : >"$scratch/hollow"
+  : >"$scratch/bare"
+  cat "$scratch/loose" >"$scratch/kept"
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/has-tree" ] && [ -s "$unit/beside/changes" ] || continue
+    stored "$unit/path"
+    line=$(encoded "${value:+$value/}")
+    sed 's/^...//' "$unit/beside/changes" | start=$line awk '{ print ENVIRON["start"] $0 }' >>"$scratch/kept"
+  done
+  find . -name .git -prune -o -type d -name refs -print0 2>/dev/null | lines | sed -n 's|^\./\(.*\)/refs$|\1|p' >"$scratch/candidates"
+  while IFS= read -r line; do
+    decoded "$line"
+    if [ ! -d "./$value/objects" ] || ! grep -qxF -e "$line/HEAD" "$scratch/kept" || ! is_git_folder "$root/$value"; then continue; fi
+    printf '%s\n' "$line" >>"$scratch/bare"
+    find "./$value" -type d -print0 | lines >"$scratch/folders"
+    # All that is in something, then all folders.
+    find "./$value" -print0 | lines | sed 's|/[^/]*$||' | awk 'NR == FNR { full[$0]; next } !($0 in full)' - "$scratch/folders" |
+      sed 's|^\./||' >>"$scratch/hollow"
+  done <"$scratch/candidates"
+}
+
+# As Git decides it, without a look at its configuration.
+is_git_folder() {
+  (cd "$scratch" && git rev-parse --resolve-git-dir "$1") >/dev/null 2>&1
 }
 
 is_gnu_tar() {
@@ -212,7 +265,11 @@ archive() { # LIST FOLDER FILE
     umask 022
     while IFS= read -r line; do
       decoded "./$line"
-      mkdir -p "$scratch/mirror/${value%/*}" && cp -P -p "$value" "$scratch/mirror/$value" || return
+      if [ -d "$value" ] && ! [ -L "$value" ]; then
+        mkdir -p "$scratch/mirror/$value" || return
+      else
+        mkdir -p "$scratch/mirror/${value%/*}" && cp -P -p "$value" "$scratch/mirror/$value" || return
+      fi
     done <"$scratch/$1" 2>"$scratch/said" && (cd "$scratch/mirror" && set -- "$3" ./* ./.[!.]* ./..?* && tar_all "$@") 2>"$scratch/said"
   fi || refuse "files cannot be kept: $(tail -n 1 "$scratch/said")"
 }
@@ -225,7 +282,7 @@ prove_all() {
   prepare_bases || return
   for section in project beside; do
     cd "$scratch/proof/$section" || return
-    GIT_ALLOW_PROTOCOL="file" sh "$out/restore.sh" "$section" >"$scratch/said" 2>&1 ||
+    GIT_ALLOW_PROTOCOL="file" sh "$out/restore.sh" "$section" 2>"$scratch/said" >/dev/null ||
       refuse "what was packed cannot be restored: $(tail -n 1 "$scratch/said")" || return
   done
   for unit in "$scratch"/unit/*; do
@@ -233,7 +290,7 @@ prove_all() {
     load_unit "${unit##*/}"
     prove_unit || return
   done
-  prove_loose within "$scratch/proof/project" files.tar && prove_loose beside "$scratch/proof/beside" beside.tar || return
+  prove_loose within "$scratch/proof/project" files.tar && prove_loose beside "$scratch/proof/beside" beside.tar && prove_bare || return
   [ -s "$out/contents" ] || rm "$out/contents"
 }
 
@@ -322,6 +379,18 @@ prove_loose() { # LIST FOLDER FILE
       is_same "$2/$value" "$original/$value" || differs_loose || return
     done <"$scratch/$1"
   fi
+}
+
+prove_bare() {
+  while IFS= read -r line; do
+    decoded "$line"
+    case $value in
+      "${project:+$project/}"*) folder=$scratch/proof/project/${value#"${project:+$project/}"} ;;
+      *) folder=$scratch/proof/beside/$value ;;
+    esac
+    where=$value
+    is_git_folder "$folder" || differs 'the repository' || return
+  done <"$scratch/bare"
 }
 
 is_same() { # FILE FILE

@@ -8,7 +8,8 @@
 #             the job (`judge`). Without a remote, all of them.
 #   stashes   every entry
 #   changes   to the index and the tree, and untracked files that the repository's own rules do not ignore
-# and outside of repositories every file that is not in a folder of $caches.
+# and outside of repositories every file that is not in a folder of $caches; also in the folder of a submodule that is not
+# there.
 # Ignored files, the home folder and volumes are counted and sized; they are not unsaved work.
 #
 #   sh unsaved.sh list        with PROJECTS_ROOT and HOME. Says, a line each:
@@ -91,14 +92,13 @@ find_repositories() {
   count=0
   : >"$scratch/gits"
   find . \( -path ./.wsdash -o -path ./.wsdash-fetch \) -prune -o -name .git -prune -print0 2>/dev/null | lines >"$scratch/found"
-  # A folder before a file: the main working tree stands for all that its linked ones share.
-  for wanted in folder file; do
+  # A folder before a file: the main working tree stands for all that its linked ones share. Last what is bare.
+  for wanted in folder file bare; do
     while IFS= read -r line; do
       decoded "${line%/.git}"
       path=${value#.}
       path=${path#/}
-      if [ -d "./$path/.git" ]; then [ "$wanted" = folder ] || continue; else [ "$wanted" = file ] || continue; fi
-      add_working_tree
+      add_named
     done <"$scratch/found"
   done
   # Git folders that no working tree names any more: submodules of another branch, what is bare.
@@ -110,21 +110,21 @@ find_repositories() {
     find "$value" -name objects -prune -print0 2>/dev/null | lines >"$scratch/objects"
     while IFS= read -r line; do
       decoded "${line%/objects}"
-      [ ! -d "$value/refs" ] || add_repository '' "$value" bare
+      [ ! -d "$value/refs" ] || add_repository '' "$value" found
     done <"$scratch/objects"
   done
 }
 
-add_working_tree() {
+# The repository of ./$path/.git, where it is one of $wanted.
+add_named() {
   if [ -d "./$path/.git" ]; then
+    [ "$wanted" != file ] || return 0
     git_folder=./$path/.git
-  elif [ -f "./$path/.git" ]; then
-    git_folder=$(named_by "./$path/.git") || return 0
   else
-    return 0
+    [ "$wanted" != folder ] && [ -f "./$path/.git" ] && git_folder=$(named_by "./$path/.git") || return 0
   fi
-  add_repository "$path" "$git_folder" tree && return
-  [ ! -d "$git_folder/objects" ] || problem "${path:-.} holds a damaged repository, which cannot be looked into"
+  add_repository "$path" "$git_folder" "$wanted" || [ "$wanted" = bare ] || [ ! -d "$git_folder/objects" ] ||
+    problem "${path:-.} holds a damaged repository, which cannot be looked into"
 }
 
 # The Git folder that a .git file stands for.
@@ -153,10 +153,14 @@ x"}
   [ -f "$folder/HEAD" ] && [ -d "$common/objects" ] && [ -d "$common/refs" ]
 }
 
-add_repository() { # PATH GIT_FOLDER tree|bare: whether it is one
+add_repository() { # PATH GIT_FOLDER folder|file|bare|found: whether it is one
   enter_git_folder "$2" || return
+  case $3 in
+    folder | file) has_tree || return 0 ;;
+    bare) ! has_tree || return 0 ;;
+  esac
   line=$(encoded "$folder")
-  ! grep -qxF -e "$line" "$scratch/gits" || [ "$3" = tree ] || return 0
+  [ "$3" != found ] || ! grep -qxF -e "$line" "$scratch/gits" || return 0
   printf '%s\n' "$line" >>"$scratch/gits"
   count=$((count + 1))
   if [ "$count" -gt "$most_repositories" ]; then
@@ -167,17 +171,20 @@ add_repository() { # PATH GIT_FOLDER tree|bare: whether it is one
   printf '%s' "$1" >"$scratch/unit/$count/path"
   printf '%s' "$folder" >"$scratch/unit/$count/git"
   printf '%s' "$common" >"$scratch/unit/$count/common"
-  [ "$3" = tree ] && ! is_bare "$common" && : >"$scratch/unit/$count/has-tree"
-  return 0
+  case $3 in
+    folder | file) : >"$scratch/unit/$count/has-tree" ;;
+    bare) : >"$scratch/unit/$count/is-named" ;;
+  esac
+}
+
+# A linked working tree is one whatever core.bare says of those that share it, and what has an index has one too.
+has_tree() {
+  [ "$folder" != "$common" ] || [ -f "$folder/index" ] || [ "$(setting "$common" bool core.bare)" != true ]
 }
 
 # What a repository says of itself. Files that it includes are not read.
 setting() { # COMMON TYPE KEY
   [ -f "$1/config" ] && (cd "$scratch" && git config --file "$1/config" --type="$2" --get "$3" 2>/dev/null)
-}
-
-is_bare() {
-  [ "$(setting "$1" bool core.bare)" = true ]
 }
 
 # --- a repository beside it -----------------------------------------------------------------------------
@@ -262,7 +269,7 @@ beside() {
 # The same, and it reads standard input.
 fed() {
   git --git-dir="$S" ${tree:+--work-tree="$tree"} -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 \
-    -c core.quotePath=false -c pack.threads=1 "$@"
+    -c core.quotePath=false -c core.warnAmbiguousRefs=false -c pack.threads=1 "$@"
 }
 
 # Tips as `ID NAME` lines into $S/tips.
@@ -487,7 +494,6 @@ collect_changes() {
     { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 0; }
   [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
   # Repositories in it are looked into by themselves.
-  nested >"$S/nested"
   lines <"$S/status" | grep -vxF -f "$S/nested" >"$S/changes"
   grep '^?? .*/$' "$S/changes" | sed 's/^?? //; s|/$|: a damaged repository, which cannot be looked into|' | while IFS= read -r line; do
     decoded "$line"
@@ -506,10 +512,28 @@ nested() {
   done
 }
 
+# Folders at which the Git of the repository around them does not look, and that are no working tree: those of submodules
+# that are not there, and those that name a bare repository. Into $scratch/unlinked, below the root.
+collect_unlinked() {
+  if [ -z "$tree" ]; then
+    [ ! -e "$unit/is-named" ] || [ -z "$path" ] || printf '%s\n' "$(encoded "$path")" >>"$scratch/unlinked"
+    return
+  fi
+  prefix=$(encoded "${path:+$path/}")
+  beside ls-files --stage -z 2>/dev/null | lines | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r line; do
+    ! grep -qxF -e "?? $line/" "$S/nested" || continue
+    decoded "$line"
+    [ -L "$tree/$value" ] || [ ! -d "$tree/$value" ] || printf '%s%s\n' "$prefix" "$line"
+  done >>"$scratch/unlinked"
+}
+
 # --- outside of repositories ----------------------------------------------------------------------------
 
-# Sets the arguments of find that leave out caches and repositories; runs it with those that follow.
-find_loose() { # EXPRESSION...
+# Sets the arguments of find that leave out caches and repositories; runs it in a folder below the root with those that
+# follow.
+find_loose() { # FOLDER EXPRESSION...
+  start=$1
+  shift
   set -- \) -prune -o "$@"
   for name in $caches; do set -- -o -type d -name "$name" "$@"; done
   for file in "$scratch"/unit/*/path "$scratch"/unit/*/git "$scratch"/unit/*/common; do
@@ -517,16 +541,30 @@ find_loose() { # EXPRESSION...
     stored "$file"
     case $file in
       */path)
-        [ -e "${file%/path}/has-tree" ] || continue
+        # What names a bare repository says nothing without it.
+        [ ! -e "${file%/path}/is-named" ] || value=${value:+$value/}.git
+        [ -e "${file%/path}/has-tree" ] || [ -e "${file%/path}/is-named" ] || continue
         # All of the root is in one.
-        [ -n "$value" ] || return 0
+        [ -n "$value" ] || { [ "$start" != . ] || return 0; continue; }
         ;;
       *) case $value in "$root"/*) value=${value#"$root/"} ;; *) continue ;; esac ;;
     esac
     escaped "./$value"
     set -- -o -path "$value" "$@"
   done
-  find . \( -path ./.wsdash -o -path ./.wsdash-fetch "$@"
+  find "$start" \( -path ./.wsdash -o -path ./.wsdash-fetch "$@"
+}
+
+collect_loose() {
+  find_loose . ! -type d ! -type s -print0 2>"$scratch/said" | lines | sed 's|^\./||' >"$scratch/loose"
+  : >"$scratch/submerged"
+  while IFS= read -r line; do
+    decoded "$line"
+    find_loose "./$value" ! -type d ! -type s -print0 2>>"$scratch/said" | lines | sed 's|^\./||'
+  done <"$scratch/unlinked" >"$scratch/submerged"
+  cat "$scratch/loose" "$scratch/submerged" | awk '!seen[$0]++' >"$scratch/all"
+  mv "$scratch/all" "$scratch/loose"
+  [ ! -s "$scratch/said" ] || problem "$(tail -n 1 "$scratch/said")"
 }
 
 # --- telling --------------------------------------------------------------------------------------------
@@ -576,6 +614,8 @@ tell_unit() { # NUMBER
   : >"$unit/told"
   awk '{ n = NR - 1; sub(/^[0-9a-f]+ ?/, ""); print "stash@{" n "} " $0 }' "$S/stashes" >"$S/told"
   tell stash stashes "$S/told"
+  nested >"$S/nested"
+  collect_unlinked
   # For a checkpoint the project's own are looked at by other means.
   [ -z "${others:-}" ] || [ "$path" != "$project" ] || return 0
   collect_changes
@@ -624,6 +664,7 @@ list() {
 tell_all() {
   count=0
   : >"$scratch/loose"
+  : >"$scratch/unlinked"
   for name in awk sed grep find xargs; do have "$name" || { problem "nothing can be looked into: there is no $name"; return 0; }; done
   find_repositories
   for act in collect_unit tell_unit; do
@@ -634,8 +675,7 @@ tell_all() {
       cd "$root" || return
     done
   done
-  find_loose ! -type d ! -type s -print0 2>"$scratch/said" | lines | sed 's|^\./||' >"$scratch/loose"
-  [ ! -s "$scratch/said" ] || problem "$(tail -n 1 "$scratch/said")"
+  collect_loose
   tell file files "$scratch/loose"
 }
 
