@@ -34,7 +34,8 @@ def start(args: Namespace, paths: Paths) -> int:
 
 
 def stop(args: Namespace, paths: Paths) -> int:
-    return _each(args, paths, "stop", frozenset({Phase.STOPPED}))
+    # What is deleted once it has stopped (delete_after_stopped_hours) may be gone before anybody sees it stopped.
+    return _each(args, paths, "stop", frozenset({Phase.STOPPED, Phase.DELETED}))
 
 
 def restart(args: Namespace, paths: Paths) -> int:

@@ -97,7 +97,7 @@ class Lifecycle:
     async def wait_for(self, workspace_id: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
         """Wait until the workspace is in one of the phases.
 
-        Raises `UserError`: with exit code 5 in time, with 3 if it is gone.
+        Raises `UserError`: with exit code 5 in time, with 3 if it is gone, or deleted and that was not waited for.
         """
         workspace = await self._state.find(workspace_id, deleted=True)
         try:
@@ -106,6 +106,12 @@ class Lifecycle:
                     row = await self._queries.row(workspace_id)
                     if row.status.phase in phases:
                         return row
+                    if row.status.phase is Phase.DELETED:
+                        raise UserError(
+                            f"{workspace.name} was deleted meanwhile",
+                            f"`wsdash events {workspace.name}` tells why.",
+                            exit_code=3,
+                        )
                     await asyncio.sleep(WAITING_S)
         except NoSuchWorkspace:
             raise UserError(
