@@ -16,7 +16,9 @@ import pytest
 from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
 from wsdash.backend.errors import UserError, WorkspaceGone
+from wsdash.backend.operations import save_work
 from wsdash.backend.operations.create import CreateRequest, free_name, project_name
+from wsdash.backend.operations.save_work import Kept
 from wsdash.backend.providers.base import PollIntervals
 from wsdash.backend.providers.local import LocalProvider
 from wsdash.backend.reconcile import leader
@@ -265,6 +267,24 @@ async def test_every_answer_to_what_only_it_has_is_recorded(service: Service, re
     assert again.totals.holds == (kept.folder is not None)
     await service.work.look_again(await demo(service))
     assert (await service.queries.find("demo")).unsaved == again, "that is recent enough"
+
+
+async def test_what_changes_while_its_work_is_kept_is_not_deleted(
+    service: Service, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = await created(service, repository, QUICK)
+    await running(service, "demo", 1)
+    project = Path(service.queries.folder(workspace) or "") / "projects/demo"
+    keep = save_work.keep
+
+    def keep_late(said: bytes, name: str, folder: Path, now: float) -> Kept:
+        (project / "late.txt").write_text("precious")
+        return keep(said, name, folder, now)
+
+    monkeypatch.setattr(save_work, "keep", keep_late)
+    with pytest.raises(UserError, match="demo changed while its work was kept, so it is not deleted"):
+        await service.work.keep_work(workspace.id)
+    assert (await service.work.keep_work(workspace.id)).folder is not None
 
 
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
@@ -52,13 +53,18 @@ class Work:
                     await self.unsaved_work(workspace_id, LOOK_S)
 
     async def keep_work(self, workspace_id: str) -> Kept:
-        """What only this workspace has, into files on this machine. Raises `UserError` where not all of it is kept."""
+        """What only this workspace has, into files on this machine.
+
+        Raises `UserError` where not all of it is kept, or something in the workspace changed meanwhile, as far as it
+        tells: other content of a file that was changed before is not noticed.
+        """
         from wsdash.backend.operations import save_work
         from wsdash.backend.store.checkpoint_files import CheckpointStore
 
         workspace = await self._state.find(workspace_id)
         workload = await self._state.store.workload(workspace.id)
         said = b""
+        before = await look(self._state.provider(workspace), workspace, workload)
         with suppress(ProviderError):
             asked = save_work.question(project_folder(workload))
             said = await self._state.provider(workspace).ask_checkout(workspace, workload, asked)
@@ -71,5 +77,15 @@ class Work:
                 save_work.keep_checkpoint, newest, file, workspace.name, folder, now
             )
         kept = await asyncio.to_thread(save_work.keep, said, workspace.name, folder, now)
-        await self.unsaved_work(workspace.id)
+        if _told(await self.unsaved_work(workspace.id)) != _told(before):
+            raise UserError(
+                f"{workspace.name} changed while its work was kept, so it is not deleted",
+                f"Try again when nothing works in it. {kept.folder} has what was there before."
+                if kept.folder
+                else "Try again when nothing works in it.",
+            )
         return kept
+
+
+def _told(work: UnsavedWork | None) -> UnsavedWork | None:
+    return None if work is None else replace(work, ignored=None, home=None)
