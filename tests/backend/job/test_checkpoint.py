@@ -311,6 +311,22 @@ def test_what_an_older_cache_brings_of_another_repository_gives_way_and_can_be_h
     assert before == "of attempt 2"
 
 
+def test_what_git_does_not_look_at_in_the_project_is_there_again(place_of: Callable[..., Place]) -> None:
+    """Files in the folder of a submodule that is not checked out, and empty folders of a bare repository."""
+    first = place_of(1)
+    commit = git(first.project, "rev-parse", "HEAD")
+    git(first.project, "update-index", "--add", "--cacheinfo", f"160000,{commit},sub")
+    (first.project / "sub").mkdir()
+    (first.project / "sub/precious").write_text("p\n")
+    git(first.project, "clone", "-q", "--bare", ".", "copy.git")
+    shutil.rmtree(first.project / "copy.git/refs")
+    (first.project / "copy.git/refs").mkdir()
+    second = place_of(2)
+    assert second.restore(first.save(Kept()))[0] == 0
+    assert (second.project / "sub/precious").read_text() == "p\n"
+    assert git(second.project / "copy.git", "rev-parse", "--is-bare-repository") == "true"
+
+
 def test_tags_worktrees_and_every_stash_are_there_again(place_of: Callable[..., Place]) -> None:
     first = place_of(1)
     git(first.project, "checkout", "-q", "--detach")
@@ -497,6 +513,20 @@ def test_a_branch_that_has_gone_from_origin_is_fetched_again(
     second = place_of(2)
     assert second.restore(kept) == (0, "")
     assert (second.project / "feature.py").read_text() == "changed\n"
+
+
+@pytest.mark.parametrize("setting", ["url", "pushurl"])
+def test_what_was_pushed_to_another_origin_than_the_source_is_kept(
+    place_of: Callable[..., Place], setting: str
+) -> None:
+    first = place_of(1)
+    git(first.folder, "init", "-q", "--bare", "backup.git")
+    git(first.project, "config", f"remote.origin.{setting}", str(first.folder / "backup.git"))
+    git(first.project, "commit", "-q", "--allow-empty", "-m", "mine")
+    git(first.project, "push", "-q", "origin", "main")
+    second = place_of(2)
+    assert second.restore(first.save(Kept())) == (0, "")
+    assert git(second.project, "log", "-1", "--format=%s") == "mine"
 
 
 def test_one_that_does_not_fit_changes_nothing(place_of: Callable[..., Place], origin: Path) -> None:

@@ -189,7 +189,10 @@ snapshot() {
   staged=
   if [ -n "$objects" ]; then
     head=$(checkout rev-parse --quiet --verify HEAD)
-    checkout for-each-ref --format='^%(objectname)' refs/remotes/origin >"$work/pushed"
+    # What the next job's clone has, which it takes from the source: origin may be another repository by now.
+    [ -n "$(checkout config --get-all remote.origin.url)" ] &&
+      ! checkout config --get-regexp '^remote\.origin\.(url|pushurl)$' | cut -d ' ' -f 2- | grep -qvxF -e "$source_url" &&
+      checkout for-each-ref --format='^%(objectname)' refs/remotes/origin >"$work/pushed"
     printf 'head %s\n' "$(checkout symbolic-ref --quiet HEAD || echo "$head")" >"$work/message"
     checkout for-each-ref --format='branch %(objectname) %(refname)' refs/heads >>"$work/message"
     checkout for-each-ref --format='create %(refname) %(objectname)' refs/heads | beside update-ref --stdin ||
@@ -263,6 +266,7 @@ next_id() {
 
 project_folder=
 home_files=
+source_url=
 # shellcheck source=/dev/null
 . "$here/workload.sh"
 project=$PROJECTS_ROOT${project_folder:+/$project_folder}

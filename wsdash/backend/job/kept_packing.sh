@@ -223,13 +223,20 @@ find_hollow() {
   find . -name .git -prune -o -type d -name refs -print0 2>/dev/null | lines | sed -n 's|^\./\(.*\)/refs$|\1|p' >"$scratch/candidates"
   while IFS= read -r line; do
     decoded "$line"
-    if [ ! -d "./$value/objects" ] || ! grep -qxF -e "$line/HEAD" "$scratch/kept" || ! is_git_folder "$root/$value"; then continue; fi
+    if ! is_kept_here || [ ! -d "./$value/objects" ] || ! is_git_folder "$root/$value"; then continue; fi
     printf '%s\n' "$line" >>"$scratch/bare"
     find "./$value" -type d -print0 | lines >"$scratch/folders"
     # All that is in something, then all folders.
     find "./$value" -print0 | lines | sed 's|/[^/]*$||' | awk 'NR == FNR { full[$0]; next } !($0 in full)' - "$scratch/folders" |
       sed 's|^\./||' >>"$scratch/hollow"
   done <"$scratch/candidates"
+}
+
+# For a checkpoint nobody knows which of the project's own files are.
+is_kept_here() {
+  ! grep -qxF -e "$line/HEAD" "$scratch/kept" || return 0
+  [ -n "${others:-}" ] && ! grep -qxF -e "$(encoded "$root/$value")" "$scratch/gits" || return
+  case $value in "${project:+$project/}"*) ;; *) return 1 ;; esac
 }
 
 # As Git decides it, without a look at its configuration.
