@@ -142,8 +142,8 @@ class Grants:
             before = self._read_before.get(file)
             if before is not None and before[0] == mark:
                 return before[1]
-            told = json.loads(file.read_text(encoding="utf-8"))
-            grant = Grant(**{key: value for key, value in told.items() if key in _FIELDS})
+            record = json.loads(file.read_text(encoding="utf-8"))
+            grant = Grant(**{key: value for key, value in record.items() if key in _FIELDS})
         except FileNotFoundError as error:
             if self._folder.is_dir():
                 return None

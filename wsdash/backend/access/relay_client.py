@@ -1,4 +1,4 @@
-"""The relay as the rest of wsdash needs it: what a job is told, which attempt is let in, and the user's ssh."""
+"""The relay as the rest of wsdash needs it: its address for jobs, which attempt is authorized, and the user's ssh."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class RelayClient:
             time.sleep(0.05)
 
     def authorize(self, grant: Grant) -> None:
-        """Let an attempt in, unless it has enrolled already. Raises `OSError`."""
+        """Let an attempt enrol, unless it has done so already. Raises `OSError`."""
         grants = Grants(self.folder.grants)
         now = None
         with suppress(Unreadable):  # what is damaged is written anew
@@ -132,12 +132,12 @@ class RelayClient:
             grants.write(grant)
 
     def revoke_attempt(self, workspace_id: str) -> None:
-        """Let nobody in until the next attempt is let in."""
+        """Accept no job of the workspace until the next attempt is authorized."""
         with suppress(OSError):
             Grants(self.folder.grants).remove(workspace_id)
 
     def revoke(self, workspace_id: str, name: str) -> None:
-        """Let nobody in for a workspace that is gone."""
+        """Forget a workspace that is gone."""
         with suppress(OSError):
             forget(self.folder, workspace_id, name)
         with suppress(OSError):

@@ -15,8 +15,8 @@ from wsdash.paths import write_private
 
 def write_users(folder: AccessFolder) -> None:
     """As which user ssh logs in to each workspace whose job has told."""
-    told = {grant.name: grant.login for grant in Grants(folder.grants).all()}
-    _write(folder.ssh_users, users({name: login for name, login in told.items() if LOGIN.fullmatch(login)}))
+    logins = {grant.name: grant.login for grant in Grants(folder.grants).all()}
+    _write(folder.ssh_users, users({name: login for name, login in logins.items() if LOGIN.fullmatch(login)}))
 
 
 def write_stanza(folder: AccessFolder) -> None:

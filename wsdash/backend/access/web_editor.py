@@ -42,13 +42,13 @@ class Editor:
         return self.token if self.kind == "code-server" else None
 
 
-def editor_of(said: str, complained: str) -> Editor:
+def editor_of(output: str, errors: str) -> Editor:
     """From what `START` has printed, which is not trusted. Raises `NoEditor`."""
-    for line in reversed(said.splitlines()):
+    for line in reversed(output.splitlines()):
         found = _ANSWER.fullmatch(line)
         if found is not None:
             return Editor(found[1], found[2], found[3])
-    lines = [line for line in complained.splitlines() if line.strip()]
+    lines = [line for line in errors.splitlines() if line.strip()]
     raise NoEditor(one_line(lines[-1])[:300] if lines else "it did not answer")
 
 

@@ -32,21 +32,21 @@ class BoundedLog(WatchedFileHandler):
         self._clock = clock
         self._minute = 0
         self._in_this_minute = 0
-        self._told: dict[str, tuple[float, int]] = {}
+        self._logged: dict[str, tuple[float, int]] = {}
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Leave out what was said within a minute, and what is too much for one."""
+        """Leave out what was logged within a minute, and what is too much for one."""
         text = record.getMessage()
         now = self._clock()
         if (minute := int(now // 60)) != self._minute:
             self._minute, self._in_this_minute = minute, 0
-            self._told = {text: told for text, told in self._told.items() if now - told[0] < KEPT_S}
-        at, times = self._told.get(text, (-SAME_S, 0))
+            self._logged = {text: logged for text, logged in self._logged.items() if now - logged[0] < KEPT_S}
+        at, times = self._logged.get(text, (-SAME_S, 0))
         if now - at < SAME_S or self._in_this_minute >= MOST_A_MINUTE:
-            if text in self._told:
-                self._told[text] = (at, times + 1)
+            if text in self._logged:
+                self._logged[text] = (at, times + 1)
             return False
-        self._told[text] = (now, 0)
+        self._logged[text] = (now, 0)
         self._in_this_minute += 1
         if times:
             record.msg, record.args = f"{text} ({times} more times before)", ()

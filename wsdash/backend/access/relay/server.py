@@ -69,10 +69,10 @@ class JobConnection(asyncssh.SSHServer):
         """How many steps of its login are done."""
         if self._connection is None:
             return 0
-        told = [
+        steps = [
             self._connection.get_extra_info(name) is not None for name in ("client_version", "recv_cipher")
         ]
-        return sum(told) + (self.grant is not None) + self._enrols
+        return sum(steps) + (self.grant is not None) + self._enrols
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -287,12 +287,12 @@ class Relay:
 
     # --- enrolment ------------------------------------------------------------------------------
 
-    async def enrol(self, grant: Grant, told: str) -> str:
+    async def enrol(self, grant: Grant, request: str) -> str:
         """Keep the job's keys; the certificate of its server's.
 
-        Raises `NotProven`; `NoKeys` and `OSError` where it cannot be told.
+        Raises `NotProven`; `NoKeys` and `OSError` where that cannot be checked.
         """
-        proof, _, keys = told.partition(" ")
+        proof, _, keys = request.partition(" ")
         job_key, host_key, *words = [*keys.split(" "), ""]
         job, host = _public_key(job_key), _public_key(host_key)
         now = await asyncio.to_thread(self.grants.of_workspace, grant.workspace_id)

@@ -282,10 +282,10 @@ class Launcher:
         try:
             return await self.create(workspace.id, configuration.inputs, variables)
         except Rejected as refusal:
-            said = refusal.said.lower()
-            if "owner" in said and "allowed options" in said:
+            reason = refusal.reason.lower()
+            if "owner" in reason and "allowed options" in reason:
                 raise await self._taken_over(workspace) from refusal
-            if "reference not found" not in said:
+            if "reference not found" not in reason:
                 raise
         # Somebody has removed the branch that was known to be there.
         branches = self._session.branches

@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What GitLab told. None is what this user may not see."""
+    """GitLab's answers. None is what this user may not see."""
 
     user: User
     version: Version

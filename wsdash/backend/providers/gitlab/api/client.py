@@ -127,8 +127,8 @@ class GitLabClient:
         reply = await self.call("post", f"{self.url}/api/graphql", body=body, what=what, urgent=urgent)
         document = reply.data if isinstance(reply.data, dict) else {}
         if document.get("errors") or "data" not in document:
-            said = errors.said_in(json.dumps(document).encode())
-            raise PermanentError(f"GitLab's GraphQL refuses {what}: {said or 'it gives no reason'}")
+            reason = errors.reason_in(json.dumps(document).encode())
+            raise PermanentError(f"GitLab's GraphQL refuses {what}: {reason or 'it gives no reason'}")
         return document["data"]
 
     async def read_part(self, path: str, offset: int, limit: int, *, what: str) -> Part:

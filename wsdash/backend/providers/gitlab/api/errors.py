@@ -39,9 +39,9 @@ class RateLimited(Unreachable):
 class Rejected(PermanentError):
     """GitLab has checked what it was given and does not take it."""
 
-    def __init__(self, message: str, hint: str = "", said: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", reason: str = "") -> None:
         super().__init__(message, hint)
-        self.said = said
+        self.reason = reason
         """GitLab's own words."""
 
 
@@ -50,15 +50,15 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -
 
     `RateLimited.retry_at` is left to `rate_limiter`, which knows the clock.
     """
-    said = said_in(body)
-    words = said.lower()
+    reason = reason_in(body)
+    words = reason.lower()
     if status == 429 or LIMIT_IN_WORDS in words:
         return RateLimited(
             f"GitLab asks for fewer requests, so {what} must wait", "It goes on by itself; nothing is lost."
         )
     if status == 401:
         return TokenRefused(
-            f"GitLab does not accept the token any more, for {what}: {said or '401 Unauthorized'}",
+            f"GitLab does not accept the token any more, for {what}: {reason or '401 Unauthorized'}",
             "It has expired or was revoked. Make a new one with the scope api, and give it to"
             " `wsdash context add` for the same context.",
         )
@@ -68,7 +68,7 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -
             "Make a token with the scope api, and give it to `wsdash context add` for the same context.",
         )
     if status == 403:
-        return Forbidden(f"GitLab forbids {what}: {said or '403 Forbidden'}", _remedy_of_role(words))
+        return Forbidden(f"GitLab forbids {what}: {reason or '403 Forbidden'}", _remedy_of_role(words))
     if status == 404:
         return NotFound(
             f"GitLab does not find {what}",
@@ -76,7 +76,7 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -
             " config.toml with its page.",
         )
     if status in (400, 409, 422):
-        return _of_rejection(said, words, what)
+        return _of_rejection(reason, words, what)
     if status == 503:
         return Unreachable(
             f"GitLab is not available for {what}: it is being maintained or overloaded", "Asking again."
@@ -88,10 +88,10 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -
         return NotFound(
             f"{what} has moved{f' to {target}' if target else ''}", "Correct the address in config.toml."
         )
-    return Unreachable(f"GitLab answered {what} with status {status}, which means nothing here", said)
+    return Unreachable(f"GitLab answered {what} with status {status}, which means nothing here", reason)
 
 
-def said_in(body: bytes) -> str:
+def reason_in(body: bytes) -> str:
     """GitLab's own words in an answer that is no success: one line, cut to a sane length."""
     try:
         document = json.loads(body)
@@ -149,7 +149,7 @@ def _of_certificate(text: str, url: str) -> PreconditionFailed:
     )
 
 
-def _of_rejection(said: str, words: str, what: str) -> ProviderError:
+def _of_rejection(reason: str, words: str, what: str) -> ProviderError:
     blocked = (
         ("pipelines are disabled", "Turn CI/CD on: Settings > General > Visibility, CI/CD."),
         ("insufficient permissions to set pipeline variables", "Ask a maintainer to allow them."),
@@ -171,8 +171,8 @@ def _of_rejection(said: str, words: str, what: str) -> ProviderError:
     )
     for sign, hint in blocked:
         if sign in words:
-            return PreconditionFailed(f"GitLab refuses {what}: {said}", hint)
-    return Rejected(f"GitLab refuses {what}: {said or 'it gives no reason'}", said=said)
+            return PreconditionFailed(f"GitLab refuses {what}: {reason}", hint)
+    return Rejected(f"GitLab refuses {what}: {reason or 'it gives no reason'}", reason=reason)
 
 
 _BRANCHES = (

@@ -111,14 +111,14 @@ class BranchWriter:
                     start_branch=None if is_there else project.default_branch,
                 )
             except Rejected as refusal:
-                said = refusal.said.lower()
-                if "branch called" in said and "already exists" in said:
+                reason = refusal.reason.lower()
+                if "branch called" in reason and "already exists" in reason:
                     is_there = has_file = True
-                elif "file with this name already exists" in said:
+                elif "file with this name already exists" in reason:
                     has_file = True
-                elif "file with this name doesn't exist" in said:
+                elif "file with this name doesn't exist" in reason:
                     has_file = False
-                elif "when you are on a branch" in said and is_there:
+                elif "when you are on a branch" in reason and is_there:
                     is_there, has_file = False, project.has_config
                 else:
                     raise

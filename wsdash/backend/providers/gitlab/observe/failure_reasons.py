@@ -100,5 +100,5 @@ def reason_of(failure_reason: str | None) -> Reason:
     known = REASONS.get(failure_reason or "")
     if known is not None:
         return known
-    said = f" ({failure_reason})" if failure_reason else ""
-    return Reason(Cause.RUNNER_LOST, f"GitLab does not say why{said}; a new job follows")
+    code = f" ({failure_reason})" if failure_reason else ""
+    return Reason(Cause.RUNNER_LOST, f"GitLab does not say why{code}; a new job follows")

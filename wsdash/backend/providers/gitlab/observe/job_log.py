@@ -36,7 +36,7 @@ _EXIT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedLog:
-    """What a log has told. Instants are on the job's clock."""
+    """What a log holds. Instants are on the job's clock."""
 
     steps: tuple[StepResult, ...] = ()
     ready_at: float | None = None

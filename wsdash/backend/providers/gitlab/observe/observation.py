@@ -52,7 +52,7 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What further requests told of one pipeline. Instants on our clock."""
+    """What further requests have shown of one pipeline. Instants on our clock."""
 
     started_at: float | None = None
     ended_at: float | None = None
@@ -63,7 +63,7 @@ class Detail:
     steps: tuple[StepResult, ...] = ()
     ready_at: float | None = None
     beat_at: float | None = None
-    """The last heartbeat that the log told of, for jobs that cannot name their pipeline."""
+    """The last heartbeat in the log, for jobs that cannot name their pipeline."""
     cache_is_local: bool = False
 
 
@@ -174,9 +174,9 @@ def observed(
 _LEFT = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(\.more)?", re.ASCII)
 
 
-def _left(said: str) -> UnsavedTotals | None:
+def _left(text: str) -> UnsavedTotals | None:
     """`left=COMMITS.STASHES.FILES[.more]`, as gitlab.sh says it."""
-    found = _LEFT.fullmatch(said)
+    found = _LEFT.fullmatch(text)
     if found is None:
         return None
     return UnsavedTotals(int(found[1]), int(found[2]), int(found[3]), is_whole=found[4] is None)
@@ -193,7 +193,7 @@ NOTICES = {
     ("volume", "older"): VOLUME_OLDER,
     ("volume", "unmounted"): VOLUME_UNMOUNTED,
 }
-"""What a job has told of the place of its files."""
+"""What a job reports of the place of its files."""
 UNSAVED_AT_END = (("run", "unwritable"), ("cache", "unsaved"), ("volume", "unmounted"), ("import", "missed"))
 """What a job tells that does not save what it has at its end."""
 
@@ -206,12 +206,12 @@ def _saves_at_end(beat: Heartbeat, *, ended: bool) -> bool:
 
 
 def _notice(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
-    told = [words for fact, words in NOTICES.items() if fact in beat.facts.items()]
-    if ended and not told and beat.state in pipeline_name.FINAL and not _saves_at_end(beat, ended=ended):
-        told.append(CACHE_UNSAVED)
+    notices = [words for fact, words in NOTICES.items() if fact in beat.facts.items()]
+    if ended and not notices and beat.state in pipeline_name.FINAL and not _saves_at_end(beat, ended=ended):
+        notices.append(CACHE_UNSAVED)
     if "aside" in beat.facts:
-        told.append(SET_ASIDE.format(beat.facts["aside"]))
-    return "; ".join(told) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
+        notices.append(SET_ASIDE.format(beat.facts["aside"]))
+    return "; ".join(notices) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
 
 
 def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
@@ -229,12 +229,12 @@ def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: floa
     seen_at = None if sighting is None else sighting.at
     if by_job is not None and seen_at is not None and seen_at - by_job > CLOCK_WRONG_S:
         by_job = seen_at
-    told = [at for at in (by_job, detail.beat_at) if at is not None]
-    if not told:
+    instants = [at for at in (by_job, detail.beat_at) if at is not None]
+    if not instants:
         return None
     # A job reckons in whole seconds, so it may be one ahead.
     return Beat(
-        max(told) if max(told) <= now + 1.0 else now,
+        max(instants) if max(instants) <= now + 1.0 else now,
         load=_number(beat.facts, "load"),
         memory=_whole(beat.facts, "memory"),
         disk_free=_whole(beat.facts, "disk"),
@@ -247,16 +247,16 @@ def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tu
     """Why it ended. GitLab's reason for a failure comes first, unless it is only that a command failed: a job that is
     ended from outside, by a limit or by its runner, takes that for a wish of its user's.
     """
-    said = pipeline_name.FINAL.get(beat.state)
+    by_job = pipeline_name.FINAL.get(beat.state)
     reason = reason_of(detail.failure_reason)
     ended_from_outside = pipeline.status == "failed" and is_known(detail.failure_reason)
     if not ended_from_outside or reason.cause is Cause.USER_CODE:
-        if said in (Cause.CANCELLED, Cause.DEADLINE):
-            return said, None
-        if pipeline.status == "failed" and said in (None, Cause.USER_CODE) and _was_killed(detail):
+        if by_job in (Cause.CANCELLED, Cause.DEADLINE):
+            return by_job, None
+        if pipeline.status == "failed" and by_job in (None, Cause.USER_CODE) and _was_killed(detail):
             return Cause.KILLED, "\n".join(filter(None, (detail.tail, killed_by(detail.exit_code or 0))))
-        if said is not None and (said is not Cause.USER_CODE or pipeline.status == "failed"):
-            return said, detail.tail
+        if by_job is not None and (by_job is not Cause.USER_CODE or pipeline.status == "failed"):
+            return by_job, detail.tail
     if pipeline.status == "canceled" or pipeline.status == "skipped":
         return Cause.CANCELLED, None
     if pipeline.status == "success":

@@ -202,23 +202,23 @@ class PipelinePoller:
                 return
             job = self._jobs[pipeline.id] = jobs[0]
         part = await self._api.trace(project_id, job.id, 0, MOST_LOG)
-        told = job_log.read(part.data)
+        parsed = job_log.read(part.data)
         is_live = observation.is_live(pipeline)
         is_last_witness = is_live and (beat.at == 0 or beat.facts.get("via") == "none")
         beat_at = None
-        if is_last_witness and told.beat_at is not None:
-            moved = before.beat_at is None or told.beat_at + skew + LOG_LATE_S > before.beat_at
-            beat_at = min(now, told.beat_at + skew + LOG_LATE_S) if moved else before.beat_at
+        if is_last_witness and parsed.beat_at is not None:
+            moved = before.beat_at is None or parsed.beat_at + skew + LOG_LATE_S > before.beat_at
+            beat_at = min(now, parsed.beat_at + skew + LOG_LATE_S) if moved else before.beat_at
         self._memory.details[pipeline.id] = Detail(
-            started_at=_started(job, skew) if told.steps or beat.at else None,
+            started_at=_started(job, skew) if parsed.steps or beat.at else None,
             ended_at=None if job.finished_at is None else job.finished_at + skew,
             failure_reason=job.failure_reason,
-            tail=None if is_live else told.tail,
-            exit_code=None if is_live else told.exit_code,
-            steps=tuple(_ours(step, skew) for step in told.steps),
-            ready_at=None if told.ready_at is None else told.ready_at + skew,
+            tail=None if is_live else parsed.tail,
+            exit_code=None if is_live else parsed.exit_code,
+            steps=tuple(_ours(step, skew) for step in parsed.steps),
+            ready_at=None if parsed.ready_at is None else parsed.ready_at + skew,
             beat_at=beat_at,
-            cache_is_local=told.cache_is_local,
+            cache_is_local=parsed.cache_is_local,
         )
 
     async def _ask_for_stuck(self, project_path: str, ones: list[Found], now: float) -> None:

@@ -1,4 +1,4 @@
-"""Which state of a workspace its last jobs have saved, by what they told in their heartbeats. Pure.
+"""Which state of a workspace its last jobs have saved, by what is in their heartbeats. Pure.
 
 `state=N.C` is the state that a job has saved (gitlab_state.sh), `from=N.C` the one that it began with.
 """

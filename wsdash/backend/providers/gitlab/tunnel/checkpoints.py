@@ -66,11 +66,11 @@ class Checkpoints:
         Nothing is kept of a job that never makes any.
         """
         end = asyncio.get_running_loop().time() + FOLLOWED_S
-        while (said := await self._ask_to_save(workspace_id, name)) == NOBODY:
+        while (answer := await self._ask_to_save(workspace_id, name)) == NOBODY:
             if asyncio.get_running_loop().time() > end:
                 break
             await asyncio.sleep(1.0)
-        word, _, rest = said.partition(" ")
+        word, _, rest = answer.partition(" ")
         if word == "kept" or rest in NEVER:
             return
         raise ProviderError(
@@ -88,13 +88,13 @@ class Checkpoints:
         )
         try:
             async with asyncio.timeout(SAVE_S + 15.0):
-                said, _ = await process.communicate()
+                answer, _ = await process.communicate()
         except TimeoutError:
             return "failed it takes too long"
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
-        return one_line(said[:LONGEST_LINE].decode("utf-8", "replace")).strip()
+        return one_line(answer[:LONGEST_LINE].decode("utf-8", "replace")).strip()
 
     async def aclose(self) -> None:
         """What is on its way ends with its ssh; it is asked for again."""

@@ -66,8 +66,10 @@ def clean(source: ByteSource, sink: ByteSink, *, skips: bool) -> list[str]:
 
 def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
     """What `SEND` writes, run by `argv`. Raises PermanentError."""
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process:
+    with tempfile.TemporaryFile() as stderr:
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
+        ) as process:
             assert process.stdout is not None
             try:
                 skipped = clean(process.stdout, sink, skips=True)
@@ -77,18 +79,19 @@ def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
                 process.kill()
                 process.wait()
                 raise PermanentError(
-                    f"the files of {name} did not come whole: {_last_line(said) or error}", "Export it again."
+                    f"the files of {name} did not come whole: {_last_line(stderr) or error}",
+                    "Export it again.",
                 ) from error
             except BaseException:
                 process.kill()
                 raise
-        lines = _lines(said)
+        lines = _lines(stderr)
         changed = [found[1] or found[2] for line in lines if (found := _CHANGED.fullmatch(line))]
         skipped += [found[1] for line in lines if (found := _SKIPPED.fullmatch(line))]
         # GNU tar's 1 is "some files differ"; others say 1 for anything.
         if process.returncode and not (process.returncode == 1 and changed):
             raise PermanentError(
-                f"the files of {name} cannot all be read: {_last_line(said)}",
+                f"the files of {name} cannot all be read: {_last_line(stderr)}",
                 "Change their mode or owner in the workspace (`wsdash ssh`), then export it again.",
             )
     sink.write(tar.END)
@@ -103,9 +106,9 @@ def spool(source: ByteSource, file: IO[bytes]) -> None:
 
 def push(argv: Sequence[str], file: Path) -> str | None:
     """Have `TAKE` read it, run by `argv`: what went wrong, None where nothing did."""
-    with file.open("rb") as tarred, tempfile.TemporaryFile() as said:
-        done = subprocess.run(argv, stdin=tarred, stdout=subprocess.DEVNULL, stderr=said, check=False)
-        return (_last_line(said) or f"status {done.returncode}") if done.returncode else None
+    with file.open("rb") as tarred, tempfile.TemporaryFile() as stderr:
+        done = subprocess.run(argv, stdin=tarred, stdout=subprocess.DEVNULL, stderr=stderr, check=False)
+        return (_last_line(stderr) or f"status {done.returncode}") if done.returncode else None
 
 
 class _Writing:
@@ -121,10 +124,10 @@ class _Writing:
         return
 
 
-def _lines(said: IO[bytes]) -> list[str]:
-    said.seek(0)
-    return said.read(CHUNK).decode("utf-8", "replace").splitlines()
+def _lines(stderr: IO[bytes]) -> list[str]:
+    stderr.seek(0)
+    return stderr.read(CHUNK).decode("utf-8", "replace").splitlines()
 
 
-def _last_line(said: IO[bytes]) -> str:
-    return one_line((_lines(said) or [""])[-1])[:200]
+def _last_line(stderr: IO[bytes]) -> str:
+    return one_line((_lines(stderr) or [""])[-1])[:200]

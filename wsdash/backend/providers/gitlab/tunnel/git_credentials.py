@@ -101,12 +101,12 @@ async def fill(protocol: str, host: str) -> dict[str, str]:
         return {}
     try:
         async with asyncio.timeout(ANSWER_S):
-            said, _ = await process.communicate(f"protocol={protocol}\nhost={host}\n\n".encode())
+            output, _ = await process.communicate(f"protocol={protocol}\nhost={host}\n\n".encode())
     except TimeoutError:
         return {}
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-    lines = (line.partition("=") for line in said.decode("utf-8", "replace").splitlines())
+    lines = (line.partition("=") for line in output.decode("utf-8", "replace").splitlines())
     found = {name: value for name, _, value in lines if name in ("username", "password") and value}
     return found if len(found) == 2 else {}

@@ -42,12 +42,12 @@ _ORDER = {
 
 
 class TunnelHeartbeats:
-    """Follows each job that runs; by attempt, what it said last."""
+    """Follows each job that runs; by attempt, its last heartbeat."""
 
     def __init__(self, tunnel: JobTunnel) -> None:
         self._tunnel = tunnel
         self._following = AttemptTasks()
-        self._told: dict[str, Heartbeat] = {}
+        self._sent: dict[str, Heartbeat] = {}
         self._up: set[str] = set()
 
     def follow(self, workspace_id: str, attempt_id: str) -> None:
@@ -56,12 +56,12 @@ class TunnelHeartbeats:
 
     def newest(self, named: Heartbeat) -> Heartbeat:
         """What the pipeline's name says, or what came through the tunnel since."""
-        told = self._told.get(named.attempt_id)
-        if told is None:
+        sent = self._sent.get(named.attempt_id)
+        if sent is None:
             return named
         if named.attempt_id not in self._up:
-            told = replace(told, facts={**told.facts, "via": named.facts.get("via", "none")})
-        return newer(named, told)
+            sent = replace(sent, facts={**sent.facts, "via": named.facts.get("via", "none")})
+        return newer(named, sent)
 
     def status(self, attempt_id: str) -> str:
         """The state of the tunnel of a job that runs, in words."""
@@ -71,7 +71,7 @@ class TunnelHeartbeats:
 
     def forget_all_but(self, attempt_ids: Collection[str]) -> None:
         """Only these still run."""
-        self._told = {key: beat for key, beat in self._told.items() if key in attempt_ids}
+        self._sent = {key: beat for key, beat in self._sent.items() if key in attempt_ids}
 
     async def aclose(self) -> None:
         await self._following.aclose()
@@ -79,8 +79,8 @@ class TunnelHeartbeats:
     async def _follow(self, workspace_id: str, attempt_id: str) -> None:
         try:
             async with self._tunnel.open_channel(workspace_id, HEARTBEATS, LONGEST_LINE) as channel:
-                while channel is not None and (said := await channel[0].readline()):
-                    self._told[attempt_id] = _checked(said, workspace_id, attempt_id)
+                while channel is not None and (line := await channel[0].readline()):
+                    self._sent[attempt_id] = _checked(line, workspace_id, attempt_id)
                     self._up.add(attempt_id)
         except (ValueError, OSError) as error:
             log.info("the heartbeat channel of %s is down: %s", workspace_id, error)
@@ -88,20 +88,20 @@ class TunnelHeartbeats:
             self._up.discard(attempt_id)
 
 
-def newer(named: Heartbeat, told: Heartbeat) -> Heartbeat:
+def newer(named: Heartbeat, sent: Heartbeat) -> Heartbeat:
     """The later of two heartbeats of one attempt. A job's last word is the name: the tunnel is gone by then."""
-    if named.state in pipeline_name.FINAL or told.generation != named.generation:
+    if named.state in pipeline_name.FINAL or sent.generation != named.generation:
         return named
-    return told if _place(told) >= _place(named) else named
+    return sent if _place(sent) >= _place(named) else named
 
 
 def _place(beat: Heartbeat) -> tuple[int, int]:
     return beat.seq, _ORDER.get(beat.state, len(_ORDER))
 
 
-def _checked(said: bytes, workspace_id: str, attempt_id: str) -> Heartbeat:
+def _checked(line: bytes, workspace_id: str, attempt_id: str) -> Heartbeat:
     """A heartbeat of this very attempt. Raises ValueError for anything else: a job may say what it likes."""
-    beat = pipeline_name.parse(said.decode("ascii", "replace").strip())
+    beat = pipeline_name.parse(line.decode("ascii", "replace").strip())
     if beat is None or (beat.workspace_id, beat.attempt_id) != (workspace_id, attempt_id):
-        raise ValueError(f"it says {said[:80]!r}")
+        raise ValueError(f"it says {line[:80]!r}")
     return beat

@@ -192,17 +192,17 @@ class JobTunnel:
             except OSError:
                 return b""
         assert process.stdout is not None
-        said: list[bytes] = []
+        output: list[bytes] = []
         size = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while size < most and (part := await process.stdout.read(65536)):
-                    said.append(part)
+                    output.append(part)
                     size += len(part)
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        return b"".join(said)
+        return b"".join(output)
 
     async def stop(self, workspace_id: str) -> bool:
         """Ask the job through its tunnel to end, as GitLab would; whether it will."""
