@@ -212,6 +212,10 @@ class StubService:
         self.notices: list[str] = []
         self.asked: list[tuple[str, str]] = []
         self.refusals: dict[str, Exception] = {}
+        self.shells_now: dict[str, int] = {}
+        self.asked_who: list[str] = []
+        self.looking = asyncio.Event()
+        self.looking.set()
         self.logs: dict[int, bytes] = {}
         self.ports_of: dict[str, Ports] = {}
         self.log_ended = False
@@ -389,6 +393,11 @@ class StubService:
         if "shell" in self.refusals:
             raise self.refusals["shell"]
         return ShellCommand(("sh", "-c", "exit 0"), {"PATH": "/usr/bin:/bin"})
+
+    async def shells(self, workspace_id: str) -> int | None:
+        self.asked_who.append(self.name_of(workspace_id))
+        await self.looking.wait()
+        return self.shells_now.get(self.name_of(workspace_id))
 
     async def reconcile(self, owner: str, *, idle_exit_s: float | None = None) -> None:
         self.asked.append(("reconcile", owner))

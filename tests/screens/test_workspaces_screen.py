@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -250,6 +251,49 @@ async def test_ending_a_job_asks_where_somebody_is_in_it_or_work_cannot_be_saved
         await pilot.press(key)
         assert doubt in " ".join((await answered_yes(pilot)).split())
         await until(pilot, lambda: (verb, "api-gateway") in stub.asked)
+
+
+@pytest.mark.parametrize(("key", "verb"), [("x", "stop"), ("r", "restart")])
+async def test_a_shell_that_no_heartbeat_has_told_of_is_asked_about(
+    stub: StubService, running: Running, key: str, verb: str
+) -> None:
+    stub.shells_now = {"api-gateway": 1}
+    async with running() as pilot:
+        await pilot.press(key)
+        assert "api-gateway: a shell is open in it." in " ".join((await answered_yes(pilot)).split())
+        await until(pilot, lambda: (verb, "api-gateway") in stub.asked)
+
+
+async def test_a_shell_that_was_left_since_the_last_heartbeat_is_not_asked_about(
+    stub: StubService, running: Running
+) -> None:
+    first = attempt("api-gateway")
+    assert first.seen is not None
+    stub.rows = [
+        row("api-gateway", last=replace(first, seen=replace(first.seen, beat=LIVED_IN))),
+        *stub.rows[1:],
+    ]
+    stub.shells_now = {"api-gateway": 0}
+    async with running() as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: ("stop", "api-gateway") in stub.asked)
+
+
+async def test_keys_typed_while_it_is_looked_who_is_in_it_wait_for_the_question(
+    stub: StubService, running: Running
+) -> None:
+    """Else the next `x` would be for what the question is laid over, or the question be answered unread."""
+    stub.shells_now = {"api-gateway": 1}
+    stub.looking.clear()
+    async with running() as pilot:
+        typing = asyncio.create_task(pilot.press("x", "j", "x"))
+        await until(pilot, lambda: stub.asked_who == ["api-gateway"])
+        assert not isinstance(pilot.app.screen, ConfirmScreen)
+        stub.looking.set()
+        await typing
+        assert "a shell is open" in await answered_yes(pilot)
+        await until(pilot, lambda: ("stop", "api-gateway") in stub.asked)
+        assert ("stop", "billing") not in stub.asked
 
 
 async def test_what_was_done_stands_in_the_messages_with_the_way_back(

@@ -215,6 +215,9 @@ class Provider:
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         return None
 
+    async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        return None
+
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         return ()
 

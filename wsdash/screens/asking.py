@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,18 +49,26 @@ def done(verb: str, names: Sequence[str]) -> str:
     return f"{', '.join(names)} {DONE[verb][len(names) != 1]}"
 
 
-def doubts(verb: str, rows: Sequence[WorkspaceRow]) -> list[str]:
-    """What speaks against doing it at once, a sentence each: who is in it, and what cannot be saved."""
-    return [text for row in rows for text in _doubts(row)] if verb in ENDING else []
+def doubts(
+    verb: str, rows: Sequence[WorkspaceRow], shells: Mapping[str, int | None] = MappingProxyType({})
+) -> list[str]:
+    """What speaks against doing it at once, a sentence each: who is in it, and what cannot be saved.
+
+    `shells` are the numbers of shells in them now, by id: where there is none, the last heartbeat's counts.
+    """
+    if verb not in ENDING:
+        return []
+    return [text for row in rows for text in _doubts(row, shells.get(row.workspace.id))]
 
 
-def _doubts(row: WorkspaceRow) -> list[str]:
+def _doubts(row: WorkspaceRow, shells: int | None) -> list[str]:
     attempt = row.attempt
     if attempt is None or not attempt.is_live or attempt.last_observation is None:
         return []
     name, seen = row.workspace.name, attempt.last_observation
     said = []
-    shells = seen.beat.shells if seen.beat is not None else None
+    if shells is None and seen.beat is not None:
+        shells = seen.beat.shells
     if shells:
         said.append(f"{name}: {'a shell is' if shells == 1 else f'{shells} shells are'} open in it.")
     if seen.unsaved:

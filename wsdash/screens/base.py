@@ -17,7 +17,7 @@ from wsdash.screens.actions import BY_ID, on
 from wsdash.screens.availability import Subject
 from wsdash.screens.text.glyphs import Glyphs
 from wsdash.screens.text.spans import Line
-from wsdash.screens.typeahead import is_input_waiting
+from wsdash.screens.typeahead import TypeAhead, is_input_waiting
 from wsdash.screens.widgets.key_bar import KeyBar
 from wsdash.screens.widgets.line_view import Announced
 
@@ -50,6 +50,7 @@ class Dashboard(Protocol):
     clock: Callable[[], float]
     glyphs: Glyphs
     said: list[Notification]
+    typed: TypeAhead
 
     @property
     def service(self) -> Service:

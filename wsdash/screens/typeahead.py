@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from textual import events
 from textual.command import CommandPalette
 from textual.message_pump import MessagePump
-from textual.worker import WorkerError
+from textual.worker import Worker, WorkerError
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -42,6 +42,7 @@ class TypeAhead:
         self._waiting: deque[Typed] = deque()
         self._task: asyncio.Task[None] | None = None
         self._leave: Callable[[], None] | None = None
+        self._looking: Worker[Any] | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -58,6 +59,13 @@ class TypeAhead:
         elif self._is_wanted(event):
             await self._deliver(event)
             self._task = asyncio.create_task(self._go_on(), name="type-ahead")
+
+    def wait_for(self, worker: Worker[Any]) -> None:
+        """The key that is being handled looks whether it must ask first: the next one waits for that.
+
+        For work that ends in a moment, for the keyboard does nothing meanwhile.
+        """
+        self._looking = worker
 
     @contextmanager
     def dropped(self, leave: Callable[[], None]) -> Iterator[None]:
@@ -77,6 +85,11 @@ class TypeAhead:
         with suppress(asyncio.CancelledError):
             while True:
                 await self._settle()
+                while (worker := self._looking) is not None:
+                    self._looking = None
+                    with suppress(WorkerError):
+                        await worker.wait()
+                    await self._settle()
                 while self._waiting and not self._is_wanted(self._waiting[0]):
                     self._waiting.popleft()
                 if not self._waiting:

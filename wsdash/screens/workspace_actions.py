@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.screen import Screen
 
-from wsdash.backend.errors import NotSaved
+from wsdash.backend.errors import NotSaved, UserError
 from wsdash.screens.action import Action, Danger
 from wsdash.screens.actions import BY_ID
-from wsdash.screens.asking import consequence, done, doubts
+from wsdash.screens.asking import ENDING, consequence, done, doubts
 from wsdash.screens.availability import Subject
 from wsdash.screens.base import ActionMixin, View
 
@@ -96,7 +98,27 @@ class WorkspaceActionsMixin(ActionMixin):
         action = BY_ID[f"workspace.{verb}"]
         subject = self.subject(action)
         rows = self._willing(action, subject)
-        told = doubts(verb, rows)
+        if verb not in ENDING:
+            self._go(verb, action, subject, rows, doubts(verb, rows))
+            return
+
+        async def look() -> None:
+            found = await asyncio.gather(*(self._shells(row) for row in rows))
+            shells = {row.workspace.id: number for row, number in zip(rows, found, strict=True)}
+            self._go(verb, action, subject, rows, doubts(verb, rows, shells))
+
+        self.dashboard.typed.wait_for(self.spawn(look(), f"who is in what {verb} ends"))
+
+    async def _shells(self, row: WorkspaceRow) -> int | None:
+        """How many shells are in it now; None where nobody says."""
+        with suppress(UserError):
+            return await self.dashboard.service.access.shells(row.workspace.id)
+        return None
+
+    def _go(
+        self, verb: str, action: Action, subject: Subject, rows: list[WorkspaceRow], told: list[str]
+    ) -> None:
+        """Do it, or ask first where it destroys, something speaks against it, or it is done to several."""
 
         def go(yes: bool | None) -> None:
             if yes:

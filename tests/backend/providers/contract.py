@@ -20,6 +20,7 @@ import pytest
 from tests.repositories import git, make_repository
 from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
+from wsdash.backend.job.sessions import shells_of
 from wsdash.backend.providers.base import LogChunk, PermanentError, Provider
 from wsdash.backend.providers.unsaved_work import answer, question
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
@@ -457,6 +458,25 @@ class ProviderContract:
         await harness.provider.force_cancel(attempt())
         with pytest.raises(PermanentError, match="ended"):
             await harness.provider.shell(workspace(), attempt(), ())
+
+    async def test_a_shell_is_told_of_before_any_heartbeat_does(self, harness: Harness) -> None:
+        harness.needs_files()
+        assert await harness.provider.shells(workspace(), attempt()) is None
+        await harness.launch(harness.workload("true"))
+
+        async def count() -> int | None:
+            return shells_of(await harness.provider.shells(workspace(), attempt()))
+
+        assert await count() == 0
+        command = await harness.provider.shell(workspace(), attempt(), ("sh", "-c", "echo in; cat"))
+        pipe = asyncio.subprocess.PIPE
+        shell = await asyncio.create_subprocess_exec(
+            *command.argv, env=command.env, cwd=command.cwd, stdin=pipe, stdout=pipe
+        )
+        assert shell.stdout is not None and await shell.stdout.readline() == b"in\n"
+        assert await count() == 1
+        await shell.communicate(b"")
+        assert await count() == 0
 
     async def test_capabilities_agree_with_what_jobs_get(self, harness: Harness) -> None:
         job = await harness.launch(harness.workload("true"))

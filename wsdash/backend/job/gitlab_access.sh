@@ -311,7 +311,7 @@ enter() {
       ;;
     wsdash-keys) exec sh "$here/gitlab_sealing.sh" take ;;
     wsdash-pulse) exec sh "$here/gitlab.sh" pulse ;;
-    wsdash-listening) exec sh "$here/job.sh" listening "$here/workload.sh" ;;
+    wsdash-listening | wsdash-shells) exec sh "$here/job.sh" "${SSH_ORIGINAL_COMMAND#wsdash-}" "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;
   esac
   if [ -n "${SSH_ORIGINAL_COMMAND:-}" ]; then

@@ -5,6 +5,7 @@
 #   sh job.sh run FILE               preStart, postStart, ready, until TERM or the deadline; preStop
 #   sh job.sh enter FILE [ARG...]    become a shell, or ARG..., with the workspace's environment
 #   sh job.sh listening FILE         say what the workspace listens on
+#   sh job.sh shells FILE            say how many of its user's sessions are open
 #
 # FILE is the rendered workload (rendering.py): an absolute path, sourced by this script.
 # fetch and run are apart so that a provider may fetch with the user's own git, keys and network outside
@@ -476,6 +477,15 @@ job_enter() {
   exec "$@"
 }
 
+# A heartbeat says the same, but may be older than a shell.
+job_shells() {
+  shells=0
+  for session in "$sessions"/*; do
+    [ ! -e "$session" ] || has_ended "${session##*/}" || shells=$((shells + 1))
+  done
+  printf '%s\n' "$shells"
+}
+
 # ------------------------------------------------------------------------------------------------------
 
 git_setting() {
@@ -509,8 +519,8 @@ main() {
   entry=${1:-}
   file=${2:-}
   case $entry in
-    fetch | run | enter | listening) ;;
-    *) printf 'usage: sh job.sh fetch|run|enter|listening FILE\n' >&2; exit 64 ;;
+    fetch | run | enter | listening | shells) ;;
+    *) printf 'usage: sh job.sh fetch|run|enter|listening|shells FILE\n' >&2; exit 64 ;;
   esac
   [ -r "$file" ] || { printf 'job.sh: cannot read the workload %s\n' "$file" >&2; exit 64; }
   [ -n "${PROJECTS_ROOT:-}" ] || { printf 'job.sh: PROJECTS_ROOT is not set\n' >&2; exit 64; }
@@ -532,6 +542,10 @@ main() {
       # shellcheck source=/dev/null
       . "${0%/*}/listening.sh"
       job_listening
+      return
+      ;;
+    shells)
+      job_shells
       return
       ;;
   esac

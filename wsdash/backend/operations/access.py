@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import NotRunning, UserError
 from wsdash.backend.job import ports as job_ports
+from wsdash.backend.job import sessions
 from wsdash.backend.job.ports import Ports
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers import base
@@ -49,6 +50,22 @@ class Access:
             with suppress(ProviderError):
                 said = await self._state.provider(workspace).listening(workspace, attempts[-1])
         return job_ports.ports(declared, None if said is None else job_ports.listeners(said))
+
+    async def shells(self, workspace_id: str) -> int | None:
+        """How many shells and commands of its user are open in it now, which a heartbeat may not say yet.
+
+        None where the job does not say it within two seconds.
+        """
+        workspace = await self._state.find(workspace_id)
+        attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
+        if not attempts or not attempts[-1].is_live:
+            return None
+        try:
+            async with asyncio.timeout(sessions.TIMEOUT_S):
+                said = await self._state.provider(workspace).shells(workspace, attempts[-1])
+        except (ProviderError, TimeoutError):
+            return None
+        return sessions.shells_of(said)
 
     async def forwarding(self, workspace_id: str, where: str, number: int) -> tuple[str, ...]:
         """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""

@@ -334,6 +334,9 @@ class Provider(Protocol):
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """What listening.sh says in the running job; None where it cannot be asked. Untrusted."""
 
+    async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        """What job.sh says now of open sessions, a number; None where the job cannot be asked. Untrusted."""
+
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         """A command that makes a port or a socket of the workspace be at `where` here, an address or a path.
 

@@ -17,7 +17,7 @@ from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
-from wsdash.backend.job import ports
+from wsdash.backend.job import ports, sessions
 from wsdash.backend.job.render import render_secrets
 from wsdash.backend.providers.base import (
     Capabilities,
@@ -204,13 +204,19 @@ class LocalProvider:
         return await asyncio.to_thread(self._inside, workspace, attempt, "enter", argv)
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        return await self._ask_job(workspace, attempt, "listening", ports.MOST_BYTES, ports.TIMEOUT_S)
+
+    async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        return await self._ask_job(workspace, attempt, "shells", sessions.MOST_BYTES, sessions.TIMEOUT_S)
+
+    async def _ask_job(
+        self, workspace: Workspace, attempt: Attempt, entry: Entry, most: int, timeout_s: float
+    ) -> bytes | None:
         try:
-            command = await asyncio.to_thread(self._inside, workspace, attempt, "listening", ())
+            command = await asyncio.to_thread(self._inside, workspace, attempt, entry, ())
         except PermanentError:
             return None
-        return await asyncio.to_thread(
-            git_query.answer, command.argv, command.env, ports.MOST_BYTES, ports.TIMEOUT_S
-        )
+        return await asyncio.to_thread(git_query.answer, command.argv, command.env, most, timeout_s)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         raise PermanentError(

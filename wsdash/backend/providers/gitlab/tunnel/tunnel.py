@@ -194,14 +194,16 @@ class JobTunnel:
         assert process.stdout is not None
         output: list[bytes] = []
         size = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while size < most and (part := await process.stdout.read(65536)):
-                    output.append(part)
-                    size += len(part)
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while size < most and (part := await process.stdout.read(65536)):
+                        output.append(part)
+                        size += len(part)
+        finally:  # also where whoever asks waits no longer
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
         return b"".join(output)
 
     async def stop(self, workspace_id: str) -> bool:

@@ -20,8 +20,8 @@ Kind = Literal["podman", "docker", "bubblewrap", "plain"]
 KINDS: tuple[Kind, ...] = ("podman", "docker", "bubblewrap", "plain")
 """Best first."""
 
-Entry = Literal["enter", "listening"]
-"""What of job.sh runs beside a job: a shell or a command, or what tells where the job listens."""
+Entry = Literal["enter", "listening", "shells"]
+"""What of job.sh runs beside a job: a shell or a command, or what tells where the job listens or who is in it."""
 
 PROJECTS = "/projects"
 VOLUMES = "/volumes"
