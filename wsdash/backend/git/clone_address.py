@@ -29,6 +29,7 @@ _NEARLY_URL = r"(?is)https?[:/\\]|//|.*://"
 """How an address begins that was to be a URL, and is none."""
 _PASSWORD = r":[^/@]+@"
 _SECRET_KEY = r"(?i)((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*"
+_NO_KEY = r"([?#])[^=?#]+(?=#|$)"
 HIDDEN = "***"
 
 
@@ -104,12 +105,15 @@ def split(address: str) -> tuple[str, Credential | None]:
                 f"{shown(address)} was given with a password, or a token, which Git can only use with http and https",
                 "Leave it out, and use an ssh key; or give the https address.",
             )
+        if scheme in _WITH_A_USER:
+            _refuse_parameters(address, tail)
         return address, None
     if not re.fullmatch(_HOST, host) or _hides_an_at(host, tail):
         raise BadAddress(
             f"{shown(address)} is no address: what stands before its host cannot be told from the host",
             "Write a user and a password with %2F for /, %40 for @ and %3A for :, or leave them out.",
         )
+    _refuse_parameters(address, tail)
     if "?" in tail or "#" in tail:
         raise BadAddress(
             f"{shown(address)} was given with a query, and a repository's address has none",
@@ -117,6 +121,16 @@ def split(address: str) -> tuple[str, Credential | None]:
         )
     clean = f"{scheme}://{host}{tail}"
     return clean, _credential(scheme, host, user, tail.strip("/")) if at and user else None
+
+
+def _refuse_parameters(address: str, tail: str) -> None:
+    """Raises BadAddress for what Git would send as a part of the path, and everybody keep: `;token=SECRET`."""
+    path = re.split(r"[?#]", tail)[0]
+    if _without_query(path) != path:
+        raise BadAddress(
+            f"{shown(address)} was given with a secret in its path",
+            "Leave out what follows the first ; in it. Give a token as https:// and oauth2:TOKEN@HOST/PATH.",
+        )
 
 
 def _credential(scheme: str, host: str, user: str, path: str) -> Credential:
@@ -171,7 +185,7 @@ def shown(address: str) -> str:
     user, _, host = authority.rpartition("@")
     if not re.fullmatch(_HOST, host) or _hides_an_at(host, tail):
         if scheme.lower() == "file":
-            return address
+            return f"{scheme}://{f'{HIDDEN}@' if '@' in authority else ''}{host}{_without_query(tail)}"
         behind = rest.rpartition("@")[2] if "@" in tail else tail
         return f"{scheme}://{HIDDEN}{'@' if '@' in tail else ''}{_without_query(behind)}"
     name = user.partition(":")[0]
@@ -289,4 +303,6 @@ def _hides_an_at(host: str, tail: str) -> bool:
 
 
 def _without_query(text: str) -> str:
-    return re.sub(_SECRET_KEY, lambda found: f"{found[1]}{HIDDEN}", text)
+    """Without the values of keys that sound like a secret, and without a query or a fragment that has no key at all."""
+    text = re.sub(_SECRET_KEY, lambda found: f"{found[1]}{HIDDEN}", text)
+    return re.sub(_NO_KEY, lambda found: f"{found[1]}{HIDDEN}", text)
