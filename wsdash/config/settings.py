@@ -166,7 +166,11 @@ def _check_owner(file: Path, found: os.stat_result) -> None:
             "Remove it, or make it yours: chown it to yourself."
         )
     if found.st_mode & 0o022:
-        raise ConfigError(f"{file} can be written to by others, so it is not obeyed. Run: chmod go-w {file}")
+        from shlex import quote
+
+        raise ConfigError(
+            f"{file} can be written to by others, so it is not obeyed. Run: chmod go-w {quote(str(file))}"
+        )
 
 
 def parse_config(text: str, file: Path) -> Config:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from wsdash.backend.git.clone_address import redacted, shown
 from wsdash.workload import GitIdentity
@@ -199,7 +200,7 @@ def explain(answer: str, url: str, ref: str | None) -> SourceError:
     if "dubious ownership" in answer:
         return SourceError(
             f"{url} belongs to another user, so Git refuses it",
-            f"If you trust it: git config --global --add safe.directory {url}",
+            f"If you trust it: git config --global --add safe.directory {quote(url)}",
         )
     if "does not appear to be a git repository" in answer or "not found" in answer.lower():
         return SourceError(f"{url} is not a Git repository", "Check the address, and that you may read it.")

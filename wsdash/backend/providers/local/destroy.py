@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.providers.base import ProviderError
@@ -65,5 +66,5 @@ def _purge(layout: Layout, workspace_id: str, images: list[str], by_container: B
         except PermissionError as error:
             raise ProviderError(
                 f"files of the workspace belong to another user and cannot be removed: {error.filename}",
-                f"Remove them with: sudo rm -rf {layout.trash}",
+                f"Remove them with: sudo rm -rf {quote(str(layout.trash))}",
             ) from error

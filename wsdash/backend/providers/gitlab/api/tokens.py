@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from urllib.parse import urlsplit
 
 from wsdash.backend.providers.base import PreconditionFailed
@@ -194,7 +195,7 @@ def _read_file(file: Path) -> dict[str, str]:
         raise PreconditionFailed(f"{file} cannot be read", "Mend its rights, or remove it.") from error
     if status.st_mode & 0o077:
         raise PreconditionFailed(
-            f"{file} holds access tokens, and others can read it", f"Run: chmod 600 {file}"
+            f"{file} holds access tokens, and others can read it", f"Run: chmod 600 {quote(str(file))}"
         )
     try:
         tokens = tomllib.loads(text).get("tokens", {}).items()
