@@ -268,9 +268,12 @@ async def test_a_shell_that_was_left_since_the_last_heartbeat_is_not_asked_about
     stub: StubService, running: Running
 ) -> None:
     first = attempt("api-gateway")
-    assert first.seen is not None
+    assert first.last_observation is not None
     stub.rows = [
-        row("api-gateway", last=replace(first, seen=replace(first.seen, beat=LIVED_IN))),
+        row(
+            "api-gateway",
+            last=replace(first, last_observation=replace(first.last_observation, beat=LIVED_IN)),
+        ),
         *stub.rows[1:],
     ]
     stub.shells_now = {"api-gateway": 0}
