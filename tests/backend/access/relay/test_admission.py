@@ -47,6 +47,19 @@ def test_the_one_that_has_not_gone_on_for_the_longest_time_makes_room() -> None:
     assert logins.begin(Caller("a"), 10.0) is second
 
 
+def test_one_that_has_come_far_but_is_slow_outlives_those_that_say_nothing() -> None:
+    """On a busy machine a step may take longer than a second."""
+    logins = Logins(LIMITS)
+    job = Caller("a")
+    assert logins.begin(job, 0.0) is None
+    job.progress = 2
+    for at in range(1, 200):
+        ended = logins.begin(Caller("a"), at / 2)
+        assert ended is not job
+        if ended is not None:
+            logins.end(ended)
+
+
 def test_a_host_that_holds_its_places_takes_none_of_another() -> None:
     logins = Logins(LIMITS)
     flood = [Caller("a") for _ in range(20)]

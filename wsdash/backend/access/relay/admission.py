@@ -1,8 +1,9 @@
 """Who may log in when many want to: a budget for logins that are not finished, apart from tunnels. Pure.
 
 Jobs of one runner share its address, so a host cannot be refused for what one job on it does. Where a budget is used
-up, the login that has not gone on for the longest time ends, and a job that dials goes on. Each has a second for each
-step, or hundreds that dial at once on a busy machine would end one another for ever.
+up, one that does not go on ends, and a job that dials goes on: of these the one that has come the least far, and of
+such the one that has rested for the longest time, for on a busy machine a job may take longer for a step than a
+stranger that says nothing. Each has a second for each step, or hundreds that dial at once would end one another.
 """
 
 from __future__ import annotations
@@ -79,9 +80,10 @@ class Logins:
             others = of_host
         elif len(others) < self.limits.logins:
             others = []
-        must_end = min(others, key=lambda login: login.moved_at, default=None)
-        if must_end is not None and now - must_end.moved_at < STEP_S:
+        resting = [login for login in others if now - login.moved_at >= STEP_S]
+        if others and not resting:
             return connection
+        must_end = min(resting, key=lambda login: (login.progress, login.moved_at), default=None)
         self._logins[id(connection)] = _Login(connection, now)
         return None if must_end is None else must_end.connection
 
