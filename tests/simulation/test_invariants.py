@@ -86,6 +86,9 @@ def test_when_the_faults_end_what_was_wanted_is_so(script: list[tuple[str, objec
                 attempts = await world.store.attempts(workspace_id)
                 assert [a.id for a in attempts if a.is_live] == [job.attempt_id for job in live]
                 assert set(world.provider.jobs) <= {a.id for a in attempts}, "a job without an intent"
+                assert {job.attempt_id for job in live} <= world.provider.prepared, (
+                    "a job that was half launched"
+                )
 
     asyncio.run(story())
 
@@ -151,6 +154,22 @@ def test_one_job_that_cannot_be_ended_blinds_nobody_to_the_others(tmp_path: Path
             assert [job.number for job in world.provider.live(kept)] == [2]
 
     asyncio.run(story())
+
+
+async def test_a_job_whose_launcher_died_before_the_answer_gets_the_rest_of_the_launch(
+    tmp_path: Path,
+) -> None:
+    async with World.open(tmp_path) as world:
+        await world.tick()
+        workspace_id = await world.create("demo")
+        world.provider.drop_replies = True
+        await world.step(workspace_id, 1)
+        (job,) = world.provider.live(workspace_id)
+        assert job.attempt_id not in world.provider.prepared
+        world.reconciler = None
+        await world.settle()
+        assert world.provider.live(workspace_id) == [job]
+        assert job.attempt_id in world.provider.prepared
 
 
 def test_a_withdrawn_launch_whose_job_lives_is_not_taken_for_ended(tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ class Provider:
     refuses_acts: bool = False
     """Whether it can be looked at, and does nothing."""
     launches: int = 0
+    prepared: set[str] = field(default_factory=set)
+    """Attempts of which all was done that a launch does beside making the job."""
 
     def live(self, workspace_id: str) -> list[Job]:
         return [
@@ -125,7 +127,12 @@ class Provider:
             )
             self.volumes.add(workspace.id)
         self._replying()
+        self.prepared.add(attempt.id)
         return self._observed(self.jobs[attempt.id])
+
+    async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
+        self._called()
+        self.prepared.add(attempt.id)
 
     async def keep_credentials(
         self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]

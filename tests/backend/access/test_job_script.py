@@ -59,7 +59,7 @@ class Job:
     def said(self) -> str:
         return (self.folder / "log").read_text()
 
-    def dial(self, *container: str, port: int | None = None, **variables: str) -> None:
+    def dial(self, *container: str, port: int | None = None, is_known: bool = True, **variables: str) -> None:
         run = self.folder / "run"
         job = run / "job"
         job.mkdir(parents=True)
@@ -72,6 +72,8 @@ class Job:
         (self.folder / "root").mkdir()
         (run / "access/environment").write_text(f"export PROJECTS_ROOT={quote(f'{self.folder}/root')}\n")
         grant = self.relay.job(self.folder, name=self.name).grant
+        if not is_known:
+            self.relay.grants.remove(grant.workspace_id)
         env = {
             **os.environ,
             "WSDASH_RELAY": f"{self.relay.bind} {port or self.relay.port}",
@@ -198,6 +200,17 @@ def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
     until_sync(lambda: job.said.count("Your machine is dialled") == 2, what="the next line")
     until_sync(lambda: ssh("true").returncode == 0, what="the way in")
     assert relay.log.count("has enrolled") == 1
+
+
+@needs_sshd
+def test_a_job_that_is_not_let_in_yet_asks_again_until_it_is(
+    relay: Running, job: Job, ssh: UsersSsh, tmp_path: Path
+) -> None:
+    job.dial(is_known=False)
+    until_sync(lambda: "does not let this job in" in job.said, what="the refusals")
+    relay.job(tmp_path / "again", name=job.name)
+    until_sync(lambda: ssh("echo", "in").stdout == "in\n", 120, "the way in")
+    assert job.said.count("does not let this job in") == 1
 
 
 @needs_sshd

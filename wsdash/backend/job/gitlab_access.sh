@@ -275,9 +275,10 @@ way in from your machine."
     fi
     if answered 'Permission denied'; then
       refused=$((refused + 1))
+      # It may not know of this job yet: nobody may be there who looks.
       if [ "$refused" -ge 3 ]; then
-        say 'Your machine does not let this job in: there is no way in but by another attempt.'
-        end
+        [ "$refused" -gt 3 ] || say 'Your machine does not let this job in. It is asked again now and then.'
+        pause=20
       fi
     elif answered 'Host key verification failed'; then
       say 'Whoever answers in the place of your machine is not it, and is told nothing.'

@@ -294,6 +294,11 @@ class Provider(Protocol):
         something must be mended first, `PermanentError` when none ever will be.
         """
 
+    async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
+        """The attempt's job was found by `observe`, for whoever called `launch` died before it had the answer: do what
+        `launch` does beside making the job. Raises as `launch` does.
+        """
+
     async def observe(self) -> ProviderSnapshot:
         """Every job that this provider knows of in this context. Raises `Unreachable` or `PreconditionFailed`."""
 

@@ -186,6 +186,7 @@ class ContextPoller:
             await self.provider.force_cancel(attempt)
             await self.provider.destroy(workspace)
             return
+        await self.provider.adopted(workspace, attempt)
         await self._store.adopt(attempt, self._runtime.clock(), "found running, though not on record")
 
 

@@ -244,6 +244,7 @@ class Reconciler:
                 found = replace(
                     attempt, launched_at=now, job_id=job.job_id, url=job.url, last_observation=job
                 )
+                await provider.adopted(workspace, found)
                 await self._store.adopt(found, now, reason)
             case rules.Cancel(attempt, reason, cause, autostop):
                 if autostop:

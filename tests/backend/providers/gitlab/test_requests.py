@@ -315,6 +315,27 @@ async def test_the_relay_is_kept_running_for_a_job_that_starts_too(
     assert len(opened) == 1
 
 
+async def test_a_job_whose_launcher_died_is_let_in_when_it_is_found_unless_there_is_a_newer_one(
+    instance: Instance, provider: GitLabProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    follower = instance.provider()
+    let_in = []
+
+    async def authorize(_: Workspace, of: Attempt, pipeline_id: int) -> None:
+        let_in.append((of.number, str(pipeline_id)))
+
+    monkeypatch.setattr(follower._tunnel, "authorize", authorize)
+    (job,) = (await follower.observe()).jobs
+    await follower.adopted(workspace(), now(instance))
+    assert let_in == [(1, job.job_id)]
+
+    await provider.launch(workspace(), now(instance, 2), WORKLOAD)
+    await follower.observe()
+    await follower.adopted(workspace(), now(instance))
+    assert len(let_in) == 1
+
+
 def add_running(instance: Instance, count: int, status: str = "running") -> None:
     """Pipelines as other processes have made them, each with a heartbeat."""
     state, at = instance.server.state, int(instance.clock())

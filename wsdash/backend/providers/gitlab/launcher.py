@@ -99,6 +99,15 @@ class Launcher:
         await self._authorize(workspace, attempt, made.id)
         return self._observed(made, attempt)
 
+    async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
+        """Let its job in, unless there is a newer one: whoever made its pipeline may have died just then."""
+        found = self._session.poller.pipelines.get(attempt.id)
+        beats = [beat for beat in self._session.poller.beats.values() if beat.workspace_id == workspace.id]
+        if found is None or any(beat.number > attempt.number for beat in beats):
+            return
+        if await self._is_ours(found, workspace.id):
+            await self._authorize(workspace, attempt, found.id)
+
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
         """One commit: the record and the configuration name this store, and GitLab refuses the other's launches."""
         session = self._session
@@ -296,6 +305,7 @@ class Launcher:
     async def _authorize(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
         """By the id token of its pipeline; one with a secret is authorized already."""
         if self._has_id_tokens(await self._session.project.info()):
+            await self._session.tunnel.ensure_relay()
             await self._session.tunnel.authorize(workspace, attempt, pipeline_id)
 
     def _has_id_tokens(self, project: ProjectInfo) -> bool:

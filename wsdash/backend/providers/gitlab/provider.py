@@ -129,6 +129,9 @@ class GitLabProvider:
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         return await self._launcher.launch(workspace, attempt, workload)
 
+    async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
+        await self._launcher.adopted(workspace, attempt)
+
     async def observe(self) -> ProviderSnapshot:
         """Every pipeline of this user's workspaces in the project."""
         await self._launcher.end_foreign()

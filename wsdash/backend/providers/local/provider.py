@@ -132,6 +132,9 @@ class LocalProvider:
         """
         return await asyncio.to_thread(self._launch, workspace, attempt, workload)
 
+    async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
+        """Its folder has all that it needs."""
+
     async def observe(self) -> ProviderSnapshot:
         """Every job of this root. Raises Unreachable when its folder cannot be read."""
         return ProviderSnapshot(self._clock(), await asyncio.to_thread(self._look))
