@@ -50,6 +50,7 @@ def _world(folder: Path, progress: Progress, options: argparse.Namespace, end: f
     """Some rounds in a new world, the loss of its store, and the deletion of all that is in it."""
     number = progress.worlds
     progress.worlds += 1
+    progress.save(folder)  # a run that is killed in this world goes on with the next one
     kind = progress.kinds[number % len(progress.kinds)]
     dice = random.Random(f"{progress.seed} {number}")
     place = folder / f"world-{number}"
