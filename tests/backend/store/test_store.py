@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -151,6 +152,23 @@ async def test_a_cancelled_caller_does_not_tear_its_transaction(store: Store) ->
         await task
     await fenced.renew(1.0)  # waits for its turn, so the first has ended
     assert len(await store.attempts("w1")) == 1
+
+
+async def test_a_transaction_that_fails_after_its_caller_was_cancelled_logs_no_traceback(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.create_workspace(workspace(), Workload(), "created")
+    former = await fence(store)
+    await fence(store, LEASE_S + 1)
+    task = asyncio.create_task(former.record_intent(attempt(launched=None), "launch", {}))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    del task
+    assert await store.attempts("w1") == []
+    await store.update_workload("w1", Workload(), 2.0)  # waits for its turn, so the first has ended
+    gc.collect()
+    assert caplog.messages == []
 
 
 async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: Paths) -> None:

@@ -79,7 +79,10 @@ class Transactions:
         A caller that is cancelled does not tear it. Raises `LeaseLost` unless the `token` is the lease's, and
         `DatabaseError`.
         """
-        return await asyncio.shield(asyncio.ensure_future(self._transact(body, token)))
+        running = asyncio.ensure_future(self._transact(body, token))
+        # What it raises after that is nobody's, and no traceback for a log.
+        running.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(running)
 
     async def _transact(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
         async with self._turn:
