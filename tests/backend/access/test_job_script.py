@@ -214,6 +214,17 @@ def test_a_job_that_is_not_let_in_yet_asks_again_until_it_is(
 
 
 @needs_sshd
+def test_a_server_outlives_no_job_that_was_killed_with_the_script_that_dials(job: Job, ssh: UsersSsh) -> None:
+    with subprocess.Popen(["sleep", "600"]) as main:
+        job.dial(WSDASH_MAIN=str(main.pid))
+        assert ssh("true").returncode == 0
+        server = int((job.folder / "run/access/pid").read_text())
+        job.processes[0].kill()
+        main.kill()
+    until_sync(lambda: not Path(f"/proc/{server}").exists(), what="its end")
+
+
+@needs_sshd
 def test_a_server_that_was_killed_comes_back_and_its_sessions_and_the_line_stand(
     relay: Running, job: Job, ssh: UsersSsh
 ) -> None:

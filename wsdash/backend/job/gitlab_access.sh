@@ -144,7 +144,7 @@ start_server() {
   return 1
 }
 
-# The line leads to the server's port, and stands meanwhile, as do its sessions.
+# The line leads to the server's port, and stands meanwhile, as do its sessions. The server outlives no job that was killed.
 keep_serving() {
   while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
     if ! kill -0 "$serving" 2>/dev/null; then
@@ -154,6 +154,7 @@ keep_serving() {
     fi
     sleep 2 >/dev/null 2>&1
   done
+  kill "$serving" 2>/dev/null
 }
 
 # --- the line -----------------------------------------------------------------------------------------
