@@ -51,13 +51,28 @@ SLOW_FIXTURES = frozenset({"leaves_nothing_running", "running"})
 """They have processes to clean up after, and open a dashboard."""
 
 
+LONG = (
+    "e2e/test_checkpoints.py",
+    "e2e/test_gitlab.py",
+    "e2e/test_kept_state.py",
+    "e2e/test_ordinary_users.py",
+    "e2e/test_sealed_cache.py",
+    "e2e/test_secrets.py",
+    "e2e/test_unsaved.py",
+    "e2e/test_volumes.py",
+)
+"""Modules of whole installations with a GitLab. `make test` takes those of their tests that are marked `short`."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what lies in `SLOW` or uses one of `SLOW_FIXTURES`."""
-    slow = tuple(Path(__file__).parent / name for name in SLOW)
+    """Mark as slow what lies in `SLOW` or uses one of `SLOW_FIXTURES`, and as long what lies in `LONG`."""
+    slow, long = (tuple(Path(__file__).parent / name for name in names) for names in (SLOW, LONG))
     for item in items:
         is_slow = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
         if is_slow or any(item.path.is_relative_to(place) for place in slow):
             item.add_marker(pytest.mark.slow)
+        if item.path in long and item.get_closest_marker("short") is None:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")

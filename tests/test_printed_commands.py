@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backends.fail import Keyring
 
 from wsdash.backend.git.source import explain
 from wsdash.backend.providers.base import PreconditionFailed
@@ -29,7 +31,8 @@ def test_the_remedy_for_a_config_that_others_may_write(folder: Path) -> None:
     assert shlex.split(str(refused.value).partition("Run: ")[2]) == ["chmod", "go-w", str(file)]
 
 
-def test_the_remedy_for_tokens_that_others_may_read(folder: Path) -> None:
+def test_the_remedy_for_tokens_that_others_may_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyring.core, "_keyring_backend", Keyring())  # type: ignore[no-untyped-call]
     file = folder / "tokens.toml"
     store("https://gitlab.example", "glpat-1", file)
     file.chmod(0o644)

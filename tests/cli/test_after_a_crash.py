@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def kill_everything(folder: Path) -> None:
     def have_ended() -> bool:
         left = processes_of(folder)
         for process in left:
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         return not left
 
     until_sync(have_ended, 10.0, "the end of everything")

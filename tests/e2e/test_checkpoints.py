@@ -105,6 +105,7 @@ def test_a_job_ends_by_itself_before_its_time_limit_saved_and_the_next_one_goes_
     assert "deadline" in work.run("events", "app")
 
 
+@pytest.mark.short
 def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
     work.create()
     work.wait_for(phase="running", attempt=1)

@@ -57,6 +57,7 @@ def work_of_own(
         yield work
 
 
+@pytest.mark.short
 def test_a_workspace_is_created_seen_alive_stopped_with_its_cache_and_deleted_without_a_trace(
     work: Work,
 ) -> None:

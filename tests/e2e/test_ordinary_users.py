@@ -156,6 +156,7 @@ def test_a_workspace_of_a_gitlab_is_entered_and_saved_and_goes_on_after_a_log_ou
     assert (back / "notes.txt").read_text() == "precious\n"
 
 
+@pytest.mark.short
 def test_a_workspace_on_this_machine_is_entered_and_goes_on_after_a_log_out(
     user: OrdinaryUser, taken: int
 ) -> None:

@@ -166,6 +166,7 @@ def host_of(server: GitLabServer) -> str:
     return server.url.partition("://")[2]
 
 
+@pytest.mark.short
 def test_on_this_machine(user: User, elsewhere: GitLabServer, paths: Paths) -> None:
     host = host_of(elsewhere)
     with_dotfiles(paths, host)

@@ -11,19 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.waiting import until_sync
 from wsdash.backend.job.protocol import Message, Splitter
 from wsdash.backend.job.render import render, scripts
 from wsdash.workload import Workload
 
-SHELLS = [
-    pytest.param(
-        shell, marks=pytest.mark.skipif(shutil.which(shell[0]) is None, reason=f"{shell[0]} is not installed")
-    )
-    for shell in (("dash",), ("busybox", "sh"))
-]
-"""As parameters of tests and fixtures; what is not installed is skipped."""
+
+def as_parameter(*shell: str, long: bool = False) -> ParameterSet:
+    """A shell as a parameter of tests and fixtures, which are skipped where it is not installed."""
+    missing = pytest.mark.skipif(shutil.which(shell[0]) is None, reason=f"{shell[0]} is not installed")
+    return pytest.param(shell, marks=[missing, pytest.mark.long] if long else [missing])
+
+
+SHELLS = [as_parameter("dash"), as_parameter("busybox", "sh", long=True)]
+"""`make test` takes the first one, `make e2e` the others."""
 
 
 @dataclass

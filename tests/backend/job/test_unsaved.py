@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.job.conftest import SHELLS
+from tests.backend.job.conftest import SHELLS, as_parameter
 from tests.repositories import commit_files, git
 from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.base import UnsavedWork
@@ -60,7 +60,7 @@ class Projects:
         return found
 
 
-@pytest.fixture(params=[*SHELLS, ("bash",)], ids=lambda shell: shell[0])
+@pytest.fixture(params=[*SHELLS, as_parameter("bash", long=True)], ids=lambda shell: shell[0])
 def projects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Projects]:
     found = Projects(tmp_path / "place", tmp_path / "origin", request.param)
     found.root.mkdir(parents=True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backend.job.conftest import SHELLS
+from tests.backend.job.conftest import SHELLS, as_parameter
 from tests.repositories import commit_files, git
 from wsdash.backend.errors import UserError
 from wsdash.backend.operations import save_work
@@ -131,7 +131,7 @@ class Place:
         return folder
 
 
-@pytest.fixture(params=[*SHELLS, ("bash",)], ids=lambda shell: shell[0])
+@pytest.fixture(params=[*SHELLS, as_parameter("bash", long=True)], ids=lambda shell: shell[0])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if shutil.which(request.param[0]) is None:
         pytest.skip(f"{request.param[0]} is not installed")
