@@ -10,7 +10,7 @@ import pytest
 from keyring.backends.fail import Keyring
 
 from wsdash.backend.git.source import explain
-from wsdash.backend.providers.base import PreconditionFailed
+from wsdash.backend.providers.errors import PreconditionFailed
 from wsdash.backend.providers.gitlab.api.tokens import find, store
 from wsdash.config.settings import ConfigError, load_config
 

@@ -19,8 +19,8 @@ from wsdash.backend.errors import UserError, WorkspaceGone
 from wsdash.backend.operations import save_work
 from wsdash.backend.operations.create import CreateRequest, free_name, project_name
 from wsdash.backend.operations.save_work import Kept
-from wsdash.backend.providers.base import PollIntervals
 from wsdash.backend.providers.local import LocalProvider
+from wsdash.backend.providers.types import PollIntervals
 from wsdash.backend.reconcile import leader
 from wsdash.backend.service import Service
 from wsdash.backend.store.mapping import NoSuchWorkspace

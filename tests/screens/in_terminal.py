@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.screens.stub import StubService, attempt, dashboard, row
-from wsdash.backend.providers.base import ShellCommand
+from wsdash.backend.providers.types import ShellCommand
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.model import Beat, Desired, Phase, Policy, Status

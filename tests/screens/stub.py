@@ -12,8 +12,8 @@ from typing import cast
 from wsdash.app import WsdashApp
 from wsdash.backend.job.ports import Ports
 from wsdash.backend.operations.connect_gitlab import ContextPreview, ContextRequest
-from wsdash.backend.providers.base import Capabilities, Limitation, LogChunk, ShellCommand
 from wsdash.backend.providers.gitlab.preflight import Finding
+from wsdash.backend.providers.types import Capabilities, Limitation, LogChunk, ShellCommand
 from wsdash.backend.rules.recovery_point import RecoveryPoint
 from wsdash.backend.service import (
     CreateRequest,

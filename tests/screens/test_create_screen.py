@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from tests.screens.conftest import Running, until
 from tests.screens.stub import StubService
-from wsdash.backend.providers.base import Limitation
+from wsdash.backend.providers.types import Limitation
 from wsdash.backend.service import CreateRequest, UserError
 from wsdash.devfile import Diagnostic
 from wsdash.screens.create_form import CreateScreen, repository_here

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import NOW, StubService, attempt, dashboard, every_phase, row
 from wsdash.backend.errors import NotSaved, WorkspaceGone
-from wsdash.backend.providers.base import Capabilities
+from wsdash.backend.providers.types import Capabilities
 from wsdash.backend.service import Reconciling, UserError
 from wsdash.model import Beat, Phase, Status
 from wsdash.screens.confirm import ConfirmScreen

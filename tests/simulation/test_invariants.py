@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.world import Provider, World
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.store.reader import Reader
 from wsdash.model import Attempt, Cause, Desired, JobState, Phase, Status
 from wsdash.paths import Paths

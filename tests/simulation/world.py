@@ -13,18 +13,16 @@ from pathlib import Path
 from wsdash.backend.archive import tar
 from wsdash.backend.archive.streams import ByteSink, ByteSource
 from wsdash.backend.git.clone_address import Credential
-from wsdash.backend.providers.base import (
+from wsdash.backend.providers.errors import PermanentError, PreconditionFailed, Unreachable
+from wsdash.backend.providers.types import (
     Capabilities,
     CheckoutQuery,
     Limitation,
     LogChunk,
     PackReport,
-    PermanentError,
     PollIntervals,
-    PreconditionFailed,
     ProviderSnapshot,
     ShellCommand,
-    Unreachable,
 )
 from wsdash.backend.reconcile.reconciler import Reconciler
 from wsdash.backend.rules.decide import Wait

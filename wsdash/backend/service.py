@@ -25,8 +25,10 @@ from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
 from wsdash.backend.operations.unsaved_work import Work
 from wsdash.backend.operations.update import Update, Updates
-from wsdash.backend.providers.base import KeepsSecretsElsewhere, Provider, UnsavedWork
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.features import KeepsSecretsElsewhere
 from wsdash.backend.providers.registry import ProviderPool
+from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.reconcile.leader import LeaderElector
 from wsdash.backend.store import database

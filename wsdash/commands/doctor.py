@@ -18,7 +18,7 @@ from wsdash import __version__
 from wsdash.backend.errors import UserError
 from wsdash.backend.git.clone_address import without_secrets
 from wsdash.backend.operations import connect_gitlab
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.reconcile import cleanup
 from wsdash.backend.store.database import connect, journal_mode
 from wsdash.backend.store.errors import DatabaseError

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.store.errors import DatabaseError, explain
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.commands.console import FAILED, PROVIDER, tell

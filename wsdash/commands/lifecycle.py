@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.operations.unsaved_words import beside_words, unsaved_parts
-from wsdash.backend.providers.base import UnsavedWork
+from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, local_time, tell
 from wsdash.commands.errors import report

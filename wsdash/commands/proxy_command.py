@@ -16,7 +16,7 @@ from wsdash.commands.ssh import number_of, once_entered
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
-    from wsdash.backend.providers.base import ShellCommand
+    from wsdash.backend.providers.types import ShellCommand
     from wsdash.backend.service import Service
     from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace

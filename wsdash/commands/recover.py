@@ -16,7 +16,7 @@ from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
     from wsdash.backend.operations.recover import Plan
-    from wsdash.backend.providers.base import FoundWorkspace, Orphan
+    from wsdash.backend.providers.types import FoundWorkspace, Orphan
     from wsdash.backend.service import Service
 
 

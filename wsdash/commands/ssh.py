@@ -23,7 +23,7 @@ from wsdash.paths import Paths
 from wsdash.sanitize import one_line, printable
 
 if TYPE_CHECKING:
-    from wsdash.backend.providers.base import ShellCommand
+    from wsdash.backend.providers.types import ShellCommand
     from wsdash.backend.service import Service
     from wsdash.backend.store.reader import WorkspaceRow
 

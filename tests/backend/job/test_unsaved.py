@@ -14,7 +14,7 @@ import pytest
 from tests.backend.job.conftest import SHELLS, as_parameter
 from tests.repositories import commit_files, git
 from wsdash.backend.providers import unsaved_work
-from wsdash.backend.providers.base import UnsavedWork
+from wsdash.backend.providers.types import UnsavedWork
 
 
 @dataclass

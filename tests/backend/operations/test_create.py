@@ -9,7 +9,7 @@ import pytest
 from tests.repositories import DEVFILE, make_repository
 from wsdash.backend.errors import UserError
 from wsdash.backend.operations.create import CreateRequest, Preview, look_and_translate
-from wsdash.backend.providers.base import Capabilities
+from wsdash.backend.providers.types import Capabilities
 
 CHILD = "schemaVersion: 2.2.0\nparent: {uri: PARENT}\n"
 

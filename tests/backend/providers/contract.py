@@ -21,7 +21,9 @@ from tests.repositories import git, make_repository
 from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.job.sessions import shells_of
-from wsdash.backend.providers.base import LogChunk, PermanentError, Provider
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.errors import PermanentError
+from wsdash.backend.providers.types import LogChunk
 from wsdash.backend.providers.unsaved_work import answer, question
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Command, EnvVar, Secret, Source, Volume, Workload

@@ -11,8 +11,9 @@ from wsdash.backend.job import ports as job_ports
 from wsdash.backend.job import sessions
 from wsdash.backend.job.ports import Ports
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers import base
-from wsdash.backend.providers.base import ProviderError, ShellCommand
+from wsdash.backend.providers import errors as provider_errors
+from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.types import ShellCommand
 
 if TYPE_CHECKING:
     from wsdash.backend.access.web_editor import Editor
@@ -35,7 +36,7 @@ class Access:
         workspace, entered = await self._state.attempt(workspace_id, attempt)
         try:
             return await self._state.provider(workspace).shell(workspace, entered, argv)
-        except base.NotRunning as error:
+        except provider_errors.NotRunning as error:
             raise NotRunning(error.message, error.hint) from error
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error

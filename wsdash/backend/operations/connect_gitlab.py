@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.operations import context_file
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.config.settings import GitLabSettings, load_config
 from wsdash.paths import Paths
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.config.settings import (
     GITLAB,
     LOCAL,

@@ -21,7 +21,8 @@ from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.personalize import with_personal
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import Capabilities, Limitation, ProviderError
+from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.types import Capabilities, Limitation
 from wsdash.backend.store.store import NameTaken
 from wsdash.config.settings import LOCAL, Personal
 from wsdash.model import Desired, Policy, Workspace

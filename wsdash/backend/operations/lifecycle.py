@@ -9,7 +9,7 @@ from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.operations.daemon import Daemon
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Desired, Phase, Workspace

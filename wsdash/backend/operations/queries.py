@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from wsdash.backend.operations.explain import Why, why
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import Capabilities, LogChunk
+from wsdash.backend.providers.types import Capabilities, LogChunk
 from wsdash.backend.store.errors import DatabaseError
 from wsdash.backend.store.file_watch import FileWatch
 from wsdash.backend.store.reader import PlannedStep, WorkspaceDetail, WorkspaceRow

@@ -10,14 +10,10 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.operations.create import next_name
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import (
-    FoundWorkspace,
-    Inventory,
-    Orphan,
-    Provider,
-    ProviderError,
-    Recoverable,
-)
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.features import Recoverable
+from wsdash.backend.providers.types import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.config.settings import LOCAL
 from wsdash.model import Workspace

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers import unsaved_work
-from wsdash.backend.providers.base import CheckoutQuery
+from wsdash.backend.providers.types import CheckoutQuery
 from wsdash.backend.store.checkpoint_files import Checkpoint
 from wsdash.paths import make_folder
 from wsdash.sanitize import one_line

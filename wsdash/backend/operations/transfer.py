@@ -18,7 +18,8 @@ from wsdash.backend.git.clone_address import taken_out, without_secrets
 from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import check_name, next_name
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import PackReport, Provider
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.types import PackReport
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Desired, Workspace
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wsdash.backend.rules.status import words_for_seconds
 
 if TYPE_CHECKING:
-    from wsdash.backend.providers.base import Sized, UnsavedWork
+    from wsdash.backend.providers.types import Sized, UnsavedWork
     from wsdash.model import UnsavedRecord
 
 

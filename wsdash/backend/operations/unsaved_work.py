@@ -11,7 +11,8 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.job.render import project_folder
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import ProviderError, UnsavedWork
+from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.providers.unsaved_work import look
 from wsdash.backend.rules.autodelete import is_worth_asking, record_of
 

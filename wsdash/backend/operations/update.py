@@ -12,7 +12,7 @@ from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import CreateRequest, Creation, Preview
 from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.model import Desired, Workspace
 from wsdash.workload import Workload
 

@@ -9,7 +9,9 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 
 from wsdash.backend.job.render import project_folder
-from wsdash.backend.providers.base import CheckoutQuery, Provider, ProviderError, Sized, UnsavedWork
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.types import CheckoutQuery, Sized, UnsavedWork
 from wsdash.model import UnsavedTotals, Workspace
 from wsdash.workload import Workload
 

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from wsdash.backend.providers.base import Provider, ProviderError
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.rules import decide as rules
 from wsdash.backend.store.fenced_store import FencedStore, JobEvent

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.store.errors import DatabaseError, StateRemoved
 from wsdash.backend.store.lease import LeaseLost
 from wsdash.backend.store.mapping import NoSuchWorkspace

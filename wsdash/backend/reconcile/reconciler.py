@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from wsdash.backend.providers.base import (
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.errors import (
     InProgress,
     OwnershipLost,
     PermanentError,
     PreconditionFailed,
-    Provider,
     ProviderError,
     Unreachable,
 )

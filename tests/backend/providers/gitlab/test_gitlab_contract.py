@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.backend.providers.contract import Harness, ProviderContract, attempt, workspace
-from wsdash.backend.providers.base import PermanentError
+from wsdash.backend.providers.errors import PermanentError
 from wsdash.model import JobState
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.state import Variable
-from wsdash.backend.providers.base import PermanentError, PreconditionFailed
+from wsdash.backend.providers.errors import PermanentError, PreconditionFailed
 from wsdash.backend.providers.gitlab.api.ci_variables import check, forget, keep
 from wsdash.backend.providers.gitlab.limitations import limitations_of, project_of
 from wsdash.workload import Secret, Source, Workload

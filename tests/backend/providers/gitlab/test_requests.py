@@ -13,7 +13,7 @@ from tests.backend.providers.contract import attempt, workspace
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.faults import Fault
 from tests.waiting import until
-from wsdash.backend.providers.base import OwnershipLost, PermanentError, PreconditionFailed, Unreachable
+from wsdash.backend.providers.errors import OwnershipLost, PermanentError, PreconditionFailed, Unreachable
 from wsdash.backend.providers.gitlab.ci.pipeline_name import parse
 from wsdash.backend.providers.gitlab.ci.record import Volume, message_of, record_of
 from wsdash.backend.providers.gitlab.provider import GitLabProvider

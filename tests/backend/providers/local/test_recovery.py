@@ -15,8 +15,8 @@ import pytest
 from tests.repositories import make_repository
 from tests.waiting import until
 from wsdash.backend.operations.create import CreateRequest
-from wsdash.backend.providers.base import FoundWorkspace
 from wsdash.backend.providers.local import LocalProvider
+from wsdash.backend.providers.types import FoundWorkspace
 from wsdash.backend.service import Service
 from wsdash.backend.store import database
 from wsdash.backend.store.reader import WorkspaceRow

@@ -19,7 +19,7 @@ from tests.backend.providers.conftest import found
 from tests.backend.providers.contract import ENDED, RUN, STAY, Harness, attempt, workspace
 from tests.conftest import processes_of
 from tests.waiting import until
-from wsdash.backend.providers.base import NotRunning, ProviderError
+from wsdash.backend.providers.errors import NotRunning, ProviderError
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.sandbox.isolation import container_name

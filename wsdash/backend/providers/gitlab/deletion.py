@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from wsdash.backend.providers.base import PreconditionFailed, ProviderError
+from wsdash.backend.providers.errors import PreconditionFailed, ProviderError
 from wsdash.backend.providers.gitlab import registry_checkpoints
 from wsdash.backend.providers.gitlab.api import ci_variables
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi

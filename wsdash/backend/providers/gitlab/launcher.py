@@ -8,12 +8,7 @@ from contextlib import suppress
 
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job.render import idle_settings
-from wsdash.backend.providers.base import (
-    OwnershipLost,
-    PermanentError,
-    PreconditionFailed,
-    ProviderError,
-)
+from wsdash.backend.providers.errors import OwnershipLost, PermanentError, PreconditionFailed, ProviderError
 from wsdash.backend.providers.gitlab import registry_checkpoints
 from wsdash.backend.providers.gitlab.api.errors import NotFound, Rejected
 from wsdash.backend.providers.gitlab.api.models import Commit, Pipeline

@@ -6,11 +6,12 @@ import asyncio
 import re
 from collections.abc import Iterator
 
-from wsdash.backend.providers.base import Limitation, ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.models import Project, Variable
 from wsdash.backend.providers.gitlab.preflight import source_finding
+from wsdash.backend.providers.types import Limitation
 from wsdash.config.settings import GitLabSettings
 from wsdash.workload import Secret, Workload
 

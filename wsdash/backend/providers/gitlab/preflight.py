@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.models import (
     AllowedProject,

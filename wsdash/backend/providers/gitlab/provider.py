@@ -13,21 +13,7 @@ from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports, sessions
-from wsdash.backend.providers.base import (
-    Capabilities,
-    CheckoutQuery,
-    Inventory,
-    Limitation,
-    LogChunk,
-    NotRunning,
-    Orphan,
-    PackReport,
-    PermanentError,
-    PollIntervals,
-    ProviderSnapshot,
-    ShellCommand,
-    Unreachable,
-)
+from wsdash.backend.providers.errors import NotRunning, PermanentError, Unreachable
 from wsdash.backend.providers.gitlab.api import ci_variables
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
@@ -46,6 +32,18 @@ from wsdash.backend.providers.gitlab.tunnel import file_transfer
 from wsdash.backend.providers.gitlab.tunnel.services import TunnelServices
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.backend.providers.gitlab.workspace_secrets import WorkspaceSecrets
+from wsdash.backend.providers.types import (
+    Capabilities,
+    CheckoutQuery,
+    Inventory,
+    Limitation,
+    LogChunk,
+    Orphan,
+    PackReport,
+    PollIntervals,
+    ProviderSnapshot,
+    ShellCommand,
+)
 from wsdash.backend.rules import autodelete
 from wsdash.backend.store.secret_notes import SecretNotes
 from wsdash.backend.system.leftovers import Ids

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wsdash.backend.providers.base import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.providers.gitlab.api.models import Branch, Pipeline
 from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
@@ -13,6 +12,7 @@ from wsdash.backend.providers.gitlab.observe import observation
 from wsdash.backend.providers.gitlab.observe.observation import Memory
 from wsdash.backend.providers.gitlab.observe.poller import MOST_PAGES
 from wsdash.backend.providers.gitlab.session import Session
+from wsdash.backend.providers.types import FoundWorkspace, Inventory, Orphan
 from wsdash.model import Attempt, Cause, Desired, End, Workspace
 
 Found = tuple[Pipeline, Heartbeat]

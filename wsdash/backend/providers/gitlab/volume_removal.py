@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from wsdash.backend.providers.base import InProgress
+from wsdash.backend.providers.errors import InProgress
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.models import Pipeline

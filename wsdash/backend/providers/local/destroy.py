@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 
 from wsdash.backend.git.credential_files import KeptCredentials
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.local.files import remove, staging
 from wsdash.backend.providers.local.layout import JobFiles, Layout
 from wsdash.backend.providers.local.terminate import Ender

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job.render import idle_settings, render, scripts
-from wsdash.backend.providers.base import PermanentError, ProviderError
+from wsdash.backend.providers.errors import PermanentError, ProviderError
 from wsdash.backend.providers.local import job_spec, recovery
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.local import destroy
 from wsdash.backend.providers.local.files import remove as files_remove
 from wsdash.backend.providers.local.files import staging

@@ -19,22 +19,7 @@ from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports, sessions
 from wsdash.backend.job.render import render_secrets
-from wsdash.backend.providers.base import (
-    Capabilities,
-    CheckoutQuery,
-    Inventory,
-    Limitation,
-    LogChunk,
-    NotRunning,
-    Orphan,
-    PackReport,
-    PermanentError,
-    PollIntervals,
-    ProviderError,
-    ProviderSnapshot,
-    ShellCommand,
-    Unreachable,
-)
+from wsdash.backend.providers.errors import NotRunning, PermanentError, ProviderError, Unreachable
 from wsdash.backend.providers.local import destroy as local_destroy
 from wsdash.backend.providers.local import job_spec, recovery
 from wsdash.backend.providers.local.files import pack as files_pack
@@ -50,6 +35,18 @@ from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.supervisor.spawn import python_argv, start_supervisor
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.providers.local.watch import Watch
+from wsdash.backend.providers.types import (
+    Capabilities,
+    CheckoutQuery,
+    Inventory,
+    Limitation,
+    LogChunk,
+    Orphan,
+    PackReport,
+    PollIntervals,
+    ProviderSnapshot,
+    ShellCommand,
+)
 from wsdash.backend.system import records
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Workspace

@@ -13,8 +13,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from wsdash.backend.providers.base import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
+from wsdash.backend.providers.types import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.system import records
 from wsdash.config.settings import LOCAL, policy
 from wsdash.model import Attempt, Cause, Desired, End, JobObservation, JobState, Policy, Workspace

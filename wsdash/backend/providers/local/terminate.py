@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.main import take_lock

@@ -11,7 +11,7 @@ from tests.backend.providers.gitlab.harness import Instance
 from tests.backend.providers.gitlab.proxy import forwarding
 from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.faults import Fault
-from wsdash.backend.providers.base import PreconditionFailed, ProviderError, Unreachable
+from wsdash.backend.providers.errors import PreconditionFailed, ProviderError, Unreachable
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import (
     Forbidden,

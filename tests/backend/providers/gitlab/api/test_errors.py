@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wsdash.backend.providers.base import PreconditionFailed, ProviderError, Unreachable
+from wsdash.backend.providers.errors import PreconditionFailed, ProviderError, Unreachable
 from wsdash.backend.providers.gitlab.api import errors
 from wsdash.backend.providers.gitlab.api.errors import (
     Forbidden,

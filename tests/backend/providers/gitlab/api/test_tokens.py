@@ -8,7 +8,7 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from wsdash.backend.providers.base import PreconditionFailed
+from wsdash.backend.providers.errors import PreconditionFailed
 from wsdash.backend.providers.gitlab.api.tokens import Credential, TokenSource, find, forget, store
 
 URL = "https://gitlab.example.com"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdash.backend.archive import ArchiveError, tar
-from wsdash.backend.providers.base import PermanentError
+from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.gitlab.tunnel import file_transfer
 
 

@@ -21,11 +21,12 @@ from tests.backend.providers.contract import workspace
 from tests.waiting import until_sync
 from wsdash.backend.archive import tar
 from wsdash.backend.archive.tar import Member
-from wsdash.backend.providers.base import PackReport, PermanentError, ProviderError
+from wsdash.backend.providers.errors import PermanentError, ProviderError
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.files import pack as files_pack
 from wsdash.backend.providers.local.files import unpack as files_unpack
 from wsdash.backend.providers.local.layout import Layout
+from wsdash.backend.providers.types import PackReport
 
 
 def pack(folder: Path) -> tuple[bytes, PackReport]:

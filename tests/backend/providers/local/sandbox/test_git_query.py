@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.repositories import git, make_repository
-from wsdash.backend.providers.base import CheckoutQuery
 from wsdash.backend.providers.local.sandbox import git_query
 from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
+from wsdash.backend.providers.types import CheckoutQuery
 from wsdash.workload import Source, Workload
 
 TELL = CheckoutQuery(b'echo "${WSDASH_MACHINE:-no} ${WSDASH_SOURCE:-none}"', (), most=1000, timeout_s=60.0)

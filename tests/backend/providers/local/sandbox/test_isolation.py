@@ -15,10 +15,11 @@ import pytest
 import wsdash
 from tests.backend.providers.contract import Harness, attempt, workspace
 from tests.waiting import until
-from wsdash.backend.providers.base import NotRunning, PermanentError, ShellCommand
+from wsdash.backend.providers.errors import NotRunning, PermanentError
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.sandbox import detect, isolation
 from wsdash.backend.providers.local.sandbox.isolation import Host, Place
+from wsdash.backend.providers.types import ShellCommand
 from wsdash.model import Cause, JobState
 from wsdash.workload import Command, Resources, Service, Volume, Workload
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wsdash import __version__
-from wsdash.backend.providers.base import PermanentError, PreconditionFailed, Unreachable
+from wsdash.backend.providers.errors import PermanentError, PreconditionFailed, Unreachable
 from wsdash.backend.providers.gitlab.api import errors
 from wsdash.backend.providers.gitlab.api.rate_limit import RateLimiter
 from wsdash.sanitize import one_line

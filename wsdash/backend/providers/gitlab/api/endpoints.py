@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from wsdash.backend.providers.base import Unreachable
+from wsdash.backend.providers.errors import Unreachable
 from wsdash.backend.providers.gitlab.api.client import GitLabClient, Part, Query, Reply
 from wsdash.backend.providers.gitlab.api.errors import Forbidden, NotFound
 from wsdash.backend.providers.gitlab.api.models import (

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wsdash.backend.providers.base import PermanentError, PreconditionFailed, ProviderError, Unreachable
+from wsdash.backend.providers.errors import PermanentError, PreconditionFailed, ProviderError, Unreachable
 from wsdash.sanitize import one_line
 
 LONGEST = 300

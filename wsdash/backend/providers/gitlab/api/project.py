@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from wsdash.backend.providers.base import PreconditionFailed
+from wsdash.backend.providers.errors import PreconditionFailed
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 
 CONFIG = ".gitlab-ci.yml"

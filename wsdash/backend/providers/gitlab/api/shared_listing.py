@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from wsdash.backend.providers.base import ProviderError, Unreachable
+from wsdash.backend.providers.errors import ProviderError, Unreachable
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.models import Listing, Pipeline
 

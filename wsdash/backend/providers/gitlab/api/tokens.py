@@ -17,7 +17,7 @@ from pathlib import Path
 from shlex import quote
 from urllib.parse import urlsplit
 
-from wsdash.backend.providers.base import PreconditionFailed
+from wsdash.backend.providers.errors import PreconditionFailed
 from wsdash.backend.system import environments
 from wsdash.paths import make_folder
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from wsdash.backend.providers.base import Unreachable
+from wsdash.backend.providers.errors import Unreachable
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Rejected
 from wsdash.backend.providers.gitlab.api.project import CurrentProject

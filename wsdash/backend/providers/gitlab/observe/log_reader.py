@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsdash.backend.providers.base import LogChunk
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
+from wsdash.backend.providers.types import LogChunk
 
 AGAIN_S = 1.5
 """Between two requests for a log that goes on: what GitLab has is shown within three seconds."""

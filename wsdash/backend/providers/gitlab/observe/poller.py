@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
-from wsdash.backend.providers.base import ProviderError, ProviderSnapshot
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.models import Job, Pipeline
 from wsdash.backend.providers.gitlab.api.project import CurrentProject, ProjectInfo
@@ -18,6 +18,7 @@ from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
 from wsdash.backend.providers.gitlab.observe import job_log, observation
 from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory
 from wsdash.backend.providers.gitlab.tunnel.heartbeats import TunnelHeartbeats
+from wsdash.backend.providers.types import ProviderSnapshot
 from wsdash.model import JobObservation, StepResult
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.gitlab.messages import UNSAVED
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel

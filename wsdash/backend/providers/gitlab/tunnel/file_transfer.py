@@ -12,7 +12,8 @@ from typing import IO
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.archive.entries import entry_of
 from wsdash.backend.archive.streams import CHUNK, ByteSink, ByteSource
-from wsdash.backend.providers.base import PackReport, PermanentError
+from wsdash.backend.providers.errors import PermanentError
+from wsdash.backend.providers.types import PackReport
 from wsdash.sanitize import one_line
 
 COMPLETE = "complete"

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend.archive.streams import ByteSource, in_thread
-from wsdash.backend.providers.base import PermanentError, ProviderError
+from wsdash.backend.providers.errors import PermanentError, ProviderError
 from wsdash.backend.providers.gitlab.tunnel import file_transfer
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel

@@ -15,8 +15,9 @@ from contextlib import asynccontextmanager, suppress
 from wsdash.backend.access.grants import Grant
 from wsdash.backend.access.relay_address import RelayAddress
 from wsdash.backend.access.relay_client import RelayClient
-from wsdash.backend.providers.base import PermanentError, ShellCommand
+from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
+from wsdash.backend.providers.types import ShellCommand
 from wsdash.backend.system import environments
 from wsdash.config.settings import GitLabSettings
 from wsdash.model import Attempt, Workspace

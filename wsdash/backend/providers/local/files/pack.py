@@ -11,8 +11,9 @@ from pathlib import Path
 from wsdash.backend.archive import entries, tar
 from wsdash.backend.archive.streams import CHUNK, ByteSink
 from wsdash.backend.archive.tar import Member
-from wsdash.backend.providers.base import PackReport, PermanentError
+from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.local.files.openat import open_below
+from wsdash.backend.providers.types import PackReport
 
 Parts = tuple[str, ...]
 _SWAPPED = (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO)

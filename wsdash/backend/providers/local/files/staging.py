@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wsdash.backend.archive.streams import in_thread
-from wsdash.backend.providers.base import PermanentError
+from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.system import records

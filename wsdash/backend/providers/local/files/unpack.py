@@ -12,7 +12,7 @@ from wsdash.backend.archive import ArchiveError
 from wsdash.backend.archive.entries import Entry, entry_of
 from wsdash.backend.archive.streams import CHUNK, ByteSource
 from wsdash.backend.archive.tar import Content, read_members
-from wsdash.backend.providers.base import ProviderError
+from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.local.files.openat import open_below
 
 SPARE = 16 * 1024 * 1024

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from wsdash.backend.providers.base import CheckoutQuery
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
+from wsdash.backend.providers.types import CheckoutQuery
 from wsdash.workload import Workload
 
 

@@ -1,0 +1,44 @@
+"""Why a provider did not do what it was asked."""
+
+from __future__ import annotations
+
+from wsdash.backend.git.clone_address import redacted
+
+
+class ProviderError(Exception):
+    """The provider refused: what happened, to what, and what to do about it."""
+
+    retry_at: float | None = None
+    """Before this instant asking again is useless, or forbidden; None where nothing is known of that."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message = redacted(message)
+        super().__init__(self.message)
+        self.hint = redacted(hint)
+
+
+class Unreachable(ProviderError):
+    """The provider could not be asked, so nothing is known."""
+
+
+class PermanentError(ProviderError):
+    """What was asked is wrong in itself: trying again will not help."""
+
+
+class NotRunning(PermanentError):
+    """The workspace has no job that could be entered now. One that is wanted running gets another one."""
+
+
+class OwnershipLost(PermanentError):
+    """Another state store keeps this workspace alive now, and the provider knows it."""
+
+
+class PreconditionFailed(ProviderError):
+    """Nothing was done, and somebody must mend something first: a token, a role, a setting, a quota.
+
+    It is asked again from time to time, so that all goes on by itself once it is mended.
+    """
+
+
+class InProgress(ProviderError):
+    """It has been begun and takes its time: asked again it goes on, until it is done."""
