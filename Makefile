@@ -36,7 +36,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck wsdash/backend/job/*.sh
+	$(BIN)/shellcheck wsdash/backend/job/sh/*/*.sh
 
 # Kills everything at random while a user works: tests/torture/README.md.
 torture: $(VENV)/.test

@@ -16,16 +16,16 @@ from shlex import quote
 import pytest
 
 from tests.backend.access.conftest import SSHD, Running
+from tests.backend.job.scripts import install
 from tests.waiting import until_sync
 from wsdash.backend.access.keys import certify, public_key
 from wsdash.backend.access.known_hosts import alias_of
 from wsdash.backend.access.relay_client import RelayClient
-from wsdash.backend.job.render import render, scripts
+from wsdash.backend.job.render import render
 from wsdash.config.settings import Access
 from wsdash.paths import Paths
 from wsdash.workload import Workload
 
-HERE = Path(__file__).parents[3] / "wsdash/backend/job"
 SYSTEM_SSHD = "/usr/sbin/sshd"
 
 
@@ -63,9 +63,7 @@ class Job:
         run = self.folder / "run"
         job = run / "job"
         job.mkdir(parents=True)
-        for name, text in scripts().items():
-            (job / name).write_bytes(text)
-        shutil.copy(HERE / "gitlab_access.sh", job)
+        install(job)
         (job / "workload.sh").write_text(render(Workload()))
         (run / "access").mkdir()
         (run / "access/proof").write_text("s3cret")
@@ -87,7 +85,7 @@ class Job:
             **variables,
         }
         with (self.folder / "log").open("wb") as log:
-            argv = [*container, "sh", str(job / "gitlab_access.sh"), "dial"]
+            argv = [*container, "sh", str(job / "tunnel.sh"), "dial"]
             self.processes.append(
                 subprocess.Popen(
                     argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

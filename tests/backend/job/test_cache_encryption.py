@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.backend.job.conftest import SHELLS
+from tests.backend.job.scripts import HERE
 from wsdash.backend.providers.gitlab.tunnel.cache_keys import keys_of
 
-HERE = Path(__file__).parents[3] / "wsdash/backend/job"
 SCRIPT = f"""
 have() {{ command -v "$1" >/dev/null 2>&1; }}
 say() {{ printf 'wsdash: %s\\n' "$1"; }}
 here={HERE} base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE run=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE/run
-. {HERE}/gitlab_state.sh
-. {HERE}/gitlab_sealing.sh
+. {HERE}/gitlab_storage.sh
+. {HERE}/cache_encryption.sh
 """
 SECRET = bytes(range(32))
 
@@ -61,7 +61,7 @@ class Job:
         return done.returncode
 
     def take(self, keys: str) -> int:
-        argv = [*self.shell, str(HERE / "gitlab_sealing.sh"), "take"]
+        argv = [*self.shell, str(HERE / "cache_encryption.sh"), "take"]
         env = {"PATH": os.environ["PATH"], "WSDASH_RUN": str(self.base / "run")}
         return subprocess.run(
             argv, env=env, input=keys, capture_output=True, text=True, check=False

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.backend.job.scripts import HERE
 from tests.waiting import until_sync
 from wsdash.backend.access.web_editor import Editor, NoEditor, editor_of
 
@@ -51,7 +51,7 @@ class Job:
         program.chmod(0o755)
 
     def open(self) -> Editor:
-        script = str(files("wsdash.backend.job") / "editor.sh")
+        script = str(HERE / "editor.sh")
         done = subprocess.run(
             ["sh", script], env=self.env, capture_output=True, text=True, timeout=60, check=False
         )

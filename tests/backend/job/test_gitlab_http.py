@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "wsdash/backend/job/gitlab_http.sh"
+from tests.backend.job.scripts import HERE
+
+SCRIPT = HERE / "gitlab_http.sh"
 TOOLS = ("curl", "wget", "python3", "node")
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.backend.job.conftest import SHELLS
+from tests.backend.job.scripts import HERE
 from wsdash.backend.providers.gitlab.ci.pipeline_name import parse
-
-HERE = Path(__file__).parents[3] / "wsdash/backend/job"
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)

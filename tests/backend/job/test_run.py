@@ -13,9 +13,9 @@ import pexpect
 import pytest
 
 from tests.backend.job.conftest import Job, Running
+from tests.backend.job.scripts import SCRIPTS
 from tests.waiting import until_sync
 from wsdash.backend.job.protocol import LINE_LIMIT
-from wsdash.backend.job.render import scripts
 from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Sequence, Source, Workload
 
 
@@ -274,13 +274,12 @@ def test_a_wrong_call_is_told_how(job: Job) -> None:
     assert "usage" in running.log
 
 
-@pytest.mark.parametrize("name", scripts())
-def test_shellcheck_finds_nothing(name: str) -> None:
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_shellcheck_finds_nothing(script: Path) -> None:
     program = shutil.which("shellcheck")
     if program is None:
         pytest.skip("shellcheck is not installed")
-    argv = [program, "--shell=sh", "-"]
-    done = subprocess.run(argv, input=scripts()[name], capture_output=True, check=False)
+    done = subprocess.run([program, "--shell=sh", script], capture_output=True, check=False)
     assert done.returncode == 0, done.stdout.decode()
 
 

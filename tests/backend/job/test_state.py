@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.backend.job.conftest import SHELLS
+from tests.backend.job.scripts import HERE
 
-HERE = Path(__file__).parents[3] / "wsdash/backend/job"
 NAME = f"test-{os.getpid()}"
 """The workspace's id, of which a job looks for other jobs on the host."""
 SCRIPT = f"""
 have() {{ command -v "$1" >/dev/null 2>&1; }}
 say() {{ printf 'wsdash: %s\\n' "$1"; }}
 here={HERE} base=$CI_PROJECT_DIR/.wsdash/{NAME} run=$CI_PROJECT_DIR/.wsdash/{NAME}/run
-. {HERE}/gitlab_state.sh
+. {HERE}/gitlab_storage.sh
 """
 START = f"{SCRIPT}choose_root; restore_state"
 END = f"{SCRIPT}read -r root <$run/root; save_state"
@@ -459,7 +459,7 @@ def test_imported_files_are_waited_for_once_where_nothing_was_saved(job: Job, vo
 
 def remove(shell: tuple[str, ...], volume: Path) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], "WSDASH_VOLUME": str(volume), "WSDASH_WORKSPACE": NAME}
-    argv = [*shell, str(HERE / "gitlab_removal.sh")]
+    argv = [*shell, str(HERE / "remove_volume.sh")]
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 
 

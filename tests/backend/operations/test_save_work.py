@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.backend.job.conftest import SHELLS, as_parameter
 from tests.repositories import commit_files, git
 from wsdash.backend.errors import UserError
+from wsdash.backend.job import shell
 from wsdash.backend.operations import save_work
 from wsdash.backend.operations.save_work import Kept, keep
 
@@ -380,9 +381,9 @@ def test_a_large_repository_is_kept_without_what_its_remote_has(
     )
     git(place.app, "pull", "--quiet")
     work_in(place.app)
-    text = save_work._text
+    text = shell.script
     monkeypatch.setattr(
-        save_work, "_text", lambda name: text(name).replace("complete_kib=32768", "complete_kib=0")
+        shell, "script", lambda name: text(name).replace("complete_kib=32768", "complete_kib=0")
     )
     kept = place.keep()
     assert kept.folder is not None

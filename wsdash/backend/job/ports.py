@@ -43,7 +43,7 @@ class Ports:
 
 
 def listeners(said: bytes) -> tuple[Listener, ...]:
-    """What listening.sh says, one for each port: rather one that is reached from everywhere."""
+    """What ports.sh says, one for each port: rather one that is reached from everywhere."""
     found: dict[int, Listener] = {}
     for line in said.decode("utf-8", "replace").splitlines():
         match = _LINE.fullmatch(line)

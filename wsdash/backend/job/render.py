@@ -10,9 +10,9 @@ import hashlib
 import re
 import shlex
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import PurePosixPath
 
+from wsdash.backend.job.shell import script
 from wsdash.model import Policy
 from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Secret, Step, Workload
 
@@ -21,7 +21,7 @@ _KNOWN_FOLDER = re.compile(
     r"\$(?:\{(PROJECT_SOURCE|PROJECTS_ROOT)\}|(PROJECT_SOURCE|PROJECTS_ROOT)(?![A-Za-z0-9_]))"
 )
 _ODD = re.compile(r"[^A-Za-z0-9_.:/@+ -]")
-_COMMENT = re.compile(rb"^[ \t]*# .*\n", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*# .*\n", re.MULTILINE)
 _LONGEST_ID = 64
 
 OWN_NAMES = frozenset({"PROJECTS_ROOT", "PROJECT_SOURCE"}) | frozenset(
@@ -95,18 +95,17 @@ def idle_settings(policy: Policy) -> dict[str, str]:
 
 def checkpoint_scripts() -> dict[str, bytes]:
     """The scripts that keep and restore unsaved work, to stand beside the others."""
-    checkpoint = ("checkpoint.sh", "checkpoint_sending.sh", "checkpoint_restoring.sh", "checkpoint_others.sh")
-    others = ("unsaved.sh", "kept_packing.sh", "kept_restore.sh", "terminal.sh")
-    found = {name: (files(__package__) / name).read_bytes() for name in (*checkpoint, *others)}
-    return {name: _COMMENT.sub(b"", text) for name, text in found.items()}
+    checkpoint = ("checkpoint.sh", "checkpoint_send.sh", "checkpoint_restore.sh", "checkpoint_others.sh")
+    others = ("unsaved.sh", "save_work.sh", "restore_work.sh", "terminal.sh")
+    return {name: _COMMENT.sub("", script(name)).encode() for name in (*checkpoint, *others)}
 
 
-_SCRIPTS = ("job.sh", "fetch.sh", "editor.sh", "listening.sh")
+_SCRIPTS = ("job.sh", "fetch.sh", "editor.sh", "ports.sh")
 
 
 def scripts() -> dict[str, bytes]:
     """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
-    return {name: (files(__package__) / name).read_bytes() for name in _SCRIPTS}
+    return {name: script(name).encode() for name in _SCRIPTS}
 
 
 def project_folder(workload: Workload) -> str:

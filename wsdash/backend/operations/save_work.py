@@ -11,10 +11,10 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from wsdash.backend.errors import UserError
+from wsdash.backend.job import shell
 from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.types import CheckoutQuery
 from wsdash.backend.store.checkpoint_files import Checkpoint
@@ -32,9 +32,10 @@ _LONGEST_HEAD = 1 << 18
 
 def question(project: str) -> CheckoutQuery:
     """For a workspace whose project is in this folder below the projects folder."""
-    script = _text("kept_restore.sh")
-    function = f"restore_script() {{\ncat <<'END-OF-RESTORE'\n{script}END-OF-RESTORE\n}}\n"
-    program = function + unsaved_work.program().decode() + _text("kept_packing.sh")
+    function = (
+        f"restore_script() {{\ncat <<'END-OF-RESTORE'\n{shell.script('restore_work.sh')}END-OF-RESTORE\n}}\n"
+    )
+    program = function + unsaved_work.program().decode() + shell.script("save_work.sh")
     return CheckoutQuery(program.encode(), ("pack", project), most=(1 << 30) + _LONGEST_HEAD, timeout_s=900.0)
 
 
@@ -88,7 +89,7 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
                 f"the work of {name} did not come as it was sent, so it is not deleted", "Try again."
             )
     place = _place(folder, name, now)
-    _write_all(place, {**parts, "restore.sh": _text("kept_restore.sh").encode()}, name)
+    _write_all(place, {**parts, "restore.sh": shell.script("restore_work.sh").encode()}, name)
     beside = [file for file in parts if file.startswith("beside")]
     return Kept(
         place,
@@ -107,10 +108,6 @@ def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: f
         raise UserError(f"the checkpoint of {name} cannot be read: {error}") from error
     _write_all(place, {"checkpoint.bundle": data}, name)
     return Kept(place, checkpoint=place / "checkpoint.bundle", at=one.at)
-
-
-def _text(name: str) -> str:
-    return (files("wsdash.backend.job") / name).read_text()
 
 
 def _place(folder: Path, name: str, now: float) -> Path:

@@ -107,7 +107,7 @@ class Provider(Protocol):
         """
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
-        """What listening.sh says in the running job; None where it cannot be asked. Untrusted."""
+        """What ports.sh says in the running job; None where it cannot be asked. Untrusted."""
 
     async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """What job.sh says now of open sessions, a number; None where the job cannot be asked. Untrusted."""

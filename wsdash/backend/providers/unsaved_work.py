@@ -1,14 +1,14 @@
 """The question of what only a workspace has, and what its answer says. Untrusted text.
 
-`wsdash/backend/job/unsaved.sh` defines what counts, and how it is told.
+`wsdash/backend/job/sh/bin/unsaved.sh` defines what counts, and how it is told.
 """
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import PurePosixPath
 
 from wsdash.backend.job.render import project_folder
+from wsdash.backend.job.shell import script
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.types import CheckoutQuery, Sized, UnsavedWork
@@ -22,7 +22,7 @@ _CUT_OFF = "it takes too long to look at all of it"
 
 def program() -> bytes:
     """The text of `unsaved.sh`."""
-    return (files("wsdash.backend.job") / "unsaved.sh").read_bytes()
+    return script("unsaved.sh").encode()
 
 
 LONGEST_S = 60.0

@@ -12,13 +12,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
 import yaml
 
 from wsdash.backend.access.relay_address import RelayAddress
 from wsdash.backend.job import render as job_render
+from wsdash.backend.job.shell import script
 from wsdash.backend.providers.gitlab.ci.pipeline_name import BRANCH
 from wsdash.backend.providers.gitlab.ci.record import Volume
 from wsdash.backend.providers.gitlab.ci.timeouts import timeouts
@@ -283,19 +283,19 @@ def _relay(relay: RelayAddress | None) -> dict[str, str]:
 def _script(workload: Workload, options: Options, commands: str) -> list[str]:
     parts = job_render.scripts() | job_render.checkpoint_scripts()
     scripts = {name: data.decode() for name, data in parts.items()}
-    dials = ("gitlab_access.sh", "credentials.sh") if options.relay is not None else ()
-    encrypts = ("gitlab_sealing.sh",) if options.encrypt_cache else ()
+    dials = ("tunnel.sh", "credentials.sh") if options.relay is not None else ()
+    encrypts = ("cache_encryption.sh",) if options.encrypt_cache else ()
     for name in (
         "gitlab.sh",
-        "gitlab_limits.sh",
-        "gitlab_state.sh",
-        "gitlab_alone.sh",
+        "gitlab_timeouts.sh",
+        "gitlab_storage.sh",
+        "claim_folder.sh",
         "gitlab_report.sh",
         "gitlab_http.sh",
         *dials,
         *encrypts,
     ):
-        scripts[name] = (files("wsdash.backend.job") / name).read_text()
+        scripts[name] = script(name)
     scripts["workload.sh"] = commands
     scripts["volumes.sh"] = job_render.render_volumes(workload)
     return [
@@ -308,8 +308,8 @@ def _script(workload: Workload, options: Options, commands: str) -> list[str]:
 
 def _alone() -> str:
     """Commands that run before any file is touched: the folder's lock stays open in the runner's shell."""
-    script = (files("wsdash.backend.job") / "gitlab_alone.sh").read_text()
-    return f'mkdir -p "{HOME}"\nexec 9>>"{HOME}/lock"\nsh -s "{HOME}" {_here_document("gitlab_alone.sh", script)}'
+    document = _here_document("claim_folder.sh", script("claim_folder.sh"))
+    return f'mkdir -p "{HOME}"\nexec 9>>"{HOME}/lock"\nsh -s "{HOME}" {document}'
 
 
 def _file(name: str, text: str) -> str:

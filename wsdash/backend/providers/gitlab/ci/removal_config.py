@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
+from wsdash.backend.job.shell import script
 from wsdash.backend.providers.gitlab.ci.config import JOB, image_of
 from wsdash.backend.providers.gitlab.ci.pipeline_name import BRANCH
 from wsdash.backend.providers.gitlab.ci.record import Volume
@@ -17,7 +16,6 @@ def render_removal(workspace_id: str, workload: Workload, image: str | None, vol
     """The configuration of a job that removes the workspace's folder from a volume, as whoever made it: `image` is
     used where the workload names none. In the same resource group it runs after the last job of the workspace.
     """
-    script = (files("wsdash.backend.job") / "gitlab_removal.sh").read_text()
     job = {"stage": JOB, "inherit": {"default": False, "variables": False}, **image_of(workload, image)}
     job |= {
         "tags": list(volume.tags),
@@ -29,7 +27,7 @@ def render_removal(workspace_id: str, workload: Workload, image: str | None, vol
             "WSDASH_WORKSPACE": workspace_id,
             "WSDASH_VOLUME": volume.path,
         },
-        "script": [script],
+        "script": [script("remove_volume.sh")],
     }
     document = {
         "workflow": {

@@ -1,6 +1,6 @@
 """Which state of a workspace its last jobs have saved, by what is in their heartbeats. Pure.
 
-`state=N.C` is the state that a job has saved (gitlab_state.sh), `from=N.C` the one that it began with.
+`state=N.C` is the state that a job has saved (gitlab_storage.sh), `from=N.C` the one that it began with.
 """
 
 from __future__ import annotations

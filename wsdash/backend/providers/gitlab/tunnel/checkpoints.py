@@ -1,6 +1,6 @@
 """Takes checkpoints of running jobs through their tunnel to this machine, and sends the kept one to a job that waits.
 
-`wsdash/backend/job/checkpoint.sh` describes the protocol.
+`wsdash/backend/job/sh/bin/checkpoint.sh` describes the protocol.
 """
 
 from __future__ import annotations

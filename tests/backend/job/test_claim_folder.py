@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.backend.job.conftest import SHELLS, Job
+from tests.backend.job.scripts import HERE
 from tests.waiting import until_sync
 from wsdash.workload import Workload
 
-SCRIPT = (Path(__file__).parents[3] / "wsdash/backend/job/gitlab_alone.sh").read_text()
-REPORTER = Path(__file__).parents[3] / "wsdash/backend/job/gitlab_report.sh"
+SCRIPT = (HERE / "claim_folder.sh").read_text()
+REPORTER = HERE / "gitlab_report.sh"
 NAME = f"alone-{os.getpid()}"
 START = """
 mkdir -p "$FOLDER"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Encrypted caches: the archive of gitlab_state.sh is one that only this workspace's jobs can read and could have made.
-# Sourced by gitlab.sh after gitlab_state.sh, whose functions of the same names these take the place of; `take` stands alone.
+# Encrypted caches: the archive of gitlab_storage.sh is one that only this workspace's jobs can read and could have made.
+# Sourced by gitlab.sh after gitlab_storage.sh, whose functions of the same names these take the place of; `take` stands alone.
 #
-#   sh gitlab_sealing.sh take     the keys, on standard input by the line: two words of 64 hexadecimal digits
+#   sh cache_encryption.sh take     the keys, on standard input by the line: two words of 64 hexadecimal digits
 #
 # $base/cache/state-NUMBER.MAC is AES-256 by a key that openssl derives from the first word (PBKDF2), of a gzipped tar; MAC
 # is its HMAC-SHA256 by the second, which is looked at before anything of it is.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.backend.job.conftest import SHELLS
+from tests.backend.job.scripts import HERE
 
-SCRIPT = Path(__file__).parents[3] / "wsdash/backend/job/gitlab_limits.sh"
+SCRIPT = HERE / "gitlab_timeouts.sh"
 
 
 def ask(shell: tuple[str, ...], line: str, **env: object) -> list[str]:

@@ -4,7 +4,7 @@
 #   $root                   the live folder: $base/live, or with WSDASH_VOLUME the workspace's own on the runner's volume
 #   $base/cache/            what the cache carries: one archive state-NUMBER.tar, made when a job has ended. A runner that
 #                           keeps its folders unpacks the cache before any script runs, so no live file may lie there.
-#                           state-NUMBER.MAC is an encrypted one (gitlab_sealing.sh); state-NUMBER/ is a folder, where the
+#                           state-NUMBER.MAC is an encrypted one (cache_encryption.sh); state-NUMBER/ is a folder, where the
 #                           image has no tar, or where a cache of an older wsdash came.
 #   $root/state/number      which state it is: ATTEMPT.COUNT. The attempt that works in it makes it ATTEMPT.0, and each
 #                           archive that it makes counts one more. The greater number is the newer state, whatever the
@@ -48,10 +48,10 @@ take_volume() {
   [ ! -d "$root/unsaved" ] || { mkdir -p "$root/aside" && rm -rf "$root/aside/0.0" && mv "$root/unsaved" "$root/aside/0.0"; }
 }
 
-# As gitlab_alone.sh takes that of the folder below the project directory, which another container has another one of.
+# As claim_folder.sh takes that of the folder below the project directory, which another container has another one of.
 take_volume_lock() {
   exec 9>>"$folder/lock"
-  WSDASH_ENDING_S=${WSDASH_ENDING_S:-90} sh "$here/gitlab_alone.sh" "$folder"
+  WSDASH_ENDING_S=${WSDASH_ENDING_S:-90} sh "$here/claim_folder.sh" "$folder"
 }
 
 # In a container a folder that only the image has goes with the job. Kubernetes may mount the workspace's own alone.

@@ -18,7 +18,7 @@
 # container's computing is activity),
 # WSDASH_REPORTER (a file that is sourced, and may say otherwise where `emit` goes; none), WSDASH_AFTER_FETCH and
 # WSDASH_BEFORE_END (command lines, run after fetch and before run ends; none).
-# fetch.sh and listening.sh stand beside this file. Exit codes are named again in protocol.py.
+# fetch.sh and ports.sh stand beside this file. Exit codes are named again in protocol.py.
 done_well=0
 
 file=
@@ -540,7 +540,7 @@ main() {
     enter) job_enter "$@" ;;
     listening)
       # shellcheck source=/dev/null
-      . "${0%/*}/listening.sh"
+      . "${0%/*}/ports.sh"
       job_listening
       return
       ;;

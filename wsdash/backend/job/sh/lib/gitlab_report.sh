@@ -21,7 +21,7 @@ log_message() {
   printf 'wsdash/1 %s %s\r\033[0K' "$1" "$2"
 }
 
-# A newer attempt that cannot see this job, in another container, waits for the folder that it has locked (gitlab_alone.sh).
+# A newer attempt that cannot see this job, in another container, waits for the folder that it has locked (claim_folder.sh).
 give_way() {
   own=${WSDASH_ATTEMPT#*.}
   for file in "${WSDASH_RUN%/*}/wanted" "${PROJECTS_ROOT%/*}/wanted"; do

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The way into the workspace: an SSH server on loopback, and a line to the relay on the user's machine.
 #
-#   sh gitlab_access.sh dial      started by gitlab.sh; ends with it
-#   sh gitlab_access.sh enter     what the SSH server runs for each session
+#   sh tunnel.sh dial      started by gitlab.sh; ends with it
+#   sh tunnel.sh enter     what the SSH server runs for each session
 #
 # Environment: WSDASH_RELAY (host and port), WSDASH_RELAY_KEY (the relay's public key), WSDASH_USER_KEY (the user's),
 # WSDASH_ATTEMPT (the name to log in by), WSDASH_RUN, WSDASH_PROOF (a file, which is removed once it has been shown).
@@ -99,7 +99,7 @@ MaxStartups 100
 MaxAuthTries 100
 X11Forwarding no
 AllowAgentForwarding yes
-ForceCommand sh '$quoted/gitlab_access.sh' enter
+ForceCommand sh '$quoted/tunnel.sh' enter
 Subsystem sftp ${sftp:-internal-sftp}
 SetEnv SHLVL=1 "HOME=$access/home"
 EOF
@@ -119,7 +119,7 @@ serve() {
     inherit=
     ! "$server" -h 2>&1 | grep -q '^-e' || inherit=-e
     env -i PATH="$PATH" SHLVL=1 "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" \
-      -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$quoted/gitlab_access.sh' enter" \
+      -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$quoted/tunnel.sh' enter" \
       >"$access/server.log" 2>&1 </dev/null &
   fi
   serving=$!
@@ -311,7 +311,7 @@ enter() {
       kill -TERM "$WSDASH_MAIN" && echo stopping
       exit
       ;;
-    wsdash-keys) exec sh "$here/gitlab_sealing.sh" take ;;
+    wsdash-keys) exec sh "$here/cache_encryption.sh" take ;;
     wsdash-pulse) exec sh "$here/gitlab.sh" pulse ;;
     wsdash-listening | wsdash-shells) exec sh "$here/job.sh" "${SSH_ORIGINAL_COMMAND#wsdash-}" "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;
@@ -328,5 +328,5 @@ enter() {
 case ${1:-} in
   dial) dial ;;
   enter) enter ;;
-  *) printf 'usage: sh gitlab_access.sh dial|enter\n' >&2; exit 64 ;;
+  *) printf 'usage: sh tunnel.sh dial|enter\n' >&2; exit 64 ;;
 esac

@@ -30,11 +30,11 @@ have() {
 # shellcheck source=/dev/null
 . "$here/gitlab_http.sh"
 # shellcheck source=/dev/null
-. "$here/gitlab_limits.sh"
+. "$here/gitlab_timeouts.sh"
 # shellcheck source=/dev/null
-. "$here/gitlab_state.sh"
+. "$here/gitlab_storage.sh"
 # shellcheck source=/dev/null
-[ "${WSDASH_SEALED:-no}" = no ] || . "$here/gitlab_sealing.sh"
+[ "${WSDASH_SEALED:-no}" = no ] || . "$here/cache_encryption.sh"
 
 # --- start --------------------------------------------------------------------------------------------
 
@@ -258,7 +258,7 @@ job_start() {
     # Nobody else in the job is to be able to prove what only this can.
     unset WSDASH_ID_TOKEN WSDASH_ONE_TIME_SECRET
     (umask 077; export -p >"$run/access/environment")
-    WSDASH_PROOF="$run/access/proof" sh "$here/gitlab_access.sh" dial </dev/null 9>&- &
+    WSDASH_PROOF="$run/access/proof" sh "$here/tunnel.sh" dial </dev/null 9>&- &
     dialler=$!
   fi
   depositor=

@@ -8,7 +8,7 @@ snapshot_others() {
   rm -rf "$packed"
   mkdir "$packed" || return 0
   # shellcheck disable=SC2016  # expanded by the shell that is started here
-  TMPDIR=$work limited sh -c '. "$0/unsaved.sh" && . "$0/kept_packing.sh" && pack_others "$2" "$3" "$4"' \
+  TMPDIR=$work limited sh -c '. "$0/unsaved.sh" && . "$0/save_work.sh" && pack_others "$2" "$3" "$4"' \
     "$here" others "$project_folder" "$packed" "$((most_kib / 2))" >/dev/null 2>&1 </dev/null || partly=others
   if [ -n "$(ls -A "$packed")" ]; then
     rm -f "$work/index.others"
@@ -57,7 +57,7 @@ restore_others() {
   $from rev-parse --quiet --verify 'refs/wsdash/restored/others^{tree}' >/dev/null || return 0
   mkdir -p "$work/others" || return 0
   restore_folder others "$work/others"
-  cp "$here/kept_restore.sh" "$work/others/restore.sh"
+  cp "$here/restore_work.sh" "$work/others/restore.sh"
   for section in project beside; do
     [ "$section" = project ] || project=$PROJECTS_ROOT
     (cd "$project" && WSDASH_RESTORE_OVER=yes sh "$work/others/restore.sh" "$section") >"$work/said" 2>&1 ||

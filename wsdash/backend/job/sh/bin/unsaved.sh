@@ -679,5 +679,5 @@ tell_all() {
   tell file files "$scratch/loose"
 }
 
-# kept_packing.sh, which may follow, makes use of all of this.
+# save_work.sh, which may follow, makes use of all of this.
 [ "${1:-}" != list ] || list

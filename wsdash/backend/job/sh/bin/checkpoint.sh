@@ -14,14 +14,14 @@
 # What is in one, as refs: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
 # all that is not ignored, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches;
 # refs/wsdash/stash/N, tags/*, worktrees/*; refs/wsdash/others, what is unsaved in other repositories and outside of any, a
-# tree of the files that kept_restore.sh restores; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, what terminal.sh keeps.
+# tree of the files that restore_work.sh restores; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, what terminal.sh keeps.
 # Nothing of the checkout is written but by restore: a repository beside it borrows its objects.
 #
 # Lines of stream:  new ID BASE EPOCH SIZE HASH, and SIZE bytes;  same ID EPOCH;  failed WHY
 # its answers:      kept;  refused WHY
 # ID is the attempt's number and a count, 3.7; BASE is the one before, 0.0 for none; HASH is Git's of the bytes.
 #
-# checkpoint_sending.sh, checkpoint_restoring.sh, checkpoint_others.sh and gitlab_http.sh stand beside this file.
+# checkpoint_send.sh, checkpoint_restore.sh, checkpoint_others.sh and gitlab_http.sh stand beside this file.
 # Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_MAIN, WSDASH_CHECKPOINT_S (seconds between two),
 # WSDASH_DEPOSIT_S (the same in the registry), WSDASH_CHECKPOINT_MIB (what one may take), and for the registry
 # WSDASH_WORKSPACE and GitLab's own. The workload's file says `home_files`: paths below HOME, a line each.
@@ -275,9 +275,9 @@ run=$WSDASH_RUN
 # shellcheck source=/dev/null
 [ ! -r "$here/gitlab_http.sh" ] || . "$here/gitlab_http.sh"
 # shellcheck source=/dev/null
-. "$here/checkpoint_sending.sh"
+. "$here/checkpoint_send.sh"
 # shellcheck source=/dev/null
-. "$here/checkpoint_restoring.sh"
+. "$here/checkpoint_restore.sh"
 # shellcheck source=/dev/null
 . "$here/checkpoint_others.sh"
 case ${1:-} in
