@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -20,15 +21,13 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from wsdash import crash
-from wsdash.backend.rules.autodelete import warning
-from wsdash.backend.rules.status import WARNING_S
-from wsdash.model import Phase
 from wsdash.paths import Paths
 from wsdash.screens.action import ScreenKind
 from wsdash.screens.actions import BY_ID
 from wsdash.screens.base import NotConnected, Notification, Severity, View
 from wsdash.screens.session import ServiceOpener, Session
 from wsdash.screens.text.glyphs import ASCII, UNICODE
+from wsdash.screens.text.rows import ends_ahead
 from wsdash.screens.text.spans import Line, Tone, plain
 from wsdash.screens.theme import DARK, MONO, THEMES, WithoutColour
 from wsdash.screens.typeahead import TypeAhead, Typed
@@ -67,12 +66,15 @@ class WsdashApp(App[None], inherit_bindings=False):
         *,
         clock: Callable[[], float] = time.time,
         open_service: ServiceOpener | None = None,
-        first_rows: Callable[[float], list[WorkspaceRow]] | None = None,
+        read_rows: Callable[[float, int | None], list[WorkspaceRow]] | None = None,
         ascii: bool = False,  # noqa: A002
         theme: str | None = None,
         no_color: bool = False,
     ) -> None:
-        """`first_rows` gives the rows of the first paint; `open_service` is called after it."""
+        """`read_rows` gives the first rows at an instant, all where no number is given; it blocks.
+
+        The first paint has a screenful of them. The rest is read after it, and `open_service` is called.
+        """
         super().__init__(ansi_color=True if no_color else None)
         self.paths = paths
         self.clock = clock
@@ -91,7 +93,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         if no_color:
             self._filters = [WithoutColour()]
         self.theme = MONO.name if no_color else theme or DARK.name
-        self._first_rows = first_rows or (lambda now: _rows_in_store(paths, now))
+        self._read_rows = read_rows or (lambda now, first: _rows_in_store(paths, now, first))
         self._exit_code: int | None = None
         self.session = Session(
             open_service or (lambda: _service(paths)),
@@ -114,6 +116,10 @@ class WsdashApp(App[None], inherit_bindings=False):
     @property
     def rows(self) -> list[WorkspaceRow]:
         return self.session.rows
+
+    @property
+    def has_all_rows(self) -> bool:
+        return self.session.has_all_rows
 
     @property
     def trouble(self) -> str:
@@ -241,15 +247,21 @@ class WsdashApp(App[None], inherit_bindings=False):
     # Life
 
     def get_default_screen(self) -> Screen[Any]:
+        screenful = shutil.get_terminal_size().lines
         try:
-            self.session.rows = self._first_rows(self.clock())
+            self.session.rows = self._read_rows(self.clock(), screenful)
+            self.session.has_all_rows = len(self.session.rows) < screenful
         except Exception as error:  # the service will say what is wrong, and mend it where it can
             self.session.trouble = f"the store could not be read: {_sentence(error)}"
         return WorkspacesScreen()
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._resumed)
-        self.call_after_refresh(self._connect)
+        if self.has_all_rows:
+            self.call_after_refresh(self._connect)
+        else:
+            rest = self.run_worker(self._read_the_rest(), name="reading the list", exit_on_error=False)
+            self.typed.hold(rest)
 
     def _resumed(self, _app: App[Any]) -> None:
         """Back from ctrl+z: the terminal has forgotten what stood there, and Textual paints only changes."""
@@ -270,6 +282,18 @@ class WsdashApp(App[None], inherit_bindings=False):
         if self.paths.notice:
             self.say(self.paths.notice, severity="warning")
 
+    async def _read_the_rest(self) -> None:
+        """After the first paint. The keyboard waits for it: a key is for the whole list."""
+        painted = asyncio.Event()
+        self.call_after_refresh(painted.set)
+        await painted.wait()
+        try:
+            rows = await asyncio.to_thread(self._read_rows, self.clock(), None)
+            self.session.rows, self.session.has_all_rows = rows, True
+            self._session_changed()
+        finally:
+            self._connect()
+
     def _session_changed(self) -> None:
         if self.session.service is not None:
             while self.session.service.notices:
@@ -281,26 +305,11 @@ class WsdashApp(App[None], inherit_bindings=False):
                 changed()
 
     def _warn_of_ends(self) -> None:
-        """Once of each autostop and each autodelete, some time before."""
-        now = self.clock()
-        for row in self.session.rows:
-            until, policy = row.status.until, row.workspace.policy
-            if row.status.phase is Phase.RUNNING:
-                before, hint = WARNING_S, "e puts it off here."
-            elif row.status.phase is Phase.STOPPED:
-                before, hint = warning(policy), "S starts it, which keeps it."
-            else:
-                continue
-            if until is None or until - now > before:
-                continue
-            # A deletion that was not announced yet is put off for as long.
-            key = (
-                row.workspace.id,
-                until if row.status.phase is Phase.RUNNING else row.workspace.desired_changed_at,
-            )
-            if key not in self._warned:
-                self._warned.add(key)
-                self.say(f"{row.workspace.name}: {row.status.reason}", hint, severity="warning")
+        """Once of each."""
+        for end in ends_ahead(self.session.rows, self.clock()):
+            if end.key not in self._warned:
+                self._warned.add(end.key)
+                self.say(end.text, end.hint, severity="warning")
 
     def _later_changed(self) -> None:
         """From the session's tasks, which are not the app's, to the app's own."""
@@ -360,13 +369,12 @@ async def _run(paths: Paths, *, only_ascii: bool, mouse: bool, theme: str | None
     return app.return_code or 0
 
 
-def _rows_in_store(paths: Paths, now: float) -> list[WorkspaceRow]:
-    """Read synchronously, for nothing is on the screen before it."""
+def _rows_in_store(paths: Paths, now: float, first: int | None) -> list[WorkspaceRow]:
     from wsdash.backend.store.reader import Reader
 
     reader = Reader(paths)
     try:
-        return reader.workspaces(now)
+        return reader.workspaces(now, first=first)
     finally:
         reader.close()
 

@@ -55,7 +55,7 @@ VERBS: dict[str, Verb] = {
         arguments.as_json,
     ),
     "list": Verb(
-        "all workspaces and their phases", "show:list_workspaces", arguments.list_options, arguments.as_json
+        "all workspaces and their phases", "list:list_workspaces", arguments.list_options, arguments.as_json
     ),
     "show": Verb(
         "one workspace: job, steps, attempts, events", "show:show", arguments.name, arguments.as_json

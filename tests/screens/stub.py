@@ -420,6 +420,7 @@ def dashboard(
     folder: Path,
     *,
     rows: list[WorkspaceRow] | None = None,
+    read_rows: Callable[[float, int | None], list[WorkspaceRow]] | None = None,
     ascii: bool = False,  # noqa: A002
     no_color: bool = False,
     theme: str | None = None,
@@ -434,7 +435,7 @@ def dashboard(
         Paths(folder / "state", folder / "config", folder / "cache"),
         clock=lambda: NOW,
         open_service=opened,
-        first_rows=lambda _now: list(stub.rows if rows is None else rows),
+        read_rows=read_rows or (lambda _now, first: list(stub.rows if rows is None else rows)[:first]),
         ascii=ascii,
         no_color=no_color,
         theme=theme,

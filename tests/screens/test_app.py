@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,21 +13,24 @@ from pathlib import Path
 import pytest
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.color import Color
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList
 
 from tests.screens.conftest import Running, app_of, said, until
-from tests.screens.stub import NOW, StubService, dashboard
+from tests.screens.stub import NOW, StubService, dashboard, row
 from wsdash import crash
 from wsdash.app import WsdashApp
 from wsdash.backend.service import Service, UserError
+from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Desired, Phase, Status
 from wsdash.paths import PathError, Paths
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help_page import HelpScreen
 from wsdash.screens.theme import WithoutColour
 from wsdash.screens.widgets.line_view import LineView
+from wsdash.screens.widgets.workspace_table import WorkspaceTable
 
 TOKEN = "glpat-do-not-tell"
 
@@ -56,6 +60,33 @@ async def test_a_fault_of_ours_in_a_background_task_is_told_and_reported_without
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     assert "RuntimeError" in report.read_text()
     assert TOKEN not in report.read_text()
+
+
+async def test_the_first_paint_reads_a_screenful_and_a_key_waits_for_the_whole_list(
+    stub: StubService, tmp_path: Path
+) -> None:
+    stub.rows = [row(f"app-{number:03}") for number in range(200)]
+    whole_list_may_be_read = threading.Event()
+    numbers: list[int | None] = []
+
+    def read_rows(_now: float, first: int | None) -> list[WorkspaceRow]:
+        numbers.append(first)
+        if first is None:
+            assert whole_list_may_be_read.wait(60)
+        return stub.rows[:first]
+
+    app = dashboard(stub, tmp_path, read_rows=read_rows)
+    async with app.run_test() as pilot:
+        table, counts = app.screen.query_one(WorkspaceTable), app.screen.query_one("#counts", LineView)
+        await until(pilot, lambda: None in numbers)
+        assert numbers[0] is not None
+        assert numbers[0] < 200
+        assert table.selected == stub.rows[0].workspace.id
+        assert counts.text == "reading the list ..."
+        app.post_message(events.Key("G", "G"))
+        whole_list_may_be_read.set()
+        await until(pilot, lambda: table.selected == stub.rows[-1].workspace.id)
+        assert "200 workspaces" in counts.text
 
 
 async def test_a_crash_shows_no_variables_and_leaves_a_report(stub: StubService, tmp_path: Path) -> None:
@@ -104,7 +135,9 @@ async def test_a_store_that_cannot_be_opened_is_told_and_tried_again_with_capita
         yield stub  # type: ignore[misc]
 
     app = WsdashApp(
-        Paths(tmp_path, tmp_path, tmp_path), open_service=opening, first_rows=lambda _now: list(stub.rows)
+        Paths(tmp_path, tmp_path, tmp_path),
+        open_service=opening,
+        read_rows=lambda _now, first: list(stub.rows)[:first],
     )
     async with app.run_test() as pilot:
         await until(pilot, lambda: said(pilot))

@@ -47,7 +47,8 @@ def print_json(value: object) -> None:
     Indented for people; for programs an array has an item a line, which Python writes several times as fast.
     """
     if isinstance(value, list) and not sys.stdout.isatty():
-        print("[" + ",\n ".join(json.dumps(item, allow_nan=False) for item in value) + "]")
+        encode = json.JSONEncoder(allow_nan=False).encode
+        print("[" + ",\n ".join(map(encode, value)) + "]")
     else:
         print(json.dumps(value, indent=2, allow_nan=False))
 

@@ -6,7 +6,6 @@ import json
 import os
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
@@ -103,13 +102,13 @@ def event_json(event: Event) -> dict[str, object]:
 
 def folder_of(workspace: Workspace, paths: Paths) -> str | None:
     """Where the workspace's files are on this machine: only the local provider keeps them here."""
-    return _folders(paths.contexts / workspace.context).get(workspace.id)
+    return _folders(paths, workspace.context).get(workspace.id)
 
 
 @cache
-def _folders(root: Path) -> dict[str, str]:
+def _folders(paths: Paths, context: str) -> dict[str, str]:
     """The folders of a local provider's workspaces by id; one look for a whole list."""
     try:
-        return {entry.name: entry.path for entry in os.scandir(Layout(root).workspaces)}
+        return {entry.name: entry.path for entry in os.scandir(Layout(paths.contexts / context).workspaces)}
     except OSError:
         return {}

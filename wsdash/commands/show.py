@@ -1,4 +1,4 @@
-"""The quick verbs, which only read: list, show, events, why, plan."""
+"""The quick verbs about one workspace, which only read: show, events, why; and the plan for all of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from wsdash.backend.rules.decide import (
     LookForUnsaved,
     Wait,
 )
-from wsdash.backend.rules.recovery_point import sentence, words
+from wsdash.backend.rules.recovery_point import sentence
 from wsdash.backend.rules.status import words_for_seconds
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
+from wsdash.backend.store.reader import WorkspaceDetail
 from wsdash.commands.console import (
     DONE,
     fit,
@@ -36,7 +36,7 @@ from wsdash.commands.console import (
     print_table,
     screen_width,
 )
-from wsdash.commands.json_output import detail_json, event_json, folder_of, row_json
+from wsdash.commands.json_output import detail_json, event_json, folder_of
 from wsdash.commands.open_reader import reading
 from wsdash.model import Attempt, Event, StepResult
 from wsdash.paths import Paths
@@ -52,33 +52,6 @@ STEPS: dict[type[Decision], str] = {
     Destroy: "destroy",
     GiveUp: "give-up",
 }
-
-
-def list_workspaces(args: Namespace, paths: Paths) -> int:
-    now = time.time()
-    with reading(paths) as reader:
-        rows = reader.workspaces(now, deleted=args.all)
-    if args.json:
-        print_json([row_json(row, paths) for row in rows])
-    elif not rows:
-        print("No workspaces yet. Make one from a Git repository:\n\n    wsdash create SOURCE\n")
-        print("SOURCE is a URL or a folder; without it, it is the repository that you are in.")
-    else:
-        print_table(
-            ("NAME", "PHASE", "PROJECT", "AGE", "SAVED", "REASON"),
-            [
-                (
-                    fit(row.workspace.name, 20),
-                    phase_sign(row.status.phase, sys.stdout, row.status.trouble),
-                    fit(_project(row), 16),
-                    words_for_seconds(now - row.workspace.created_at),
-                    words(row.saved, now),
-                    row.status.reason,
-                )
-                for row in rows
-            ],
-        )
-    return DONE
 
 
 def show(args: Namespace, paths: Paths) -> int:
@@ -230,11 +203,6 @@ def _attempt_words(attempt: Attempt, now: float) -> str:
 def _event_line(event: Event) -> str:
     attempt = f" #{event.attempt}" if event.attempt is not None else ""
     return one_line(f"{local_time(event.at)} {event.actor}{attempt} {event.kind}: {event.text}")
-
-
-def _project(row: WorkspaceRow) -> str:
-    workspace = row.workspace
-    return f"{workspace.project or '-'}{f'@{workspace.ref}' if workspace.ref else ''}"
 
 
 def _at(decision: Decision, now: float) -> float:

@@ -64,6 +64,10 @@ class Dashboard(Protocol):
     def rows(self) -> list[WorkspaceRow]:
         """The workspaces as last read."""
 
+    @property
+    def has_all_rows(self) -> bool:
+        """Whether `rows` are all that there are; right after the start they are the first screenful."""
+
     def say(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
         """Tell the user, in a toast and in the list of messages."""
 

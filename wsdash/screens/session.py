@@ -39,6 +39,8 @@ class Session:
         self._finding: asyncio.Task[None] | None = None
         self.service: Service | None = None
         self.rows: list[WorkspaceRow] = []
+        self.has_all_rows = True
+        """False between the first paint and the moment at which the rest is read."""
         self.reconciling: Reconciling | None = None
         self.honours_image: bool | None = None
         self.isolation: str | None = None
@@ -129,6 +131,7 @@ class Session:
         before = (self.rows, self.reconciling, self.trouble)
         try:
             self.rows = await service.queries.workspaces()
+            self.has_all_rows = True
             self.reconciling = await service.daemon.reconciling()
             self.trouble = ""
         except Exception as error:

@@ -67,6 +67,12 @@ class TypeAhead:
         """
         self._looking = worker
 
+    def hold(self, worker: Worker[Any]) -> None:
+        """No key was typed, but the next one waits for the worker: also work that ends in a moment."""
+        self._looking = worker
+        if self._task is None:
+            self._task = asyncio.create_task(self._go_on(), name="type-ahead")
+
     @contextmanager
     def dropped(self, leave: Callable[[], None]) -> Iterator[None]:
         """While another program is given the terminal: what was typed for it in advance is no key of ours.

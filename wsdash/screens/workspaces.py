@@ -165,7 +165,10 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             parts.append(self._marked_words())
         if self.dashboard.trouble:
             parts.append(((plain(self.dashboard.trouble), Tone.BAD),))
-        parts.append(count_words(self.dashboard.rows))
+        if self.dashboard.has_all_rows:
+            parts.append(count_words(self.dashboard.rows))
+        else:
+            parts.append((("reading the list ...", Tone.MUTED),))
         return [shortened(joined(parts), width, self.dashboard.glyphs.ellipsis)]
 
     def _marked_words(self) -> Line:

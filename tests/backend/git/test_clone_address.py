@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from wsdash.backend.git import clone_address
 from wsdash.backend.git.clone_address import (
     BadAddress,
     Credential,
@@ -15,6 +19,7 @@ from wsdash.backend.git.clone_address import (
     shown,
     split,
     taken_out,
+    without_secrets,
 )
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.workload import Command, EnvVar, Source, Workload
@@ -218,3 +223,11 @@ def test_kept_credentials_are_the_users_alone_and_go_with_the_workspace(tmp_path
     kept.drop("w1")
     kept.drop("w1")
     assert list((tmp_path / "credentials").iterdir()) == []
+
+
+@given(st.from_regex(clone_address._NOTHING_TO_HIDE, fullmatch=True))
+def test_an_address_that_is_told_at_a_glance_has_no_secret_and_may_be_shown(address: str) -> None:
+    assert "@" not in address
+    assert without_secrets(address) == address
+    with suppress(BadAddress):
+        assert split(address) == (address, None)

@@ -56,6 +56,14 @@ async def test_one_row_is_what_the_list_and_the_detail_show(fenced: FencedStore,
     assert row == reader.detail("w1", NOW).row
 
 
+async def test_the_first_rows_are_those_of_the_whole_list(fenced: FencedStore, reader: Reader) -> None:
+    whole = reader.workspaces(NOW)
+    assert len(whole) == 2
+    assert reader.workspaces(NOW, first=1) == whole[:1]
+    assert reader.workspaces(NOW, first=5) == whole
+    assert reader.workspaces(NOW, events=False) == [replace(row, event=None) for row in whole]
+
+
 async def test_the_row_of_a_deleted_workspace_is_its_tombstone(fenced: FencedStore, reader: Reader) -> None:
     await fenced.record_deletion("w1", NOW, "gone", {})
     assert reader.row("w1", NOW).workspace.deleted_at == NOW

@@ -18,6 +18,8 @@ _WITH_A_USER = ("ssh", "git+ssh", "ssh+git", "git")
 """Where the name before the host is one of a user, and no secret."""
 # Texts, which re compiles when they are first used: every verb loads this module, and few need them.
 _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://(.*)"
+_NOTHING_TO_HIDE = r"(?:https?|ssh)://[A-Za-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~/-]*"
+"""An address without a user, a query, a fragment and parameters: it can hold no secret, and is told at a glance."""
 _IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+"
 _HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
 _USER = r"[A-Za-z0-9._+-]+"
@@ -169,6 +171,8 @@ def _is_path(address: str) -> bool:
 
 def without_secrets(address: str) -> str:
     """The clean address; for one that has none, what may be shown of it."""
+    if re.fullmatch(_NOTHING_TO_HIDE, address):
+        return address
     try:
         return split(address)[0]
     except BadAddress:

@@ -6,6 +6,7 @@ same functions in a thread.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import defaultdict
 from contextlib import suppress
@@ -74,6 +75,8 @@ class Reader:
         self._identity: FileIdentity | None = None
         self._log: FileIdentity | None = None
         self._supervision = Supervision(paths.contexts)
+        self._with_folders: frozenset[str] = frozenset()
+        """Contexts whose workspaces have their files on this machine."""
         self.notices: list[str] = []
         """What had to be done to the store before it could be read, as sentences for the user."""
 
@@ -82,37 +85,44 @@ class Reader:
             self._connection.close()
             self._connection = None
 
-    def workspaces(self, now: float, *, deleted: bool = False) -> list[WorkspaceRow]:
-        """All workspaces by name, with their phase at `now`; tombstones only when asked for."""
+    def workspaces(
+        self, now: float, *, deleted: bool = False, first: int | None = None, events: bool = True
+    ) -> list[WorkspaceRow]:
+        """Workspaces by name, with their phase at `now`: all, or the `first` of them.
+
+        Tombstones only with `deleted`; without `events` no row has its event, and the list is read in less time.
+        """
         where = "" if deleted else "WHERE workspace.deleted_at IS NULL"
-        found = self._query(
-            f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace {where} ORDER BY name, created_at"
+        wanted = (
+            f"FROM workspace {where} ORDER BY name, created_at LIMIT {-1 if first is None else int(first)}"
         )
+        found = self._query(f"SELECT {mapping.WORKSPACE_COLUMNS} {wanted}")
+        chosen = f"(SELECT id, generation {wanted}) AS chosen"
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         for row in self._query(
-            "SELECT attempt.* FROM attempt JOIN workspace ON workspace.id = workspace_id"
-            f" {where} {'AND' if where else 'WHERE'}"
-            " (ended_at IS NULL OR attempt.generation >= workspace.generation - 1) ORDER BY number"
+            f"SELECT attempt.* FROM {chosen} JOIN attempt ON workspace_id = chosen.id"
+            " WHERE ended_at IS NULL OR attempt.generation >= chosen.generation - 1 ORDER BY number"
         ):
             attempts[row["workspace_id"]].append(mapping.attempt_of(row))
-        events = {
-            row["workspace_id"]: mapping.event_of(row)
-            for row in self._query(
-                "SELECT event.* FROM event JOIN"
-                " (SELECT max(id) AS id FROM event GROUP BY workspace_id) AS last ON last.id = event.id"
-            )
-        }
+        newest = self._newest_events(chosen) if events else {}
         observed = self._context_observations()
         return [
             self._row(
                 workspace,
                 attempts[workspace.id],
-                events.get(workspace.id),
+                newest.get(workspace.id),
                 observed.get(workspace.context),
                 now,
             )
             for workspace in map(mapping.workspace_of, found)
         ]
+
+    def _newest_events(self, chosen: str) -> dict[str, Event]:
+        found = self._query(
+            f"SELECT event.* FROM {chosen} JOIN event"
+            " ON event.id = (SELECT max(id) FROM event WHERE workspace_id = chosen.id)"
+        )
+        return {row["workspace_id"]: mapping.event_of(row) for row in found}
 
     def find(self, name: str, *, deleted: bool = False) -> Workspace:
         """By name, or by id (also of a deleted one). Raises `NoSuchWorkspace`.
@@ -243,7 +253,7 @@ class Reader:
             status(workspace, attempts, observation, now, booted_at=now - boot_time()),
             attempts[-1] if attempts else None,
             event,
-            recovery_point(attempts, has_folder=(self._paths.contexts / workspace.context).is_dir()),
+            recovery_point(attempts, has_folder=workspace.context in self._with_folders),
         )
 
     def _with_lost_supervisors(self, workspace: Workspace, attempts: list[Attempt]) -> list[Attempt]:
@@ -256,14 +266,19 @@ class Reader:
         ]
 
     def _context_observations(self) -> dict[str, sqlite3.Row]:
-        """The last observation of each context; supervisors are looked for anew from here on."""
-        self._supervision.look_again()
+        """The last observation of each context; supervisors and folders are looked for anew from here on."""
+        self._look_again()
         return {row["context"]: row for row in self._query("SELECT * FROM context_observation")}
 
     def _context_observation(self, context: str) -> sqlite3.Row | None:
         """As `_context_observations`, for one context."""
-        self._supervision.look_again()
+        self._look_again()
         return next(iter(self._query("SELECT * FROM context_observation WHERE context = ?", context)), None)
+
+    def _look_again(self) -> None:
+        self._supervision.look_again()
+        with suppress(OSError):
+            self._with_folders = frozenset(os.listdir(self._paths.contexts))  # noqa: PTH208
 
     def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:
         try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from wsdash.backend.rules.autodelete import warning
 from wsdash.backend.rules.recovery_point import words
-from wsdash.backend.rules.status import words_for_seconds
+from wsdash.backend.rules.status import WARNING_S, words_for_seconds
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Phase, Status
 from wsdash.screens.text.glyphs import TONES, Glyphs
@@ -147,6 +148,33 @@ def count_words(rows: Sequence[WorkspaceRow]) -> Line:
     for trouble, count in sorted(Counter(row.status.trouble for row in rows if row.status.trouble).items()):
         spans += [("  ", Tone.MUTED), (f"{count} {trouble}", Tone.WARN)]
     return tuple(spans)
+
+
+@dataclass(frozen=True, slots=True)
+class EndAhead:
+    """An autostop or autodelete that comes soon. `key` is the same as long as it is the same one."""
+
+    key: tuple[str, float]
+    text: str
+    hint: str
+
+
+def ends_ahead(rows: Sequence[WorkspaceRow], now: float) -> Iterator[EndAhead]:
+    """The autostops and autodeletes that are so near that the user is to be warned."""
+    for row in rows:
+        until, workspace = row.status.until, row.workspace
+        if until is None:
+            continue
+        if row.status.phase is Phase.RUNNING:
+            before, key, hint = WARNING_S, (workspace.id, until), "e puts it off here."
+        elif row.status.phase is Phase.STOPPED:
+            # A deletion that was not announced yet is put off for as long.
+            before, key = warning(workspace.policy), (workspace.id, workspace.desired_changed_at)
+            hint = "S starts it, which keeps it."
+        else:
+            continue
+        if until - now <= before:
+            yield EndAhead(key, f"{workspace.name}: {row.status.reason}", hint)
 
 
 def up_words(row: WorkspaceRow, now: float) -> str:
