@@ -5,24 +5,20 @@ The provider checks the invariants of design section 4 itself: it refuses to be 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wsdash.backend.archive import tar
 from wsdash.backend.archive.streams import ByteSink, ByteSource
-from wsdash.backend.git.clone_address import Credential
-from wsdash.backend.providers.errors import PermanentError, PreconditionFailed, Unreachable
+from wsdash.backend.providers.errors import PreconditionFailed, Unreachable
 from wsdash.backend.providers.types import (
     Capabilities,
-    CheckoutQuery,
-    Limitation,
     LogChunk,
     PackReport,
     PollIntervals,
     ProviderSnapshot,
-    ShellCommand,
 )
 from wsdash.backend.reconcile.reconciler import Reconciler
 from wsdash.backend.rules.decide import Wait
@@ -42,7 +38,6 @@ from wsdash.model import (
     JobObservation,
     JobState,
     Policy,
-    UnsavedTotals,
     Workspace,
 )
 from wsdash.paths import Paths
@@ -132,14 +127,6 @@ class Provider:
         self._called()
         self.prepared.add(attempt.id)
 
-    async def keep_credentials(
-        self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
-    ) -> None:
-        return
-
-    def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
-        return ()
-
     async def observe(self) -> ProviderSnapshot:
         self._called()
         return ProviderSnapshot(self.now, tuple(map(self._observed, self.jobs.values())))
@@ -163,9 +150,6 @@ class Provider:
         elif job.obeys:
             self.end(job, Cause.CANCELLED)
         self._replying()
-
-    async def save(self, workspace: Workspace, attempt: Attempt) -> None:
-        return
 
     async def force_cancel(self, attempt: Attempt) -> None:
         self._called()
@@ -191,15 +175,6 @@ class Provider:
     async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
         return LogChunk(b"", offset, 0, True)
 
-    async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
-        return ShellCommand(argv, {})
-
-    async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
-        return b""
-
-    def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
-        return None
-
     async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         sink.write(tar.END)
         return PackReport()
@@ -217,32 +192,8 @@ class Provider:
             self.volumes.discard(workspace.id)
             raise
 
-    async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
-        return None
-
-    async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
-        return None
-
-    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
-        return ()
-
-    def socket_here(self, workspace: Workspace, path: str) -> str | None:
-        return None
-
-    def check_secret(self, name: str, value: str) -> None:
-        return
-
-    async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
-        raise PermanentError("it keeps none")
-
-    async def limitations(self, workload: Workload) -> list[Limitation]:
-        return []
-
     async def capabilities(self) -> Capabilities:
         return Capabilities("memory", True)
-
-    def folder(self, workspace: Workspace) -> str | None:
-        return None
 
     async def aclose(self) -> None:
         pass

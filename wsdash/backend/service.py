@@ -27,7 +27,7 @@ from wsdash.backend.operations.unsaved_work import Work
 from wsdash.backend.operations.update import Update, Updates
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.features import KeepsSecretsElsewhere
-from wsdash.backend.providers.registry import ProviderPool
+from wsdash.backend.providers.registry import ALWAYS_POLLED, ProviderPool
 from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.reconcile.leader import LeaderElector
@@ -35,7 +35,6 @@ from wsdash.backend.store import database
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store
 from wsdash.backend.system.runtime import Runtime
-from wsdash.config.settings import LOCAL
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -115,9 +114,9 @@ class Service:
         await self._leader.run(owner, idle_exit_s)
 
     async def _providers(self) -> dict[str, Provider]:
-        """The providers of all contexts that have workspaces, and of the local one."""
+        """The providers of all contexts that have workspaces or cost nothing to poll."""
         providers: dict[str, Provider] = {}
-        for context in {LOCAL.name} | {row.workspace.context for row in await self.queries.workspaces()}:
+        for context in ALWAYS_POLLED | {row.workspace.context for row in await self.queries.workspaces()}:
             with suppress(UserError):
                 providers[context] = self._state.provider_of(context)
         return providers

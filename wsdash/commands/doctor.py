@@ -149,7 +149,7 @@ def _git(paths: Paths) -> Iterator[Finding]:
 
 
 def _isolation(paths: Paths) -> Iterator[Finding]:
-    found = with_service(paths, lambda service: service.queries.capabilities())
+    found = with_service(paths, lambda service: service.queries.capabilities(LOCAL.name))
     image = ", in the devfile's image" if found.honours_image else ""
     yield Finding("isolation", "ok", f"jobs run in: {found.isolation}{image}")
     for note in found.notes:

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 from wsdash.backend.errors import NotRunning, UserError
 from wsdash.backend.job import ports as job_ports
 from wsdash.backend.job import sessions
-from wsdash.backend.job.ports import Ports
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers import errors as provider_errors
-from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.errors import NotSupported, ProviderError
+from wsdash.backend.providers.features import Forwards, OnThisMachine, Ports, Shells
 from wsdash.backend.providers.types import ShellCommand
+from wsdash.model import Workspace
 
 if TYPE_CHECKING:
     from wsdash.backend.access.web_editor import Editor
+
+_ANOTHER_CONTEXT = "Its log says what it does; a workspace in a context of another provider can be entered."
 
 
 class Access:
@@ -34,22 +38,27 @@ class Access:
         have only begun. Raises `NotRunning`, also while its job is replaced, and `UserError`.
         """
         workspace, entered = await self._state.attempt(workspace_id, attempt)
+        provider = self._state.provider(workspace)
         try:
-            return await self._state.provider(workspace).shell(workspace, entered, argv)
+            if not isinstance(provider, Shells):
+                raise NotSupported(provider.kind, f"open a shell in {workspace.name}", _ANOTHER_CONTEXT)
+            return await provider.shell(workspace, entered, argv)
         except provider_errors.NotRunning as error:
             raise NotRunning(error.message, error.hint) from error
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 
-    async def ports(self, workspace_id: str) -> Ports:
+    async def ports(self, workspace_id: str) -> job_ports.Ports:
         """What the workspace listens on, by its devfile and by its processes where it runs."""
         workspace = await self._state.find(workspace_id)
         declared = (await self._state.store.workload(workspace.id)).ports
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
         said = None
         if attempts and attempts[-1].is_live:
-            with suppress(ProviderError):
-                said = await self._state.provider(workspace).listening(workspace, attempts[-1])
+            provider = self._state.provider(workspace)
+            if isinstance(provider, Ports):
+                with suppress(ProviderError):
+                    said = await provider.listening(workspace, attempts[-1])
         return job_ports.ports(declared, None if said is None else job_ports.listeners(said))
 
     async def shells(self, workspace_id: str) -> int | None:
@@ -61,9 +70,12 @@ class Access:
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
         if not attempts or not attempts[-1].is_live:
             return None
+        provider = self._state.provider(workspace)
+        if not isinstance(provider, Shells):
+            return None
         try:
             async with asyncio.timeout(sessions.TIMEOUT_S):
-                said = await self._state.provider(workspace).shells(workspace, attempts[-1])
+                said = await provider.shells(workspace, attempts[-1])
         except (ProviderError, TimeoutError):
             return None
         return sessions.shells_of(said)
@@ -71,8 +83,14 @@ class Access:
     async def forwarding(self, workspace_id: str, where: str, number: int) -> tuple[str, ...]:
         """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""
         workspace = await self._state.find(workspace_id)
+        provider = self._state.provider(workspace)
+        if isinstance(provider, OnThisMachine):
+            raise UserError(
+                f"{workspace.name} runs on this machine",
+                f"What it listens on is at 127.0.0.1:{number} itself.",
+            )
         try:
-            return await self._state.provider(workspace).forwarding(workspace, where, number)
+            return await _forwarding(provider, workspace, where, number)
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
 
@@ -113,7 +131,16 @@ class Access:
         workspace = await self._state.find(workspace_id)
         provider = self._state.provider(workspace)
         try:
-            here = await asyncio.to_thread(provider.socket_here, workspace, socket)
-            return here or await provider.forwarding(workspace, where, socket)
+            if isinstance(provider, OnThisMachine):
+                return await asyncio.to_thread(provider.socket_here, workspace, socket)
+            return await _forwarding(provider, workspace, where, socket)
         except ProviderError as error:
             raise UserError(error.message, error.hint) from error
+
+
+async def _forwarding(
+    provider: Provider, workspace: Workspace, where: str, there: int | str
+) -> tuple[str, ...]:
+    if not isinstance(provider, Forwards):
+        raise NotSupported(provider.kind, f"forward what {workspace.name} listens on", _ANOTHER_CONTEXT)
+    return await provider.forwarding(workspace, where, there)

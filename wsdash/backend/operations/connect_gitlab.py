@@ -7,13 +7,12 @@ import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.operations import context_file
 from wsdash.backend.providers.errors import ProviderError
-from wsdash.config.settings import GitLabSettings, load_config
+from wsdash.config.settings import GitLabSettings
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
@@ -109,30 +108,6 @@ def credentials(url: str, paths: Paths, environ: Mapping[str, str] = os.environ)
         return find(url, paths.credentials_file, environ)
     except ProviderError as error:
         raise UserError(error.message, error.hint) from error
-
-
-def git_environ(context: str, paths: Paths, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What lets Git on this machine read the projects of a context's instance, with the context's token.
-
-    The token is in the environment alone, and Git offers it to that instance alone. Empty where there is
-    none, so that the user's own credential helpers are asked. Blocks.
-    """
-    settings = load_config(paths.config_file).contexts[context].gitlab
-    if settings is None:
-        return {}
-    found = credentials(settings.url, paths, environ)
-    if not found:
-        return {}
-    number = int(environ.get("GIT_CONFIG_COUNT") or 0)
-    helper = '!f() { [ "$1" != get ] || printf "username=oauth2\\npassword=%s\\n" "$WSDASH_GIT_TOKEN"; }; f'
-    more = {"GIT_SSL_CAINFO": str(Path(settings.ca_file).expanduser())} if settings.ca_file else {}
-    return {
-        "WSDASH_GIT_TOKEN": found[0].token,
-        "GIT_CONFIG_COUNT": str(number + 1),
-        f"GIT_CONFIG_KEY_{number}": f"credential.{settings.url}.helper",
-        f"GIT_CONFIG_VALUE_{number}": helper,
-        **more,
-    }
 
 
 async def check(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend.errors import UserError
 from wsdash.backend.git.clone_address import BadAddress, Credential, settings_for, split, taken_out
 from wsdash.backend.git.source import SourceError, glimpse, own_identity, remote_of
-from wsdash.backend.operations import connect_gitlab, context_file
+from wsdash.backend.operations import context_file
 from wsdash.backend.operations.contexts import Contexts
 from wsdash.backend.operations.devfile_source import Description, Fetch, described_here, described_in, fetcher
 from wsdash.backend.operations.lifecycle import Lifecycle
@@ -22,9 +22,10 @@ from wsdash.backend.operations.personalize import with_personal
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.features import ChecksWorkload, ClonesByNetwork, keeper_of_secrets
 from wsdash.backend.providers.types import Capabilities, Limitation
 from wsdash.backend.store.store import NameTaken
-from wsdash.config.settings import LOCAL, Personal
+from wsdash.config.settings import Personal
 from wsdash.model import Desired, Policy, Workspace
 from wsdash.workload import GitIdentity, Secret, Source, Workload
 
@@ -280,12 +281,13 @@ class Creation:
         progress("looking at what jobs run in here")
         capabilities = await provider.capabilities()
         git_environ: dict[str, str] = {}
-        if provider.kind != LOCAL.name:
+        if isinstance(provider, ClonesByNetwork):
             request, found_here = split_request(await address_for(request))
             credentials = (*found_here, *credentials)
-            git_environ = await asyncio.to_thread(
-                connect_gitlab.git_environ, request.context, self._state.paths
-            )
+            try:
+                git_environ = await provider.git_environ()
+            except ProviderError as error:
+                raise UserError(error.message, error.hint) from error
         fetch = fetcher(*context_file.hosts_of(config.contexts[request.context]))
         identity = await own_identity() if config.personal.git_identity else None
         personal = config.personal
@@ -297,8 +299,10 @@ class Creation:
         found = await look_and_translate(
             request, name, capabilities, progress, git_environ, fetch, personal, identity
         )
-        progress("asking what the context gives")
-        limitations = tuple(await provider.limitations(found.workload))
+        limitations: tuple[Limitation, ...] = ()
+        if isinstance(provider, ChecksWorkload):
+            progress("asking what the context gives")
+            limitations = tuple(await provider.limitations(found.workload))
         return replace(found, limitations=limitations, credentials=(*credentials, *found.credentials, *own))
 
     async def create(
@@ -343,8 +347,8 @@ class Creation:
         return workspace
 
     async def _keep_secrets(self, workspace: Workspace, preview: Preview, values: Mapping[str, str]) -> None:
-        provider = self._state.provider(workspace)
         try:
+            provider = keeper_of_secrets(self._state.provider(workspace))
             if preview.credentials:
                 await provider.keep_credentials(workspace, preview.workload, preview.credentials)
             if values:
@@ -358,6 +362,6 @@ class Creation:
     def check_secret(self, context: str, name: str, value: str, field: str = "") -> None:
         """Raises `UserError`, with the field, for a value that the context cannot keep."""
         try:
-            self._state.provider_of(context).check_secret(name, value)
+            keeper_of_secrets(self._state.provider_of(context)).check_secret(name, value)
         except ProviderError as error:
             raise UserError(error.message, error.hint, field=field) from error

@@ -10,6 +10,7 @@ from wsdash.backend.operations.daemon import Daemon
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.features import Savable
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Desired, Phase, Workspace
@@ -132,8 +133,11 @@ class Lifecycle:
         if not attempts or not attempts[-1].is_live:
             return
         await self._daemon.ensure_reconciler()
+        provider = self._state.provider(workspace)
+        if not isinstance(provider, Savable):
+            return
         try:
-            await self._state.provider(workspace).save(workspace, attempts[-1])
+            await provider.save(workspace, attempts[-1])
         except ProviderError as error:
             raise NotSaved(error.message, f"{error.hint} Or use --force, and lose it.") from error
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 from wsdash.backend.operations.explain import Why, why
 from wsdash.backend.operations.state import State
+from wsdash.backend.providers.features import OnThisMachine
 from wsdash.backend.providers.types import Capabilities, LogChunk
 from wsdash.backend.store.errors import DatabaseError
 from wsdash.backend.store.file_watch import FileWatch
 from wsdash.backend.store.reader import PlannedStep, WorkspaceDetail, WorkspaceRow
-from wsdash.config.settings import LOCAL
 from wsdash.model import Attempt, Event, Workspace
 
 CHANGES_S = 0.5
@@ -90,8 +90,9 @@ class Queries:
 
     def folder(self, workspace: Workspace) -> str | None:
         """Where the workspace's files are on this machine, if they are."""
-        return self._state.provider(workspace).folder(workspace)
+        provider = self._state.provider(workspace)
+        return provider.folder(workspace) if isinstance(provider, OnThisMachine) else None
 
-    async def capabilities(self, context: str = LOCAL.name) -> Capabilities:
+    async def capabilities(self, context: str) -> Capabilities:
         """What jobs run in here."""
         return await self._state.provider_of(context).capabilities()

@@ -15,7 +15,6 @@ from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.features import Recoverable
 from wsdash.backend.providers.types import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.store.store import NameTaken, Store
-from wsdash.config.settings import LOCAL
 from wsdash.model import Workspace
 
 
@@ -65,22 +64,22 @@ async def inventory_at(provider: Provider, context: str) -> Inventory:
         raise UserError(error.message, error.hint, exit_code=4) from error
 
 
-async def may_be_lost(provider: Provider, known: Collection[str]) -> bool:
+async def may_be_lost(provider: Recoverable, known: Collection[str]) -> bool:
     """Whether the provider may have workspaces beside those of these ids. Raises `UserError`."""
     try:
-        return isinstance(provider, Recoverable) and await provider.may_have_others(known)
+        return await provider.may_have_others(known)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
 
 
-async def take_in(store: Store, provider: Provider, found: FoundWorkspace, text: str) -> None:
+async def take_in(store: Store, provider: Recoverable, found: FoundWorkspace, text: str) -> None:
     """Make the workspace one of this store; one of another store is taken over first, so that it lets go.
 
     Raises `UserError`.
     """
     try:
         if not found.is_own:
-            await _recoverable(provider, found.workspace.context).take_over(found.workspace, found.workload)
+            await provider.take_over(found.workspace, found.workload)
         await store.restore_workspace(found.workspace, found.workload, found.attempts, text)
     except ProviderError as error:
         raise UserError(error.message, error.hint, exit_code=4) from error
@@ -117,9 +116,11 @@ class Recovery:
 
     async def take_in(self, context: str, found: FoundWorkspace) -> None:
         """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
-        place = "its folder" if self._state.provider_of(context).kind == LOCAL.name else "GitLab"
-        text = f"recovered from {place}" if found.is_own else f"taken over from {found.kept_by}"
-        await take_in(self._state.store, self._state.provider_of(context), found, text)
+        provider = _recoverable(self._state.provider_of(context), context)
+        text = (
+            f"recovered from {provider.described_by}" if found.is_own else f"taken over from {found.kept_by}"
+        )
+        await take_in(self._state.store, provider, found, text)
         self._state.nudge(found.workspace.id)
 
     async def end_orphan(self, context: str, orphan: Orphan) -> None:
@@ -132,10 +133,12 @@ class Recovery:
             with suppress(UserError):
                 provider = self._state.provider_of(context)
                 ids = await self._state.read(self._state.reader.ids)
+                if not isinstance(provider, Recoverable):
+                    continue
                 if not await may_be_lost(provider, ids.living | ids.deleted):
                     continue
                 for found in (await self.recovery_plan(context)).lost:
                     await self.take_in(context, found)
                     self._state.tell(
-                        f"The workspace {found.workspace.name} was lost; it is back from its folder."
+                        f"The workspace {found.workspace.name} was lost; it is back from {provider.described_by}."
                     )

@@ -19,6 +19,8 @@ from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import check_name, next_name
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.errors import NotSupported
+from wsdash.backend.providers.features import Files, keeper_of_secrets
 from wsdash.backend.providers.types import PackReport
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Desired, Workspace
@@ -50,6 +52,12 @@ async def export_workspace(
     store: Store, provider: Provider, workspace: Workspace, target: Target, now: float
 ) -> Exported:
     """Write the workspace to the target. Raises UserError, ProviderError."""
+    if not isinstance(provider, Files):
+        raise NotSupported(
+            provider.kind,
+            f"give the files of {workspace.name}",
+            "Push what it has to its repository, and create it anew elsewhere.",
+        )
     description = Manifest(
         format=manifest.FORMAT,
         id=workspace.id,
@@ -102,6 +110,9 @@ async def import_workspace(
     provider's block: `providers/local/files/staging.py` says what a crash on each line leaves.
     """
 
+    if not isinstance(provider, Files):
+        raise NotSupported(provider.kind, "take files in", "Choose another context: --context NAME.")
+
     async def known() -> set[str]:
         return {workspace.id for workspace in await store.workspaces()}
 
@@ -115,7 +126,7 @@ async def import_workspace(
         # An earlier version wrote addresses as they were typed.
         workload, credentials = taken_out(description.workload)
         if credentials:
-            await provider.keep_credentials(workspace, workload, credentials)
+            await keeper_of_secrets(provider).keep_credentials(workspace, workload, credentials)
     except ArchiveError as error:
         raise UserError(
             f"{_named(request.file)} is not imported: {error}", "Nothing of it was kept. Export it anew."

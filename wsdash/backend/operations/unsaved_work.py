@@ -11,7 +11,8 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.job.render import project_folder
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.errors import NotSupported, ProviderError
+from wsdash.backend.providers.features import CheckoutQueries
 from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.providers.unsaved_work import look
 from wsdash.backend.rules.autodelete import is_worth_asking, record_of
@@ -66,9 +67,11 @@ class Work:
         workload = await self._state.store.workload(workspace.id)
         said = b""
         before = await look(self._state.provider(workspace), workspace, workload)
-        with suppress(ProviderError):
-            asked = save_work.question(project_folder(workload))
-            said = await self._state.provider(workspace).ask_checkout(workspace, workload, asked)
+        provider = self._state.provider(workspace)
+        if isinstance(provider, CheckoutQueries):
+            with suppress(ProviderError):
+                asked = save_work.question(project_folder(workload))
+                said = await provider.ask_checkout(workspace, workload, asked)
         folder, now = self._state.paths.state / "kept", self._state.clock()
         checkpoints = CheckpointStore(self._state.paths.state / "checkpoints")
         newest = await asyncio.to_thread(checkpoints.newest, workspace.id)
@@ -76,6 +79,12 @@ class Work:
             file = checkpoints.file(workspace.id, newest)
             return await asyncio.to_thread(
                 save_work.keep_checkpoint, newest, file, workspace.name, folder, now
+            )
+        if not isinstance(provider, CheckoutQueries):
+            raise NotSupported(
+                provider.kind,
+                f"look into the files of {workspace.name}, so it is not deleted",
+                "Have its job push what it has; or delete it without --keep-work.",
             )
         kept = await asyncio.to_thread(save_work.keep, said, workspace.name, folder, now)
         if _told(await self.unsaved_work(workspace.id)) != _told(before):

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from wsdash.backend.errors import UserError
+from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import CreateRequest, Creation, Preview
 from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.features import KeepsSecrets, keeper_of_secrets
 from wsdash.model import Desired, Workspace
 from wsdash.workload import Workload
 
@@ -62,7 +64,10 @@ class Updates:
             devfile=workspace.devfile_path,
             context=workspace.context,
         )
-        credentials = await asyncio.to_thread(self._state.provider(workspace).kept_credentials, workspace)
+        provider = self._state.provider(workspace)
+        credentials: tuple[Credential, ...] = ()
+        if isinstance(provider, KeepsSecrets):
+            credentials = await asyncio.to_thread(provider.kept_credentials, workspace)
         preview = await self._creation.look_at(request, workspace.name, progress, credentials)
         present = await self._state.store.workload(workspace.id)
         return Update(workspace.id, preview, await asyncio.to_thread(differences, present, preview.workload))
@@ -78,9 +83,8 @@ class Updates:
             await self._lifecycle.save(workspace)
         if preview.credentials:
             try:
-                await self._state.provider(workspace).keep_credentials(
-                    workspace, preview.workload, preview.credentials
-                )
+                keeper = keeper_of_secrets(self._state.provider(workspace))
+                await keeper.keep_credentials(workspace, preview.workload, preview.credentials)
             except ProviderError as error:
                 raise UserError(error.message, error.hint, exit_code=4) from error
         await self._state.store.update_workload(workspace.id, preview.workload, self._state.clock())

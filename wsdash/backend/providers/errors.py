@@ -42,3 +42,10 @@ class PreconditionFailed(ProviderError):
 
 class InProgress(ProviderError):
     """It has been begun and takes its time: asked again it goes on, until it is done."""
+
+
+class NotSupported(PermanentError):
+    """The provider has not got the feature that a verb needs: which verb, and what to do without it."""
+
+    def __init__(self, kind: str, verb: str, hint: str) -> None:
+        super().__init__(f"the provider {kind} cannot {verb}", hint)

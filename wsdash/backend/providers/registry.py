@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
 
 
+ALWAYS_POLLED = frozenset({LOCAL.name})
+"""Contexts that are polled even where no workspace is known: it costs nothing, and finds jobs of a lost store."""
+
+
 class ProviderPool:
     """For use on one event loop. A provider whose settings were changed is closed with all others, at the end."""
 

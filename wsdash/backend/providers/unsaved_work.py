@@ -11,6 +11,7 @@ from wsdash.backend.job.render import project_folder
 from wsdash.backend.job.shell import script
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.features import CheckoutQueries
 from wsdash.backend.providers.types import CheckoutQuery, Sized, UnsavedWork
 from wsdash.model import UnsavedTotals, Workspace
 from wsdash.workload import Workload
@@ -36,6 +37,8 @@ async def look(
     provider: Provider, workspace: Workspace, workload: Workload, within_s: float | None = None
 ) -> UnsavedWork | None:
     """What only the workspace has; None where it cannot be asked, or not `within_s` seconds."""
+    if not isinstance(provider, CheckoutQueries):
+        return None
     try:
         said = await provider.ask_checkout(workspace, workload, question(within_s or LONGEST_S))
         if within_s is not None and b"\ncomplete\n" not in said:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.features import Adopts
 from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.rules import decide as rules
 from wsdash.backend.store.fenced_store import FencedStore, JobEvent
@@ -187,7 +188,8 @@ class ContextPoller:
             await self.provider.force_cancel(attempt)
             await self.provider.destroy(workspace)
             return
-        await self.provider.adopted(workspace, attempt)
+        if isinstance(self.provider, Adopts):
+            await self.provider.adopted(workspace, attempt)
         await self._store.adopt(attempt, self._runtime.clock(), "found running, though not on record")
 
 

@@ -19,6 +19,7 @@ from wsdash.backend.providers.errors import (
     ProviderError,
     Unreachable,
 )
+from wsdash.backend.providers.features import Adopts, Savable
 from wsdash.backend.reconcile.context_poller import ContextPoller
 from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.reconcile.unsaved_search import UnsavedSearch
@@ -244,10 +245,11 @@ class Reconciler:
                 found = replace(
                     attempt, launched_at=now, job_id=job.job_id, url=job.url, last_observation=job
                 )
-                await provider.adopted(workspace, found)
+                if isinstance(provider, Adopts):
+                    await provider.adopted(workspace, found)
                 await self._store.adopt(found, now, reason)
             case rules.Cancel(attempt, reason, cause, autostop):
-                if autostop:
+                if autostop and isinstance(provider, Savable):
                     # What nobody has asked for costs nobody's work.
                     await provider.save(workspace, attempt)
                 evidence = self._evidence(workspace, attempt)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.base import Provider
+from wsdash.backend.providers.features import ReportsLeftWork
 from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.rules.autodelete import autodelete, record_of
 from wsdash.backend.store.fenced_store import FencedStore
@@ -56,11 +57,10 @@ class UnsavedSearch:
             at = self._clock()
             workload = await self._store.workload(workspace.id)
             work = await unsaved_work.look(provider, workspace, workload)
-            if work is not None:
-                totals = work.totals
-            else:
+            left = None if work is None else work.totals
+            if left is None and isinstance(provider, ReportsLeftWork):
                 left = await asyncio.to_thread(provider.left_behind, workspace, attempts)
-                totals = left or UnsavedTotals(is_whole=False)
+            totals = left or UnsavedTotals(is_whole=False)
         policy, now = workspace.policy, self._clock()
         planned = autodelete(workspace, attempts, at)
         announced_at = now if planned is not None and planned.announces else None

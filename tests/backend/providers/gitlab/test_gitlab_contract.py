@@ -1,11 +1,14 @@
 """The contract of every provider, with GitLab's API, a runner, and the scripts that run in its jobs."""
 
+# mypy: disable-error-code="type-abstract"
+
 from __future__ import annotations
 
 import pytest
 
 from tests.backend.providers.contract import Harness, ProviderContract, attempt, workspace
 from wsdash.backend.providers.errors import PermanentError
+from wsdash.backend.providers.features import Shells
 from wsdash.model import JobState
 
 
@@ -27,10 +30,10 @@ class TestGitLab(ProviderContract):
 
     async def test_no_shell_where_nothing_runs(self, harness: Harness) -> None:
         with pytest.raises(PermanentError, match="ended"):
-            await harness.provider.shell(workspace(), attempt(), ())
+            await harness.having(Shells).shell(workspace(), attempt(), ())
         await harness.launch(harness.workload("true"))
         with pytest.raises(PermanentError, match="no way into"):
-            await harness.provider.shell(workspace(), attempt(), ())
+            await harness.having(Shells).shell(workspace(), attempt(), ())
         await harness.provider.force_cancel(attempt())
         with pytest.raises(PermanentError, match="ended"):
-            await harness.provider.shell(workspace(), attempt(), ())
+            await harness.having(Shells).shell(workspace(), attempt(), ())

@@ -1,5 +1,7 @@
 """The local provider's jobs are killed, lost, stubborn and flooded: what is left, and what is recorded."""
 
+# mypy: disable-error-code="type-abstract"
+
 from __future__ import annotations
 
 import asyncio
@@ -20,6 +22,7 @@ from tests.backend.providers.contract import ENDED, RUN, STAY, Harness, attempt,
 from tests.conftest import processes_of
 from tests.waiting import until
 from wsdash.backend.providers.errors import NotRunning, ProviderError
+from wsdash.backend.providers.features import OnThisMachine, Shells
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.sandbox.isolation import container_name
@@ -94,7 +97,7 @@ async def test_a_job_that_is_swept_up_is_not_taken_for_one_that_runs(
         assert seen is not None and seen.state is JobState.LOST
         assert Supervision(root.parent).is_gone(root.name, attempt().id)
         with pytest.raises(NotRunning):
-            await plain.provider.shell(workspace(), attempt(), ())
+            await plain.having(Shells).shell(workspace(), attempt(), ())
     finally:
         may_end.set()
         await ending
@@ -274,7 +277,7 @@ async def test_a_killed_job_is_told_of_by_changes(plain: Harness) -> None:
 
 
 def files_root(harness: Harness) -> str:
-    return str(Path(harness.provider.folder(workspace()) or "").parents[1])
+    return str(Path(harness.having(OnThisMachine).folder(workspace())).parents[1])
 
 
 async def test_a_killed_supervisor_is_told_of_by_changes_and_the_job_is_lost(plain: Harness) -> None:

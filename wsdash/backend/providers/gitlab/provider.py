@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
@@ -13,8 +14,24 @@ from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports, sessions
+from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotRunning, PermanentError, Unreachable
-from wsdash.backend.providers.gitlab.api import ci_variables
+from wsdash.backend.providers.features import (
+    Adopts,
+    CheckoutQueries,
+    ChecksWorkload,
+    ClonesByNetwork,
+    Files,
+    Forwards,
+    KeepsSecrets,
+    KeepsSecretsElsewhere,
+    Ports,
+    Recoverable,
+    ReportsLeftWork,
+    Savable,
+    Shells,
+)
+from wsdash.backend.providers.gitlab.api import ci_variables, tokens
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.project import CurrentProject
@@ -52,7 +69,22 @@ from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Works
 from wsdash.workload import Workload
 
 
-class GitLabProvider:
+class GitLabProvider(
+    Provider,
+    Shells,
+    Ports,
+    Forwards,
+    Savable,
+    Files,
+    CheckoutQueries,
+    ReportsLeftWork,
+    ChecksWorkload,
+    ClonesByNetwork,
+    KeepsSecrets,
+    KeepsSecretsElsewhere,
+    Adopts,
+    Recoverable,
+):
     """Runs jobs as pipelines of the project that `settings` names.
 
     `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
@@ -63,6 +95,7 @@ class GitLabProvider:
     """
 
     kind = "gitlab"
+    described_by = "GitLab"
 
     def __init__(
         self,
@@ -249,9 +282,6 @@ class GitLabProvider:
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
         return await self._tunnel.forwarding(workspace, where, there)
 
-    def socket_here(self, workspace: Workspace, path: str) -> str | None:
-        return None
-
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """Nothing where its job has no tunnel to this machine."""
         return await self._tunnel.ask(
@@ -294,11 +324,14 @@ class GitLabProvider:
             )
         return Capabilities("a CI job", True, tuple(notes), starts_services=True)
 
+    async def git_environ(self) -> dict[str, str]:
+        """The token is in the environment alone, and Git offers it to this instance alone."""
+        return await asyncio.to_thread(
+            tokens.git_environ, self._settings.url, self._settings.ca_file, self._api.client.token, os.environ
+        )
+
     async def limitations(self, workload: Workload) -> list[Limitation]:
         return await limitations_of(self._api, self._settings, workload)
-
-    def folder(self, workspace: Workspace) -> str | None:
-        return None
 
     async def aclose(self) -> None:
         if self._shared is not None:

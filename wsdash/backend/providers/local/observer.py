@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles, Layout
+from wsdash.backend.providers.types import LogChunk
 from wsdash.backend.system import records
 from wsdash.backend.system.locks import is_locked
 from wsdash.backend.system.processes import ProcessIdentity
@@ -199,3 +200,16 @@ def _integer(value: object) -> int | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
+    """Up to `limit` bytes of a job's log from `offset` on. Blocks."""
+    ended = files.exit.exists()
+    try:
+        descriptor = os.open(files.log, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return LogChunk(b"", offset, 0, ended)
+    try:
+        return LogChunk(os.pread(descriptor, limit, offset), offset, os.fstat(descriptor).st_size, ended)
+    finally:
+        os.close(descriptor)

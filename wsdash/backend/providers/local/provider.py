@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +19,18 @@ from wsdash.backend.git.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports, sessions
 from wsdash.backend.job.render import render_secrets
+from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotRunning, PermanentError, ProviderError, Unreachable
+from wsdash.backend.providers.features import (
+    CheckoutQueries,
+    ChecksWorkload,
+    Files,
+    KeepsSecrets,
+    OnThisMachine,
+    Ports,
+    Recoverable,
+    Shells,
+)
 from wsdash.backend.providers.local import destroy as local_destroy
 from wsdash.backend.providers.local import job_spec, recovery
 from wsdash.backend.providers.local.files import pack as files_pack
@@ -27,7 +38,7 @@ from wsdash.backend.providers.local.files import staging
 from wsdash.backend.providers.local.files import unpack as files_unpack
 from wsdash.backend.providers.local.launcher import Launcher, as_provider_error, space_hint
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
-from wsdash.backend.providers.local.observer import Observer
+from wsdash.backend.providers.local.observer import Observer, read_log
 from wsdash.backend.providers.local.sandbox import detect, git_query
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Entry, Isolation
@@ -49,13 +60,15 @@ from wsdash.backend.providers.types import (
 )
 from wsdash.backend.system import records
 from wsdash.backend.system.processes import ProcessIdentity
-from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Workspace
+from wsdash.model import Attempt, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
 _TERMINAL = ("TERM", "COLORTERM", "LANG")
 
 
-class LocalProvider:
+class LocalProvider(
+    Provider, Shells, Ports, OnThisMachine, Files, CheckoutQueries, ChecksWorkload, KeepsSecrets, Recoverable
+):
     """Runs jobs on this machine, each under a supervisor of its own, with all its files below `root`.
 
     `isolation` None is the best that works here, found out once a boot. `environ` is the user's
@@ -65,6 +78,7 @@ class LocalProvider:
     """
 
     kind = "local"
+    described_by = "its folder"
     poll_intervals = PollIntervals(busy_s=1.0, steady_s=15.0, idle_s=15.0)
 
     def __init__(
@@ -129,9 +143,6 @@ class LocalProvider:
         """
         return await asyncio.to_thread(self._launch, workspace, attempt, workload)
 
-    async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
-        """Its folder has all that it needs."""
-
     async def observe(self) -> ProviderSnapshot:
         """Every job of this root. Raises Unreachable when its folder cannot be read."""
         return ProviderSnapshot(self._clock(), await asyncio.to_thread(self._look))
@@ -152,9 +163,6 @@ class LocalProvider:
         """Ask the job to end by itself within `grace_s` seconds."""
         files, owner = self._launcher.files(attempt), job_spec.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.cancel(files, owner, grace_s))
-
-    async def save(self, workspace: Workspace, attempt: Attempt) -> None:
-        """Its folder stays as it is."""
 
     async def force_cancel(self, attempt: Attempt) -> None:
         """End the job and everything it started, now. Raises ProviderError for what cannot be ended."""
@@ -195,9 +203,7 @@ class LocalProvider:
 
     async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
         """Up to `limit` bytes of the attempt's log from `offset` on."""
-        return await asyncio.to_thread(
-            _read_log, self._launcher.files(attempt), max(0, offset), max(0, limit)
-        )
+        return await asyncio.to_thread(read_log, self._launcher.files(attempt), max(0, offset), max(0, limit))
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         """A command for the user's terminal that stands in the job's surroundings. Raises PermanentError."""
@@ -218,12 +224,7 @@ class LocalProvider:
             return None
         return await asyncio.to_thread(git_query.answer, command.argv, command.env, most, timeout_s)
 
-    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
-        raise PermanentError(
-            f"{workspace.name} runs on this machine", f"What it listens on is at 127.0.0.1:{there} itself."
-        )
-
-    def socket_here(self, workspace: Workspace, path: str) -> str | None:
+    def socket_here(self, workspace: Workspace, path: str) -> str:
         """A job sees its temporary folder as `/tmp`, or as it is. No link is followed out of it."""
         own = self._launcher.workspace(workspace).resolve() / "tmp"
         found = Path(path)
@@ -236,10 +237,6 @@ class LocalProvider:
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """Nothing in a container engine where no image is named."""
         return await asyncio.to_thread(self._ask_checkout, workspace, workload, question)
-
-    def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
-        """Its folder stays, and can be asked."""
-        return None
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         """Write `projects/`, `home/` and `volumes/` as a tar. Raises PermanentError for a file that cannot be read."""
@@ -284,7 +281,7 @@ class LocalProvider:
             )
         return found
 
-    def folder(self, workspace: Workspace) -> str | None:
+    def folder(self, workspace: Workspace) -> str:
         """The workspace's folder: `projects/`, `home/`, `volumes/`."""
         return str(self._launcher.workspace(workspace))
 
@@ -396,15 +393,3 @@ def _can_be_entered(job: JobObservation, files: JobFiles) -> bool:
         return True
     inner = ProcessIdentity.from_record(records.read(files.sandbox))
     return inner is not None and inner.is_alive()
-
-
-def _read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
-    ended = files.exit.exists()
-    try:
-        descriptor = os.open(files.log, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return LogChunk(b"", offset, 0, ended)
-    try:
-        return LogChunk(os.pread(descriptor, limit, offset), offset, os.fstat(descriptor).st_size, ended)
-    finally:
-        os.close(descriptor)

@@ -1,5 +1,7 @@
 """What jobs are kept from, what they are given, and how it is found out what works here."""
 
+# mypy: disable-error-code="type-abstract"
+
 from __future__ import annotations
 
 import asyncio
@@ -16,6 +18,7 @@ import wsdash
 from tests.backend.providers.contract import Harness, attempt, workspace
 from tests.waiting import until
 from wsdash.backend.providers.errors import NotRunning, PermanentError
+from wsdash.backend.providers.features import Shells
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.sandbox import detect, isolation
 from wsdash.backend.providers.local.sandbox.isolation import Host, Place
@@ -194,7 +197,7 @@ async def test_a_shell_in_a_sandbox_sees_the_jobs_processes_and_ends_with_the_jo
     await sandboxed.launch(sandboxed.workload("sleep 4711 & true"))
     _, output = await sandboxed.run_inside("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert b"sleep 4711" in output and str(os.getpid()).encode() not in output.split()
-    command = await sandboxed.provider.shell(workspace(), attempt(), ("sh", "-c", "echo in; sleep 60"))
+    command = await sandboxed.having(Shells).shell(workspace(), attempt(), ("sh", "-c", "echo in; sleep 60"))
     shell = await asyncio.create_subprocess_exec(
         *command.argv, env=command.env, cwd=command.cwd, stdout=asyncio.subprocess.PIPE
     )
@@ -240,7 +243,7 @@ async def test_a_container_is_gone_after_its_supervisor_was_killed(contained: Ha
     await contained.provider.force_cancel(attempt())
     assert (await contained.ended()).cause is Cause.RUNNER_LOST
     with pytest.raises(PermanentError):
-        await contained.provider.shell(workspace(), attempt(), ())
+        await contained.having(Shells).shell(workspace(), attempt(), ())
 
 
 async def test_a_workload_without_an_image_does_not_run_in_a_container(contained: Harness) -> None:
@@ -305,7 +308,7 @@ async def test_the_login_shell_of_a_sandbox_has_job_control_on_a_terminal(sandbo
 
 async def _check_login_shell(harness: Harness) -> None:
     await harness.launch(harness.workload("true"))
-    command = await harness.provider.shell(workspace(), attempt(), ())
+    command = await harness.having(Shells).shell(workspace(), attempt(), ())
     code, said = await asyncio.to_thread(_use_shell, command)
     assert code == 5, said
     assert "one-two" in said and "after-interrupt" in said

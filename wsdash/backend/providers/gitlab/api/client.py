@@ -86,7 +86,7 @@ class GitLabClient:
         ca_file: str | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._token = token
+        self.token = token
         self._rate_limiter = rate_limiter
         self._clock = clock
         self._ca_file = ca_file
@@ -239,7 +239,7 @@ class GitLabClient:
         from gitlab import Gitlab
 
         with self._making:
-            token = self._token()
+            token = self.token()
             if self._gitlab is None or token != self._token_used:
                 # A Bearer header, unlike GitLab's own, is dropped when an answer leads to another host.
                 self._gitlab = Gitlab(

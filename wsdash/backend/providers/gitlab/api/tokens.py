@@ -31,6 +31,10 @@ _HOSTS = ("GITLAB_HOST", "GITLAB_URI", "GITLAB_URL", "GL_HOST")
 _USUAL_HOST = "gitlab.com"
 
 
+class NoToken(PreconditionFailed):
+    """There is no access token for an instance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """An access token, and where it is from, in words."""
@@ -90,17 +94,40 @@ class TokenSource:
         self._read_at = float("-inf")
 
     def __call__(self) -> str:
-        """Raises `PreconditionFailed` when there is none."""
+        """Raises `NoToken` when there is none, and as `find` does."""
         now = self._clock()
         if abs(now - self._read_at) >= REREAD_S:
             found = find(self._url, self._own_file, self._environ)
             self._token, self._read_at = (found[0].token if found else ""), now
         if not self._token:
-            raise PreconditionFailed(
+            raise NoToken(
                 f"there is no access token for {self._url}",
                 "Give one to `wsdash context add` for the same context.",
             )
         return self._token
+
+
+def git_environ(
+    url: str, ca_file: str | None, token: Callable[[], str], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """What lets Git on this machine read the projects of the instance at `url`, beside its `environ`.
+
+    Empty where there is no token, so that the user's own credential helpers are asked. Blocks. Raises as `find` does.
+    """
+    try:
+        given = token()
+    except NoToken:
+        return {}
+    number = int(environ.get("GIT_CONFIG_COUNT") or 0)
+    helper = '!f() { [ "$1" != get ] || printf "username=oauth2\\npassword=%s\\n" "$WSDASH_GIT_TOKEN"; }; f'
+    more = {"GIT_SSL_CAINFO": str(Path(ca_file).expanduser())} if ca_file else {}
+    return {
+        "WSDASH_GIT_TOKEN": given,
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": f"credential.{url}.helper",
+        f"GIT_CONFIG_VALUE_{number}": helper,
+        **more,
+    }
 
 
 def _own(url: str, own_file: Path) -> Iterator[Credential]:
