@@ -1,4 +1,4 @@
-"""From `kill -9` of a job to its replacement running, for the first crash of an episode."""
+"""From `kill -9` of a job, or of its supervisor, to its replacement running, for the first crash of an episode."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +34,21 @@ SMOKE = Sizes(kills=1)
 
 
 def measure(sizes: Sizes) -> list[Figure]:
-    """Median and worst of some kills of the job's first process."""
-    with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as folder:
-        waits = asyncio.run(_kill_and_wait(Path(folder), sizes.kills))
-    return [
-        Figure("kill -9 of a job to its replacement running, median", statistics.median(waits), "s", 0.5),
-        Figure("kill -9 of a job to its replacement running, worst", max(waits), "s", 0.5),
-    ]
+    """Median and worst of some kills of the job's first process, and of as many of its supervisor."""
+    figures = []
+    for killed, process_of in (("a job", _first_child), ("a job's supervisor", int)):
+        with tempfile.TemporaryDirectory(prefix="wsdash-bench-") as folder:
+            waits = asyncio.run(_kill_and_wait(Path(folder), sizes.kills, process_of))
+        name = f"kill -9 of {killed} to its replacement running"
+        figures += [
+            Figure(f"{name}, median", statistics.median(waits), "s", 0.5),
+            Figure(f"{name}, worst", max(waits), "s", 0.5),
+        ]
+    return figures
 
 
-async def _kill_and_wait(home: Path, kills: int) -> list[float]:
+async def _kill_and_wait(home: Path, kills: int, process_of: Callable[[str], int]) -> list[float]:
+    """Seconds each. `process_of` gives the process to kill for the id of a job, which is its supervisor's."""
     source = _repository(home / "source")
     paths = paths_in(home)
     waits = []
@@ -56,9 +62,9 @@ async def _kill_and_wait(home: Path, kills: int) -> list[float]:
         for _ in range(kills):
             before = reader.attempts(workspace.id)[-1]
             assert before.job_id is not None
-            child = _first_child(int(before.job_id))
+            victim = process_of(before.job_id)
             killed_at = time.perf_counter()
-            os.kill(child, signal.SIGKILL)
+            os.kill(victim, signal.SIGKILL)
             while True:
                 newest = reader.attempts(workspace.id)[-1]
                 job = newest.last_observation
@@ -78,8 +84,9 @@ async def _kill_and_wait(home: Path, kills: int) -> list[float]:
     return waits
 
 
-def _first_child(pid: int) -> int:
+def _first_child(job_id: str) -> int:
     """The job's own first process: what its supervisor started."""
+    pid = int(job_id)
     while stat_of(pid) is not None:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if children:

@@ -18,7 +18,7 @@ from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.backend.system.runtime import Runtime
-from wsdash.model import Attempt, Workspace
+from wsdash.model import Attempt, JobState, Workspace
 from wsdash.paths import Paths
 from wsdash.workload import Workload
 
@@ -97,6 +97,20 @@ async def test_a_poll_reads_only_its_own_contexts_rows(polled: Polled) -> None:
     (attempts,) = polled.observed
     assert [found.number for found in attempts["w1"]] == [1]
     assert set(attempts) == {"w1"}
+
+
+async def test_what_a_poll_finds_out_of_a_job_is_decided_on_at_once_and_not_at_the_next_poll(
+    polled: Polled,
+) -> None:
+    one = attempt(launched=None)
+    await polled.launch(one)
+    polled.provider.jobs[one.id].state = JobState.LOST
+    await polled.poller.poll()
+    (attempts,) = polled.observed
+    assert [found.last_observation and found.last_observation.state for found in attempts["w1"]] == [
+        JobState.LOST
+    ]
+    assert attempts["w1"] == await polled.fenced.attempts("w1")
 
 
 async def test_a_job_of_another_contexts_workspace_is_left_to_that_context(polled: Polled) -> None:

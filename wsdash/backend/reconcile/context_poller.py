@@ -100,7 +100,10 @@ class ContextPoller:
         ended = await self._record(observation, workspaces, live)
         if adopted or ended:
             attempts = await self._store.recent_attempts_in(self.context)
-        own = {workspace_id: attempts.get(workspace_id, []) for workspace_id in workspaces}
+        own = {
+            workspace_id: [_as_observed(attempt, observation) for attempt in attempts.get(workspace_id, [])]
+            for workspace_id in workspaces
+        }
         self.is_busy = any(_is_changing(w, own[w.id], observation) for w in workspaces.values())
         self._is_idle = not live and not any(w.desired is Desired.RUNNING for w in workspaces.values())
         self._on_observed(self, workspaces, own)
@@ -191,6 +194,14 @@ class ContextPoller:
         if isinstance(self.provider, Adopts):
             await self.provider.adopted(workspace, attempt)
         await self._store.adopt(attempt, self._runtime.clock(), "found running, though not on record")
+
+
+def _as_observed(attempt: Attempt, observation: Observation) -> Attempt:
+    """The attempt as it was just recorded: a job that was lost is acted on at this poll, and not at the next."""
+    job = observation.job_of(attempt.id) if attempt.is_live else None
+    return (
+        attempt if job is None or job is attempt.last_observation else replace(attempt, last_observation=job)
+    )
 
 
 def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation: Observation) -> bool:
