@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
@@ -27,7 +28,7 @@ from wsdash.backend.operations.unsaved_work import Work
 from wsdash.backend.operations.update import Update, Updates
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.features import KeepsSecretsElsewhere
-from wsdash.backend.providers.registry import ALWAYS_POLLED, ProviderPool
+from wsdash.backend.providers.registry import ALWAYS_POLLED, Maker, ProviderPool
 from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.reconcile.failures import log_failures
 from wsdash.backend.reconcile.leader import LeaderElector
@@ -73,15 +74,21 @@ class Service:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, paths: Paths, *, clock: Callable[[], float] = time.time) -> AsyncIterator[Service]:
-        """Raises `PathError` and `DatabaseError` when the state cannot be used."""
+    async def open(
+        cls,
+        paths: Paths,
+        *,
+        clock: Callable[[], float] = time.time,
+        makers: Mapping[str, Maker] = MappingProxyType({}),
+    ) -> AsyncIterator[Service]:
+        """`makers` are as in `ProviderPool`. Raises `PathError` and `DatabaseError` when the state cannot be used."""
         with ThreadPoolExecutor(1, "wsdash-reader") as thread:
             loop = asyncio.get_running_loop()
             notices = await loop.run_in_executor(thread, database.prepare, paths)
             reader = Reader(paths)
             try:
                 async with Store.open(paths) as store:
-                    state = State(paths, store, reader, thread, ProviderPool(paths), clock, notices)
+                    state = State(paths, store, reader, thread, ProviderPool(paths, makers), clock, notices)
                     try:
                         yield cls(state)
                     finally:

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import Provider
-from wsdash.config.settings import LOCAL, Config, ConfigError, load_config
+from wsdash.config.settings import GITLAB, LOCAL, Config, ConfigError, Context, load_config
 from wsdash.paths import Paths
 
 if TYPE_CHECKING:
     from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
 
 
+Maker = Callable[[Context, Config], Provider]
+"""Makes the provider of a context."""
 ALWAYS_POLLED = frozenset({LOCAL.name})
 """Contexts that are polled even where no workspace is known: it costs nothing, and finds jobs of a lost store."""
 
 
 class ProviderPool:
-    """For use on one event loop. A provider whose settings were changed is closed with all others, at the end."""
+    """For use on one event loop. A provider whose settings were changed is closed with all others, at the end.
 
-    def __init__(self, paths: Paths) -> None:
+    `makers` are those of further providers, by the kind that a context of config.toml names as its `provider`.
+    """
+
+    def __init__(self, paths: Paths, makers: Mapping[str, Maker] = MappingProxyType({})) -> None:
         self._paths = paths
+        self._makers: Mapping[str, Maker] = {
+            LOCAL.provider: self._local,
+            GITLAB: self._gitlab,
+            **makers,
+        }
         self._providers: dict[str, Provider] = {}
         self._made_for: dict[str, object] = {}
         self._retired: list[Provider] = []
@@ -47,7 +59,7 @@ class ProviderPool:
         if context not in self._providers or (context != LOCAL.name and self._made_for[context] != settings):
             if context in self._providers:
                 self._retired.append(self._providers[context])
-            self._providers[context] = self._make(context, config)
+            self._providers[context] = self._makers[settings[0].provider](settings[0], config)
             self._made_for[context] = settings
         return self._providers[context]
 
@@ -56,15 +68,17 @@ class ProviderPool:
         for provider in (*self._providers.values(), *self._retired):
             await provider.aclose()
 
-    def _make(self, context: str, config: Config) -> Provider:
-        settings = config.contexts[context].gitlab
-        if settings is None:
-            from wsdash.backend.providers.local import LocalProvider
+    def _local(self, context: Context, config: Config) -> Provider:
+        from wsdash.backend.providers.local import LocalProvider
 
-            return LocalProvider(self._paths.contexts / context, access=AccessFolder.of(self._paths))
+        return LocalProvider(self._paths.contexts / context.name, access=AccessFolder.of(self._paths))
+
+    def _gitlab(self, context: Context, config: Config) -> Provider:
         from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
         from wsdash.backend.providers.gitlab.factory import gitlab_provider
 
+        settings = context.gitlab
+        assert settings is not None, "config.toml was checked"
         if settings.url not in self._shared:
             self._shared[settings.url] = SharedListing(time.time)
         return gitlab_provider(
