@@ -194,6 +194,152 @@ def test_a_dev_container_that_becomes_no_job_is_rejected_with_its_place(
     assert capsys.readouterr().out == ""
 
 
+SECRETS = """\
+schemaVersion: 2.2.2
+metadata: {name: app, icon: "https://ada:MARKER@host/icon.svg", website: "https://host/?private_token=MARKER"}
+attributes: {origin: "see https://ada:MARKER@host/app"}
+variables: {token: MARKER, repository: "https://oauth2:MARKER@host/app.git"}
+projects:
+  - name: app
+    git: {remotes: {origin: "https://oauth2:{{token}}@host/app.git", copy: "glpat-MARKERMARKERMARKER@host/app.git"}}
+  - name: other
+    zip: {location: "https://ada:MARKER@host/other.zip"}
+starterProjects:
+  - name: start
+    git: {remotes: {origin: "https://glpat-MARKERMARKERMARKER@host/start.git", ssh: "ada:MARKER@host:start.git"}}
+components:
+  - name: dev
+    container:
+      image: debian:13
+      env: [{name: DATABASE, value: "postgres://app:MARKER@db/app"}]
+  - name: chart
+    kubernetes: {uri: "https://ada:MARKER@host/chart.yaml"}
+  - name: built
+    image: {imageName: app, dockerfile: {git: {remotes: {origin: "https://ada:MARKER@host/app.git"}}}}
+commands:
+  - id: clone
+    exec: {component: dev, commandLine: "git clone https://ada:MARKER@host/lib https://$USER:${TOKEN}@host/x"}
+events: {postStart: [clone]}
+"""
+"""With a marker in each place of an address where a secret can be."""
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "flatten",
+        "flatten --json",
+        "render",
+        "render --provider gitlab",
+        "check",
+        "check --json",
+        "check --profile gitlab",
+    ],
+)
+def test_a_secret_in_an_address_of_a_devfile_is_never_printed(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "devfile.yaml"
+    file.write_text(SECRETS)
+    cli.main(["devfile", *verb.split(), str(file)])
+    said = capsys.readouterr()
+    assert "MARKER" not in said.out + said.err
+
+
+@pytest.mark.parametrize("verb", ["flatten", "render"])
+def test_what_is_not_printed_is_said_in_a_line_and_variables_stay(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "devfile.yaml"
+    file.write_text(SECRETS)
+    assert cli.main(["devfile", verb, str(file)]) == 0
+    said = capsys.readouterr()
+    assert "git clone https://host/lib https://$USER:${TOKEN}@host/x" in said.out
+    (line,) = [line for line in said.err.splitlines() if line.startswith("wsdash: ")]
+    assert line.startswith("wsdash: left out: the user, password or token of the address ")
+    assert "more. " in line
+
+
+@pytest.mark.parametrize("verb", ["flatten", "render"])
+def test_a_devfile_without_secrets_is_printed_whole(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "curl 'http://localhost:${PORT}/a@b?raw' https://host.example/@scope/x?ref=main#top git@host:x"
+    file = tmp_path / "devfile.yaml"
+    file.write_text(DEVFILE.replace("commandLine: ", f"commandLine: {lines}; ", 1))
+    assert cli.main(["devfile", verb, str(file)]) == 0
+    said = capsys.readouterr()
+    assert "localhost:${PORT}/a@b?raw" in said.out
+    assert "https://host.example/@scope/x?ref=main#top git@host:x" in said.out
+    assert "left out" not in said.err
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://localhost/p.yaml?private_token=MARKER",
+        "https://ada:MARKER@localhost/p.yaml",
+        "http://host/p.yaml?job_token=MARKER",
+        "ftp://MARKER@host/p.yaml",
+    ],
+)
+@pytest.mark.parametrize("verb", ["flatten", "render", "check --fetch", "check --json --fetch"])
+def test_a_secret_in_the_address_of_a_parent_is_never_printed(
+    uri: str, verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "devfile.yaml"
+    file.write_text(f"schemaVersion: 2.2.0\nparent: {{uri: '{uri}'}}\n")
+    assert cli.main(["devfile", *verb.split(), str(file)]) == 1
+    said = capsys.readouterr()
+    assert "MARKER" not in said.out + said.err
+
+
+def test_a_remark_about_a_parent_from_elsewhere_tells_no_secret_of_its_address(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "wsdash.commands.devfiles.fetch", lambda url: b"schemaVersion: 2.2.0\nbogus: 1\ncomponents: 2\n"
+    )
+    file = tmp_path / "devfile.yaml"
+    file.write_text("schemaVersion: 2.2.0\nparent: {uri: 'https://host/p.yaml?private_token=MARKER'}\n")
+    for verb in ("flatten", "check --fetch", "check --json --fetch"):
+        cli.main(["devfile", *verb.split(), str(file)])
+        said = capsys.readouterr()
+        assert "https://host/p.yaml?private_token=******" in said.out + said.err
+        assert "MARKER" not in said.out + said.err
+        assert "components: 2" in said.out + said.err or "--json" in verb
+
+
+def test_a_secret_in_an_address_of_a_dev_container_is_never_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / ".devcontainer"
+    folder.mkdir()
+    (folder / "compose.yaml").write_text(
+        """\
+services:
+  app: {image: debian, build: "https://ada:MARKER@host/x.git", environment: {B: "https://ada:MARKER@host"}}
+  db: {image: postgres, environment: {C: "https://ada:MARKER@host"}, env_file: "https://host/?token=MARKER"}
+"""
+    )
+    (folder / "devcontainer.json").write_text(
+        json.dumps(
+            {
+                "dockerComposeFile": "compose.yaml",
+                "service": "app",
+                "features": {"https://ada:MARKER@host/f.tgz": {}, "https://host/g.tgz?token=MARKER": {}},
+                "postCreateCommand": "git clone https://ada:MARKER@host/x",
+                "containerEnv": {"A": "https://ada:MARKER@host/x"},
+                "workspaceMount": "https://ada:MARKER@host",
+            }
+        )
+    )
+    for verb in ("check", "check --json", "render", "render --provider gitlab"):
+        assert cli.main(["devfile", *verb.split(), str(folder / "devcontainer.json")]) == 0
+        said = capsys.readouterr()
+        assert "MARKER" not in said.out + said.err
+
+
 def test_check_fetches_only_when_it_is_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "devfile.yaml"
     file.write_text("schemaVersion: 2.2.0\nparent: {uri: 'https://localhost/devfile.yaml'}\n")

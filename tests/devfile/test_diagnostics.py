@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +74,36 @@ def test_a_line_and_a_value_are_told_without_what_stands_before_a_host() -> None
     assert told == "uri: 'https://**********@host/x'\n     ^"
     assert show("https://ada:sec/ret@host/x") == '"https://***********@host/x"'
     assert show("https://host/a@b and git@host:x") == '"https://host/a@b and git@host:x"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host/parent.yaml?private_token=MARKER",
+        "https://host/x;access_token=MARKER&ref=main",
+        "https://host/x?MARKERMARKERMARKERMARKER",
+        "{origin: 'ada:MARKER@host:group/app'}",
+        "ftp:/ada:MARKER@host/x",
+        "glpat-MARKERMARKERMARKER@host/app.git",
+        "run --token=github_pat_MARKERMARKERMARKER",
+    ],
+)
+def test_a_secret_is_told_nowhere_and_the_column_stays(text: str) -> None:
+    assert "MARKER" not in show(text, 200)
+    line, below = caret(f"key: {text}", Diagnostic(1, 6, "error", "a", "b")).split("\n")
+    assert "MARKER" not in line
+    assert (len(line), below) == (len(f"key: {text}"), "     ^")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host/x?ref=main#L12",
+        "image: debian:13@sha256:0123456789abcdef",
+        "git@host:group/app.git",
+        "postgres:16 and ada@example.com",
+        "glob-patterns-are-long-names",
+    ],
+)
+def test_what_is_no_secret_is_told_as_it_is(text: str) -> None:
+    assert show(text, 200) == f'"{text}"'

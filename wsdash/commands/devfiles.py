@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.git.clone_address import taken_out
-from wsdash.commands.console import DONE, FAILED, coloured, print_json
+from wsdash.backend.git.hide_secrets import SecretHider
+from wsdash.commands.console import DONE, FAILED, coloured, print_json, tell
 from wsdash.config.settings import GITLAB
 from wsdash.devfile import (
     DevfileError,
@@ -37,9 +37,11 @@ from wsdash.devfile.devcontainer import (
     missing_files,
     translate_devcontainer,
 )
+from wsdash.devfile.diagnostics import without_secrets
 from wsdash.devfile.limits import MAX_BYTES
 from wsdash.devfile.resolve.flatten import FetchParent
 from wsdash.paths import Paths
+from wsdash.sanitize import one_line
 from wsdash.workload import Workload
 
 COLOURS = {"error": 31, "warning": 33, "info": 36}
@@ -77,7 +79,7 @@ class _File:
         return None if self.offline else self._fetch
 
     def _fetch(self, url: str) -> bytes:
-        self.parents[url] = text = fetch(url)
+        self.parents[without_secrets(url)] = text = fetch(url)
         return text
 
     def shown(self, path: str) -> str:
@@ -157,7 +159,9 @@ def _flatten(args: Namespace) -> int:
     document = _flat(file)
     if document is None or not _told(file, document.diagnostics):
         return FAILED
-    print(to_json(document) if args.json else to_yaml(document), end="")
+    hider = SecretHider()
+    print((to_json if args.json else to_yaml)(document, hider.of_devfile), end="")
+    _tell_hidden(hider, "Who uses it gives them to Git as a credential, or writes them in.")
     return DONE
 
 
@@ -169,7 +173,9 @@ def _render(args: Namespace) -> int:
     translation = _translation(file)
     if translation is None or not _told(file, translation.diagnostics):
         return FAILED
-    workload, _ = taken_out(translation.workload)
+    hider = SecretHider()
+    workload = hider.of_workload(translation.workload)
+    _tell_hidden(hider, "The job of a workspace has those that its commands need.")
     if args.provider == GITLAB:
         print(_pipeline(workload, args.name or "example"), end="")
         return DONE
@@ -177,6 +183,15 @@ def _render(args: Namespace) -> int:
         print(f"# workspace {args.name}")
     print(render(workload), end="")
     return DONE
+
+
+def _tell_hidden(hider: SecretHider, hint: str) -> None:
+    """Say what is not printed, in one line."""
+    if not hider.addresses:
+        return
+    first, *more = dict.fromkeys(hider.addresses)
+    others = f" and {len(more)} more" if more else ""
+    tell(f"wsdash: left out: the user, password or token of the address {one_line(first)}{others}. {hint}")
 
 
 def _translation(file: _File) -> Translation | None:

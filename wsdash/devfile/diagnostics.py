@@ -88,12 +88,37 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
 
 
-_BEFORE_HOST = re.compile(r"(?<=://)(?:[^\s/?#'\"]+|[^\s/?#'\"]*:[^\s/?#'\"]*[^\s/?#'\"\d][^\s'\"]*)(?=@)")
+_SECRETS = tuple(
+    map(
+        re.compile,
+        (
+            # Before the host of an address, and of one without its scheme; the digest of an image is none.
+            r"(?<=://)([^\s/?#'\"]+|[^\s/?#'\"]*:[^\s/?#'\"]*[^\s/?#'\"\d][^\s'\"]*)(?=@)",
+            r"(?<![^\s'\"{,=/])[\w.+-]{1,80}:([^\s'\"/@]{1,200})(?=@(?!sha\d)\w)",
+            # In its query or its parameters: by the name, or without a name.
+            r"(?i)[?&;#][^\s'\"=&;#]{0,80}?(?:token|secret|pass|auth|cred|key|sig)[^\s'\"=&;#]{0,80}=([^\s'\"&;#]+)",
+            r"[?#]([\w-]{20,})(?![^\s'\"])",
+            # Tokens as GitLab, GitHub and Atlassian make them, wherever they stand.
+            r"(?<![A-Za-z0-9])((?:gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rtr?|soat|wt)-|gh[a-z]_|github_pat_"
+            r"|AT[A-Z]TT|ATBB)[\w-]{16,})",
+        ),
+    )
+)
 
 
 def without_secrets(text: str) -> str:
-    """The text with a star for each sign of what stands before the host of an address: a user, a password, a token."""
-    return _BEFORE_HOST.sub(lambda found: "*" * len(found[0]), text) if "@" in text else text
+    """The text with a star for each sign of what may be a user, a password or a token of an address in it.
+
+    Every other sign keeps its column.
+    """
+    for pattern in _SECRETS:
+        text = pattern.sub(_stars, text)
+    return text
+
+
+def _stars(found: re.Match[str]) -> str:
+    begin, end = (place - found.start() for place in found.span(1))
+    return f"{found[0][:begin]}{'*' * (end - begin)}{found[0][end:]}"
 
 
 def _visible(char: str) -> str:

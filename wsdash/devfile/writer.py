@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -10,23 +11,27 @@ import yaml
 from wsdash.devfile.parse.scalars import resolve
 from wsdash.devfile.schema.document import Document
 
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes another content of the devfile's before it is written."""
 
-def to_json(document: Document) -> str:
+
+def to_json(document: Document, edit: Edit | None = None) -> str:
     """The devfile as JSON in ASCII, its keys in the schema's order."""
-    return json.dumps(_plain(document), indent=2, allow_nan=False) + "\n"
+    return json.dumps(_plain(document, edit), indent=2, allow_nan=False) + "\n"
 
 
-def to_yaml(document: Document) -> str:
+def to_yaml(document: Document, edit: Edit | None = None) -> str:
     """The devfile as YAML: keys in the schema's order, texts of several lines as blocks, no aliases."""
     text: str = yaml.dump(
-        _plain(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NO_FOLDING
+        _plain(document, edit), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NO_FOLDING
     )
     return text
 
 
-def _plain(document: Document) -> dict[str, Any]:
+def _plain(document: Document, edit: Edit | None) -> dict[str, Any]:
     """What the file gives, without the defaults of what it leaves out."""
-    return document.devfile.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    plain = document.devfile.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return edit(plain) if edit else plain
 
 
 _NO_FOLDING = 1_000_000

@@ -128,6 +128,14 @@ def test_what_cannot_be_split_is_refused_without_being_told(address: str) -> Non
         assert part not in told
 
 
+@pytest.mark.parametrize("address", [f"{TOKEN}@host/app.git", f"{TOKEN}@host:group/app.git"])
+def test_a_token_in_the_place_of_a_user_is_refused_without_a_scheme_too(address: str) -> None:
+    assert TOKEN not in shown(address)
+    with pytest.raises(BadAddress) as error:
+        split(address)
+    assert TOKEN not in str(error.value) + error.value.hint
+
+
 def test_blanks_around_an_address_hide_nothing() -> None:
     found, credential = split(f" https://oauth2:{TOKEN}@host/app.git\n")
     assert found == "https://host/app.git"

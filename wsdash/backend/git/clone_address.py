@@ -20,7 +20,7 @@ _WITH_A_USER = ("ssh", "git+ssh", "ssh+git", "git")
 _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://(.*)"
 _NOTHING_TO_HIDE = r"(?:https?|ssh)://[A-Za-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~/-]*"
 """An address without a user, a query, a fragment and parameters: it can hold no secret, and is told at a glance."""
-_IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+"
+IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+"
 _HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
 _USER = r"[A-Za-z0-9._+-]+"
 _PLAIN_USER = r"[A-Za-z0-9._+-]{1,19}(?:@[A-Za-z0-9.-]+)?"
@@ -30,7 +30,7 @@ _TOKEN = r"(?:gl[a-z]{1,6}-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)"
 _NEARLY_URL = r"(?is)https?[:/\\]|//|.*://"
 """How an address begins that was to be a URL, and is none."""
 _PASSWORD = r":[^/@]+@"
-_SECRET_KEY = r"(?i)((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*"
+SECRET_KEY = r"(?i)((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*"
 _NO_KEY = r"([?#])[^=?#]+(?=#|$)"
 HIDDEN = "***"
 
@@ -110,7 +110,7 @@ def split(address: str) -> tuple[str, Credential | None]:
         if scheme in _WITH_A_USER:
             _refuse_parameters(address, tail)
         return address, None
-    if not re.fullmatch(_HOST, host) or _hides_an_at(host, tail):
+    if hides_a_secret(rest):
         raise BadAddress(
             f"{shown(address)} is no address: what stands before its host cannot be told from the host",
             "Write a user and a password with %2F for /, %40 for @ and %3A for :, or leave them out.",
@@ -156,7 +156,7 @@ def _without_scheme(address: str) -> str:
     if (
         "@" in address
         and not _is_path(address)
-        and (re.match(_NEARLY_URL, address) or re.search(_PASSWORD, behind_host))
+        and (re.match(_NEARLY_URL, address) or re.match(_TOKEN, address) or re.search(_PASSWORD, behind_host))
     ):
         raise BadAddress(
             f"{shown(address)} was given with a user or a password, and without https:// before it",
@@ -187,7 +187,7 @@ def shown(address: str) -> str:
     scheme, rest = found[1], found[2]
     authority, tail = _authority(rest)
     user, _, host = authority.rpartition("@")
-    if not re.fullmatch(_HOST, host) or _hides_an_at(host, tail):
+    if hides_a_secret(rest):
         if scheme.lower() == "file":
             return f"{scheme}://{f'{HIDDEN}@' if '@' in authority else ''}{host}{_without_query(tail)}"
         behind = rest.rpartition("@")[2] if "@" in tail else tail
@@ -201,13 +201,13 @@ def _shown_without_scheme(address: str) -> str:
     user, at, rest = address.rpartition("@")
     if not at or _is_path(address):
         return _without_query(address)
-    is_scp = re.fullmatch(_USER, user) and re.match(r"[^/:]+:", rest)
+    is_scp = re.fullmatch(_USER, user) and not re.match(_TOKEN, user) and re.match(r"[^/:]+:", rest)
     return address if is_scp else f"{HIDDEN}@{_without_query(rest)}"
 
 
 def redacted(text: str) -> str:
     """A text, as of an error, with what may be shown of each address in it."""
-    return re.sub(_IN_TEXT, lambda found: shown(found[0]), text) if "://" in text else text
+    return re.sub(IN_TEXT, lambda found: shown(found[0]), text) if "://" in text else text
 
 
 def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
@@ -298,6 +298,13 @@ def _authority(rest: str) -> tuple[str, str]:
     return (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
 
 
+def hides_a_secret(rest: str) -> bool:
+    """Whether the host cannot be told from what stands before it, in what follows `://`."""
+    authority, tail = _authority(rest)
+    host = authority.rpartition("@")[2]
+    return not re.fullmatch(_HOST, host) or _hides_an_at(host, tail)
+
+
 def _hides_an_at(host: str, tail: str) -> bool:
     """Whether the path holds what looks like the rest of a password and the true host: `to` of `https://to/ken@host`."""
     if "." in host or ":" in host or host == "localhost" or "@" not in tail:
@@ -308,5 +315,5 @@ def _hides_an_at(host: str, tail: str) -> bool:
 
 def _without_query(text: str) -> str:
     """Without the values of keys that sound like a secret, and without a query or a fragment that has no key at all."""
-    text = re.sub(_SECRET_KEY, lambda found: f"{found[1]}{HIDDEN}", text)
+    text = re.sub(SECRET_KEY, lambda found: f"{found[1]}{HIDDEN}", text)
     return re.sub(_NO_KEY, lambda found: f"{found[1]}{HIDDEN}", text)

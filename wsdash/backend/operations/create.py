@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.git.clone_address import BadAddress, Credential, settings_for, split, taken_out
+from wsdash.backend.git.hide_secrets import SecretHider
 from wsdash.backend.git.source import SourceError, glimpse, own_identity, remote_of
 from wsdash.backend.operations import context_file
 from wsdash.backend.operations.contexts import Contexts
@@ -212,7 +213,7 @@ def _preview(
     )
     workload, credentials = taken_out(workload)
     try:
-        job = render(workload)
+        job = render(SecretHider().of_workload(workload))
     except ValueError as error:
         raise UserError(
             f"the devfile cannot become a job: {error}", "Change the devfile.", field="devfile"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.git.hide_secrets import SecretHider
 from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import CreateRequest, Creation, Preview
 from wsdash.backend.operations.lifecycle import Lifecycle
@@ -32,7 +33,9 @@ def differences(present: Workload, wanted: Workload) -> tuple[str, ...]:
     """How the two jobs differ, as lines of a unified diff; none where they are the same."""
     if present == wanted:
         return ()
-    before, after = (render(workload).splitlines() for workload in (present, wanted))
+    before, after = (
+        render(SecretHider().of_workload(workload)).splitlines() for workload in (present, wanted)
+    )
     lines = [
         *difflib.unified_diff(before, after, "what its job runs", "what its devfile says now", lineterm="")
     ]

@@ -7,6 +7,7 @@ same functions in a thread.
 from __future__ import annotations
 
 import os
+import json
 import sqlite3
 from collections import defaultdict
 from contextlib import suppress
@@ -46,7 +47,7 @@ class WorkspaceRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceDetail:
-    """One workspace whole: attempts and events newest first; `workload` as its JSON text.
+    """One workspace whole: attempts and events newest first; `workload` as its JSON text, without secrets of addresses.
 
     `superseded` are paths of checkpoints that a later job could not be given, and which stay for the user.
     """
@@ -171,14 +172,16 @@ class Reader:
         workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)
         if not workload:  # another file has taken the store's place just now
             raise NoSuchWorkspace(workspace_id)
-        from wsdash.backend.store.checkpoint_files import CheckpointStore  # a list is quicker without
+        # A list is quicker without these.
+        from wsdash.backend.git.hide_secrets import SecretHider
+        from wsdash.backend.store.checkpoint_files import CheckpointStore
 
         superseded = CheckpointStore(self._paths.state / "checkpoints").superseded(workspace.id)
         return WorkspaceDetail(
             row,
             tuple(reversed(attempts)),
             tuple(timeline),
-            workload[0][0],
+            json.dumps(SecretHider().of_workload(json.loads(workload[0][0]))),
             tuple(str(file) for file in superseded),
         )
 

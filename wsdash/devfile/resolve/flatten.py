@@ -12,7 +12,14 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
-from wsdash.devfile.diagnostics import DevfileError, Diagnostic, FetchError, bounded, show
+from wsdash.devfile.diagnostics import (
+    DevfileError,
+    Diagnostic,
+    FetchError,
+    bounded,
+    show,
+    without_secrets,
+)
 from wsdash.devfile.limits import MAX_PARENTS
 from wsdash.devfile.parse.tree import Finding, Object, Path, Tree, copied
 from wsdash.devfile.resolve.merge import merge
@@ -135,10 +142,11 @@ def _with_parents(
     if content is None:
         missing = Finding("parent.missing", where, f"there is no file {show(target)}", "mend the path")
         return _remarked(document, [document.locate(missing)])
+    name = without_secrets(target)  # which every remark about it is told with
     try:
-        parent = load(content, file=target)
+        parent = load(content, file=name)
     except DevfileError as error:
-        return _remarked(document, [replace(remark, file=target) for remark in error.diagnostics])
+        return _remarked(document, [replace(remark, file=name) for remark in error.diagnostics])
     if parent.version > document.version:
         message = (
             f"the parent has schema {parent.version}, which is newer than this file's {document.version}"
