@@ -16,8 +16,7 @@ from tests.backend.job.scripts import HERE
 from wsdash.backend.providers.gitlab.tunnel.cache_keys import keys_of
 
 SCRIPT = f"""
-have() {{ command -v "$1" >/dev/null 2>&1; }}
-say() {{ printf 'wsdash: %s\\n' "$1"; }}
+. {HERE}/common.sh
 here={HERE} base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE run=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE/run
 . {HERE}/gitlab_storage.sh
 . {HERE}/cache_encryption.sh
@@ -61,7 +60,7 @@ class Job:
         return done.returncode
 
     def take(self, keys: str) -> int:
-        argv = [*self.shell, str(HERE / "cache_encryption.sh"), "take"]
+        argv = [*self.shell, str(HERE / "receive_keys.sh")]
         env = {"PATH": os.environ["PATH"], "WSDASH_RUN": str(self.base / "run")}
         return subprocess.run(
             argv, env=env, input=keys, capture_output=True, text=True, check=False

@@ -16,9 +16,10 @@ import pytest
 from tests.backend.job.conftest import SHELLS, Job
 from tests.backend.job.scripts import HERE
 from tests.waiting import until_sync
+from wsdash.backend.job.shell import program
 from wsdash.workload import Workload
 
-SCRIPT = (HERE / "claim_folder.sh").read_text()
+SCRIPT = program("claim_folder.sh")
 REPORTER = HERE / "gitlab_report.sh"
 NAME = f"alone-{os.getpid()}"
 START = """

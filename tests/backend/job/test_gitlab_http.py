@@ -68,9 +68,7 @@ def code_of(tool: str, folder: Path, line: str) -> str:
     """The status that `line` has set."""
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")
-    script = (
-        f'have() {{ command -v "$1"; }}; run={folder}; ca=; . {SCRIPT}; http={tool}; {line}; echo "$code"'
-    )
+    script = f'. {HERE}/common.sh; run={folder}; ca=; . {SCRIPT}; http={tool}; {line}; echo "$code"'
     done = subprocess.run(
         ["sh", "-c", script],
         env={**os.environ, "CI_JOB_TOKEN": "glcbt-secret", "no_proxy": "*"},

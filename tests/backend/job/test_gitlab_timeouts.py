@@ -15,7 +15,7 @@ SCRIPT = HERE / "gitlab_timeouts.sh"
 
 
 def ask(shell: tuple[str, ...], line: str, **env: object) -> list[str]:
-    script = f". {SCRIPT}; say() {{ :; }}; {line}"
+    script = f". {HERE}/common.sh; . {SCRIPT}; say() {{ :; }}; {line}"
     settings = {name: str(value) for name, value in env.items()}
     done = subprocess.run(
         [*shell, "-c", script],

@@ -19,10 +19,10 @@ from tests.backend.job.scripts import HERE
 NAME = f"test-{os.getpid()}"
 """The workspace's id, of which a job looks for other jobs on the host."""
 SCRIPT = f"""
-have() {{ command -v "$1" >/dev/null 2>&1; }}
-say() {{ printf 'wsdash: %s\\n' "$1"; }}
+. {HERE}/common.sh
 here={HERE} base=$CI_PROJECT_DIR/.wsdash/{NAME} run=$CI_PROJECT_DIR/.wsdash/{NAME}/run
 . {HERE}/gitlab_storage.sh
+. {HERE}/gitlab_leftover.sh
 """
 START = f"{SCRIPT}choose_root; restore_state"
 END = f"{SCRIPT}read -r root <$run/root; save_state"

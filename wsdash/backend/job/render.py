@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from wsdash.backend.job.shell import script
+from wsdash.backend.job.shell import bare, script
 from wsdash.model import Policy
 from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Secret, Step, Workload
 
@@ -21,7 +21,6 @@ _KNOWN_FOLDER = re.compile(
     r"\$(?:\{(PROJECT_SOURCE|PROJECTS_ROOT)\}|(PROJECT_SOURCE|PROJECTS_ROOT)(?![A-Za-z0-9_]))"
 )
 _ODD = re.compile(r"[^A-Za-z0-9_.:/@+ -]")
-_COMMENT = re.compile(r"^[ \t]*# .*\n", re.MULTILINE)
 _LONGEST_ID = 64
 
 OWN_NAMES = frozenset({"PROJECTS_ROOT", "PROJECT_SOURCE"}) | frozenset(
@@ -93,19 +92,31 @@ def idle_settings(policy: Policy) -> dict[str, str]:
     return {"WSDASH_IDLE_CPU": str(max(1, round(policy.idle_cpu * 100))), **awake}
 
 
+_CHECKPOINT = (
+    *(
+        "checkpoint.sh",
+        "checkpoint_create.sh",
+        "checkpoint_send.sh",
+        "checkpoint_restore.sh",
+        "checkpoint_others.sh",
+    ),
+    *("unsaved.sh", "unsaved_repositories.sh", "unsaved_remotes.sh", "unsaved_report.sh"),
+    *("save_work.sh", "save_work_pack.sh", "save_work_prove.sh", "restore_work.sh", "terminal.sh"),
+)
+_JOB = (
+    *("common.sh", "job.sh", "activity.sh", "steps.sh", "git_settings.sh"),
+    *("fetch.sh", "ports.sh", "editor.sh"),
+)
+
+
 def checkpoint_scripts() -> dict[str, bytes]:
     """The scripts that keep and restore unsaved work, to stand beside the others."""
-    checkpoint = ("checkpoint.sh", "checkpoint_send.sh", "checkpoint_restore.sh", "checkpoint_others.sh")
-    others = ("unsaved.sh", "save_work.sh", "restore_work.sh", "terminal.sh")
-    return {name: _COMMENT.sub("", script(name)).encode() for name in (*checkpoint, *others)}
-
-
-_SCRIPTS = ("job.sh", "fetch.sh", "editor.sh", "ports.sh")
+    return {name: bare(name).encode() for name in _CHECKPOINT}
 
 
 def scripts() -> dict[str, bytes]:
     """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
-    return {name: script(name).encode() for name in _SCRIPTS}
+    return {name: script(name).encode() for name in _JOB}
 
 
 def project_folder(workload: Workload) -> str:

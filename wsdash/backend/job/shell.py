@@ -1,14 +1,20 @@
 """The shell scripts of a job, as they lie in the package: `sh/README.md` is their map.
 
 `sh/bin` has those that a process executes, `sh/lib` those that another one sources. In a job all of them stand in one
-folder, so no two have the same name. Pure.
+folder, so no two have the same name.
 """
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from importlib.resources import files
 
+_COMMENT = re.compile(r"^[ \t]*# .*\n", re.MULTILINE)
+_SOURCED = re.compile(r'^\. "\$(?:here|\{0%/\*\})/([a-z_]+\.sh)"\n', re.MULTILINE)
 
+
+@cache
 def script(name: str) -> str:
     """The text of one of them by its file name. Raises FileNotFoundError."""
     folder = files(__package__) / "sh"
@@ -16,3 +22,13 @@ def script(name: str) -> str:
         if (file := folder / part / name).is_file():
             return file.read_text(encoding="utf-8")
     raise FileNotFoundError(f"no script of a job is called {name}")
+
+
+def bare(name: str) -> str:
+    """The same without its comments."""
+    return _COMMENT.sub("", script(name))
+
+
+def program(name: str) -> str:
+    """The same as one text, with that of each script that it sources in its place: it needs no file beside it."""
+    return _SOURCED.sub(lambda sourced: program(sourced[1]), bare(name))

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.job import shell
-from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.types import CheckoutQuery
 from wsdash.backend.store.checkpoint_files import Checkpoint
 from wsdash.paths import make_folder
@@ -35,7 +34,7 @@ def question(project: str) -> CheckoutQuery:
     function = (
         f"restore_script() {{\ncat <<'END-OF-RESTORE'\n{shell.script('restore_work.sh')}END-OF-RESTORE\n}}\n"
     )
-    program = function + unsaved_work.program().decode() + shell.script("save_work.sh")
+    program = function + shell.program("save_work.sh")
     return CheckoutQuery(program.encode(), ("pack", project), most=(1 << 30) + _LONGEST_HEAD, timeout_s=900.0)
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from wsdash.backend.job import shell
 from wsdash.backend.job.render import project_folder
-from wsdash.backend.job.shell import script
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.features import CheckoutQueries
@@ -22,8 +22,8 @@ _CUT_OFF = "it takes too long to look at all of it"
 
 
 def program() -> bytes:
-    """The text of `unsaved.sh`."""
-    return script("unsaved.sh").encode()
+    """`unsaved.sh`, which needs nothing beside it."""
+    return shell.program("unsaved.sh").encode()
 
 
 LONGEST_S = 60.0

@@ -112,7 +112,7 @@ class Job:
     def take(self, data: bytes) -> int:
         env = {**os.environ, "PROJECTS_ROOT": str(self.base / "projects"), "WSDASH_RUN": str(self.run)}
         return subprocess.run(
-            file_transfer.TAKE,
+            file_transfer.take(),
             input=data,
             env=env,
             cwd=self.base / "projects",

@@ -8,14 +8,13 @@
 # Environment: WSDASH_WORKSPACE, WSDASH_ATTEMPT, CI_JOB_ID, CI_SERVER_URL, WSDASH_ENDING_S (seconds for the other to end, 90). $1 is the
 # workspace's folder.
 
+# shellcheck source=/dev/null
+. "${0%/*}/common.sh"
+
 folder=$1
 mine=${WSDASH_ATTEMPT#*.}
 mine=${mine%%.*}
 patience=${WSDASH_ENDING_S:-90}
-
-say() {
-  printf 'wsdash: %s\n' "$1"
-}
 
 give_way() {
   say "The newer attempt $1 of this workspace has its folder: this job ends."
@@ -48,11 +47,6 @@ others() {
   done
 }
 
-is_alive() {
-  read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 1
-  case $stat_line in *') Z '*) return 1 ;; esac
-}
-
 end_others() {
   found=$(others)
   [ -n "$found" ] || return 0
@@ -74,7 +68,7 @@ end_others() {
   [ -z "$told" ] || kill -TERM $told 2>/dev/null
   waited=0
   for process in $told; do
-    while is_alive "$process" && [ "$waited" -lt "$patience" ]; do
+    while ! has_ended "$process" && [ "$waited" -lt "$patience" ]; do
       sleep 1
       waited=$((waited + 1))
     done
@@ -83,7 +77,7 @@ end_others() {
   while [ -n "$found" ] && [ "$tries" -lt 20 ]; do
     echo "$found" | while read -r process _; do kill -KILL "$process" 2>/dev/null; done
     tries=$((tries + 1))
-    sleep 0.2 2>/dev/null || sleep 1
+    pause 0.2
     found=$(others)
   done
   if [ -n "$found" ]; then

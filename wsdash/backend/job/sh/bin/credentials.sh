@@ -8,6 +8,10 @@
 # one. Environment: WSDASH_RUN; WSDASH_CREDENTIALS: addresses of hosts for which that machine has some, so that it is
 # waited for.
 
+here=${0%/*}
+# shellcheck source=/dev/null
+. "$here/common.sh"
+
 folder=$WSDASH_RUN/credentials
 umask 077
 
@@ -42,7 +46,7 @@ get() {
   printf 'get %s %s %s%s\n' "$$" "$protocol" "$host" "${path:+ $path}" >"$folder/question.$$" && mv "$folder/question.$$" "$folder/asked.$$"
   waited=0
   until [ -e "$answer" ] || [ "$waited" -ge 100 ]; do
-    sleep 0.2 2>/dev/null || sleep 1
+    pause 0.2
     waited=$((waited + 1))
   done
   cat "$answer" 2>/dev/null
@@ -67,7 +71,7 @@ serve() {
       done >"$folder/answer.new"
       mv "$folder/answer.new" "$folder/answer.$id"
     done
-    sleep 0.3 || sleep 1
+    pause 0.3
   done
 }
 

@@ -6,12 +6,12 @@
 # In this order: GitLab's fork of VS Code, where a service has brought it; openvscode-server; code-server.
 # Environment: PROJECT_SOURCE, WSDASH_RUN (the folder of a CI job; none), TMPDIR. Messages go to standard error.
 
-say() {
-  printf '%s\n' "$1" >&2
-}
+here=${0%/*}
+# shellcheck source=/dev/null
+. "$here/common.sh"
 
-have() {
-  command -v "$1" >/dev/null 2>&1
+complain() {
+  printf '%s\n' "$1" >&2
 }
 
 # KIND is whose options it takes: `vscode` or `code-server`.
@@ -25,7 +25,7 @@ find_editor() {
   elif have code-server; then
     kind=code-server program=code-server
   else
-    say 'There is no editor here: neither code-server nor openvscode-server is on the PATH, and no service brought one.'
+    complain 'There is no editor here: neither code-server nor openvscode-server is on the PATH, and no service brought one.'
     return 1
   fi
 }
@@ -43,11 +43,8 @@ choose_folder() {
   mkdir -p "$folder" && chmod 700 "$folder"
 }
 
-# A container without an init keeps those that have ended, as zombies.
 is_running() {
-  read -r process 2>/dev/null <"$folder/process" && kill -0 "$process" 2>/dev/null || return 1
-  read -r stat 2>/dev/null <"/proc/$process/stat" || stat=
-  case $stat in *') Z '*) return 1 ;; esac
+  read -r process 2>/dev/null <"$folder/process" && ! has_ended "$process" || return 1
   [ -S "$folder/socket" ]
 }
 
@@ -72,7 +69,7 @@ start() {
   waited=0
   while ! [ -S "$folder/socket" ]; do
     if ! kill -0 "$process" 2>/dev/null || [ "$waited" -ge 60 ]; then
-      say "The editor $program does not start: $(tail -n 1 "$folder/log")"
+      complain "The editor $program does not start: $(tail -n 1 "$folder/log")"
       return 1
     fi
     sleep 1

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2034  # what the sourced scripts read
 # The job of a workspace on GitLab: surroundings for job.sh, and the heartbeat as the pipeline's name.
 #
 #   sh gitlab.sh start     the script of the CI job
@@ -14,23 +15,21 @@
 # WSDASH_SEALED (yes: the cache gets one file that is encrypted), WSDASH_VOLUME (a folder that the runner mounts, where the workspace has one of its own; none: the cache is used).
 
 here=${0%/*}
+# shellcheck source=/dev/null
+. "$here/common.sh"
 base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE
 run=$base/run
 job=
 code=000 # of the last request
 
-say() {
-  printf 'wsdash: %s\n' "$1"
-}
-
-have() {
-  command -v "$1" >/dev/null 2>&1
-}
-
 # shellcheck source=/dev/null
 . "$here/gitlab_http.sh"
 # shellcheck source=/dev/null
 . "$here/gitlab_timeouts.sh"
+# shellcheck source=/dev/null
+. "$here/gitlab_heartbeat.sh"
+# shellcheck source=/dev/null
+. "$here/gitlab_leftover.sh"
 # shellcheck source=/dev/null
 . "$here/gitlab_storage.sh"
 # shellcheck source=/dev/null
@@ -118,18 +117,12 @@ volume() {
   say "The volume $1 cannot be put at $2, where the image has something or allows nothing; it is $folder."
 }
 
-# git_setting KEY VALUE, for every Git of the job
-git_setting() {
-  export "GIT_CONFIG_KEY_$GIT_CONFIG_COUNT=$1" "GIT_CONFIG_VALUE_$GIT_CONFIG_COUNT=$2"
-  GIT_CONFIG_COUNT=$((GIT_CONFIG_COUNT + 1))
-}
-
 # Git reaches this GitLab with the job's token, which stands in no address and no file. The user's own credentials come
 # first, where the user's machine gives any: that token may mostly only read.
 configure_git() {
   export GIT_CONFIG_COUNT=0
   [ ! -f "$here/credentials.sh" ] ||
-    git_setting credential.helper "!sh '$(printf '%s' "$here" | sed "s/'/'\\\\''/g")/credentials.sh'"
+    git_setting credential.helper "!sh '$(in_quotes "$here")/credentials.sh'"
   # Hosts, and repositories for which that machine has other credentials than for the rest of their host.
   for url in ${WSDASH_CREDENTIALS:-}; do
     case ${url#*://} in */*) git_setting "credential.$url.useHttpPath" true ;; esac
@@ -346,176 +339,6 @@ job_after() {
   find_http
   name_pipeline
   [ "${WSDASH_SEALED:-no}" = no ] || forget_open
-}
-
-# --- report -------------------------------------------------------------------------------------------
-
-# GitLab takes 255 characters: what does not fit is left out.
-fact() {
-  longer="$name $1"
-  [ "${#longer}" -gt 255 ] || name=$longer
-}
-
-# tell_time: sets `now`, without a process of its own, for a line asks each second.
-tell_time() {
-  uptime=
-  read -r uptime _ 2>/dev/null </proc/uptime
-  if [ -z "$uptime" ]; then
-    now=$(date +%s)
-    return
-  fi
-  [ -n "${clock_offset:-}" ] || clock_offset=$(($(date +%s) - ${uptime%%.*}))
-  now=$((clock_offset + ${uptime%%.*}))
-}
-
-# Whether the disk takes what is written and has it again: it may be full, over a quota, without inodes, or read-only.
-can_write() {
-  mark=$$.$now
-  { printf '%s\n' "$mark" >"$run/probe.$$"; } 2>/dev/null
-  found=
-  read -r found 2>/dev/null <"$run/probe.$$"
-  rm -f "$run/probe.$$" 2>/dev/null
-  [ "$found" = "$mark" ]
-}
-
-# job.sh hands its heartbeats over in a file. Where the disk does not take them the job is alive all the same, and whoever
-# composes the name says so in its place: its user can make room only in a job that runs.
-stand_in() {
-  disk_refuses=
-  every=${WSDASH_BEAT_S%%.*}
-  case $every in '' | *[!0-9]* | 0) every=1 ;; esac
-  if [ $((now - at)) -gt "$every" ] && ! can_write; then
-    seq=$((seq + (now - at) / every))
-    at=$now
-    disk_refuses=yes
-  fi
-}
-
-# The state, and the last beat of job.sh. Sets `name`.
-compose_name() {
-  read_state
-  tell_time
-  at=0 seq=0 load=- memory=- disk=- active=- shells=-
-  read -r at seq load memory disk active shells 2>/dev/null <"$run/beat"
-  # Before job.sh tells its own, the state is unpacked, or waited for.
-  if [ "${at:-0}" -eq 0 ]; then at=$now seq=0; fi
-  stand_in
-  name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
-  read -r started 2>/dev/null <"$run/started" && fact "started=$started"
-  failed=0
-  while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
-  [ "$failed" -eq 0 ] || fact "failed=$failed"
-  [ -z "$disk_refuses" ] || fact run=unwritable
-  read -r stored 2>/dev/null <"$run/stored" && fact "state=$stored"
-  read -r left 2>/dev/null <"$run/left" && fact "left=$left"
-  read -r from 2>/dev/null <"$run/from" && fact "from=$from"
-  read -r aside 2>/dev/null <"$run/aside" && fact "aside=$aside"
-  read -r told 2>/dev/null <"$run/facts" && fact "$told"
-  read -r kept 2>/dev/null <"$run/kept" && fact "kept=$kept"
-  saved=
-  read -r saved 2>/dev/null <"$run/saved" && fact "saved=$saved"
-  read -r deposit 2>/dev/null <"$run/deposit" && fact "deposit=$deposit"
-  unsaved=
-  read -r unsaved 2>/dev/null <"$run/unsaved"
-  [ -z "$disk_refuses" ] || unsaved=disk
-  [ -z "$unsaved" ] || fact "unsaved=$unsaved"
-  [ "${active:--}" = - ] || fact "active=$active"
-  [ "${shells:--}" = - ] || fact "shells=$shells"
-  [ "$load" = - ] || fact "load=$load"
-  [ "$memory" = - ] || fact "memory=$memory"
-  [ "$disk" = - ] || fact "disk=$disk"
-}
-
-# One request. Sets `code`.
-name_pipeline() {
-  compose_name
-  request PUT "$CI_API_V4_URL/projects/$CI_PROJECT_ID/pipelines/$CI_PIPELINE_ID/metadata" "{\"name\":\"$name\"}"
-}
-
-# A job whose own token is refused twice has been superseded or given up: it saves and ends.
-check_token() {
-  request GET "$CI_API_V4_URL/job"
-  case $code in
-    401 | 403 | 404)
-      refused=$((refused + 1))
-      [ "$refused" -ge 2 ] || return 0
-      say 'GitLab does not take this job for a running one any more: it saves its work and ends.'
-      kill -TERM "$WSDASH_MAIN" 2>/dev/null
-      refused=0
-      ;;
-    2??)
-      refused=0
-      [ "$silent" -ge 3 ] || silent=3
-      ;;
-  esac
-}
-
-# shellcheck disable=SC2317,SC2329  # called by a trap
-on_wake() {
-  woken=yes
-  [ -z "$nap" ] || kill "$nap" 2>/dev/null
-}
-
-# The way that heartbeats take, for job.sh.
-via() {
-  way=
-  read -r way 2>/dev/null <"$run/via"
-  [ "$way" = "$1" ] || { printf '%s\n' "$1" >"$run/via"; } 2>/dev/null
-}
-
-job_report() {
-  woken=
-  nap=
-  refused=0
-  silent=0
-  tries=0
-  find_http
-  trap on_wake USR1
-  trap : TERM INT HUP
-  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
-    woken=
-    name_pipeline
-    case $code in
-      2??)
-        [ "$silent" -lt 3 ] || say 'Heartbeats reach GitLab again by name.'
-        silent=0 refused=0
-        via "$http"
-        ;;
-      401 | 403 | 404)
-        check_token
-        ;;
-      *) silent=$((silent + 1)) ;;
-    esac
-    if [ "$silent" -eq 3 ]; then
-      say "GitLab does not take the heartbeats by name (status $code): they come by the log until it does."
-      via log
-      silent=4
-    fi
-    if is_final; then
-      tries=$((tries + 1))
-      case $code in 2??) return 0 ;; esac
-      [ "$tries" -lt 3 ] || return 0
-      continue
-    fi
-    if [ -z "$woken" ]; then
-      sleep "${WSDASH_BEAT_S:-30}" >/dev/null 2>&1 &
-      nap=$!
-      [ -n "$woken" ] || wait "$nap"
-      kill "$nap" 2>/dev/null
-      nap=
-    fi
-  done
-}
-
-job_pulse() {
-  http=line
-  before=
-  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
-    compose_name
-    [ "$name" = "$before" ] || printf '%s\n' "$name" 2>/dev/null || exit 0
-    before=$name
-    sleep 1
-  done
 }
 
 case ${1:-} in

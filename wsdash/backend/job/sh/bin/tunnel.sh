@@ -8,23 +8,13 @@
 # WSDASH_ATTEMPT (the name to log in by), WSDASH_RUN, WSDASH_PROOF (a file, which is removed once it has been shown).
 
 here=${0%/*}
+# shellcheck source=/dev/null
+. "$here/common.sh"
 access=${here%/job}/access
-
-in_quotes() { # PATH: for '...' in the line of a shell
-  printf '%s' "$1" | sed "s/'/'\\\\''/g"
-}
 
 # The builds folder of a runner may have any name.
 quoted=$(in_quotes "$here")
 literal=$(printf '%s' "$access" | sed 's/%/%%/g')
-
-say() {
-  printf 'wsdash: %s\n' "$1"
-}
-
-have() {
-  command -v "$1" >/dev/null 2>&1
-}
 
 # --- the SSH server -----------------------------------------------------------------------------------
 
@@ -210,7 +200,7 @@ end() {
   # They ignore what this process ignores.
   [ -z "${keeper:-}" ] || kill -KILL "$keeper" 2>/dev/null
   [ ! -f "$access/pid" ] || kill "$(cat "$access/pid")" 2>/dev/null
-  for process in ${line:-} ${nap:-}; do kill -KILL "$process" 2>/dev/null; done
+  for process in ${line:-} $nap_pid; do kill -KILL "$process" 2>/dev/null; done
   exit 0
 }
 
@@ -249,7 +239,7 @@ way in from your machine."
   # A runner that ends the job signals every process of it, and the last checkpoint needs the line.
   trap '' TERM INT HUP
   trap end USR1
-  pause=0.3
+  delay=0.3
   refused=0
   enrolled=
   while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
@@ -258,7 +248,7 @@ way in from your machine."
       # Not by how the connection ended: a relay that must make room ends one without a word.
       if answered '^wsdash-enrolled\|^wsdash-host-certificate'; then
         enrolled=yes
-        pause=0.3
+        delay=0.3
         rm -f "$WSDASH_PROOF"
         if ! start_server; then
           give_up "The image's SSH server does not start, so there is no way in from your machine: $(
@@ -272,25 +262,25 @@ way in from your machine."
       began=$(date +%s)
       ask_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
       say "The line to your machine is down; it is dialled again."
-      [ "$(($(date +%s) - began))" -lt 30 ] || pause=0.3 refused=0
+      [ "$(($(date +%s) - began))" -lt 30 ] || delay=0.3 refused=0
     fi
     if answered 'Permission denied'; then
       refused=$((refused + 1))
       # It may not know of this job yet: nobody may be there who looks.
       if [ "$refused" -ge 3 ]; then
         [ "$refused" -gt 3 ] || say 'Your machine does not let this job in. It is asked again now and then.'
-        pause=20
+        delay=20
       fi
     elif answered 'Host key verification failed'; then
       say 'Whoever answers in the place of your machine is not it, and is told nothing.'
-      pause=60
+      delay=60
     fi
-    { sleep "$pause" 2>/dev/null || sleep 1; } >/dev/null 2>&1 &
-    nap=$!
-    wait "$nap"
-    case $pause in
-      0.3) pause=1 ;;
-      *) [ "$pause" -ge 20 ] || pause=$((pause * 2 + $$ % 2)) ;;
+    pause "$delay" >/dev/null 2>&1 &
+    nap_pid=$!
+    wait "$nap_pid"
+    case $delay in
+      0.3) delay=1 ;;
+      *) [ "$delay" -ge 20 ] || delay=$((delay * 2 + $$ % 2)) ;;
     esac
   done
   end
@@ -311,7 +301,7 @@ enter() {
       kill -TERM "$WSDASH_MAIN" && echo stopping
       exit
       ;;
-    wsdash-keys) exec sh "$here/cache_encryption.sh" take ;;
+    wsdash-keys) exec sh "$here/receive_keys.sh" ;;
     wsdash-pulse) exec sh "$here/gitlab.sh" pulse ;;
     wsdash-listening | wsdash-shells) exec sh "$here/job.sh" "${SSH_ORIGINAL_COMMAND#wsdash-}" "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;

@@ -1,14 +1,10 @@
-#!/bin/sh
+# shellcheck shell=sh disable=SC2154,SC2034
 # Encrypted caches: the archive of gitlab_storage.sh is one that only this workspace's jobs can read and could have made.
-# Sourced by gitlab.sh after gitlab_storage.sh, whose functions of the same names these take the place of; `take` stands alone.
-#
-#   sh cache_encryption.sh take     the keys, on standard input by the line: two words of 64 hexadecimal digits
+# Sourced by gitlab.sh after gitlab_storage.sh, whose functions of the same names these take the place of.
 #
 # $base/cache/state-NUMBER.MAC is AES-256 by a key that openssl derives from the first word (PBKDF2), of a gzipped tar; MAC
 # is its HMAC-SHA256 by the second, which is looked at before anything of it is.
-# From gitlab.sh: base, root, run, dialler, ended. WSDASH_RUN for take.
-
-# shellcheck disable=SC2154,SC2034
+# From gitlab.sh: base, root, run, dialler, ended; $run/keys from receive_keys.sh.
 
 # Once the line is there, by which the key comes.
 restore_state() {
@@ -20,7 +16,7 @@ restore_state() {
     have openssl || tell cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache.'
   elif ! is_encrypted "$archive"; then
     # An open cache of before encrypt_cache was set.
-    ! newer "$archived" "$(number_of "$root")" || open_archive || keep_unopened
+    ! is_newer "$archived" "$(number_of "$root")" || open_archive || keep_unopened
   elif ! open_sealed; then
     # What lies open where a job died may be anybody's: it is not run from.
     if [ -d "$root" ] && mv "$root" "$base/replaced"; then
@@ -134,12 +130,3 @@ forget_open() {
   rm -f "$run/keys" "$run/key"
   [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || ! [ -f "$run/stored" ] || rm -rf "${root:?}"
 }
-
-if [ "${1:-}" = take ]; then
-  umask 077
-  IFS=' ' read -r key mac_key || exit 1
-  case $key$mac_key in *[!0-9a-f]*) exit 1 ;; esac
-  [ "${#key}" -eq 64 ] && [ "${#mac_key}" -eq 64 ] || exit 1
-  printf '%s %s\n' "$key" "$mac_key" >"$WSDASH_RUN/keys.new" && mv "$WSDASH_RUN/keys.new" "$WSDASH_RUN/keys"
-  echo taken
-fi

@@ -7,9 +7,8 @@ snapshot_others() {
   packed=$work/others
   rm -rf "$packed"
   mkdir "$packed" || return 0
-  # shellcheck disable=SC2016  # expanded by the shell that is started here
-  TMPDIR=$work limited sh -c '. "$0/unsaved.sh" && . "$0/save_work.sh" && pack_others "$2" "$3" "$4"' \
-    "$here" others "$project_folder" "$packed" "$((most_kib / 2))" >/dev/null 2>&1 </dev/null || partly=others
+  TMPDIR=$work limited sh "$here/save_work.sh" others "$project_folder" "$packed" "$((most_kib / 2))" \
+    >/dev/null 2>&1 </dev/null || partly=others
   if [ -n "$(ls -A "$packed")" ]; then
     rm -f "$work/index.others"
     GIT_INDEX_FILE=$work/index.others limited beside --work-tree="$packed" add --force --all "$packed" >/dev/null 2>&1 &&

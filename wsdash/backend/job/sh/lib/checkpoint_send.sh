@@ -1,12 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # Sourced by checkpoint.sh: checkpoints on their way out of the job, by its line or into the project, as long as it runs.
 
-# shellcheck disable=SC2317,SC2329  # called by a trap
-on_wake() {
-  woken=yes
-  [ -z "$nap" ] || kill "$nap" 2>/dev/null
-}
-
 # A wish goes when it is answered and not before: who has read it may end, and the next one reads it again.
 answer() {
   [ -n "$wish" ] || return 0
@@ -117,32 +111,27 @@ loop() {
   usual=$3
   every=$usual
   woken=
-  nap=
   sent=
   trap on_wake USR1
   while kill -0 "$WSDASH_MAIN"; do
     woken=
     wish=
-    pause=$every
+    delay=$every
     [ "$1" != depositor ] || [ ! -e "$folder/no-deposits" ] || exit 0
     if [ "$1" = depositor ] && is_alive streamer; then
-      pause=$usual
+      delay=$usual
     else
       read -r wish <"$folder/wish"
       if [ -e "$WSDASH_RUN/restored" ]; then
         give "$2"
-        pause=$every
+        delay=$every
       else
         answer 'failed the workspace is not restored yet'
-        pause=1
+        delay=1
       fi
     fi
     if [ -z "$woken" ]; then
-      sleep "$pause" >/dev/null &
-      nap=$!
-      [ -n "$woken" ] || wait "$nap"
-      kill "$nap" 2>/dev/null
-      nap=
+      nap "$delay"
     fi
   done
 }
@@ -199,7 +188,7 @@ save() {
       case $outcome in kept*) return 0 ;; esac
       return 1
     fi
-    sleep 0.2 2>/dev/null || sleep 1
+    pause 0.2
   done
   echo 'failed it takes too long'
   return 1

@@ -184,7 +184,6 @@ do_fetch() {
 }
 
 job_fetch() {
-  set_clock
   do_fetch &
   worker=$!
   tend worker

@@ -68,10 +68,6 @@ tell() {
 
 # --- numbers ------------------------------------------------------------------------------------------
 
-newer() { # NUMBER NUMBER: whether the first is
-  [ "${1%.*}" -gt "${2%.*}" ] || { [ "${1%.*}" -eq "${2%.*}" ] && [ "${1#*.}" -gt "${2#*.}" ]; }
-}
-
 # valid WORD: prints it where it is a number of a state, else 0.0.
 valid() {
   case $1 in
@@ -124,7 +120,7 @@ restore_state() {
   finish_exchange
   take_over_older
   find_archive
-  if [ -n "$archive" ] && newer "$archived" "$(number_of "$root")"; then
+  if [ -n "$archive" ] && is_newer "$archived" "$(number_of "$root")"; then
     open_archive || keep_unopened
   fi
   begin_state
@@ -165,7 +161,7 @@ find_archive() {
     [ -e "$found" ] || continue
     found_number=$(archive_number "$found")
     case " $unopened " in *" $found "*) continue ;; esac
-    if may_open "$found" && newer "$found_number" "$archived"; then
+    if may_open "$found" && is_newer "$found_number" "$archived"; then
       archive=$found
       archived=$found_number
     fi
@@ -282,7 +278,7 @@ miss_state() {
   case $wanted in
     no | import) return ;;
     yes) [ "$began" = 0.0 ] || return 0 ;;
-    *) newer "$(valid "$wanted")" "$began" || return 0 ;;
+    *) is_newer "$(valid "$wanted")" "$began" || return 0 ;;
   esac
   where=cache
   why='it was cleared, has expired, or is another runner'"'"'s'
@@ -296,7 +292,7 @@ miss_state() {
 
 own_state() {
   of_attempt "$WSDASH_ATTEMPT"
-  ! newer "$attempt.0" "$(number_of "$root")" || set_number "$attempt.0"
+  ! is_newer "$attempt.0" "$(number_of "$root")" || set_number "$attempt.0"
   # A volume keeps what a job leaves there, however it ends.
   [ "$kept" != volume ] || number_of "$root" >"$run/stored"
 }
@@ -320,49 +316,6 @@ await_import() {
 }
 
 # --- at the end ---------------------------------------------------------------------------------------
-
-# What only its files have, for nobody can ask once it has ended: COMMITS.STASHES.FILES as unsaved.sh counts them into
-# `left`, with `.more` where there may be more. It takes WSDASH_LOOK_S at most, and hinders nothing.
-find_left() {
-  rm -f "$run/left" "$run/looked"
-  [ -d "$root/projects" ] && ! [ -e "$run/expects" ] || return 0
-  limit=
-  ! have timeout || limit="timeout -s KILL ${WSDASH_LOOK_S:-20}"
-  sleep "${WSDASH_LOOK_S:-20}" >/dev/null 2>&1 &
-  nap=$!
-  {
-    # shellcheck disable=SC2086
-    PROJECTS_ROOT=$root/projects HOME=$root/home TMPDIR=$run $limit sh "$here/unsaved.sh" list >"$run/looked"
-    kill "$nap"
-  } >/dev/null 2>&1 </dev/null &
-  wait "$nap" 2>/dev/null
-  count_left
-}
-
-count_left() {
-  commits=0 stashes=0 files=0 more=.more unknown=
-  while read -r word number _; do
-    case $word in
-      commits | stashes | files | changes)
-        case $number in '' | *[!0-9]*) continue ;; esac
-        case $word in
-          commits) commits=$((commits + number)) ;;
-          stashes) stashes=$((stashes + number)) ;;
-          *) files=$((files + number)) ;;
-        esac
-        ;;
-      problem) unknown=.more ;;
-      complete) more= ;;
-    esac
-  done 2>/dev/null <"$run/looked"
-  # What it never got, or set aside, may have more.
-  if ! [ -e "$run/restored" ] || [ -e "$run/facts" ] || [ -d "$root/aside" ] || [ -e "$run/checkpoint/wanted" ] ||
-    [ -e "$run/checkpoint/no-deposits" ] || grep -q '^missed$' "$run/unsaved" 2>/dev/null; then
-    unknown=.more
-  fi
-  { printf '%s.%s.%s%s\n' "$commits" "$stashes" "$files" "${unknown:-$more}" >"$run/left"; } 2>/dev/null
-  rm -f "$run/looked"
-}
 
 # The live folder as the one archive of the cache: made beside, looked through, then put there. What could not be made is
 # told; the cache then has nothing to be saved, and stays as it was.
@@ -409,7 +362,7 @@ swap_cache() {
   newest=
   for found in "$base"/cache/state-*; do
     if ! [ -e "$found" ] || ! is_encrypted "$found" || builds_on "$root" "$(archive_number "$found")"; then continue; fi
-    if [ -z "$newest" ] || newer "$(archive_number "$found")" "$(archive_number "$newest")"; then newest=$found; fi
+    if [ -z "$newest" ] || is_newer "$(archive_number "$found")" "$(archive_number "$newest")"; then newest=$found; fi
   done
   [ -z "$newest" ] || mv "$newest" "$base/cache.new/"
   rm -rf "$base/cache" && mv "$base/cache.new" "$base/cache"

@@ -18,7 +18,7 @@ import yaml
 
 from wsdash.backend.access.relay_address import RelayAddress
 from wsdash.backend.job import render as job_render
-from wsdash.backend.job.shell import script
+from wsdash.backend.job.shell import bare, program, script
 from wsdash.backend.providers.gitlab.ci.pipeline_name import BRANCH
 from wsdash.backend.providers.gitlab.ci.record import Volume
 from wsdash.backend.providers.gitlab.ci.timeouts import timeouts
@@ -31,9 +31,6 @@ HOME = "$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE"
 """Of each workspace its own, for a shell runner's next job finds what the one before has left."""
 CACHED = "cache"
 """Of a workspace's folder, the one that the cache holds: an archive of its state, and no file that a job works with."""
-TOOLS = "/builds/.wsdash-tools"
-"""Beside the project's directory, in the volume that a docker or Kubernetes runner mounts into services too."""
-
 LARGEST = 128 * 1024
 """Bytes of one NAME=VALUE: with more, `execve` fails and no process of the job starts."""
 
@@ -45,10 +42,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RUNNERS = re.compile(
     r"(CI|GIT|GITLAB|RUNNER|FF|CACHE|DOCKER|KUBERNETES|ARTIFACT|TRANSFER|SECURE|WSDASH)(_.*)?|PATH|HOME|PWD|SHELL|BASH.*|ENV|IFS"
 )
-_COPY_TOOLS = f"""\
-found=$(find / -xdev -type d -name vscode-reh-web 2>/dev/null | head -n 1)
-mkdir -p {TOOLS} && cp -R "$found" {TOOLS}/ && touch {TOOLS}/complete"""
-
 
 Restores = str
 """What a job is to find: "no"; "import", files that are sent to it; "yes", what an earlier one saved, whose number is
@@ -196,7 +189,11 @@ def _job(workload: Workload, workspace_id: str, options: Options, commands: str)
     services = [_service(service) for service in workload.services]
     if options.injector_image:
         services.append(
-            {"name": options.injector_image, "entrypoint": ["/bin/sh", "-c"], "command": [_COPY_TOOLS]}
+            {
+                "name": options.injector_image,
+                "entrypoint": ["/bin/sh", "-c"],
+                "command": [bare("copy_editor.sh")],
+            }
         )
     if services:
         job["services"] = services
@@ -284,10 +281,12 @@ def _script(workload: Workload, options: Options, commands: str) -> list[str]:
     parts = job_render.scripts() | job_render.checkpoint_scripts()
     scripts = {name: data.decode() for name, data in parts.items()}
     dials = ("tunnel.sh", "credentials.sh") if options.relay is not None else ()
-    encrypts = ("cache_encryption.sh",) if options.encrypt_cache else ()
+    encrypts = ("cache_encryption.sh", "receive_keys.sh") if options.encrypt_cache else ()
     for name in (
         "gitlab.sh",
         "gitlab_timeouts.sh",
+        "gitlab_heartbeat.sh",
+        "gitlab_leftover.sh",
         "gitlab_storage.sh",
         "claim_folder.sh",
         "gitlab_report.sh",
@@ -308,7 +307,7 @@ def _script(workload: Workload, options: Options, commands: str) -> list[str]:
 
 def _alone() -> str:
     """Commands that run before any file is touched: the folder's lock stays open in the runner's shell."""
-    document = _here_document("claim_folder.sh", script("claim_folder.sh"))
+    document = _here_document("claim_folder.sh", program("claim_folder.sh"))
     return f'mkdir -p "{HOME}"\nexec 9>>"{HOME}/lock"\nsh -s "{HOME}" {document}'
 
 

@@ -6,12 +6,14 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.archive.entries import entry_of
 from wsdash.backend.archive.streams import CHUNK, ByteSink, ByteSource
+from wsdash.backend.job.shell import program
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.types import PackReport
 from wsdash.sanitize import one_line
@@ -20,26 +22,14 @@ COMPLETE = "complete"
 """A member that only stands at the end: tar itself does not miss what was cut off between two members."""
 
 SEND = ("sh", "-c", 'cd "$PROJECTS_ROOT/.." && exec tar -cf - projects home volumes')
-TAKE = (
-    "sh",
-    "-c",
-    f"""
-run=$WSDASH_RUN
-root=$(cd "$PROJECTS_ROOT/.." && pwd) && in=$run/incoming.$$ && cd "$run" || exit 1
-[ -e expects ] || exit 0
-umask 077
-mkdir "$in" && tar -C "$in" -xpf - && [ -f "$in/{COMPLETE}" ] && mv expects "$in/expects" || {{ rm -rf "$in"; exit 1; }}
-put() {{ [ ! -d "$in/$1" ] || {{ rm -rf "${{root:?}}/$1" && mv "$in/$1" "$root/$1"; }}; }}
-put projects && put home || exit 1
-for volume in "$in"/volumes/*; do put "volumes/${{volume##*/}}" || exit 1; done
-rm -rf "$in"
-: >received
-""",
-)
-"""Once for a job that expects them: all of them, or none are seen."""
-
 _SKIPPED = re.compile(r"tar: (.*): socket ignored")
 _CHANGED = re.compile(r"tar: (.*): file changed as we read it|tar: (.*): File removed before we read it")
+
+
+@cache
+def take() -> tuple[str, ...]:
+    """The command that reads the tar in a job, once in one that expects it: all of it, or nothing is seen of it."""
+    return ("sh", "-c", program("take_import.sh"))
 
 
 def clean(source: ByteSource, sink: ByteSink, *, skips: bool) -> list[str]:
@@ -100,13 +90,13 @@ def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
 
 
 def spool(source: ByteSource, file: IO[bytes]) -> None:
-    """The tar as `TAKE` can have it. Raises ArchiveError, OSError."""
+    """The tar as `take` can have it. Raises ArchiveError, OSError."""
     clean(source, _Writing(file), skips=False)
     file.write(tar.header(tar.Member(COMPLETE, "file", 0o600)) + tar.END)
 
 
 def push(argv: Sequence[str], file: Path) -> str | None:
-    """Have `TAKE` read it, run by `argv`: what went wrong, None where nothing did."""
+    """Have `take` read it, run by `argv`: what went wrong, None where nothing did."""
     with file.open("rb") as tarred, tempfile.TemporaryFile() as stderr:
         done = subprocess.run(argv, stdin=tarred, stdout=subprocess.DEVNULL, stderr=stderr, check=False)
         return (_last_line(stderr) or f"status {done.returncode}") if done.returncode else None

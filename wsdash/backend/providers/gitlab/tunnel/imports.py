@@ -70,7 +70,7 @@ class PendingImports:
 
     async def _send(self, workspace_id: str, attempt_id: str) -> None:
         try:
-            argv = await self._tunnel.command(workspace_id, workspace_id, file_transfer.TAKE)
+            argv = await self._tunnel.command(workspace_id, workspace_id, file_transfer.take())
             problem = await asyncio.to_thread(file_transfer.push, argv, self._file(workspace_id))
         except (ProviderError, OSError) as error:
             problem = str(error)

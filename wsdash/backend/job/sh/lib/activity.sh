@@ -1,0 +1,117 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# Sourced by job.sh: when somebody last worked here, as `active`, and how many sessions are open, as `shells`.
+
+# When somebody last typed into a shell here or used the editor, which is what `idle_minutes` counts from.
+# A shell leaves a file named by its process. A terminal knows when it was last read from; what has none, such as
+# a copy, counts while it goes on. code-server touches a file while it is used.
+measure_activity() {
+  # A setup mostly waits for the network, and no stop may come before its end: the idle time begins there.
+  if [ -n "$setting_up" ]; then
+    was_active "$now"
+    [ "$entry" = fetch ] || ! has_ended "$worker" || setting_up=
+  fi
+  shells=0
+  for session in "$sessions"/*; do
+    [ -e "$session" ] || continue
+    if has_ended "${session##*/}"; then
+      rm -f "$session"
+      continue
+    fi
+    shells=$((shells + 1))
+    at=
+    read -r stdin 2>/dev/null <"$session"
+    [ "$stdin" != terminal ] || at=$(stat -Lc %X "/proc/${session##*/}/fd/0" 2>/dev/null)
+    was_active "${at:-$now}"
+  done
+  for name in ${WSDASH_KEEP_AWAKE:-}; do ! runs "$name" || was_active "$now"; done
+  measure_cpu
+  measure_forwarding
+  used=${HOME:-}/.local/share/code-server/heartbeat
+  [ ! -e "$used" ] || was_active "$(stat -c %Y "$used" 2>/dev/null)"
+}
+
+# runs NAME: whether a process has this name.
+runs() {
+  for comm in /proc/[0-9]*/comm; do
+    read -r found 2>/dev/null <"$comm" && [ "$found" = "$1" ] && return 0
+  done
+  return 1
+}
+
+# A forwarded port has no session beside it: what goes through is told by the bytes of the process that carries it.
+# Those that keep the line alive are fewer.
+measure_forwarding() {
+  server=
+  read -r server 2>/dev/null <"${WSDASH_RUN:-/nowhere}/access/pid" || return 0
+  connections=
+  read -r connections 2>/dev/null <"/proc/$server/task/$server/children"
+  carriers=' '
+  for connection in $connections; do
+    carried=0
+    only_carries "$connection" || continue
+    case ${carried_before:-} in
+      *" $connection="*)
+        before=${carried_before#*" $connection="}
+        [ $((carried - ${before%% *})) -lt 4096 ] || was_active "$now"
+        ;;
+    esac
+    carriers="$carriers$connection=$carried "
+  done
+  carried_before=$carriers
+}
+
+# Adds the bytes of an SSH server's process and those below it to `carried`; fails where one of them is a session.
+only_carries() {
+  comm=
+  read -r comm 2>/dev/null <"/proc/$1/comm"
+  case $comm in sshd* | dropbear*) ;; *) return 1 ;; esac
+  while read -r key bytes; do
+    case $key in rchar: | wchar:) carried=$((carried + bytes)) ;; esac
+  done 2>/dev/null <"/proc/$1/io"
+  below=
+  read -r below 2>/dev/null <"/proc/$1/task/$1/children"
+  for child in $below; do only_carries "$child" || return 1; done
+}
+
+# What computes is no idle workspace. In a container of its own all of its time counts; else, where others use the machine
+# too, that of the job's processes and of those below them.
+measure_cpu() {
+  [ -n "${WSDASH_IDLE_CPU:-}" ] || return 0
+  cgroup=${WSDASH_CGROUP:-/sys/fs/cgroup}
+  used=
+  if [ -e "$cgroup/cgroup.type" ]; then
+    while read -r key used; do [ "$key" != usage_usec ] || break; done 2>/dev/null <"$cgroup/cpu.stat"
+    case ${used:-} in '' | *[!0-9]*) return 0 ;; esac
+    used=$((used / 10000))
+  else
+    used=0
+    # What its starter has left behind is with the supervisor of a local job.
+    add_ticks "${WSDASH_MAIN:-$PPID}"
+  fi
+  if [ -n "${cpu_at:-}" ] && [ "$now" -gt "$cpu_at" ]; then
+    # In hundredths of a core.
+    [ $(((used - cpu_used) / (now - cpu_at))) -lt "$WSDASH_IDLE_CPU" ] || was_active "$now"
+  fi
+  cpu_used=$used cpu_at=$now
+}
+
+# Adds what a process, those that it has waited for, and all below it have computed to `used`, in hundredths of a second:
+# the kernel counts in these for everybody (USER_HZ).
+add_ticks() {
+  stat_line=
+  read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 0
+  below=
+  read -r below 2>/dev/null <"/proc/$1/task/$1/children"
+  # Its name may hold anything; the fields behind it are numbers.
+  # shellcheck disable=SC2086
+  set -- ${stat_line##*) }
+  shift 11
+  used=$((used + $1 + $2 + $3 + $4))
+  for child in $below; do add_ticks "$child"; done
+}
+
+was_active() {
+  case $1 in '' | *[!0-9]*) return 0 ;; esac
+  [ "$1" -le "$active" ] || active=$1
+  [ "$active" -le "$now" ] || active=$now
+}

@@ -1,0 +1,68 @@
+# shellcheck shell=sh disable=SC2034
+# Sourced first by every script that is executed: what more than one of them uses.
+
+say() {
+  printf 'wsdash: %s\n' "$1"
+}
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# set_now: sets `now` to the seconds since the epoch, mostly without a process of its own. Where the wall clock may have been
+# set meanwhile, an empty `clock_offset` has it read again.
+clock_offset=
+set_now() {
+  uptime=
+  read -r uptime _ 2>/dev/null </proc/uptime
+  if [ -z "$uptime" ]; then
+    now=$(date +%s 2>/dev/null) || now=0
+    return 0
+  fi
+  [ -n "$clock_offset" ] || clock_offset=$(($(date +%s 2>/dev/null || echo 0) - ${uptime%%.*}))
+  now=$((clock_offset + ${uptime%%.*}))
+}
+
+# pause SECONDS: a short sleep; not every sleep takes a fraction.
+pause() {
+  sleep "$1" 2>/dev/null || sleep 1
+}
+
+# nap SECONDS: sleeps until then, or until `on_wake` is called by a trap. Whoever naps empties `woken` before it looks at what
+# wakes it, so that a signal just before `wait` counts too.
+woken=
+nap_pid=
+nap() {
+  # Who waits for the end of the job's output must not wait for a nap that missed its signal.
+  sleep "$1" >/dev/null 2>&1 &
+  nap_pid=$!
+  [ -n "$woken" ] || wait "$nap_pid"
+  kill "$nap_pid" 2>/dev/null
+  nap_pid=
+}
+
+# shellcheck disable=SC2317,SC2329  # called by traps
+on_wake() {
+  woken=yes
+  [ -z "$nap_pid" ] || kill "$nap_pid" 2>/dev/null
+}
+
+has_ended() { # PID: a zombie has, too
+  read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 0
+  case $stat_line in *') Z '*) return 0 ;; esac
+  return 1
+}
+
+is_newer() { # NUMBER NUMBER: whether the first, ATTEMPT.COUNT, is
+  [ "${1%.*}" -gt "${2%.*}" ] || { [ "${1%.*}" -eq "${2%.*}" ] && [ "${1#*.}" -gt "${2#*.}" ]; }
+}
+
+in_quotes() { # PATH: for '...' in a line of shell
+  printf '%s' "$1" | sed "s/'/'\\\\''/g"
+}
+
+# git_setting KEY VALUE: for every Git of the job
+git_setting() {
+  export "GIT_CONFIG_KEY_${GIT_CONFIG_COUNT:=0}=$1" "GIT_CONFIG_VALUE_$GIT_CONFIG_COUNT=$2"
+  export GIT_CONFIG_COUNT="$((GIT_CONFIG_COUNT + 1))"
+}

@@ -1,0 +1,148 @@
+# shellcheck shell=sh disable=SC2154
+# Sourced by gitlab.sh: the heartbeat, as the name of the pipeline and as lines through the tunnel. It says what the files of
+# the run folder say.
+
+# GitLab takes 255 characters: what does not fit is left out.
+fact() {
+  longer="$name $1"
+  [ "${#longer}" -gt 255 ] || name=$longer
+}
+
+# Whether the disk takes what is written and has it again: it may be full, over a quota, without inodes, or read-only.
+can_write() {
+  mark=$$.$now
+  { printf '%s\n' "$mark" >"$run/probe.$$"; } 2>/dev/null
+  found=
+  read -r found 2>/dev/null <"$run/probe.$$"
+  rm -f "$run/probe.$$" 2>/dev/null
+  [ "$found" = "$mark" ]
+}
+
+# job.sh hands its heartbeats over in a file. Where the disk does not take them the job is alive all the same, and whoever
+# composes the name says so in its place: its user can make room only in a job that runs.
+stand_in() {
+  disk_refuses=
+  every=${WSDASH_BEAT_S%%.*}
+  case $every in '' | *[!0-9]* | 0) every=1 ;; esac
+  if [ $((now - at)) -gt "$every" ] && ! can_write; then
+    seq=$((seq + (now - at) / every))
+    at=$now
+    disk_refuses=yes
+  fi
+}
+
+# The state, and the last beat of job.sh. Sets `name`.
+compose_name() {
+  read_state
+  set_now
+  at=0 seq=0 load=- memory=- disk=- active=- shells=-
+  read -r at seq load memory disk active shells 2>/dev/null <"$run/beat"
+  # Before job.sh tells its own, the state is unpacked, or waited for.
+  if [ "${at:-0}" -eq 0 ]; then at=$now seq=0; fi
+  stand_in
+  name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
+  read -r started 2>/dev/null <"$run/started" && fact "started=$started"
+  failed=0
+  while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
+  [ "$failed" -eq 0 ] || fact "failed=$failed"
+  [ -z "$disk_refuses" ] || fact run=unwritable
+  read -r stored 2>/dev/null <"$run/stored" && fact "state=$stored"
+  read -r left 2>/dev/null <"$run/left" && fact "left=$left"
+  read -r from 2>/dev/null <"$run/from" && fact "from=$from"
+  read -r aside 2>/dev/null <"$run/aside" && fact "aside=$aside"
+  read -r told 2>/dev/null <"$run/facts" && fact "$told"
+  read -r kept 2>/dev/null <"$run/kept" && fact "kept=$kept"
+  saved=
+  read -r saved 2>/dev/null <"$run/saved" && fact "saved=$saved"
+  read -r deposit 2>/dev/null <"$run/deposit" && fact "deposit=$deposit"
+  unsaved=
+  read -r unsaved 2>/dev/null <"$run/unsaved"
+  [ -z "$disk_refuses" ] || unsaved=disk
+  [ -z "$unsaved" ] || fact "unsaved=$unsaved"
+  [ "${active:--}" = - ] || fact "active=$active"
+  [ "${shells:--}" = - ] || fact "shells=$shells"
+  [ "$load" = - ] || fact "load=$load"
+  [ "$memory" = - ] || fact "memory=$memory"
+  [ "$disk" = - ] || fact "disk=$disk"
+}
+
+# One request. Sets `code`.
+name_pipeline() {
+  compose_name
+  request PUT "$CI_API_V4_URL/projects/$CI_PROJECT_ID/pipelines/$CI_PIPELINE_ID/metadata" "{\"name\":\"$name\"}"
+}
+
+# A job whose own token is refused twice has been superseded or given up: it saves and ends.
+check_token() {
+  request GET "$CI_API_V4_URL/job"
+  case $code in
+    401 | 403 | 404)
+      refused=$((refused + 1))
+      [ "$refused" -ge 2 ] || return 0
+      say 'GitLab does not take this job for a running one any more: it saves its work and ends.'
+      kill -TERM "$WSDASH_MAIN" 2>/dev/null
+      refused=0
+      ;;
+    2??)
+      refused=0
+      [ "$silent" -ge 3 ] || silent=3
+      ;;
+  esac
+}
+
+# The way that heartbeats take, for job.sh.
+via() {
+  way=
+  read -r way 2>/dev/null <"$run/via"
+  [ "$way" = "$1" ] || { printf '%s\n' "$1" >"$run/via"; } 2>/dev/null
+}
+
+job_report() {
+  woken=
+  refused=0
+  silent=0
+  tries=0
+  find_http
+  trap on_wake USR1
+  trap : TERM INT HUP
+  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+    woken=
+    name_pipeline
+    case $code in
+      2??)
+        [ "$silent" -lt 3 ] || say 'Heartbeats reach GitLab again by name.'
+        silent=0 refused=0
+        via "$http"
+        ;;
+      401 | 403 | 404)
+        check_token
+        ;;
+      *) silent=$((silent + 1)) ;;
+    esac
+    if [ "$silent" -eq 3 ]; then
+      say "GitLab does not take the heartbeats by name (status $code): they come by the log until it does."
+      via log
+      silent=4
+    fi
+    if is_final; then
+      tries=$((tries + 1))
+      case $code in 2??) return 0 ;; esac
+      [ "$tries" -lt 3 ] || return 0
+      continue
+    fi
+    if [ -z "$woken" ]; then
+      nap "${WSDASH_BEAT_S:-30}"
+    fi
+  done
+}
+
+job_pulse() {
+  http=line
+  before=
+  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+    compose_name
+    [ "$name" = "$before" ] || printf '%s\n' "$name" 2>/dev/null || exit 0
+    before=$name
+    sleep 1
+  done
+}

@@ -1,0 +1,45 @@
+# shellcheck shell=sh disable=SC2154
+# Sourced by gitlab.sh: what only the files of a job have that has ended, as `left` of its last heartbeat.
+
+# What only its files have, for nobody can ask once it has ended: COMMITS.STASHES.FILES as unsaved.sh counts them into
+# `left`, with `.more` where there may be more. It takes WSDASH_LOOK_S at most, and hinders nothing.
+find_left() {
+  rm -f "$run/left" "$run/looked"
+  [ -d "$root/projects" ] && ! [ -e "$run/expects" ] || return 0
+  limit=
+  ! have timeout || limit="timeout -s KILL ${WSDASH_LOOK_S:-20}"
+  sleep "${WSDASH_LOOK_S:-20}" >/dev/null 2>&1 &
+  watchdog=$!
+  {
+    # shellcheck disable=SC2086
+    PROJECTS_ROOT=$root/projects HOME=$root/home TMPDIR=$run $limit sh "$here/unsaved.sh" list >"$run/looked"
+    kill "$watchdog"
+  } >/dev/null 2>&1 </dev/null &
+  wait "$watchdog" 2>/dev/null
+  count_left
+}
+
+count_left() {
+  commits=0 stashes=0 files=0 more=.more unknown=
+  while read -r word number _; do
+    case $word in
+      commits | stashes | files | changes)
+        case $number in '' | *[!0-9]*) continue ;; esac
+        case $word in
+          commits) commits=$((commits + number)) ;;
+          stashes) stashes=$((stashes + number)) ;;
+          *) files=$((files + number)) ;;
+        esac
+        ;;
+      problem) unknown=.more ;;
+      complete) more= ;;
+    esac
+  done 2>/dev/null <"$run/looked"
+  # What it never got, or set aside, may have more.
+  if ! [ -e "$run/restored" ] || [ -e "$run/facts" ] || [ -d "$root/aside" ] || [ -e "$run/checkpoint/wanted" ] ||
+    [ -e "$run/checkpoint/no-deposits" ] || grep -q '^missed$' "$run/unsaved" 2>/dev/null; then
+    unknown=.more
+  fi
+  { printf '%s.%s.%s%s\n' "$commits" "$stashes" "$files" "${unknown:-$more}" >"$run/left"; } 2>/dev/null
+  rm -f "$run/looked"
+}

@@ -1,0 +1,267 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# Sourced by save_work.sh, and by checkpoint_others.sh for what is beside the project's own repository.
+
+complete_kib=32768
+most_kib=1040000
+out=
+
+refuse() {
+  problem "$1"
+  return 1
+}
+
+pack() { # PROJECT
+  printf 'wsdash-kept 1\n'
+  project=$1
+  [ -e "$PROJECTS_ROOT" ] || { printf 'data\n\nwsdash-kept\n'; return 0; }
+  root=$(cd -P -- "$PROJECTS_ROOT" 2>/dev/null && pwd -P) || root=
+  if [ -z "$root" ] || ! cd "$root"; then refuse 'the projects folder cannot be read'; return; fi
+  set_surroundings || refuse 'there is no room to work in' || return
+  out=$scratch/out
+  umask 077
+  mkdir "$out" && restore_script >"$out/restore.sh" || refuse 'there is no room to work in' || return
+  tell_all >"$scratch/told"
+  ! grep '^problem ' "$scratch/told" || return
+  pack_all && prove_all || return
+  # The script is the other side's own.
+  rm "$out/restore.sh"
+  kib=$(du -sk "$out" | { read -r kib _ && printf '%s' "$kib"; })
+  [ "$kib" -le "$most_kib" ] || refuse "it takes $((kib / 1024)) MiB, which is more than can be kept so; wsdash export takes more" || return
+  cd "$out" || return
+  for file in *; do
+    [ -e "$file" ] || continue
+    hash=$(sha256sum <"$file") || refuse 'there is no sha256sum' || return
+    printf 'file %s %s %s\n' "$file" "$(($(wc -c <"$file")))" "${hash%% *}"
+  done
+  printf 'data\n'
+  for file in *; do [ ! -e "$file" ] || cat "$file"; done
+  printf '\nwsdash-kept\n'
+}
+
+pack_others() {
+  project=$1
+  out=$2
+  others=yes
+  root=$(cd -P -- "$PROJECTS_ROOT" 2>/dev/null && pwd -P) && cd "$root" && set_surroundings || return
+  umask 077
+  tell_all >"$scratch/told"
+  pack_all >>"$scratch/told" || return
+  kib=$(du -sk "$out" | { read -r kib _ && printf '%s' "$kib"; })
+  if [ "$kib" -gt "$3" ]; then
+    rm -f "$out"/*
+    return 1
+  fi
+  ! grep -q '^problem ' "$scratch/told"
+}
+
+pack_all() {
+  bundles=0
+  : >"$scratch/order"
+  nth=0
+  while [ "$nth" -lt "$count" ]; do
+    nth=$((nth + 1))
+    load_unit "$nth"
+    [ -z "${others:-}" ] || [ -z "$tree" ] || [ "$path" != "$project" ] || continue
+    [ -e "$unit/has-commits" ] || [ -s "$S/stashes" ] || [ -s "$S/changes" ] || continue
+    set_home
+    printf '%s\t%s\n' "$(encoded "$home")" "$nth" >>"$scratch/order"
+  done
+  # A folder before what lies in it.
+  sort "$scratch/order" >"$scratch/sorted"
+  while IFS= read -r line; do
+    load_unit "${line##*"$tab"}"
+    place=${line%"$tab"*}
+    name_unit
+    pack_unit || return
+    cd "$root" || return
+  done <"$scratch/sorted"
+  pack_loose
+}
+
+# Sets `home`, where it comes back: what has no working tree gets one, beside what it belongs to.
+set_home() {
+  home=$path
+  [ -z "$tree" ] || return 0
+  case $where in
+    /* | .git | .git/*) above=$path ;;
+    */.git | */.git/*)
+      above=$where/
+      above=${above%%/.git/*}
+      ;;
+    */*) above=${where%/*} ;;
+    *) above= ;;
+  esac
+  name=${git_folder##*/}
+  name=${name%.git}
+  home=${above:+$above.}git-folders/$nth${name:+-${name#.}}
+}
+
+# Sets `file` and `place`, the folder within its section, from `place` below the root.
+name_unit() {
+  bundles=$((bundles + 1))
+  file=beside-$bundles.bundle
+  if [ -z "$project" ]; then
+    file=repository-$bundles.bundle
+    [ -n "$place" ] || file=work.bundle
+  elif [ "$place" = "$project" ]; then
+    file=work.bundle
+    place=
+  else
+    case $place in "$project"/*) file=repository-$bundles.bundle; place=${place#"$project/"} ;; esac
+  fi
+  format=$(beside rev-parse --show-object-format)
+  printf '%s\t%s\t./%s/\n' "$file" "$format" "$place" >>"$out/contents"
+  printf '%s' "$file" >"$unit/file"
+  printf '%s' "$place" >"$unit/place"
+}
+
+# A commit of the tree in an index: its id, or nothing.
+tree_commit() { # INDEX MESSAGE_FILE [PARENT]
+  made=$(GIT_INDEX_FILE=$1 beside write-tree 2>"$scratch/said") || return
+  fed commit-tree "$made" ${3:+-p "$3"} <"$2" 2>"$scratch/said"
+}
+
+pack_unit() {
+  head=$(sed -n 's/ HEAD$//p' "$S/tips")
+  for index in index.staged index.work; do [ ! -f "$S/index" ] || cp -p "$S/index" "$S/$index"; done
+  if [ -n "$tree" ]; then
+    cd "$tree" || refuse "${where:-.} cannot be entered" || return
+    sed 's/^...//' "$S/changes" | tr '\012\001' '\000\012' >"$scratch/paths"
+    GIT_INDEX_FILE=$S/index.work fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/said" ||
+      refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+    # What a merge has left open is kept as it stands in the tree.
+    beside ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
+    [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
+  fi
+  # Without a working tree, as if all were as committed.
+  if [ -z "$tree" ] && [ -n "$head" ]; then
+    for index in index.staged index.work; do
+      GIT_INDEX_FILE=$S/$index beside read-tree "$head" 2>"$scratch/said" || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+    done
+  fi
+  echo index >"$scratch/message"
+  staged=$(tree_commit "$S/index.staged" "$scratch/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  {
+    printf 'head %s\ncommit %s\n' "$(beside symbolic-ref --quiet HEAD || printf '%s' "$head")" "$head"
+    if [ -e "$unit/is-first" ]; then
+      beside for-each-ref --format='branch %(objectname) %(refname)' refs/heads
+    elif [ -n "$head" ] && name=$(beside symbolic-ref --quiet HEAD); then
+      printf 'branch %s %s\n' "$head" "$name"
+    fi
+  } >"$S/message"
+  work=$(tree_commit "$S/index.work" "$S/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  {
+    printf 'create refs/kept/index %s\ncreate refs/kept/work %s\n' "$staged" "$work"
+    while read -r id name; do
+      case $name in
+        HEAD) name="head" ;;
+        refs/heads/* | refs/tags/*) name=${name#refs/} ;;
+        refs/*) name=other/${name#refs/} ;;
+      esac
+      printf 'create refs/kept/%s %s\n' "$name" "$id"
+    done <"$S/tips"
+    awk '{ print "create refs/kept/stash/" NR - 1 " " $1 }' "$S/stashes"
+  } | fed update-ref --stdin 2>"$scratch/said" || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  bundle || refuse "${where:-.}: its commits cannot be packed: $(tail -n 1 "$scratch/said")"
+}
+
+bundle() {
+  kib=$(du -sk "$common/objects" 2>/dev/null | { read -r kib _ && printf '%s' "$kib"; })
+  if [ ! -e "$S/shallow" ] && { [ "${kib:-0}" -le "$complete_kib" ] || [ ! -s "$S/elsewhere" ]; }; then
+    beside bundle create --quiet "$out/$file" --glob=refs/kept 2>"$scratch/said" && return
+  fi
+  { beside for-each-ref --format='%(refname)' refs/kept && cat "$S/elsewhere"; } |
+    fed bundle create --quiet "$out/$file" --ignore-missing --stdin 2>"$scratch/said"
+}
+
+# --- files outside of repositories ----------------------------------------------------------------------
+
+pack_loose() {
+  find_hollow
+  # For a checkpoint the project's own are looked at by other means.
+  files=loose
+  [ -z "${others:-}" ] || files=submerged
+  cat "$scratch/$files" "$scratch/hollow" | of_part within >"$scratch/within"
+  cat "$scratch/loose" "$scratch/hollow" | of_part beside >"$scratch/beside"
+  archive within "$root${project:+/$project}" "$out/files.tar" && archive beside "$root" "$out/beside.tar"
+}
+
+# Of paths below the root those in the project, as seen from there, or those beside it.
+of_part() { # within|beside
+  part=$1 start=$(encoded "${project:+$project/}") awk '
+    BEGIN { within = ENVIRON["part"] == "within"; start = ENVIRON["start"] }
+    (index($0, start) == 1 || start == "") == within { print within ? substr($0, length(start) + 1) : $0 }'
+}
+
+# Bare repositories among files that are kept, into $scratch/bare, and their empty folders, without which they are none,
+# into $scratch/hollow.
+find_hollow() {
+  : >"$scratch/hollow"
+  : >"$scratch/bare"
+  cat "$scratch/loose" >"$scratch/kept"
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/has-tree" ] && [ -s "$unit/beside/changes" ] || continue
+    stored "$unit/path"
+    line=$(encoded "${value:+$value/}")
+    sed 's/^...//' "$unit/beside/changes" | start=$line awk '{ print ENVIRON["start"] $0 }' >>"$scratch/kept"
+  done
+  find . -name .git -prune -o -type d -name refs -print0 2>/dev/null | lines | sed -n 's|^\./\(.*\)/refs$|\1|p' >"$scratch/candidates"
+  while IFS= read -r line; do
+    decoded "$line"
+    if ! is_kept_here || [ ! -d "./$value/objects" ] || ! is_git_folder "$root/$value"; then continue; fi
+    printf '%s\n' "$line" >>"$scratch/bare"
+    find "./$value" -type d -print0 | lines >"$scratch/folders"
+    # All that is in something, then all folders.
+    find "./$value" -print0 | lines | sed 's|/[^/]*$||' | awk 'NR == FNR { full[$0]; next } !($0 in full)' - "$scratch/folders" |
+      sed 's|^\./||' >>"$scratch/hollow"
+  done <"$scratch/candidates"
+}
+
+# For a checkpoint nobody knows which of the project's own files are.
+is_kept_here() {
+  ! grep -qxF -e "$line/HEAD" "$scratch/kept" || return 0
+  [ -n "${others:-}" ] && ! grep -qxF -e "$(encoded "$root/$value")" "$scratch/gits" || return
+  case $value in "${project:+$project/}"*) ;; *) return 1 ;; esac
+}
+
+# As Git decides it, without a look at its configuration.
+is_git_folder() {
+  (cd "$scratch" && git rev-parse --resolve-git-dir "$1") >/dev/null 2>&1
+}
+
+is_gnu_tar() {
+  tar --version 2>/dev/null | grep -q GNU
+}
+
+# Those of the names that there are: a pattern that fits nothing stands for itself.
+tar_all() { # ARCHIVE NAME...
+  archive=$1
+  shift
+  for name in "$@"; do
+    shift
+    if [ -e "$name" ] || [ -L "$name" ]; then set -- "$@" "$name"; fi
+  done
+  tar -cf "$archive" "$@"
+}
+
+# GNU's makes the same bytes of the same files, so that two can be compared. Others take no list that could hold every
+# name, so they get a folder with just these files.
+archive() { # LIST FOLDER FILE
+  [ -s "$scratch/$1" ] || return 0
+  cd "$2" || return
+  if is_gnu_tar; then
+    sed 's|^|./|' "$scratch/$1" | tr '\012\001' '\000\012' >"$scratch/names"
+    tar --numeric-owner --owner=0 --group=0 --no-recursion --null -cf "$3" -T "$scratch/names" 2>"$scratch/said"
+  else
+    rm -rf "$scratch/mirror"
+    umask 022
+    while IFS= read -r line; do
+      decoded "./$line"
+      if [ -d "$value" ] && ! [ -L "$value" ]; then
+        mkdir -p "$scratch/mirror/$value" || return
+      else
+        mkdir -p "$scratch/mirror/${value%/*}" && cp -P -p "$value" "$scratch/mirror/$value" || return
+      fi
+    done <"$scratch/$1" 2>"$scratch/said" && (cd "$scratch/mirror" && set -- "$3" ./* ./.[!.]* ./..?* && tar_all "$@") 2>"$scratch/said"
+  fi || refuse "files cannot be kept: $(tail -n 1 "$scratch/said")"
+}

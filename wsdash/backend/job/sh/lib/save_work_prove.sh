@@ -1,0 +1,134 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# Sourced by save_work.sh: what was packed is restored into a scratch folder, and compared with what is there.
+
+prove_all() {
+  mkdir -p "$scratch/proof/project" "$scratch/proof/beside"
+  : >>"$out/contents"
+  prepare_bases || return
+  for section in project beside; do
+    cd "$scratch/proof/$section" || return
+    GIT_ALLOW_PROTOCOL="file" sh "$out/restore.sh" "$section" 2>"$scratch/said" >/dev/null ||
+      refuse "what was packed cannot be restored: $(tail -n 1 "$scratch/said")" || return
+  done
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/file" ] || continue
+    load_unit "${unit##*/}"
+    prove_unit || return
+  done
+  prove_loose within "$scratch/proof/project" files.tar && prove_loose beside "$scratch/proof/beside" beside.tar && prove_bare || return
+  [ -s "$out/contents" ] || rm "$out/contents"
+}
+
+restored_folder() { # into `folder`
+  stored "$unit/file"
+  file=$value
+  stored "$unit/place"
+  decoded "$value"
+  folder=$scratch/proof/project/$value
+  case $file in beside-*) folder=$scratch/proof/beside/$value ;; esac
+}
+
+# A bundle that builds on what is elsewhere is tried on that alone: each such commit without what came before it.
+prepare_bases() {
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/file" ] || continue
+    load_unit "${unit##*/}"
+    restored_folder
+    sed -n '/^$/q; s/^-\([0-9a-f]\{40,64\}\).*/\1/p' "$out/$file" >"$scratch/bases"
+    [ -s "$scratch/bases" ] || continue
+    format=$(beside rev-parse --show-object-format)
+    mkdir -p "$folder" && git init --quiet "--object-format=$format" "$folder" || return
+    beside config uploadpack.allowAnySHA1InWant true
+    while read -r base; do
+      GIT_ALLOW_PROTOCOL="file" git -C "$folder" fetch --quiet --depth=1 "file://$S" "$base:refs/bases/$base" 2>"$scratch/said" ||
+        refuse "${where:-.}: a commit on which its work builds is not whole here: $(tail -n 1 "$scratch/said")" || return
+    done <"$scratch/bases"
+  done
+}
+
+restored() {
+  git -C "$folder" "$@" </dev/null 2>"$scratch/said"
+}
+
+differs() {
+  refuse "${where:-.}: $1 could not be proven to come back as it is"
+}
+
+prove_unit() {
+  restored_folder
+  head=$(sed -n 's/ HEAD$//p' "$S/tips")
+  [ "$(restored rev-parse --quiet --verify HEAD)" = "$head" ] || differs HEAD || return
+  [ "$(restored symbolic-ref --quiet HEAD)" = "$(beside symbolic-ref --quiet HEAD)" ] || differs HEAD || return
+  [ "$(restored write-tree)" = "$(beside rev-parse 'refs/kept/index^{tree}')" ] || differs 'the index' || return
+  { echo none && restored for-each-ref --format='%(objectname) %(refname)' refs/kept; } >"$scratch/came"
+  beside for-each-ref --format='%(objectname) %(refname)' refs/kept | grep -vxF -f "$scratch/came" | while read -r id name; do
+    # What is on a remote need not come.
+    left=$( { echo "$id"; cat "$S/elsewhere"; } | fed rev-list --ignore-missing --stdin --count 2>/dev/null)
+    [ "$left" = 0 ] || printf '%s\n' "$name"
+  done >"$scratch/lost"
+  [ ! -s "$scratch/lost" ] || differs "$(head -n 1 "$scratch/lost")" || return
+  sed -n 's/^branch //p' "$S/message" | while read -r id name; do
+    [ "$(restored rev-parse --quiet --verify "$name")" = "$id" ] || ! restored cat-file -e "$id" || printf '%s\n' "$name"
+  done >"$scratch/lost"
+  [ ! -s "$scratch/lost" ] || differs "$(head -n 1 "$scratch/lost")" || return
+  sed 's/ .*//' "$S/stashes" >"$scratch/stashes"
+  restored log --walk-reflogs --format=%H refs/stash -- | cmp -s - "$scratch/stashes" || differs 'the list of stashes' || return
+  [ -n "$tree" ] || return 0
+  # Here and there: the very files of the commit that was packed.
+  for index in index.work index.proof; do
+    if [ "$index" = index.proof ]; then
+      tree=$folder
+      GIT_INDEX_FILE=$S/index.proof beside read-tree refs/kept/work || return
+    fi
+    cd "$tree" || return
+    GIT_INDEX_FILE=$S/$index beside update-index -q --refresh >/dev/null 2>&1
+    GIT_INDEX_FILE=$S/$index beside diff-files --quiet --ignore-submodules || differs 'what changed in its files meanwhile' || return
+  done
+  load_unit "${unit##*/}"
+  cp "$S/changes" "$scratch/changes"
+  collect_changes >"$scratch/told"
+  cmp -s "$S/changes" "$scratch/changes" || differs 'what changed in its files meanwhile'
+}
+
+prove_loose() { # LIST FOLDER FILE
+  [ -e "$out/$3" ] || return 0
+  original=$root
+  [ "$1" = beside ] || original=$root${project:+/$project}
+  if is_gnu_tar; then
+    for folder in "$2" "$original"; do
+      archive "$1" "$folder" "$scratch/again.tar" && cmp -s "$scratch/again.tar" "$out/$3" || differs_loose || return
+    done
+  else
+    while IFS= read -r line; do
+      decoded "$line"
+      is_same "$2/$value" "$original/$value" || differs_loose || return
+    done <"$scratch/$1"
+  fi
+}
+
+prove_bare() {
+  while IFS= read -r line; do
+    decoded "$line"
+    case $value in
+      "${project:+$project/}"*) folder=$scratch/proof/project/${value#"${project:+$project/}"} ;;
+      *) folder=$scratch/proof/beside/$value ;;
+    esac
+    where=$value
+    is_git_folder "$folder" || differs 'the repository' || return
+  done <"$scratch/bare"
+}
+
+is_same() { # FILE FILE
+  if [ -L "$1" ] || [ -L "$2" ]; then
+    [ "$(readlink "$1" && printf x)" = "$(readlink "$2" && printf x)" ]
+  elif [ -f "$1" ]; then
+    [ -f "$2" ] && cmp -s "$1" "$2" && { [ -x "$1" ] || ! [ -x "$2" ]; } && { ! [ -x "$1" ] || [ -x "$2" ]; }
+  else
+    [ -e "$1" ] && [ -e "$2" ]
+  fi
+}
+
+differs_loose() {
+  where=
+  refuse 'files outside of any repository could not be proven to come back as they are'
+}

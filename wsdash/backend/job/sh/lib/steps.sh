@@ -1,0 +1,68 @@
+# shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329
+# Sourced by job.sh: the words of the rendered workload (`run`, `once`, `await`, `expect`, `ready`), and what is reported of
+# each step.
+
+step_started() {
+  set_now
+  emit step "{\"phase\":\"$1\"${2:+,\"command\":\"$2\"},\"state\":\"start\",\"at\":$now}"
+}
+
+step_ended() {
+  set_now
+  emit step "{\"phase\":\"$1\"${2:+,\"command\":\"$2\"},\"state\":\"end\",\"at\":$now,\"exit\":$3}"
+}
+
+# run ID FOLDER LINE [NAME=VALUE...]: one command of the rendered workload. A relative FOLDER is below the
+# project's. The environment is set in the subshell only: the workload's PATH must not break this script;
+# and from there only positional parameters count, for the workload may name a variable as this script does.
+run() {
+  id=$1
+  shift
+  step_started "$phase" "$id"
+  (
+    cd "$PROJECT_SOURCE" && { [ -z "$1" ] || cd "$1"; } || exit 1
+    environment
+    set -- "$@" "$2"
+    shift 2
+    while [ "$#" -gt 1 ]; do
+      export "${1?}"
+      shift
+    done
+    exec sh -c "$1"
+  ) </dev/null
+  status=$?
+  [ "$status" -eq 0 ] || say "$phase $id failed with exit code $status; the workspace goes on."
+  step_ended "$phase" "$id" "$status"
+  return "$status"
+}
+
+# once MARK run ID ...: not where it has succeeded in this workspace before.
+once() {
+  mark=$PROJECTS_ROOT/.wsdash/done/$1
+  shift
+  if [ -e "$mark" ]; then
+    say "$phase $2 was done at an earlier start."
+    return 0
+  fi
+  "$@" && mkdir -p "${mark%/*}" && : >"$mark"
+}
+
+# await PID...: fails if one of them does.
+await() {
+  failed=0
+  for pid; do
+    wait "$pid" || failed=1
+  done
+  return "$failed"
+}
+
+# expect NAME: a variable that comes from the provider, and not from the workload.
+expect() {
+  eval "[ -n \"\${$1+set}\" ]" || say "The secret $1 is not given to this job. Where it is to come from, docs/gitlab.md says."
+}
+
+# What the workload waits for has been done; the rest goes on while the user works.
+ready() {
+  [ -n "$is_ready" ] || emit ready '{}'
+  is_ready=yes
+}

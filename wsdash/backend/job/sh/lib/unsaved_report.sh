@@ -1,0 +1,179 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# Sourced by unsaved.sh and save_work.sh, the last of three: changes, files outside of repositories, and the lines that report all.
+
+# Changes as `XY PATH` lines into $S/changes.
+collect_changes() {
+  : >"$S/changes"
+  [ -n "$tree" ] || return 0
+  (cd "$tree" && beside status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>"$scratch/said" >"$S/status" ||
+    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 0; }
+  [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
+  # Repositories in it are looked into by themselves.
+  lines <"$S/status" | grep -vxF -f "$S/nested" >"$S/changes"
+  grep '^?? .*/$' "$S/changes" | sed 's/^?? //; s|/$|: a damaged repository, which cannot be looked into|' | while IFS= read -r line; do
+    decoded "$line"
+    problem "${path:+$path/}$value"
+  done
+}
+
+nested() {
+  # Without any pattern some greps take every line.
+  printf '?? /\n'
+  for other in "$scratch"/unit/*/path; do
+    [ "$other" != "$unit/path" ] && [ -e "${other%/path}/git" ] || continue
+    stored "$other"
+    [ -z "$path" ] || case $value in "$path"/*) value=${value#"$path/"} ;; *) continue ;; esac
+    [ -z "$value" ] || printf '?? %s/\n' "$(encoded "$value")"
+  done
+}
+
+# Folders at which the Git of the repository around them does not look, and that are no working tree: those of submodules
+# that are not there, and those that name a bare repository. Into $scratch/unlinked, below the root.
+collect_unlinked() {
+  if [ -z "$tree" ]; then
+    [ ! -e "$unit/is-named" ] || [ -z "$path" ] || printf '%s\n' "$(encoded "$path")" >>"$scratch/unlinked"
+    return
+  fi
+  prefix=$(encoded "${path:+$path/}")
+  beside ls-files --stage -z 2>/dev/null | lines | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r line; do
+    ! grep -qxF -e "?? $line/" "$S/nested" || continue
+    decoded "$line"
+    [ -L "$tree/$value" ] || [ ! -d "$tree/$value" ] || printf '%s%s\n' "$prefix" "$line"
+  done >>"$scratch/unlinked"
+}
+
+# --- outside of repositories ----------------------------------------------------------------------------
+
+# Sets the arguments of find that leave out caches and repositories; runs it in a folder below the root with those that
+# follow.
+find_loose() { # FOLDER EXPRESSION...
+  start=$1
+  shift
+  set -- \) -prune -o "$@"
+  for name in $caches; do set -- -o -type d -name "$name" "$@"; done
+  for file in "$scratch"/unit/*/path "$scratch"/unit/*/git "$scratch"/unit/*/common; do
+    [ -e "$file" ] || continue
+    stored "$file"
+    case $file in
+      */path)
+        # What names a bare repository says nothing without it.
+        [ ! -e "${file%/path}/is-named" ] || value=${value:+$value/}.git
+        [ -e "${file%/path}/has-tree" ] || [ -e "${file%/path}/is-named" ] || continue
+        # All of the root is in one.
+        [ -n "$value" ] || { [ "$start" != . ] || return 0; continue; }
+        ;;
+      *) case $value in "$root"/*) value=${value#"$root/"} ;; *) continue ;; esac ;;
+    esac
+    escaped "./$value"
+    set -- -o -path "$value" "$@"
+  done
+  find "$start" \( -path ./.wsdash -o -path ./.wsdash-fetch "$@"
+}
+
+collect_loose() {
+  find_loose . ! -type d ! -type s -print0 2>"$scratch/said" | lines | sed 's|^\./||' >"$scratch/loose"
+  : >"$scratch/submerged"
+  while IFS= read -r line; do
+    decoded "$line"
+    find_loose "./$value" ! -type d ! -type s -print0 2>>"$scratch/said" | lines | sed 's|^\./||'
+  done <"$scratch/unlinked" >"$scratch/submerged"
+  cat "$scratch/loose" "$scratch/submerged" | awk '!seen[$0]++' >"$scratch/all"
+  mv "$scratch/all" "$scratch/loose"
+  [ ! -s "$scratch/said" ] || problem "$(tail -n 1 "$scratch/said")"
+}
+
+# --- the report -----------------------------------------------------------------------------------------
+
+tell() { # WORD WORDS FILE
+  total=$(($(wc -l <"$3")))
+  [ "$total" -gt 0 ] || return 0
+  head -n "$most_lines" "$3" | cut -c 1-1000 | sed "s/^/$1 /"
+  printf '%s %s\n' "$2" "$total"
+}
+
+# What one repository knows to be on a remote is there for all that hold the same commit.
+tell_commits() {
+  { sed 's/ .*//' "$S/tips"; cat "$scratch"/unit/*/beside/elsewhere; told_already; } >"$S/revisions"
+  sed 's/ .*//' "$S/tips" "$S/stashes" | sort -u | fed cat-file --batch-check 2>/dev/null | grep -q ' missing$' &&
+    problem "${where:-.}: a commit is missing in it"
+  total=$(fed rev-list --ignore-missing --stdin --count <"$S/revisions" 2>"$scratch/said") ||
+    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 0; }
+  [ "$total" -gt 0 ] || return 0
+  fed rev-list --ignore-missing --stdin --max-count="$most_lines" --format='%h %s' <"$S/revisions" 2>/dev/null |
+    sed -n 'n;p' | cut -c 1-1000 | sed 's/^/commit /'
+  printf 'commits %s\n' "$total"
+  : >"$unit/has-commits"
+}
+
+# What was told of another working tree of the same repository, as `^ID` lines.
+told_already() {
+  for other in "$scratch"/unit/*; do
+    [ "$other" != "$unit" ] && [ -e "$other/told" ] && cmp -s "$unit/common" "$other/common" &&
+      sed 's/ .*//; s/^/^/' "$other/beside/tips"
+  done
+}
+
+collect_unit() { # NUMBER
+  open_unit "$1" || return 0
+  collect_tips
+  collect_stashes
+  collect_elsewhere
+  : >"$unit/is-open"
+}
+
+tell_unit() { # NUMBER
+  load_unit "$1"
+  [ -e "$unit/is-open" ] || return 0
+  printf 'repository %s\n' "$(encoded "$where")"
+  tell_commits
+  : >"$unit/told"
+  awk '{ n = NR - 1; sub(/^[0-9a-f]+ ?/, ""); print "stash@{" n "} " $0 }' "$S/stashes" >"$S/told"
+  tell stash stashes "$S/told"
+  nested >"$S/nested"
+  collect_unlinked
+  # For a checkpoint the project's own are looked at by other means.
+  [ -z "${others:-}" ] || [ "$path" != "$project" ] || return 0
+  collect_changes
+  tell change changes "$S/changes"
+}
+
+size_ignored() {
+  for unit in "$scratch"/unit/*; do
+    [ -e "$unit/has-tree" ] && [ -e "$unit/beside/HEAD" ] || continue
+    S=$unit/beside
+    stored "$unit/path"
+    tree=$root/$value
+    cd "$tree" || continue
+    beside ls-files --others --ignored --exclude-standard -z 2>/dev/null | tr -dc '\000' | wc -c >>"$scratch/ignored"
+    beside ls-files --others --ignored --exclude-standard --directory -z 2>/dev/null |
+      xargs -0 du -sk -- /dev/null 2>/dev/null | awk '{ n += $1 } END { print n + 0 }' >>"$scratch/sizes"
+  done
+  [ ! -e "$scratch/ignored" ] || printf 'ignored %s %s\n' "$(awk '{ n += $1 } END { print n + 0 }' "$scratch/ignored")" \
+    "$(awk '{ n += $1 } END { print n + 0 }' "$scratch/sizes")"
+}
+
+size_home() {
+  set --
+  for folder in "$real_home" "${root%/*}/volumes"; do [ ! -d "$folder" ] || set -- "$@" "$folder"; done
+  [ "$#" -gt 0 ] && have awk || return 0
+  printf 'home %s %s\n' "$(find "$@" -type f -print0 2>/dev/null | tr -dc '\000' | wc -c)" \
+    "$(du -sk -- "$@" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }')"
+}
+
+tell_all() {
+  count=0
+  : >"$scratch/loose"
+  : >"$scratch/unlinked"
+  for name in awk sed grep find xargs; do have "$name" || { problem "nothing can be looked into: there is no $name"; return 0; }; done
+  find_repositories
+  for act in collect_unit tell_unit; do
+    nth=0
+    while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
+      nth=$((nth + 1))
+      "$act" "$nth"
+      cd "$root" || return
+    done
+  done
+  collect_loose
+  tell file files "$scratch/loose"
+}
