@@ -15,7 +15,7 @@ import pytest
 
 from tests.repositories import DEVFILE, make_repository
 from tests.waiting import until
-from wsdash.backend.errors import UserError, WorkspaceGone
+from wsdash.backend.errors import UserError, WorkspaceGone, WsdashError
 from wsdash.backend.operations import save_work
 from wsdash.backend.operations.create import CreateRequest, free_name, project_name
 from wsdash.backend.operations.save_work import Kept
@@ -330,7 +330,7 @@ async def test_what_cannot_be_created_says_why_and_which_field_is_wrong(
     service: Service, repository: Path, request_: CreateRequest, said: str, field: str
 ) -> None:
     source = str(repository) if request_.source == "SOURCE" else request_.source
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(WsdashError) as caught:
         await service.creation.preview(replace(request_, source=source))
     assert said in caught.value.message
     assert caught.value.hint

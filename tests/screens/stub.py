@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from wsdash.app import WsdashApp
+from wsdash.backend.errors import UserError
 from wsdash.backend.job.ports import Ports
 from wsdash.backend.operations.connect_gitlab import ContextPreview, ContextRequest
 from wsdash.backend.providers.gitlab.preflight import Finding
@@ -22,7 +23,6 @@ from wsdash.backend.service import (
     Service,
     UnsavedWork,
     Update,
-    UserError,
 )
 from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.config.settings import Config, Context, GitLabSettings

@@ -22,7 +22,8 @@ from tests.screens.conftest import Running, app_of, said, until
 from tests.screens.stub import NOW, StubService, dashboard, row
 from wsdash import crash
 from wsdash.app import WsdashApp
-from wsdash.backend.service import Service, UserError
+from wsdash.backend.errors import UserError
+from wsdash.backend.service import Service
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Desired, Phase, Status
 from wsdash.paths import PathError, Paths

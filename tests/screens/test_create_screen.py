@@ -11,8 +11,9 @@ from textual.widgets import Input
 
 from tests.screens.conftest import Running, until
 from tests.screens.stub import StubService
+from wsdash.backend.errors import UserError
 from wsdash.backend.providers.types import Limitation
-from wsdash.backend.service import CreateRequest, UserError
+from wsdash.backend.service import CreateRequest
 from wsdash.devfile import Diagnostic
 from wsdash.screens.create_form import CreateScreen, repository_here
 from wsdash.screens.secrets_form import SecretsScreen

@@ -9,8 +9,8 @@ from textual.widgets import Button, Input
 
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import StubService
-from wsdash.backend.errors import NotSaved
-from wsdash.backend.service import CreateRequest, UserError
+from wsdash.backend.errors import NotSaved, UserError
+from wsdash.backend.service import CreateRequest
 from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.update_form import UpdateScreen
 from wsdash.screens.widgets.line_view import LineScroll

@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import NOW, StubService, attempt, dashboard, every_phase, row
-from wsdash.backend.errors import NotSaved, WorkspaceGone
+from wsdash.backend.errors import NotSaved, UserError, WorkspaceGone
 from wsdash.backend.providers.types import Capabilities
-from wsdash.backend.service import Reconciling, UserError
+from wsdash.backend.service import Reconciling
 from wsdash.model import Beat, Phase, Status
 from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.detail import DetailScreen

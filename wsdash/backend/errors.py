@@ -1,42 +1,58 @@
-"""What goes wrong in a way that the user can mend."""
+"""What goes wrong in a way that the user can mend: one shape for all that the backend says of it."""
 
 from __future__ import annotations
 
-from wsdash.backend.git.clone_address import redacted
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wsdash.backend.clone_address import redacted
 
 
-class UserError(Exception):
+class WsdashError(Exception):
     """What happened, to what; and in `hint` what to do.
 
-    `exit_code` is the command line's (docs/command-line.md). `field` names what the user typed wrongly in
-    the form or the request: `source`, `ref`, `devfile` or `name`; empty where it is none of these. `details`
-    are lines to read below: all that is wrong with a devfile, each with its place. Secrets in addresses are left out of
-    all of them.
+    `exit_code` is the command line's (docs/command-line.md), by default that of the class. `field` names what the user
+    typed wrongly in the form or the request: `source`, `ref`, `devfile` or `name`; empty where it is none of these.
+    `details` are lines to read below: all that is wrong with a devfile, each with its place. Secrets in addresses are
+    left out of all of them.
     """
+
+    exit_code = 1
 
     def __init__(
         self,
         message: str,
         hint: str = "",
-        exit_code: int = 1,
+        exit_code: int | None = None,
         *,
         field: str = "",
         details: tuple[str, ...] = (),
     ) -> None:
         self.message = redacted(message)
         super().__init__(self.message)
-        self.details = tuple(redacted(line) for line in details)
-        self.field = field
         self.hint = redacted(hint)
-        self.exit_code = exit_code
+        self.field = field
+        self.details = tuple(redacted(line) for line in details)
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+@contextmanager
+def as_failure(field: str = "") -> Iterator[None]:
+    """Whatever goes wrong in the block is a failure of the verb itself, exit code 1, and of this field of the form."""
+    try:
+        yield
+    except WsdashError as error:
+        error.exit_code, error.field = 1, field
+        raise
+
+
+class UserError(WsdashError):
+    """A verb cannot do what was asked."""
 
 
 class NotSaved(UserError):
     """A workspace's job was not ended, since its work could not be kept outside of it first."""
-
-
-class NotRunning(UserError):
-    """There is no job to enter now. A workspace that is wanted running gets another one."""
 
 
 class WorkspaceGone(UserError):

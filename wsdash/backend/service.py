@@ -15,7 +15,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.operations.access import Access
 from wsdash.backend.operations.contexts import Contexts
 from wsdash.backend.operations.create import CreateRequest, Creation, Preview
@@ -42,7 +42,16 @@ if TYPE_CHECKING:
     from wsdash.backend.operations.recover import Recovery
     from wsdash.backend.operations.transfer import Transfer
 
-__all__ = ["CreateRequest", "Preview", "Reconciling", "Service", "UnsavedWork", "Update", "UserError", "Why"]
+__all__ = [
+    "CreateRequest",
+    "Preview",
+    "Reconciling",
+    "Service",
+    "UnsavedWork",
+    "Update",
+    "Why",
+    "WsdashError",
+]
 
 
 class Service:

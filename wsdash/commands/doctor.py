@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from wsdash import __version__
-from wsdash.backend.errors import UserError
-from wsdash.backend.git.clone_address import without_secrets
+from wsdash.backend.clone_address import without_secrets
+from wsdash.backend.errors import WsdashError
 from wsdash.backend.operations import connect_gitlab
-from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.reconcile import cleanup
 from wsdash.backend.store.database import connect, journal_mode
 from wsdash.backend.store.errors import DatabaseError
@@ -63,7 +62,7 @@ def _looked(look: Callable[[Paths], Iterator[Finding]], paths: Paths) -> Iterato
         yield from look(paths)
     except (PathError, DatabaseError, ConfigError, sqlite3.Error) as error:
         yield Finding(subject, "broken", str(error))
-    except (UserError, ProviderError) as error:
+    except WsdashError as error:
         yield Finding(subject, "broken", error.message, error.hint)
 
 

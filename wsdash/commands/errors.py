@@ -5,11 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from wsdash.backend.errors import UserError
-from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.store.errors import DatabaseError, explain
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.commands.console import FAILED, PROVIDER, tell
+from wsdash.commands.console import FAILED, tell
 from wsdash.commands.open_reader import unknown_workspace
 from wsdash.config.settings import ConfigError
 from wsdash.crash import report as write_report
@@ -36,7 +35,7 @@ def fail(error: BaseException) -> int:
     return FAILED
 
 
-def report(error: UserError) -> int:
+def report(error: WsdashError) -> int:
     """Say it on standard error: what happened, then what to do. Returns the exit code."""
     tell(f"wsdash: {one_line(error.message)}")
     if error.hint:
@@ -46,14 +45,12 @@ def report(error: UserError) -> int:
     return error.exit_code
 
 
-def _known(error: BaseException, paths: Paths) -> UserError | None:
+def _known(error: BaseException, paths: Paths) -> WsdashError | None:
     """The error as one that the user can mend, None if it is not."""
-    if isinstance(error, UserError):
+    if isinstance(error, WsdashError):
         return error
     if isinstance(error, NoSuchWorkspace):
         return unknown_workspace(str(error), paths)
-    if isinstance(error, ProviderError):
-        return UserError(error.message, error.hint, PROVIDER)
     if isinstance(error, sqlite3.Error):
         return UserError(explain(error, paths.database))
     from wsdash.devfile import DevfileError

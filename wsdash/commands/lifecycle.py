@@ -8,7 +8,7 @@ from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from wsdash.backend.errors import NotSaved, UserError
+from wsdash.backend.errors import NotSaved, UserError, WsdashError
 from wsdash.backend.operations.unsaved_words import beside_words, unsaved_parts
 from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.store.mapping import NoSuchWorkspace
@@ -52,7 +52,7 @@ def extend(args: Namespace, paths: Paths) -> int:
             tell(f"{workspace.name}: no autostop before {local_time(until)}.")
         except NoSuchWorkspace:
             worst = max(worst, report(unknown_workspace(name, paths)))
-        except UserError as error:
+        except WsdashError as error:
             worst = max(worst, report(error))
     return worst
 
@@ -86,7 +86,7 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
             worst = max(worst, code)
         except NoSuchWorkspace:
             worst = max(worst, report(unknown_workspace(name, paths)))
-        except UserError as error:
+        except WsdashError as error:
             worst = max(worst, report(error))
     return worst
 
@@ -141,7 +141,7 @@ async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
             await service.daemon.ensure_reconciler()
             await service.lifecycle.wait_for(workspace_id, frozenset({Phase.STOPPED}), timeout_s)
         _tell_kept(row.workspace, await service.work.keep_work(workspace_id))
-    except UserError as error:
+    except WsdashError as error:
         if not is_ended_first:
             raise
         hint = f"{error.hint} It was stopped for this: `wsdash start {name}` has it run again.".strip()

@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend.errors import NotRunning, UserError
+from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.log_text import LogText
+from wsdash.backend.providers.errors import NotRunning
 from wsdash.commands.console import DONE, tell
 from wsdash.commands.progress import LOOKS_OF_ONE_RECONCILER, wait_showing
 from wsdash.commands.run_service import with_service
@@ -80,7 +81,7 @@ async def _shell_again(service: Service, workspace_id: str, timeout_s: float) ->
         left = end - asyncio.get_running_loop().time()
         try:
             return await _shell(service, workspace_id, (), max(1.0, left))
-        except UserError:
+        except WsdashError:
             if left < 0:
                 raise
         await asyncio.sleep(LOOK_S)
@@ -109,7 +110,7 @@ async def once_entered(
     is_told = False
     row = await service.queries.row(workspace_id)
     if row.workspace.desired is Desired.RUNNING and row.status.phase is Phase.UNKNOWN:
-        with suppress(UserError):  # who runs jobs may be silent while the way into this one stands
+        with suppress(WsdashError):  # who runs jobs may be silent while the way into this one stands
             return await act(row)
     while True:
         row = await wait_until_entered(service, workspace_id, max(1.0, end - clock()))

@@ -52,11 +52,11 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
 
     @abstractmethod
     async def look(self) -> Preview:
-        """What would come of what was typed. Raises `UserError` with its field."""
+        """What would come of what was typed. Raises `WsdashError` with its field."""
 
     @abstractmethod
     async def accept(self, preview: Preview) -> Result | None:
-        """Do it; None where the user wants to see the form again. Raises `UserError` with its field."""
+        """Do it; None where the user wants to see the form again. Raises `WsdashError` with its field."""
 
     @abstractmethod
     def heading(self, preview: Preview | None) -> Line:
@@ -149,13 +149,13 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
 
     async def _look(self) -> None:
         """What is wrong is shown beside its field."""
-        from wsdash.backend.service import UserError
+        from wsdash.backend.service import WsdashError
 
         self._errors = {}
         self.show_progress(self.LOOKING)
         try:
             preview = await self.look()
-        except UserError as error:
+        except WsdashError as error:
             self._refuse(error)
         else:
             self._show_preview(preview)
@@ -163,11 +163,11 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
             self.show_progress("")
 
     async def _accept(self, preview: Preview) -> None:
-        from wsdash.backend.service import UserError
+        from wsdash.backend.service import WsdashError
 
         try:
             result = await self.accept(preview)
-        except UserError as error:
+        except WsdashError as error:
             self._show_preview(None)
             self._refuse(error)
             return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.screen import Screen
 
-from wsdash.backend.errors import NotSaved, UserError
+from wsdash.backend.errors import NotSaved, WsdashError
 from wsdash.screens.action import Action, Danger
 from wsdash.screens.actions import BY_ID
 from wsdash.screens.asking import ENDING, consequence, done, doubts
@@ -111,7 +111,7 @@ class WorkspaceActionsMixin(ActionMixin):
 
     async def _shells(self, row: WorkspaceRow) -> int | None:
         """How many shells are in it now; None where nobody says."""
-        with suppress(UserError):
+        with suppress(WsdashError):
             return await self.dashboard.service.access.shells(row.workspace.id)
         return None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.repositories import DEVFILE, make_repository
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.operations.create import CreateRequest, Preview, look_and_translate
 from wsdash.backend.providers.types import Capabilities
 
@@ -41,7 +41,7 @@ async def test_a_parent_that_cannot_be_read_is_told(parent: str, tmp_path: Path)
     repository = make_repository(
         tmp_path / "demo", devfile=CHILD.replace("PARENT", parent), files={"stacks/base.yaml": DEVFILE}
     )
-    with pytest.raises(UserError, match=parent):
+    with pytest.raises(WsdashError, match=parent):
         await preview(repository)
 
 

@@ -12,7 +12,6 @@ from tests.backend.providers.contract import Harness, ProviderContract
 from tests.backend.providers.in_memory import Host, InMemoryProvider
 from tests.repositories import make_repository
 from tests.waiting import until
-from wsdash.backend.errors import UserError
 from wsdash.backend.operations.create import CreateRequest, Preview
 from wsdash.backend.providers.errors import NotSupported
 from wsdash.backend.service import Service
@@ -118,15 +117,16 @@ async def test_a_verb_without_its_feature_names_the_provider_and_what_to_do(
         service.work.keep_work(workspace.id),
         transfer.export_workspace(workspace.id, tmp_path / "demo.tar", progress=lambda _: None),
     ):
-        with pytest.raises((UserError, NotSupported), match="the provider memory cannot") as caught:
+        with pytest.raises(NotSupported, match="the provider memory cannot") as caught:
             await verb
-        assert isinstance(caught.value, UserError | NotSupported) and caught.value.hint
+        assert caught.value.hint
+        assert caught.value.exit_code == 1
     assert not (tmp_path / "demo.tar").exists()
 
 
 async def test_a_workspace_whose_secrets_nobody_keeps_is_not_made(service: Service, repository: Path) -> None:
     preview: Preview = await service.creation.preview(CreateRequest(str(repository), context="here"))
-    with pytest.raises(UserError, match="the provider memory cannot keep secrets"):
+    with pytest.raises(NotSupported, match="the provider memory cannot keep secrets"):
         await service.creation.create(preview, values={"TOKEN": "value"})
     assert await service.queries.workspaces() == []
 

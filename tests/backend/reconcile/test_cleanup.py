@@ -20,7 +20,7 @@ from tests.backend.providers.contract import workspace as template
 from tests.killing import killed_at_each_change
 from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.supervisor.notify import Listener

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from wsdash.backend.git.clone_address import Credential, scoped
+from wsdash.backend.clone_address import Credential, scoped
 from wsdash.paths import make_folder
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 
-from wsdash.backend.git.clone_address import (
+from wsdash.backend.clone_address import (
     HIDDEN,
     IN_TEXT,
     SECRET_KEY,

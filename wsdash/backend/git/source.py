@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from wsdash.backend.git.clone_address import redacted, shown
+from wsdash.backend.clone_address import shown
+from wsdash.backend.errors import WsdashError
 from wsdash.workload import GitIdentity
 
 TIMEOUT_S = 60.0
@@ -25,17 +26,17 @@ MOST_FOLDERS = 50
 """Dev Containers in folders of their own, of which more than a few are rare."""
 
 
-class SourceError(Exception):
-    """The source (or the `field` of the request that is named) cannot be used: why, and what to do."""
+class SourceError(WsdashError):
+    """The source (or the `field` of the request that is named) cannot be used: why, and what to do.
+
+    `unreachable`: who has it cannot be asked, or refuses.
+    """
 
     def __init__(
         self, message: str, hint: str = "", *, unreachable: bool = False, field: str = "source"
     ) -> None:
-        self.message = redacted(message)
-        super().__init__(self.message)
-        self.hint = redacted(hint)
+        super().__init__(message, hint, 4 if unreachable else 1, field=field)
         self.unreachable = unreachable
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)

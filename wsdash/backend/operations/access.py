@@ -6,11 +6,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from wsdash.backend.errors import NotRunning, UserError
+from wsdash.backend.errors import UserError, as_failure
 from wsdash.backend.job import ports as job_ports
 from wsdash.backend.job import sessions
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers import errors as provider_errors
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotSupported, ProviderError
 from wsdash.backend.providers.features import Forwards, OnThisMachine, Ports, Shells
@@ -35,18 +34,14 @@ class Access:
         """A login shell (or a command) for the user's terminal, inside the workspace.
 
         `attempt` is the number of the one whose job was seen running, by default the newest: a newer one may
-        have only begun. Raises `NotRunning`, also while its job is replaced, and `UserError`.
+        have only begun. Raises `NotRunning`, also while its job is replaced, and other errors of the provider.
         """
         workspace, entered = await self._state.attempt(workspace_id, attempt)
         provider = self._state.provider(workspace)
-        try:
+        with as_failure():
             if not isinstance(provider, Shells):
                 raise NotSupported(provider.kind, f"open a shell in {workspace.name}", _ANOTHER_CONTEXT)
             return await provider.shell(workspace, entered, argv)
-        except provider_errors.NotRunning as error:
-            raise NotRunning(error.message, error.hint) from error
-        except ProviderError as error:
-            raise UserError(error.message, error.hint) from error
 
     async def ports(self, workspace_id: str) -> job_ports.Ports:
         """What the workspace listens on, by its devfile and by its processes where it runs."""
@@ -81,7 +76,7 @@ class Access:
         return sessions.shells_of(said)
 
     async def forwarding(self, workspace_id: str, where: str, number: int) -> tuple[str, ...]:
-        """A command for the user's terminal that forwards a port of the workspace. Raises `UserError`."""
+        """A command for the user's terminal that forwards a port of the workspace. Raises `WsdashError`."""
         workspace = await self._state.find(workspace_id)
         provider = self._state.provider(workspace)
         if isinstance(provider, OnThisMachine):
@@ -89,10 +84,8 @@ class Access:
                 f"{workspace.name} runs on this machine",
                 f"What it listens on is at 127.0.0.1:{number} itself.",
             )
-        try:
+        with as_failure():
             return await _forwarding(provider, workspace, where, number)
-        except ProviderError as error:
-            raise UserError(error.message, error.hint) from error
 
     async def editor(self, workspace_id: str, *, attempt: int | None = None) -> Editor:
         """The editor in the browser, started if it does not run. `attempt` as in `shell`, and raises as that does."""
@@ -126,16 +119,14 @@ class Access:
     async def way_to(self, workspace_id: str, socket: str, where: str) -> str | tuple[str, ...]:
         """Where a socket of the workspace is on this machine, or the command that brings it to `where`.
 
-        Raises `UserError`.
+        Raises `WsdashError`.
         """
         workspace = await self._state.find(workspace_id)
         provider = self._state.provider(workspace)
-        try:
+        with as_failure():
             if isinstance(provider, OnThisMachine):
                 return await asyncio.to_thread(provider.socket_here, workspace, socket)
             return await _forwarding(provider, workspace, where, socket)
-        except ProviderError as error:
-            raise UserError(error.message, error.hint) from error
 
 
 async def _forwarding(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import UserError, as_failure
 from wsdash.backend.operations import context_file
 from wsdash.backend.providers.errors import ProviderError
 from wsdash.config.settings import GitLabSettings
@@ -52,7 +52,7 @@ class ContextPreview:
 async def preview(
     request: ContextRequest, paths: Paths, environ: Mapping[str, str] = os.environ
 ) -> ContextPreview:
-    """Check what was typed, find a token where none was, ask GitLab. Raises `UserError` with its `field`."""
+    """Check what was typed, find a token where none was, ask GitLab. Raises `WsdashError` with its `field`."""
     context_file.check_name(request.name)
     if not request.url:
         raise UserError(
@@ -101,13 +101,11 @@ def _settings_typed(request: ContextRequest, project: str, paths: Paths) -> GitL
 
 
 def credentials(url: str, paths: Paths, environ: Mapping[str, str] = os.environ) -> list[Credential]:
-    """The access tokens that are there already for this instance, the best first. Blocks. Raises `UserError`."""
+    """The access tokens that are there already for this instance, the best first. Blocks. Raises `WsdashError`."""
     from wsdash.backend.providers.gitlab.api.tokens import find
 
-    try:
+    with as_failure():
         return find(url, paths.credentials_file, environ)
-    except ProviderError as error:
-        raise UserError(error.message, error.hint) from error
 
 
 async def check(
@@ -134,13 +132,12 @@ async def check(
 
 
 async def projects(settings: GitLabSettings, token: str, paths: Paths) -> list[str]:
-    """Paths of projects where workspaces could run, the most recently used first. Raises `UserError`."""
+    """Paths of projects where workspaces could run, the most recently used first. Raises `WsdashError`."""
     from wsdash.backend.providers.gitlab.factory import gitlab_api
 
     api = gitlab_api(settings.url, lambda: token, paths, ca_file=settings.ca_file)
     try:
-        return [project.path_with_namespace for project in await api.own_projects()]
-    except ProviderError as error:
-        raise UserError(error.message, error.hint) from error
+        with as_failure():
+            return [project.path_with_namespace for project in await api.own_projects()]
     finally:
         await api.client.aclose()

@@ -10,8 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wsdash.backend.errors import UserError
-from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.errors import UserError, as_failure
 from wsdash.config.settings import (
     GITLAB,
     LOCAL,
@@ -93,9 +92,8 @@ def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) ->
     if token is None:
         return None
     try:
-        return store(settings.url, token, paths.credentials_file)
-    except ProviderError as error:
-        raise UserError(error.message, error.hint) from error
+        with as_failure():
+            return store(settings.url, token, paths.credentials_file)
     except OSError as error:
         raise UserError(
             f"the token could not be kept: {error.strerror}", f"Mend {paths.credentials_file}."

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend.errors import UserError
-from wsdash.backend.git.clone_address import BadAddress, Credential, settings_for, split, taken_out
+from wsdash.backend.clone_address import BadAddress, Credential, settings_for, split, taken_out
+from wsdash.backend.errors import UserError, as_failure
 from wsdash.backend.git.hide_secrets import SecretHider
-from wsdash.backend.git.source import SourceError, glimpse, own_identity, remote_of
+from wsdash.backend.git.source import glimpse, own_identity, remote_of
 from wsdash.backend.operations import context_file
 from wsdash.backend.operations.contexts import Contexts
 from wsdash.backend.operations.devfile_source import Description, Fetch, described_here, described_in, fetcher
@@ -146,15 +146,12 @@ async def address_for(request: CreateRequest) -> CreateRequest:
 
     That address may hold a secret, as one that the user typed.
 
-    Raises `UserError`.
+    Raises `SourceError`.
     """
     folder = await asyncio.to_thread(_folder_here, request.source)
     if folder is None:
         return request
-    try:
-        return replace(request, source=await remote_of(folder))
-    except SourceError as error:
-        raise UserError(error.message, error.hint, field=error.field) from error
+    return replace(request, source=await remote_of(folder))
 
 
 def _folder_here(source: str | None) -> str | None:
@@ -172,7 +169,7 @@ async def look_and_translate(
     personal: Personal = Personal(),  # noqa: B008
     identity: GitIdentity | None = None,
 ) -> Preview:
-    """Fetch the devfile and turn it into a workload. Raises `UserError` for whatever is wrong with either.
+    """Fetch the devfile and turn it into a workload. Raises `WsdashError` for whatever is wrong with either.
 
     `git_environ` is added to Git's environment, as credentials are given to it. `fetch` gets parents that are
     elsewhere, by default from the open Internet alone. `personal` is what the user has in all,
@@ -183,14 +180,10 @@ async def look_and_translate(
         found = await described_here(request.devfile, fetch)
         return _preview(request, name, capabilities, None, found, personal, identity)
     progress(f"fetching {request.source}")
-    try:
-        async with glimpse(request.source, request.ref, git_environ) as seen:
-            progress("reading the devfile")
-            found = await described_in(seen, request.devfile, fetch)
-            return _preview(request, name, capabilities, seen.url, found, personal, identity)
-    except SourceError as error:
-        exit_code = 4 if error.unreachable else 1
-        raise UserError(error.message, error.hint, exit_code, field=error.field) from error
+    async with glimpse(request.source, request.ref, git_environ) as seen:
+        progress("reading the devfile")
+        found = await described_in(seen, request.devfile, fetch)
+        return _preview(request, name, capabilities, seen.url, found, personal, identity)
 
 
 def _preview(
@@ -285,10 +278,8 @@ class Creation:
         if isinstance(provider, ClonesByNetwork):
             request, found_here = split_request(await address_for(request))
             credentials = (*found_here, *credentials)
-            try:
+            with as_failure():
                 git_environ = await provider.git_environ()
-            except ProviderError as error:
-                raise UserError(error.message, error.hint) from error
         fetch = fetcher(*context_file.hosts_of(config.contexts[request.context]))
         identity = await own_identity() if config.personal.git_identity else None
         personal = config.personal
@@ -354,15 +345,14 @@ class Creation:
                 await provider.keep_credentials(workspace, preview.workload, preview.credentials)
             if values:
                 await provider.keep_secrets(workspace, values)
-        except ProviderError as error:
+        except ProviderError:
             await self._lifecycle.set_desired_state(
                 workspace, Desired.DELETED, new_generation=False, text="its secrets cannot be kept"
             )
-            raise UserError(error.message, error.hint, exit_code=4) from error
+            raise
 
     def check_secret(self, context: str, name: str, value: str, field: str = "") -> None:
-        """Raises `UserError`, with the field, for a value that the context cannot keep."""
-        try:
-            keeper_of_secrets(self._state.provider_of(context)).check_secret(name, value)
-        except ProviderError as error:
-            raise UserError(error.message, error.hint, field=field) from error
+        """Raises `WsdashError`, with the field, for a value that the context cannot keep."""
+        provider = self._state.provider_of(context)
+        with as_failure(field):
+            keeper_of_secrets(provider).check_secret(name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from wsdash.backend.errors import NotSaved, UserError
+from wsdash.backend.errors import NotSaved, UserError, as_failure
 from wsdash.backend.operations.daemon import Daemon
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
@@ -78,7 +78,7 @@ class Lifecycle:
         """End its job at once, without the grace: the way out when it never ends by itself.
 
         What the job has not saved is lost. Where it is wanted running, a new job follows. False when there
-        is no job to be ended. Raises `UserError`.
+        is no job to be ended. Raises `WsdashError`.
         """
         workspace = await self._state.find(workspace_id)
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
@@ -88,10 +88,8 @@ class Lifecycle:
         await self._state.store.request_force_cancel(
             attempt, self._state.clock(), "the user asked: end the job now"
         )
-        try:
+        with as_failure():
             await self._state.provider(workspace).force_cancel(attempt)
-        except ProviderError as error:
-            raise UserError(error.message, error.hint) from error
         self._state.nudge(workspace.id)
         return True
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wsdash.backend.git.clone_address import DOTFILES
+from wsdash.backend.clone_address import DOTFILES
 from wsdash.config.settings import Personal
 from wsdash.workload import Command, EnvVar, GitIdentity, Workload
 

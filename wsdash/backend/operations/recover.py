@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.operations.create import next_name
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.base import Provider
-from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.features import Recoverable
 from wsdash.backend.providers.types import FoundWorkspace, Inventory, Orphan
 from wsdash.backend.store.store import NameTaken, Store
@@ -56,49 +54,17 @@ def plan_of(inventory: Inventory, rows: Iterable[Workspace], context: str) -> Pl
     return Plan(context, tuple(lost), tuple(elsewhere), tuple(orphans), present, inventory.others)
 
 
-async def inventory_at(provider: Provider, context: str) -> Inventory:
-    """What the provider has. Raises `UserError`."""
-    try:
-        return await _recoverable(provider, context).inventory(context)
-    except ProviderError as error:
-        raise UserError(error.message, error.hint, exit_code=4) from error
-
-
-async def may_be_lost(provider: Recoverable, known: Collection[str]) -> bool:
-    """Whether the provider may have workspaces beside those of these ids. Raises `UserError`."""
-    try:
-        return await provider.may_have_others(known)
-    except ProviderError as error:
-        raise UserError(error.message, error.hint, exit_code=4) from error
-
-
 async def take_in(store: Store, provider: Recoverable, found: FoundWorkspace, text: str) -> None:
     """Make the workspace one of this store; one of another store is taken over first, so that it lets go.
 
-    Raises `UserError`.
+    Raises `WsdashError`.
     """
+    if not found.is_own:
+        await provider.take_over(found.workspace, found.workload)
     try:
-        if not found.is_own:
-            await provider.take_over(found.workspace, found.workload)
         await store.restore_workspace(found.workspace, found.workload, found.attempts, text)
-    except ProviderError as error:
-        raise UserError(error.message, error.hint, exit_code=4) from error
     except NameTaken:
         raise UserError(f"there is a workspace {found.workspace.name} already", "Try again.") from None
-
-
-async def end_orphan(provider: Provider, context: str, orphan: Orphan) -> None:
-    """End and remove what is left of a workspace. Raises `UserError`."""
-    try:
-        await _recoverable(provider, context).end_orphan(orphan)
-    except ProviderError as error:
-        raise UserError(error.message, error.hint, exit_code=4) from error
-
-
-def _recoverable(provider: Provider, context: str) -> Recoverable:
-    if not isinstance(provider, Recoverable):
-        raise UserError(f"the context {context} cannot tell of workspaces that the state store has lost")
-    return provider
 
 
 class Recovery:
@@ -109,14 +75,14 @@ class Recovery:
         self._queries = queries
 
     async def recovery_plan(self, context: str) -> Plan:
-        """What the provider has of workspaces, beside what is known here. Raises `UserError`."""
-        inventory = await inventory_at(self._state.provider_of(context), context)
+        """What the provider has of workspaces, beside what is known here. Raises `WsdashError`."""
+        inventory = await self._recoverable(context).inventory(context)
         rows = await self._queries.workspaces(deleted=True)
         return plan_of(inventory, [row.workspace for row in rows], context)
 
     async def take_in(self, context: str, found: FoundWorkspace) -> None:
-        """Make it a workspace of this store, taken over from another one if need be. Raises `UserError`."""
-        provider = _recoverable(self._state.provider_of(context), context)
+        """Make it a workspace of this store, taken over from another one if need be. Raises `WsdashError`."""
+        provider = self._recoverable(context)
         text = (
             f"recovered from {provider.described_by}" if found.is_own else f"taken over from {found.kept_by}"
         )
@@ -124,21 +90,27 @@ class Recovery:
         self._state.nudge(found.workspace.id)
 
     async def end_orphan(self, context: str, orphan: Orphan) -> None:
-        """End and remove what is left of a workspace that nobody can describe. Raises `UserError`."""
-        await end_orphan(self._state.provider_of(context), context, orphan)
+        """End and remove what is left of a workspace that nobody can describe. Raises `WsdashError`."""
+        await self._recoverable(context).end_orphan(orphan)
 
     async def take_in_lost(self, contexts: Iterable[str]) -> None:
         """Take in what the store has lost, such as by a restored backup, and a provider can tell of at no cost."""
         for context in contexts:
-            with suppress(UserError):
+            with suppress(WsdashError):
                 provider = self._state.provider_of(context)
                 ids = await self._state.read(self._state.reader.ids)
                 if not isinstance(provider, Recoverable):
                     continue
-                if not await may_be_lost(provider, ids.living | ids.deleted):
+                if not await provider.may_have_others(ids.living | ids.deleted):
                     continue
                 for found in (await self.recovery_plan(context)).lost:
                     await self.take_in(context, found)
                     self._state.tell(
                         f"The workspace {found.workspace.name} was lost; it is back from {provider.described_by}."
                     )
+
+    def _recoverable(self, context: str) -> Recoverable:
+        provider = self._state.provider_of(context)
+        if not isinstance(provider, Recoverable):
+            raise UserError(f"the context {context} cannot tell of workspaces that the state store has lost")
+        return provider

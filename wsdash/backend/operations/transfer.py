@@ -13,8 +13,8 @@ from wsdash.backend.archive import ArchiveError, manifest, tar
 from wsdash.backend.archive.files import Source, Target
 from wsdash.backend.archive.manifest import Manifest
 from wsdash.backend.archive.streams import StreamFailed, in_thread
+from wsdash.backend.clone_address import taken_out, without_secrets
 from wsdash.backend.errors import UserError
-from wsdash.backend.git.clone_address import taken_out, without_secrets
 from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import check_name, next_name
 from wsdash.backend.operations.state import State

@@ -7,14 +7,12 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from wsdash.backend.errors import UserError
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.git.hide_secrets import SecretHider
 from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import CreateRequest, Creation, Preview
 from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.features import KeepsSecrets, keeper_of_secrets
 from wsdash.model import Desired, Workspace
 from wsdash.workload import Workload
@@ -85,11 +83,8 @@ class Updates:
         if not unsaved:
             await self._lifecycle.save(workspace)
         if preview.credentials:
-            try:
-                keeper = keeper_of_secrets(self._state.provider(workspace))
-                await keeper.keep_credentials(workspace, preview.workload, preview.credentials)
-            except ProviderError as error:
-                raise UserError(error.message, error.hint, exit_code=4) from error
+            keeper = keeper_of_secrets(self._state.provider(workspace))
+            await keeper.keep_credentials(workspace, preview.workload, preview.credentials)
         await self._state.store.update_workload(workspace.id, preview.workload, self._state.clock())
         if workspace.desired is not Desired.RUNNING:
             return workspace

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from wsdash.backend.git.clone_address import redacted
+from wsdash.backend.errors import WsdashError
 
 
-class ProviderError(Exception):
-    """The provider refused: what happened, to what, and what to do about it."""
+class ProviderError(WsdashError):
+    """The provider refused."""
 
+    exit_code = 4
     retry_at: float | None = None
     """Before this instant asking again is useless, or forbidden; None where nothing is known of that."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.message = redacted(message)
-        super().__init__(self.message)
-        self.hint = redacted(hint)
 
 
 class Unreachable(ProviderError):
@@ -46,6 +42,8 @@ class InProgress(ProviderError):
 
 class NotSupported(PermanentError):
     """The provider has not got the feature that a verb needs: which verb, and what to do without it."""
+
+    exit_code = 1
 
     def __init__(self, kind: str, verb: str, hint: str) -> None:
         super().__init__(f"the provider {kind} cannot {verb}", hint)

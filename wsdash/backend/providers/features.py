@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 from wsdash.backend.archive.streams import ByteSink, ByteSource
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotSupported
 from wsdash.backend.providers.types import (

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.errors import WsdashError
 from wsdash.backend.store.errors import DatabaseError, StateRemoved
 from wsdash.backend.store.lease import LeaseLost
 from wsdash.backend.store.mapping import NoSuchWorkspace
@@ -31,7 +31,7 @@ async def log_failures(doing: str, work: Coroutine[Any, Any, object]) -> bool:
     except Exception as error:
         if _failing.get(doing) != repr(error):
             _failing[doing] = repr(error)
-            if isinstance(error, DatabaseError | ProviderError):
+            if isinstance(error, DatabaseError | WsdashError):
                 log.error("%s: %s", doing, error)
             else:
                 log.exception("%s: unexpected", doing)

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import fields
 from functools import lru_cache
 
-from wsdash.backend.git.clone_address import without_secrets
+from wsdash.backend.clone_address import without_secrets
 from wsdash.model import (
     Attempt,
     Beat,

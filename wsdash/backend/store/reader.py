@@ -6,8 +6,8 @@ same functions in a thread.
 
 from __future__ import annotations
 
-import os
 import json
+import os
 import sqlite3
 from collections import defaultdict
 from contextlib import suppress

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from wsdash.backend.git.clone_address import taken_out
+from wsdash.backend.clone_address import taken_out
 from wsdash.backend.store import mapping
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.transactions import Transactions

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Self
 
-from wsdash.backend.git.clone_address import taken_out, without_secrets
+from wsdash.backend.clone_address import taken_out, without_secrets
 from wsdash.backend.store import mapping
 from wsdash.backend.store.lease import LEASE_NAME, Lease, lease_of
 from wsdash.backend.store.mapping import NoSuchWorkspace

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.backend.providers.contract import workspace
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.state import Variable
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.gitlab.api.ci_variables import variable_of
 from wsdash.backend.store.secret_notes import SecretNotes
 from wsdash.backend.system.leftovers import Ids

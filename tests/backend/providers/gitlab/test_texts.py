@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.git.clone_address import taken_out
+from wsdash.backend.clone_address import taken_out
 from wsdash.backend.providers.gitlab.api.models import Pipeline, Version
 from wsdash.backend.providers.gitlab.api.rate_limit import State, next_state
 from wsdash.backend.providers.gitlab.ci import pipeline_name

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports, sessions
 from wsdash.backend.providers.base import Provider

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.providers.gitlab.api import ci_variables
 from wsdash.backend.providers.gitlab.api.errors import NotFound

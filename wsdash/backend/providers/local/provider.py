@@ -15,7 +15,7 @@ from pathlib import Path
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
 from wsdash.backend.job import ports, sessions
 from wsdash.backend.job.render import render_secrets

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from wsdash.backend.git.clone_address import Credential, scoped
+from wsdash.backend.clone_address import Credential, scoped
 from wsdash.backend.providers.errors import PermanentError, PreconditionFailed
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Forbidden

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from wsdash.backend.git.clone_address import taken_out, without_secrets
+from wsdash.backend.clone_address import taken_out, without_secrets
 from wsdash.config.values import VOLUME_PATH
 from wsdash.model import Policy
 from wsdash.workload import Workload

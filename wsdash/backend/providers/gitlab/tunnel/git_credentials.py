@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from wsdash.backend.git.clone_address import Credential
+from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 

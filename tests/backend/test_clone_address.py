@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.git import clone_address
-from wsdash.backend.git.clone_address import (
+from wsdash.backend import clone_address
+from wsdash.backend.clone_address import (
     BadAddress,
     Credential,
     redacted,
