@@ -89,7 +89,7 @@ def _quick_verbs(env: dict[str, str], sizes: Sizes) -> list[Figure]:
             f"wsdash list --json, {sizes.workspaces:,} workspaces",
             listing * 1000,
             "ms",
-            6,
+            4,
             sqlite * 1000,
             "python -c 'import sqlite3'",
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.job.ports import listens
+from wsdash.backend.system import atomic
 from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, print_table, tell
 from wsdash.paths import Paths
 from wsdash.sanitize import one_line
@@ -152,12 +152,6 @@ def _replace(file: Path, text: str) -> None:
         target = file.resolve()
         target.parent.mkdir(mode=0o700, exist_ok=True)
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".config-")
-        with os.fdopen(handle, "w", encoding="utf-8") as new:
-            new.write(text)
-            new.flush()
-            os.fsync(new.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(target)
+        atomic.write(target, text.encode(), mode=mode, durable=True)
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror}", "Mend its rights.") from error

@@ -6,11 +6,11 @@ import errno
 import json
 import os
 import re
-import tempfile
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
+
+from wsdash.backend.system import atomic
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
@@ -72,17 +72,7 @@ class Grants:
         """Let an attempt in, and no older one. Raises `OSError`."""
         if not (ID.fullmatch(grant.workspace_id) and ID.fullmatch(grant.attempt_id)):
             raise ValueError(f"no name for a grant: {grant.workspace_id!r}")
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(grant), file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._file(grant.workspace_id))
-        except OSError:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        atomic.write(self._file(grant.workspace_id), json.dumps(asdict(grant)).encode(), durable=True)
 
     def remove(self, workspace_id: str) -> None:
         """Let nobody in for this workspace any more. Raises `OSError`."""

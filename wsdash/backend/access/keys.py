@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import asyncssh
 
 from wsdash.backend.access.known_hosts import trust
 from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.system import atomic
 
 CERTIFIED_FOR = "32d"
 """Longer than a job may last: GitLab's longest time limit is a month."""
@@ -45,7 +45,4 @@ def certify(folder: AccessFolder, host_key: str, names: Sequence[str], key_id: s
 def write_key(file: Path) -> None:
     """A new private key. Blocks. Raises `OSError`."""
     key = asyncssh.generate_private_key("ssh-ed25519", comment="wsdash")
-    handle = os.open(file.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as new:
-        new.write(key.export_private_key("openssh"))
-    file.with_suffix(".new").replace(file)
+    atomic.write(file, key.export_private_key("openssh"), durable=True)

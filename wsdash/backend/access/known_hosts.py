@@ -5,9 +5,9 @@ A server that knows no certificates (dropbear) is known by the key that its job 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
+
+from wsdash.backend.system import atomic
 
 CERTIFIED = "wsdash-*,*.wsdash"
 """The names that the authority speaks for, as patterns of known_hosts."""
@@ -46,7 +46,4 @@ def _lines(file: Path) -> list[str]:
 
 
 def _write(file: Path, lines: list[str]) -> None:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
-    with os.fdopen(handle, "w", encoding="ascii") as new:
-        new.write("".join(f"{line}\n" for line in lines))
-    Path(name).replace(file)
+    atomic.write(file, "".join(f"{line}\n" for line in lines).encode("ascii"))

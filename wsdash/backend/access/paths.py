@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.paths import PathError, Paths, private_folder, write_private
+from wsdash.backend.system import atomic
+from wsdash.paths import PathError, Paths, private_folder
 
 LONGEST_PATH = 107
 """Bytes of a Unix socket's path: `sun_path` of unix(7) is 108 with the zero at its end."""
@@ -58,10 +59,8 @@ class AccessFolder:
         is_random = not (_is_ours(place) and _takes_sockets(place))
         if is_random:
             place = _random_folder()
-        new = self._record.with_name(f".sockets-{os.getpid()}")
         try:
-            write_private(new, os.fsencode(place) + b"\n")
-            new.replace(self._record)
+            atomic.write(self._record, os.fsencode(place) + b"\n")
         except OSError as error:
             if is_random:
                 place.rmdir()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
-from contextlib import suppress
 from pathlib import Path
 
 from wsdash.backend.access.grants import LOGIN, Grants
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_config import stanza, users
-from wsdash.paths import write_private
+from wsdash.backend.system import atomic
 
 
 def write_users(folder: AccessFolder) -> None:
@@ -40,10 +39,4 @@ def own_login() -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    new = file.with_name(f".{file.name}-{os.getpid()}")
-    try:
-        write_private(new, text.encode("utf-8", "surrogateescape"))
-        new.replace(file)
-    finally:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
+    atomic.write(file, text.encode("utf-8", "surrogateescape"))

@@ -5,12 +5,11 @@ A file is one of git-credential-store(1), and goes with its workspace.
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from wsdash.backend.clone_address import Credential, scoped
+from wsdash.backend.system import atomic
 from wsdash.paths import make_folder
 
 
@@ -33,15 +32,7 @@ class KeptCredentials:
         """Whole or not at all; newer ones stand before those that are there. Raises OSError."""
         text = text_of([*credentials, *self.of(workspace_id)])
         make_folder(self._folder)
-        draft = self._folder / f".{workspace_id}.{secrets.token_hex(4)}"
-        descriptor = os.open(
-            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(self.file(workspace_id))
+        atomic.write(self.file(workspace_id), text.encode(), durable=True)
 
     def of(self, workspace_id: str) -> tuple[Credential, ...]:
         """None where nothing is kept, or it cannot be read."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from wsdash.backend.errors import UserError, as_failure
+from wsdash.backend.system import atomic
 from wsdash.config.settings import (
     GITLAB,
     LOCAL,
@@ -157,16 +156,7 @@ def _replace(file: Path, text: str) -> None:
     """All of the new text or all of the old is in the file, whatever happens."""
     try:
         make_folder(file.parent)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as partial:
-                partial.write(text)
-                partial.flush()
-                os.fsync(partial.fileno())
-            Path(name).replace(file)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        atomic.write(file, text.encode(), durable=True)
     except OSError as error:
         raise UserError(
             f"{file} cannot be written: {error.strerror}", "Free space or mend its rights."

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from wsdash.backend.system import atomic
 from wsdash.paths import make_folder
 
 NO_CHECKPOINT = "none"
@@ -127,17 +128,7 @@ class CheckpointStore:
 
     def _write(self, workspace_id: str, found: list[Checkpoint]) -> None:
         file = self._folder / workspace_id / "kept.json"
-        new = file.with_suffix(".new")
-        with new.open("w") as out:
-            json.dump([asdict(one) for one in found], out)
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        atomic.write(file, json.dumps([asdict(one) for one in found]).encode(), durable=True)
 
 
 def hash_of(content: IO[bytes], size: int) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wsdash.paths import make_folder, write_private
+from wsdash.backend.system import atomic
+from wsdash.paths import make_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,7 @@ class SecretNotes:
     def add(self, note: SecretNote) -> None:
         """Raises OSError."""
         make_folder(self._folder)
-        draft = self._folder / f".{note.workspace_id}"
-        write_private(draft, json.dumps(asdict(note)).encode())
-        draft.replace(self._folder / note.workspace_id)
+        atomic.write(self._folder / note.workspace_id, json.dumps(asdict(note)).encode())
 
     def all(self) -> Iterator[SecretNote]:
         """Of one that cannot be read nothing is known."""

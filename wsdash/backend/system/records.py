@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from wsdash.backend.system import atomic
 
 _LARGEST = 4 * 1024 * 1024
 RESERVE = 4096
@@ -25,21 +26,12 @@ def read(path: Path) -> dict[str, object] | None:
 
 def write(path: Path, record: Mapping[str, object], *, durable: bool = False) -> None:
     """Replaces the record at once: a reader sees the old one or the new one. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        _fill(temporary, _encode(record), durable)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    if durable:
-        sync_folder(path.parent)
+    atomic.write(path, _encode(record), durable=durable)
 
 
 def reserve(path: Path) -> None:
     """Sets disk space aside for `write_reserved`. Raises OSError."""
-    _fill(_reserve_of(path), b" " * RESERVE, durable=False)
+    atomic.write(_reserve_of(path), b" " * RESERVE)
 
 
 def write_reserved(path: Path, record: Mapping[str, object]) -> None:
@@ -65,33 +57,12 @@ def write_in_place(path: Path, record: Mapping[str, object], size: int = 512) ->
     _overwrite(path, _encode(record).ljust(size)[:size])
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable. Some file systems cannot, which is no error."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _encode(record: Mapping[str, object]) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode()
 
 
 def _reserve_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.reserve")
-
-
-def _fill(path: Path, data: bytes, durable: bool) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-        if durable:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _overwrite(path: Path, data: bytes) -> None:

@@ -25,6 +25,7 @@ from wsdash.backend.access.relay.admission import Limits
 from wsdash.backend.access.relay.log import log_to
 from wsdash.backend.access.relay.server import JobConnection, Relay
 from wsdash.backend.access.relay_client import VERSION
+from wsdash.backend.system import atomic
 from wsdash.backend.system.processes import ProcessIdentity
 
 log = logging.getLogger("wsdash.relay")
@@ -87,9 +88,7 @@ async def _keep_about(folder: AccessFolder, about: dict[str, object]) -> None:
 
 
 def _write_about(folder: AccessFolder, about: dict[str, object]) -> None:
-    new = folder.about.with_suffix(".new")
-    new.write_text(json.dumps(about))
-    new.replace(folder.about)
+    atomic.write(folder.about, json.dumps(about).encode())
 
 
 def _raise_limit_of_files() -> int:

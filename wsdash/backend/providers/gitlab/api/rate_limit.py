@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from wsdash.backend.providers.gitlab.api.errors import RateLimited
+from wsdash.backend.system import atomic
 from wsdash.paths import make_folder
 
 FIRST_BACKOFF_S = 15.0
@@ -123,9 +124,7 @@ class RateLimiter:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             state = change(self._read())
-            draft = self._file.with_suffix(".new")
-            draft.write_text(json.dumps(asdict(state)))
-            draft.replace(self._file)
+            atomic.write(self._file, json.dumps(asdict(state)).encode())
             return state
         except OSError:
             return change(State())

@@ -7,7 +7,6 @@ another host is never offered, for it would be sent there.
 from __future__ import annotations
 
 import configparser
-import os
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from shlex import quote
 from urllib.parse import urlsplit
 
 from wsdash.backend.providers.errors import PreconditionFailed
-from wsdash.backend.system import environments
+from wsdash.backend.system import atomic, environments
 from wsdash.paths import make_folder
 
 SERVICE = "wsdash"
@@ -247,14 +246,7 @@ def _change_file(file: Path, url: str, token: str | None) -> None:
     lines = ["# Access tokens of wsdash. Nobody else may read this file.", "[tokens]"]
     lines += [f"{quoted(name)} = {quoted(value)}" for name, value in tokens.items()]
     make_folder(file.parent)
-    draft = file.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), 0o600)
-        stream.write("\n".join(lines) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
+    atomic.write(file, ("\n".join(lines) + "\n").encode(), durable=True)
 
 
 def _has_keyring() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Rejected
 from wsdash.backend.providers.gitlab.api.project import CurrentProject
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
+from wsdash.backend.system import atomic
 
 TRIES = 4
 _SHA = re.compile(r"[0-9a-f]{40,64}", re.ASCII)
@@ -83,9 +83,7 @@ class BranchWriter:
         """Blocks. Where it cannot be kept, the next process writes the branch anew."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            new = self._file(workspace_id).with_suffix(f".{os.getpid()}")
-            new.write_text(f"{sha}\n", encoding="ascii")
-            new.replace(self._file(workspace_id))
+            atomic.write(self._file(workspace_id), f"{sha}\n".encode("ascii"))
 
     def _file(self, workspace_id: str) -> Path:
         return self._folder / workspace_id

@@ -1,0 +1,60 @@
+"""Files that are replaced as a whole. Used by the supervisor: standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+ABANDONED_S = 600.0
+"""A draft this much older than a new one is of a process that died."""
+
+
+def write(file: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
+    """Replace a file, or make it: a reader sees the old content or the new one, and a failure leaves the old one.
+
+    The draft is beside it as `.NAME.RANDOM`; those of processes that died are removed. With `durable` the new content
+    survives a power cut that comes after the return. A symbolic link is replaced, not followed. Blocks. Raises OSError.
+    """
+    # Not tempfile, which loads more than the supervisor does.
+    draft = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            started = os.fstat(handle).st_mtime
+            while data:
+                data = data[os.write(handle, data) :]
+            os.fchmod(handle, mode)
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        draft.replace(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+    if durable:
+        sync_folder(file.parent)
+    _remove_abandoned(file, started - ABANDONED_S)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Some file systems cannot, which is no error. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(file: Path, before: float) -> None:
+    prefix = f".{file.name}."
+    with contextlib.suppress(OSError), os.scandir(file.parent) as entries:
+        for entry in entries:
+            # Another file may begin with the same name.
+            if entry.name.startswith(prefix) and len(entry.name) == len(prefix) + 8:
+                with contextlib.suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                        Path(entry.path).unlink()
