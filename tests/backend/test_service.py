@@ -287,6 +287,24 @@ async def test_what_changes_while_its_work_is_kept_is_not_deleted(
     assert (await service.work.keep_work(workspace.id)).folder is not None
 
 
+async def test_a_second_change_of_a_changed_file_while_its_work_is_kept_deletes_nothing_either(
+    service: Service, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = await created(service, repository, QUICK)
+    await running(service, "demo", 1)
+    file = Path(service.queries.folder(workspace) or "") / "projects/demo/README.md"
+    file.write_text("first")
+    keep = save_work.keep
+
+    def keep_late(said: bytes, name: str, folder: Path, now: float) -> Kept:
+        file.write_text("again")
+        return keep(said, name, folder, now)
+
+    monkeypatch.setattr(save_work, "keep", keep_late)
+    with pytest.raises(UserError, match="demo changed while its work was kept, so it is not deleted"):
+        await service.work.keep_work(workspace.id)
+
+
 async def test_the_log_can_be_read_from_any_offset(service: Service, repository: Path) -> None:
     await created(service, repository)
     await running(service, "demo", 1)

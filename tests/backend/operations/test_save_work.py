@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from wsdash.backend.errors import UserError
 from wsdash.backend.job import shell
 from wsdash.backend.operations import save_work
 from wsdash.backend.operations.save_work import Kept, keep
+from wsdash.backend.providers import unsaved_work
+from wsdash.backend.providers.types import CheckoutQuery
 
 SUBMODULE = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
 
@@ -55,6 +58,14 @@ def test_a_job_names_no_other_files(name: str) -> None:
         keep(answer({name: b"x"}), "web", Path("/nowhere"), 0.0)
 
 
+def test_the_state_of_what_was_packed_is_taken_over_and_nothing_else_in_its_place(tmp_path: Path) -> None:
+    state = "0" * 64
+    told = answer(FILES).replace(b"wsdash-kept 1\n", f"wsdash-kept 1\nstate {state}\n".encode(), 1)
+    assert keep(told, "web", tmp_path / "kept", 0.0).state == state
+    with pytest.raises(UserError, match="did not come whole"):
+        keep(told.replace(state.encode(), b"../outside"), "web", Path("/nowhere"), 0.0)
+
+
 def test_other_bytes_than_were_named_are_refused() -> None:
     with pytest.raises(UserError, match="did not come as it was sent"):
         keep(answer(FILES).replace(b"first\n", b"worse\n"), "web", Path("/nowhere"), 0.0)
@@ -66,9 +77,11 @@ def test_where_there_is_nothing_no_folder_is_made(tmp_path: Path) -> None:
 
 
 def test_what_was_kept_before_is_never_written_over(tmp_path: Path) -> None:
-    keep(answer(FILES), "web", tmp_path, 0.0)
-    with pytest.raises(UserError, match="cannot be written"):
-        keep(answer(FILES), "web", tmp_path, 0.0)
+    first = keep(answer(FILES), "web", tmp_path, 0.0)
+    second = keep(answer({**FILES, "files.tar": b"other"}), "web", tmp_path, 0.0)
+    assert first.folder is not None and second.folder is not None
+    assert (first.folder / "files.tar").read_bytes() == FILES["files.tar"]
+    assert (second.folder / "files.tar").read_bytes() == b"other"
 
 
 # --- with real repositories ---------------------------------------------------------------------------------
@@ -96,6 +109,9 @@ class Place:
     def pack(self, project: str = "app") -> bytes:
         question = save_work.question(project)
         assert len(question.program) < 128 * 1024
+        return self.ask(question)
+
+    def ask(self, question: CheckoutQuery) -> bytes:
         done = subprocess.run(
             [*self.shell, *question.argv[1:]],
             input=question.program,
@@ -112,6 +128,13 @@ class Place:
         assert done.stderr == b""
         assert list((self.folder / "tmp").iterdir()) == []
         return done.stdout
+
+    def state(self) -> str:
+        """As it is told before the workspace is deleted."""
+        question = unsaved_work.question(exact=True)
+        work = unsaved_work.answer(self.ask(question))
+        assert work is not None and work.totals.is_whole
+        return work.state
 
     def keep(self, project: str = "app") -> Kept:
         return keep(self.pack(project), "web", self.folder / "kept", 0.0)
@@ -137,6 +160,81 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if shutil.which(request.param[0]) is None:
         pytest.skip(f"{request.param[0]} is not installed")
     return Place(tmp_path / "place", request.param, monkeypatch)
+
+
+def again(file: Path, data: bytes) -> None:
+    """Other content of the same size and time, as a write within one tick of the clock leaves it."""
+    before = file.stat()
+    assert len(data) == before.st_size
+    file.write_bytes(data)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def restaged(app: Path) -> None:
+    held = (app / "file").read_bytes()
+    (app / "file").write_text("staged 2\n")
+    git(app, "add", "file")
+    (app / "file").write_bytes(held)
+
+
+def relinked(link: Path) -> None:
+    link.unlink()
+    link.symlink_to("elsewhere")
+
+
+def renamed(folder: Path) -> None:
+    """As many files of the same content."""
+    (folder / "loose").rename(folder / "louse")
+
+
+LATE: dict[str, Callable[[Place], object]] = {
+    "a changed file again": lambda place: again(place.app / "file", b"Not staged\n"),
+    "an untracked file again": lambda place: again(place.app / "binary", bytes(reversed(range(256)))),
+    "a file outside of repositories": lambda place: again(place.root / "loose", b"Loose"),
+    "its name": lambda place: renamed(place.root),
+    "a name with a newline": lambda place: again(place.root / "new\nline", b"Line"),
+    "a link": lambda place: relinked(place.app / "link"),
+    "a mode": lambda place: (place.app / "binary").chmod(0o755),
+    "what is staged": lambda place: restaged(place.app),
+    "the last commit": lambda place: git(place.app, "commit", "--quiet", "--amend", "--message", "x"),
+    "a branch": lambda place: git(place.app, "branch", "--force", "side", "HEAD"),
+    "a stash": lambda place: git(place.app, "stash", "drop", "--quiet"),
+    "a new file": lambda place: (place.app / "late").touch(),
+    "a file that is gone": lambda place: (place.app / "binary").unlink(),
+    "a file that was unchanged": lambda place: (place.app / "lone").write_text("L\n"),
+    "a file of a nested repository": lambda place: again(place.app / "nested" / "file", b"Nested"),
+}
+"""What can change after work was packed, and before its workspace is deleted."""
+
+
+def with_everything(place: Place) -> None:
+    work_in(place.app)
+    (place.root / "loose").write_text("loose")
+    (place.root / "new\nline").write_text("line")
+    git(place.app, "init", "--quiet", "nested")
+    commit_files(place.app / "nested", {"file": "one"}, "Nested")
+    (place.app / "nested/file").write_text("nested")
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_whatever_changes_after_it_was_packed_is_another_state(place: Place, what: str) -> None:
+    with_everything(place)
+    kept = place.keep()
+    assert kept.state == place.state() != ""
+    LATE[what](place)
+    assert place.state() != kept.state
+
+
+def test_what_is_not_kept_changes_no_state(place: Place) -> None:
+    with_everything(place)
+    (place.app / ".git/info/exclude").write_text("*.log\n")
+    before = place.state()
+    (place.app / "x.log").write_text("ignored")
+    (place.root / "node_modules").mkdir()
+    (place.root / "node_modules/x").write_text("a cache")
+    (place.folder / "home/x").write_text("home")
+    os.utime(place.app / "file")
+    assert place.state() == before
 
 
 def files_in(folder: Path) -> dict[str, tuple[str, bytes]]:
@@ -392,7 +490,10 @@ def test_a_large_repository_is_kept_without_what_its_remote_has(
 
 
 def test_what_was_pushed_and_committed_is_not_kept_again(place: Place) -> None:
-    assert place.keep() == Kept()
+    kept = place.keep()
+    assert kept == Kept(state=place.state())
+    (place.app / "file").write_text("late")
+    assert place.state() != kept.state
 
 
 @pytest.mark.parametrize("fault", ["fifo", "damaged", "lost"])

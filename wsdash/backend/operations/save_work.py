@@ -26,6 +26,7 @@ _FILE = re.compile(
     r"file (contents|work\.bundle|(?:repository|beside)-\d{1,4}\.bundle|(?:files|beside)\.tar)"
     r" (\d{1,10}) ([0-9a-f]{64})"
 )
+_STATE = re.compile(r"state ([0-9a-f]{64})")
 _LONGEST_HEAD = 1 << 18
 
 
@@ -43,7 +44,8 @@ class Kept:
     """Where it is kept; None where there was nothing to keep.
 
     `checkpoint` is the last one of a job that cannot be asked any more, as of `at`. Else `script` brings all back, in
-    a clone of the project, and what lay beside the project in another folder, where `has_beside`.
+    a clone of the project, and what lay beside the project in another folder, where `has_beside`. `state` is that of
+    the workspace's files when they were packed, as `UnsavedWork` has it.
     """
 
     folder: Path | None = None
@@ -52,6 +54,7 @@ class Kept:
     has_beside: bool = False
     checkpoint: Path | None = None
     at: float = 0.0
+    state: str = ""
 
 
 def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
@@ -69,6 +72,10 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
             f"the work of {name} cannot be kept, so it is not deleted: {one_line(problems[0])}",
             "`wsdash export` takes all of its files as they are; or delete it without --keep-work.",
         )
+    state = ""
+    if len(lines) > 1 and (told := _STATE.fullmatch(lines[1])):
+        state = told[1]
+        del lines[1]
     found = [_FILE.fullmatch(line) for line in lines[1:]]
     sizes = [(match[1], int(match[2]), match[3]) for match in found if match]
     if not data_line or None in found or data[sum(size for _, size, _ in sizes) :] != _END:
@@ -77,7 +84,7 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
             "Try again; or `wsdash export` it, or push it from within (`wsdash ssh`).",
         )
     if not sizes:
-        return Kept()
+        return Kept(state=state)
     parts: dict[str, bytes] = {}
     begin = 0
     for file, size, digest in sizes:
@@ -95,6 +102,7 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
         place / "restore.sh",
         has_project=len(parts) > len(beside) + ("contents" in parts),
         has_beside=bool(beside),
+        state=state,
     )
 
 
@@ -110,7 +118,13 @@ def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: f
 
 
 def _place(folder: Path, name: str, now: float) -> Path:
-    return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
+    """A folder that is not there yet."""
+    first = folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
+    place, number = first, 1
+    while place.exists():
+        number += 1
+        place = first.with_name(f"{first.name}-{number}")
+    return place
 
 
 def _write_all(place: Path, parts: dict[str, bytes], name: str) -> None:

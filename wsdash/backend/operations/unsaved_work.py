@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
@@ -31,12 +30,17 @@ class Work:
         self._state = state
         self._queries = queries
 
-    async def unsaved_work(self, workspace_id: str, within_s: float | None = None) -> UnsavedWork | None:
-        """What only this workspace has, which is recorded; None if nobody can say, or not `within_s` seconds."""
+    async def unsaved_work(
+        self, workspace_id: str, within_s: float | None = None, *, exact: bool = False
+    ) -> UnsavedWork | None:
+        """What only this workspace has, which is recorded; None if nobody can say, or not `within_s` seconds.
+
+        `exact`: with its state.
+        """
         workspace = await self._state.find(workspace_id)
         workload = await self._state.store.workload(workspace.id)
         at = self._state.clock()
-        work = await look(self._state.provider(workspace), workspace, workload, within_s)
+        work = await look(self._state.provider(workspace), workspace, workload, within_s, exact=exact)
         if work is not None:
             before = (await self._state.find(workspace_id)).unsaved
             await self._state.store.record_unsaved(
@@ -57,8 +61,7 @@ class Work:
     async def keep_work(self, workspace_id: str) -> Kept:
         """What only this workspace has, into files on this machine.
 
-        Raises `UserError` where not all of it is kept, or something in the workspace changed meanwhile, as far as it
-        tells: other content of a file that was changed before is not noticed.
+        Raises `UserError` where not all of it is kept, or where any of it changed since it was packed.
         """
         from wsdash.backend.operations import save_work
         from wsdash.backend.store.checkpoint_files import CheckpointStore
@@ -66,7 +69,6 @@ class Work:
         workspace = await self._state.find(workspace_id)
         workload = await self._state.store.workload(workspace.id)
         said = b""
-        before = await look(self._state.provider(workspace), workspace, workload)
         provider = self._state.provider(workspace)
         if isinstance(provider, CheckoutQueries):
             with suppress(ProviderError):
@@ -87,7 +89,8 @@ class Work:
                 "Have its job push what it has; or delete it without --keep-work.",
             )
         kept = await asyncio.to_thread(save_work.keep, said, workspace.name, folder, now)
-        if _told(await self.unsaved_work(workspace.id)) != _told(before):
+        work = await self.unsaved_work(workspace.id, exact=True)
+        if work is None or work.state != kept.state:
             raise UserError(
                 f"{workspace.name} changed while its work was kept, so it is not deleted",
                 f"Try again when nothing works in it. {kept.folder} has what was there before."
@@ -95,7 +98,3 @@ class Work:
                 else "Try again when nothing works in it.",
             )
         return kept
-
-
-def _told(work: UnsavedWork | None) -> UnsavedWork | None:
-    return None if work is None else replace(work, ignored=None, home=None)

@@ -92,6 +92,8 @@ class UnsavedWork:
     ignored: Sized | None = None
     home: Sized | None = None
     """The home folder and volumes, which are no unsaved work."""
+    state: str = ""
+    """Another one after any change to this work, also of what a changed file holds; empty where nobody asked for it."""
 
     def __bool__(self) -> bool:
         """Whether something would be lost, or might be."""

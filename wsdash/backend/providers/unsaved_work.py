@@ -29,18 +29,35 @@ def program() -> bytes:
 LONGEST_S = 60.0
 
 
-def question(timeout_s: float = LONGEST_S) -> CheckoutQuery:
-    return CheckoutQuery(program(), ("list",), most=1 << 20, timeout_s=timeout_s)
+EXACT_S = 300.0
+"""Every file that is unsaved is read for its state."""
+
+
+def question(timeout_s: float = LONGEST_S, *, exact: bool = False) -> CheckoutQuery:
+    """`exact`: with the state of all of it."""
+    return CheckoutQuery(
+        program(), ("list", "exact") if exact else ("list",), most=1 << 20, timeout_s=timeout_s
+    )
 
 
 async def look(
-    provider: Provider, workspace: Workspace, workload: Workload, within_s: float | None = None
+    provider: Provider,
+    workspace: Workspace,
+    workload: Workload,
+    within_s: float | None = None,
+    *,
+    exact: bool = False,
 ) -> UnsavedWork | None:
-    """What only the workspace has; None where it cannot be asked, or not `within_s` seconds."""
+    """What only the workspace has; None where it cannot be asked, or not `within_s` seconds.
+
+    `exact`: with its state.
+    """
     if not isinstance(provider, CheckoutQueries):
         return None
     try:
-        said = await provider.ask_checkout(workspace, workload, question(within_s or LONGEST_S))
+        said = await provider.ask_checkout(
+            workspace, workload, question(within_s or (EXACT_S if exact else LONGEST_S), exact=exact)
+        )
         if within_s is not None and b"\ncomplete\n" not in said:
             return None
         return answer(said, project_folder(workload))
@@ -58,6 +75,7 @@ def answer(said: bytes, project: str = "") -> UnsavedWork | None:
     sized: dict[str, Sized] = {}
     repository = project
     is_whole = False
+    state = ""
     for line in lines[1:-1]:
         word, _, rest = line.replace("\001", "\n").partition(" ")
         if word == "repository":
@@ -69,6 +87,8 @@ def answer(said: bytes, project: str = "") -> UnsavedWork | None:
         elif word in ("ignored", "home"):
             count, _, kib = rest.strip().partition(" ")
             sized[word] = Sized(_number(count), _number(kib) * 1024)
+        elif word == "state":
+            state = rest
         is_whole = is_whole or word == "complete"
     untold = [*found["problem"], *([] if is_whole else [_CUT_OFF])]
     named = {kind: tuple(_first(found[kind], totals[_SINGLE[kind]])) for kind in _SINGLE}
@@ -86,6 +106,7 @@ def answer(said: bytes, project: str = "") -> UnsavedWork | None:
         ),
         sized.get("ignored"),
         sized.get("home"),
+        state,
     )
 
 

@@ -6,6 +6,7 @@
 #                  a scratch folder, and compared with what is there. PROJECT is a folder below PROJECTS_ROOT. Prints
 #     wsdash-kept 1
 #     problem TEXT          what cannot be kept; then nothing is
+#     state HASH            of what is packed, as `unsaved.sh list exact` prints it
 #     file NAME SIZE HASH   the SHA-256 of each, in the order in which their bytes follow
 #     data                  and the bytes; after them a line `wsdash-kept`
 #

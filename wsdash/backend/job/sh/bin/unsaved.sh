@@ -13,13 +13,14 @@
 # there.
 # Ignored files, the home folder and volumes are counted and sized; they are not unsaved work.
 #
-#   sh unsaved.sh list        with PROJECTS_ROOT and HOME. Says, a line each:
+#   sh unsaved.sh list [exact]    with PROJECTS_ROOT and HOME. Says, a line each:
 #     wsdash-unsaved 1            the beginning
 #     repository PATH             what follows is in it; PATH is below PROJECTS_ROOT, and empty for that itself
 #     commits|stashes|changes N   how many there are, and before them the first of them as
 #     commit|stash|change TEXT
 #     files N, file PATH          the same of files outside of repositories
 #     problem TEXT                what could not be looked into, so that there may be more
+#     state HASH                  of all of it, with the content of each file, where `exact` is asked for
 #     complete                    all was looked into, or stands in a problem
 #     ignored|home FILES KIB      no unsaved work
 #   A newline within a name is said as the byte 1.
@@ -36,7 +37,7 @@
 # shellcheck source=/dev/null
 . "${0%/*}/unsaved_report.sh"
 
-list() {
+list() { # [exact]
   printf 'wsdash-unsaved 1\n'
   # Before its first start a workspace has no folder.
   [ -e "$PROJECTS_ROOT" ] || { printf 'complete\n'; return 0; }
@@ -47,12 +48,13 @@ list() {
   fi
   set_surroundings || { problem 'there is no room to look'; printf 'complete\n'; return 0; }
   tell_all
+  [ "${1:-}" != exact ] || say_state || problem 'no state can be told: there is no sha256sum'
   printf 'complete\n'
   size_ignored
   size_home
 }
 
 case ${1:-} in
-  list) list ;;
-  *) printf 'usage: sh unsaved.sh list\n' >&2; exit 64 ;;
+  list) list "${2:-}" ;;
+  *) printf 'usage: sh unsaved.sh list [exact]\n' >&2; exit 64 ;;
 esac

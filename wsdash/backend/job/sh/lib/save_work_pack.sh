@@ -22,6 +22,7 @@ pack() { # PROJECT
   mkdir "$out" && restore_script >"$out/restore.sh" || refuse 'there is no room to work in' || return
   tell_all >"$scratch/told"
   ! grep '^problem ' "$scratch/told" || return
+  say_state || refuse 'there is no sha256sum' || return
   pack_all && prove_all || return
   # The script is the other side's own.
   rm "$out/restore.sh"

@@ -137,6 +137,54 @@ tell_unit() { # NUMBER
   tell change changes "$S/changes"
 }
 
+# A line that is another one after any change to what is told or would be kept, also of what a changed file holds.
+# Fails where it cannot be made.
+say_state() {
+  have sha256sum && list_state >"$scratch/state" || return
+  hash=$(sha256sum <"$scratch/state") || return
+  printf 'state %s\n' "${hash%% *}"
+}
+
+list_state() {
+  nth=0
+  while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
+    nth=$((nth + 1))
+    load_unit "$nth"
+    [ -e "$unit/is-open" ] || continue
+    printf 'repository %s\n' "$(encoded "$where")"
+    cat "$S/HEAD" "$S/tips" "$S/stashes"
+    [ -n "$tree" ] || continue
+    # In another folder it lists what is below that.
+    cd "$tree" && beside ls-files --stage -z && sed 's/^...//' "$S/changes" | list_contents || return
+  done
+  cd "$root" && list_contents <"$scratch/loose"
+}
+
+# Of lines that are paths from here: what each is, and the hash of what each file holds.
+list_contents() {
+  sed 's|^|./|' | tr '\012\001' '\000\012' >"$scratch/paths"
+  : >"$scratch/regular"
+  # shellcheck disable=SC2016
+  xargs -0 sh -c '
+    regular=$1
+    shift
+    for file do
+      kind=other
+      if [ -L "$file" ]; then
+        kind="link $(readlink "$file" && echo .)"
+      elif [ -f "$file" ]; then
+        kind=file
+        [ ! -x "$file" ] || kind=program
+        printf "%s\0" "$file" >>"$regular"
+      elif ! [ -e "$file" ]; then
+        kind=none
+      fi
+      printf "%s %s\0" "$kind" "$file"
+    done' sh "$scratch/regular" <"$scratch/paths"
+  # What cannot be read is not kept either, and stands in a problem.
+  xargs -0 sha256sum -- /dev/null <"$scratch/regular" 2>/dev/null || :
+}
+
 size_ignored() {
   for unit in "$scratch"/unit/*; do
     [ -e "$unit/has-tree" ] && [ -e "$unit/beside/HEAD" ] || continue
