@@ -10,53 +10,57 @@ NAME, LOOP = "jump.example", "127.0.0.1"
 
 
 @pytest.mark.parametrize(
-    ("version", "verdict", "words"),
+    ("version", "level", "words"),
     [
         ("OpenSSH_9.2p1 Debian-2+deb12u3, OpenSSL 3.0.15", "ok", "OpenSSH 9.2"),
         ("OpenSSH_for_Windows_8.6p1, LibreSSL 3.4.3", "ok", "8.6"),
         ("OpenSSH_8.2p1 Ubuntu-4ubuntu0.5", "ok", "8.2"),
-        ("OpenSSH_7.9p1 Debian-10", "broken", "too old"),
-        ("Dropbear v2022.83", "note", "only OpenSSH is known to work"),
-        ("", "note", "only OpenSSH is known to work"),
+        ("OpenSSH_7.9p1 Debian-10", "blocked", "too old"),
+        ("Dropbear v2022.83", "warning", "only OpenSSH is known to work"),
+        ("", "warning", "only OpenSSH is known to work"),
     ],
 )
-def test_the_ssh_client(version: str, verdict: str, words: str) -> None:
+def test_the_ssh_client(version: str, level: str, words: str) -> None:
     (found,) = client_findings(version)
-    assert found.verdict == verdict
-    assert words in found.text
+    assert found.level == level
+    assert words in found.message
 
 
 @pytest.mark.parametrize(
-    ("bind", "addresses", "verdicts", "words"),
+    ("bind", "addresses", "levels", "words"),
     [
         ("0.0.0.0", ("10.0.0.5",), [], ""),
-        ("127.0.0.1", ("10.0.0.5",), ["broken"], "listens at 127.0.0.1 alone"),
-        ("::1", ("10.0.0.5", "::1"), ["broken"], "listens at ::1 alone"),
-        ("0.0.0.0", (), ["broken"], "cannot find itself by the name jump.example"),
-        ("0.0.0.0", (LOOP, "::1"), ["note"], "only jobs that run on it"),
-        ("127.0.0.1", (LOOP,), ["note"], "only jobs that run on it"),
+        ("127.0.0.1", ("10.0.0.5",), ["blocked"], "listens at 127.0.0.1 alone"),
+        ("::1", ("10.0.0.5", "::1"), ["blocked"], "listens at ::1 alone"),
+        ("0.0.0.0", (), ["blocked"], "cannot find itself by the name jump.example"),
+        ("0.0.0.0", (LOOP, "::1"), ["warning"], "only jobs that run on it"),
+        ("127.0.0.1", (LOOP,), ["warning"], "only jobs that run on it"),
     ],
 )
 def test_the_name_and_the_address_that_it_listens_at(
-    bind: str, addresses: tuple[str, ...], verdicts: list[str], words: str
+    bind: str, addresses: tuple[str, ...], levels: list[str], words: str
 ) -> None:
     found = list(name_findings(NAME, bind, addresses))
-    assert [one.verdict for one in found] == verdicts
-    assert words in "".join(one.text for one in found)
+    assert [one.level for one in found] == levels
+    assert words in "".join(one.message for one in found)
 
 
 @pytest.mark.parametrize(
-    ("reached", "verdict", "words"),
+    ("reached", "level", "words"),
     [
         (Reached((LOOP,), b"SSH-2.0-wsdash\r\n"), "ok", "runners must reach it there too"),
-        (Reached((LOOP,), b"SSH-2.0-OpenSSH_9.2\r\n"), "broken", "another program answers"),
-        (Reached((LOOP,), b""), "broken", "another program answers"),
-        (Reached((LOOP,), problem="timed out"), "broken", "not reached at jump.example port 8022: timed out"),
+        (Reached((LOOP,), b"SSH-2.0-OpenSSH_9.2\r\n"), "blocked", "another program answers"),
+        (Reached((LOOP,), b""), "blocked", "another program answers"),
+        (
+            Reached((LOOP,), problem="timed out"),
+            "blocked",
+            "not reached at jump.example port 8022: timed out",
+        ),
     ],
 )
-def test_what_answers(reached: Reached, verdict: str, words: str) -> None:
+def test_what_answers(reached: Reached, level: str, words: str) -> None:
     (found,) = relay_findings(f"{NAME} port 8022", reached)
-    assert found.verdict == verdict
-    assert words in found.text
+    assert found.level == level
+    assert words in found.message
     if reached.problem:
-        assert "firewall" in found.remedy
+        assert "firewall" in found.hint

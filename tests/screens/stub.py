@@ -13,8 +13,7 @@ from wsdash.app import WsdashApp
 from wsdash.backend.errors import UserError
 from wsdash.backend.job.ports import Ports
 from wsdash.backend.operations.connect_gitlab import ContextPreview, ContextRequest
-from wsdash.backend.providers.gitlab.preflight import Finding
-from wsdash.backend.providers.types import Capabilities, Limitation, LogChunk, ShellCommand
+from wsdash.backend.providers.types import Capabilities, Finding, Limitation, LogChunk, ShellCommand
 from wsdash.backend.rules.recovery_point import RecoveryPoint
 from wsdash.backend.service import (
     CreateRequest,

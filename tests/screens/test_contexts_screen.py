@@ -9,7 +9,7 @@ from textual.widgets import Input
 from tests.screens.conftest import Running, said, until
 from tests.screens.stub import StubService
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers.gitlab.preflight import Finding
+from wsdash.backend.providers.types import Finding
 from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.context_form import ConnectScreen

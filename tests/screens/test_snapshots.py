@@ -19,8 +19,7 @@ from tests.screens.conftest import app_of, until
 from tests.screens.stub import StubService, dashboard
 from tests.screens.test_detail_screen import tell_a_story
 from tests.screens.test_log_screen import numbered
-from wsdash.backend.providers.gitlab.preflight import Finding
-from wsdash.backend.providers.types import Capabilities, Limitation
+from wsdash.backend.providers.types import Capabilities, Finding, Limitation
 from wsdash.backend.service import UnsavedWork
 from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic

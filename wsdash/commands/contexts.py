@@ -17,7 +17,7 @@ from wsdash.paths import Paths
 from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
-    from wsdash.backend.providers.gitlab.preflight import Finding
+    from wsdash.backend.providers.types import Finding
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -189,7 +189,7 @@ def _seconds(text: str) -> float:
 
 def _show(findings: list[Finding]) -> None:
     for finding in findings:
-        tell(f"{finding.level:<8} {one_line(finding.text)}")
+        tell(f"{finding.level:<8} {one_line(finding.message)}")
         if finding.hint:
             tell(f"{'':<8} {one_line(finding.hint)}")
 
@@ -200,5 +200,5 @@ def _plain(name: str, settings: GitLabSettings, findings: list[Finding], *, adde
         "url": settings.url,
         "project": settings.project,
         "added": added,
-        "findings": [{"level": f.level, "text": f.text, "hint": f.hint or None} for f in findings],
+        "findings": [{"level": f.level, "text": f.message, "hint": f.hint or None} for f in findings],
     }

@@ -13,15 +13,16 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from wsdash import __version__
 from wsdash.backend.clone_address import without_secrets
 from wsdash.backend.errors import WsdashError
 from wsdash.backend.operations import connect_gitlab
+from wsdash.backend.providers.types import Finding, Level
 from wsdash.backend.reconcile import cleanup
 from wsdash.backend.store.database import connect, journal_mode
 from wsdash.backend.store.errors import DatabaseError
-from wsdash.commands.checks import Finding, Verdict
 from wsdash.commands.console import DONE, FAILED, coloured, encodes, print_json
 from wsdash.commands.daemon import holder
 from wsdash.commands.doctor_access import look_at_access
@@ -35,64 +36,73 @@ from wsdash.sanitize import one_line
 LITTLE_SPACE = 2**30
 MOST_LEFTOVERS = 20
 NO_SPACE = 100 * 2**20
-COLOURS = {"ok": 32, "note": 33, "broken": 31}
+VERDICTS = {"ok": "ok", "warning": "note", "blocked": "broken"}
+COLOURS = {"ok": 32, "warning": 33, "blocked": 31}
 
 
 def doctor(args: Namespace, paths: Paths) -> int:
     """Exit code 1 when something is broken."""
     findings = [finding for look in LOOKS for finding in _looked(look, paths)]
-    broken = any(finding.verdict == "broken" for finding in findings)
+    is_blocked = any(finding.level == "blocked" for finding in findings)
     if args.json:
         print_json(
             [
-                {"subject": f.subject, "verdict": f.verdict, "text": f.text, "remedy": f.remedy or None}
+                {
+                    "subject": f.subject,
+                    "verdict": VERDICTS[f.level],
+                    "text": f.message,
+                    "remedy": f.hint or None,
+                }
                 for f in findings
             ]
         )
     else:
         for finding in findings:
             _print(finding)
-    return FAILED if broken else DONE
+    return FAILED if is_blocked else DONE
 
 
 def _looked(look: Callable[[Paths], Iterator[Finding]], paths: Paths) -> Iterator[Finding]:
-    """A look that fails in a way that the user can mend is a finding itself."""
+    """What it finds, about what it is called after where it says no other subject.
+
+    A look that fails in a way that the user can mend is a finding itself.
+    """
     subject = look.__name__.strip("_").replace("_", " ")
     try:
-        yield from look(paths)
+        for finding in look(paths):
+            yield finding if finding.subject else replace(finding, subject=subject)
     except (PathError, DatabaseError, ConfigError, sqlite3.Error) as error:
-        yield Finding(subject, "broken", str(error))
+        yield Finding("blocked", str(error), subject=subject)
     except WsdashError as error:
-        yield Finding(subject, "broken", error.message, error.hint)
+        yield Finding("blocked", error.message, error.hint, subject=subject)
 
 
 def _print(finding: Finding) -> None:
-    word = f"{finding.verdict:<7}"
+    word = f"{VERDICTS[finding.level]:<7}"
     if coloured(sys.stdout):
-        word = f"\x1b[{COLOURS[finding.verdict]}m{word}\x1b[0m"
-    print(f"{word} {finding.subject}: {one_line(finding.text)}")
-    if finding.remedy:
-        print(f"        {one_line(finding.remedy)}")
+        word = f"\x1b[{COLOURS[finding.level]}m{word}\x1b[0m"
+    print(f"{word} {finding.subject}: {one_line(finding.message)}")
+    if finding.hint:
+        print(f"        {one_line(finding.hint)}")
 
 
-def _versions(paths: Paths) -> Iterator[Finding]:
-    yield Finding("wsdash", "ok", f"{__version__} on Python {platform.python_version()} ({sys.executable})")
+def _wsdash(paths: Paths) -> Iterator[Finding]:
+    yield Finding("ok", f"{__version__} on Python {platform.python_version()} ({sys.executable})")
 
 
 def _state(paths: Paths) -> Iterator[Finding]:
     paths.prepare()
     kind = file_system(paths.state)
     mode = paths.state.stat().st_mode & 0o777
-    yield Finding("state", "ok", f"{paths.state}, mode {mode:04o}, on {kind or 'an unknown file system'}")
+    yield Finding("ok", f"{paths.state}, mode {mode:04o}, on {kind or 'an unknown file system'}")
     if kind in NETWORK_FILE_SYSTEMS:
         yield Finding(
-            "state",
-            "broken",
+            "blocked",
             f"{kind} is a network file system, where SQLite's locks do not hold between hosts",
             "Set WSDASH_HOME to a folder on a disk of this host.",
         )
     if paths.notice:
-        yield Finding("state", "note", paths.notice)
+        yield Finding("warning", paths.notice)
 
 
 def _database(paths: Paths) -> Iterator[Finding]:
@@ -106,18 +116,16 @@ def _database(paths: Paths) -> Iterator[Finding]:
         connection.close()
     wanted = journal_mode(paths.database)
     journal = "a write-ahead log" if mode == "WAL" else f"a rollback journal: {_why_no_wal(paths)}"
-    yield Finding("database", "ok", f"{count} workspaces; SQLite {sqlite3.sqlite_version} with {journal}")
+    yield Finding("ok", f"{count} workspaces; SQLite {sqlite3.sqlite_version} with {journal}")
     if damage != "ok":
         yield Finding(
-            "database",
-            "broken",
+            "blocked",
             f"damaged: {damage}",
             f"The next command that opens it for writing restores it from {paths.backups}.",
         )
     if mode == "WAL" and wanted != "WAL":
         yield Finding(
-            "database",
-            "broken",
+            "blocked",
             f"it has a WAL journal, which is not safe with SQLite {sqlite3.sqlite_version} here",
             f"Close wsdash, then: sqlite3 {paths.database} 'PRAGMA journal_mode = TRUNCATE'",
         )
@@ -133,26 +141,26 @@ def _why_no_wal(paths: Paths) -> str:
 def _config(paths: Paths) -> Iterator[Finding]:
     config = load_config(paths.config_file)
     there = "" if paths.config_file.exists() else " (not there: the defaults hold)"
-    yield Finding("config", "ok", f"{paths.config_file}{there}, default context {config.default_context}")
+    yield Finding("ok", f"{paths.config_file}{there}, default context {config.default_context}")
 
 
 def _git(paths: Paths) -> Iterator[Finding]:
     try:
         done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10, check=False)
     except FileNotFoundError:
-        yield Finding("git", "broken", "not installed, so no source can be fetched", "apt-get install git")
+        yield Finding("blocked", "not installed, so no source can be fetched", "apt-get install git")
     except subprocess.TimeoutExpired:
-        yield Finding("git", "broken", "`git --version` did not answer within 10 s", "Look at what git is.")
+        yield Finding("blocked", "`git --version` did not answer within 10 s", "Look at what git is.")
     else:
-        yield Finding("git", "ok" if done.returncode == 0 else "broken", done.stdout or done.stderr)
+        yield Finding("ok" if done.returncode == 0 else "blocked", done.stdout or done.stderr)
 
 
 def _isolation(paths: Paths) -> Iterator[Finding]:
     found = with_service(paths, lambda service: service.queries.capabilities(LOCAL.name))
     image = ", in the devfile's image" if found.honours_image else ""
-    yield Finding("isolation", "ok", f"jobs run in: {found.isolation}{image}")
+    yield Finding("ok", f"jobs run in: {found.isolation}{image}")
     for note in found.notes:
-        yield Finding("isolation", "note", note)
+        yield Finding("warning", note)
 
 
 def _contexts(paths: Paths) -> Iterator[Finding]:
@@ -161,7 +169,6 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
         contexts = load_config(paths.config_file).contexts.values()
     except ConfigError:
         return  # told already
-    verdicts: dict[str, Verdict] = {"ok": "ok", "warning": "note", "blocked": "broken"}
     for found in contexts:
         if found.gitlab is None:
             continue
@@ -169,15 +176,15 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
         tokens = connect_gitlab.credentials(found.gitlab.url, paths)
         if not tokens:
             yield Finding(
-                subject,
-                "broken",
+                "blocked",
                 f"there is no access token for {found.gitlab.url}",
                 f"`wsdash context add {found.name}` asks for one.",
+                subject=subject,
             )
             continue
         sources = _sources(found.name, paths)
         for told in asyncio.run(connect_gitlab.check(found.gitlab, tokens[0].token, paths, sources)):
-            yield Finding(subject, verdicts[told.level], told.text, told.hint)
+            yield replace(told, subject=subject)
 
 
 def _access(paths: Paths) -> Iterator[Finding]:
@@ -195,18 +202,16 @@ def _sources(context: str, paths: Paths) -> set[str]:
 def _reconciler(paths: Paths) -> Iterator[Finding]:
     lease = holder(paths)
     if lease is not None:
-        yield Finding("reconciler", "ok", f"a {lease.owner} reconciles (pid {lease.holder.pid})")
+        yield Finding("ok", f"a {lease.owner} reconciles (pid {lease.holder.pid})")
         return
     with reading(paths) as reader:
         rows = reader.workspaces(time.time())
     waiting = [row.workspace.name for row in rows if row.workspace.desired is not Desired.STOPPED]
     if waiting:
         text = f"nobody reconciles, so nobody cares for {', '.join(waiting[:5])}"
-        yield Finding(
-            "reconciler", "broken", text, "`wsdash daemon --detach` starts it; so does the dashboard."
-        )
+        yield Finding("blocked", text, "`wsdash daemon --detach` starts it; so does the dashboard.")
     else:
-        yield Finding("reconciler", "ok", "nobody reconciles, and nothing needs it")
+        yield Finding("ok", "nobody reconciles, and nothing needs it")
 
 
 def _jobs(paths: Paths) -> Iterator[Finding]:
@@ -214,32 +219,32 @@ def _jobs(paths: Paths) -> Iterator[Finding]:
     plan = with_service(paths, lambda service: service.recovery.recovery_plan(LOCAL.name))
     for known in plan.lost:
         text = f"the state store has lost the workspace {known.workspace.name}; its folder is there"
-        yield Finding("jobs", "note", text, "`wsdash recover` brings it back; so does a daemon or dashboard.")
+        yield Finding("warning", text, "`wsdash recover` brings it back; so does a daemon or dashboard.")
     for orphan in plan.orphans:
         jobs = f"; it runs as {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
         text = f"{orphan.workspace_id} is no workspace that is known here: {orphan.reason}{jobs}"
         remedy = f"It is left alone. `wsdash recover --end {orphan.workspace_id}` ends and removes it."
-        yield Finding("jobs", "note", text, remedy)
+        yield Finding("warning", text, remedy)
     if not (plan.lost or plan.orphans):
-        yield Finding("jobs", "ok", "every job belongs to a workspace")
+        yield Finding("ok", "every job belongs to a workspace")
 
 
-def _leftovers(paths: Paths) -> Iterator[Finding]:
+def _left_over(paths: Paths) -> Iterator[Finding]:
     found = cleanup.find(paths)
     for one in found[:MOST_LEFTOVERS]:
         text = f"{one.path} is left of {one.what}"
-        yield Finding("left over", "note", text, "It is removed when the next daemon or dashboard starts.")
+        yield Finding("warning", text, "It is removed when the next daemon or dashboard starts.")
     if len(found) > MOST_LEFTOVERS:
-        yield Finding("left over", "note", f"and {len(found) - MOST_LEFTOVERS} more")
+        yield Finding("warning", f"and {len(found) - MOST_LEFTOVERS} more")
     elsewhere = cleanup.find_elsewhere(paths)
     for note in elsewhere:
         text = f"{note.project} at {note.url} may hold secrets of {note.workspace_id}, a workspace not known here"
         remedy = (
             "The next daemon or dashboard removes them, unless `wsdash recover` can bring the workspace back."
         )
-        yield Finding("left over", "note", text, remedy)
+        yield Finding("warning", text, remedy)
     if not found and not elsewhere:
-        yield Finding("left over", "ok", "nothing is left of deleted workspaces or of processes that died")
+        yield Finding("ok", "nothing is left of deleted workspaces or of processes that died")
 
 
 def _disk(paths: Paths) -> Iterator[Finding]:
@@ -247,15 +252,15 @@ def _disk(paths: Paths) -> Iterator[Finding]:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    verdict: Verdict = "broken" if free < NO_SPACE else "note" if free < LITTLE_SPACE else "ok"
-    remedy = "" if verdict == "ok" else f"Free some: workspaces and state are in {paths.state}."
-    yield Finding("disk", verdict, f"{free / 2**30:.1f} GiB free for {paths.state}", remedy)
+    level: Level = "blocked" if free < NO_SPACE else "warning" if free < LITTLE_SPACE else "ok"
+    remedy = "" if level == "ok" else f"Free some: workspaces and state are in {paths.state}."
+    yield Finding(level, f"{free / 2**30:.1f} GiB free for {paths.state}", remedy)
 
 
 def _terminal(paths: Paths) -> Iterator[Finding]:
     term = os.environ.get("TERM", "dumb")
     if not sys.stdout.isatty():
-        yield Finding("terminal", "ok", f"standard output is not a terminal (TERM is {term})")
+        yield Finding("ok", f"standard output is not a terminal (TERM is {term})")
         return
     size = shutil.get_terminal_size()
     colours = (
@@ -263,17 +268,14 @@ def _terminal(paths: Paths) -> Iterator[Finding]:
     )
     if os.environ.get("NO_COLOR"):
         colours = "no colour wanted (NO_COLOR)"
-    yield Finding("terminal", "ok", f"{term}, {size.columns}x{size.lines}, {colours}")
+    yield Finding("ok", f"{term}, {size.columns}x{size.lines}, {colours}")
     if term == "dumb":
-        yield Finding(
-            "terminal", "note", "a dumb terminal cannot show the dashboard", "Set TERM to what it is."
-        )
+        yield Finding("warning", "a dumb terminal cannot show the dashboard", "Set TERM to what it is.")
     if size.columns < 80 or size.lines < 24:
-        yield Finding("terminal", "note", "the dashboard is made for 80x24 and more", "Enlarge the window.")
+        yield Finding("warning", "the dashboard is made for 80x24 and more", "Enlarge the window.")
     if not encodes(sys.stdout, "●"):
         yield Finding(
-            "terminal",
-            "note",
+            "warning",
             f"the locale's encoding is {sys.stdout.encoding}",
             "Set LANG to C.UTF-8, or use --ascii.",
         )
@@ -293,15 +295,14 @@ def _addresses(paths: Paths) -> Iterator[Finding]:
     for name, address in rows:
         if without_secrets(address) != address:
             yield Finding(
-                "addresses",
-                "note",
+                "warning",
                 f"the state store holds {name}'s address with the password or token that it was created with",
                 f"Revoke that token: logs, branches and {paths.backups} may show it. Then create {name} anew.",
             )
 
 
 LOOKS = (
-    _versions,
+    _wsdash,
     _state,
     _database,
     _config,
@@ -312,7 +313,7 @@ LOOKS = (
     _reconciler,
     _jobs,
     _addresses,
-    _leftovers,
+    _left_over,
     _disk,
     _terminal,
 )

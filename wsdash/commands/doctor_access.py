@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wsdash.commands.checks import Finding
+from wsdash.backend.providers.types import Finding
 from wsdash.config.settings import load_config
 from wsdash.paths import Paths
 
@@ -38,10 +38,10 @@ def look_at_access(paths: Paths) -> Iterator[Finding]:
         return
     if config.access.host is None:
         text = "workspaces of a GitLab cannot be entered: their jobs do not know where this machine is"
-        yield Finding("access", "note", text, "Set host in [access] of config.toml (docs/access.md).")
+        yield Finding("warning", text, "Set host in [access] of config.toml (docs/access.md).")
         return
     if shutil.which("ssh") is None:
-        yield Finding("access", "broken", "there is no ssh on this machine", "Install openssh-client.")
+        yield Finding("blocked", "there is no ssh on this machine", "Install openssh-client.")
         return
     yield from client_findings(_version_of_ssh())
     relay_client = RelayClient(paths, config.access)
@@ -52,7 +52,7 @@ def look_at_access(paths: Paths) -> Iterator[Finding]:
     if not reached.addresses:
         return
     if not relay_client.is_running():
-        yield Finding("access", "ok", f"the relay starts with the first workspace of a GitLab, at {where}")
+        yield Finding("ok", f"the relay starts with the first workspace of a GitLab, at {where}")
         return
     yield from relay_findings(where, reached)
 
@@ -64,27 +64,29 @@ def client_findings(version: str) -> Iterator[Finding]:
         text = (
             f"the ssh of this machine says that it is {version.strip()[:60]!r}: only OpenSSH is known to work"
         )
-        yield Finding("ssh", "note", text)
+        yield Finding("warning", text, subject="ssh")
     elif (int(found[1]), int(found[2])) < OLDEST_SSH:
         oldest = ".".join(map(str, OLDEST_SSH))
-        yield Finding("ssh", "broken", f"{found[0]} is too old", f"Install OpenSSH {oldest} or newer.")
+        yield Finding(
+            "blocked", f"{found[0]} is too old", f"Install OpenSSH {oldest} or newer.", subject="ssh"
+        )
     else:
-        yield Finding("ssh", "ok", found[0].replace("_", " "))
+        yield Finding("ok", found[0].replace("_", " "), subject="ssh")
 
 
 def name_findings(host: str, bind: str, addresses: tuple[str, ...]) -> Iterator[Finding]:
     """Whether the relay listens where the name leads, as far as this machine can tell."""
     if not addresses:
         text = f"this machine cannot find itself by the name {host}, which jobs are told"
-        yield Finding("access", "broken", text, "Set host in [access] to a name that runners can resolve.")
+        yield Finding("blocked", text, "Set host in [access] to a name that runners can resolve.")
         return
     here = [address for address in addresses if ipaddress.ip_address(address).is_loopback]
     if _is_loopback(bind) and len(here) < len(addresses):
         text = f"the relay listens at {bind} alone, and {host} leads to {', '.join(addresses)}"
-        yield Finding("access", "broken", text, 'Set bind in [access], such as bind = "0.0.0.0".')
+        yield Finding("blocked", text, 'Set bind in [access], such as bind = "0.0.0.0".')
     elif len(here) == len(addresses):
         text = f"{host} is this machine itself: only jobs that run on it find it by that name"
-        yield Finding("access", "note", text, "Set host to this machine's name as runners see it.")
+        yield Finding("warning", text, "Set host to this machine's name as runners see it.")
 
 
 def relay_findings(where: str, reached: Reached) -> Iterator[Finding]:
@@ -92,13 +94,13 @@ def relay_findings(where: str, reached: Reached) -> Iterator[Finding]:
     if reached.problem:
         text = f"the relay is not reached at {where}: {reached.problem}"
         hint = "Check the name, bind, and the firewall for that port: it must let TCP in from the runners."
-        yield Finding("access", "broken", text, hint)
+        yield Finding("blocked", text, hint)
     elif reached.answer.startswith(b"SSH-2.0-wsdash"):
         text = f"the relay answers at {where}; runners must reach it there too"
-        yield Finding("access", "ok", text, "")
+        yield Finding("ok", text)
     else:
         text = f"another program answers at {where}"
-        yield Finding("access", "broken", text, "Set another port in [access] of config.toml.")
+        yield Finding("blocked", text, "Set another port in [access] of config.toml.")
 
 
 def _is_loopback(bind: str) -> bool:

@@ -90,7 +90,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         )
         lines += [(), (("WHAT GITLAB SAYS", Tone.TITLE),)]
         for finding in preview.findings:
-            for index, text in enumerate(wrap(plain(finding.text), max(20, width - 10))):
+            for index, text in enumerate(wrap(plain(finding.message), max(20, width - 10))):
                 level = finding.level if index == 0 else ""
                 lines.append(((f"{level:<10}", LEVELS[finding.level]), (text, Tone.PLAIN)))
             if finding.hint:

@@ -17,7 +17,7 @@ from wsdash.paths import Paths
 
 if TYPE_CHECKING:
     from wsdash.backend.providers.gitlab.api.tokens import Credential
-    from wsdash.backend.providers.gitlab.preflight import Finding
+    from wsdash.backend.providers.types import Finding
 
 
 @dataclass(frozen=True, slots=True)

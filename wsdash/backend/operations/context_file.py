@@ -74,7 +74,7 @@ def check_name(name: str) -> None:
 def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) -> str | None:
     """Write the context to config.toml, and keep the token where one is given: where, in words.
 
-    Raises `UserError`, with nothing changed.
+    Raises `WsdashError`, with nothing changed.
     """
     from wsdash.backend.providers.gitlab.api.tokens import store
 

@@ -26,11 +26,11 @@ class Contexts:
         return await asyncio.to_thread(context_file.read, self._state.paths)
 
     async def check_context(self, request: ContextRequest) -> ContextPreview:
-        """Ask the GitLab whether workspaces would run there; nothing is changed. Raises `UserError`."""
+        """Ask the GitLab whether workspaces would run there; nothing is changed. Raises `WsdashError`."""
         return await connect_gitlab.preview(request, self._state.paths)
 
     async def add_context(self, preview: ContextPreview) -> str | None:
-        """Write it down, or change it: where a token that was typed is kept, in words. Raises `UserError`."""
+        """Write it down, or change it: where a token that was typed is kept, in words. Raises `WsdashError`."""
         token = None if preview.token_source else preview.token
         return await asyncio.to_thread(
             context_file.add, preview.name, preview.settings, token, self._state.paths

@@ -256,7 +256,7 @@ class Creation:
     async def preview(
         self, request: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Preview:
-        """Look at the source and show what would be created. Raises `UserError`."""
+        """Look at the source and show what would be created. Raises `WsdashError`."""
         request = replace(request, context=request.context or (await self._contexts.config()).default_context)
         request, credentials = split_request(request)
         rows = await self._queries.workspaces()
@@ -300,7 +300,7 @@ class Creation:
     async def create(
         self, preview: Preview, policy: Policy | None = None, values: Mapping[str, str] | None = None
     ) -> Workspace:
-        """Create exactly what the preview showed, wanted running. Raises `UserError`.
+        """Create exactly what the preview showed, wanted running. Raises `WsdashError`.
 
         `values` are those of secrets, by name, which the provider keeps and nobody else.
         """

@@ -219,7 +219,7 @@ class Transfer:
     async def export_workspace(
         self, workspace_id: str, file: Path | int, *, force: bool = False, progress: Callable[[int], None]
     ) -> Exported:
-        """Its description and files as an archive, at a path or into an open descriptor. Raises `UserError`."""
+        """Its description and files as an archive, at a path or into an open descriptor. Raises `WsdashError`."""
         workspace = await self._state.find(workspace_id)
         return await export_workspace(
             self._state.store,
@@ -230,7 +230,7 @@ class Transfer:
         )
 
     async def import_workspace(self, request: ImportRequest, *, progress: Callable[[int], None]) -> Workspace:
-        """A new workspace from an archive, which is not trusted. Raises `UserError`."""
+        """A new workspace from an archive, which is not trusted. Raises `WsdashError`."""
         workspace = await import_workspace(
             self._state.store,
             self._state.provider_of(request.context),

@@ -61,7 +61,7 @@ class Work:
     async def keep_work(self, workspace_id: str) -> Kept:
         """What only this workspace has, into files on this machine.
 
-        Raises `UserError` where not all of it is kept, or where any of it changed since it was packed.
+        Raises `WsdashError` where not all of it is kept, or where any of it changed since it was packed.
         """
         from wsdash.backend.operations import save_work
         from wsdash.backend.store.checkpoint_files import CheckpointStore

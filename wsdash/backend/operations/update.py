@@ -53,7 +53,7 @@ class Updates:
     async def preview_update(
         self, workspace_id: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Update:
-        """What its source makes of a workspace now, where it was made from. Raises `UserError`.
+        """What its source makes of a workspace now, where it was made from. Raises `WsdashError`.
 
         Of `choices` count the component, the image and the secrets, which are not kept.
         """

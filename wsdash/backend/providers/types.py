@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from wsdash.model import Attempt, JobObservation, UnsavedTotals, Workspace
 from wsdash.workload import Secret, Workload
@@ -125,6 +126,20 @@ class Capabilities:
     honours_image: bool
     notes: tuple[str, ...] = ()
     starts_services: bool = False
+
+
+Level = Literal["ok", "warning", "blocked"]
+"""Blocked: something does not work, such as a launch, until it is mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, such as a token's rights or a disk. `hint` says what is to be done."""
+
+    level: Level
+    message: str
+    hint: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

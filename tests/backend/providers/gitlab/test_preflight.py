@@ -8,7 +8,8 @@ import pytest
 
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.faults import Fault
-from wsdash.backend.providers.gitlab.preflight import Finding, probe, source_finding
+from wsdash.backend.providers.gitlab.preflight import probe, source_finding
+from wsdash.backend.providers.types import Finding
 
 
 async def findings(instance: Instance, **settings: object) -> list[Finding]:
@@ -20,7 +21,7 @@ async def findings(instance: Instance, **settings: object) -> list[Finding]:
 
 
 def blocked(found: list[Finding]) -> str:
-    return "; ".join(f"{finding.text}. {finding.hint}" for finding in found if finding.level == "blocked")
+    return "; ".join(f"{finding.message}. {finding.hint}" for finding in found if finding.level == "blocked")
 
 
 async def test_a_project_of_ones_own_with_a_runner_lacks_nothing(instance: Instance) -> None:
@@ -51,7 +52,7 @@ async def test_a_role_that_is_too_low_and_one_that_is_enough_with_limits(instanc
     instance.project.roles[instance.user.id] = 30
     found = await findings(instance)
     assert blocked(found) == ""
-    assert any("cannot be forced" in f.text for f in found if f.level == "warning")
+    assert any("cannot be forced" in f.message for f in found if f.level == "warning")
 
 
 async def test_a_token_that_may_only_read_is_named_with_its_scopes(instance: Instance) -> None:
@@ -73,7 +74,7 @@ async def test_an_old_gitlab_is_named(instance: Instance) -> None:
 async def test_a_gitlab_that_cannot_be_asked_is_the_one_finding(instance: Instance) -> None:
     instance.server.faults.add(Fault.MAINTENANCE)
     (finding,) = await findings(instance)
-    assert finding.level == "blocked" and "maintained" in finding.text
+    assert finding.level == "blocked" and "maintained" in finding.message
 
 
 async def test_the_job_token_allowlist_decides_what_a_project_of_ones_own_may_clone(
@@ -83,7 +84,7 @@ async def test_the_job_token_allowlist_decides_what_a_project_of_ones_own_may_cl
     settings = replace(instance.settings, project="ada/workspaces", placement="own")
     api = instance.api()
     finding = await source_finding(api, settings, "group/app")
-    assert finding is not None and finding.level == "warning" and "allowlist" in finding.text
+    assert finding is not None and finding.level == "warning" and "allowlist" in finding.message
     instance.project.allowlist.add(own.id)
     finding = await source_finding(api, settings, "group/app")
     assert finding is not None and finding.level == "ok"
@@ -104,7 +105,7 @@ async def test_an_address_without_encryption_is_a_warning_but_on_this_machine(
     instance: Instance, url: str, warns: bool
 ) -> None:
     found = await findings(instance, url=url)
-    assert any("unencrypted" in finding.text for finding in found) is warns
+    assert any("unencrypted" in finding.message for finding in found) is warns
 
 
 @pytest.mark.parametrize(("ahead_s", "words"), [(-90.0, "s ahead of GitLab's"), (90.0, "s behind GitLab's")])
@@ -114,7 +115,9 @@ async def test_a_clock_that_is_wrong_is_told_for_jobs_prove_themselves_by_the_ti
     instance.server.clock.advance(ahead_s)
     (told,) = [found for found in await findings(instance) if found.level == "warning"]
     assert (
-        words in told.text or words.replace("90", "89") in told.text or words.replace("90", "91") in told.text
+        words in told.message
+        or words.replace("90", "89") in told.message
+        or words.replace("90", "91") in told.message
     )
 
 
@@ -122,18 +125,18 @@ async def test_a_volume_on_more_than_one_runner_is_told_of(instance: Instance) -
     instance.server.add_runner(tags=["big"])
     found = await findings(instance, tags=("big",), volume="/wsdash")
     assert {finding.level for finding in found} == {"ok"}
-    assert any("folders of /wsdash" in finding.text for finding in found)
+    assert any("folders of /wsdash" in finding.message for finding in found)
     instance.server.add_runner(tags=["big", "other"])
     (warning,) = (
         f for f in await findings(instance, tags=("big",), volume="/wsdash") if f.level == "warning"
     )
-    assert "2 runners have the tags big" in warning.text
+    assert "2 runners have the tags big" in warning.message
 
 
 async def test_whether_others_can_change_what_runs_is_told_to_who_may_see_it(instance: Instance) -> None:
     def hint(found: list[Finding]) -> str:
         return next(
-            finding.hint for finding in found if finding.text.startswith("workspaces run in the project")
+            finding.hint for finding in found if finding.message.startswith("workspaces run in the project")
         )
 
     assert "protecting the branches wsdash/*" in hint(await findings(instance))

@@ -49,7 +49,9 @@ def project_of(url: str, instance: str) -> str | None:
 async def _of_source(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> Limitation | None:
     path = project_of(workload.source.url, settings.url) if workload.source is not None else None
     finding = await source_finding(api, settings, path) if path is not None else None
-    return Limitation(finding.text, finding.hint) if finding is not None and finding.level != "ok" else None
+    return (
+        Limitation(finding.message, finding.hint) if finding is not None and finding.level != "ok" else None
+    )
 
 
 async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Limitation | None:

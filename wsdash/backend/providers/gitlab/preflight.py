@@ -10,7 +10,7 @@ import asyncio
 import fnmatch
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from wsdash.backend.providers.errors import ProviderError
@@ -26,6 +26,7 @@ from wsdash.backend.providers.gitlab.api.models import (
 )
 from wsdash.backend.providers.gitlab.api.project import DEVELOPER, ID_TOKENS_SINCE, INPUTS_SINCE
 from wsdash.backend.providers.gitlab.ci.timeouts import LEAST_S
+from wsdash.backend.providers.types import Finding
 from wsdash.config.settings import GitLabSettings
 
 MAINTAINER, OWNER = 40, 50
@@ -35,16 +36,6 @@ NAMES_SINCE = (16, 6)
 """The list of pipelines carries their names."""
 
 T = TypeVar("T")
-Level = Literal["ok", "warning", "blocked"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence, and what to do where something is to be done. `blocked`: no workspace would run."""
-
-    level: Level
-    text: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import keyring
@@ -9,7 +11,14 @@ import pytest
 from keyring.backend import KeyringBackend
 
 from wsdash.backend.providers.errors import PreconditionFailed
-from wsdash.backend.providers.gitlab.api.tokens import Credential, TokenSource, find, forget, store
+from wsdash.backend.providers.gitlab.api.tokens import (
+    Credential,
+    TokenSource,
+    find,
+    forget,
+    git_environ,
+    store,
+)
 
 URL = "https://gitlab.example.com"
 
@@ -130,3 +139,43 @@ def test_a_new_token_is_used_without_a_restart(file: Path, tmp_path: Path) -> No
     store(URL, "glpat-1", file)
     now[0] += 60
     assert source() == "glpat-1"
+
+
+def asked(url: str, environ: dict[str, str]) -> str:
+    """What Git would be given for this address, with these variables added to its environment."""
+    done = subprocess.run(
+        ["git", "credential", "fill"],
+        input=f"url={url}\n\n",
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "false", **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def test_git_of_this_machine_gets_the_token_for_its_instance_alone(file: Path, tmp_path: Path) -> None:
+    store(URL, "glpat-1", file)
+    source = TokenSource(URL, file, {"HOME": str(tmp_path)}, lambda: 0.0)
+    environ = git_environ(URL, None, source, {"GIT_CONFIG_COUNT": "0"})
+    assert "password=glpat-1" in asked(f"{URL}/group/app.git", environ)
+    assert "glpat-1" not in asked("https://other.example.com/group/app.git", environ)
+    assert "glpat-1" not in "".join(value for name, value in environ.items() if name != "WSDASH_GIT_TOKEN")
+
+
+def test_settings_that_git_has_from_its_environment_stay(file: Path, tmp_path: Path) -> None:
+    store(URL, "glpat-1", file)
+    source = TokenSource(URL, file, {"HOME": str(tmp_path)}, lambda: 0.0)
+    environ = git_environ(URL, "~/ca.pem", source, {"GIT_CONFIG_COUNT": "2"})
+    assert environ["GIT_CONFIG_COUNT"] == "3" and "GIT_CONFIG_KEY_2" in environ
+    assert environ["GIT_SSL_CAINFO"] == str(Path("~/ca.pem").expanduser())
+
+
+def test_without_a_token_the_users_own_helpers_are_asked(file: Path, tmp_path: Path) -> None:
+    source = TokenSource(URL, file, {"HOME": str(tmp_path)}, lambda: 0.0)
+    assert git_environ(URL, None, source, {}) == {}
+    file.parent.mkdir()
+    file.write_text("[tokens]\n")
+    file.chmod(0o644)
+    with pytest.raises(PreconditionFailed, match="others can read it"):
+        git_environ(URL, None, TokenSource(URL, file, {"HOME": str(tmp_path)}, lambda: 0.0), {})
