@@ -140,6 +140,7 @@ VERBS: dict[str, Verb] = {
         "ports:ports",
         arguments.name,
         arguments.ports_options,
+        arguments.timeout,
         arguments.as_json,
     ),
     "connect": Verb(

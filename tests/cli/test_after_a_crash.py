@@ -75,6 +75,23 @@ def test_ssh_waits_for_the_job_that_takes_the_place_of_one_that_was_killed_with_
     assert row(wsdash)["attempt"] == 2
 
 
+def test_ports_are_those_of_the_job_that_takes_the_place_of_one_that_was_killed_with_all_its_watchers(
+    wsdash: Command, running: str, environment: Path
+) -> None:
+    kill_everything(environment)
+    serve = "nohup python3 -m http.server 18081 --bind 127.0.0.1 >/dev/null 2>&1 &"
+    asked = wsdash("ports", running, "--json")
+    assert asked.returncode == 0, asked.stderr
+    assert "waiting for the one that takes its place" in asked.stderr
+    assert row(wsdash)["attempt"] == 2
+    assert wsdash("ssh", running, "--", "sh", "-c", serve).returncode == 0
+
+    def listens() -> bool:
+        return any(port["port"] == 18081 for port in json.loads(wsdash("ports", running, "--json").stdout))
+
+    until_sync(listens, what="the server's port")
+
+
 def test_ssh_enters_the_next_job_however_often_all_are_killed(
     wsdash: Command, environment: Path, monkeypatch: pytest.MonkeyPatch, isolation: str
 ) -> None:
@@ -131,6 +148,8 @@ def test_one_that_is_not_wanted_running_is_not_waited_for(
     inside = wsdash("ssh", running, "--", "true")
     assert inside.returncode == 1
     assert f"wsdash start {running} --wait" in inside.stderr
+    ports = wsdash("ports", running)
+    assert (ports.returncode, ports.stderr) == (0, "It says nothing of ports.\n")
     assert time.monotonic() - began < 30
 
 
@@ -142,3 +161,6 @@ def test_the_wait_ends_at_its_limit(wsdash: Command, running: str, environment: 
     inside = wsdash("ssh", "--timeout", "3", running, "--", "true")
     assert inside.returncode in (1, 5)
     assert running in inside.stderr
+    ports = wsdash("ports", "--timeout", "3", running)
+    assert ports.returncode in (1, 5)
+    assert running in ports.stderr

@@ -96,6 +96,33 @@ def test_a_runner_that_dies_without_a_goodbye_costs_one_replacement(work: Work, 
     assert "runner-lost" in work.run("events", "app")
 
 
+@pytest.mark.skipif(SSHD is None, reason="there is no sshd (openssh-server)")
+@pytest.mark.parametrize("options", [["--json"], ["--forward", "8080"]], ids=["list", "forward"])
+def test_ports_wait_for_the_job_that_takes_the_place_of_one_that_was_killed_with_its_runner(
+    work: Work, tmp_path: Path, options: list[str]
+) -> None:
+    """While GitLab still says that it runs."""
+    work.create()
+    work.run("ssh", "app", "--", "true")
+    work.runner.kill()
+    work.wait_for(phase="pending", attempt=2)
+    there = str(tmp_path / "app.sock")
+    argv = [sys.executable, "-m", "wsdash", "ports", "app", *options]
+    argv += ["--socket", there] if "--forward" in options else []
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        try:
+            work.runner.start()
+            work.wait_for(phase="running", attempt=2)
+            if "--forward" in options:
+                until_sync(lambda: Path(there).exists(), PATIENCE_S, "the socket")
+            else:
+                said, complained = asked.communicate(timeout=PATIENCE_S)
+                assert asked.returncode == 0, complained
+                assert {port["listening"] for port in json.loads(said)} <= {True, False}
+        finally:
+            asked.terminate()
+
+
 def lines_of(work: Work, text: str, name: str) -> None:
     until_sync(lambda: text in work.run("logs", "app"), PATIENCE_S, f"{text!r} in the log of {name}")
 

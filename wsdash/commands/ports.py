@@ -9,16 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from wsdash.backend.errors import UserError
+from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.ports import listens
 from wsdash.backend.system import atomic
 from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, print_table, tell
+from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
 from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
     from wsdash.backend.job.ports import OpenPort, Ports
     from wsdash.backend.service import Service
+    from wsdash.backend.store.reader import WorkspaceRow
 
 
 def ssh_config(args: Namespace, paths: Paths) -> int:
@@ -65,7 +67,7 @@ def ports(args: Namespace, paths: Paths) -> int:
     from wsdash.commands.run_service import with_service
 
     if args.forward is None:
-        found = with_service(paths, lambda service: _ports(service, args.name))
+        found = with_service(paths, lambda service: _ports(service, args.name, args.timeout))
         _show(found, json=args.json)
         return DONE
     return _forward_until_ended(args, paths)
@@ -78,7 +80,7 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
     if not (number.isdecimal() and (local or number).isdecimal()):
         raise UserError(f"{args.forward} is no port", "Write 8080, or 8080:9090 for another one here.", USAGE)
     where = args.socket or f"127.0.0.1:{local or number}"
-    command = with_service(paths, lambda service: _forward(service, args.name, where, int(number)))
+    command = with_service(paths, lambda service: _forward(service, args, where, int(number)))
     if args.socket:
         tell(f"{args.socket} leads to port {number} of {args.name} until ctrl+c. Nobody else can use it.")
     else:
@@ -88,12 +90,45 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
     os.execvpe(command[0], list(command), os.environ)
 
 
-async def _forward(service: Service, name: str, where: str, number: int) -> tuple[str, ...]:
-    return await service.access.forwarding((await service.queries.find(name)).id, where, number)
+async def _forward(service: Service, args: Namespace, where: str, number: int) -> tuple[str, ...]:
+    """Once it can be entered, as `ssh` waits for that. Raises `WsdashError`, at once where nothing is forwarded."""
+    from wsdash.commands.ssh import number_of, once_entered
+
+    workspace = await service.queries.find(args.name)
+    if service.queries.folder(workspace) is not None:
+        return await service.access.forwarding(workspace.id, where, number)
+    return await once_entered(
+        service,
+        workspace.id,
+        args.timeout,
+        lambda row: service.access.forwarding(row.workspace.id, where, number, attempt=number_of(row)),
+    )
 
 
-async def _ports(service: Service, name: str) -> Ports:
-    return await service.access.ports((await service.queries.find(name)).id)
+async def _ports(service: Service, name: str, timeout_s: float) -> Ports:
+    """In one that is wanted running once it can be entered, as `ssh` waits for that; else by its devfile alone."""
+    from wsdash.backend.providers.errors import NotRunning
+    from wsdash.commands.ssh import ENTERED, number_of, once_entered
+
+    async def ask(row: WorkspaceRow) -> Ports:
+        found = await service.access.ports(row.workspace.id)
+        if found.is_known:
+            return found
+        if row.status.phase not in ENTERED:
+            raise NotRunning(f"the job of {name} does not answer", f"`wsdash why {name}` tells more.")
+        try:
+            await service.access.shell(row.workspace.id, attempt=number_of(row))  # waits for the way in
+        except NotRunning:
+            raise
+        except WsdashError as error:
+            tell(f"{one_line(error.message)}, so this is what its devfile says.")
+            return found
+        return await service.access.ports(row.workspace.id)
+
+    row = await service.queries.row((await service.queries.find(name)).id)
+    if row.workspace.desired is not Desired.RUNNING or row.status.phase is Phase.FAILED:
+        return await service.access.ports(row.workspace.id)
+    return await once_entered(service, row.workspace.id, timeout_s, ask)
 
 
 def _show(found: Ports, *, json: bool) -> None:

@@ -14,7 +14,7 @@ from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotSupported, ProviderError
 from wsdash.backend.providers.features import Forwards, OnThisMachine, Ports, Shells
 from wsdash.backend.providers.types import ShellCommand
-from wsdash.model import Workspace
+from wsdash.model import Attempt, Workspace
 
 if TYPE_CHECKING:
     from wsdash.backend.access.web_editor import Editor
@@ -75,9 +75,11 @@ class Access:
             return None
         return sessions.shells_of(said)
 
-    async def forwarding(self, workspace_id: str, where: str, number: int) -> tuple[str, ...]:
-        """A command for the user's terminal that forwards a port of the workspace. Raises `WsdashError`."""
-        workspace = await self._state.find(workspace_id)
+    async def forwarding(
+        self, workspace_id: str, where: str, number: int, *, attempt: int | None = None
+    ) -> tuple[str, ...]:
+        """A command for the user's terminal that forwards a port of the workspace. Raises as `shell` does."""
+        workspace, entered = await self._state.attempt(workspace_id, attempt)
         provider = self._state.provider(workspace)
         if isinstance(provider, OnThisMachine):
             raise UserError(
@@ -85,7 +87,7 @@ class Access:
                 f"What it listens on is at 127.0.0.1:{number} itself.",
             )
         with as_failure():
-            return await _forwarding(provider, workspace, where, number)
+            return await _forwarding(provider, workspace, entered, where, number)
 
     async def editor(self, workspace_id: str, *, attempt: int | None = None) -> Editor:
         """The editor in the browser, started if it does not run. `attempt` as in `shell`, and raises as that does."""
@@ -121,17 +123,17 @@ class Access:
 
         Raises `WsdashError`.
         """
-        workspace = await self._state.find(workspace_id)
+        workspace, entered = await self._state.attempt(workspace_id, None)
         provider = self._state.provider(workspace)
         with as_failure():
             if isinstance(provider, OnThisMachine):
                 return await asyncio.to_thread(provider.socket_here, workspace, socket)
-            return await _forwarding(provider, workspace, where, socket)
+            return await _forwarding(provider, workspace, entered, where, socket)
 
 
 async def _forwarding(
-    provider: Provider, workspace: Workspace, where: str, there: int | str
+    provider: Provider, workspace: Workspace, attempt: Attempt, where: str, there: int | str
 ) -> tuple[str, ...]:
     if not isinstance(provider, Forwards):
         raise NotSupported(provider.kind, f"forward what {workspace.name} listens on", _ANOTHER_CONTEXT)
-    return await provider.forwarding(workspace, where, there)
+    return await provider.forwarding(workspace, attempt, where, there)

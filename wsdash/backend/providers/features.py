@@ -55,10 +55,12 @@ class Ports(Protocol):
 class Forwards(Protocol):
     """It brings ports and sockets of a job to this machine. Without it (and without `OnThisMachine`): no port."""
 
-    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
+    async def forwarding(
+        self, workspace: Workspace, attempt: Attempt, where: str, there: int | str
+    ) -> tuple[str, ...]:
         """A command that makes a port or a socket of the workspace be at `where` here, an address or a path.
 
-        Raises `PermanentError` where that cannot be.
+        Raises `NotRunning` when the job does not run, `PermanentError` where that cannot be.
         """
 
 

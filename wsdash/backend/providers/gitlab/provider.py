@@ -259,12 +259,15 @@ class GitLabProvider(
         return await self._logs.read(project.id, pipeline_id, offset, limit, has_ended=has_ended)
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
-        """GitLab, which may be silent, is asked only where no tunnel stands."""
+        await self._refuse_an_ended(workspace, attempt)
+        return await self._tunnel.shell(workspace, argv)
+
+    async def _refuse_an_ended(self, workspace: Workspace, attempt: Attempt) -> None:
+        """GitLab, which may be silent, is asked only where no tunnel stands. Raises NotRunning."""
         if not await self._tunnel.is_connected(workspace):
             found = await self._launcher.find(attempt)
             if found is None or not observation.is_live(found):
                 raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
-        return await self._tunnel.shell(workspace, argv)
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """None where its job has no tunnel to this machine."""
@@ -279,7 +282,10 @@ class GitLabProvider(
             return None
         return await self._tunnel.ask(workspace, (command,), most, timeout_s)
 
-    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
+    async def forwarding(
+        self, workspace: Workspace, attempt: Attempt, where: str, there: int | str
+    ) -> tuple[str, ...]:
+        await self._refuse_an_ended(workspace, attempt)
         return await self._tunnel.forwarding(workspace, where, there)
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
