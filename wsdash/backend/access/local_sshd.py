@@ -12,7 +12,6 @@ import re
 import shlex
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from wsdash.backend.access.known_hosts import names_of
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.errors import UserError
 from wsdash.backend.system import environments
+from wsdash.backend.system.spawn import detach
 
 _PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
 _SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
@@ -44,17 +44,9 @@ def serve(
     here, there = socket.socketpair()
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its own demand as root
-    with there, folder.log.open("ab") as log:
+    with there:
         argv = [str(Path(sshd).resolve()), "-i", "-e", "-f", str(config)]
-        subprocess.Popen(
-            argv,
-            stdin=there.fileno(),
-            stdout=there.fileno(),
-            stderr=log,
-            cwd="/",
-            env=environments.basic(environ),
-            start_new_session=True,
-        )
+        detach(argv, log=folder.log, env=environments.basic(environ), connection=there)
     return here
 
 

@@ -9,7 +9,6 @@ import os
 import shlex
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from wsdash.backend.access.relay_address import RelayAddress
 from wsdash.backend.access.ssh_config import FAST_CIPHERS, word
 from wsdash.backend.system import environments
 from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.backend.system.spawn import detach
 from wsdash.config.settings import Access
 from wsdash.paths import Paths
 
@@ -69,21 +69,9 @@ class RelayClient:
                 return
             self._end_relay()
         address = self.address
-        log = os.open(self.folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
         argv += [str(self.folder.root), self._settings.bind, str(address.port)]
-        try:
-            started = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environments.basic(os.environ),
-                start_new_session=True,
-            )
-        finally:
-            os.close(log)
+        started = detach(argv, log=self.folder.log, env=environments.basic(os.environ))
         end = time.monotonic() + START_S
         # It ends at once where its port is taken, and where another one runs.
         while not self.is_running() and started.poll() is None and time.monotonic() < end:

@@ -13,6 +13,7 @@ from wsdash.sanitize import one_line
 START = ("sh", "-c", 'exec sh "$WSDASH_SCRIPTS/editor.sh"')
 """For the workspace's shell: starts it unless it runs."""
 START_S = 90.0
+LARGEST_ANSWER = 64 * 1024
 PORT = 8080
 """The port of the user's own machine that the explanation names."""
 

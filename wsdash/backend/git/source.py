@@ -6,7 +6,6 @@ Git may not ask questions, use transports other than the usual, or run for longe
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
@@ -18,10 +17,13 @@ from shlex import quote
 
 from wsdash.backend.clone_address import shown
 from wsdash.backend.errors import WsdashError
+from wsdash.backend.system.run import capture
 from wsdash.workload import GitIdentity
 
 TIMEOUT_S = 60.0
 LARGEST_DEVFILE = 3 * 1024 * 1024
+LARGEST_OUTPUT = 64 * 1024 * 1024
+"""A list of a million refs is not as long."""
 MOST_FOLDERS = 50
 """Dev Containers in folders of their own, of which more than a few are rare."""
 
@@ -56,26 +58,24 @@ class Git:
         }
         environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
         try:
-            process = await asyncio.create_subprocess_exec(
-                "git", *arguments, cwd=repository, env=environment,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+            done = await capture(
+                ("git", *arguments),
+                limit=LARGEST_OUTPUT,
+                timeout_s=TIMEOUT_S,
+                env=environment,
+                cwd=repository,
+            )
         except FileNotFoundError:
             raise SourceError(
                 "git is not installed on this machine", "Install it (apt-get install git)."
             ) from None
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                out, error = await process.communicate()
-        except BaseException as reason:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            if isinstance(reason, TimeoutError):
-                raise SourceError(
-                    f"git did not answer within {TIMEOUT_S:g} s", "Check the network.", unreachable=True
-                ) from None
-            raise
-        return process.returncode or 0, out, error
+        if len(done.output) == LARGEST_OUTPUT:
+            raise SourceError(f"git {arguments[0]} printed more than {LARGEST_OUTPUT >> 20} MiB")
+        if done.exit_code is None:
+            raise SourceError(
+                f"git did not answer within {TIMEOUT_S:g} s", "Check the network.", unreachable=True
+            )
+        return done.exit_code, done.output, done.errors
 
 
 @dataclass(frozen=True, slots=True)

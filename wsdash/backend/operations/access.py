@@ -14,6 +14,7 @@ from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotSupported, ProviderError
 from wsdash.backend.providers.features import Forwards, OnThisMachine, Ports, Shells
 from wsdash.backend.providers.types import ShellCommand
+from wsdash.backend.system.run import capture
 from wsdash.model import Attempt, Workspace
 
 if TYPE_CHECKING:
@@ -95,23 +96,18 @@ class Access:
 
         workspace = await self._state.find(workspace_id)
         command = await self.shell(workspace.id, web_editor.START, attempt=attempt)
-        process = await asyncio.create_subprocess_exec(
-            *command.argv,
+        started = await capture(
+            command.argv,
+            limit=web_editor.LARGEST_ANSWER,
+            timeout_s=web_editor.START_S,
             env=command.env,
             cwd=command.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
         )
+        errors = b"it takes too long" if started.exit_code is None else started.errors
         try:
-            async with asyncio.timeout(web_editor.START_S):
-                said, complained = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            said, complained = b"", b"it takes too long"
-        try:
-            return web_editor.editor_of(said.decode(errors="replace"), complained.decode(errors="replace"))
+            return web_editor.editor_of(
+                started.output.decode(errors="replace"), errors.decode(errors="replace")
+            )
         except web_editor.NoEditor as error:
             raise UserError(
                 f"no editor can be opened in {workspace.name}: {error}",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 
 from wsdash.backend.operations.queries import Queries
@@ -14,6 +12,7 @@ from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.backend.system import environments
 from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.backend.system.spawn import detach
 from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
 
@@ -28,24 +27,12 @@ def spawn(paths: Paths) -> int:
     paths.prepare()
     if paths.daemon_log.exists() and paths.daemon_log.stat().st_size > LARGEST_LOG:
         paths.daemon_log.replace(paths.daemon_log.with_suffix(".log.1"))
-    log = os.open(paths.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wsdash", "daemon", "--idle-exit", f"{IDLE_EXIT_S:g}"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env={**environments.basic(os.environ), environments.GIVEN: "stdin"},
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
-    assert process.stdin is not None
-    with suppress(BrokenPipeError), process.stdin:
-        given = {**os.environ, **environments.received}
-        process.stdin.write(environments.packed(given, with_tokens=True))
-    return process.pid
+    return detach(
+        [sys.executable, "-m", "wsdash", "daemon", "--idle-exit", f"{IDLE_EXIT_S:g}"],
+        log=paths.daemon_log,
+        env={**environments.basic(os.environ), environments.GIVEN: "stdin"},
+        stdin=environments.packed({**os.environ, **environments.received}, with_tokens=True),
+    ).pid
 
 
 @dataclass(frozen=True, slots=True)

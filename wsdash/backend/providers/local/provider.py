@@ -41,7 +41,7 @@ from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.observer import Observer, read_log
 from wsdash.backend.providers.local.sandbox import detect, git_query
 from wsdash.backend.providers.local.sandbox import isolation as isolations
-from wsdash.backend.providers.local.sandbox.isolation import Entry, Isolation
+from wsdash.backend.providers.local.sandbox.isolation import Entry, Host, Isolation, Place
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.supervisor.spawn import python_argv, start_supervisor
 from wsdash.backend.providers.local.terminate import Ender
@@ -222,7 +222,7 @@ class LocalProvider(
             command = await asyncio.to_thread(self._inside, workspace, attempt, entry, ())
         except PermanentError:
             return None
-        return await asyncio.to_thread(git_query.answer, command.argv, command.env, most, timeout_s)
+        return await git_query.answer(command.argv, command.env, most, timeout_s)
 
     def socket_here(self, workspace: Workspace, path: str) -> str:
         """A job sees its temporary folder as `/tmp`, or as it is. No link is followed out of it."""
@@ -236,7 +236,8 @@ class LocalProvider(
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """Nothing in a container engine where no image is named."""
-        return await asyncio.to_thread(self._ask_checkout, workspace, workload, question)
+        isolation, place, host = await asyncio.to_thread(self._inspection, workspace)
+        return await git_query.ask(isolation, place, host, workload, self._environ, question)
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         """Write `projects/`, `home/` and `volumes/` as a tar. Raises PermanentError for a file that cannot be read."""
@@ -366,13 +367,13 @@ class LocalProvider(
             command = tuple(python_argv("supervisor.marks", str(number), *command))
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
-    def _ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
+    def _inspection(self, workspace: Workspace) -> tuple[Isolation, Place, Host]:
+        """In which sandbox its files are looked at."""
         found = self._launcher.found(again=False)
         # The machine's own git, where it can be shut in, does not depend on what the image holds.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
         place = self._launcher.place(workspace, "inspection")
-        host = detect.read_host(self._environ)
-        return git_query.ask(isolation, place, host, workload, self._environ, question)
+        return isolation, place, detect.read_host(self._environ)
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:

@@ -22,31 +22,31 @@ def place(tmp_path: Path) -> Place:
     return Place("a1", workspace, tmp_path / "state/jobs/a1/job", tmp_path / "state")
 
 
-def told(place: Place, url: str) -> str:
+async def told(place: Place, url: str) -> str:
     workload = Workload(source=Source(url))
-    said = git_query.ask(
+    said = await git_query.ask(
         Isolation("plain"), place, Host((), "/home/me"), workload, {"PATH": "/usr/bin:/bin"}, TELL
     )
     return said.decode().strip()
 
 
-def test_a_source_that_is_a_folder_outlives_its_workspaces(place: Place, tmp_path: Path) -> None:
+async def test_a_source_that_is_a_folder_outlives_its_workspaces(place: Place, tmp_path: Path) -> None:
     source = make_repository(tmp_path / "my source")
-    assert told(place, str(source)) == f"yes {source}"
+    assert await told(place, str(source)) == f"yes {source}"
     url = f"file://{str(source).replace(' ', '%20')}"
-    assert told(place, url) == f"yes {url}"
+    assert await told(place, url) == f"yes {url}"
     git(tmp_path, "clone", "--quiet", "--bare", str(source), "bare.git")
-    assert told(place, str(tmp_path / "bare.git")) == f"yes {tmp_path / 'bare.git'}"
+    assert await told(place, str(tmp_path / "bare.git")) == f"yes {tmp_path / 'bare.git'}"
 
 
-def test_one_that_is_gone_or_is_a_workspaces_own_does_not(place: Place, tmp_path: Path) -> None:
+async def test_one_that_is_gone_or_is_a_workspaces_own_does_not(place: Place, tmp_path: Path) -> None:
     make_repository(place.projects / "app")
     (tmp_path / "link").symlink_to(place.projects / "app")
     (tmp_path / "empty").mkdir()
     for url in (place.projects / "app", tmp_path / "link", tmp_path / "empty", tmp_path / "gone"):
-        assert told(place, str(url)) == "yes none"
+        assert await told(place, str(url)) == "yes none"
 
 
-def test_addresses_of_other_machines_are_no_folders(place: Place) -> None:
-    assert told(place, "https://git.example.com/app.git") == "yes none"
-    assert told(place, "git.example.com:app.git") == "yes none"
+async def test_addresses_of_other_machines_are_no_folders(place: Place) -> None:
+    assert await told(place, "https://git.example.com/app.git") == "yes none"
+    assert await told(place, "git.example.com:app.git") == "yes none"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,6 +17,7 @@ from wsdash.backend.providers.gitlab.messages import UNSAVED
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, CheckpointStore, NoRoom
+from wsdash.backend.system.run import capture
 from wsdash.sanitize import one_line
 
 log = logging.getLogger(__name__)
@@ -80,21 +80,10 @@ class Checkpoints:
 
     async def _ask_to_save(self, workspace_id: str, name: str) -> str:
         argv = await self._tunnel.command(workspace_id, name, ("wsdash-checkpoint", "save", str(SAVE_S)))
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            async with asyncio.timeout(SAVE_S + 15.0):
-                answer, _ = await process.communicate()
-        except TimeoutError:
+        answer = await capture(argv, limit=LONGEST_LINE, timeout_s=SAVE_S + 15.0)
+        if answer.exit_code is None and not answer.output:
             return "failed it takes too long"
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-        return one_line(answer[:LONGEST_LINE].decode("utf-8", "replace")).strip()
+        return one_line(answer.output.decode("utf-8", "replace")).strip()
 
     async def aclose(self) -> None:
         """What is on its way ends with its ssh; it is asked for again."""

@@ -11,16 +11,17 @@ import logging
 import os
 import re
 from collections.abc import Callable, Collection
-from contextlib import suppress
 
 from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
+from wsdash.backend.system.run import capture
 
 log = logging.getLogger(__name__)
 
 SERVE = ("wsdash-credentials", "serve")
 ANSWER_S = 15.0
+LONGEST_ANSWER = 64 * 1024
 LONGEST_LINE = 1024
 _QUESTION = re.compile(
     r"get (\d{1,10}) (https?) ([A-Za-z0-9._-]{1,255}(?::\d{1,5})?)(?: ([A-Za-z0-9._~/+-]{1,500}))?\n",
@@ -92,21 +93,17 @@ async def fill(protocol: str, host: str) -> dict[str, str]:
     """`username` and `password` as the user's own Git has them, without asking anybody; nothing where it has none."""
     environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true"}
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git", "credential", "fill",
-            cwd="/", env=environ, stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+        answer = await capture(
+            ("git", "credential", "fill"),
+            limit=LONGEST_ANSWER,
+            timeout_s=ANSWER_S,
+            stdin=f"protocol={protocol}\nhost={host}\n\n".encode(),
+            env=environ,
+        )
     except OSError:
         return {}
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            output, _ = await process.communicate(f"protocol={protocol}\nhost={host}\n\n".encode())
-    except TimeoutError:
+    if answer.exit_code is None:
         return {}
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-    lines = (line.partition("=") for line in output.decode("utf-8", "replace").splitlines())
+    lines = (line.partition("=") for line in answer.output.decode("utf-8", "replace").splitlines())
     found = {name: value for name, _, value in lines if name in ("username", "password") and value}
     return found if len(found) == 2 else {}

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +18,7 @@ from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
 from wsdash.backend.providers.types import ShellCommand
 from wsdash.backend.system import environments
+from wsdash.backend.system.run import capture
 from wsdash.config.settings import GitLabSettings
 from wsdash.model import Attempt, Workspace
 from wsdash.paths import PathError
@@ -183,29 +183,10 @@ class JobTunnel:
         ):
             return b""
         argv = await asyncio.to_thread(self._relay_client.ssh, workspace.id, workspace.name, asked)
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin)
-            given.seek(0)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-                )
-            except OSError:
-                return b""
-        assert process.stdout is not None
-        output: list[bytes] = []
-        size = 0
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    while size < most and (part := await process.stdout.read(65536)):
-                        output.append(part)
-                        size += len(part)
-        finally:  # also where whoever asks waits no longer
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        return b"".join(output)
+            return (await capture(argv, limit=most, timeout_s=timeout_s, stdin=stdin)).output
+        except OSError:
+            return b""
 
     async def stop(self, workspace_id: str) -> bool:
         """Ask the job through its tunnel to end, as GitLab would; whether it will."""

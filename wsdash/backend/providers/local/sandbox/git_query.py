@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
+import asyncio
 import tempfile
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,10 +11,11 @@ from urllib.parse import unquote
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
 from wsdash.backend.providers.types import CheckoutQuery
+from wsdash.backend.system.run import capture
 from wsdash.workload import Workload
 
 
-def ask(
+async def ask(
     isolation: Isolation,
     place: Place,
     host: Host,
@@ -31,20 +29,26 @@ def ask(
     what outlives the job: see `judge` in unsaved.sh.
     """
     with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
-        env = isolations.job_environment(isolation, place, host.home, environ)
-        if isolation.kind == "plain":
-            env["TMPDIR"] = scratch
-        if not isolation.is_container:
-            env["WSDASH_MACHINE"] = "yes"
-        if workload.source is not None and outlives(workload.source.url, place):
-            env["WSDASH_SOURCE"] = workload.source.url
-        argv = isolations.inspect_argv(
-            isolation, place, host, workload.image, env, Path(scratch), question.argv
-        )
-        if argv is None or (isolation.is_container and not place.projects.is_dir()):
+
+        def prepared() -> tuple[tuple[str, ...] | None, dict[str, str]]:
+            env = isolations.job_environment(isolation, place, host.home, environ)
+            if isolation.kind == "plain":
+                env["TMPDIR"] = scratch
+            if not isolation.is_container:
+                env["WSDASH_MACHINE"] = "yes"
+            if workload.source is not None and outlives(workload.source.url, place):
+                env["WSDASH_SOURCE"] = workload.source.url
+            argv = isolations.inspect_argv(
+                isolation, place, host, workload.image, env, Path(scratch), question.argv
+            )
+            if isolation.is_container:
+                return (argv if place.projects.is_dir() else None), dict(environ)
+            return argv, env
+
+        argv, env = await asyncio.to_thread(prepared)
+        if argv is None:
             return b""
-        own = dict(environ) if isolation.is_container else env
-        return answer(argv, own, question.most, question.timeout_s, question.program)
+        return await answer(argv, env, question.most, question.timeout_s, question.program)
 
 
 def outlives(url: str, place: Place) -> bool:
@@ -61,38 +65,11 @@ def outlives(url: str, place: Place) -> bool:
         return False
 
 
-def answer(
+async def answer(
     argv: tuple[str, ...], env: Mapping[str, str], most: int, timeout_s: float, stdin: bytes = b""
 ) -> bytes:
-    """The first bytes of what the command prints within the time. Blocks."""
-    with tempfile.TemporaryFile() as given:
-        given.write(stdin)
-        given.seek(0)
-        try:
-            process = subprocess.Popen(
-                argv,
-                stdin=given,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=dict(env),
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError:
-            return b""
-    assert process.stdout is not None
-    timer = threading.Timer(timeout_s, _kill, [process.pid])
-    timer.start()
-    with process.stdout:
-        said = process.stdout.read(most)
-    timer.cancel()
-    _kill(process.pid)
-    process.wait()
-    return said
-
-
-def _kill(pid: int) -> None:
+    """The first bytes of what the command prints within the time; nothing where it cannot be started."""
     try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+        return (await capture(argv, limit=most, timeout_s=timeout_s, stdin=stdin, env=env)).output
+    except OSError:
+        return b""
