@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +213,19 @@ def test_show_tells_what_is_unsaved_now_and_as_of_when(wsdash: Command, reposito
     assert wsdash("stop", "web", "--wait").returncode == 0
     until_sync(lambda: (unsaved(wsdash) or {}).get("files") == 0, what="the look at the stop")
     assert "nothing, as of " in wsdash("show", "web").stdout
+
+
+def test_a_restart_records_what_only_the_workspace_has(
+    wsdash: Command, repository: Path, paths: Paths
+) -> None:
+    def recorded() -> object:
+        with closing(sqlite3.connect(paths.database)) as store:
+            return store.execute("SELECT unsaved FROM workspace").fetchone()[0]
+
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    assert recorded() is None
+    assert wsdash("restart", "web").returncode == 0
+    assert recorded() is not None
 
 
 def test_show_tells_what_is_known_where_nobody_answers_in_time(

@@ -112,6 +112,8 @@ async def _one(
     }
     if getattr(args, "keep_work", False):
         await _keep(service, workspace_id, args.timeout)
+    if verb == "restart" and not unsaved:
+        await service.work.look_again(workspace_id)  # when it has stopped, the reconciler looks
     workspace = await wish[verb](workspace_id)
     if getattr(args, "now", False):
         await service.lifecycle.end_now(workspace_id)

@@ -135,6 +135,23 @@ def test_what_came_with_a_clone_is_not_work_of_the_workspace(projects: Projects)
     assert subjects(projects.look()) == {"On top of it (in ../shallow)"}
 
 
+def test_a_tag_whose_origin_nobody_noted_counts_only_where_no_branch_of_the_remote_holds_its_commit(
+    projects: Projects,
+) -> None:
+    """As in a clone that an earlier version made, or after a fetch: a tag on a lost branch may be the user's own."""
+    for tag in (("annotated", "-a", "-m", "notes"), ("light",)):
+        git(projects.app, "tag", *tag)
+    git(projects.app, "pack-refs", "--all")
+    assert not projects.look()
+    git(projects.origin, "checkout", "--quiet", "-b", "release")
+    commit_files(projects.origin, {"r": "r"}, "Of a release")
+    git(projects.origin, "tag", "v2")
+    git(projects.origin, "checkout", "--quiet", "main")
+    git(projects.origin, "branch", "--quiet", "-D", "release")
+    git(projects.app, "fetch", "--quiet", "--tags")
+    assert subjects(projects.look()) == {"Of a release"}
+
+
 def test_every_stash_is_found_newest_first(projects: Projects) -> None:
     for text in ("older", "newer"):
         (projects.app / "file").write_text(text)
