@@ -134,7 +134,7 @@ class _Job:
             "HOME": str(folder / "home"),
             "WSDASH_RUN": str(self._run),
             "WSDASH_ATTEMPT": f"abc.{attempt}.1",
-            "WSDASH_MAIN": str(os.getpid()),
+            "WSDASH_JOB_PID": str(os.getpid()),
             "WSDASH_CHECKPOINT_S": "3600",
         }
         self._stream: subprocess.Popen[bytes] | None = None

@@ -585,7 +585,7 @@ def test_a_workspace_without_an_editor_is_named_with_what_would_bring_one(
     assert wsdash("create", "--no-source", "--name", "web", "--yes", "--wait").returncode == 0
     done = wsdash("open", "web")
     assert done.returncode == 1
-    assert "no editor can be opened in web: There is no editor here" in done.stderr
+    assert "no editor can be opened in web: The workspace has no editor" in done.stderr
     assert "injector_image" in done.stderr
 
 

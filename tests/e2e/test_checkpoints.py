@@ -54,7 +54,7 @@ def lose_the_runner(work: Work) -> None:
     work.wait_for(phase="pending", attempt=2)
     work.runner.start()
     work.wait_for(phase="running", attempt=2)
-    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    until_sync(lambda: "is restored" in work.run("logs", "app"), PATIENCE_S, "the log")
 
 
 def stand_in_the_way(work: Work) -> Path:
@@ -251,7 +251,7 @@ def test_where_the_registry_is_off_and_jobs_may_push_they_go_on_a_branch(work_wi
     shutil.rmtree(work.runner.folder / "builds")
     shutil.rmtree(work.runner.folder / "cache")
     work.run("start", "app", "--wait")
-    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    until_sync(lambda: "is restored" in work.run("logs", "app"), PATIENCE_S, "the log")
     assert next((work.runner.folder / "builds").rglob("projects/app/notes.txt")).read_text() == "precious\n"
     assert len(work.server.state.pipelines) == 2
     work.run("delete", "app", "--yes", "--wait")
@@ -278,7 +278,7 @@ def test_what_a_job_could_not_fetch_from_the_project_is_not_replaced_by_its_own(
     work.project.packages_enabled = True
     work.run("restart", "app", "--wait")
     work.wait_for(phase="running", attempt=3)
-    until_sync(lambda: "is put back" in work.run("logs", "app"), PATIENCE_S, "the log")
+    until_sync(lambda: "is restored" in work.run("logs", "app"), PATIENCE_S, "the log")
     assert next((work.runner.folder / "builds").rglob("projects/app/notes.txt")).read_text() == "precious\n"
 
 

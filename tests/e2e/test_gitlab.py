@@ -155,7 +155,7 @@ def test_a_cache_that_did_not_come_is_told_once_and_the_workspace_saves_again(
     shutil.copytree(tmp_path / "the other runner's", work.runner.folder / "cache")
     work.run("start", "app", "--wait")
     work.wait_for(phase="running", attempt=4)
-    lines_of(work, "This job goes on with 1.1", "the job with the older state")
+    lines_of(work, "This job uses the state 1.1", "the job with the older state")
     lines_of(work, "kept work", "the job with the older state")
 
 
@@ -471,7 +471,7 @@ def test_a_job_that_cannot_be_reached_ends_and_the_imported_files_wait_for_one_t
     config = work.paths.config_file.read_text()
     work.paths.config_file.write_text(config.replace("[access]\nhost", "[access]\n# host"))
     work.run("start", "moved")
-    said = "They did not come: this job cannot be reached from your machine."
+    said = "The imported files did not arrive: your machine cannot reach this job."
     first = "logs", "moved", "--attempt", "1"
     until_sync(lambda: work.row("moved")["attempt"] is not None, PATIENCE_S, "the first attempt")
     until_sync(lambda: said in work.run(*first), PATIENCE_S, "the end of the first attempt")

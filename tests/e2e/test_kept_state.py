@@ -46,7 +46,7 @@ def test_a_kept_folder_has_what_was_done_since_the_cache_and_one_job_works_in_it
     work.wait_for(phase="running", attempt=3)
     assert (home / "counter").read_text() == "since the cache was saved\n"
     assert (home / "note").exists()
-    assert "still runs on this host: it is told to save and to end" in work.run("logs", "app")
+    assert "still runs on this host. It gets a signal to save its work and to end" in work.run("logs", "app")
     marks = [f"CI_JOB_ID={job.id}\0".encode(), f"WSDASH_WORKSPACE={work.row()['id']}\0".encode()]
     left = [e for e in Path("/proc").glob("[0-9]*/environ") if all(mark in _read(e) for mark in marks)]
     assert left == []

@@ -66,7 +66,7 @@ class Job:
         install(job)
         (job / "workload.sh").write_text(render(Workload()))
         (run / "access").mkdir()
-        (run / "access/proof").write_text("s3cret")
+        (run / "access/enroll-token").write_text("s3cret")
         (self.folder / "root").mkdir()
         (run / "access/environment").write_text(f"export PROJECTS_ROOT={quote(f'{self.folder}/root')}\n")
         grant = self.relay.job(self.folder, name=self.name).grant
@@ -80,12 +80,12 @@ class Job:
             "WSDASH_ATTEMPT": grant.attempt_id,
             "WSDASH_WORKSPACE": grant.workspace_id,
             "WSDASH_RUN": str(run),
-            "WSDASH_PROOF": str(run / "access/proof"),
-            "WSDASH_MAIN": str(os.getpid()),
+            "WSDASH_ENROLL_TOKEN_FILE": str(run / "access/enroll-token"),
+            "WSDASH_JOB_PID": str(os.getpid()),
             **variables,
         }
         with (self.folder / "log").open("wb") as log:
-            argv = [*container, "sh", str(job / "tunnel.sh"), "dial"]
+            argv = [*container, "sh", str(job / "tunnel.sh"), "connect"]
             self.processes.append(
                 subprocess.Popen(
                     argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -170,7 +170,7 @@ def test_openssh_shows_a_certificate_and_no_key_is_pinned(relay: Running, job: J
     assert relay.folder.known_hosts.read_text() == (
         f"@cert-authority wsdash-*,*.wsdash {public_key(relay.folder.host_authority)}\n"
     )
-    assert not (job.folder / "run/access/proof").exists()
+    assert not (job.folder / "run/access/enroll-token").exists()
     assert "s3cret" not in job.said
 
 
@@ -195,7 +195,7 @@ def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
     assert ssh("true").returncode == 0
     (line,) = _running(f"ssh .*-p {relay.port} .*-R /wsdash/w1:.*@{relay.bind}$")
     os.kill(int(line), signal.SIGKILL)
-    until_sync(lambda: job.said.count("Your machine is dialled") == 2, what="the next line")
+    until_sync(lambda: job.said.count("The job connects to your machine") == 2, what="the next line")
     until_sync(lambda: ssh("true").returncode == 0, what="the way in")
     assert relay.log.count("has enrolled") == 1
 
@@ -205,16 +205,16 @@ def test_a_job_that_is_not_let_in_yet_asks_again_until_it_is(
     relay: Running, job: Job, ssh: UsersSsh, tmp_path: Path
 ) -> None:
     job.dial(is_known=False)
-    until_sync(lambda: "does not let this job in" in job.said, what="the refusals")
+    until_sync(lambda: "Your machine rejects this job" in job.said, what="the refusals")
     relay.job(tmp_path / "again", name=job.name)
     until_sync(lambda: ssh("echo", "in").stdout == "in\n", 120, "the way in")
-    assert job.said.count("does not let this job in") == 1
+    assert job.said.count("Your machine rejects this job") == 1
 
 
 @needs_sshd
 def test_a_server_outlives_no_job_that_was_killed_with_the_script_that_dials(job: Job, ssh: UsersSsh) -> None:
     with subprocess.Popen(["sleep", "600"]) as main:
-        job.dial(WSDASH_MAIN=str(main.pid))
+        job.dial(WSDASH_JOB_PID=str(main.pid))
         assert ssh("true").returncode == 0
         server = int((job.folder / "run/access/pid").read_text())
         job.processes[0].kill()
@@ -235,12 +235,12 @@ def test_a_server_that_was_killed_comes_back_and_its_sessions_and_the_line_stand
         assert session.stdout.readline() == b"before\n"
         for count in (1, 2):
             os.kill(int((job.folder / "run/access/pid").read_text()), signal.SIGKILL)
-            until_sync(lambda: job.said.count("is started again") == count, what="the next server")  # noqa: B023
+            until_sync(lambda: job.said.count("the job starts it again") == count, what="the next server")  # noqa: B023
             until_sync(lambda: ssh("echo", "again").stdout == "again\n", what="the way in")
         session.stdin.write(b"after\n")
         session.stdin.close()
         assert session.stdout.read() == b"after\n"
-    assert job.said.count("Your machine is dialled") == 1
+    assert job.said.count("The job connects to your machine") == 1
 
 
 @needs_sshd
@@ -350,7 +350,7 @@ def test_dropbear_takes_its_place_in_a_container_and_its_key_is_pinned(
 def test_an_old_dropbear_outside_of_a_container_leaves_the_home_alone(job: Job) -> None:
     job.dial(*_container(*WITHOUT_OPENSSH))
     until_sync(lambda: (job.folder / "run/unreachable").exists(), what="the end")
-    assert "too old to be let in by outside of a container: install openssh-server" in job.said
+    assert "too old to log in to outside of a container: install openssh-server" in job.said
 
 
 @needs_dropbear

@@ -22,7 +22,7 @@ from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_files import renew, write_stanza
 
 SOMEBODY = f"wsdash-{os.getpid()}"
-OF_ITS_OWN = ("sh", "-c", 'WSDASH_MAIN=$$; export WSDASH_MAIN; "$@"', "sh")
+OF_ITS_OWN = ("sh", "-c", 'WSDASH_JOB_PID=$$; export WSDASH_JOB_PID; "$@"', "sh")
 """The job's main process is of the same user, so that signals reach it."""
 needs_users = pytest.mark.skipif(
     os.geteuid() != 0 or SSHD is None or not all(map(shutil.which, ("useradd", "userdel", "runuser"))),

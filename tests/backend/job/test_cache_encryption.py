@@ -49,8 +49,8 @@ class Job:
             "CI_PROJECT_DIR": str(self.folder),
             "WSDASH_WORKSPACE": "w1",
             "WSDASH_ATTEMPT": f"a.{self.number}.1",
-            "WSDASH_RESTORES": restores,
-            "WSDASH_SEALED": "yes",
+            "WSDASH_RESTORE_FROM": restores,
+            "WSDASH_ENCRYPT_CACHE": "yes",
             "WSDASH_RUN": str(self.base / "run"),
             "WSDASH_RECEIVE_S": "0",
         }
@@ -79,10 +79,10 @@ class Job:
         (self.base / "run").mkdir(parents=True)
         if secret is not None:
             assert self.take(" ".join(keys_of(secret, "w1")) + "\n") == 0
-        assert self.sh("dialler=1; ended=; choose_root; restore_state", restores=restores) == 0
+        assert self.sh("tunnel_pid=1; ended=; choose_root; restore_state", restores=restores) == 0
 
     def end(self) -> int:
-        return self.sh('read -r root <"$run/root"; save_state; status=$?; forget_open; exit "$status"')
+        return self.sh('read -r root <"$run/root"; save_state; status=$?; remove_plaintext; exit "$status"')
 
     @property
     def facts(self) -> str:

@@ -72,7 +72,7 @@ class Place:
             "HOME": str(self.home),
             "WSDASH_RUN": str(self.folder / "run"),
             "WSDASH_ATTEMPT": f"abc.{self.attempt}.1",
-            "WSDASH_MAIN": str(os.getpid()),
+            "WSDASH_JOB_PID": str(os.getpid()),
             **self.env,
         }
         argv = [*self.shell, str(self.folder / "run/job/checkpoint.sh"), *words]

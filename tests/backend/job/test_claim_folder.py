@@ -55,14 +55,14 @@ class Host:
             "SHELL_ARGV": " ".join(self.shell),
             "WSDASH_WORKSPACE": NAME,
             "WSDASH_ATTEMPT": f"a.{attempt}.1",
-            "WSDASH_ENDING_S": "10",
+            "WSDASH_TERMINATION_S": "10",
             "CI_JOB_ID": str(job),
             "CI_SERVER_URL": "https://gitlab.example.com",
             "STUBBORN": "",
             **more,
         }
         # As in gitlab.sh: its children know the script of the job.
-        argv = ["sh", "-c", 'WSDASH_MAIN=$$; export WSDASH_MAIN; eval "$START"']
+        argv = ["sh", "-c", 'WSDASH_JOB_PID=$$; export WSDASH_JOB_PID; eval "$START"']
         output = self.folder.with_name(f"said-{job}").open("wb")
         process = subprocess.Popen(
             [*unseen, *argv],
@@ -115,7 +115,7 @@ def test_where_the_script_of_the_job_is_gone_what_saves_is_waited_for_and_nothin
     left = f'(sh {saves} run x & sh -c \'trap "" TERM; sleep 600\' &) 9>&-; echo "in 1" >"$FOLDER/order"'
     host.start(1, 1, START=f'mkdir -p "$FOLDER"; {left}').wait(60)
     host.until("in 1")
-    host.start(2, 2, WSDASH_ENDING_S="300")
+    host.start(2, 2, WSDASH_TERMINATION_S="300")
     host.until("in 2")
     assert host.order == ["in 1", "out 1", "in 2"]
 
@@ -123,7 +123,7 @@ def test_where_the_script_of_the_job_is_gone_what_saves_is_waited_for_and_nothin
 def test_what_does_not_end_is_killed_and_what_its_job_left_behind_too(host: Host) -> None:
     stubborn = host.start(1, 1, STUBBORN="yes")
     host.until("in 1")
-    host.start(2, 2, WSDASH_ENDING_S="1")
+    host.start(2, 2, WSDASH_TERMINATION_S="1")
     host.until("in 2")
     assert stubborn.wait(60) == -signal.SIGKILL
     assert host.order == ["in 1", "in 2"]
@@ -151,13 +151,13 @@ def test_jobs_of_other_workspaces_and_of_other_gitlabs_are_left_alone(host: Host
 @pytest.mark.skipif(shutil.which("flock") is None, reason="there is no flock")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a container of its own")
 def test_a_job_in_another_container_is_told_to_end_and_waited_for(host: Host) -> None:
-    asks = 'wanted=$FOLDER/wanted; (while [ ! -e "$wanted" ]; do sleep 0.1; done; kill -TERM $WSDASH_MAIN) 9>&- & '
+    asks = 'wanted=$FOLDER/wanted; (while [ ! -e "$wanted" ]; do sleep 0.1; done; kill -TERM $WSDASH_JOB_PID) 9>&- & '
     host.start(1, 1, "unshare", "--pid", "--fork", "--mount-proc", START=asks + START)
     host.until("in 1")
     host.start(2, 2, "unshare", "--pid", "--fork", "--mount-proc")
     host.until("in 2")
     assert host.order == ["in 1", "out 1", "in 2"]
-    assert "has its folder (attempt 1)" in host.said(2)
+    assert "uses its folder (attempt 1)" in host.said(2)
 
 
 def test_a_lock_that_a_dead_job_has_left_is_none(host: Host) -> None:
@@ -178,10 +178,10 @@ def test_a_job_that_a_newer_attempt_waits_for_saves_and_ends_by_itself(job: Job,
     run.mkdir(parents=True)
     with subprocess.Popen(["sleep", "60"]) as main:
         job.environment |= {
-            "WSDASH_REPORTER": str(REPORTER),
+            "WSDASH_EMIT_HOOK": str(REPORTER),
             "WSDASH_RUN": str(run),
             "WSDASH_ATTEMPT": "a.3.1",
-            "WSDASH_MAIN": str(main.pid),
+            "WSDASH_JOB_PID": str(main.pid),
         }
         job.start("run", Workload())
         (run.parent / "wanted").write_text("3\n")  # its own

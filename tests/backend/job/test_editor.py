@@ -122,7 +122,7 @@ def test_a_folder_with_a_long_name_is_no_hindrance(job: Job) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "There is no editor here"),
+        (None, "The workspace has no editor"),
         ("#!/bin/sh\necho no licence >&2\nexit 3\n", "does not start: no licence"),
     ],
 )

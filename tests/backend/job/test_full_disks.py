@@ -94,7 +94,7 @@ class World:
             "HOME": str(self.disk / "home"),
             "WSDASH_RUN": str(self.run),
             "WSDASH_ATTEMPT": f"abc.{self.number}.1",
-            "WSDASH_MAIN": str(os.getpid()),
+            "WSDASH_JOB_PID": str(os.getpid()),
             "WSDASH_CHECKPOINT_S": "0.05",
             "WSDASH_CHECKPOINT_MIB": str(limit_mib),
             "ORIGIN": str(origin),

@@ -75,7 +75,7 @@ def test_a_limit_that_is_none_changes_nothing(shell: tuple[str, ...], nonsense: 
 
 
 def test_what_restoring_and_fetching_took_is_no_time_to_run(shell: tuple[str, ...]) -> None:
-    line = 'set_limits; limits_from=$((limits_from - 100)); take_off_passed; echo "$WSDASH_DEADLINE"'
+    line = 'set_limits; limits_from=$((limits_from - 100)); deduct_elapsed; echo "$WSDASH_DEADLINE"'
     (found,) = ask(shell, line, WSDASH_DEADLINE=2880)
     assert 2700 <= int(found) <= 2780
     (found,) = ask(shell, line, WSDASH_DEADLINE=50)

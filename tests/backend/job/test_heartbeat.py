@@ -28,9 +28,9 @@ def test_each_change_is_a_line_with_the_name_that_the_pipeline_gets(
         "WSDASH_ATTEMPT": "a1.1.0",
         "WSDASH_CONFIG": "abc",
         "WSDASH_OWNER": "me",
-        "WSDASH_MAIN": str(os.getpid()),
+        "WSDASH_JOB_PID": str(os.getpid()),
     }
-    argv = [*shell, str(HERE / "gitlab.sh"), "pulse"]
+    argv = [*shell, str(HERE / "gitlab.sh"), "heartbeats"]
     process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -49,7 +49,11 @@ def test_each_change_is_a_line_with_the_name_that_the_pipeline_gets(
     assert (first.workspace_id, first.attempt_id, first.at, first.state, first.seq) == (
         "w1", "a1", 1700000000, "starting", 1,
     )  # fmt: skip
-    assert (first.facts["via"], first.facts["active"], first.facts["disk"]) == ("line", "1699999990", "9000")
+    assert (first.facts["via"], first.facts["active"], first.facts["disk"]) == (
+        "tunnel",
+        "1699999990",
+        "9000",
+    )
     assert (second.at, second.state, second.seq) == (1700000010, "ready", 2)
 
 

@@ -66,7 +66,7 @@ def test_places_in_the_text_lead_to_places_in_the_log() -> None:
     [
         (b'wsdash: cloning x\nwsdash/1 beat {"at":,}\nfatal: no such host\n', True, "fatal: no such host"),
         (b"wsdash: cloning x\nfatal: a\nwsdash: no ref b.\n", True, "fatal: a\nno ref b."),
-        (b"out\nwsdash: postStart one failed with exit code 3; the workspace goes on.\n", False, "out"),
+        (b"out\nwsdash: postStart one failed with exit code 3; the workspace continues.\n", False, "out"),
         (b"wsdash: ending: cancelled\n", False, ""),
         (b"\x1b[31mred\x1b[0m\n\n  50 %\r100 %\r\n", False, "red\n100 %"),
         (b"", True, ""),

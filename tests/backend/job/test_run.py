@@ -61,7 +61,7 @@ def test_a_failed_command_is_recorded_and_the_next_one_runs(job: Job) -> None:
     )
     running = job.run_until_ready(workload)
     assert running.exits() == {"broken": 3, "nowhere": 1, "after": 0}
-    assert "preStart broken failed with exit code 3; the workspace goes on." in running.log
+    assert "preStart broken failed with exit code 3; the workspace continues." in running.log
 
 
 def test_a_setup_that_is_killed_ends_the_job_which_says_so(job: Job) -> None:
@@ -182,7 +182,7 @@ def test_term_runs_pre_stop_and_ends_well(job: Job) -> None:
     assert running.stop() == 0
     assert running.log.splitlines()[-3:] == [
         "saved",
-        "wsdash: preStop bye failed with exit code 1; the workspace goes on.",
+        "wsdash: preStop bye failed with exit code 1; the workspace continues.",
         "more",
     ]
     assert running.messages("end")[0].fields["cause"] == "cancelled"

@@ -70,7 +70,7 @@ class Job:
         self.number += 1
         shutil.rmtree(self.base / "run", ignore_errors=True)
         (self.base / "run").mkdir(parents=True)
-        settings = {"WSDASH_RESTORES": restores, "WSDASH_VOLUME": str(volume)}
+        settings = {"WSDASH_RESTORE_FROM": restores, "WSDASH_VOLUME": str(volume)}
         assert self.sh(START, **settings, **more) == 0
         return Path(self.file("root"))
 
@@ -501,7 +501,7 @@ def test_removal_on_another_runner_fails_and_says_so(job: Job, volume: Path) -> 
 class TestWhatIsLeft:
     """As it ends a job tells what only its files have, for nobody can ask afterwards."""
 
-    LOOK = f"{SCRIPT}read -r root <$run/root; find_left"
+    LOOK = f"{SCRIPT}read -r root <$run/root; find_unsaved"
 
     def left(self, job: Job, **more: str) -> str:
         job.sh(self.LOOK, **more)
@@ -548,7 +548,9 @@ class TestWhatIsLeft:
         slow.parent.mkdir()
         slow.write_text("#!/bin/sh\nexec sleep 600\n")
         slow.chmod(0o755)
-        assert self.left(job, WSDASH_LOOK_S="1", PATH=f"{slow.parent}:{os.environ['PATH']}") == "0.0.0.more"
+        assert (
+            self.left(job, WSDASH_UNSAVED_S="1", PATH=f"{slow.parent}:{os.environ['PATH']}") == "0.0.0.more"
+        )
         assert job.end() == "1.1"
 
     def test_one_that_still_waits_for_imported_files_says_nothing(self, job: Job) -> None:

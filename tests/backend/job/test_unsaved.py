@@ -237,7 +237,7 @@ def test_what_was_pushed_only_to_where_the_job_writes_is_unsaved(projects: Proje
 @pytest.fixture
 def lasting(projects: Projects, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that outlives a job that knows it to be a machine's."""
-    text = unsaved_work.program().replace(b"passing='/tmp ", b"passing='")
+    text = unsaved_work.program().replace(b"volatile='/tmp ", b"volatile='")
     monkeypatch.setattr(unsaved_work, "program", lambda: text)
     return projects.folder.parent / "lasting"
 

@@ -1,4 +1,6 @@
-"""What `job.sh` says on its standard output, between the lines of the log.
+"""What Python and the shell of a job have in common: its messages, states, facts, commands and variables.
+
+`job.sh` writes messages to its standard output, between the lines of the log.
 
 A line is `wsdash/1 KIND {json}`, at most 200 bytes with its newline, so that one write to a pipe is whole.
 It may follow output that ended without a newline (a progress bar), so it is looked for anywhere in a line.
@@ -24,6 +26,56 @@ EXIT_CONFIGURATION = 78
 
 END_CAUSES = ("deadline", "cancelled", "image")
 """Causes that a job may give for its own end."""
+
+
+RUNNING_STATES = ("queued", "fetching", "starting", "ready", "ending")
+FINAL_STATES = ("deadline", "cancelled", "source", "image", "configuration", "user-code")
+"""States of a job, in the order in which it passes them; the last one is why it ended."""
+
+FACTS = frozenset(
+    {
+        "config",
+        "owner",
+        "via",
+        "started",
+        "failed",
+        "state",
+        "from",
+        "left",
+        "aside",
+        "kept",
+        "saved",
+        "remote",
+    }
+) | frozenset({"unsaved", "run", "cache", "volume", "import", "active", "shells", "load", "memory", "disk"})
+"""Names of what a heartbeat says, as `NAME=VALUE` in the name of the pipeline."""
+FACTS_BEFORE = {"deposit": "remote"}
+"""Facts of jobs that the wsdash before has launched, by their names of today."""
+
+HEARTBEATS = "wsdash-heartbeats"
+HEARTBEATS_BEFORE = "wsdash-pulse"
+"""The same of jobs that the wsdash before has launched, which know no other name."""
+CHECKPOINT = "wsdash-checkpoint"
+CREDENTIALS = "wsdash-credentials"
+KEYS = "wsdash-keys"
+LISTENING = "wsdash-listening"
+SHELLS = "wsdash-shells"
+STOP = "wsdash-stop"
+COMMANDS = frozenset({HEARTBEATS, CHECKPOINT, CREDENTIALS, KEYS, LISTENING, SHELLS, STOP})
+"""The commands of the tunnel: what `tunnel.sh enter` runs in place of a session."""
+
+ENVIRONMENT = (
+    frozenset({"WSDASH_WORKSPACE", "WSDASH_ATTEMPT", "WSDASH_BEAT_S", "WSDASH_DEADLINE"})
+    | frozenset({"WSDASH_KEEP_AWAKE", "WSDASH_IDLE_CPU", "WSDASH_EDITOR", "WSDASH_MACHINE", "WSDASH_SOURCE"})
+    | frozenset(
+        {"WSDASH_CONFIG", "WSDASH_OWNER", "WSDASH_RESTORE_FROM", "WSDASH_VOLUME", "WSDASH_ENCRYPT_CACHE"}
+    )
+    | frozenset({"WSDASH_CHECKPOINT", "WSDASH_CHECKPOINT_S", "WSDASH_SAVE_S", "WSDASH_CREDENTIALS"})
+    | frozenset({"WSDASH_REMOTE_CHECKPOINTS", "WSDASH_REMOTE_CHECKPOINT_S", "WSDASH_SCRIPTS"})
+    | frozenset({"WSDASH_RELAY", "WSDASH_RELAY_KEY", "WSDASH_USER_KEY"})
+    | frozenset({"WSDASH_ID_TOKEN", "WSDASH_ONE_TIME_SECRET"})
+)
+"""Variables that Python gives to the scripts, or has from them."""
 
 
 def killed_by(status: int) -> str:

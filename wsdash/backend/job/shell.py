@@ -10,7 +10,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-_COMMENT = re.compile(r"^[ \t]*# .*\n", re.MULTILINE)
+_COMMENT = re.compile(r"^(?:[ \t]*# |#!).*\n", re.MULTILINE)
 _SOURCED = re.compile(r'^\. "\$(?:here|\{0%/\*\})/([a-z_]+\.sh)"\n', re.MULTILINE)
 
 

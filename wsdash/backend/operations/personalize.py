@@ -8,38 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wsdash.backend.clone_address import DOTFILES
+from wsdash.backend.job.shell import bare
 from wsdash.config.settings import Personal
 from wsdash.workload import Command, EnvVar, GitIdentity, Workload
-
-SCRIPTS = (
-    *("install.sh", "install", "bootstrap.sh", "bootstrap", "script/bootstrap"),
-    *("setup.sh", "setup", "script/setup"),
-)
-"""The first that is there is run; where none is, each dotfile is linked into the home folder."""
-
-_APPLY = f"""\
-set -e
-if ! [ -d ~/.dotfiles ]; then
-  rm -rf ~/.dotfiles.part
-  git clone --quiet --depth 1 -- "$DOTFILES" ~/.dotfiles.part
-  mv ~/.dotfiles.part ~/.dotfiles
-fi
-cd ~/.dotfiles
-for script in {" ".join(SCRIPTS)}; do
-  if [ -f "$script" ]; then
-    chmod u+x "$script"
-    exec "./$script"
-  fi
-done
-for file in .[!.]*; do
-  case $file in .git | .gitignore | .gitmodules | .gitattributes | .github | .gitlab) continue ;; esac
-  if [ -e ~/"$file" ] || [ -L ~/"$file" ]; then
-    echo "$file is in the home folder already, and stays as it is."
-  else
-    ln -s "$PWD/$file" ~/"$file"
-  fi
-done
-"""
 
 
 def with_personal(workload: Workload, personal: Personal, identity: GitIdentity | None = None) -> Workload:
@@ -48,5 +19,5 @@ def with_personal(workload: Workload, personal: Personal, identity: GitIdentity 
     if personal.dotfiles is None:
         return workload
     env = (EnvVar(DOTFILES, personal.dotfiles),)
-    apply = Command("dotfiles", _APPLY, working_dir="$PROJECTS_ROOT", env=env, once=True)
+    apply = Command("dotfiles", bare("install_dotfiles.sh"), working_dir="$PROJECTS_ROOT", env=env, once=True)
     return replace(workload, post_start=(apply, *workload.post_start))

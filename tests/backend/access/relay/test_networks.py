@@ -105,7 +105,7 @@ def test_a_job_on_another_host_is_entered_and_its_line_outlives_a_pulled_cable(
         network.plug("up")
         said, _ = waiting.communicate(timeout=60)
         assert (done.returncode, said) == (0, "again\n"), (done.stderr, job.said)
-        assert job.said.count("Your machine is dialled") == 1
+        assert job.said.count("The job connects to your machine") == 1
     finally:
         job.close()
 
@@ -135,9 +135,10 @@ def test_a_runner_that_reaches_nothing_says_nothing_to_a_stranger_in_the_machine
     try:
         job.dial(*network.on_runner(), port=port)
         until_sync(
-            lambda: "Whoever answers in the place of your machine is not it" in job.said, what="the refusal"
+            lambda: "The host that answers for your machine has another host key" in job.said,
+            what="the refusal",
         )
-        assert (job.folder / "run/access/proof").read_text() == "s3cret"  # it was not shown
+        assert (job.folder / "run/access/enroll-token").read_text() == "s3cret"  # it was not shown
     finally:
         job.close()
         server.kill()

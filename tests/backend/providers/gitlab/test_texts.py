@@ -258,7 +258,7 @@ FETCH_FAILED = (
 KILLED = (
     b"section_start:1764515053:step_script\r\x1b[0KExecuting\n"
     b"\x1b[32;1m$ sh .wsdash/gitlab.sh start\x1b[0;m\n"
-    b"server listens\nwsdash: Your machine is dialled: wsdash ssh leads here.\n"
+    b"server listens\nwsdash: The job connects to your machine: wsdash ssh can enter the workspace.\n"
     b"section_end:1764515054:step_script\r\x1b[0K"
     b"Cleaning up project directory and file based variables\nERROR: Job failed: exit code 137\n"
 )

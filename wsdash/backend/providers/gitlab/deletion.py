@@ -54,7 +54,7 @@ class Deletion:
 
     async def prune(self) -> None:
         """Of each workspace's checkpoints in the registry only the newest stays."""
-        beats = [beat for beat in self._session.poller.beats.values() if "deposit" in beat.facts]
+        beats = [beat for beat in self._session.poller.beats.values() if "remote" in beat.facts]
         newest = {beat.workspace_id: registry_checkpoints.newest(beats, beat.workspace_id) for beat in beats}
         changed = [(i, found) for i, found in newest.items() if found and self._pruned.get(i) != found]
         for workspace_id, found in changed[:MOST_PRUNED]:

@@ -13,7 +13,7 @@ from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
-from wsdash.backend.job import ports, sessions
+from wsdash.backend.job import ports, protocol, sessions
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotRunning, PermanentError, Unreachable
 from wsdash.backend.providers.features import (
@@ -271,11 +271,11 @@ class GitLabProvider(
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """None where its job has no tunnel to this machine."""
-        return await self._ask_job(workspace, "wsdash-listening", ports.MOST_BYTES, ports.TIMEOUT_S)
+        return await self._ask_job(workspace, protocol.LISTENING, ports.MOST_BYTES, ports.TIMEOUT_S)
 
     async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """None where its job has no tunnel to this machine: no session of this machine is in it then."""
-        return await self._ask_job(workspace, "wsdash-shells", sessions.MOST_BYTES, sessions.TIMEOUT_S)
+        return await self._ask_job(workspace, protocol.SHELLS, sessions.MOST_BYTES, sessions.TIMEOUT_S)
 
     async def _ask_job(self, workspace: Workspace, command: str, most: int, timeout_s: float) -> bytes | None:
         if not await self._tunnel.is_connected(workspace):

@@ -37,9 +37,9 @@ def newest(beats: Iterable[Heartbeat], workspace_id: str) -> RemoteCheckpoint | 
     """The newest that any job of the workspace has told of in its pipeline's name."""
     found = []
     for beat in beats:
-        if beat.workspace_id == workspace_id and "deposit" in beat.facts:
+        if beat.workspace_id == workspace_id and "remote" in beat.facts:
             try:
-                found.append(RemoteCheckpoint.of(beat.facts["deposit"]))
+                found.append(RemoteCheckpoint.of(beat.facts["remote"]))
             except ValueError:
                 continue
     return max(found, key=lambda remote: remote.id, default=None)

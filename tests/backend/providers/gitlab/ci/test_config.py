@@ -104,7 +104,7 @@ def test_so_is_an_input_which_gitlab_puts_in_before_it_reads(value: str) -> None
     text = render(Workload(), ME, Options(owner=value), may_take_inputs=True).text
     inputs = {"attempt": value, "restores": "yes", "owner": value}
     (job,) = ci_config.read(text, inputs, "api").jobs.values()
-    found = [job["variables"][f"WSDASH_{name}"] for name in ("ATTEMPT", "RESTORES", "OWNER")]
+    found = [job["variables"][f"WSDASH_{name}"] for name in ("ATTEMPT", "RESTORE_FROM", "OWNER")]
     assert found == [value, "yes", value]
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.backend.job.conftest import SHELLS
 from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.gitlab.tunnel import file_transfer
@@ -102,7 +103,8 @@ def test_no_damage_is_taken_for_a_whole_import(at: int, wrong: bytes) -> None:
 class Job:
     """The folders of one that waits for its files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shell: tuple[str, ...] = ("sh",)) -> None:
+        self.shell = shell
         self.base, self.run = folder / ".wsdash", folder / ".wsdash" / "run"
         for name in ("projects/app", "home", "volumes/cache", "volumes/other", "run"):
             (self.base / name).mkdir(parents=True)
@@ -112,7 +114,7 @@ class Job:
     def take(self, data: bytes) -> int:
         env = {**os.environ, "PROJECTS_ROOT": str(self.base / "projects"), "WSDASH_RUN": str(self.run)}
         return subprocess.run(
-            file_transfer.take(),
+            (*self.shell, *file_transfer.take()[1:]),
             input=data,
             env=env,
             cwd=self.base / "projects",
@@ -135,8 +137,9 @@ def spooled() -> bytes:
     return out.getvalue()
 
 
-def test_a_job_takes_its_files_once(tmp_path: Path) -> None:
-    job = Job(tmp_path)
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_job_takes_its_files_once(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    job = Job(tmp_path, shell)
     assert job.take(spooled()) == 0
     assert job.has_received
     assert (job.base / "projects/app/draft.txt").read_text() == "unsaved\n"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+from tests.waiting import until
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat, parse
 from wsdash.backend.providers.gitlab.tunnel.heartbeats import TunnelHeartbeats, _checked, newer
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.config.settings import GitLabSettings
@@ -54,3 +55,42 @@ def test_without_access_the_status_says_that_and_why() -> None:
     )
     assert said.startswith("none: [access] in config.toml does not name this machine")
     assert "no shell, editor or port" in said
+
+
+class Job(JobTunnel):
+    """A tunnel into a job that knows one command for its heartbeats."""
+
+    def __init__(self, knows: str) -> None:
+        super().__init__(None, GitLabSettings("https://gitlab.example", "group/app"))
+        self.knows = knows
+        self.asked: list[str] = []
+
+    async def command_if_connected(
+        self, workspace_id: str, name: str, argv: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        self.asked += argv
+        beats = "echo wsdash/w1 a1.1.0 1700000000 ready 3" if argv == (self.knows,) else "exit 127"
+        return ("sh", "-c", beats)
+
+
+async def heard(beats: TunnelHeartbeats) -> int:
+    beats.follow("w1", "a1")
+    await until(lambda: len(beats._following) == 0)
+    return beats.newest(beat("queued", 0)).seq
+
+
+async def test_a_job_of_the_version_before_is_asked_by_the_name_that_it_knows() -> None:
+    job = Job("wsdash-pulse")
+    beats = TunnelHeartbeats(job)
+    assert (await heard(beats), job.asked) == (3, ["wsdash-heartbeats", "wsdash-pulse"])
+    assert (await heard(beats), job.asked[2:]) == (3, ["wsdash-pulse"])
+
+
+async def test_a_job_of_this_version_is_asked_once() -> None:
+    job = Job("wsdash-heartbeats")
+    assert (await heard(TunnelHeartbeats(job)), job.asked) == (3, ["wsdash-heartbeats"])
+
+
+def test_where_the_version_before_has_put_its_checkpoint_is_known_by_the_name_of_today() -> None:
+    found = parse("wsdash/w1 a1.1.0 1700000000 ready 3 deposit=registry:3.7")
+    assert found is not None and found.facts == {"remote": "registry:3.7"}

@@ -3,15 +3,15 @@
 # Checkpoints: the unsaved work of a workspace, as a Git bundle that is kept outside of its job.
 #
 #   sh checkpoint.sh stream            send each as it is made, on stdout; stdin says whether it is kept
-#   sh checkpoint.sh deposit [once]    put each into the project's package registry, or on a branch, while no line takes
+#   sh checkpoint.sh upload [once]     put each into the project's package registry, or on a branch, while no tunnel takes
 #                                      them; or one now
-#   sh checkpoint.sh withdraw FROM:ID  get one from there
-#   sh checkpoint.sh save [SECONDS]    have one made and kept now, with the terminal; says how that went
+#   sh checkpoint.sh download FROM:ID  get one from there
+#   sh checkpoint.sh save [SECONDS]    have one made and kept now, with the terminal; prints how that went
 #   sh checkpoint.sh receive ID HASH   the kept one, on stdin, for a job that waits for it
 #   sh checkpoint.sh restore FILE ID   put it into the project's folder
 #   sh checkpoint.sh newer ID ID       whether the first is newer
 #
-# What is in one, as refs: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
+# The refs of one: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
 # all that is not ignored, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches;
 # refs/wsdash/stash/N, tags/*, worktrees/*; refs/wsdash/others, what is unsaved in other repositories and outside of any, a
 # tree of the files that restore_work.sh restores; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, what terminal.sh keeps.
@@ -21,16 +21,16 @@
 # its answers:      kept;  refused WHY
 # ID is the attempt's number and a count, 3.7; BASE is the one before, 0.0 for none; HASH is Git's of the bytes.
 #
-# What it sources stands beside this file.
-# Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_MAIN, WSDASH_CHECKPOINT_S (seconds between two),
-# WSDASH_DEPOSIT_S (the same in the registry), WSDASH_CHECKPOINT_MIB (what one may take), and for the registry
-# WSDASH_WORKSPACE and GitLab's own. The workload's file says `home_files`: paths below HOME, a line each.
+# The scripts that it sources stand beside this file.
+# Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_JOB_PID, WSDASH_CHECKPOINT_S (seconds between two),
+# WSDASH_REMOTE_CHECKPOINT_S (the same in the registry), WSDASH_CHECKPOINT_MIB (what one may take), and for the registry
+# WSDASH_WORKSPACE and GitLab's own. The workload's file sets `home_files`: paths below HOME, a line each.
 
 here=${0%/*}
 # shellcheck source=/dev/null
 . "$here/common.sh"
 folder=$WSDASH_RUN/checkpoint
-# What this process alone writes: one that was ended may have left another at work.
+# Written by this process alone: one that was ended may have left another at work.
 work=$folder/work.${1:-}.$$
 own=$work/git
 mark=${PROJECTS_ROOT%/*}/state/checkpoint
@@ -64,7 +64,7 @@ write_mark() {
   mkdir -p "${mark%/*}" && printf '%s\n' "$1" >"$mark.new" && mv "$mark.new" "$mark"
 }
 
-# What cannot be done is said in `why`: a word, for a heartbeat has room for no more.
+# fail WHY: sets `why` to a word, for a heartbeat has room for no more.
 fail() {
   why=$1
   return 1
@@ -90,11 +90,11 @@ run=$WSDASH_RUN
 . "$here/checkpoint_others.sh"
 case ${1:-} in
   stream) stream ;;
-  deposit) deposit "${2:-}" ;;
-  withdraw) withdraw "$2" ;;
+  upload) upload_checkpoints "${2:-}" ;;
+  download) download_checkpoint "$2" ;;
   save) save "${2:-}" ;;
   receive) receive "$2" "$3" ;;
   newer) is_newer "$2" "$3" ;;
   restore) restore "$2" "$3" || { echo "$why"; exit 1; } ;;
-  *) printf 'usage: sh checkpoint.sh stream|deposit|withdraw FROM:ID|save [SECONDS]|receive ID HASH|restore FILE ID|newer ID ID\n' >&2; exit 64 ;;
+  *) printf 'usage: sh checkpoint.sh stream|upload [once]|download FROM:ID|save [SECONDS]|receive ID HASH|restore FILE ID|newer ID ID\n' >&2; exit 64 ;;
 esac

@@ -1,28 +1,28 @@
-# shellcheck shell=sh
+#!/bin/sh
 # The first thing that a job on GitLab does, before it touches a file of its workspace: no other job works in its folder.
 # It runs from the configuration itself, with the folder's lock open as 9, which the runner's shell keeps until the job ends.
 #
-# What runs on this host for another job of the workspace (a runner that was killed leaves its jobs alive) is told to end,
-# saves, and is killed where it does not. What is in another container is not seen: the lock tells of it, and the file
-# `wanted` tells it, with the next heartbeat, that a newer attempt waits. An older attempt gives way to a newer one.
-# Environment: WSDASH_WORKSPACE, WSDASH_ATTEMPT, CI_JOB_ID, CI_SERVER_URL, WSDASH_ENDING_S (seconds for the other to end, 90). $1 is the
-# workspace's folder.
+# A process on this host of another job of the workspace (a runner that was killed leaves its jobs alive) gets a signal to end,
+# saves, and is killed where it does not. One in another container cannot be seen: it has the lock, and with its next heartbeat
+# it reads the file `wanted`, which says that a newer attempt waits. An older attempt always yields to a newer one.
+# Environment: WSDASH_WORKSPACE, WSDASH_ATTEMPT, CI_JOB_ID, CI_SERVER_URL, WSDASH_TERMINATION_S (seconds
+# for the other to end, 90). $1 is the workspace's folder.
 
 # shellcheck source=/dev/null
 . "${0%/*}/common.sh"
 
 folder=$1
-mine=${WSDASH_ATTEMPT#*.}
-mine=${mine%%.*}
-patience=${WSDASH_ENDING_S:-90}
+own_number=${WSDASH_ATTEMPT#*.}
+own_number=${own_number%%.*}
+grace_s=${WSDASH_TERMINATION_S:-90}
 
-give_way() {
-  say "The newer attempt $1 of this workspace has its folder: this job ends."
+yield_to() {
+  say "The newer attempt $1 of this workspace uses its folder: this job ends."
   exit 1
 }
 
 # A line for each process of another job of the workspace: its id, its attempt's number, and the id of that job's script.
-others() {
+other_jobs() {
   grep -ls "WSDASH_WORKSPACE=$WSDASH_WORKSPACE" /proc/[0-9]*/environ 2>/dev/null | while read -r environ; do
     process=${environ%/environ}
     { tr '\0' '\n' <"$environ"; } 2>/dev/null | {
@@ -33,7 +33,8 @@ others() {
           CI_JOB_ID=*) job=${line#*=} ;;
           CI_SERVER_URL=*) server=${line#*=} ;;
           WSDASH_ATTEMPT=*) attempt=${line#*=} ;;
-          WSDASH_MAIN=*) main=${line#*=} ;;
+          # The second in jobs of the wsdash before.
+          WSDASH_JOB_PID=* | WSDASH_MAIN=*) main=${line#*=} ;;
         esac
       done
       [ "$workspace" = "$WSDASH_WORKSPACE" ] && [ "$server" = "${CI_SERVER_URL:-}" ] || exit 0
@@ -47,28 +48,28 @@ others() {
   done
 }
 
-end_others() {
-  found=$(others)
+end_other_jobs() {
+  found=$(other_jobs)
   [ -n "$found" ] || return 0
   newest=$(echo "$found" | sort -k 2,2n | tail -n 1 | cut -d ' ' -f 2)
-  [ "$newest" -le "$mine" ] || give_way "$newest"
-  say "A job of this workspace, attempt $newest, still runs on this host: it is told to save and to end."
+  [ "$newest" -le "$own_number" ] || yield_to "$newest"
+  say "A job of this workspace, attempt $newest, still runs on this host. It gets a signal to save its work and to end."
   # The script of the job hands its end on to what it runs, and ends last; where it is gone, job.sh saves. All else that
   # is left of a job has nothing to save.
-  told=
+  signalled=
   for main in $(echo "$found" | cut -d ' ' -f 3 | sort -u); do
-    if echo "$found" | grep -q "^$main "; then told="$told $main"; fi
+    if echo "$found" | grep -q "^$main "; then signalled="$signalled $main"; fi
   done
-  if [ -z "$told" ]; then
+  if [ -z "$signalled" ]; then
     for process in $(echo "$found" | cut -d ' ' -f 1); do
-      if { tr '\0' ' ' <"/proc/$process/cmdline"; } 2>/dev/null | grep -q '/job\.sh run '; then told="$told $process"; fi
+      if { tr '\0' ' ' <"/proc/$process/cmdline"; } 2>/dev/null | grep -q '/job\.sh run '; then signalled="$signalled $process"; fi
     done
   fi
   # shellcheck disable=SC2086  # process ids
-  [ -z "$told" ] || kill -TERM $told 2>/dev/null
+  [ -z "$signalled" ] || kill -TERM $signalled 2>/dev/null
   waited=0
-  for process in $told; do
-    while ! has_ended "$process" && [ "$waited" -lt "$patience" ]; do
+  for process in $signalled; do
+    while ! has_ended "$process" && [ "$waited" -lt "$grace_s" ]; do
       sleep 1
       waited=$((waited + 1))
     done
@@ -78,13 +79,13 @@ end_others() {
     echo "$found" | while read -r process _; do kill -KILL "$process" 2>/dev/null; done
     tries=$((tries + 1))
     pause 0.2
-    found=$(others)
+    found=$(other_jobs)
   done
   if [ -n "$found" ]; then
-    say 'It cannot be ended, so this job does not touch its files. The next try follows.'
+    say 'The other job cannot be ended, so this job does not touch its files. Another attempt follows.'
     exit 1
   fi
-  say 'It has ended.'
+  say 'The other job has ended.'
 }
 
 take_lock() {
@@ -94,19 +95,19 @@ take_lock() {
     holder=0
     read -r holder 2>/dev/null <"$folder/lock"
     case $holder in '' | *[!0-9]*) holder=0 ;; esac
-    [ "$holder" -le "$mine" ] || give_way "$holder"
-    [ "$waited" -ne 0 ] || say "Another job of this workspace has its folder (attempt $holder): it is told to save and to end."
-    printf '%s\n' "$mine" >"$folder/wanted"
-    if [ "$waited" -ge "$((patience + patience))" ]; then
-      say 'It does not end, so this job does not touch its files. The next try follows.'
+    [ "$holder" -le "$own_number" ] || yield_to "$holder"
+    [ "$waited" -ne 0 ] || say "Another job of this workspace uses its folder (attempt $holder). It is asked to save its work and to end."
+    printf '%s\n' "$own_number" >"$folder/wanted"
+    if [ "$waited" -ge "$((grace_s + grace_s))" ]; then
+      say 'The other job does not end, so this job does not touch its files. Another attempt follows.'
       exit 1
     fi
     sleep 1
     waited=$((waited + 1))
   done
-  printf '%s\n' "$mine" >"$folder/lock"
+  printf '%s\n' "$own_number" >"$folder/lock"
   rm -f "$folder/wanted"
 }
 
-end_others
+end_other_jobs
 take_lock

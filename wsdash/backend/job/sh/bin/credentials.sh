@@ -1,7 +1,7 @@
 #!/bin/sh
-# Git's credentials from the user's machine, which is asked each time by the line that leads to it: none are kept here.
+# Git's credentials from the user's machine, which is asked each time through the tunnel: none are kept here.
 #
-#   sh credentials.sh get      Git's credential helper; without a line, or an answer, Git asks the next one
+#   sh credentials.sh get      Git's credential helper; without a tunnel, or an answer, Git asks the next one
 #   sh credentials.sh serve    passes questions on to stdout, and answers from stdin back
 #
 # A question is a line, get ID PROTOCOL HOST [PATH]; its answer a line, ID, with lines as of `git credential` up to an empty
@@ -34,12 +34,12 @@ get() {
   done
   case $protocol$host in '' | *[!A-Za-z0-9.:_-]*) exit 0 ;; esac
   case $path in *[!A-Za-z0-9._~/+-]*) path= ;; esac
-  patience=0
-  case " ${WSDASH_CREDENTIALS:-} " in *" $protocol://$host "*) patience=${WSDASH_RECEIVE_S:-120} ;; esac
+  seconds_left=0
+  case " ${WSDASH_CREDENTIALS:-} " in *" $protocol://$host "*) seconds_left=${WSDASH_RECEIVE_S:-120} ;; esac
   until is_served; do
-    if [ "$patience" -le 0 ] || [ -e "$WSDASH_RUN/unreachable" ]; then exit 0; fi
+    if [ "$seconds_left" -le 0 ] || [ -e "$WSDASH_RUN/unreachable" ]; then exit 0; fi
     sleep 1
-    patience=$((patience - 1))
+    seconds_left=$((seconds_left - 1))
   done
   answer=$folder/answer.$$
   rm -f "$answer"
@@ -58,7 +58,7 @@ serve() {
   mkdir -p "$folder"
   rm -f "$folder"/asked.*
   printf '%s\n' "$$" >"$folder/server"
-  while kill -0 "$WSDASH_MAIN"; do
+  while kill -0 "$WSDASH_JOB_PID"; do
     for question in "$folder"/asked.*; do
       [ -e "$question" ] || continue
       read -r line <"$question"
@@ -66,8 +66,8 @@ serve() {
       printf '%s\n' "$line" || exit 0
       read -r id || exit 0
       case $id in '' | *[!0-9]*) exit 0 ;; esac
-      while read -r said && [ -n "$said" ]; do
-        printf '%s\n' "$said"
+      while read -r field && [ -n "$field" ]; do
+        printf '%s\n' "$field"
       done >"$folder/answer.new"
       mv "$folder/answer.new" "$folder/answer.$id"
     done

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The editor in the browser, on a socket of the job's own user: started when somebody opens it, and ends with the job.
+# The editor in the browser, on a socket of the job's own user: started when the user opens it, and ends with the job.
 #
 #   sh editor.sh      starts it unless it runs, and prints one line: wsdash-editor KIND TOKEN SOCKET
 #
@@ -25,7 +25,7 @@ find_editor() {
   elif have code-server; then
     kind=code-server program=code-server
   else
-    complain 'There is no editor here: neither code-server nor openvscode-server is on the PATH, and no service brought one.'
+    complain 'The workspace has no editor: neither code-server nor openvscode-server is on the PATH, and no service brought one.'
     return 1
   fi
 }

@@ -5,14 +5,11 @@
 #   sh gitlab.sh start     the script of the CI job
 #   sh gitlab.sh after     its after_script, in a container of its own that has only the project directory
 #   sh gitlab.sh report    the process that names the pipeline; `start` starts it
-#   sh gitlab.sh pulse     say by the line what the name of the pipeline says, whenever it changes
-#   sh gitlab.sh restore   wait for a checkpoint that the user's machine sends, and put it back
+#   sh gitlab.sh heartbeats   print what the name of the pipeline says, whenever it changes, for the tunnel
+#   sh gitlab.sh restore   wait for a checkpoint that the user's machine sends, and restore it
 #
-# All that is to be kept lies below the project directory, for nothing else gets into the cache; or on a volume.
-# Environment, from the configuration: WSDASH_WORKSPACE, WSDASH_ATTEMPT, WSDASH_CONFIG and
-# WSDASH_OWNER (kept in the name), WSDASH_RESTORES (the number of the state that was saved last; yes: an earlier job has saved work; import: files are sent), WSDASH_EDITOR (yes: a service brings the editor), WSDASH_BEAT_S, WSDASH_DEADLINE,
-# WSDASH_CHECKPOINT (the newest that is kept: none, ID on the user's machine, registry:ID or branch:ID in the project), WSDASH_SAVE_S, WSDASH_DEPOSITS (no: none go there).
-# WSDASH_SEALED (yes: the cache gets one file that is encrypted), WSDASH_VOLUME (a folder that the runner mounts, where the workspace has one of its own; none: the cache is used).
+# All that is to be kept lies below the project directory, for nothing else gets into the cache; or on a volume. README.md lists the
+# environment and the files of $run.
 
 here=${0%/*}
 # shellcheck source=/dev/null
@@ -33,13 +30,13 @@ code=000 # of the last request
 # shellcheck source=/dev/null
 . "$here/gitlab_storage.sh"
 # shellcheck source=/dev/null
-[ "${WSDASH_SEALED:-no}" = no ] || . "$here/cache_encryption.sh"
+[ "${WSDASH_ENCRYPT_CACHE:-no}" = no ] || . "$here/cache_encryption.sh"
 
 # --- start --------------------------------------------------------------------------------------------
 
-# Only a checkpoint that is newer than what the cache brought is wanted; what is sealed has brought nothing yet.
-want_checkpoint() {
-  if [ -z "${WSDASH_RELAY:-}" ] && [ "${WSDASH_DEPOSITS:-no}" = no ]; then return 0; fi
+# Only a checkpoint that is newer than what the cache brought is wanted; an encrypted cache has brought nothing yet.
+choose_checkpoint() {
+  if [ -z "${WSDASH_RELAY:-}" ] && [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = no ]; then return 0; fi
   mkdir -p "$run/checkpoint"
   export WSDASH_BEFORE_END="sh '$here/checkpoint.sh' save ${WSDASH_SAVE_S:-25}"
   last=0.0
@@ -66,7 +63,7 @@ job_restore() {
     *:*)
       from=project
       say "Fetching the checkpoint ${wanted#*:} from the project (${wanted%%:*})."
-      until sh "$here/checkpoint.sh" withdraw "$wanted" || [ "$waited" -ge 5 ]; do
+      until sh "$here/checkpoint.sh" download "$wanted" || [ "$waited" -ge 5 ]; do
         waited=$((waited + 1))
         sleep 2
       done
@@ -80,20 +77,20 @@ job_restore() {
     waited=$((waited + 1))
   done
   if ! [ -e "$folder/incoming" ]; then
-    say 'It did not come, and stays where it is: on your machine, or in the project.'
+    say 'The checkpoint did not arrive. It stays on your machine, or in the project.'
     status=1
   elif problem=$(sh "$here/checkpoint.sh" restore "$folder/incoming" "$wanted"); then
     [ -z "$problem" ] || printf '%s\n' "$problem"
-    say "The checkpoint $wanted is put back."
+    say "The checkpoint $wanted is restored."
   else
-    say "The checkpoint $wanted could not be put back ($problem); it stays where it is."
+    say "The checkpoint $wanted could not be restored ($problem); it stays where it is."
     status=1
   fi
   rm -f "$folder/wanted" "$folder/incoming"
   if [ "$status" -ne 0 ]; then
     printf 'missed\n' >"$run/unsaved"
     # The project has room for one: none of this job takes the place of what it did not get.
-    [ "$from" = machine ] || : >"$run/checkpoint/no-deposits"
+    [ "$from" = machine ] || : >"$run/checkpoint/no-uploads"
   fi
   : >"$run/restored"
   exit "$status"
@@ -106,7 +103,7 @@ volume() {
   [ "$3" = kept ] || folder=$run/volumes/$1
   mkdir -p "$folder"
   if [ -n "${CI_SHARED_ENVIRONMENT:-}" ]; then
-    say "This runner's jobs share a machine, so the volume $1 is not put at $2; it is $folder."
+    say "This runner's jobs share a machine, so the volume $1 is not mounted at $2: use $folder."
     return 0
   fi
   if [ -L "$2" ] || rmdir "$2" 2>/dev/null || ! [ -e "$2" ]; then
@@ -114,7 +111,7 @@ volume() {
     rm -f "$2" 2>/dev/null
     if ln -s "$folder" "$2" 2>/dev/null; then return 0; fi
   fi
-  say "The volume $1 cannot be put at $2, where the image has something or allows nothing; it is $folder."
+  say "The volume $1 cannot be linked to $2: the image has something there, or does not allow it. Use $folder."
 }
 
 # Git reaches this GitLab with the job's token, which stands in no address and no file. The user's own credentials come
@@ -137,8 +134,8 @@ configure_git() {
   [ ! -f "${CI_SERVER_TLS_CA_FILE:-}" ] || export GIT_SSL_CAINFO="${GIT_SSL_CAINFO:-$CI_SERVER_TLS_CA_FILE}"
 }
 
-# A line costs no requests: more beats go by it, of which GitLab gets no more than before.
-beat_by_line() {
+# Heartbeats through the tunnel cost no requests, so there are more of them; GitLab gets no more than before.
+beat_more_often() {
   case $WSDASH_BEAT_S in
     *[!0-9]*) return ;;
   esac
@@ -147,31 +144,31 @@ beat_by_line() {
   fi
 }
 
-# The editor may come late or never; the workspace does not wait for it.
+# The service may bring the editor late or never; the workspace does not wait for it.
 await_editor() {
   waited=0
   while [ "$waited" -lt 60 ]; do
     for tools in "${CI_BUILDS_DIR:-/builds}/.wsdash-tools" /builds/.wsdash-tools; do
       if [ -f "$tools/complete" ]; then
         printf '%s\n' "$tools" >"$run/editor"
-        say "The editor is there: $tools"
+        say "The editor is available: $tools"
         return
       fi
     done
     sleep 1
     waited=$((waited + 1))
   done
-  say 'The editor did not come: this runner starts no services, or cannot fetch the image that brings it.'
+  say 'The editor is not available: this runner starts no services, or cannot fetch the image that has it.'
 }
 
 # shellcheck disable=SC2317,SC2329  # called by a trap
-pass_on() {
+forward_signal() {
   ended=yes
   [ -z "$job" ] || kill -TERM "$job" 2>/dev/null
 }
 
-# job_sh ENTRY: runs it, and passes signals on; sets `status`.
-job_sh() {
+# run_job_sh ENTRY: runs it, and passes signals on; sets `status`.
+run_job_sh() {
   sh "$here/job.sh" "$1" "$here/workload.sh" </dev/null 9>&- &
   job=$!
   [ -z "$ended" ] || kill -TERM "$job" 2>/dev/null
@@ -200,8 +197,8 @@ set_state() {
   printf '%s\n' "$1" >"$run/state"
 }
 
-# Those that hold credentials of the workspace's addresses become a file, which job.sh gives to Git.
-take_credentials() {
+# Variables that hold credentials of the workspace's addresses become a file, which job.sh gives to Git.
+write_credentials() {
   rm -f "$here/git-credentials"
   number=0
   while eval "[ -n \"\${WSDASH_${WSDASH_WORKSPACE}_GIT_CREDENTIAL_$number:-}\" ]"; do
@@ -212,7 +209,7 @@ take_credentials() {
 }
 
 # The project's variables for this workspace alone get the names that it knows them by.
-take_secrets() {
+rename_secrets() {
   own=WSDASH_${WSDASH_WORKSPACE}_
   for name in $(export -p | sed -n "s/^[a-z -]* $own\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p"); do
     eval "[ -z \"\${$own$name+set}\" ] || { $name=\$$own$name; export $name; unset $own$name; }"
@@ -221,12 +218,12 @@ take_secrets() {
 
 job_start() {
   ended=
-  trap pass_on TERM INT HUP
+  trap forward_signal TERM INT HUP
   chmod 700 "$run" 2>/dev/null
   printf '%s\n' "${CI_JOB_ID:-}" >"$run/job-id"
-  take_credentials
-  take_secrets
-  export WSDASH_RUN="$run" WSDASH_REPORTER="$here/gitlab_report.sh" WSDASH_MAIN="$$"
+  write_credentials
+  rename_secrets
+  export WSDASH_RUN="$run" WSDASH_EMIT_HOOK="$here/gitlab_report.sh" WSDASH_JOB_PID="$$"
   date +%s >"$run/started"
   set_limits
   choose_root
@@ -235,43 +232,43 @@ job_start() {
   printf '%s\n' "$http" >"$run/http"
   if [ "$http" = none ]; then
     printf 'log\n' >"$run/via"
-    say 'The image has no curl, wget, python3 or node: heartbeats come by the log, later and for less long.'
+    say 'The image has no curl, wget, python3 or node: heartbeats go through the job log, later and for a shorter time.'
   else
     printf '%s\n' "$http" >"$run/via"
     sh "$0" report </dev/null &
     reporter=$!
     printf '%s\n' "$reporter" >"$run/reporter"
   fi
-  [ "${WSDASH_SEALED:-no}" = yes ] || restore_state
-  [ -z "${WSDASH_RELAY:-}" ] || beat_by_line
-  want_checkpoint
-  dialler=
+  [ "${WSDASH_ENCRYPT_CACHE:-no}" = yes ] || restore_state
+  [ -z "${WSDASH_RELAY:-}" ] || beat_more_often
+  choose_checkpoint
+  tunnel_pid=
   if [ -n "${WSDASH_RELAY:-}" ]; then
-    (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-${WSDASH_ONE_TIME_SECRET:-}}" >"$run/access/proof")
-    # Nobody else in the job is to be able to prove what only this can.
+    (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-${WSDASH_ONE_TIME_SECRET:-}}" >"$run/access/enroll-token")
+    # Nobody else in the job may enroll as this job.
     unset WSDASH_ID_TOKEN WSDASH_ONE_TIME_SECRET
     (umask 077; export -p >"$run/access/environment")
-    WSDASH_PROOF="$run/access/proof" sh "$here/tunnel.sh" dial </dev/null 9>&- &
-    dialler=$!
+    WSDASH_ENROLL_TOKEN_FILE="$run/access/enroll-token" sh "$here/tunnel.sh" connect </dev/null 9>&- &
+    tunnel_pid=$!
   fi
-  depositor=
-  if [ "${WSDASH_DEPOSITS:-no}" = yes ]; then
-    sh "$here/checkpoint.sh" deposit </dev/null &
-    depositor=$!
+  uploader=
+  if [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = yes ]; then
+    sh "$here/checkpoint.sh" upload </dev/null &
+    uploader=$!
   fi
   editor=
   if [ "$WSDASH_EDITOR" = yes ]; then
     await_editor </dev/null &
     editor=$!
   fi
-  if [ "${WSDASH_SEALED:-no}" = yes ]; then
+  if [ "${WSDASH_ENCRYPT_CACHE:-no}" = yes ]; then
     restore_state
-    want_checkpoint
+    choose_checkpoint
   fi
   # shellcheck source=/dev/null
   . "$here/volumes.sh"
   status=75
-  if ! [ -e "$run/expects" ] || await_import; then job_sh fetch; fi
+  if ! [ -e "$run/expects" ] || await_import; then run_job_sh fetch; fi
   # From here on there is something to be saved.
   [ "$status" -ne 0 ] || : >"$run/restored"
   read_state
@@ -279,8 +276,8 @@ job_start() {
   if ! is_final; then
     case $status in
       0)
-        take_off_passed
-        job_sh run
+        deduct_elapsed
+        run_job_sh run
         read_state
         # It was killed, and has saved nothing.
         is_final || [ -z "${WSDASH_BEFORE_END:-}" ] || sh -c "$WSDASH_BEFORE_END"
@@ -294,32 +291,32 @@ job_start() {
     kill -USR1 "$reporter" 2>/dev/null
     wait "$reporter"
   fi
-  if [ -n "$dialler" ]; then
-    kill -USR1 "$dialler" 2>/dev/null
-    wait "$dialler"
+  if [ -n "$tunnel_pid" ]; then
+    kill -USR1 "$tunnel_pid" 2>/dev/null
+    wait "$tunnel_pid"
     sh "$here/terminal.sh" end
   fi
   [ -z "$editor" ] || kill "$editor" 2>/dev/null
-  [ -z "$depositor" ] || kill -KILL "$depositor" 2>/dev/null
+  [ -z "$uploader" ] || kill -KILL "$uploader" 2>/dev/null
   exit "$status"
 }
 
 # --- after --------------------------------------------------------------------------------------------
 
-# Of a script that was ended amid its work: nobody is there to take its last checkpoint by a line.
+# The last checkpoint of a script that was killed: no tunnel takes it any more.
 save_after() {
-  [ "${WSDASH_DEPOSITS:-no}" = yes ] && [ -d "$root/projects" ] || return 0
+  [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = yes ] && [ -d "$root/projects" ] || return 0
   configure_git
-  PROJECTS_ROOT=$root/projects HOME=$root/home WSDASH_RUN=$run WSDASH_MAIN=$$ sh "$here/checkpoint.sh" deposit once
+  PROJECTS_ROOT=$root/projects HOME=$root/home WSDASH_RUN=$run WSDASH_JOB_PID=$$ sh "$here/checkpoint.sh" upload once
 }
 
 job_after() {
-  # One that gave way to a newer job has nothing here.
+  # One that yielded to a newer job has nothing here.
   owner=
   read -r owner 2>/dev/null <"$run/job-id"
   [ "$owner" = "${CI_JOB_ID:-}" ] || return 0
   # A runner may keep its folders: no secret of this job stays there.
-  rm -f "$here/git-credentials" "$run/access/environment" "$run/access/proof"
+  rm -f "$here/git-credentials" "$run/access/environment" "$run/access/enroll-token"
   root=$base/live
   read -r root 2>/dev/null <"$run/root"
   read_state
@@ -332,20 +329,20 @@ job_after() {
     save_after
   fi
   # Before the folder is packed, which may move it.
-  find_left
-  # The archiver saves only what is newer than its own archive: the state's is made anew.
+  find_unsaved
+  # The archiver saves only what is newer than its own archive: the state's is a new one each time.
   save_state
   http=none
   find_http
   name_pipeline
-  [ "${WSDASH_SEALED:-no}" = no ] || forget_open
+  [ "${WSDASH_ENCRYPT_CACHE:-no}" = no ] || remove_plaintext
 }
 
 case ${1:-} in
   start) job_start ;;
   after) job_after ;;
   report) job_report ;;
-  pulse) job_pulse ;;
+  heartbeats) job_heartbeats ;;
   restore) job_restore ;;
-  *) printf 'usage: sh gitlab.sh start|after|report|pulse|restore\n' >&2; exit 64 ;;
+  *) printf 'usage: sh gitlab.sh start|after|report|heartbeats|restore\n' >&2; exit 64 ;;
 esac

@@ -5,10 +5,10 @@
 #   sh job.sh fetch FILE             clone the source, unless the project's folder is already there
 #   sh job.sh run FILE               preStart, postStart, ready, until TERM or the deadline; preStop
 #   sh job.sh enter FILE [ARG...]    become a shell, or ARG..., with the workspace's environment
-#   sh job.sh listening FILE         say what the workspace listens on
-#   sh job.sh shells FILE            say how many of its user's sessions are open
+#   sh job.sh listening FILE         print the ports that the workspace listens on
+#   sh job.sh shells FILE            print how many of its user's sessions are open
 #
-# FILE is the rendered workload (rendering.py): an absolute path, sourced by this script.
+# FILE is the rendered workload (render.py): an absolute path, sourced by this script.
 # fetch and run are apart so that a provider may fetch with the user's own git, keys and network outside
 # of the isolation, and run in an image that holds no git.
 #
@@ -17,9 +17,9 @@
 # Standard output carries the log, and between its lines the protocol that protocol.py reads.
 # WSDASH_KEEP_AWAKE (names of processes that are activity), WSDASH_IDLE_CPU (hundredths of a core from which on a
 # container's computing is activity),
-# WSDASH_REPORTER (a file that is sourced, and may say otherwise where `emit` goes; none), WSDASH_AFTER_FETCH and
+# WSDASH_EMIT_HOOK (a file that is sourced, and may define `emit` again; none), WSDASH_AFTER_FETCH and
 # WSDASH_BEFORE_END (command lines, run after fetch and before run ends; none).
-# What it sources stands beside this file. Exit codes are named again in protocol.py.
+# The scripts that it sources stand beside this file. Exit codes are named again in protocol.py.
 # shellcheck source=/dev/null
 . "${0%/*}/common.sh"
 # shellcheck source=/dev/null
@@ -91,7 +91,7 @@ on_worker_ended() {
 }
 
 # Beats until the worker ends (with $1 = worker) or the job is to stop.
-tend() {
+beat_until() {
   worker_ended=
   while woken= && [ -z "$stop" ]; do
     beat
@@ -117,7 +117,7 @@ tend() {
   done
 }
 
-# A setup that was killed, such as for want of memory, has told nobody: who waits for it would wait for ever.
+# A setup that was killed, such as for want of memory, reports nothing: who waits for it would wait for ever.
 end_if_setup_broke() {
   setup_status=0
   wait "$worker" || setup_status=$?
@@ -125,7 +125,7 @@ end_if_setup_broke() {
   if [ "$setup_status" -gt 128 ]; then
     say "The setup was killed by signal $((setup_status - 128)) before it was done."
   else
-    say "The setup broke off with exit code $setup_status before it was done."
+    say "The setup ended with exit code $setup_status before it was done."
   fi
   [ -n "$stop" ] || stop='the setup was not done'
 }
@@ -166,8 +166,8 @@ do_pre_stop() {
   kill -USR1 "$$" 2>/dev/null
 }
 
-# What is done before the end is no failure of the workspace's where nobody is there to take it (exit code 2).
-do_save() {
+# A checkpoint that nobody is there to take (exit code 2) is no failure of the workspace's.
+do_checkpoint() {
   step_started checkpoint ''
   outcome=$(sh -c "$WSDASH_BEFORE_END" </dev/null)
   status=$?
@@ -182,7 +182,7 @@ do_entrypoint() {
   entrypoint
 }
 
-finish() {
+emit_end() {
   emit end "{\"cause\":\"$1\",\"message\":\"$2\"}"
 }
 
@@ -200,12 +200,12 @@ job_run() {
   for tool in sleep date df; do
     have "$tool" || say "$tool is missing: heartbeats are less exact."
   done
-  have sleep || { finish image 'the image holds no sleep, which a job needs'; exit 1; }
+  have sleep || { emit_end image 'the image holds no sleep, which a job needs'; exit 1; }
   do_entrypoint &
   # A shell without job control starts background processes with SIGINT ignored; so are their children.
   do_phases &
   worker=$!
-  tend stop
+  beat_until stop
   end_tree "$worker"
   await_worker
   reason=$stop
@@ -214,18 +214,18 @@ job_run() {
   do_pre_stop &
   worker=$!
   deadline_at=
-  tend worker
+  beat_until worker
   # A second TERM while preStop runs changes nothing: whoever is in a hurry sends KILL.
   await_worker
   if [ -n "${WSDASH_BEFORE_END:-}" ]; then
-    do_save &
+    do_checkpoint &
     worker=$!
-    tend worker
+    beat_until worker
     await_worker
   fi
   case $reason in
-    deadline) finish deadline 'the deadline of the job came' ;;
-    cancelled) finish cancelled 'ended on request' ;;
+    deadline) emit_end deadline 'the deadline of the job came' ;;
+    cancelled) emit_end cancelled 'ended on request' ;;
     *) exit "$setup_status" ;;
   esac
   exit "$done_well"
@@ -235,8 +235,8 @@ job_run() {
 
 # The profile of a login shell may set PATH again, so the workload's environment comes after it.
 job_enter() {
-  cd "${WSDASH_HERE:-$PROJECT_SOURCE}" 2>/dev/null || cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
-  unset WSDASH_HERE
+  cd "${WSDASH_START_DIR:-$PROJECT_SOURCE}" 2>/dev/null || cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
+  unset WSDASH_START_DIR
   stdin=other
   [ ! -t 0 ] || stdin=terminal
   mkdir -p "$sessions" && printf '%s\n' "$stdin" >"$sessions/$$"
@@ -250,7 +250,7 @@ job_enter() {
   exec "$@"
 }
 
-# A heartbeat says the same, but may be older than a shell.
+# A heartbeat has the same number, but may be older than a shell.
 job_shells() {
   shells=0
   for session in "$sessions"/*; do
@@ -276,7 +276,7 @@ main() {
   # shellcheck source=/dev/null
   [ "$entry" = fetch ] || [ ! -r "${file%/*}/secrets.sh" ] || . "${file%/*}/secrets.sh"
   # shellcheck source=/dev/null
-  [ -z "${WSDASH_REPORTER:-}" ] || . "$WSDASH_REPORTER"
+  [ -z "${WSDASH_EMIT_HOOK:-}" ] || . "$WSDASH_EMIT_HOOK"
   PROJECT_SOURCE=$PROJECTS_ROOT${project_folder:+/$project_folder}
   sessions=$PROJECTS_ROOT/.wsdash/sessions
   WSDASH_SCRIPTS=${0%/*}

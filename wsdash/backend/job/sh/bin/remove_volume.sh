@@ -6,7 +6,7 @@ if ! [ -d "$WSDASH_VOLUME" ]; then
   echo "wsdash: this runner mounts nothing at $WSDASH_VOLUME, so it is not the one that has $folder."
   exit 1
 fi
-# What a link leads to is not this workspace's.
+# The target of a link is not this workspace's.
 [ -L "$folder" ] || chmod -R u+rwX "$folder" 2>/dev/null || :
 rm -rf "$folder" 2>/dev/null
 if [ -d "$folder" ] && ! [ -L "$folder" ] && [ -z "$(ls -A "$folder")" ]; then

@@ -52,7 +52,7 @@ restore_repository() { # FILE
   folder=./$place
   mkdir -p "$folder" || complain 'cannot be made' || return
   [ -e "$folder/.git" ] || make_repository "$folder" || complain 'cannot be made' || return
-  [ -z "$over" ] || set_aside
+  [ -z "$over" ] || keep_before
   [ -z "$(in_place status --porcelain --untracked-files=no --ignore-submodules=all)" ] ||
     complain 'it has changes of its own; take a fresh clone' || return
   in_place fetch --quiet --no-tags --prune "$kept/$1" '+refs/kept/*:refs/kept/*' ||
@@ -69,8 +69,8 @@ restore_repository() { # FILE
   printf '%s is restored.\n' "${place:-The project}"
 }
 
-# What a workspace has that gets a newer state: as refs/wsdash/before/*.
-set_aside() {
+# Keeps the present state of a workspace that gets a newer one, as refs/wsdash/before/*.
+keep_before() {
   aside=$(in_place stash create 2>/dev/null)
   [ -n "$aside" ] || aside=$(in_place rev-parse --quiet --verify HEAD)
   [ -z "$aside" ] || in_place update-ref refs/wsdash/before/work "$aside"

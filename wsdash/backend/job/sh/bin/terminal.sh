@@ -1,9 +1,9 @@
 #!/bin/sh
-# The user's terminal: a tmux session that outlives the line, and as layout, folders and scrollback the job.
+# The user's terminal: a tmux session that outlives the connection, and as layout, folders and scrollback the job.
 #
-#   sh terminal.sh enter          attach to it; begun anew, or from what the job before has kept
-#   sh terminal.sh keep           write down what stands in it, for the job that follows
-#   sh terminal.sh pane NAME      the shell of a pane that is put back
+#   sh terminal.sh enter          attach to it; a new one, or what the job before has saved
+#   sh terminal.sh save           write down what stands in it, for the job that follows
+#   sh terminal.sh pane NAME      the shell of a restored pane
 #   sh terminal.sh end            end it with the job
 #
 # Environment: that of the job; PROJECTS_ROOT, WSDASH_WORKSPACE. What is kept lies in the state folder beside the
@@ -14,35 +14,35 @@ kept=${PROJECTS_ROOT%/*}/state/terminal
 lines=3000
 session=wsdash
 
-# A server of the workspace's own, for a runner's jobs may share a machine.
-own() {
+# A tmux server of the workspace's own, for a runner's jobs may share a machine.
+workspace_tmux() {
   tmux -L "wsdash-$WSDASH_WORKSPACE" "$@"
 }
 
 enter() {
-  if ! own has-session -t "=$session" 2>/dev/null && [ -f "$kept/windows" ]; then
-    put_back || own kill-session -t "=$session" 2>/dev/null
+  if ! workspace_tmux has-session -t "=$session" 2>/dev/null && [ -f "$kept/windows" ]; then
+    restore || workspace_tmux kill-session -t "=$session" 2>/dev/null
     rm -f "$kept/windows" "$kept/panes"
   fi
   exec tmux -L "wsdash-$WSDASH_WORKSPACE" new-session -A -s "$session"
 }
 
-keep() {
-  own has-session -t "=$session" 2>/dev/null || return 0
+save() {
+  workspace_tmux has-session -t "=$session" 2>/dev/null || return 0
   rm -rf "$kept.new"
   mkdir -p "$kept.new" || return
-  own list-windows -t "=$session" -F '#{window_layout} #{window_active} #{window_name}' >"$kept.new/windows" || return
-  own list-panes -s -t "=$session" -F '#{window_index} #{pane_id} #{pane_active} #{pane_current_path}' >"$kept.new/panes" || return
+  workspace_tmux list-windows -t "=$session" -F '#{window_layout} #{window_active} #{window_name}' >"$kept.new/windows" || return
+  workspace_tmux list-panes -s -t "=$session" -F '#{window_index} #{pane_id} #{pane_active} #{pane_current_path}' >"$kept.new/panes" || return
   while read -r _ pane _; do
-    # Without the empty lines below, which would move what was said out of sight.
-    own capture-pane -p -e -S "-$lines" -t "$pane" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >"$kept.new/${pane#%}"
+    # Without the empty lines below, which would move the output out of sight.
+    workspace_tmux capture-pane -p -e -S "-$lines" -t "$pane" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >"$kept.new/${pane#%}"
   done <"$kept.new/panes"
   rm -rf "$kept"
   mv "$kept.new" "$kept"
 }
 
 # The panes of one window stand together in the file, in the order of the windows.
-put_back() {
+restore() {
   window=
   before=
   active_window=
@@ -55,30 +55,30 @@ put_back() {
       finish_window
       IFS=' ' read -r layout active_here name <&4 || return
       if [ -z "$before" ]; then
-        window=$(own new-session -d -P -F '#{window_id}' -s "$session" -x 200 -y 60 -n "$name" -c "$folder" "$shell")
+        window=$(workspace_tmux new-session -d -P -F '#{window_id}' -s "$session" -x 200 -y 60 -n "$name" -c "$folder" "$shell")
       else
-        window=$(own new-window -d -P -F '#{window_id}' -t "=$session:" -n "$name" -c "$folder" "$shell")
+        window=$(workspace_tmux new-window -d -P -F '#{window_id}' -t "=$session:" -n "$name" -c "$folder" "$shell")
       fi || return
       active_pane=
       before=$index
       [ "$active_here" != 1 ] || active_window=$window
-      made=$(own list-panes -t "$window" -F '#{pane_id}')
+      made=$(workspace_tmux list-panes -t "$window" -F '#{pane_id}')
     else
-      made=$(own split-window -d -P -F '#{pane_id}' -t "$window" -c "$folder" "$shell") || return
+      made=$(workspace_tmux split-window -d -P -F '#{pane_id}' -t "$window" -c "$folder" "$shell") || return
       # Room for the next one.
-      own select-layout -t "$window" tiled
+      workspace_tmux select-layout -t "$window" tiled
     fi
     [ "$active" != 1 ] || active_pane=$made
   done
   finish_window
   exec 3<&- 4<&-
-  [ -z "$active_window" ] || own select-window -t "$active_window"
+  [ -z "$active_window" ] || workspace_tmux select-window -t "$active_window"
 }
 
 finish_window() {
   [ -n "$window" ] || return 0
-  own select-layout -t "$window" "$layout" 2>/dev/null
-  [ -z "$active_pane" ] || own select-pane -t "$active_pane"
+  workspace_tmux select-layout -t "$window" "$layout" 2>/dev/null
+  [ -z "$active_pane" ] || workspace_tmux select-pane -t "$active_pane"
 }
 
 pane() {
@@ -88,15 +88,15 @@ pane() {
     rm -f "$kept/$1"
     printf '\033[0m'
   fi
-  WSDASH_HERE=$PWD
-  export WSDASH_HERE
+  WSDASH_START_DIR=$PWD
+  export WSDASH_START_DIR
   exec sh "$here/job.sh" enter "$here/workload.sh"
 }
 
 case ${1:-} in
   enter) enter ;;
-  keep) keep ;;
+  save) save ;;
   pane) pane "${2:-}" ;;
-  end) own kill-server 2>/dev/null ;;
-  *) printf 'usage: sh terminal.sh enter|keep|pane NAME|end\n' >&2; exit 64 ;;
+  end) workspace_tmux kill-server 2>/dev/null ;;
+  *) printf 'usage: sh terminal.sh enter|save|pane NAME|end\n' >&2; exit 64 ;;
 esac

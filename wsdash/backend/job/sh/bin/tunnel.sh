@@ -1,11 +1,11 @@
 #!/bin/sh
-# The way into the workspace: an SSH server on loopback, and a line to the relay on the user's machine.
+# Access to the workspace: an SSH server on loopback, and a reverse tunnel to the relay on the user's machine.
 #
-#   sh tunnel.sh dial      started by gitlab.sh; ends with it
+#   sh tunnel.sh connect      started by gitlab.sh; ends with it
 #   sh tunnel.sh enter     what the SSH server runs for each session
 #
 # Environment: WSDASH_RELAY (host and port), WSDASH_RELAY_KEY (the relay's public key), WSDASH_USER_KEY (the user's),
-# WSDASH_ATTEMPT (the name to log in by), WSDASH_RUN, WSDASH_PROOF (a file, which is removed once it has been shown).
+# WSDASH_ATTEMPT (the name to log in by), WSDASH_RUN, WSDASH_ENROLL_TOKEN_FILE (a file, which is removed once it has been sent).
 
 here=${0%/*}
 # shellcheck source=/dev/null
@@ -33,7 +33,7 @@ find_server() {
 
 # Sets `login` to the name of this user. ssh, sshd and ssh-keygen refuse a user without one, as pods of OpenShift have it
 # by their rules, with group 0 and a password file which that may write to.
-find_login() {
+find_user_name() {
   if login=$(id -un 2>/dev/null) && [ -n "$login" ]; then return 0; fi
   login=wsdash
   grep -q '^wsdash:' /etc/passwd 2>/dev/null && login="wsdash$(id -u)"
@@ -52,9 +52,9 @@ make_host_key() {
   dropbearkey -y -f "$access/host_key" 2>/dev/null | grep '^ssh-' >"$access/host_key.pub"
 }
 
-# Only newer ones of dropbear can be told where the keys are. The others look into the home of the user, which may be
+# Only newer ones of dropbear take the folder of the keys. The others look into the home of the user, which may be
 # written to only where it is the job's own: in a container.
-let_user_in() {
+authorize_user() {
   authorized=
   if [ "$kind" = openssh ]; then
     printf '%s\n' "$WSDASH_USER_KEY" >"$access/authorized_keys"
@@ -99,7 +99,7 @@ EOF
   "$server" -t -f "$access/sshd_config" 2>/dev/null || sed -i '/^SetEnv /d' "$access/sshd_config"
 }
 
-# At `port`: `serving` is set. Whoever asks whether it runs must have waited for something since it ended.
+# At `port`: `server_pid` is set. Whoever looks whether it runs must have waited for something since it ended.
 serve() {
   if [ "$kind" = openssh ]; then
     configure_sshd
@@ -112,21 +112,21 @@ serve() {
       -W 1048576 $inherit ${authorized:+-D "$authorized"} -c "sh '$quoted/tunnel.sh' enter" \
       >"$access/server.log" 2>&1 </dev/null &
   fi
-  serving=$!
+  server_pid=$!
 }
 
-# Tries ports until one is free, and sees to it that the server comes back: `port` and `keeper` are set.
+# Tries ports until one is free, and sees to it that the server comes back: `port` and `watcher_pid` are set.
 start_server() {
   tries=0
   while [ "$tries" -lt 20 ]; do
     port=$((20000 + ($$ + tries * 1013) % 20000))
     serve
     sleep 1
-    if kill -0 "$serving" 2>/dev/null; then
+    if kill -0 "$server_pid" 2>/dev/null; then
       printf '%s\n' "$port" >"$access/port"
-      printf '%s\n' "$serving" >"$access/pid"
-      keep_serving &
-      keeper=$!
+      printf '%s\n' "$server_pid" >"$access/pid"
+      restart_server &
+      watcher_pid=$!
       return 0
     fi
     tries=$((tries + 1))
@@ -134,24 +134,24 @@ start_server() {
   return 1
 }
 
-# The line leads to the server's port, and stands meanwhile, as do its sessions. The server outlives no job that was killed.
-keep_serving() {
-  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
-    if ! kill -0 "$serving" 2>/dev/null; then
-      say 'The SSH server has ended, and is started again.'
+# The tunnel leads to the server's port, and stays up during that, as do its sessions. The server ends with a job that was killed.
+restart_server() {
+  while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
+    if ! kill -0 "$server_pid" 2>/dev/null; then
+      say 'The SSH server has ended: the job starts it again.'
       serve
-      printf '%s\n' "$serving" >"$access/pid"
+      printf '%s\n' "$server_pid" >"$access/pid"
     fi
     sleep 2 >/dev/null 2>&1
   done
-  kill "$serving" 2>/dev/null
+  kill "$server_pid" 2>/dev/null
 }
 
-# --- the line -----------------------------------------------------------------------------------------
+# --- the tunnel ---------------------------------------------------------------------------------------
 
-# What ssh says is in the file answer. It runs beside, for a trap waits for what runs in front. It is started in the folder
+# The file `answer` has the output of ssh. It runs in the background, for a trap waits for what runs in the foreground. It is started in the folder
 # of its files, for in a path it would split at blanks and expand % and $.
-ask_relay() {
+ssh_relay() {
   cd "$access" || return
   ssh -F /dev/null -o UserKnownHostsFile=known_hosts -o GlobalKnownHostsFile=known_hosts \
     -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile=job_key \
@@ -159,19 +159,20 @@ ask_relay() {
     -o Ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com \
     -o ExitOnForwardFailure=yes -p "${WSDASH_RELAY##* }" "$@" \
     "$WSDASH_ATTEMPT@${WSDASH_RELAY%% *}" >"$access/answer" 2>&1 </dev/null &
-  line=$!
-  wait "$line"
+  ssh_pid=$!
+  wait "$ssh_pid"
 }
 
-answered() {
+answer_has() {
   grep -q "$1" "$access/answer" 2>/dev/null
 }
 
-# Shows the proof with the two public keys and this user's name, in parts, for ssh takes at most a kilobyte at a prompt.
+# Sends the enrollment token with the two public keys and this user's name, in parts, for ssh takes at most a kilobyte at a
+# prompt.
 # The answer holds the certificate of the server's key, or says that there is none.
-enrol() {
+enroll() {
   {
-    cat "$WSDASH_PROOF"
+    cat "$WSDASH_ENROLL_TOKEN_FILE"
     for key in job_key host_key; do
       read -r type data _ <"$access/$key.pub"
       printf ' %s:%s' "$type" "$data"
@@ -179,18 +180,18 @@ enrol() {
     [ "$kind" = openssh ] || printf ' plain'
     printf ' user=%s' "$login"
     echo
-  } | tr -d '\n' >"$access/told"
-  cat >"$access/ask" <<EOF
+  } | tr -d '\n' >"$access/enrollment"
+  cat >"$access/askpass" <<EOF
 #!/bin/sh
 part=\${1##*part }
 part=\${part%%:*}
-cut -c \$((part * 900 - 899))-\$((part * 900)) '$(in_quotes "$access")/told'
+cut -c \$((part * 900 - 899))-\$((part * 900)) '$(in_quotes "$access")/enrollment'
 EOF
-  chmod 700 "$access/ask"
-  SSH_ASKPASS=$access/ask SSH_ASKPASS_REQUIRE=force DISPLAY=none:0
+  chmod 700 "$access/askpass"
+  SSH_ASKPASS=$access/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=none:0
   export SSH_ASKPASS SSH_ASKPASS_REQUIRE DISPLAY
-  ask_relay -N -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1
-  rm -f "$access/told"
+  ssh_relay -N -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1
+  rm -f "$access/enrollment"
   tr -d '\r' <"$access/answer" | sed -n 's/^wsdash-host-certificate //p' >"$access/host_key-cert.pub"
   unset SSH_ASKPASS SSH_ASKPASS_REQUIRE DISPLAY
 }
@@ -198,31 +199,31 @@ EOF
 # shellcheck disable=SC2317,SC2329  # called by a trap
 end() {
   # They ignore what this process ignores.
-  [ -z "${keeper:-}" ] || kill -KILL "$keeper" 2>/dev/null
+  [ -z "${watcher_pid:-}" ] || kill -KILL "$watcher_pid" 2>/dev/null
   [ ! -f "$access/pid" ] || kill "$(cat "$access/pid")" 2>/dev/null
-  for process in ${line:-} $nap_pid; do kill -KILL "$process" 2>/dev/null; done
+  for process in ${ssh_pid:-} $nap_pid; do kill -KILL "$process" 2>/dev/null; done
   exit 0
 }
 
-# Nobody waits for what can only come by the line.
+# Nobody waits for what can only come through the tunnel.
 give_up() {
   say "$1"
   : >"$WSDASH_RUN/unreachable"
   exit 0
 }
 
-dial() {
+connect() {
   umask 077
   mkdir -p "$access"
   if ! have ssh || ! have ssh-keygen; then
-    give_up 'The image has no ssh, so there is no way in from your machine: only its log and its state are seen.'
+    give_up 'The image has no ssh, so nobody can connect to the workspace: only its log and its state are visible.'
   fi
   if ! find_server; then
-    give_up 'The image has no SSH server (openssh-server or dropbear), so there is no way in from your machine.'
+    give_up 'The image has no SSH server (openssh-server or dropbear), so nobody can connect to the workspace.'
   fi
-  if ! find_login; then
-    give_up "The job's user $(id -u) has no name in the image (/etc/passwd), and ssh does not work without: there is no \
-way in from your machine."
+  if ! find_user_name; then
+    give_up "The job's user $(id -u) has no name in the image (/etc/passwd), and ssh does not work without: nobody \
+can connect to the workspace."
   fi
   for sftp in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
     [ ! -x "$sftp" ] || break
@@ -230,49 +231,49 @@ way in from your machine."
   done
   [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
   if ! { make_key job_key && make_host_key; }; then
-    give_up 'No keys could be made, so there is no way in from your machine.'
+    give_up 'The SSH keys could not be made, so nobody can connect to the workspace.'
   fi
-  if ! let_user_in; then
-    give_up "The image's dropbear is too old to be let in by outside of a container: install openssh-server."
+  if ! authorize_user; then
+    give_up "The image's dropbear is too old to log in to outside of a container: install openssh-server."
   fi
   printf 'wsdash-relay %s\n' "$WSDASH_RELAY_KEY" >"$access/known_hosts"
-  # A runner that ends the job signals every process of it, and the last checkpoint needs the line.
+  # A runner that ends the job signals every process of it, and the last checkpoint needs the tunnel.
   trap '' TERM INT HUP
   trap end USR1
   delay=0.3
   refused=0
   enrolled=
-  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+  while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
     if [ -z "$enrolled" ]; then
-      enrol
+      enroll
       # Not by how the connection ended: a relay that must make room ends one without a word.
-      if answered '^wsdash-enrolled\|^wsdash-host-certificate'; then
+      if answer_has '^wsdash-enrolled\|^wsdash-host-certificate'; then
         enrolled=yes
         delay=0.3
-        rm -f "$WSDASH_PROOF"
+        rm -f "$WSDASH_ENROLL_TOKEN_FILE"
         if ! start_server; then
-          give_up "The image's SSH server does not start, so there is no way in from your machine: $(
+          give_up "The image's SSH server does not start, so nobody can connect to the workspace: $(
             tail -n 1 "$access/server.log"
           )"
         fi
       fi
     fi
     if [ -n "$enrolled" ]; then
-      say "Your machine is dialled: wsdash ssh leads here."
+      say "The job connects to your machine: wsdash ssh can enter the workspace."
       began=$(date +%s)
-      ask_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
-      say "The line to your machine is down; it is dialled again."
+      ssh_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
+      say "The tunnel to your machine is down: the job connects again."
       [ "$(($(date +%s) - began))" -lt 30 ] || delay=0.3 refused=0
     fi
-    if answered 'Permission denied'; then
+    if answer_has 'Permission denied'; then
       refused=$((refused + 1))
       # It may not know of this job yet: nobody may be there who looks.
       if [ "$refused" -ge 3 ]; then
-        [ "$refused" -gt 3 ] || say 'Your machine does not let this job in. It is asked again now and then.'
+        [ "$refused" -gt 3 ] || say 'Your machine rejects this job. The job tries again from time to time.'
         delay=20
       fi
-    elif answered 'Host key verification failed'; then
-      say 'Whoever answers in the place of your machine is not it, and is told nothing.'
+    elif answer_has 'Host key verification failed'; then
+      say 'The host that answers for your machine has another host key, so the job sends it nothing.'
       delay=60
     fi
     pause "$delay" >/dev/null 2>&1 &
@@ -292,17 +293,17 @@ enter() {
   # shellcheck source=/dev/null
   . "$access/environment"
   case ${SSH_ORIGINAL_COMMAND:-} in
-    # No sessions of the user's, from which activity is told.
+    # These are no sessions of the user's, so they are no activity.
     'wsdash-checkpoint '*)
       # shellcheck disable=SC2086
       exec sh "$here/checkpoint.sh" ${SSH_ORIGINAL_COMMAND#* }
       ;;
     wsdash-stop)
-      kill -TERM "$WSDASH_MAIN" && echo stopping
+      kill -TERM "$WSDASH_JOB_PID" && echo stopping
       exit
       ;;
     wsdash-keys) exec sh "$here/receive_keys.sh" ;;
-    wsdash-pulse) exec sh "$here/gitlab.sh" pulse ;;
+    wsdash-heartbeats) exec sh "$here/gitlab.sh" heartbeats ;;
     wsdash-listening | wsdash-shells) exec sh "$here/job.sh" "${SSH_ORIGINAL_COMMAND#wsdash-}" "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;
   esac
@@ -316,7 +317,7 @@ enter() {
 }
 
 case ${1:-} in
-  dial) dial ;;
+  connect) connect ;;
   enter) enter ;;
-  *) printf 'usage: sh tunnel.sh dial|enter\n' >&2; exit 64 ;;
+  *) printf 'usage: sh tunnel.sh connect|enter\n' >&2; exit 64 ;;
 esac

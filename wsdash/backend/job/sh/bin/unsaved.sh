@@ -6,14 +6,14 @@
 #   commits   reachable from HEAD, a worktree's HEAD, a branch, a tag, any other ref, or a rebase, merge, cherry-pick
 #             or bisect that is going on, and from nothing that is known to be on a remote: what its remotes track, and
 #             what came with a clone. A repository in this file system is a remote only where it is shown to outlive
-#             the job (`judge`). Without a remote, all of them.
+#             the job (`classify_remote`). Without a remote, all of them.
 #   stashes   every entry
 #   changes   to the index and the tree, and untracked files that the repository's own rules do not ignore
 # and outside of repositories every file that is not in a folder of $caches; also in the folder of a submodule that is not
 # there.
 # Ignored files, the home folder and volumes are counted and sized; they are not unsaved work.
 #
-#   sh unsaved.sh list [exact]    with PROJECTS_ROOT and HOME. Says, a line each:
+#   sh unsaved.sh list [exact]    with PROJECTS_ROOT and HOME. Prints, a line each:
 #     wsdash-unsaved 1            the beginning
 #     repository PATH             what follows is in it; PATH is below PROJECTS_ROOT, and empty for that itself
 #     commits|stashes|changes N   how many there are, and before them the first of them as
@@ -23,7 +23,7 @@
 #     state HASH                  of all of it, with the content of each file, where `exact` is asked for
 #     complete                    all was looked into, or stands in a problem
 #     ignored|home FILES KIB      no unsaved work
-#   A newline within a name is said as the byte 1.
+#   A newline within a name is printed as the byte 1.
 #
 # No configuration of a repository is obeyed, and nothing of it is written: Git works in a repository beside it, a
 # copy of its refs and index that borrows its objects.
@@ -47,8 +47,8 @@ list() { # [exact]
     return 0
   fi
   set_surroundings || { problem 'there is no room to look'; printf 'complete\n'; return 0; }
-  tell_all
-  [ "${1:-}" != exact ] || say_state || problem 'no state can be told: there is no sha256sum'
+  report_all
+  [ "${1:-}" != exact ] || print_state || problem 'the state cannot be hashed: there is no sha256sum'
   printf 'complete\n'
   size_ignored
   size_home

@@ -7,7 +7,7 @@
 measure_activity() {
   # A setup mostly waits for the network, and no stop may come before its end: the idle time begins there.
   if [ -n "$setting_up" ]; then
-    was_active "$now"
+    note_activity "$now"
     [ "$entry" = fetch ] || ! has_ended "$worker" || setting_up=
   fi
   shells=0
@@ -21,13 +21,13 @@ measure_activity() {
     at=
     read -r stdin 2>/dev/null <"$session"
     [ "$stdin" != terminal ] || at=$(stat -Lc %X "/proc/${session##*/}/fd/0" 2>/dev/null)
-    was_active "${at:-$now}"
+    note_activity "${at:-$now}"
   done
-  for name in ${WSDASH_KEEP_AWAKE:-}; do ! runs "$name" || was_active "$now"; done
+  for name in ${WSDASH_KEEP_AWAKE:-}; do ! runs "$name" || note_activity "$now"; done
   measure_cpu
   measure_forwarding
   used=${HOME:-}/.local/share/code-server/heartbeat
-  [ ! -e "$used" ] || was_active "$(stat -c %Y "$used" 2>/dev/null)"
+  [ ! -e "$used" ] || note_activity "$(stat -c %Y "$used" 2>/dev/null)"
 }
 
 # runs NAME: whether a process has this name.
@@ -38,8 +38,8 @@ runs() {
   return 1
 }
 
-# A forwarded port has no session beside it: what goes through is told by the bytes of the process that carries it.
-# Those that keep the line alive are fewer.
+# A forwarded port has no session: the bytes of the process that carries it show what goes through. Keep-alive messages have
+# fewer.
 measure_forwarding() {
   server=
   read -r server 2>/dev/null <"${WSDASH_RUN:-/nowhere}/access/pid" || return 0
@@ -52,7 +52,7 @@ measure_forwarding() {
     case ${carried_before:-} in
       *" $connection="*)
         before=${carried_before#*" $connection="}
-        [ $((carried - ${before%% *})) -lt 4096 ] || was_active "$now"
+        [ $((carried - ${before%% *})) -lt 4096 ] || note_activity "$now"
         ;;
     esac
     carriers="$carriers$connection=$carried "
@@ -73,7 +73,7 @@ only_carries() {
   for child in $below; do only_carries "$child" || return 1; done
 }
 
-# What computes is no idle workspace. In a container of its own all of its time counts; else, where others use the machine
+# A workspace that computes is not idle. In a container of its own all of its time counts; else, where others use the machine
 # too, that of the job's processes and of those below them.
 measure_cpu() {
   [ -n "${WSDASH_IDLE_CPU:-}" ] || return 0
@@ -85,12 +85,12 @@ measure_cpu() {
     used=$((used / 10000))
   else
     used=0
-    # What its starter has left behind is with the supervisor of a local job.
-    add_ticks "${WSDASH_MAIN:-$PPID}"
+    # Processes whose parent has ended are children of the supervisor of a local job.
+    add_ticks "${WSDASH_JOB_PID:-$PPID}"
   fi
   if [ -n "${cpu_at:-}" ] && [ "$now" -gt "$cpu_at" ]; then
     # In hundredths of a core.
-    [ $(((used - cpu_used) / (now - cpu_at))) -lt "$WSDASH_IDLE_CPU" ] || was_active "$now"
+    [ $(((used - cpu_used) / (now - cpu_at))) -lt "$WSDASH_IDLE_CPU" ] || note_activity "$now"
   fi
   cpu_used=$used cpu_at=$now
 }
@@ -110,7 +110,7 @@ add_ticks() {
   for child in $below; do add_ticks "$child"; done
 }
 
-was_active() {
+note_activity() {
   case $1 in '' | *[!0-9]*) return 0 ;; esac
   [ "$1" -le "$active" ] || active=$1
   [ "$active" -le "$now" ] || active=$now

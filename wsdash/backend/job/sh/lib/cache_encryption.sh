@@ -4,24 +4,24 @@
 #
 # $base/cache/state-NUMBER.MAC is AES-256 by a key that openssl derives from the first word (PBKDF2), of a gzipped tar; MAC
 # is its HMAC-SHA256 by the second, which is looked at before anything of it is.
-# From gitlab.sh: base, root, run, dialler, ended; $run/keys from receive_keys.sh.
+# From gitlab.sh: base, root, run, tunnel_pid, ended; $run/keys from receive_keys.sh.
 
-# Once the line is there, by which the key comes.
+# Once the tunnel is there, through which the key comes.
 restore_state() {
-  finish_exchange
-  take_over_older
-  take_over_sealed
+  finish_swap
+  migrate_old_layout
+  migrate_old_encrypted
   find_archive
   if [ -z "$archive" ]; then
-    have openssl || tell cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache.'
+    have openssl || report_problem cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache.'
   elif ! is_encrypted "$archive"; then
-    # An open cache of before encrypt_cache was set.
-    ! is_newer "$archived" "$(number_of "$root")" || open_archive || keep_unopened
-  elif ! open_sealed; then
-    # What lies open where a job died may be anybody's: it is not run from.
+    # A plain cache of before encrypt_cache was set.
+    ! is_newer "$archived" "$(number_of "$root")" || open_archive || keep_damaged
+  elif ! open_encrypted; then
+    # Plain files that a dead job has left may be anybody's: no job runs from them.
     if [ -d "$root" ] && mv "$root" "$base/replaced"; then
       mkdir -p "$root"
-      put_aside "$base/replaced"
+      keep_superseded "$base/replaced"
     fi
   fi
   begin_state
@@ -36,31 +36,31 @@ may_open() {
 }
 
 # The wsdash before gave it no number.
-take_over_sealed() {
+migrate_old_encrypted() {
   # shellcheck disable=SC2012
   older=$(ls -t "$base"/sealed/work-* 2>/dev/null | head -n 1)
   [ -z "$older" ] || { mkdir -p "$base/cache" && mv "$older" "$base/cache/state-0.1.${older##*/work-}"; }
   rm -rf "$base/sealed"
 }
 
-# The archive of the cache, opened with the key that the user's machine sends.
-open_sealed() {
+# Opens the archive of the cache with the key that the user's machine sends.
+open_encrypted() {
   if ! have openssl; then
-    tell cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache, or comes from it.'
+    report_problem cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache, or comes from it.'
     return 1
   fi
   say 'Waiting for the key of the cache, which your machine sends.'
   waited=0
   until [ -f "$run/keys" ]; do
-    if [ -z "$dialler" ] || [ -n "$ended" ] || [ -e "$run/unreachable" ] || [ "$waited" -ge "${WSDASH_RECEIVE_S:-120}" ]; then
-      tell cache locked "It did not come: this job starts afresh, and the state $archived in the cache stays as it is."
+    if [ -z "$tunnel_pid" ] || [ -n "$ended" ] || [ -e "$run/unreachable" ] || [ "$waited" -ge "${WSDASH_RECEIVE_S:-120}" ]; then
+      report_problem cache locked "The key did not arrive: this job starts without the state $archived, which stays in the cache."
       return 1
     fi
     sleep 1
     waited=$((waited + 1))
   done
   until open_archive; do
-    tell cache locked "The state $archived in the cache was not made with this key, or is damaged: it stays there as it is."
+    report_problem cache locked "The state $archived in the cache was not made with this key, or is damaged: it stays in the cache."
     rm -rf "$base/draft"
     unopened="$unopened $archive"
     find_archive
@@ -112,7 +112,7 @@ unpack() { # ARCHIVE FOLDER
 
 pack() {
   if ! read_keys; then
-    tell cache unsaved 'The key of the cache did not come from your machine: nothing of this job goes into the cache.'
+    report_problem cache unsaved 'The key of the cache did not arrive from your machine: nothing of this job goes into the cache.'
     return 1
   fi
   # A file that cannot be read, or changes meanwhile, is no reason to keep none.
@@ -121,12 +121,12 @@ pack() {
   mac=$(mac_of "$draft" 2>/dev/null)
   suffix=.$mac
   [ "${#mac}" -eq 64 ] && [ "$(cipher -d -in "$draft" | gzip -dc 2>/dev/null | tar -tf - 2>/dev/null | tail -n 1)" = packed ] && return
-  tell cache unsaved 'The work could not be encrypted, so the cache stays as it was: the disk may be full.'
+  report_problem cache unsaved 'The work could not be encrypted, so the cache stays as it was: the disk may be full.'
   return 1
 }
 
-# Nothing that is open and is in the cache stays where a runner keeps its folders.
-forget_open() {
+# No plain copy of what is in the cache stays where a runner keeps its folders.
+remove_plaintext() {
   rm -f "$run/keys" "$run/key"
   [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || ! [ -f "$run/stored" ] || rm -rf "${root:?}"
 }

@@ -48,9 +48,9 @@ copy_index() {
   if [ $? -eq 128 ]; then rm -f "$work/index.work" "$work/index.staged"; fi
 }
 
-# A file that its user told Git not to look at may have changed all the same. One that a sparse checkout leaves out is
+# A file with a flag by which Git does not look at it may have changed all the same. One that a sparse checkout leaves out is
 # not there.
-overlook_nothing() {
+clear_index_flags() {
   export GIT_INDEX_FILE="$work/index.work"
   beside ls-files -v -z 2>/dev/null | tr '\000\012' '\012\001' | sed -n '/^[a-zS] /p' >"$work/overlooked"
   sed -n 's/^[a-z] //p' "$work/overlooked" | tr '\012\001' '\000\012' >"$work/assumed"
@@ -74,14 +74,14 @@ limited() {
 
 add_all() {
   GIT_INDEX_FILE=$work/index.work limited beside --work-tree="$project" add --all --ignore-errors . \
-    >/dev/null 2>"$work/said"
+    >/dev/null 2>"$work/errors"
   status=$?
   if [ "$status" -gt 128 ]; then
-    # What the ended command has left fills the disk and locks the index.
+    # The ended command has left files that fill the disk and lock the index.
     rm -rf "$own" "$work"/index.*
     fail too-large || return
   fi
-  [ "$status" -eq 0 ] || ! grep -q 'No space left\|unable to write' "$work/said" || fail disk || return
+  [ "$status" -eq 0 ] || ! grep -q 'No space left\|unable to write' "$work/errors" || fail disk || return
   [ "$status" -lt 128 ] || fail unreadable || return
   return 0
 }
@@ -98,7 +98,7 @@ has_room() {
 snapshot() {
   prepare && has_room && copy_index || return
   cd "$project" || fail no-folder || return
-  [ ! -f "$work/index.work" ] || overlook_nothing
+  [ ! -f "$work/index.work" ] || clear_index_flags
   add_all || { [ "$why" = unreadable ] && add_all; } || return
   tree=$(GIT_INDEX_FILE=$work/index.work beside write-tree 2>/dev/null) || fail unreadable || return
   beside for-each-ref --format='delete %(refname)' | beside update-ref --stdin || fail disk || return
@@ -108,7 +108,7 @@ snapshot() {
   staged=
   if [ -n "$objects" ]; then
     head=$(checkout rev-parse --quiet --verify HEAD)
-    # What the next job's clone has, which it takes from the source: origin may be another repository by now.
+    # The commits of the next job's clone, which comes from the source: origin may be another repository by now.
     [ -n "$(checkout config --get-all remote.origin.url)" ] &&
       ! checkout config --get-regexp '^remote\.origin\.(url|pushurl)$' | cut -d ' ' -f 2- | grep -qvxF -e "$source_url" &&
       checkout for-each-ref --format='^%(objectname)' refs/remotes/origin >"$work/pushed"
@@ -165,9 +165,9 @@ snapshot_terminal() {
 bundle() {
   file=$work/bundle
   { beside for-each-ref --format='%(refname)'; cat "$work/pushed"; } |
-    limited beside -c pack.window=50 bundle create --quiet "$file" --stdin >/dev/null 2>"$work/said"
+    limited beside -c pack.window=50 bundle create --quiet "$file" --stdin >/dev/null 2>"$work/errors"
   if ! [ -s "$file" ]; then
-    ! grep -q 'No space left' "$work/said" || fail disk || return
+    ! grep -q 'No space left' "$work/errors" || fail disk || return
     fail too-large || return
   fi
   size=$(($(wc -c <"$file")))

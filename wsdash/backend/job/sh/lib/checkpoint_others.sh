@@ -59,8 +59,8 @@ restore_others() {
   cp "$here/restore_work.sh" "$work/others/restore.sh"
   for section in project beside; do
     [ "$section" = project ] || project=$PROJECTS_ROOT
-    (cd "$project" && WSDASH_RESTORE_OVER=yes sh "$work/others/restore.sh" "$section") >"$work/said" 2>&1 ||
-      say "not all repositories and files beside the project's own could be restored: $(tail -n 1 "$work/said")"
+    (cd "$project" && WSDASH_RESTORE_OVER=yes sh "$work/others/restore.sh" "$section") >"$work/errors" 2>&1 ||
+      say "not all repositories and files beside the project's own could be restored: $(tail -n 1 "$work/errors")"
   done
   project=$PROJECTS_ROOT${project_folder:+/$project_folder}
 }

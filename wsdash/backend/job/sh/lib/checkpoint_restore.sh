@@ -13,8 +13,8 @@ receive() {
   return 1
 }
 
-# What an earlier job has put there: registry:ID or branch:ID.
-withdraw() {
+# The one that an earlier job has uploaded: registry:ID or branch:ID.
+download_checkpoint() {
   umask 077
   project=$PROJECTS_ROOT
   prepare || return
@@ -34,7 +34,7 @@ withdraw() {
   mv "$work/incoming" "$folder/incoming"
 }
 
-# What the bundle builds on must be there: a branch may be gone from origin that was there.
+# The commits on which the bundle builds must be there: a branch may be gone from origin.
 fetch_missing() {
   sed -n '/^$/q; s/^-\([0-9a-f]\{40,64\}\).*/\1/p' "$1" | while read -r commit; do
     checkout cat-file -e "$commit^{commit}" 2>/dev/null || checkout fetch --quiet --no-tags origin "$commit:refs/wsdash/base/$commit" 2>/dev/null
@@ -53,22 +53,22 @@ restore() {
   if [ -n "$objects" ]; then
     fetch_missing "$1"
     checkout fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/heads/*:refs/wsdash/restored/heads/*' \
-      '+refs/wsdash/*:refs/wsdash/restored/*' 2>"$work/said" || fail unfit || return
+      '+refs/wsdash/*:refs/wsdash/restored/*' 2>"$work/errors" || fail unfit || return
   else
     beside fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/wsdash/*:refs/wsdash/restored/*' \
-      2>"$work/said" || fail unfit || return
+      2>"$work/errors" || fail unfit || return
   fi
   if [ -n "$objects" ]; then from=checkout; else from=beside; fi
   restored=$($from rev-parse --verify refs/wsdash/restored/work) || fail unfit || return
   wanted_tree=$($from rev-parse "$restored^{tree}") || fail unfit || return
   if [ -n "$objects" ]; then
-    # What was here, such as an older state from the cache, stays to be had.
+    # The present state, such as an older one from the cache, stays in refs/wsdash/before.
     checkout fetch --quiet --no-tags --no-write-fetch-head "$own" '+refs/wsdash/work:refs/wsdash/before/work' \
       '+refs/heads/*:refs/wsdash/before/heads/*' || fail disk || return
   fi
   cd "$project" || fail no-folder || return
   GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree -m -u "$present" "$wanted_tree" 2>/dev/null ||
-    GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$work/said" ||
+    GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$work/errors" ||
     fail disk || return
   [ -z "$objects" ] || { restore_refs && restore_own_refs; } || return
   restore_others

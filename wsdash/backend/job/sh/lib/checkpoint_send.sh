@@ -1,13 +1,13 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by checkpoint.sh: checkpoints on their way out of the job, by its line or into the project, as long as it runs.
+# Sourced by checkpoint.sh: checkpoints on their way out of the job, through its tunnel or into the project, as long as it runs.
 
-# A wish goes when it is answered and not before: who has read it may end, and the next one reads it again.
-answer() {
-  [ -n "$wish" ] || return 0
-  printf '%s %s\n' "$wish" "$1" >"$folder/answer.new" && mv "$folder/answer.new" "$folder/answer"
+# A request is removed when it is answered and not before: who has read it may end, and the next one reads it again.
+answer_request() {
+  [ -n "$request" ] || return 0
+  printf '%s %s\n' "$request" "$1" >"$folder/answer.new" && mv "$folder/answer.new" "$folder/answer"
   latest=
-  read -r latest <"$folder/wish"
-  [ "$latest" != "$wish" ] || rm -f "$folder/wish"
+  read -r latest <"$folder/request"
+  [ "$latest" != "$request" ] || rm -f "$folder/request"
 }
 
 is_alive() { # FILE: whether the process whose id stands in it runs, and is not another with its number; sets `pid`
@@ -16,8 +16,8 @@ is_alive() { # FILE: whether the process whose id stands in it runs, and is not 
   [ -n "$pid" ] && grep -q checkpoint "/proc/$pid/cmdline" 2>/dev/null
 }
 
-# What is to be sent, or said to be the same, as lines and bytes. Without an answer there is nobody to send to.
-by_line() {
+# `new` and the bytes, or `same`. Without an answer there is nobody to send to.
+to_tunnel() {
   if [ "$tip" = "$sent" ]; then
     printf 'same %s %s\n' "$last" "$at"
   else
@@ -27,11 +27,11 @@ by_line() {
   fi
   # A trapped signal would end the reading, and with it this process.
   trap '' USR1
-  read -r heard rest || exit 0
+  read -r reply rest || exit 0
   trap on_wake USR1
-  [ "$heard" = kept ] && return 0
+  [ "$reply" = kept ] && return 0
   why=refused
-  said=$rest
+  detail=$rest
   return 1
 }
 
@@ -40,41 +40,41 @@ registry() { # ID
 }
 
 # Into the project's package registry, and compared with what comes back from there.
-by_registry() {
+to_registry() {
   upload "$(registry "$id")" "$file"
   case $code in 2??) ;; *) fail registry || return ;; esac
   download "$(registry "$id")" "$work/check"
   case $code in 2??) ;; *) fail registry || return ;; esac
   [ "$(git hash-object --no-filters --stdin <"$work/check")" = "$hash" ] || fail registry || return
   rm -f "$work/check"
-  deposited registry
+  record_upload registry
 }
 
-deposited() {
-  printf '%s:%s\n' "$1" "$id" >"$WSDASH_RUN/deposit.new" && mv "$WSDASH_RUN/deposit.new" "$WSDASH_RUN/deposit"
+record_upload() {
+  printf '%s:%s\n' "$1" "$id" >"$WSDASH_RUN/remote-checkpoint.new" && mv "$WSDASH_RUN/remote-checkpoint.new" "$WSDASH_RUN/remote-checkpoint"
 }
 
 # On a branch of the workspace's own, where the project lets its jobs push: one commit that holds the bundle, and that
 # the next one takes the place of. Its hash is that of all that is in it.
-by_branch() {
+to_branch() {
   blob=$(beside hash-object -w --no-filters "$file") &&
     tree=$(printf '100644 blob %s\tcheckpoint.bundle\n' "$blob" | beside mktree) &&
     commit=$(printf 'checkpoint %s [skip ci]\n' "$id" | beside commit-tree "$tree") || fail disk || return
   beside push --quiet --force "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$commit:$branch" >/dev/null 2>&1 &&
     beside ls-remote "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$branch" 2>/dev/null | grep -q "^$commit" || fail registry || return
-  deposited branch
+  record_upload branch
 }
 
-by_project() {
+to_project() {
   [ "$tip" != "$sent" ] || return 0
-  by_registry || by_branch
+  to_registry || to_branch
 }
 
-# One checkpoint by_line or by_registry, and what became of it: in `saved` or `unsaved`, and to who waits for it.
-give() {
+# send_checkpoint TO: one, by to_tunnel or to_project, and the outcome: in `saved` or `unsaved`, and to who waits for it.
+send_checkpoint() {
   at=$(date +%s)
   why=
-  said=
+  detail=
   if snapshot && { [ "$tip" = "$sent" ] || bundle; }; then
     read_mark
     if [ "$tip" != "$sent" ] && [ "$has" = "$last" ] && [ "$has_hash" = "$hash" ]; then sent=$tip; fi
@@ -91,21 +91,21 @@ give() {
         rm -f "$WSDASH_RUN/unsaved"
       fi
       printf '%s\n' "$at" >"$WSDASH_RUN/saved.new" && mv "$WSDASH_RUN/saved.new" "$WSDASH_RUN/saved"
-      answer "kept $at"
+      answer_request "kept $at"
       every=$usual
       return 0
     fi
-  elif [ "$1" = by_line ]; then
+  elif [ "$1" = to_tunnel ]; then
     printf 'failed %s\n' "$why" || exit 0
   fi
   rm -f "$work/bundle"
   printf '%s\n' "$why" >"$WSDASH_RUN/unsaved"
-  answer "failed ${said:-$why}"
+  answer_request "failed ${detail:-$why}"
   # To try is work too.
   case $every in *[!0-9]*) ;; *) [ "$every" -ge 600 ] || every=$((every * 2)) ;; esac
 }
 
-# loop FILE WAY USUAL: until the job ends. FILE says whose turn it is.
+# loop FILE TO USUAL: until the job ends, each USUAL seconds. FILE holds this process's id.
 loop() {
   printf '%s\n' "$$" >"$folder/$1"
   usual=$3
@@ -113,20 +113,20 @@ loop() {
   woken=
   sent=
   trap on_wake USR1
-  while kill -0 "$WSDASH_MAIN"; do
+  while kill -0 "$WSDASH_JOB_PID"; do
     woken=
-    wish=
+    request=
     delay=$every
-    [ "$1" != depositor ] || [ ! -e "$folder/no-deposits" ] || exit 0
-    if [ "$1" = depositor ] && is_alive streamer; then
+    [ "$1" != uploader ] || [ ! -e "$folder/no-uploads" ] || exit 0
+    if [ "$1" = uploader ] && is_alive streamer; then
       delay=$usual
     else
-      read -r wish <"$folder/wish"
+      read -r request <"$folder/request"
       if [ -e "$WSDASH_RUN/restored" ]; then
-        give "$2"
+        send_checkpoint "$2"
         delay=$every
       else
-        answer 'failed the workspace is not restored yet'
+        answer_request 'failed the workspace is not restored yet'
         delay=1
       fi
     fi
@@ -142,14 +142,14 @@ stream() {
   mkdir -p "$folder"
   ! is_alive streamer || kill "$pid"
   rm -rf "$folder"/work.stream.*
-  # What is kept there already: none of it is sent again.
+  # The newest one that is kept there is not sent again.
   read -r has has_hash || exit 0
-  loop streamer by_line "${WSDASH_CHECKPOINT_S:-60}"
+  loop streamer to_tunnel "${WSDASH_CHECKPOINT_S:-60}"
 }
 
-deposit() {
+upload_checkpoints() {
   umask 077
-  # Whoever waits for the end of the job's output must not wait for this process.
+  # A process that waits for the end of the job's output must not wait for this process.
   exec >/dev/null 2>&1 </dev/null
   # A runner that ends the job signals every process of it, and the last one is still to be put there.
   trap '' TERM INT HUP
@@ -158,28 +158,28 @@ deposit() {
   has=
   if [ "${1:-}" = once ]; then
     sent=
-    wish=
+    request=
     every=once
     usual=once
-    [ ! -e "$WSDASH_RUN/restored" ] || [ -e "$folder/no-deposits" ] || give by_project
+    [ ! -e "$WSDASH_RUN/restored" ] || [ -e "$folder/no-uploads" ] || send_checkpoint to_project
     return 0
   fi
-  loop depositor by_project "${WSDASH_DEPOSIT_S:-300}"
+  loop uploader to_project "${WSDASH_REMOTE_CHECKPOINT_S:-300}"
 }
 
 # Exit codes: 0 kept; 1 not; 2 nobody takes them.
 save() {
-  ! have tmux || sh "$here/terminal.sh" keep
-  if ! is_alive streamer && ! is_alive depositor; then
+  ! have tmux || sh "$here/terminal.sh" save
+  if ! is_alive streamer && ! is_alive uploader; then
     echo 'failed nobody'
     return 2
   fi
   mine=$$.$(date +%s)
-  printf '%s\n' "$mine" >"$folder/wish.new" && mv "$folder/wish.new" "$folder/wish"
+  printf '%s\n' "$mine" >"$folder/request.new" && mv "$folder/request.new" "$folder/request"
   end=$(($(date +%s) + ${1:-30}))
   while [ "$(date +%s)" -le "$end" ]; do
-    # Whoever is to do it may be another one than at first.
-    is_alive streamer || is_alive depositor
+    # It may be another process than at first.
+    is_alive streamer || is_alive uploader
     kill -USR1 "$pid" 2>/dev/null
     answered=
     read -r answered outcome 2>/dev/null <"$folder/answer"

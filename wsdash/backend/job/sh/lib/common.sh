@@ -33,7 +33,7 @@ pause() {
 woken=
 nap_pid=
 nap() {
-  # Who waits for the end of the job's output must not wait for a nap that missed its signal.
+  # A process that waits for the end of the job's output must not wait for a nap that missed its signal.
   sleep "$1" >/dev/null 2>&1 &
   nap_pid=$!
   [ -n "$woken" ] || wait "$nap_pid"

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # The fetch entry of job.sh, which sources this file: clones the source into the workspace.
-# Git never runs in a checkout that was there before: what stands in its .git/config is anybody's.
+# Git never runs in a checkout that was there before: anybody may have written its .git/config.
 
 source_failed=75       # trying again may help: network, a server's trouble
 configuration_wrong=78 # trying again will not help: no git, no such repository, no such ref
@@ -29,7 +29,7 @@ is_final() {
   return 1
 }
 
-# Git tells addresses as its settings rewrite them (url.BASE.insteadOf): what stands before their host is left out.
+# Git prints addresses as its settings rewrite them (url.BASE.insteadOf): what stands before their host is left out.
 show_answer() {
   while read -r answer || [ -n "$answer" ]; do
     shown=
@@ -91,7 +91,7 @@ check_out() {
   ask_git -C "$clone" checkout --quiet --detach "$commit" --
 }
 
-# What came from the source, so that it does not count as work of the workspace as long as that is there: a tag, or what
+# Lists the commits of the source, so that they do not count as work of the workspace as long as that is there: a tag, or what
 # the ref named, may be on none of its branches.
 note_fetched() {
   {
@@ -186,12 +186,12 @@ do_fetch() {
 job_fetch() {
   do_fetch &
   worker=$!
-  tend worker
+  beat_until worker
   if [ -n "$stop" ]; then
     end_tree "$worker"
     await_worker
     rm -rf "$PROJECTS_ROOT/.wsdash-fetch"
-    finish cancelled 'ended on request'
+    emit_end cancelled 'ended on request'
     exit "$done_well"
   fi
   await_worker

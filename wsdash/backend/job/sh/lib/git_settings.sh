@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# Sourced by job.sh: who commits, and the credentials of the workspace's addresses.
+# Sourced by job.sh: Git's identity of the user, and the credentials of the workspace's addresses.
 
 # In the file that the user's own settings, such as those of dotfiles, come after.
 set_git_identity() {

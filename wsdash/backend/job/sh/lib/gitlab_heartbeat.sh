@@ -2,8 +2,8 @@
 # Sourced by gitlab.sh: the heartbeat, as the name of the pipeline and as lines through the tunnel. It says what the files of
 # the run folder say.
 
-# GitLab takes 255 characters: what does not fit is left out.
-fact() {
+# add_fact NAME=VALUE: GitLab takes 255 characters, so what does not fit is left out.
+add_fact() {
   longer="$name $1"
   [ "${#longer}" -gt 255 ] || name=$longer
 }
@@ -18,9 +18,9 @@ can_write() {
   [ "$found" = "$mark" ]
 }
 
-# job.sh hands its heartbeats over in a file. Where the disk does not take them the job is alive all the same, and whoever
-# composes the name says so in its place: its user can make room only in a job that runs.
-stand_in() {
+# job.sh hands its heartbeats over in a file. Where the disk does not take them the job is alive all the same, and this counts them
+# in its place: its user can make room only in a job that runs.
+check_disk() {
   disk_refuses=
   every=${WSDASH_BEAT_S%%.*}
   case $every in '' | *[!0-9]* | 0) every=1 ;; esac
@@ -37,33 +37,33 @@ compose_name() {
   set_now
   at=0 seq=0 load=- memory=- disk=- active=- shells=-
   read -r at seq load memory disk active shells 2>/dev/null <"$run/beat"
-  # Before job.sh tells its own, the state is unpacked, or waited for.
+  # Before the first heartbeat of job.sh, the state is unpacked, or waited for.
   if [ "${at:-0}" -eq 0 ]; then at=$now seq=0; fi
-  stand_in
+  check_disk
   name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
-  read -r started 2>/dev/null <"$run/started" && fact "started=$started"
+  read -r started 2>/dev/null <"$run/started" && add_fact "started=$started"
   failed=0
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
-  [ "$failed" -eq 0 ] || fact "failed=$failed"
-  [ -z "$disk_refuses" ] || fact run=unwritable
-  read -r stored 2>/dev/null <"$run/stored" && fact "state=$stored"
-  read -r left 2>/dev/null <"$run/left" && fact "left=$left"
-  read -r from 2>/dev/null <"$run/from" && fact "from=$from"
-  read -r aside 2>/dev/null <"$run/aside" && fact "aside=$aside"
-  read -r told 2>/dev/null <"$run/facts" && fact "$told"
-  read -r kept 2>/dev/null <"$run/kept" && fact "kept=$kept"
+  [ "$failed" -eq 0 ] || add_fact "failed=$failed"
+  [ -z "$disk_refuses" ] || add_fact run=unwritable
+  read -r stored 2>/dev/null <"$run/stored" && add_fact "state=$stored"
+  read -r left 2>/dev/null <"$run/left" && add_fact "left=$left"
+  read -r from 2>/dev/null <"$run/from" && add_fact "from=$from"
+  read -r aside 2>/dev/null <"$run/aside" && add_fact "aside=$aside"
+  read -r problem 2>/dev/null <"$run/facts" && add_fact "$problem"
+  read -r kept 2>/dev/null <"$run/kept" && add_fact "kept=$kept"
   saved=
-  read -r saved 2>/dev/null <"$run/saved" && fact "saved=$saved"
-  read -r deposit 2>/dev/null <"$run/deposit" && fact "deposit=$deposit"
+  read -r saved 2>/dev/null <"$run/saved" && add_fact "saved=$saved"
+  read -r remote 2>/dev/null <"$run/remote-checkpoint" && add_fact "remote=$remote"
   unsaved=
   read -r unsaved 2>/dev/null <"$run/unsaved"
   [ -z "$disk_refuses" ] || unsaved=disk
-  [ -z "$unsaved" ] || fact "unsaved=$unsaved"
-  [ "${active:--}" = - ] || fact "active=$active"
-  [ "${shells:--}" = - ] || fact "shells=$shells"
-  [ "$load" = - ] || fact "load=$load"
-  [ "$memory" = - ] || fact "memory=$memory"
-  [ "$disk" = - ] || fact "disk=$disk"
+  [ -z "$unsaved" ] || add_fact "unsaved=$unsaved"
+  [ "${active:--}" = - ] || add_fact "active=$active"
+  [ "${shells:--}" = - ] || add_fact "shells=$shells"
+  [ "$load" = - ] || add_fact "load=$load"
+  [ "$memory" = - ] || add_fact "memory=$memory"
+  [ "$disk" = - ] || add_fact "disk=$disk"
 }
 
 # One request. Sets `code`.
@@ -79,8 +79,8 @@ check_token() {
     401 | 403 | 404)
       refused=$((refused + 1))
       [ "$refused" -ge 2 ] || return 0
-      say 'GitLab does not take this job for a running one any more: it saves its work and ends.'
-      kill -TERM "$WSDASH_MAIN" 2>/dev/null
+      say 'GitLab no longer accepts the token of this job: the job saves its work and ends.'
+      kill -TERM "$WSDASH_JOB_PID" 2>/dev/null
       refused=0
       ;;
     2??)
@@ -105,12 +105,12 @@ job_report() {
   find_http
   trap on_wake USR1
   trap : TERM INT HUP
-  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+  while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
     woken=
     name_pipeline
     case $code in
       2??)
-        [ "$silent" -lt 3 ] || say 'Heartbeats reach GitLab again by name.'
+        [ "$silent" -lt 3 ] || say 'GitLab accepts heartbeats in the name of the pipeline again.'
         silent=0 refused=0
         via "$http"
         ;;
@@ -120,7 +120,7 @@ job_report() {
       *) silent=$((silent + 1)) ;;
     esac
     if [ "$silent" -eq 3 ]; then
-      say "GitLab does not take the heartbeats by name (status $code): they come by the log until it does."
+      say "GitLab does not accept heartbeats in the name of the pipeline (status $code): they go through the job log until it does."
       via log
       silent=4
     fi
@@ -136,10 +136,10 @@ job_report() {
   done
 }
 
-job_pulse() {
-  http=line
+job_heartbeats() {
+  http=tunnel
   before=
-  while kill -0 "$WSDASH_MAIN" 2>/dev/null; do
+  while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
     compose_name
     [ "$name" = "$before" ] || printf '%s\n' "$name" 2>/dev/null || exit 0
     before=$name

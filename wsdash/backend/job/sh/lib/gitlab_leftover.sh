@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2154
 # Sourced by gitlab.sh: what only the files of a job have that has ended, as `left` of its last heartbeat.
 
-# What only its files have, for nobody can ask once it has ended: COMMITS.STASHES.FILES as unsaved.sh counts them into
-# `left`, with `.more` where there may be more. It takes WSDASH_LOOK_S at most, and hinders nothing.
-find_left() {
+# Unsaved work, for nobody can ask once the job has ended: COMMITS.STASHES.FILES as unsaved.sh counts them into
+# `left`, with `.more` where there may be more. It takes WSDASH_UNSAVED_S at most, and hinders nothing.
+find_unsaved() {
   rm -f "$run/left" "$run/looked"
   [ -d "$root/projects" ] && ! [ -e "$run/expects" ] || return 0
   limit=
-  ! have timeout || limit="timeout -s KILL ${WSDASH_LOOK_S:-20}"
-  sleep "${WSDASH_LOOK_S:-20}" >/dev/null 2>&1 &
+  ! have timeout || limit="timeout -s KILL ${WSDASH_UNSAVED_S:-20}"
+  sleep "${WSDASH_UNSAVED_S:-20}" >/dev/null 2>&1 &
   watchdog=$!
   {
     # shellcheck disable=SC2086
@@ -35,9 +35,9 @@ count_left() {
       complete) more= ;;
     esac
   done 2>/dev/null <"$run/looked"
-  # What it never got, or set aside, may have more.
+  # A state that never came, or was superseded, may have more.
   if ! [ -e "$run/restored" ] || [ -e "$run/facts" ] || [ -d "$root/aside" ] || [ -e "$run/checkpoint/wanted" ] ||
-    [ -e "$run/checkpoint/no-deposits" ] || grep -q '^missed$' "$run/unsaved" 2>/dev/null; then
+    [ -e "$run/checkpoint/no-uploads" ] || grep -q '^missed$' "$run/unsaved" 2>/dev/null; then
     unknown=.more
   fi
   { printf '%s.%s.%s%s\n' "$commits" "$stashes" "$files" "${unknown:-$more}" >"$run/left"; } 2>/dev/null

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by job.sh in a GitLab job: what it emits is also kept in files below WSDASH_RUN, from which
+# Sourced by job.sh in a GitLab job (WSDASH_EMIT_HOOK): what it emits is also kept in files below WSDASH_RUN, from which
 # gitlab.sh names the pipeline. Beats stay out of the log while they arrive that way: a log stops at 4 MB.
 # A message in the log erases itself as GitLab's own section marks do, so that no reader of the log sees it.
 
 beat_seq=0
 read -r _ beat_seq _ 2>/dev/null <"$WSDASH_RUN/beat"
 
-# Where the disk takes nothing, what was there before stays: gitlab.sh then tells of it.
+# Where the disk takes nothing, what was there before stays: gitlab_heartbeat.sh then reports it.
 report_state() {
   { printf '%s\n' "$1" >"$WSDASH_RUN/state.new" && mv "$WSDASH_RUN/state.new" "$WSDASH_RUN/state"; } 2>/dev/null
 }
@@ -22,7 +22,7 @@ log_message() {
 }
 
 # A newer attempt that cannot see this job, in another container, waits for the folder that it has locked (claim_folder.sh).
-give_way() {
+yield_to_newer() {
   own=${WSDASH_ATTEMPT#*.}
   for file in "${WSDASH_RUN%/*}/wanted" "${PROJECTS_ROOT%/*}/wanted"; do
     newest=
@@ -30,7 +30,7 @@ give_way() {
     case $newest in '' | *[!0-9]*) continue ;; esac
     [ "$newest" -gt "${own%%.*}" ] || continue
     say "The newer attempt $newest of this workspace waits for its folder: this job saves its work and ends."
-    kill -TERM "$WSDASH_MAIN" 2>/dev/null
+    kill -TERM "$WSDASH_JOB_PID" 2>/dev/null
   done
 }
 
@@ -38,7 +38,7 @@ give_way() {
 emit() {
   case $1 in
     beat)
-      give_way
+      yield_to_newer
       beat_seq=$((beat_seq + 1))
       {
         printf '%s %s %s %s %s %s %s\n' "$now" "$beat_seq" "${load:--}" "${memory:--}" "${disk_free:--}" \

@@ -12,46 +12,46 @@
 #   $root/state/history     the numbers of the states that it builds on
 #   $root/aside/NUMBER      a state that lost against a newer one which does not build on it; the newest two are kept
 #
-# $run/facts, where it is, says what did not come; $run/from the state that this job began with, $run/stored the one that
+# $run/facts, where it is, says which state is missing or damaged; $run/from the state that this job began with, $run/stored the one that
 # it has saved; $run/left what only its files had as it ended.
-# From gitlab.sh: base, run, dialler, ended.
+# From gitlab.sh: base, run, tunnel_pid, ended.
 
 choose_root() {
   root=$base/live
   kept=
-  [ -z "${WSDASH_VOLUME:-}" ] || take_volume
+  [ -z "${WSDASH_VOLUME:-}" ] || use_volume
   printf '%s\n' "$root" >"$run/root"
   [ -z "$kept" ] || printf '%s\n' "$kept" >"$run/kept"
   export HOME="$root/home" PROJECTS_ROOT="$root/projects"
 }
 
-take_volume() {
+use_volume() {
   folder=$WSDASH_VOLUME/$WSDASH_WORKSPACE
   if ! [ -d "$WSDASH_VOLUME" ] || ! { is_mounted "$WSDASH_VOLUME" || is_mounted "$folder"; }; then
-    tell volume unmounted "This runner mounts nothing at $WSDASH_VOLUME: what this job does stays in no place. Push it."
+    report_problem volume unmounted "This runner mounts nothing at $WSDASH_VOLUME, so the work of this job is not kept: push it."
     return
   fi
   (umask 077 && mkdir "$folder" 2>/dev/null)
   if [ -L "$folder" ] || [ -z "$(find "$folder" -prune -user "$(id -u)" 2>/dev/null)" ]; then
-    tell volume unmounted "The folder $folder is not there, or is another user's than this job's, $(id -un 2>/dev/null ||
-      id -u): what this job does stays in no place. Push it."
+    report_problem volume unmounted "The folder $folder is not there, or is another user's than this job's, $(id -un 2>/dev/null ||
+      id -u), so the work of this job is not kept: push it."
     return
   fi
   chmod 700 "$folder"
-  if ! take_volume_lock; then
-    tell volume unmounted 'Another job of this workspace works in its folder on the volume, and does not end.'
+  if ! lock_volume; then
+    report_problem volume unmounted 'Another job of this workspace uses its folder on the volume, and does not end.'
     exit 1
   fi
   kept=volume
   root=$folder
-  # Of an older wsdash, which began anew beside what it missed.
+  # Of an older wsdash, which began a new state beside the one that it missed.
   [ ! -d "$root/unsaved" ] || { mkdir -p "$root/aside" && rm -rf "$root/aside/0.0" && mv "$root/unsaved" "$root/aside/0.0"; }
 }
 
 # As claim_folder.sh takes that of the folder below the project directory, which another container has another one of.
-take_volume_lock() {
+lock_volume() {
   exec 9>>"$folder/lock"
-  WSDASH_ENDING_S=${WSDASH_ENDING_S:-90} sh "$here/claim_folder.sh" "$folder"
+  WSDASH_TERMINATION_S=${WSDASH_TERMINATION_S:-90} sh "$here/claim_folder.sh" "$folder"
 }
 
 # In a container a folder that only the image has goes with the job. Kubernetes may mount the workspace's own alone.
@@ -60,8 +60,8 @@ is_mounted() {
   [ -d "$1" ] && [ "$(stat -c %d "$1" 2>/dev/null)" != "$(stat -c %d / 2>/dev/null)" ]
 }
 
-# tell WHERE WHAT WHY: as a fact of the heartbeats, and in the log.
-tell() {
+# report_problem WHERE WHAT SENTENCE: as a fact of the heartbeats, and in the log.
+report_problem() {
   printf '%s=%s\n' "$1" "$2" >"$run/facts"
   say "$3"
 }
@@ -117,24 +117,24 @@ restore_state() {
     begin_state
     return
   fi
-  finish_exchange
-  take_over_older
+  finish_swap
+  migrate_old_layout
   find_archive
   if [ -n "$archive" ] && is_newer "$archived" "$(number_of "$root")"; then
-    open_archive || keep_unopened
+    open_archive || keep_damaged
   fi
   begin_state
 }
 
-# What a job was killed amid.
-finish_exchange() {
+# Completes an exchange of folders during which a job was killed.
+finish_swap() {
   rm -rf "$base/draft" "$base/draft.tar"
   [ -d "$base/replaced" ] || return 0
-  if [ -d "$root" ]; then put_aside "$base/replaced"; else mv "$base/replaced" "$root"; fi
+  if [ -d "$root" ]; then keep_superseded "$base/replaced"; else mv "$base/replaced" "$root"; fi
 }
 
 # Caches and kept folders of the wsdash before had the open folders in the cache's own path.
-take_over_older() {
+migrate_old_layout() {
   [ -f "$base/state/saved" ] || [ -d "$base/projects" ] || [ -d "$base/unsaved" ] || return 0
   older=$(number_of "$base")
   [ "$older" != 0.0 ] || older=0.1
@@ -147,7 +147,7 @@ take_over_older() {
   mkdir -p "$folder/state"
   printf '%s\n' "${folder##*/state-}" >"$folder/state/number"
   cp "$folder/state/number" "$folder/packed"
-  # What was done while the cache was missing was never saved.
+  # Work that was done while the cache was missing was never saved.
   [ ! -d "$base/unsaved" ] || { mkdir -p "$folder/aside" && mv "$base/unsaved" "$folder/aside/0.0"; }
 }
 
@@ -197,11 +197,11 @@ open_archive() {
   rm -f "$draft/packed"
   [ ! -d "$root" ] || mv "$root" "$base/replaced" || return
   mv "$draft" "$root" || return
-  [ ! -d "$base/replaced" ] || put_aside "$base/replaced"
-  if [ -n "$incomplete" ]; then keep_unopened; else rm -rf "$archive"; fi
+  [ ! -d "$base/replaced" ] || keep_superseded "$base/replaced"
+  if [ -n "$incomplete" ]; then keep_damaged; else rm -rf "$archive"; fi
 }
 
-# What was packed last is there, and has the number that the archive's name has.
+# The file that is packed last is there, and has the number of the archive's name.
 is_whole() {
   packed=
   read -r packed 2>/dev/null <"$1/packed"
@@ -214,7 +214,7 @@ unpack() { # ARCHIVE FOLDER
 }
 
 # A state whose place the live one has taken: it goes where that builds on it, and else is kept beside it.
-put_aside() {
+keep_superseded() {
   case $1 in
     */state-*) lost=$(archive_number "$1") ;;
     *) lost=$(number_of "$1") ;;
@@ -229,7 +229,7 @@ put_aside() {
   rm -rf "$target"
   mv "$1" "$target" || return
   printf '%s\n' "$lost" >"$run/aside"
-  say "The state $lost is no part of the one that this job has: it is set aside as $target. Take from it what you miss."
+  say "This job's state does not include the state $lost, which is kept as $target. Copy from there what you need."
   count=$(find "$root/aside" -mindepth 1 -maxdepth 1 | wc -l)
   # shellcheck disable=SC2012
   [ "$count" -le 2 ] || ls "$root/aside" | sort -t . -k 1,1n -k 2,2n | head -n $((count - 2)) | while read -r oldest; do
@@ -238,31 +238,31 @@ put_aside() {
 }
 
 # It stays to be had: in what this job saves.
-keep_unopened() {
+keep_damaged() {
   rm -rf "$base/draft"
   [ -d "$root" ] || [ ! -d "$base/replaced" ] || mv "$base/replaced" "$root"
-  tell cache damaged "The saved state $archived could not be unpacked whole: it is damaged, or the disk is full. It is set aside."
+  report_problem cache damaged "The saved state $archived could not be unpacked whole: it is damaged, or the disk is full. The folder aside keeps it."
   mkdir -p "$root/aside"
   mv "$archive" "$root/aside/$archived.${archive##*.}"
 }
 
-# From here on the live folder is this attempt's. What should have come and did not is told once: this job saves anew.
+# From here on the live folder is this attempt's. A state that is missing is reported once: this job saves again.
 begin_state() {
   mkdir -p "$root/home" "$root/projects" "$root/volumes" "$root/state" "$run/volumes"
   for found in "$base"/cache/state-*; do
-    ! [ -e "$found" ] || is_encrypted "$found" || put_aside "$found"
+    ! [ -e "$found" ] || is_encrypted "$found" || keep_superseded "$found"
   done
   if [ -e "$base/cache" ] && ! keeps_archives; then rm -rf "$base/cache"; fi
   began=$(number_of "$root")
   printf '%s\n' "$began" >"$run/from"
-  if [ "$WSDASH_RESTORES" = import ] && [ "$began" = 0.0 ]; then
+  if [ "$WSDASH_RESTORE_FROM" = import ] && [ "$began" = 0.0 ]; then
     : >"$run/expects"
     # Until they are here, what this job has is nothing to be saved.
     printf 'import=missed\n' >"$run/facts"
     return
   fi
-  miss_state
-  own_state
+  report_missing
+  claim_state
 }
 
 keeps_archives() {
@@ -272,9 +272,9 @@ keeps_archives() {
   return 1
 }
 
-miss_state() {
+report_missing() {
   ! [ -f "$run/facts" ] || return 0
-  wanted=$WSDASH_RESTORES
+  wanted=$WSDASH_RESTORE_FROM
   case $wanted in
     no | import) return ;;
     yes) [ "$began" = 0.0 ] || return 0 ;;
@@ -284,26 +284,26 @@ miss_state() {
   why='it was cleared, has expired, or is another runner'"'"'s'
   if [ "$kept" = volume ]; then where=volume why='another runner has it'; fi
   if [ "$began" = 0.0 ]; then
-    tell "$where" missed "The saved state did not come with the $where: $why. This job starts afresh, and saves as usual."
+    report_problem "$where" missed "The saved state did not come with the $where: $why. This job starts without it, and saves as usual."
   else
-    tell "$where" older "A newer state than $began was saved, $wanted, and did not come with the $where: $why. This job goes on with $began."
+    report_problem "$where" older "A newer state than $began was saved, $wanted, and did not come with the $where: $why. This job uses the state $began."
   fi
 }
 
-own_state() {
+claim_state() {
   of_attempt "$WSDASH_ATTEMPT"
   ! is_newer "$attempt.0" "$(number_of "$root")" || set_number "$attempt.0"
   # A volume keeps what a job leaves there, however it ends.
   [ "$kept" != volume ] || number_of "$root" >"$run/stored"
 }
 
-# Files that were imported come by the line, once it is there.
+# Files that were imported come through the tunnel.
 await_import() {
   say 'Waiting for the imported files, which your machine sends.'
   waited=0
   while ! [ -e "$run/received" ]; do
-    if [ -z "$dialler" ] || [ "$waited" -ge "${WSDASH_IMPORT_S:-600}" ]; then
-      say 'They did not come: this job cannot be reached from your machine.'
+    if [ -z "$tunnel_pid" ] || [ "$waited" -ge "${WSDASH_IMPORT_S:-600}" ]; then
+      say 'The imported files did not arrive: your machine cannot reach this job.'
       return 1
     fi
     [ -z "$ended" ] || return 1
@@ -311,14 +311,14 @@ await_import() {
     waited=$((waited + 1))
   done
   rm -f "$run/facts"
-  own_state
-  say 'The imported files are here.'
+  claim_state
+  say 'The imported files have arrived.'
 }
 
 # --- at the end ---------------------------------------------------------------------------------------
 
-# The live folder as the one archive of the cache: made beside, looked through, then put there. What could not be made is
-# told; the cache then has nothing to be saved, and stays as it was.
+# The live folder as the one archive of the cache: made beside it, verified, then moved there. Where that fails the cache has
+# nothing to be saved, and stays as it was.
 save_state() {
   [ -z "${WSDASH_VOLUME:-}" ] || return 0
   ! [ -e "$run/expects" ] && [ -d "$root/state" ] || return 0
@@ -351,7 +351,7 @@ pack() {
   # shellcheck disable=SC2086
   tar -C "$root" -cf "$draft" home projects volumes state $aside packed 2>/dev/null
   [ "$(tar -tf "$draft" 2>/dev/null | tail -n 1)" = packed ] && return
-  tell cache unsaved 'The state could not be packed, so the cache stays as it was: the disk may be full.'
+  report_problem cache unsaved 'The state could not be packed, so the cache stays as it was: the disk may be full.'
   return 1
 }
 

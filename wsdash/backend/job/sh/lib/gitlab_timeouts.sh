@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# Sourced by gitlab.sh: when the job ends by itself, so that no limit of GitLab's ends it, after which neither its
+# Sourced by gitlab.sh: when the job ends by itself, so that no timeout of GitLab's ends it, after which neither its
 # after_script nor the cache is done. The shares are those of timeouts.py.
 #
 # WSDASH_DEADLINE (seconds of the script after which it ends) and WSDASH_SAVE_S (what the last checkpoint may take) come from
@@ -50,7 +50,7 @@ set_limits() {
   case ${WSDASH_DEADLINE:-} in '' | *[!0-9]*) WSDASH_DEADLINE=$((own + 1)) ;; esac
   if [ "$own" -lt "$WSDASH_DEADLINE" ]; then
     WSDASH_DEADLINE=$own
-    say "A limit of the runner or the project ends this job after $limit s: it hands over to the next one before."
+    say "A timeout of the runner or the project ends this job after $limit s: it ends by itself before, and the next job continues."
   fi
   case ${WSDASH_SAVE_S:-} in '' | *[!0-9]*) WSDASH_SAVE_S=60 ;; esac
   [ "$WSDASH_SAVE_S" -le $((share / 2)) ] || WSDASH_SAVE_S=$((share / 2))
@@ -59,7 +59,7 @@ set_limits() {
 }
 
 # Before job.sh counts: what has passed since.
-take_off_passed() {
+deduct_elapsed() {
   passed=$(seconds_up)
   [ -n "$passed" ] && [ -n "$limits_from" ] || return 0
   case ${WSDASH_DEADLINE:-} in '' | *[!0-9]*) return 0 ;; esac

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sourced by job.sh: what the workspace's processes listen on, a line ADDRESS PORT PROGRAM each, the first two as
+# Sourced by job.sh: the ports that the workspace's processes listen on, a line ADDRESS PORT PROGRAM each, the first two as
 # /proc/net/tcp has them. Whose process it is, its environment tells where others can be seen too.
 
 is_alone() {
@@ -13,9 +13,9 @@ job_listening() {
       [ "$state" != 0A ] || sockets="$sockets $inode=$local"
     done 2>/dev/null <"$table"
   done
-  # The way in itself is nothing of the user's.
-  way_in=
-  read -r way_in 2>/dev/null <"${WSDASH_RUN:-/nowhere}/access/port"
+  # The SSH server of the job is nothing of the user's.
+  own_port=
+  read -r own_port 2>/dev/null <"${WSDASH_RUN:-/nowhere}/access/port"
   alone=no
   ! is_alone || alone=yes
   for process in /proc/[0-9]*; do
@@ -25,7 +25,7 @@ job_listening() {
       case $held in
         *"socket:[${socket%%=*}]"*)
           address=${socket#*=}
-          [ "$((0x${address##*:}))" != "$way_in" ] || continue
+          [ "$((0x${address##*:}))" != "$own_port" ] || continue
           program=
           read -r program 2>/dev/null <"$process/comm"
           printf '%s %s %s\n' "${address%:*}" "${address##*:}" "$program"

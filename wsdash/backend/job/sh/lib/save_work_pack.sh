@@ -20,9 +20,9 @@ pack() { # PROJECT
   out=$scratch/out
   umask 077
   mkdir "$out" && restore_script >"$out/restore.sh" || refuse 'there is no room to work in' || return
-  tell_all >"$scratch/told"
-  ! grep '^problem ' "$scratch/told" || return
-  say_state || refuse 'there is no sha256sum' || return
+  report_all >"$scratch/report"
+  ! grep '^problem ' "$scratch/report" || return
+  print_state || refuse 'there is no sha256sum' || return
   pack_all && prove_all || return
   # The script is the other side's own.
   rm "$out/restore.sh"
@@ -45,14 +45,14 @@ pack_others() {
   others=yes
   root=$(cd -P -- "$PROJECTS_ROOT" 2>/dev/null && pwd -P) && cd "$root" && set_surroundings || return
   umask 077
-  tell_all >"$scratch/told"
-  pack_all >>"$scratch/told" || return
+  report_all >"$scratch/report"
+  pack_all >>"$scratch/report" || return
   kib=$(du -sk "$out" | { read -r kib _ && printf '%s' "$kib"; })
   if [ "$kib" -gt "$3" ]; then
     rm -f "$out"/*
     return 1
   fi
-  ! grep -q '^problem ' "$scratch/told"
+  ! grep -q '^problem ' "$scratch/report"
 }
 
 pack_all() {
@@ -118,8 +118,8 @@ name_unit() {
 
 # A commit of the tree in an index: its id, or nothing.
 tree_commit() { # INDEX MESSAGE_FILE [PARENT]
-  made=$(GIT_INDEX_FILE=$1 beside write-tree 2>"$scratch/said") || return
-  fed commit-tree "$made" ${3:+-p "$3"} <"$2" 2>"$scratch/said"
+  made=$(GIT_INDEX_FILE=$1 beside write-tree 2>"$scratch/errors") || return
+  fed commit-tree "$made" ${3:+-p "$3"} <"$2" 2>"$scratch/errors"
 }
 
 pack_unit() {
@@ -128,20 +128,20 @@ pack_unit() {
   if [ -n "$tree" ]; then
     cd "$tree" || refuse "${where:-.} cannot be entered" || return
     sed 's/^...//' "$S/changes" | tr '\012\001' '\000\012' >"$scratch/paths"
-    GIT_INDEX_FILE=$S/index.work fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/said" ||
-      refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
-    # What a merge has left open is kept as it stands in the tree.
+    GIT_INDEX_FILE=$S/index.work fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/errors" ||
+      refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
+    # Unmerged files of a merge are kept as they are in the tree.
     beside ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
     [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
   fi
   # Without a working tree, as if all were as committed.
   if [ -z "$tree" ] && [ -n "$head" ]; then
     for index in index.staged index.work; do
-      GIT_INDEX_FILE=$S/$index beside read-tree "$head" 2>"$scratch/said" || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+      GIT_INDEX_FILE=$S/$index beside read-tree "$head" 2>"$scratch/errors" || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
     done
   fi
   echo index >"$scratch/message"
-  staged=$(tree_commit "$S/index.staged" "$scratch/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  staged=$(tree_commit "$S/index.staged" "$scratch/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
   {
     printf 'head %s\ncommit %s\n' "$(beside symbolic-ref --quiet HEAD || printf '%s' "$head")" "$head"
     if [ -e "$unit/is-first" ]; then
@@ -150,7 +150,7 @@ pack_unit() {
       printf 'branch %s %s\n' "$head" "$name"
     fi
   } >"$S/message"
-  work=$(tree_commit "$S/index.work" "$S/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
+  work=$(tree_commit "$S/index.work" "$S/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
   {
     printf 'create refs/kept/index %s\ncreate refs/kept/work %s\n' "$staged" "$work"
     while read -r id name; do
@@ -162,17 +162,17 @@ pack_unit() {
       printf 'create refs/kept/%s %s\n' "$name" "$id"
     done <"$S/tips"
     awk '{ print "create refs/kept/stash/" NR - 1 " " $1 }' "$S/stashes"
-  } | fed update-ref --stdin 2>"$scratch/said" || refuse "${where:-.}: $(tail -n 1 "$scratch/said")" || return
-  bundle || refuse "${where:-.}: its commits cannot be packed: $(tail -n 1 "$scratch/said")"
+  } | fed update-ref --stdin 2>"$scratch/errors" || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
+  bundle || refuse "${where:-.}: its commits cannot be packed: $(tail -n 1 "$scratch/errors")"
 }
 
 bundle() {
   kib=$(du -sk "$common/objects" 2>/dev/null | { read -r kib _ && printf '%s' "$kib"; })
   if [ ! -e "$S/shallow" ] && { [ "${kib:-0}" -le "$complete_kib" ] || [ ! -s "$S/elsewhere" ]; }; then
-    beside bundle create --quiet "$out/$file" --glob=refs/kept 2>"$scratch/said" && return
+    beside bundle create --quiet "$out/$file" --glob=refs/kept 2>"$scratch/errors" && return
   fi
   { beside for-each-ref --format='%(refname)' refs/kept && cat "$S/elsewhere"; } |
-    fed bundle create --quiet "$out/$file" --ignore-missing --stdin 2>"$scratch/said"
+    fed bundle create --quiet "$out/$file" --ignore-missing --stdin 2>"$scratch/errors"
 }
 
 # --- files outside of repositories ----------------------------------------------------------------------
@@ -252,7 +252,7 @@ archive() { # LIST FOLDER FILE
   cd "$2" || return
   if is_gnu_tar; then
     sed 's|^|./|' "$scratch/$1" | tr '\012\001' '\000\012' >"$scratch/names"
-    tar --numeric-owner --owner=0 --group=0 --no-recursion --null -cf "$3" -T "$scratch/names" 2>"$scratch/said"
+    tar --numeric-owner --owner=0 --group=0 --no-recursion --null -cf "$3" -T "$scratch/names" 2>"$scratch/errors"
   else
     rm -rf "$scratch/mirror"
     umask 022
@@ -263,6 +263,6 @@ archive() { # LIST FOLDER FILE
       else
         mkdir -p "$scratch/mirror/${value%/*}" && cp -P -p "$value" "$scratch/mirror/$value" || return
       fi
-    done <"$scratch/$1" 2>"$scratch/said" && (cd "$scratch/mirror" && set -- "$3" ./* ./.[!.]* ./..?* && tar_all "$@") 2>"$scratch/said"
-  fi || refuse "files cannot be kept: $(tail -n 1 "$scratch/said")"
+    done <"$scratch/$1" 2>"$scratch/errors" && (cd "$scratch/mirror" && set -- "$3" ./* ./.[!.]* ./..?* && tar_all "$@") 2>"$scratch/errors"
+  fi || refuse "files cannot be kept: $(tail -n 1 "$scratch/errors")"
 }

@@ -7,8 +7,8 @@ prove_all() {
   prepare_bases || return
   for section in project beside; do
     cd "$scratch/proof/$section" || return
-    GIT_ALLOW_PROTOCOL="file" sh "$out/restore.sh" "$section" 2>"$scratch/said" >/dev/null ||
-      refuse "what was packed cannot be restored: $(tail -n 1 "$scratch/said")" || return
+    GIT_ALLOW_PROTOCOL="file" sh "$out/restore.sh" "$section" 2>"$scratch/errors" >/dev/null ||
+      refuse "what was packed cannot be restored: $(tail -n 1 "$scratch/errors")" || return
   done
   for unit in "$scratch"/unit/*; do
     [ -e "$unit/file" ] || continue
@@ -40,14 +40,14 @@ prepare_bases() {
     mkdir -p "$folder" && git init --quiet "--object-format=$format" "$folder" || return
     beside config uploadpack.allowAnySHA1InWant true
     while read -r base; do
-      GIT_ALLOW_PROTOCOL="file" git -C "$folder" fetch --quiet --depth=1 "file://$S" "$base:refs/bases/$base" 2>"$scratch/said" ||
-        refuse "${where:-.}: a commit on which its work builds is not whole here: $(tail -n 1 "$scratch/said")" || return
+      GIT_ALLOW_PROTOCOL="file" git -C "$folder" fetch --quiet --depth=1 "file://$S" "$base:refs/bases/$base" 2>"$scratch/errors" ||
+        refuse "${where:-.}: a commit on which its work builds is not whole here: $(tail -n 1 "$scratch/errors")" || return
     done <"$scratch/bases"
   done
 }
 
 restored() {
-  git -C "$folder" "$@" </dev/null 2>"$scratch/said"
+  git -C "$folder" "$@" </dev/null 2>"$scratch/errors"
 }
 
 differs() {
@@ -62,7 +62,7 @@ prove_unit() {
   [ "$(restored write-tree)" = "$(beside rev-parse 'refs/kept/index^{tree}')" ] || differs 'the index' || return
   { echo none && restored for-each-ref --format='%(objectname) %(refname)' refs/kept; } >"$scratch/came"
   beside for-each-ref --format='%(objectname) %(refname)' refs/kept | grep -vxF -f "$scratch/came" | while read -r id name; do
-    # What is on a remote need not come.
+    # Commits on a remote need not come.
     left=$( { echo "$id"; cat "$S/elsewhere"; } | fed rev-list --ignore-missing --stdin --count 2>/dev/null)
     [ "$left" = 0 ] || printf '%s\n' "$name"
   done >"$scratch/lost"
@@ -86,7 +86,7 @@ prove_unit() {
   done
   load_unit "${unit##*/}"
   cp "$S/changes" "$scratch/changes"
-  collect_changes >"$scratch/told"
+  collect_changes >"$scratch/report"
   cmp -s "$S/changes" "$scratch/changes" || differs 'what changed in its files meanwhile'
 }
 

@@ -31,7 +31,7 @@ run() {
     exec sh -c "$1"
   ) </dev/null
   status=$?
-  [ "$status" -eq 0 ] || say "$phase $id failed with exit code $status; the workspace goes on."
+  [ "$status" -eq 0 ] || say "$phase $id failed with exit code $status; the workspace continues."
   step_ended "$phase" "$id" "$status"
   return "$status"
 }
@@ -58,10 +58,10 @@ await() {
 
 # expect NAME: a variable that comes from the provider, and not from the workload.
 expect() {
-  eval "[ -n \"\${$1+set}\" ]" || say "The secret $1 is not given to this job. Where it is to come from, docs/gitlab.md says."
+  eval "[ -n \"\${$1+set}\" ]" || say "The secret $1 is not given to this job. docs/gitlab.md says where it comes from."
 }
 
-# What the workload waits for has been done; the rest goes on while the user works.
+# The steps that the user waits for are done; the rest runs while the user works.
 ready() {
   [ -n "$is_ready" ] || emit ready '{}'
   is_ready=yes

@@ -2,15 +2,15 @@
 # Sourced by unsaved.sh and save_work.sh, the second of three: which commits are known to be on a remote.
 
 # Places that others than the job may clear, and some of which it has for itself.
-passing='/tmp /var/tmp /dev /run /proc'
+volatile='/tmp /var/tmp /dev /run /proc'
 
 # As `^ID` lines into $S/elsewhere: what a remote-tracking ref names, or came with a clone, where that remote outlives
 # the job. Of one on this machine only what it really holds.
 collect_elsewhere() {
   : >"$S/sure"
   : >"$S/likely"
-  : >"$S/lent"
-  judge_remotes >"$S/remotes"
+  : >"$S/borrowed"
+  classify_remotes >"$S/remotes"
   if grep -qv '^nowhere' "$S/remotes"; then
     beside for-each-ref --format='%(objectname) %(refname)' refs/remotes | tracked >"$scratch/tracked"
     sed -n 's/^far //p' "$scratch/tracked" >>"$S/sure"
@@ -29,11 +29,11 @@ collect_elsewhere() {
     file=$common/wsdash-fetched
     [ ! -f "$file" ] || grep -x '[0-9a-f]\{40,64\}' "$file" | came_from "$(sed -n '1s/^source //p' "$file")"
   fi
-  { cat "$S/sure" && held_here; } | sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' | sort -u >"$S/elsewhere"
+  { cat "$S/sure" && in_borrowed; } | sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' | sort -u >"$S/elsewhere"
 }
 
-# What each remote fetches, as `VERDICT DESTINATION`, the worst of all its addresses; and each once without.
-judge_remotes() {
+# The refs that each remote fetches, as `VERDICT DESTINATION`, by the worst of all its addresses; and each once without.
+classify_remotes() {
   : >"$scratch/configured"
   [ ! -f "$common/config" ] || (cd "$scratch" && git config --file "$common/config" -z --get-regexp \
     '^((svn-)?remote\..*\.(url|pushurl|fetch|branches|tags)|url\..*\.(push)?insteadof)$' 2>/dev/null) | lines >"$scratch/configured"
@@ -45,7 +45,7 @@ judge_remotes() {
     case $key in
       url.*) ;;
       *.url | *.pushurl)
-        judge "$value"
+        classify_remote "$value"
         printf 'judged\t%s\t%s\n' "$verdict" "${key%.*}"
         url=$value
         grep '^url\.' "$scratch/configured" | while IFS= read -r line; do
@@ -54,7 +54,7 @@ judge_remotes() {
           line=${line#url.}
           case $url in
             "$value"*)
-              judge "${line%.*}${url#"$value"}"
+              classify_remote "${line%.*}${url#"$value"}"
               printf 'judged\t%s\t%s\n' "$verdict" "${key%.*}"
               ;;
           esac
@@ -99,7 +99,7 @@ tracked() {
 
 # IDs that came with a clone from there.
 came_from() { # URL
-  judge "$1"
+  classify_remote "$1"
   case $verdict in
     far | unseen) cat >>"$S/sure" ;;
     here) cat >>"$S/likely" ;;
@@ -109,12 +109,12 @@ came_from() { # URL
 
 # Sets `verdict` of what a URL names:
 #   far      on another machine
-#   here     a repository that outlives the job, and can be looked into: its objects go into $S/lent
+#   here     a repository that outlives the job, and can be looked into: its objects go into $S/borrowed
 #   unseen   the source of the workspace, which is there but cannot be seen from here: no job can push to it either
 #   nowhere  not there, this repository itself, or one that goes with the job, or may
 # WSDASH_SOURCE is the source of the workspace where that is a folder that outlives it; WSDASH_MACHINE says that the
 # paths are those of a machine, and no container's.
-judge() { # URL
+classify_remote() { # URL
   verdict=nowhere
   case $1 in
     '' | ext::* | fd::*) return 0 ;;
@@ -136,7 +136,7 @@ judge() { # URL
   there=${there%x}/objects
   if [ "$there" = "$common/objects" ] || [ -z "$is_source${WSDASH_MACHINE:-}" ] || ! outlives "$there" 5; then return 0; fi
   verdict=here
-  quoted "$there" >>"$S/lent"
+  quoted "$there" >>"$S/borrowed"
 }
 
 # As Git finds it. Sets `folder` and `common`.
@@ -154,7 +154,7 @@ enter_repository() { # PATH
 outlives() { # OBJECTS DEPTH
   at=$(cd -P -- "$1" 2>/dev/null && pwd -P) && [ "$2" -gt 0 ] || return
   set -- "$at" "$2"
-  for own in "${root%/*}" "$root" "$real_home" $passing "${TMPDIR:-}"; do
+  for own in "${root%/*}" "$root" "$real_home" $volatile "${TMPDIR:-}"; do
     case $is_source:$own in yes:/tmp | yes:/var/tmp | yes:"${TMPDIR:-}") continue ;; esac
     own=$(cd -P -- "${own:-$root}" 2>/dev/null && pwd -P) || continue
     case $1/ in "${own%/}"/*) return 1 ;; esac
@@ -167,11 +167,11 @@ outlives() { # OBJECTS DEPTH
   )
 }
 
-# Of $S/likely what is among the objects of those in $S/lent, and in no others.
-held_here() {
+# Of $S/likely what is among the objects of those in $S/borrowed, and in no others.
+in_borrowed() {
   [ -s "$S/likely" ] || return 0
   mkdir -p "$S/lasting/objects/info" "$S/lasting/refs" || return
-  cp "$S/lent" "$S/lasting/objects/info/alternates"
+  cp "$S/borrowed" "$S/lasting/objects/info/alternates"
   echo 'ref: refs/heads/none' >"$S/lasting/HEAD"
   printf '[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = %s\n' "$(beside rev-parse --show-object-format)" >"$S/lasting/config"
   sort -u "$S/likely" | (cd "$scratch" && git --git-dir="$S/lasting" cat-file --batch-check='%(objectname)' 2>/dev/null)

@@ -5,9 +5,9 @@
 collect_changes() {
   : >"$S/changes"
   [ -n "$tree" ] || return 0
-  (cd "$tree" && beside status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>"$scratch/said" >"$S/status" ||
-    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 0; }
-  [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
+  (cd "$tree" && beside status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>"$scratch/errors" >"$S/status" ||
+    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 0; }
+  [ ! -s "$scratch/errors" ] || problem "${where:-.}: $(tail -n 1 "$scratch/errors")"
   # Repositories in it are looked into by themselves.
   lines <"$S/status" | grep -vxF -f "$S/nested" >"$S/changes"
   grep '^?? .*/$' "$S/changes" | sed 's/^?? //; s|/$|: a damaged repository, which cannot be looked into|' | while IFS= read -r line; do
@@ -56,7 +56,7 @@ find_loose() { # FOLDER EXPRESSION...
     stored "$file"
     case $file in
       */path)
-        # What names a bare repository says nothing without it.
+        # A .git file that names a bare repository is nothing without it.
         [ ! -e "${file%/path}/is-named" ] || value=${value:+$value/}.git
         [ -e "${file%/path}/has-tree" ] || [ -e "${file%/path}/is-named" ] || continue
         # All of the root is in one.
@@ -71,33 +71,33 @@ find_loose() { # FOLDER EXPRESSION...
 }
 
 collect_loose() {
-  find_loose . ! -type d ! -type s -print0 2>"$scratch/said" | lines | sed 's|^\./||' >"$scratch/loose"
+  find_loose . ! -type d ! -type s -print0 2>"$scratch/errors" | lines | sed 's|^\./||' >"$scratch/loose"
   : >"$scratch/submerged"
   while IFS= read -r line; do
     decoded "$line"
-    find_loose "./$value" ! -type d ! -type s -print0 2>>"$scratch/said" | lines | sed 's|^\./||'
+    find_loose "./$value" ! -type d ! -type s -print0 2>>"$scratch/errors" | lines | sed 's|^\./||'
   done <"$scratch/unlinked" >"$scratch/submerged"
   cat "$scratch/loose" "$scratch/submerged" | awk '!seen[$0]++' >"$scratch/all"
   mv "$scratch/all" "$scratch/loose"
-  [ ! -s "$scratch/said" ] || problem "$(tail -n 1 "$scratch/said")"
+  [ ! -s "$scratch/errors" ] || problem "$(tail -n 1 "$scratch/errors")"
 }
 
 # --- the report -----------------------------------------------------------------------------------------
 
-tell() { # WORD WORDS FILE
+print_list() { # WORD WORDS FILE
   total=$(($(wc -l <"$3")))
   [ "$total" -gt 0 ] || return 0
   head -n "$most_lines" "$3" | cut -c 1-1000 | sed "s/^/$1 /"
   printf '%s %s\n' "$2" "$total"
 }
 
-# What one repository knows to be on a remote is there for all that hold the same commit.
-tell_commits() {
-  { sed 's/ .*//' "$S/tips"; cat "$scratch"/unit/*/beside/elsewhere; told_already; } >"$S/revisions"
+# A commit that one repository knows to be on a remote is there for all that hold it.
+report_commits() {
+  { sed 's/ .*//' "$S/tips"; cat "$scratch"/unit/*/beside/elsewhere; reported_already; } >"$S/revisions"
   sed 's/ .*//' "$S/tips" "$S/stashes" | sort -u | fed cat-file --batch-check 2>/dev/null | grep -q ' missing$' &&
     problem "${where:-.}: a commit is missing in it"
-  total=$(fed rev-list --ignore-missing --stdin --count <"$S/revisions" 2>"$scratch/said") ||
-    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 0; }
+  total=$(fed rev-list --ignore-missing --stdin --count <"$S/revisions" 2>"$scratch/errors") ||
+    { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 0; }
   [ "$total" -gt 0 ] || return 0
   fed rev-list --ignore-missing --stdin --max-count="$most_lines" --format='%h %s' <"$S/revisions" 2>/dev/null |
     sed -n 'n;p' | cut -c 1-1000 | sed 's/^/commit /'
@@ -105,10 +105,10 @@ tell_commits() {
   : >"$unit/has-commits"
 }
 
-# What was told of another working tree of the same repository, as `^ID` lines.
-told_already() {
+# Commits that are reported for another working tree of the same repository, as `^ID` lines.
+reported_already() {
   for other in "$scratch"/unit/*; do
-    [ "$other" != "$unit" ] && [ -e "$other/told" ] && cmp -s "$unit/common" "$other/common" &&
+    [ "$other" != "$unit" ] && [ -e "$other/reported" ] && cmp -s "$unit/common" "$other/common" &&
       sed 's/ .*//; s/^/^/' "$other/beside/tips"
   done
 }
@@ -121,25 +121,25 @@ collect_unit() { # NUMBER
   : >"$unit/is-open"
 }
 
-tell_unit() { # NUMBER
+report_unit() { # NUMBER
   load_unit "$1"
   [ -e "$unit/is-open" ] || return 0
   printf 'repository %s\n' "$(encoded "$where")"
-  tell_commits
-  : >"$unit/told"
-  awk '{ n = NR - 1; sub(/^[0-9a-f]+ ?/, ""); print "stash@{" n "} " $0 }' "$S/stashes" >"$S/told"
-  tell stash stashes "$S/told"
+  report_commits
+  : >"$unit/reported"
+  awk '{ n = NR - 1; sub(/^[0-9a-f]+ ?/, ""); print "stash@{" n "} " $0 }' "$S/stashes" >"$S/stash-names"
+  print_list stash stashes "$S/stash-names"
   nested >"$S/nested"
   collect_unlinked
   # For a checkpoint the project's own are looked at by other means.
   [ -z "${others:-}" ] || [ "$path" != "$project" ] || return 0
   collect_changes
-  tell change changes "$S/changes"
+  print_list change changes "$S/changes"
 }
 
-# A line that is another one after any change to what is told or would be kept, also of what a changed file holds.
+# A line that differs after any change to the report or to what would be kept, also to the content of a changed file.
 # Fails where it cannot be made.
-say_state() {
+print_state() {
   have sha256sum && list_state >"$scratch/state" || return
   hash=$(sha256sum <"$scratch/state") || return
   printf 'state %s\n' "${hash%% *}"
@@ -160,7 +160,7 @@ list_state() {
   cd "$root" && list_contents <"$scratch/loose"
 }
 
-# Of lines that are paths from here: what each is, and the hash of what each file holds.
+# Reads paths below this folder: the kind of each, and the hash of each file's content.
 list_contents() {
   sed 's|^|./|' | tr '\012\001' '\000\012' >"$scratch/paths"
   : >"$scratch/regular"
@@ -181,7 +181,7 @@ list_contents() {
       fi
       printf "%s %s\0" "$kind" "$file"
     done' sh "$scratch/regular" <"$scratch/paths"
-  # What cannot be read is not kept either, and stands in a problem.
+  # A file that cannot be read is not kept either, and is reported as a problem.
   xargs -0 sha256sum -- /dev/null <"$scratch/regular" 2>/dev/null || :
 }
 
@@ -208,13 +208,13 @@ size_home() {
     "$(du -sk -- "$@" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }')"
 }
 
-tell_all() {
+report_all() {
   count=0
   : >"$scratch/loose"
   : >"$scratch/unlinked"
   for name in awk sed grep find xargs; do have "$name" || { problem "nothing can be looked into: there is no $name"; return 0; }; done
   find_repositories
-  for act in collect_unit tell_unit; do
+  for act in collect_unit report_unit; do
     nth=0
     while [ "$nth" -lt "$count" ] && [ "$nth" -lt "$most_repositories" ]; do
       nth=$((nth + 1))
@@ -223,5 +223,5 @@ tell_all() {
     done
   done
   collect_loose
-  tell file files "$scratch/loose"
+  print_list file files "$scratch/loose"
 }

@@ -8,7 +8,7 @@ most_lines=100
 soh=$(printf '\001')
 tab=$(printf '\t')
 
-# Nothing of the surroundings has a say in what Git does.
+# Nothing of the environment changes what Git does.
 set_surroundings() {
   for name in $(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
   unset CDPATH XDG_CONFIG_HOME
@@ -154,7 +154,7 @@ has_tree() {
   [ "$folder" != "$common" ] || [ -f "$folder/index" ] || [ "$(setting "$common" bool core.bare)" != true ]
 }
 
-# What a repository says of itself. Files that it includes are not read.
+# A setting of the repository's own configuration. Files that it includes are not read.
 setting() { # COMMON TYPE KEY
   [ -f "$1/config" ] && (cd "$scratch" && git config --file "$1/config" --type="$2" --get "$3" 2>/dev/null)
 }
@@ -209,7 +209,7 @@ open_unit() { # NUMBER
     fi
   } >"$S/config"
   copy_index
-  beside rev-parse --git-dir >/dev/null 2>"$scratch/said" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/said")"; return 1; }
+  beside rev-parse --git-dir >/dev/null 2>"$scratch/errors" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 1; }
 }
 
 # With its times, which spare looking into unchanged files and say which may have changed since.
@@ -217,13 +217,13 @@ copy_index() {
   [ -n "$tree" ] && [ -f "$git_folder/index" ] || return 0
   cp -p "$git_folder/index" "$S/index"
   for shared in "$git_folder"/sharedindex.*; do [ ! -f "$shared" ] || cp -p "$shared" "$S/"; done
-  overlook_nothing
+  clear_index_flags
   return 0
 }
 
-# A file that its user told Git not to look at may have changed all the same. One that a sparse checkout leaves out is
+# A file with a flag by which Git does not look at it may have changed all the same. One that a sparse checkout leaves out is
 # not there.
-overlook_nothing() {
+clear_index_flags() {
   beside ls-files -v -z 2>/dev/null | lines | sed -n '/^[a-zS] /p' >"$scratch/overlooked"
   sed -n 's/^[a-z] //p' "$scratch/overlooked" | tr '\012\001' '\000\012' >"$scratch/assumed"
   [ ! -s "$scratch/assumed" ] || fed update-index -z --no-assume-unchanged --stdin <"$scratch/assumed" 2>/dev/null
@@ -258,9 +258,9 @@ collect_tips() {
     is_first=yes
     printf '%s\n' "$line" >>"$scratch/commons"
     : >"$unit/is-first"
-    beside for-each-ref --format='%(objectname) %(refname)' 2>"$scratch/said" |
+    beside for-each-ref --format='%(objectname) %(refname)' 2>"$scratch/errors" |
       grep -v '^[0-9a-f]* refs/\(remotes/\|prefetch/\|wsdash/\|stash$\)' >>"$S/tips"
-    [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
+    [ ! -s "$scratch/errors" ] || problem "${where:-.}: $(tail -n 1 "$scratch/errors")"
     for file in "$common"/worktrees/*/HEAD; do
       [ -f "$file" ] || continue
       id=$(head -n 1 "$file" | grep -x '[0-9a-f]\{40,64\}') || continue

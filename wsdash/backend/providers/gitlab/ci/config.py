@@ -37,7 +37,14 @@ LARGEST = 128 * 1024
 INTERPOLATION = "$[["
 """Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
 
-_BY_INPUT = {name: f"$[[ inputs.{name} ]]" for name in ("attempt", "restores", "checkpoint", "owner")}
+_VARIABLES = {
+    "attempt": "WSDASH_ATTEMPT",
+    "restores": "WSDASH_RESTORE_FROM",
+    "checkpoint": "WSDASH_CHECKPOINT",
+    "owner": "WSDASH_OWNER",
+}
+"""By the name of the input."""
+_BY_INPUT = {name: f"$[[ inputs.{name} ]]" for name in _VARIABLES}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RUNNERS = re.compile(
     r"(CI|GIT|GITLAB|RUNNER|FF|CACHE|DOCKER|KUBERNETES|ARTIFACT|TRANSFER|SECURE|WSDASH)(_.*)?|PATH|HOME|PWD|SHELL|BASH.*|ENV|IFS"
@@ -169,7 +176,7 @@ def _document(
     job: dict[str, Any], workspace_id: str, values: Mapping[str, str], digest: str
 ) -> dict[str, Any]:
     """The whole of it, with an attempt's values in the places that `_job` has left for them."""
-    varying = {f"WSDASH_{name.upper()}": value for name, value in values.items()} | {"WSDASH_CONFIG": digest}
+    varying = {_VARIABLES[name]: value for name, value in values.items()} | {"WSDASH_CONFIG": digest}
     name = f"{BRANCH}{workspace_id} {values['attempt']} 0 queued 0 config={digest} owner={values['owner']}"
     return {
         "workflow": {
@@ -216,7 +223,7 @@ def _job(workload: Workload, workspace_id: str, options: Options, commands: str)
             **_kubernetes(workload.resources),
             "WSDASH_WORKSPACE": workspace_id,
             "WSDASH_ATTEMPT": "",
-            "WSDASH_RESTORES": "",
+            "WSDASH_RESTORE_FROM": "",
             "WSDASH_CONFIG": "",
             "WSDASH_OWNER": "",
             "WSDASH_BEAT_S": f"{options.beat_s:g}",
@@ -227,13 +234,13 @@ def _job(workload: Workload, workspace_id: str, options: Options, commands: str)
             **({"WSDASH_CREDENTIALS": " ".join(options.credentials)} if options.credentials else {}),
             "WSDASH_CHECKPOINT": "",
             "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
-            "WSDASH_DEPOSIT_S": f"{5 * options.checkpoint_s:g}",
+            "WSDASH_REMOTE_CHECKPOINT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
             # Whoever may read the project could read them.
-            "WSDASH_DEPOSITS": "yes" if options.deposits and not options.encrypt_cache else "no",
-            "WSDASH_SEALED": "yes" if options.encrypt_cache else "no",
+            "WSDASH_REMOTE_CHECKPOINTS": "yes" if options.deposits and not options.encrypt_cache else "no",
+            "WSDASH_ENCRYPT_CACHE": "yes" if options.encrypt_cache else "no",
             "WSDASH_VOLUME": options.volume.path if options.volume is not None else "",
-            **_variables(workload.env),
+            **_workload_variables(workload.env),
         },
         "cache": [] if options.volume is not None else [_cache(workspace_id)],
         "script": _script(workload, options, commands),
@@ -343,7 +350,7 @@ def _exact(env: tuple[EnvVar, ...]) -> dict[str, Any]:
     return {v.name: {"value": v.value, "expand": False} for v in fit}
 
 
-def _variables(env: tuple[EnvVar, ...]) -> dict[str, Any]:
+def _workload_variables(env: tuple[EnvVar, ...]) -> dict[str, Any]:
     """The workload's environment, less what would change the runner itself; job.sh sets all of it exactly."""
     return _exact(tuple(v for v in env if not _RUNNERS.fullmatch(v.name)))
 

@@ -13,26 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from wsdash.backend.job.protocol import FACTS_BEFORE, FINAL_STATES, RUNNING_STATES
 from wsdash.model import Cause
 
 BRANCH = "wsdash/"
 LONGEST = 255
-QUEUED, FETCHING, STARTING, READY, ENDING = "queued", "fetching", "starting", "ready", "ending"
-FINAL = {
-    cause.value: cause
-    for cause in (
-        Cause.DEADLINE,
-        Cause.CANCELLED,
-        Cause.SOURCE,
-        Cause.IMAGE,
-        Cause.CONFIGURATION,
-        Cause.USER_CODE,
-    )
-}
+QUEUED, FETCHING, STARTING, READY, ENDING = RUNNING_STATES
+FINAL = {state: Cause(state) for state in FINAL_STATES}
 """The last state of a job that came to its end: why it ended."""
 SAVED = frozenset({Cause.DEADLINE.value, Cause.CANCELLED.value, Cause.USER_CODE.value})
 """Last states of a job whose cache holds what it had."""
-STATES = frozenset({QUEUED, FETCHING, STARTING, READY, ENDING, *FINAL})
+STATES = frozenset({*RUNNING_STATES, *FINAL_STATES})
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _KEY = re.compile(rf"({_ID})\.([0-9]{{1,9}})\.([0-9]{{1,9}})")
@@ -82,7 +73,7 @@ def parse(name: str | None) -> Heartbeat | None:
     for word in (found[9] or "").split(" "):
         fact = _FACT.fullmatch(word)
         if fact is not None:
-            facts[fact[1]] = fact[2]
+            facts[FACTS_BEFORE.get(fact[1], fact[1])] = fact[2]
     return Heartbeat(
         workspace_id=found[1],
         attempt_id=found[3],

@@ -175,7 +175,7 @@ _LEFT = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(\.more)?", re.ASCI
 
 
 def _left(text: str) -> UnsavedTotals | None:
-    """`left=COMMITS.STASHES.FILES[.more]`, as gitlab.sh says it."""
+    """`left=COMMITS.STASHES.FILES[.more]`, as gitlab_leftover.sh counts it."""
     found = _LEFT.fullmatch(text)
     if found is None:
         return None

@@ -12,13 +12,14 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from wsdash.backend.job import protocol
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.paths import make_folder
 
 log = logging.getLogger(__name__)
 
-TAKE = ("wsdash-keys",)
+TAKE = (protocol.KEYS,)
 TAKE_S = 15.0
 LONGEST_LINE = 1024
 _SECRET = re.compile(r"[0-9a-f]{64}\n?")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from wsdash.backend.job import protocol
 from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.gitlab.messages import UNSAVED
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
@@ -22,7 +23,7 @@ from wsdash.sanitize import one_line
 
 log = logging.getLogger(__name__)
 
-STREAM = ("wsdash-checkpoint", "stream")
+STREAM = (protocol.CHECKPOINT, "stream")
 SAVE_S = 60
 FOLLOWED_S = 25.0
 """Whoever reconciles follows a job from its next look on."""
@@ -79,7 +80,7 @@ class Checkpoints:
         )
 
     async def _ask_to_save(self, workspace_id: str, name: str) -> str:
-        argv = await self._tunnel.command(workspace_id, name, ("wsdash-checkpoint", "save", str(SAVE_S)))
+        argv = await self._tunnel.command(workspace_id, name, (protocol.CHECKPOINT, "save", str(SAVE_S)))
         answer = await capture(argv, limit=LONGEST_LINE, timeout_s=SAVE_S + 15.0)
         if answer.exit_code is None and not answer.output:
             return "failed it takes too long"
@@ -147,7 +148,7 @@ class Checkpoints:
         if newest is None:
             return
         argv = await self._tunnel.command_if_connected(
-            workspace_id, workspace_id, ("wsdash-checkpoint", "receive", str(newest.id), newest.hash)
+            workspace_id, workspace_id, (protocol.CHECKPOINT, "receive", str(newest.id), newest.hash)
         )
         if argv is None:
             return

@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Collection
 
 from wsdash.backend.clone_address import Credential
+from wsdash.backend.job import protocol
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.backend.system.run import capture
 
 log = logging.getLogger(__name__)
 
-SERVE = ("wsdash-credentials", "serve")
+SERVE = (protocol.CREDENTIALS, "serve")
 ANSWER_S = 15.0
 LONGEST_ANSWER = 64 * 1024
 LONGEST_LINE = 1024

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
+from wsdash.backend.job import protocol
 from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
@@ -16,7 +17,6 @@ from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 
 log = logging.getLogger(__name__)
 
-HEARTBEATS = ("wsdash-pulse",)
 LONGEST_LINE = 1024
 UP = "up: heartbeats come by it, and shells, ports and checkpoints go by it"
 DOWN = (
@@ -49,6 +49,7 @@ class TunnelHeartbeats:
         self._following = AttemptTasks()
         self._sent: dict[str, Heartbeat] = {}
         self._up: set[str] = set()
+        self._of_before: set[str] = set()
 
     def follow(self, workspace_id: str, attempt_id: str) -> None:
         """Hear a job that runs, unless it is being heard."""
@@ -72,20 +73,31 @@ class TunnelHeartbeats:
     def forget_all_but(self, attempt_ids: Collection[str]) -> None:
         """Only these still run."""
         self._sent = {key: beat for key, beat in self._sent.items() if key in attempt_ids}
+        self._of_before &= set(attempt_ids)
 
     async def aclose(self) -> None:
         await self._following.aclose()
 
     async def _follow(self, workspace_id: str, attempt_id: str) -> None:
         try:
-            async with self._tunnel.open_channel(workspace_id, HEARTBEATS, LONGEST_LINE) as channel:
-                while channel is not None and (line := await channel[0].readline()):
-                    self._sent[attempt_id] = _checked(line, workspace_id, attempt_id)
-                    self._up.add(attempt_id)
+            is_of_before = attempt_id in self._of_before
+            if is_of_before or not await self._read(workspace_id, attempt_id, protocol.HEARTBEATS):
+                # A job that the wsdash before has launched has ended that command without a word.
+                is_of_before = await self._read(workspace_id, attempt_id, protocol.HEARTBEATS_BEFORE)
+            if is_of_before:
+                self._of_before.add(attempt_id)
         except (ValueError, OSError) as error:
             log.info("the heartbeat channel of %s is down: %s", workspace_id, error)
         finally:
             self._up.discard(attempt_id)
+
+    async def _read(self, workspace_id: str, attempt_id: str, command: str) -> bool:
+        """Heartbeats until the channel ends; whether there was one. Raises ValueError, OSError."""
+        async with self._tunnel.open_channel(workspace_id, (command,), LONGEST_LINE) as channel:
+            while channel is not None and (line := await channel[0].readline()):
+                self._sent[attempt_id] = _checked(line, workspace_id, attempt_id)
+                self._up.add(attempt_id)
+        return attempt_id in self._up
 
 
 def newer(named: Heartbeat, sent: Heartbeat) -> Heartbeat:

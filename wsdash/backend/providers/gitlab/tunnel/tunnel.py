@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from wsdash.backend.access.grants import Grant
 from wsdash.backend.access.relay_address import RelayAddress
 from wsdash.backend.access.relay_client import RelayClient
+from wsdash.backend.job import protocol
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
 from wsdash.backend.providers.types import ShellCommand
@@ -25,7 +26,7 @@ from wsdash.paths import PathError
 
 log = logging.getLogger(__name__)
 
-STOP = ("wsdash-stop",)
+STOP = (protocol.STOP,)
 STOP_S = 5.0
 LONGEST = 1024
 SECRET_S = 3600.0

@@ -26,7 +26,7 @@ async def ask(
     """What the question's program prints; nothing where it cannot be asked.
 
     Without a sandbox it runs as a job does there, as the user: it obeys nothing that stands in the files. It is told
-    what outlives the job: see `judge` in unsaved.sh.
+    what outlives the job: see `classify_remote` in unsaved_remotes.sh.
     """
     with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
 
