@@ -251,20 +251,20 @@ class JobObservation:
     number: int = 0
     generation: int = 0
     """Whose job it is, as the provider keeps it: enough to adopt a job that the store does not know."""
-    since: float | None = None
-    """Since when the job is in this state, None where the provider does not say."""
+    state_since: float | None = None
+    """When the job entered this state; None where the provider does not report it."""
     saved_at: float | None = None
     """As it was then, the work in it is kept outside of the job: the recovery point."""
-    line: str | None = None
-    """How the line of a job that runs is, by which its user comes in, in words; None where none is needed."""
-    notice: str | None = None
-    """What its user should know of where it runs, in words."""
+    tunnel_status: str | None = None
+    """The state of a running job's ssh tunnel, in words; None where the provider needs no tunnel."""
+    warning: str | None = None
+    """A limitation of the runner or the image that the user should know about, in words."""
     on_volume: bool = False
     """Whether its files are on a volume that stays, and is there again for the next job."""
-    saves_at_end: bool = True
-    """Whether what it has is kept when it ends by itself."""
-    unsaved: str | None = None
-    """Why no later checkpoint could be made or kept, in words; None where nothing stands in the way."""
+    saves_on_exit: bool = True
+    """Whether the job saves its files when it exits on its own."""
+    checkpoint_error: str | None = None
+    """Why the newest checkpoint could not be made or stored, in words; None after a success."""
     left: UnsavedTotals | None = None
     """What only its files had as it ended, where the job itself looked; None where that is not known."""
 

@@ -163,10 +163,10 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
         ("unsaved", record_words(workspace.unsaved, now) if workspace.unsaved else "not looked for yet"),
         ("last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"),
     ]
-    if seen and seen.line:
-        lines.append(("line", seen.line))
-    if seen and seen.notice:
-        lines.append(("notice", seen.notice))
+    if seen and seen.tunnel_status:
+        lines.append(("tunnel", seen.tunnel_status))
+    if seen and seen.warning:
+        lines.append(("warning", seen.warning))
     for name, value in lines:
         print(f"  {name:<10} {one_line(value)}")
     if detail.superseded:

@@ -71,6 +71,8 @@ def _doubts(row: WorkspaceRow, shells: int | None) -> list[str]:
         shells = seen.beat.shells
     if shells:
         said.append(f"{name}: {'a shell is' if shells == 1 else f'{shells} shells are'} open in it.")
-    if seen.unsaved:
-        said.append(f"{name}: what has come since it was last saved cannot be kept ({seen.unsaved}).")
+    if seen.checkpoint_error:
+        said.append(
+            f"{name}: what has come since it was last saved cannot be kept ({seen.checkpoint_error})."
+        )
     return said

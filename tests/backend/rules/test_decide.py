@@ -215,7 +215,7 @@ class TestRule6Crashes:
         self, state: JobState, limit_s: float, cause: Cause
     ) -> None:
         live = attempt(launched=NOW)
-        waits = replace(job(live, state, beat_at=None, ready=False), started_at=None, since=NOW)
+        waits = replace(job(live, state, beat_at=None, ready=False), started_at=None, state_since=NOW)
         assert decided([live], seen(waits)) == Wait(NOW + limit_s, "running, as wanted")
         late = decided([live], seen(waits, at=NOW + limit_s), now=NOW + limit_s)
         assert isinstance(late, Cancel)

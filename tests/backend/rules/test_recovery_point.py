@@ -30,7 +30,10 @@ def ended(number: int, cause: Cause, code: int | None, **facts: object) -> Attem
         ([ended(1, Cause.CANCELLED, 0)], RecoveryPoint("cache", NOW - 60)),
         ([ended(1, Cause.RUNNER_LOST, None, saved_at=NOW - 90)], RecoveryPoint("checkpoint", NOW - 90)),
         # The one that runs has kept nothing yet, and says why.
-        ([ended(1, Cause.CANCELLED, 0), seen(2, unsaved="full")], RecoveryPoint("cache", NOW - 60, "full")),
+        (
+            [ended(1, Cause.CANCELLED, 0), seen(2, checkpoint_error="full")],
+            RecoveryPoint("cache", NOW - 60, "full"),
+        ),
         ([seen(1, on_volume=True)], RecoveryPoint("volume")),
         ([ended(1, Cause.RUNNER_LOST, None, on_volume=True)], RecoveryPoint("volume")),
         ([seen(1, on_volume=True, saved_at=NOW - 5)], RecoveryPoint("volume", None, None, NOW - 5)),

@@ -220,7 +220,7 @@ def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation:
 
 def _waits_long(job: JobObservation, now: float) -> bool:
     """Whether it has been waiting for a runner for so long that it may go on for hours."""
-    since = job.since or job.created_at
+    since = job.state_since or job.created_at
     return job.state is JobState.QUEUED and since is not None and now - since > SOON_S
 
 
@@ -235,9 +235,11 @@ def _job_events(attempt: Attempt, now: JobObservation) -> Iterator[JobEvent]:
             evidence = {"exit_code": step.exit_code, "log_start": step.log_start, "log_end": step.log_end}
             text = f"{step.title} failed with exit {step.exit_code}"
             yield JobEvent(attempt, "step-failed", text, evidence)
-    if now.notice is not None and (before is None or before.notice != now.notice):
-        yield JobEvent(attempt, "notice", now.notice, {})
-    if now.unsaved is not None and (before is None or before.unsaved != now.unsaved):
-        yield JobEvent(attempt, "checkpoint-failed", now.unsaved, {"saved_at": now.saved_at})
+    if now.warning is not None and (before is None or before.warning != now.warning):
+        yield JobEvent(attempt, "notice", now.warning, {})
+    if now.checkpoint_error is not None and (
+        before is None or before.checkpoint_error != now.checkpoint_error
+    ):
+        yield JobEvent(attempt, "checkpoint-failed", now.checkpoint_error, {"saved_at": now.saved_at})
     if now.ready_at is not None and (before is None or before.ready_at is None):
         yield JobEvent(attempt, "ready", "ready to be used", {"isolation": now.isolation})

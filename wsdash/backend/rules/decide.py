@@ -297,7 +297,7 @@ def _overdue(
         JobState.STARTING: (policy.start_s, Cause.RUNNER_LOST),
         JobState.ENDING: (policy.grace_s, Cause.CANCELLED),
     }
-    since = job.since or job.created_at or attempt.launched_at
+    since = job.state_since or job.created_at or attempt.launched_at
     has_begun = job.state is JobState.STARTING and job.started_at is not None
     if job.state not in limits or has_begun or since is None:
         return None

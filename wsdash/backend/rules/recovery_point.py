@@ -35,11 +35,11 @@ def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> Recovery
     for attempt in reversed(attempts):
         end, job = attempt.end, attempt.last_observation
         if attempt.is_live and job is not None:
-            problem = job.unsaved
+            problem = job.checkpoint_error
         if job is not None and job.on_volume:
             return RecoveryPoint("volume", None, problem, job.saved_at)
         ended_well = end is not None and end.cause in _SAVES and end.exit_code == 0
-        if end is not None and ended_well and (job is None or job.saves_at_end):
+        if end is not None and ended_well and (job is None or job.saves_on_exit):
             return RecoveryPoint("cache", end.at, problem)
         if job is not None and job.saved_at is not None:
             return RecoveryPoint("checkpoint", job.saved_at, problem)

@@ -38,6 +38,14 @@ class NoSuchWorkspace(LookupError):
 
 _POLICY_FIELDS = {field.name for field in fields(Policy)}
 _JOB_FIELDS = {field.name for field in fields(JobObservation)}
+_RENAMED_JOB_FIELDS = {
+    "line": "tunnel_status",
+    "notice": "warning",
+    "unsaved": "checkpoint_error",
+    "saves_at_end": "saves_on_exit",
+    "since": "state_since",
+}
+"""Fields of `JobObservation` by the names that earlier versions stored."""
 
 
 @lru_cache(maxsize=4096)
@@ -111,8 +119,9 @@ def event_of(row: sqlite3.Row) -> Event:
 
 @lru_cache(maxsize=4096)
 def job_observation_of(text: str) -> JobObservation:
-    """An observation from its JSON; a field that this version does not know is left out."""
-    values = {name: value for name, value in json.loads(text).items() if name in _JOB_FIELDS}
+    """An observation from its JSON, old field names included; unknown fields are left out."""
+    stored = {_RENAMED_JOB_FIELDS.get(name, name): value for name, value in json.loads(text).items()}
+    values = {name: value for name, value in stored.items() if name in _JOB_FIELDS}
     values["state"] = JobState(values["state"])
     values["cause"] = Cause(values["cause"]) if values.get("cause") else None
     values["beat"] = Beat(**values["beat"]) if values.get("beat") else None

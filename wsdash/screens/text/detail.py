@@ -77,10 +77,10 @@ def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Gl
     seen = attempt.last_observation if attempt is not None and attempt.end is None else None
     if seen is not None and seen.beat is not None:
         facts.append(("heartbeat", beat_words(seen.beat, now)))
-    if seen is not None and seen.line:
-        facts.append(("line", seen.line))
-    if seen is not None and seen.notice:
-        facts.append(("notice", seen.notice))
+    if seen is not None and seen.tunnel_status:
+        facts.append(("tunnel", seen.tunnel_status))
+    if seen is not None and seen.warning:
+        facts.append(("warning", seen.warning))
     if seen is not None and seen.url:
         facts.append(("job", seen.url))
     return [line for label, text in facts for line in _labelled(label, plain(text), width)]

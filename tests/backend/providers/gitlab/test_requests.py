@@ -188,7 +188,7 @@ async def test_a_resource_group_that_never_lets_go_is_held_with_a_reason(
     instance.server.state.stuck_in_resource.add(f"wsdash-{workspace().id}")
     await provider.launch(workspace(), now(instance), WORKLOAD)
     (job,) = (await provider.observe()).jobs
-    assert job.state is JobState.HELD and "resource group" in (job.message or "") and job.since
+    assert job.state is JobState.HELD and "resource group" in (job.message or "") and job.state_since
 
 
 async def test_a_developer_is_told_why_an_ending_job_cannot_be_forced(instance: Instance) -> None:

@@ -362,8 +362,8 @@ class TestEnd:
             ({}, True),  # of an older wsdash
         ):
             job = self.end("success", None, replace(self.beat, facts={"started": "1", **facts}))
-            assert job.saves_at_end is is_saved
-            assert ("the cache stays as it was" in (job.notice or "")) is not is_saved
+            assert job.saves_on_exit is is_saved
+            assert ("the cache stays as it was" in (job.warning or "")) is not is_saved
 
 
 class TestStates:

@@ -160,13 +160,13 @@ def observed(
         workspace_id=beat.workspace_id,
         number=beat.number,
         generation=beat.generation,
-        since=_ours(pipeline.updated_at, skew),
+        state_since=_ours(pipeline.updated_at, skew),
         saved_at=_ours(_number(beat.facts, "saved"), skew),
-        notice=_notice(beat, detail, ended=ended),
+        warning=_warning(beat, detail, ended=ended),
         on_volume=beat.facts.get("kept") == "volume",
-        saves_at_end=_saves_at_end(beat, ended=ended),
-        line=tunnel_status if state in (JobState.STARTING, JobState.RUNNING) else None,
-        unsaved=UNSAVED.get(beat.facts.get("unsaved", "")),
+        saves_on_exit=_saves_on_exit(beat, ended=ended),
+        tunnel_status=tunnel_status if state in (JobState.STARTING, JobState.RUNNING) else None,
+        checkpoint_error=UNSAVED.get(beat.facts.get("unsaved", "")),
         left=_left(beat.facts.get("left", "")) if ended else None,
     )
 
@@ -198,16 +198,16 @@ UNSAVED_AT_END = (("run", "unwritable"), ("cache", "unsaved"), ("volume", "unmou
 """What a job tells that does not save what it has at its end."""
 
 
-def _saves_at_end(beat: Heartbeat, *, ended: bool) -> bool:
+def _saves_on_exit(beat: Heartbeat, *, ended: bool) -> bool:
     """Whether what it has is kept once it has ended: one that has ended says which state it has saved."""
     if any(fact in beat.facts.items() for fact in UNSAVED_AT_END):
         return False
     return not ended or "state" in beat.facts or "from" not in beat.facts
 
 
-def _notice(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
+def _warning(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
     notices = [words for fact, words in NOTICES.items() if fact in beat.facts.items()]
-    if ended and not notices and beat.state in pipeline_name.FINAL and not _saves_at_end(beat, ended=ended):
+    if ended and not notices and beat.state in pipeline_name.FINAL and not _saves_on_exit(beat, ended=ended):
         notices.append(CACHE_UNSAVED)
     if "aside" in beat.facts:
         notices.append(SET_ASIDE.format(beat.facts["aside"]))
