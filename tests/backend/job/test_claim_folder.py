@@ -20,7 +20,7 @@ from wsdash.backend.job.shell import program
 from wsdash.workload import Workload
 
 SCRIPT = program("claim_folder.sh")
-REPORTER = HERE / "gitlab_report.sh"
+REPORTER = HERE / "gitlab_emit.sh"
 NAME = f"alone-{os.getpid()}"
 START = """
 mkdir -p "$FOLDER"

@@ -59,7 +59,7 @@ def test_each_change_is_a_line_with_the_name_that_the_pipeline_gets(
 
 def test_of_more_beats_gitlab_gets_no_more_than_before(tmp_path: Path) -> None:
     script = (
-        f". {HERE}/gitlab_report.sh; now=1; active=1; "
+        f". {HERE}/gitlab_emit.sh; now=1; active=1; "
         'for n in 1 2 3 4 5 6 7; do emit beat \'{}\'; tail -c 100 "$WSDASH_RUN/beat" >>"$WSDASH_RUN/all"; done'
     )
     env = {**os.environ, "WSDASH_RUN": str(tmp_path), "WSDASH_REPORT_EVERY": "3"}

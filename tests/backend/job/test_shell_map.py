@@ -60,7 +60,7 @@ def test_the_map_has_each_script_and_no_other() -> None:
 def test_the_map_says_what_each_script_sources(row: list[str]) -> None:
     text = CODE[row[0].strip("`")]
     sourced = set(re.findall(r'(?<!\S)\. "\$(?:here|\{0%/\*\})/([a-z_]+\.sh)"', text)) - RENDERED
-    hook = {"gitlab_report.sh"} if '. "$WSDASH_EMIT_HOOK"' in text else set()
+    hook = {"gitlab_emit.sh"} if '. "$WSDASH_EMIT_HOOK"' in text else set()
     assert names(row[2]) == sourced | hook
 
 

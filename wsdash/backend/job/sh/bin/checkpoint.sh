@@ -46,7 +46,7 @@ export GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 LC_ALL=C \
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
 # The repository beside the checkout: none of the checkout's configuration and hooks.
-beside() {
+shadow_git() {
   git --git-dir="$own" -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.bare=false -c gc.auto=0 "$@"
 }
 

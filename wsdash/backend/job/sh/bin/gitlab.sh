@@ -223,7 +223,7 @@ job_start() {
   printf '%s\n' "${CI_JOB_ID:-}" >"$run/job-id"
   write_credentials
   rename_secrets
-  export WSDASH_RUN="$run" WSDASH_EMIT_HOOK="$here/gitlab_report.sh" WSDASH_JOB_PID="$$"
+  export WSDASH_RUN="$run" WSDASH_EMIT_HOOK="$here/gitlab_emit.sh" WSDASH_JOB_PID="$$"
   date +%s >"$run/started"
   set_limits
   choose_root

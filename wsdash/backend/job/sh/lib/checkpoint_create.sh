@@ -5,7 +5,7 @@ prepare() {
   have git || fail no-git || return
   mkdir -p "$work" || fail disk || return
   if [ -d "$own" ]; then
-    kib=$(beside count-objects -v 2>/dev/null | sed -n 's/^size: //p')
+    kib=$(shadow_git count-objects -v 2>/dev/null | sed -n 's/^size: //p')
     [ "${kib:-$most_kib}" -lt "$most_kib" ] || rm -rf "$own" "$work"/index.*
   fi
   format=sha1
@@ -43,7 +43,7 @@ copy_index() {
   cp -p "$index" "$work/index.copied" || fail disk || return
   cp -p "$work/index.copied" "$work/index.staged" && cp -p "$work/index.copied" "$work/index.work" ||
     fail disk || return
-  GIT_INDEX_FILE=$work/index.work beside ls-files --error-unmatch . >/dev/null 2>&1
+  GIT_INDEX_FILE=$work/index.work shadow_git ls-files --error-unmatch . >/dev/null 2>&1
   # One that leans on a file elsewhere (a split index) cannot be read here.
   if [ $? -eq 128 ]; then rm -f "$work/index.work" "$work/index.staged"; fi
 }
@@ -52,14 +52,14 @@ copy_index() {
 # not there.
 clear_index_flags() {
   export GIT_INDEX_FILE="$work/index.work"
-  beside ls-files -v -z 2>/dev/null | tr '\000\012' '\012\001' | sed -n '/^[a-zS] /p' >"$work/overlooked"
+  shadow_git ls-files -v -z 2>/dev/null | tr '\000\012' '\012\001' | sed -n '/^[a-zS] /p' >"$work/overlooked"
   sed -n 's/^[a-z] //p' "$work/overlooked" | tr '\012\001' '\000\012' >"$work/assumed"
-  [ ! -s "$work/assumed" ] || beside --work-tree="$project" update-index -z --no-assume-unchanged --stdin <"$work/assumed" 2>/dev/null
+  [ ! -s "$work/assumed" ] || shadow_git --work-tree="$project" update-index -z --no-assume-unchanged --stdin <"$work/assumed" 2>/dev/null
   sed -n 's/^[sS] //p' "$work/overlooked" | tr '\012\001' '\000\012' >"$work/skipped"
   # shellcheck disable=SC2016
   [ ! -s "$work/skipped" ] ||
     (cd "$project" && xargs -0 sh -c 'for f do if [ -e "$f" ] || [ -L "$f" ]; then printf "%s\0" "$f"; fi; done' sh <"$work/skipped") |
-    beside --work-tree="$project" update-index -z --no-skip-worktree --stdin 2>/dev/null
+    shadow_git --work-tree="$project" update-index -z --no-skip-worktree --stdin 2>/dev/null
   unset GIT_INDEX_FILE
   return 0
 }
@@ -73,7 +73,7 @@ limited() {
 }
 
 add_all() {
-  GIT_INDEX_FILE=$work/index.work limited beside --work-tree="$project" add --all --ignore-errors . \
+  GIT_INDEX_FILE=$work/index.work limited shadow_git --work-tree="$project" add --all --ignore-errors . \
     >/dev/null 2>"$work/errors"
   status=$?
   if [ "$status" -gt 128 ]; then
@@ -100,8 +100,8 @@ snapshot() {
   cd "$project" || fail no-folder || return
   [ ! -f "$work/index.work" ] || clear_index_flags
   add_all || { [ "$why" = unreadable ] && add_all; } || return
-  tree=$(GIT_INDEX_FILE=$work/index.work beside write-tree 2>/dev/null) || fail unreadable || return
-  beside for-each-ref --format='delete %(refname)' | beside update-ref --stdin || fail disk || return
+  tree=$(GIT_INDEX_FILE=$work/index.work shadow_git write-tree 2>/dev/null) || fail unreadable || return
+  shadow_git for-each-ref --format='delete %(refname)' | shadow_git update-ref --stdin || fail disk || return
   head=
   : >"$work/pushed"
   : >"$work/message"
@@ -114,29 +114,29 @@ snapshot() {
       checkout for-each-ref --format='^%(objectname)' refs/remotes/origin >"$work/pushed"
     printf 'head %s\n' "$(checkout symbolic-ref --quiet HEAD || echo "$head")" >"$work/message"
     checkout for-each-ref --format='branch %(objectname) %(refname)' refs/heads >>"$work/message"
-    checkout for-each-ref --format='create %(refname) %(objectname)' refs/heads | beside update-ref --stdin ||
+    checkout for-each-ref --format='create %(refname) %(objectname)' refs/heads | shadow_git update-ref --stdin ||
       fail unreadable || return
     [ ! -f "$work/index.staged" ] ||
-      staged=$(GIT_INDEX_FILE=$work/index.staged beside write-tree 2>/dev/null) || staged=
+      staged=$(GIT_INDEX_FILE=$work/index.staged shadow_git write-tree 2>/dev/null) || staged=
     nth=0
     for stash in $(checkout log --walk-reflogs --max-count=500 --format=%H refs/stash -- 2>/dev/null); do
-      beside update-ref "refs/wsdash/stash/$nth" "$stash"
+      shadow_git update-ref "refs/wsdash/stash/$nth" "$stash"
       nth=$((nth + 1))
     done
     snapshot_own_refs
   fi
   if [ -n "$staged" ]; then
     # shellcheck disable=SC2086  # a parent or none
-    staged=$(echo index | beside commit-tree "$staged" ${head:+-p $head}) || fail disk || return
-    beside update-ref refs/wsdash/index "$staged"
+    staged=$(echo index | shadow_git commit-tree "$staged" ${head:+-p $head}) || fail disk || return
+    shadow_git update-ref refs/wsdash/index "$staged"
   fi
   # shellcheck disable=SC2086
-  commit=$(beside commit-tree "$tree" ${head:+-p $head} ${staged:+-p $staged} <"$work/message") || fail disk || return
-  beside update-ref refs/wsdash/work "$commit" || fail disk || return
+  commit=$(shadow_git commit-tree "$tree" ${head:+-p $head} ${staged:+-p $staged} <"$work/message") || fail disk || return
+  shadow_git update-ref refs/wsdash/work "$commit" || fail disk || return
   snapshot_home
   snapshot_terminal
   [ -n "${restoring:-}" ] || snapshot_others
-  tip=$(beside for-each-ref --format='%(refname) %(objectname)')
+  tip=$(shadow_git for-each-ref --format='%(refname) %(objectname)')
 }
 
 snapshot_home() {
@@ -147,25 +147,25 @@ snapshot_home() {
     [ ! -e "$HOME/$kept" ] || printf '%s\n' "$kept"
   done >"$work/home"
   [ -s "$work/home" ] || return 0
-  GIT_INDEX_FILE=$work/index.home limited beside --work-tree="$HOME" add --force --ignore-errors \
+  GIT_INDEX_FILE=$work/index.home limited shadow_git --work-tree="$HOME" add --force --ignore-errors \
     --pathspec-from-file="$work/home" >/dev/null 2>&1
-  tree=$(GIT_INDEX_FILE=$work/index.home beside write-tree 2>/dev/null) || return 0
-  kept=$(echo home | beside commit-tree "$tree") && beside update-ref refs/wsdash/home "$kept"
+  tree=$(GIT_INDEX_FILE=$work/index.home shadow_git write-tree 2>/dev/null) || return 0
+  kept=$(echo home | shadow_git commit-tree "$tree") && shadow_git update-ref refs/wsdash/home "$kept"
 }
 
 snapshot_terminal() {
   [ -d "$terminal" ] || return 0
   rm -f "$work/index.terminal"
-  GIT_INDEX_FILE=$work/index.terminal limited beside --work-tree="$terminal" add --force --all "$terminal" >/dev/null 2>&1
-  tree=$(GIT_INDEX_FILE=$work/index.terminal beside write-tree 2>/dev/null) || return 0
-  kept=$(echo terminal | beside commit-tree "$tree") && beside update-ref refs/wsdash/terminal "$kept"
+  GIT_INDEX_FILE=$work/index.terminal limited shadow_git --work-tree="$terminal" add --force --all "$terminal" >/dev/null 2>&1
+  tree=$(GIT_INDEX_FILE=$work/index.terminal shadow_git write-tree 2>/dev/null) || return 0
+  kept=$(echo terminal | shadow_git commit-tree "$tree") && shadow_git update-ref refs/wsdash/terminal "$kept"
 }
 
 # The bundle of what `snapshot` found, in `file`, with its `size` and `hash`.
 bundle() {
   file=$work/bundle
-  { beside for-each-ref --format='%(refname)'; cat "$work/pushed"; } |
-    limited beside -c pack.window=50 bundle create --quiet "$file" --stdin >/dev/null 2>"$work/errors"
+  { shadow_git for-each-ref --format='%(refname)'; cat "$work/pushed"; } |
+    limited shadow_git -c pack.window=50 bundle create --quiet "$file" --stdin >/dev/null 2>"$work/errors"
   if ! [ -s "$file" ]; then
     ! grep -q 'No space left' "$work/errors" || fail disk || return
     fail too-large || return

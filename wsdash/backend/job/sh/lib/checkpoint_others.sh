@@ -11,9 +11,9 @@ snapshot_others() {
     >/dev/null 2>&1 </dev/null || partly=others
   if [ -n "$(ls -A "$packed")" ]; then
     rm -f "$work/index.others"
-    GIT_INDEX_FILE=$work/index.others limited beside --work-tree="$packed" add --force --all "$packed" >/dev/null 2>&1 &&
-      tree=$(GIT_INDEX_FILE=$work/index.others beside write-tree 2>/dev/null) &&
-      kept=$(echo others | beside commit-tree "$tree") && beside update-ref refs/wsdash/others "$kept" || partly=others
+    GIT_INDEX_FILE=$work/index.others limited shadow_git --work-tree="$packed" add --force --all "$packed" >/dev/null 2>&1 &&
+      tree=$(GIT_INDEX_FILE=$work/index.others shadow_git write-tree 2>/dev/null) &&
+      kept=$(echo others | shadow_git commit-tree "$tree") && shadow_git update-ref refs/wsdash/others "$kept" || partly=others
   fi
   rm -rf "$packed"
 }
@@ -24,13 +24,13 @@ snapshot_own_refs() {
   case $common in /*) ;; *) common=$project/$common ;; esac
   for file in "$common"/worktrees/*/HEAD; do
     [ -f "$file" ] || continue
-    id=$(head -n 1 "$file" | grep -x '[0-9a-f]\{40,64\}') && beside update-ref "refs/wsdash/worktrees/$id" "$id" 2>/dev/null
+    id=$(head -n 1 "$file" | grep -x '[0-9a-f]\{40,64\}') && shadow_git update-ref "refs/wsdash/worktrees/$id" "$id" 2>/dev/null
   done
   # Without that list nobody knows which tags are on the remote.
   [ -f "$common/wsdash-fetched" ] || return 0
   { echo none && cat "$common/wsdash-fetched"; } >"$work/fetched"
   checkout for-each-ref --format='%(objectname) %(refname)' refs/tags | grep -vF -f "$work/fetched" |
-    sed 's|^\([0-9a-f]*\) refs/tags/\(.*\)$|create refs/wsdash/tags/\2 \1|' | beside update-ref --stdin 2>/dev/null
+    sed 's|^\([0-9a-f]*\) refs/tags/\(.*\)$|create refs/wsdash/tags/\2 \1|' | shadow_git update-ref --stdin 2>/dev/null
   grep -x '[0-9a-f]\{40,64\}' "$common/wsdash-fetched" | checkout cat-file --batch-check='%(objectname)' |
     sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' >>"$work/pushed"
 }
@@ -60,7 +60,7 @@ restore_others() {
   for section in project beside; do
     [ "$section" = project ] || project=$PROJECTS_ROOT
     (cd "$project" && WSDASH_RESTORE_OVER=yes sh "$work/others/restore.sh" "$section") >"$work/errors" 2>&1 ||
-      say "not all repositories and files beside the project's own could be restored: $(tail -n 1 "$work/errors")"
+      say "Not all repositories and files beside the project's own could be restored: $(tail -n 1 "$work/errors")"
   done
   project=$PROJECTS_ROOT${project_folder:+/$project_folder}
 }

@@ -25,9 +25,9 @@ download_checkpoint() {
       case $code in 2??) ;; *) return 1 ;; esac
       ;;
     branch:*)
-      beside fetch --quiet --no-tags "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$branch" 2>/dev/null || return
-      beside log -1 --format=%s FETCH_HEAD | grep -q "^checkpoint ${1#*:} " || return
-      beside cat-file blob FETCH_HEAD:checkpoint.bundle >"$work/incoming" || return
+      shadow_git fetch --quiet --no-tags "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$branch" 2>/dev/null || return
+      shadow_git log -1 --format=%s FETCH_HEAD | grep -q "^checkpoint ${1#*:} " || return
+      shadow_git cat-file blob FETCH_HEAD:checkpoint.bundle >"$work/incoming" || return
       ;;
     *) return 1 ;;
   esac
@@ -55,10 +55,10 @@ restore() {
     checkout fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/heads/*:refs/wsdash/restored/heads/*' \
       '+refs/wsdash/*:refs/wsdash/restored/*' 2>"$work/errors" || fail unfit || return
   else
-    beside fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/wsdash/*:refs/wsdash/restored/*' \
+    shadow_git fetch --quiet --no-tags --no-write-fetch-head "$1" '+refs/wsdash/*:refs/wsdash/restored/*' \
       2>"$work/errors" || fail unfit || return
   fi
-  if [ -n "$objects" ]; then from=checkout; else from=beside; fi
+  if [ -n "$objects" ]; then from=checkout; else from=shadow_git; fi
   restored=$($from rev-parse --verify refs/wsdash/restored/work) || fail unfit || return
   wanted_tree=$($from rev-parse "$restored^{tree}") || fail unfit || return
   if [ -n "$objects" ]; then
@@ -67,8 +67,8 @@ restore() {
       '+refs/heads/*:refs/wsdash/before/heads/*' || fail disk || return
   fi
   cd "$project" || fail no-folder || return
-  GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree -m -u "$present" "$wanted_tree" 2>/dev/null ||
-    GIT_INDEX_FILE=$work/index.work beside --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$work/errors" ||
+  GIT_INDEX_FILE=$work/index.work shadow_git --work-tree="$project" read-tree -m -u "$present" "$wanted_tree" 2>/dev/null ||
+    GIT_INDEX_FILE=$work/index.work shadow_git --work-tree="$project" read-tree --reset -u "$wanted_tree" 2>"$work/errors" ||
     fail disk || return
   [ -z "$objects" ] || { restore_refs && restore_own_refs; } || return
   restore_others
@@ -85,7 +85,7 @@ restore_refs() {
   while read -r kind what name; do
     case $kind in
       head) head=$what ;;
-      branch) checkout update-ref "$name" "$what" 2>/dev/null || say "the branch ${name#refs/heads/} could not be restored." ;;
+      branch) checkout update-ref "$name" "$what" 2>/dev/null || say "The branch ${name#refs/heads/} could not be restored." ;;
     esac
   done <"$work/message"
   case $head in
@@ -110,6 +110,6 @@ restore_refs() {
 restore_folder() { # REF FOLDER
   kept=$($from rev-parse --quiet --verify "refs/wsdash/restored/$1^{tree}") || return 0
   rm -f "$work/index.folder"
-  GIT_INDEX_FILE=$work/index.folder beside read-tree "$kept" &&
-    GIT_INDEX_FILE=$work/index.folder beside --work-tree="$2" checkout-index --all --force 2>/dev/null
+  GIT_INDEX_FILE=$work/index.folder shadow_git read-tree "$kept" &&
+    GIT_INDEX_FILE=$work/index.folder shadow_git --work-tree="$2" checkout-index --all --force 2>/dev/null
 }

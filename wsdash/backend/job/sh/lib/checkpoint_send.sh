@@ -57,11 +57,11 @@ record_upload() {
 # On a branch of the workspace's own, where the project lets its jobs push: one commit that holds the bundle, and that
 # the next one takes the place of. Its hash is that of all that is in it.
 to_branch() {
-  blob=$(beside hash-object -w --no-filters "$file") &&
-    tree=$(printf '100644 blob %s\tcheckpoint.bundle\n' "$blob" | beside mktree) &&
-    commit=$(printf 'checkpoint %s [skip ci]\n' "$id" | beside commit-tree "$tree") || fail disk || return
-  beside push --quiet --force "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$commit:$branch" >/dev/null 2>&1 &&
-    beside ls-remote "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$branch" 2>/dev/null | grep -q "^$commit" || fail registry || return
+  blob=$(shadow_git hash-object -w --no-filters "$file") &&
+    tree=$(printf '100644 blob %s\tcheckpoint.bundle\n' "$blob" | shadow_git mktree) &&
+    commit=$(printf 'checkpoint %s [skip ci]\n' "$id" | shadow_git commit-tree "$tree") || fail disk || return
+  shadow_git push --quiet --force "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$commit:$branch" >/dev/null 2>&1 &&
+    shadow_git ls-remote "$CI_SERVER_URL/$CI_PROJECT_PATH.git" "$branch" 2>/dev/null | grep -q "^$commit" || fail registry || return
   record_upload branch
 }
 
@@ -174,8 +174,8 @@ save() {
     echo 'failed nobody'
     return 2
   fi
-  mine=$$.$(date +%s)
-  printf '%s\n' "$mine" >"$folder/request.new" && mv "$folder/request.new" "$folder/request"
+  own_request=$$.$(date +%s)
+  printf '%s\n' "$own_request" >"$folder/request.new" && mv "$folder/request.new" "$folder/request"
   end=$(($(date +%s) + ${1:-30}))
   while [ "$(date +%s)" -le "$end" ]; do
     # It may be another process than at first.
@@ -183,7 +183,7 @@ save() {
     kill -USR1 "$pid" 2>/dev/null
     answered=
     read -r answered outcome 2>/dev/null <"$folder/answer"
-    if [ "$answered" = "$mine" ]; then
+    if [ "$answered" = "$own_request" ]; then
       printf '%s\n' "$outcome"
       case $outcome in kept*) return 0 ;; esac
       return 1

@@ -12,7 +12,7 @@ refuse() {
 
 # Whether git's answer in file $1 makes clear that asking again will not help. The phrases are git's own
 # (LC_ALL=C), those of ssh, and those of the big forges.
-is_final() {
+is_permanent() {
   while read -r answer || [ -n "$answer" ]; do
     case $answer in
       *'does not appear to be a git repository'* | *'not a git repository'* | *'does not exist'* | \
@@ -56,7 +56,7 @@ ask_git() {
   status=$?
   show_answer "$work/answer"
   [ "$status" -ne 0 ] || return 0
-  if is_final "$work/answer"; then return "$configuration_wrong"; fi
+  if is_permanent "$work/answer"; then return "$configuration_wrong"; fi
   return "$source_failed"
 }
 

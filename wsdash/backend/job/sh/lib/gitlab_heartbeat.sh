@@ -21,13 +21,13 @@ can_write() {
 # job.sh hands its heartbeats over in a file. Where the disk does not take them the job is alive all the same, and this counts them
 # in its place: its user can make room only in a job that runs.
 check_disk() {
-  disk_refuses=
+  disk_unwritable=
   every=${WSDASH_BEAT_S%%.*}
   case $every in '' | *[!0-9]* | 0) every=1 ;; esac
   if [ $((now - at)) -gt "$every" ] && ! can_write; then
     seq=$((seq + (now - at) / every))
     at=$now
-    disk_refuses=yes
+    disk_unwritable=yes
   fi
 }
 
@@ -45,7 +45,7 @@ compose_name() {
   failed=0
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
   [ "$failed" -eq 0 ] || add_fact "failed=$failed"
-  [ -z "$disk_refuses" ] || add_fact run=unwritable
+  [ -z "$disk_unwritable" ] || add_fact run=unwritable
   read -r stored 2>/dev/null <"$run/stored" && add_fact "state=$stored"
   read -r left 2>/dev/null <"$run/left" && add_fact "left=$left"
   read -r from 2>/dev/null <"$run/from" && add_fact "from=$from"
@@ -57,7 +57,7 @@ compose_name() {
   read -r remote 2>/dev/null <"$run/remote-checkpoint" && add_fact "remote=$remote"
   unsaved=
   read -r unsaved 2>/dev/null <"$run/unsaved"
-  [ -z "$disk_refuses" ] || unsaved=disk
+  [ -z "$disk_unwritable" ] || unsaved=disk
   [ -z "$unsaved" ] || add_fact "unsaved=$unsaved"
   [ "${active:--}" = - ] || add_fact "active=$active"
   [ "${shells:--}" = - ] || add_fact "shells=$shells"
@@ -90,8 +90,8 @@ check_token() {
   esac
 }
 
-# The way that heartbeats take, for job.sh.
-via() {
+# set_via WAY: the way that heartbeats take, for job.sh.
+set_via() {
   way=
   read -r way 2>/dev/null <"$run/via"
   [ "$way" = "$1" ] || { printf '%s\n' "$1" >"$run/via"; } 2>/dev/null
@@ -112,7 +112,7 @@ job_report() {
       2??)
         [ "$silent" -lt 3 ] || say 'GitLab accepts heartbeats in the name of the pipeline again.'
         silent=0 refused=0
-        via "$http"
+        set_via "$http"
         ;;
       401 | 403 | 404)
         check_token
@@ -121,7 +121,7 @@ job_report() {
     esac
     if [ "$silent" -eq 3 ]; then
       say "GitLab does not accept heartbeats in the name of the pipeline (status $code): they go through the job log until it does."
-      via log
+      set_via log
       silent=4
     fi
     if is_final; then

@@ -4,7 +4,7 @@
 # Unsaved work, for nobody can ask once the job has ended: COMMITS.STASHES.FILES as unsaved.sh counts them into
 # `left`, with `.more` where there may be more. It takes WSDASH_UNSAVED_S at most, and hinders nothing.
 find_unsaved() {
-  rm -f "$run/left" "$run/looked"
+  rm -f "$run/left" "$run/unsaved-report"
   [ -d "$root/projects" ] && ! [ -e "$run/expects" ] || return 0
   limit=
   ! have timeout || limit="timeout -s KILL ${WSDASH_UNSAVED_S:-20}"
@@ -12,7 +12,7 @@ find_unsaved() {
   watchdog=$!
   {
     # shellcheck disable=SC2086
-    PROJECTS_ROOT=$root/projects HOME=$root/home TMPDIR=$run $limit sh "$here/unsaved.sh" list >"$run/looked"
+    PROJECTS_ROOT=$root/projects HOME=$root/home TMPDIR=$run $limit sh "$here/unsaved.sh" list >"$run/unsaved-report"
     kill "$watchdog"
   } >/dev/null 2>&1 </dev/null &
   wait "$watchdog" 2>/dev/null
@@ -34,12 +34,12 @@ count_left() {
       problem) unknown=.more ;;
       complete) more= ;;
     esac
-  done 2>/dev/null <"$run/looked"
+  done 2>/dev/null <"$run/unsaved-report"
   # A state that never came, or was superseded, may have more.
   if ! [ -e "$run/restored" ] || [ -e "$run/facts" ] || [ -d "$root/aside" ] || [ -e "$run/checkpoint/wanted" ] ||
     [ -e "$run/checkpoint/no-uploads" ] || grep -q '^missed$' "$run/unsaved" 2>/dev/null; then
     unknown=.more
   fi
   { printf '%s.%s.%s%s\n' "$commits" "$stashes" "$files" "${unknown:-$more}" >"$run/left"; } 2>/dev/null
-  rm -f "$run/looked"
+  rm -f "$run/unsaved-report"
 }

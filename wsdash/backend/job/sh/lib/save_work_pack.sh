@@ -110,7 +110,7 @@ name_unit() {
   else
     case $place in "$project"/*) file=repository-$bundles.bundle; place=${place#"$project/"} ;; esac
   fi
-  format=$(beside rev-parse --show-object-format)
+  format=$(shadow_git rev-parse --show-object-format)
   printf '%s\t%s\t./%s/\n' "$file" "$format" "$place" >>"$out/contents"
   printf '%s' "$file" >"$unit/file"
   printf '%s' "$place" >"$unit/place"
@@ -118,8 +118,8 @@ name_unit() {
 
 # A commit of the tree in an index: its id, or nothing.
 tree_commit() { # INDEX MESSAGE_FILE [PARENT]
-  made=$(GIT_INDEX_FILE=$1 beside write-tree 2>"$scratch/errors") || return
-  fed commit-tree "$made" ${3:+-p "$3"} <"$2" 2>"$scratch/errors"
+  made=$(GIT_INDEX_FILE=$1 shadow_git write-tree 2>"$scratch/errors") || return
+  shadow_git_stdin commit-tree "$made" ${3:+-p "$3"} <"$2" 2>"$scratch/errors"
 }
 
 pack_unit() {
@@ -128,25 +128,25 @@ pack_unit() {
   if [ -n "$tree" ]; then
     cd "$tree" || refuse "${where:-.} cannot be entered" || return
     sed 's/^...//' "$S/changes" | tr '\012\001' '\000\012' >"$scratch/paths"
-    GIT_INDEX_FILE=$S/index.work fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/errors" ||
+    GIT_INDEX_FILE=$S/index.work shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/errors" ||
       refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
     # Unmerged files of a merge are kept as they are in the tree.
-    beside ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
-    [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged fed update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
+    shadow_git ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
+    [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
   fi
   # Without a working tree, as if all were as committed.
   if [ -z "$tree" ] && [ -n "$head" ]; then
     for index in index.staged index.work; do
-      GIT_INDEX_FILE=$S/$index beside read-tree "$head" 2>"$scratch/errors" || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
+      GIT_INDEX_FILE=$S/$index shadow_git read-tree "$head" 2>"$scratch/errors" || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
     done
   fi
   echo index >"$scratch/message"
   staged=$(tree_commit "$S/index.staged" "$scratch/message" "$head") || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
   {
-    printf 'head %s\ncommit %s\n' "$(beside symbolic-ref --quiet HEAD || printf '%s' "$head")" "$head"
+    printf 'head %s\ncommit %s\n' "$(shadow_git symbolic-ref --quiet HEAD || printf '%s' "$head")" "$head"
     if [ -e "$unit/is-first" ]; then
-      beside for-each-ref --format='branch %(objectname) %(refname)' refs/heads
-    elif [ -n "$head" ] && name=$(beside symbolic-ref --quiet HEAD); then
+      shadow_git for-each-ref --format='branch %(objectname) %(refname)' refs/heads
+    elif [ -n "$head" ] && name=$(shadow_git symbolic-ref --quiet HEAD); then
       printf 'branch %s %s\n' "$head" "$name"
     fi
   } >"$S/message"
@@ -162,17 +162,17 @@ pack_unit() {
       printf 'create refs/kept/%s %s\n' "$name" "$id"
     done <"$S/tips"
     awk '{ print "create refs/kept/stash/" NR - 1 " " $1 }' "$S/stashes"
-  } | fed update-ref --stdin 2>"$scratch/errors" || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
+  } | shadow_git_stdin update-ref --stdin 2>"$scratch/errors" || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
   bundle || refuse "${where:-.}: its commits cannot be packed: $(tail -n 1 "$scratch/errors")"
 }
 
 bundle() {
   kib=$(du -sk "$common/objects" 2>/dev/null | { read -r kib _ && printf '%s' "$kib"; })
   if [ ! -e "$S/shallow" ] && { [ "${kib:-0}" -le "$complete_kib" ] || [ ! -s "$S/elsewhere" ]; }; then
-    beside bundle create --quiet "$out/$file" --glob=refs/kept 2>"$scratch/errors" && return
+    shadow_git bundle create --quiet "$out/$file" --glob=refs/kept 2>"$scratch/errors" && return
   fi
-  { beside for-each-ref --format='%(refname)' refs/kept && cat "$S/elsewhere"; } |
-    fed bundle create --quiet "$out/$file" --ignore-missing --stdin 2>"$scratch/errors"
+  { shadow_git for-each-ref --format='%(refname)' refs/kept && cat "$S/elsewhere"; } |
+    shadow_git_stdin bundle create --quiet "$out/$file" --ignore-missing --stdin 2>"$scratch/errors"
 }
 
 # --- files outside of repositories ----------------------------------------------------------------------
@@ -201,10 +201,10 @@ find_hollow() {
   : >"$scratch/bare"
   cat "$scratch/loose" >"$scratch/kept"
   for unit in "$scratch"/unit/*; do
-    [ -e "$unit/has-tree" ] && [ -s "$unit/beside/changes" ] || continue
+    [ -e "$unit/has-tree" ] && [ -s "$unit/shadow/changes" ] || continue
     stored "$unit/path"
     line=$(encoded "${value:+$value/}")
-    sed 's/^...//' "$unit/beside/changes" | start=$line awk '{ print ENVIRON["start"] $0 }' >>"$scratch/kept"
+    sed 's/^...//' "$unit/shadow/changes" | start=$line awk '{ print ENVIRON["start"] $0 }' >>"$scratch/kept"
   done
   find . -name .git -prune -o -type d -name refs -print0 2>/dev/null | lines | sed -n 's|^\./\(.*\)/refs$|\1|p' >"$scratch/candidates"
   while IFS= read -r line; do

@@ -36,9 +36,9 @@ prepare_bases() {
     restored_folder
     sed -n '/^$/q; s/^-\([0-9a-f]\{40,64\}\).*/\1/p' "$out/$file" >"$scratch/bases"
     [ -s "$scratch/bases" ] || continue
-    format=$(beside rev-parse --show-object-format)
+    format=$(shadow_git rev-parse --show-object-format)
     mkdir -p "$folder" && git init --quiet "--object-format=$format" "$folder" || return
-    beside config uploadpack.allowAnySHA1InWant true
+    shadow_git config uploadpack.allowAnySHA1InWant true
     while read -r base; do
       GIT_ALLOW_PROTOCOL="file" git -C "$folder" fetch --quiet --depth=1 "file://$S" "$base:refs/bases/$base" 2>"$scratch/errors" ||
         refuse "${where:-.}: a commit on which its work builds is not whole here: $(tail -n 1 "$scratch/errors")" || return
@@ -58,12 +58,12 @@ prove_unit() {
   restored_folder
   head=$(sed -n 's/ HEAD$//p' "$S/tips")
   [ "$(restored rev-parse --quiet --verify HEAD)" = "$head" ] || differs HEAD || return
-  [ "$(restored symbolic-ref --quiet HEAD)" = "$(beside symbolic-ref --quiet HEAD)" ] || differs HEAD || return
-  [ "$(restored write-tree)" = "$(beside rev-parse 'refs/kept/index^{tree}')" ] || differs 'the index' || return
+  [ "$(restored symbolic-ref --quiet HEAD)" = "$(shadow_git symbolic-ref --quiet HEAD)" ] || differs HEAD || return
+  [ "$(restored write-tree)" = "$(shadow_git rev-parse 'refs/kept/index^{tree}')" ] || differs 'the index' || return
   { echo none && restored for-each-ref --format='%(objectname) %(refname)' refs/kept; } >"$scratch/came"
-  beside for-each-ref --format='%(objectname) %(refname)' refs/kept | grep -vxF -f "$scratch/came" | while read -r id name; do
+  shadow_git for-each-ref --format='%(objectname) %(refname)' refs/kept | grep -vxF -f "$scratch/came" | while read -r id name; do
     # Commits on a remote need not come.
-    left=$( { echo "$id"; cat "$S/elsewhere"; } | fed rev-list --ignore-missing --stdin --count 2>/dev/null)
+    left=$( { echo "$id"; cat "$S/elsewhere"; } | shadow_git_stdin rev-list --ignore-missing --stdin --count 2>/dev/null)
     [ "$left" = 0 ] || printf '%s\n' "$name"
   done >"$scratch/lost"
   [ ! -s "$scratch/lost" ] || differs "$(head -n 1 "$scratch/lost")" || return
@@ -78,11 +78,11 @@ prove_unit() {
   for index in index.work index.proof; do
     if [ "$index" = index.proof ]; then
       tree=$folder
-      GIT_INDEX_FILE=$S/index.proof beside read-tree refs/kept/work || return
+      GIT_INDEX_FILE=$S/index.proof shadow_git read-tree refs/kept/work || return
     fi
     cd "$tree" || return
-    GIT_INDEX_FILE=$S/$index beside update-index -q --refresh >/dev/null 2>&1
-    GIT_INDEX_FILE=$S/$index beside diff-files --quiet --ignore-submodules || differs 'what changed in its files meanwhile' || return
+    GIT_INDEX_FILE=$S/$index shadow_git update-index -q --refresh >/dev/null 2>&1
+    GIT_INDEX_FILE=$S/$index shadow_git diff-files --quiet --ignore-submodules || differs 'what changed in its files meanwhile' || return
   done
   load_unit "${unit##*/}"
   cp "$S/changes" "$scratch/changes"

@@ -12,7 +12,7 @@ collect_elsewhere() {
   : >"$S/borrowed"
   classify_remotes >"$S/remotes"
   if grep -qv '^nowhere' "$S/remotes"; then
-    beside for-each-ref --format='%(objectname) %(refname)' refs/remotes | tracked >"$scratch/tracked"
+    shadow_git for-each-ref --format='%(objectname) %(refname)' refs/remotes | tracked >"$scratch/tracked"
     sed -n 's/^far //p' "$scratch/tracked" >>"$S/sure"
     sed -n 's/^here //p' "$scratch/tracked" >>"$S/likely"
     for file in "$common/logs/HEAD" "$git_folder/logs/HEAD"; do
@@ -173,6 +173,6 @@ in_borrowed() {
   mkdir -p "$S/lasting/objects/info" "$S/lasting/refs" || return
   cp "$S/borrowed" "$S/lasting/objects/info/alternates"
   echo 'ref: refs/heads/none' >"$S/lasting/HEAD"
-  printf '[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = %s\n' "$(beside rev-parse --show-object-format)" >"$S/lasting/config"
+  printf '[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = %s\n' "$(shadow_git rev-parse --show-object-format)" >"$S/lasting/config"
   sort -u "$S/likely" | (cd "$scratch" && git --git-dir="$S/lasting" cat-file --batch-check='%(objectname)' 2>/dev/null)
 }

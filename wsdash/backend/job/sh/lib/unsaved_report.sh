@@ -5,7 +5,7 @@
 collect_changes() {
   : >"$S/changes"
   [ -n "$tree" ] || return 0
-  (cd "$tree" && beside status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>"$scratch/errors" >"$S/status" ||
+  (cd "$tree" && shadow_git status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>"$scratch/errors" >"$S/status" ||
     { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 0; }
   [ ! -s "$scratch/errors" ] || problem "${where:-.}: $(tail -n 1 "$scratch/errors")"
   # Repositories in it are looked into by themselves.
@@ -35,7 +35,7 @@ collect_unlinked() {
     return
   fi
   prefix=$(encoded "${path:+$path/}")
-  beside ls-files --stage -z 2>/dev/null | lines | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r line; do
+  shadow_git ls-files --stage -z 2>/dev/null | lines | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r line; do
     ! grep -qxF -e "?? $line/" "$S/nested" || continue
     decoded "$line"
     [ -L "$tree/$value" ] || [ ! -d "$tree/$value" ] || printf '%s%s\n' "$prefix" "$line"
@@ -93,13 +93,13 @@ print_list() { # WORD WORDS FILE
 
 # A commit that one repository knows to be on a remote is there for all that hold it.
 report_commits() {
-  { sed 's/ .*//' "$S/tips"; cat "$scratch"/unit/*/beside/elsewhere; reported_already; } >"$S/revisions"
-  sed 's/ .*//' "$S/tips" "$S/stashes" | sort -u | fed cat-file --batch-check 2>/dev/null | grep -q ' missing$' &&
+  { sed 's/ .*//' "$S/tips"; cat "$scratch"/unit/*/shadow/elsewhere; reported_already; } >"$S/revisions"
+  sed 's/ .*//' "$S/tips" "$S/stashes" | sort -u | shadow_git_stdin cat-file --batch-check 2>/dev/null | grep -q ' missing$' &&
     problem "${where:-.}: a commit is missing in it"
-  total=$(fed rev-list --ignore-missing --stdin --count <"$S/revisions" 2>"$scratch/errors") ||
+  total=$(shadow_git_stdin rev-list --ignore-missing --stdin --count <"$S/revisions" 2>"$scratch/errors") ||
     { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 0; }
   [ "$total" -gt 0 ] || return 0
-  fed rev-list --ignore-missing --stdin --max-count="$most_lines" --format='%h %s' <"$S/revisions" 2>/dev/null |
+  shadow_git_stdin rev-list --ignore-missing --stdin --max-count="$most_lines" --format='%h %s' <"$S/revisions" 2>/dev/null |
     sed -n 'n;p' | cut -c 1-1000 | sed 's/^/commit /'
   printf 'commits %s\n' "$total"
   : >"$unit/has-commits"
@@ -109,7 +109,7 @@ report_commits() {
 reported_already() {
   for other in "$scratch"/unit/*; do
     [ "$other" != "$unit" ] && [ -e "$other/reported" ] && cmp -s "$unit/common" "$other/common" &&
-      sed 's/ .*//; s/^/^/' "$other/beside/tips"
+      sed 's/ .*//; s/^/^/' "$other/shadow/tips"
   done
 }
 
@@ -155,7 +155,7 @@ list_state() {
     cat "$S/HEAD" "$S/tips" "$S/stashes"
     [ -n "$tree" ] || continue
     # In another folder it lists what is below that.
-    cd "$tree" && beside ls-files --stage -z && sed 's/^...//' "$S/changes" | list_contents || return
+    cd "$tree" && shadow_git ls-files --stage -z && sed 's/^...//' "$S/changes" | list_contents || return
   done
   cd "$root" && list_contents <"$scratch/loose"
 }
@@ -187,13 +187,13 @@ list_contents() {
 
 size_ignored() {
   for unit in "$scratch"/unit/*; do
-    [ -e "$unit/has-tree" ] && [ -e "$unit/beside/HEAD" ] || continue
-    S=$unit/beside
+    [ -e "$unit/has-tree" ] && [ -e "$unit/shadow/HEAD" ] || continue
+    S=$unit/shadow
     stored "$unit/path"
     tree=$root/$value
     cd "$tree" || continue
-    beside ls-files --others --ignored --exclude-standard -z 2>/dev/null | tr -dc '\000' | wc -c >>"$scratch/ignored"
-    beside ls-files --others --ignored --exclude-standard --directory -z 2>/dev/null |
+    shadow_git ls-files --others --ignored --exclude-standard -z 2>/dev/null | tr -dc '\000' | wc -c >>"$scratch/ignored"
+    shadow_git ls-files --others --ignored --exclude-standard --directory -z 2>/dev/null |
       xargs -0 du -sk -- /dev/null 2>/dev/null | awk '{ n += $1 } END { print n + 0 }' >>"$scratch/sizes"
   done
   [ ! -e "$scratch/ignored" ] || printf 'ignored %s %s\n' "$(awk '{ n += $1 } END { print n + 0 }' "$scratch/ignored")" \

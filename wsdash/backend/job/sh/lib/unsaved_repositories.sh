@@ -171,7 +171,7 @@ load_unit() { # NUMBER
   common=$value
   tree=
   [ ! -e "$unit/has-tree" ] || tree=$root/$path
-  S=$unit/beside
+  S=$unit/shadow
   where=$path
   [ -n "$tree" ] || where=${git_folder#"$root/"}
 }
@@ -209,7 +209,7 @@ open_unit() { # NUMBER
     fi
   } >"$S/config"
   copy_index
-  beside rev-parse --git-dir >/dev/null 2>"$scratch/errors" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 1; }
+  shadow_git rev-parse --git-dir >/dev/null 2>"$scratch/errors" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 1; }
 }
 
 # With its times, which spare looking into unchanged files and say which may have changed since.
@@ -224,22 +224,22 @@ copy_index() {
 # A file with a flag by which Git does not look at it may have changed all the same. One that a sparse checkout leaves out is
 # not there.
 clear_index_flags() {
-  beside ls-files -v -z 2>/dev/null | lines | sed -n '/^[a-zS] /p' >"$scratch/overlooked"
+  shadow_git ls-files -v -z 2>/dev/null | lines | sed -n '/^[a-zS] /p' >"$scratch/overlooked"
   sed -n 's/^[a-z] //p' "$scratch/overlooked" | tr '\012\001' '\000\012' >"$scratch/assumed"
-  [ ! -s "$scratch/assumed" ] || fed update-index -z --no-assume-unchanged --stdin <"$scratch/assumed" 2>/dev/null
+  [ ! -s "$scratch/assumed" ] || shadow_git_stdin update-index -z --no-assume-unchanged --stdin <"$scratch/assumed" 2>/dev/null
   sed -n 's/^[sS] //p' "$scratch/overlooked" | tr '\012\001' '\000\012' >"$scratch/skipped"
   [ -s "$scratch/skipped" ] || return 0
   # shellcheck disable=SC2016
   (cd "$tree" && xargs -0 sh -c 'for f do if [ -e "$f" ] || [ -L "$f" ]; then printf "%s\0" "$f"; fi; done' sh <"$scratch/skipped") |
-    fed update-index -z --no-skip-worktree --stdin 2>/dev/null
+    shadow_git_stdin update-index -z --no-skip-worktree --stdin 2>/dev/null
 }
 
-beside() {
-  fed "$@" </dev/null
+shadow_git() {
+  shadow_git_stdin "$@" </dev/null
 }
 
 # The same, and it reads standard input.
-fed() {
+shadow_git_stdin() {
   git --git-dir="$S" ${tree:+--work-tree="$tree"} -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 \
     -c core.quotePath=false -c core.warnAmbiguousRefs=false -c pack.threads=1 "$@"
 }
@@ -247,7 +247,7 @@ fed() {
 # Tips as `ID NAME` lines into $S/tips.
 collect_tips() {
   : >"$S/tips"
-  ! head=$(beside rev-parse --quiet --verify 'HEAD^{commit}') || printf '%s HEAD\n' "$head" >>"$S/tips"
+  ! head=$(shadow_git rev-parse --quiet --verify 'HEAD^{commit}') || printf '%s HEAD\n' "$head" >>"$S/tips"
   for name in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD MERGE_AUTOSTASH BISECT_START rebase-merge/orig-head \
     rebase-merge/autostash rebase-apply/orig-head rebase-apply/autostash; do
     [ -f "$git_folder/$name" ] && grep -x '[0-9a-f]\{40,64\}' "$git_folder/$name" | awk -v name="$name" '{ print $1 " progress/" name (NR > 1 ? NR : "") }'
@@ -258,7 +258,7 @@ collect_tips() {
     is_first=yes
     printf '%s\n' "$line" >>"$scratch/commons"
     : >"$unit/is-first"
-    beside for-each-ref --format='%(objectname) %(refname)' 2>"$scratch/errors" |
+    shadow_git for-each-ref --format='%(objectname) %(refname)' 2>"$scratch/errors" |
       grep -v '^[0-9a-f]* refs/\(remotes/\|prefetch/\|wsdash/\|stash$\)' >>"$S/tips"
     [ ! -s "$scratch/errors" ] || problem "${where:-.}: $(tail -n 1 "$scratch/errors")"
     for file in "$common"/worktrees/*/HEAD; do
@@ -273,7 +273,7 @@ collect_tips() {
 collect_stashes() {
   : >"$S/stashes"
   [ -n "$is_first" ] || return 0
-  id=$(beside rev-parse --quiet --verify refs/stash) || return 0
+  id=$(shadow_git rev-parse --quiet --verify refs/stash) || return 0
   if [ -f "$common/logs/refs/stash" ]; then
     sed -n "s/^[0-9a-f]* \([0-9a-f]\{40,64\}\) [^$tab]*$tab\{0,1\}/\1 /p" "$common/logs/refs/stash" | sed '1!G;h;$!d' >"$S/stashes"
   fi

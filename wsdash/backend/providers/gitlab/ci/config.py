@@ -296,7 +296,7 @@ def _script(workload: Workload, options: Options, commands: str) -> list[str]:
         "gitlab_leftover.sh",
         "gitlab_storage.sh",
         "claim_folder.sh",
-        "gitlab_report.sh",
+        "gitlab_emit.sh",
         "gitlab_http.sh",
         *dials,
         *encrypts,
