@@ -121,11 +121,54 @@ class Announced(Widget):
         return super().render_lines(crop)
 
 
-class LineView(Announced):
-    """A few lines in a fixed place, made anew for each width."""
+class _Lines(Widget):
+    """The lines of a builder, and the styles of their tones."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
+
+    def __init__(
+        self,
+        build: Builder | None = None,
+        *,
+        id: str | None = None,  # noqa: A002
+        classes: str = "",
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._build: Builder = build or (lambda width, height: ())
+        self._lines: tuple[Line, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All of it, for tests and for people."""
+        return "\n".join("".join(text for text, _ in line) for line in self._lines)
+
+    def show(self, build: Builder) -> None:
+        """Draw other lines, at the place where the reader is; only the cells that differ are repainted."""
+        self._build = build
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Draw the same again, for what it is made of has changed."""
+        raise NotImplementedError
+
+    def _repaint(self, old: Sequence[Line], top: int, height: int) -> None:
+        """Repaint what differs from the old lines, where the first of `height` lines on the screen is number `top`."""
+        for y in range(height):
+            span = changed_cells(self._strip(old, top + y), self._strip(self._lines, top + y))
+            if span:
+                self.refresh(Region(span[0], y, span[1] - span[0], 1))
+
+    def _strip(self, lines: Sequence[Line], index: int) -> Strip:
+        raise NotImplementedError
+
+    def _style_of(self, tone: Tone) -> Style:
+        return self.get_component_rich_style(f"line--{tone}")
+
+
+class LineView(_Lines, Announced):
+    """A few lines in a fixed place, made anew for each width."""
+
     DEFAULT_CSS = f"LineView {{ height: 1; {LINE_CSS} }}"
 
     def __init__(
@@ -136,33 +179,17 @@ class LineView(Announced):
         classes: str = "",
         margin: int = 1,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(build, id=id, classes=classes)
         self._margin = margin
         self._built_for: Size | None = None
-        self._build: Builder = build or (lambda width, height: ())
-        self._lines: tuple[Line, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """What stands there, for tests and for people."""
-        return "\n".join("".join(text for text, _ in line) for line in self._lines)
-
-    def show(self, build: Builder) -> None:
-        """Draw other lines; only the cells that differ are repainted."""
-        self._build = build
-        self.rebuild()
 
     def rebuild(self) -> None:
-        """Draw the same again, for what it is made of has changed."""
         size = self.content_size
         if not size.width:  # hidden: it is drawn when it is shown again, also at the size that it had
             self._built_for = None
             return
         old, self._lines = self._lines, self._built()
-        for y in range(size.height):
-            span = changed_cells(self._strip(old, y), self._strip(self._lines, y))
-            if span:
-                self.refresh(Region(span[0], y, span[1] - span[0], 1))
+        self._repaint(old, 0, size.height)
 
     def on_resize(self) -> None:
         if self._built_for != self.content_size:
@@ -179,21 +206,16 @@ class LineView(Announced):
         width, height = self.content_size
         return tuple(self._build(width - 2 * self._margin, height)) if width else ()
 
-    def _strip(self, lines: Sequence[Line], y: int) -> Strip:
-        line = lines[y] if y < len(lines) else ()
+    def _strip(self, lines: Sequence[Line], index: int) -> Strip:
+        line = lines[index] if index < len(lines) else ()
         # The margin is part of the line: as padding it would be a segment, with bytes of its own.
         margin: Line = ((" " * self._margin, Tone.PLAIN),) if line else ()
         return strip_of((*margin, *line), self.content_size.width, self._style_of)
 
-    def _style_of(self, tone: Tone) -> Style:
-        return self.get_component_rich_style(f"line--{tone}")
 
-
-class LineScroll(ScrollView, inherit_bindings=False):
+class LineScroll(_Lines, ScrollView, inherit_bindings=False):
     """Lines that are longer than their place: a document to scroll through."""
 
-    ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
     DEFAULT_CSS = f"""
     LineScroll {{
         height: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-gutter: stable;
@@ -209,34 +231,17 @@ class LineScroll(ScrollView, inherit_bindings=False):
         classes: str = "",
         focusable: bool = True,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(build, id=id, classes=classes)
         self.can_focus = focusable
-        self._build: Builder = build or (lambda width, height: ())
-        self._lines: tuple[Line, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The whole document, for tests and for people."""
-        return "\n".join("".join(text for text, _ in line) for line in self._lines)
-
-    def show(self, build: Builder) -> None:
-        """Draw another document, and stay where the reader is; only the cells that differ are repainted."""
-        self._build = build
-        self.rebuild()
 
     def rebuild(self) -> None:
-        """Draw the same again, for what it is made of has changed."""
         width, height = self.scrollable_content_region.size
         if not width:
             return
         old, self._lines = self._lines, tuple(self._build(width, height))
         if len(old) != len(self._lines):
             self.virtual_size = Size(width, len(self._lines))
-        top = self.scroll_offset.y
-        for y in range(height):
-            span = changed_cells(self._strip(old, top + y), self._strip(self._lines, top + y))
-            if span:
-                self.refresh(Region(span[0], y, span[1] - span[0], 1))
+        self._repaint(old, self.scroll_offset.y, height)
 
     def on_resize(self) -> None:
         width, height = self.scrollable_content_region.size
@@ -263,6 +268,3 @@ class LineScroll(ScrollView, inherit_bindings=False):
     def _strip(self, lines: Sequence[Line], index: int) -> Strip:
         line = lines[index] if index < len(lines) else ()
         return strip_of(line, self.scrollable_content_region.width, self._style_of)
-
-    def _style_of(self, tone: Tone) -> Style:
-        return self.get_component_rich_style(f"line--{tone}")
