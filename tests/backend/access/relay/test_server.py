@@ -59,30 +59,6 @@ def test_a_job_enrols_once_and_its_socket_is_the_users_alone(relay: Running, job
     server.close()
 
 
-def test_a_proof_counts_for_the_first_keys_and_another_one_never(
-    relay: Running, job: DialledJob, tmp_path: Path
-) -> None:
-    assert not job.enrol("wrong")
-    assert not job.enrol("")
-    assert not job.enrol(user="w1.a2")
-    assert job.enrol()
-    assert job.enrol(), "a job whose answer was lost could never come in"
-    assert not job.enrol("wrong")
-    thief = DialledJob(relay, tmp_path / "thief", job.grant, job.secret)
-    assert not thief.enrol()
-    assert thief.dial().wait(30) != 0
-    assert not listening(relay)
-    assert "s3cret" not in relay.log
-
-
-def test_a_secret_counts_for_its_time_alone(relay: Running, job: DialledJob) -> None:
-    relay.grants.write(replace(job.grant, not_after=time.time() - 1))
-    assert not job.enrol()
-    assert "the time of its secret is over" in relay.log
-    relay.grants.write(job.grant)
-    assert job.enrol()
-
-
 def test_without_enrolment_no_key_is_taken(relay: Running, job: DialledJob) -> None:
     assert job.dial().wait(30) != 0
     assert not listening(relay)

@@ -18,18 +18,16 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 import asyncssh
 
 from wsdash.backend.access import ssh_files
-from wsdash.backend.access.grants import LOGIN, Grant, Grants, Standing
-from wsdash.backend.access.keys import certify
-from wsdash.backend.access.known_hosts import names_of, pin
+from wsdash.backend.access.grants import Grant, Grants, Standing
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay.admission import Dials, Limits, Logins
+from wsdash.backend.access.relay.enrolment import Enrolment
 from wsdash.backend.access.relay.issuer_keys import NoKeys
-from wsdash.backend.access.relay.token_verifier import NotProven, Proofs
+from wsdash.backend.access.relay.token_verifier import NotProven
 from wsdash.backend.access.relay.tunnel import Tunnel
 from wsdash.paths import PathError
 
@@ -48,7 +46,6 @@ CERTIFICATE = "wsdash-host-certificate"
 """The word before it in the banner."""
 ENROLLED = "wsdash-enrolled"
 """The banner for a server that gets no certificate."""
-KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 
 
 class JobConnection(asyncssh.SSHServer):
@@ -117,7 +114,7 @@ class JobConnection(asyncssh.SSHServer):
             return False
         try:
             with self._nothing_read():
-                certificate = await self._relay.enrol(self.grant, "".join(responses))
+                certificate = await self._relay.enrolment.enrol(self.grant, "".join(responses))
         except NotProven as reason:
             log.warning("%s: %s refused, %s", self.host, self.grant.attempt_id, reason)
             return False
@@ -246,8 +243,7 @@ class Relay:
         self.dials = Dials()
         self._limits = limits
         self._logins = Logins(limits)
-        self._proofs = Proofs()
-        self._writing = asyncio.Lock()
+        self.enrolment = Enrolment(folder, self.grants)
         self._connections: set[JobConnection] = set()
 
     # --- who is here ----------------------------------------------------------------------------
@@ -284,37 +280,6 @@ class Relay:
         self._connections.discard(connection)
         if connection.tunnel is not None:
             connection.tunnel.close()
-
-    # --- enrolment ------------------------------------------------------------------------------
-
-    async def enrol(self, grant: Grant, request: str) -> str:
-        """Keep the job's keys; the certificate of its server's.
-
-        Raises `NotProven`; `NoKeys` and `OSError` where that cannot be checked.
-        """
-        proof, _, keys = request.partition(" ")
-        job_key, host_key, *words = [*keys.split(" "), ""]
-        job, host = _public_key(job_key), _public_key(host_key)
-        now = await asyncio.to_thread(self.grants.of_workspace, grant.workspace_id)
-        _check_newest(now, grant, job, host)
-        used = await self._proofs.check(now or grant, proof, again=now is not None and now.job_key == job)
-        async with self._writing:
-            certificate = await asyncio.to_thread(self._keep, grant, job, host, words)
-        used()
-        return certificate
-
-    def _keep(self, grant: Grant, job_key: str, host_key: str, words: Sequence[str]) -> str:
-        """Blocks. The grant comes last: what fails before is done again."""
-        now = self.grants.of_workspace(grant.workspace_id)
-        _check_newest(now, grant, job_key, host_key)
-        is_plain = "plain" in words
-        pin(self.folder.known_hosts, grant.workspace_id, host_key if is_plain else "", grant.name)
-        names = names_of(grant.workspace_id, grant.name)
-        certificate = "" if is_plain else certify(self.folder, host_key, names, grant.attempt_id)
-        self.grants.write(replace(now or grant, job_key=job_key, host_key=host_key, login=_login(words)))
-        with suppress(OSError):
-            ssh_files.write_users(self.folder)
-        return certificate
 
     # --- tunnels --------------------------------------------------------------------------------
 
@@ -380,30 +345,3 @@ class Relay:
             log.info("%s: its socket was removed, and is there again", tunnel.grant.workspace_id)
         except (OSError, PathError) as error:
             log.error("%s: no socket: %s", tunnel.grant.workspace_id, error)
-
-
-def _check_newest(now: Grant | None, grant: Grant, job_key: str, host_key: str) -> None:
-    """A job whose answer was lost asks again, with the same keys. Raises `NotProven`."""
-    if now is None or now.attempt_id != grant.attempt_id:
-        raise NotProven("it is no more the newest")
-    if now.job_key and (now.job_key, now.host_key) != (job_key, host_key):
-        raise NotProven("it has enrolled before, with other keys")
-
-
-def _login(words: Sequence[str]) -> str:
-    """The name of the job's user, where it is one that can be believed."""
-    name = next((word.removeprefix("user=") for word in words if word.startswith("user=")), "")
-    return name if LOGIN.fullmatch(name) else ""
-
-
-def _public_key(text: str) -> str:
-    """`KIND BASE64` out of `KIND:BASE64`. Raises `NotProven`."""
-    kind, _, data = text.partition(":")
-    line = f"{kind} {data}"
-    try:
-        key = asyncssh.import_public_key(line)
-    except (asyncssh.KeyImportError, ValueError):
-        raise NotProven("what it leaves is no public key") from None
-    if kind not in KEY_KINDS:
-        raise NotProven("its key is of a kind that is not taken")
-    return " ".join(key.export_public_key("openssh").decode().split()[:2])
