@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from wsdash.model import Workspace
 
 TOAST_S = {"information": 4.0, "warning": 6.0, "error": 10.0}
-MOST_SAID = 500
+MAX_NOTIFICATIONS = 500
 SLOW_S = 1.0
 """What takes longer to open than that is announced."""
 
@@ -51,7 +51,7 @@ def _palette() -> type[Provider]:
 
 
 class WsdashApp(App[None], inherit_bindings=False):
-    """Paints what the store said last, then opens the service; screens do the rest."""
+    """Paints the last stored state, then opens the service; the screens do the rest."""
 
     TITLE = "wsdash"
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -79,7 +79,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.paths = paths
         self.clock = clock
         self.glyphs = ASCII if ascii else UNICODE
-        self.said: list[Notification] = []
+        self.notifications: list[Notification] = []
         self._warned: set[tuple[str, float]] = set()
         self.last_words: list[str] = []
         """What went wrong when the screen was already gone."""
@@ -126,7 +126,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         return self.session.trouble
 
     @property
-    def place(self) -> Line:
+    def context_label(self) -> Line:
         isolation, context = self.session.isolation, self.session.context
         if isolation is None or context is None:
             return ()
@@ -137,7 +137,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         return (name, (f": {words}; ", Tone.MUTED), ("the devfile's image is not used", Tone.WARN))
 
     @property
-    def keeper(self) -> Line:
+    def reconciler_status(self) -> Line:
         now = self.session.reconciling
         if now is None:
             if self.trouble:
@@ -149,35 +149,40 @@ class WsdashApp(App[None], inherit_bindings=False):
             "dashboard": ((f"another dashboard ({now.pid}) keeps jobs alive", Tone.MUTED),),
         }.get(now.by, (("taking over ...", Tone.MUTED),))
 
-    def say(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
+    def notify_user(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
         message = "\n".join(plain(part) for part in (*text.split("\n"), *hint.split("\n")) if part)
-        self.said = [*self.said[1 - MOST_SAID :], Notification(self.clock(), severity, message)]
+        self.notifications = [
+            *self.notifications[1 - MAX_NOTIFICATIONS :],
+            Notification(self.clock(), severity, message),
+        ]
         self.notify(message, severity=severity, timeout=TOAST_S[severity], markup=False)
 
     async def guard(self, work: Coroutine[Any, Any, object]) -> None:
         try:
             await work
         except Exception as error:
-            self.tell_failure(error, "")
+            self.notify_error(error, "")
 
-    def tell_failure(self, error: BaseException, what: str) -> None:
-        """What the user can mend is told with its remedy; a fault of ours also leaves a report."""
+    def notify_error(self, error: BaseException, what: str) -> None:
+        """Show an expected error with its hint; an unexpected one also leaves a crash report."""
         hint = getattr(error, "hint", None)
         prefix = f"{what}: " if what else ""
         if isinstance(hint, str):
-            self.say(f"{prefix}{error}", hint, severity="error")
+            self.notify_user(f"{prefix}{error}", hint, severity="error")
         elif type(error).__module__.startswith("wsdash."):
-            self.say(f"{prefix}{_sentence(error)}", severity="error")
+            self.notify_user(f"{prefix}{_sentence(error)}", severity="error")
         else:
             path = crash.report(error, self.paths.crash_reports, self.clock())
             where = f"The report is in {path}." if path else ""
-            self.say(f"{prefix}something failed in wsdash ({type(error).__name__}).", where, severity="error")
+            self.notify_user(
+                f"{prefix}something failed in wsdash ({type(error).__name__}).", where, severity="error"
+            )
 
-    def look_again(self) -> None:
-        self.session.look_again()
+    def reload(self) -> None:
+        self.session.reload()
 
-    def look_at_place(self) -> None:
-        self.session.look_at_place()
+    def refresh_context(self) -> None:
+        self.session.refresh_context()
 
     def open_workspace(self, workspace: Workspace, view: View) -> None:
         # What the first paint does not show is loaded when it is first asked for.
@@ -209,7 +214,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         """Lend the terminal. What has been typed ahead was for the other program, which cannot be given it."""
 
         async def lent() -> None:
-            slow = self.set_timer(SLOW_S, lambda: self.say(f"opening {what} ... esc stops it"))
+            slow = self.set_timer(SLOW_S, lambda: self.notify_user(f"opening {what} ... esc stops it"))
             with self.typed.dropped(worker.cancel):
                 await self.guard(work)
             slow.stop()
@@ -221,13 +226,13 @@ class WsdashApp(App[None], inherit_bindings=False):
 
         name = workspace.name
         command = await self.service.access.shell(workspace.id)
-        told = f"a shell in {name}; leave it to come back."
-        code = await lend_terminal(self, command.argv, command.env, command.cwd, told)
+        notice = f"a shell in {name}; leave it to come back."
+        code = await lend_terminal(self, command.argv, command.env, command.cwd, notice)
         if command.lost_connection(code):
             again = (sys.executable, "-m", "wsdash", "ssh", workspace.id)
-            code = await lend_terminal(self, again, os.environ, None, f"the line to {name} is lost.")
+            code = await lend_terminal(self, again, os.environ, None, f"the connection to {name} is lost.")
         if code in (126, 127):
-            self.say(f"{name}: the shell could not be started (exit {code})", severity="error")
+            self.notify_user(f"{name}: the shell could not be started (exit {code})", severity="error")
         self._taken_back()
 
     async def _editor(self, workspace: Workspace) -> None:
@@ -240,7 +245,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self._taken_back()
 
     def _taken_back(self) -> None:
-        self.look_again()
+        self.reload()
         if self._exit_code is not None:
             self.exit(return_code=self._exit_code)
 
@@ -251,7 +256,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         try:
             self.session.rows = self._read_rows(self.clock(), screenful)
             self.session.has_all_rows = len(self.session.rows) < screenful
-        except Exception as error:  # the service will say what is wrong, and mend it where it can
+        except Exception as error:  # the service reports it when it opens, and repairs it where it can
             self.session.trouble = f"the store could not be read: {_sentence(error)}"
         return WorkspacesScreen()
 
@@ -266,7 +271,7 @@ class WsdashApp(App[None], inherit_bindings=False):
     def _resumed(self, _app: App[Any]) -> None:
         """Back from ctrl+z: the terminal has forgotten what stood there, and Textual paints only changes."""
         self.screen.refresh()
-        self.look_again()
+        self.reload()
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
@@ -280,7 +285,7 @@ class WsdashApp(App[None], inherit_bindings=False):
     def _connect(self) -> None:
         self.session.start()
         if self.paths.notice:
-            self.say(self.paths.notice, severity="warning")
+            self.notify_user(self.paths.notice, severity="warning")
 
     async def _read_the_rest(self) -> None:
         """After the first paint. The keyboard waits for it: a key is for the whole list."""
@@ -297,7 +302,7 @@ class WsdashApp(App[None], inherit_bindings=False):
     def _session_changed(self) -> None:
         if self.session.service is not None:
             while self.session.service.notices:
-                self.say(self.session.service.notices.pop(0), severity="warning")
+                self.notify_user(self.session.service.notices.pop(0), severity="warning")
         self._warn_of_ends()
         for screen in self.screen_stack:
             changed = getattr(screen, "store_changed", None)
@@ -309,7 +314,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         for end in ends_ahead(self.session.rows, self.clock()):
             if end.key not in self._warned:
                 self._warned.add(end.key)
-                self.say(end.text, end.hint, severity="warning")
+                self.notify_user(end.text, end.hint, severity="warning")
 
     def _later_changed(self) -> None:
         """From the session's tasks, which are not the app's, to the app's own."""
@@ -317,7 +322,7 @@ class WsdashApp(App[None], inherit_bindings=False):
 
     def _later_failed(self, error: BaseException, what: str) -> None:
         if self.is_running:
-            self.call_later(self.tell_failure, error, what)
+            self.call_later(self.notify_error, error, what)
         else:
             self.last_words.append(f"{what}: {_sentence(error)}")
 

@@ -46,7 +46,9 @@ def running(stub: StubService, tmp_path: Path) -> Running:
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: app.connected and app.session.isolation is not None)
             yield pilot
-            assert not [said.text for said in app.said if "something failed in wsdash" in said.text]
+            assert not [
+                shown.text for shown in app.notifications if "something failed in wsdash" in shown.text
+            ]
         await app.session.close()
 
     return run
@@ -59,7 +61,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], object], rounds: int
             await pilot.pause()
             return
         await pilot.pause(0.01)
-    raise AssertionError(f"this never came true; the messages were {said(pilot)}")
+    raise AssertionError(f"this never came true; the messages were {notifications(pilot)}")
 
 
 def app_of(pilot: Pilot[None]) -> WsdashApp:
@@ -67,6 +69,6 @@ def app_of(pilot: Pilot[None]) -> WsdashApp:
     return pilot.app
 
 
-def said(pilot: Pilot[None]) -> list[str]:
-    """What the user has been told."""
-    return [message.text for message in app_of(pilot).said]
+def notifications(pilot: Pilot[None]) -> list[str]:
+    """The texts of the notifications so far."""
+    return [message.text for message in app_of(pilot).notifications]

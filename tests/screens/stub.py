@@ -98,7 +98,7 @@ def row(
     healthy: bool | None = True,
     *,
     last: Attempt | None = None,
-    said: str = "ready: postStart is done",
+    latest_event: str = "ready: postStart is done",
     **changes: object,
 ) -> WorkspaceRow:
     """One line of the list."""
@@ -106,7 +106,7 @@ def row(
         workspace(name, **changes),
         Status(phase, reason, healthy),
         last or attempt(name),
-        event(name, said),
+        event(name, latest_event),
         saved=RecoveryPoint("folder"),
     )
 
@@ -126,16 +126,18 @@ def every_phase() -> list[WorkspaceRow]:
             "billing",
             reason="postStart install failed with exit 1; the workspace runs on",
             last=broken,
-            said="postStart install failed with exit 1",
+            latest_event="postStart install failed with exit 1",
         ),
-        row("catalog", Phase.STARTING, "postStart build", True, said="launched attempt #1 as job 4711"),
+        row(
+            "catalog", Phase.STARTING, "postStart build", True, latest_event="launched attempt #1 as job 4711"
+        ),
         row(
             "docs-site",
             Phase.STOPPED,
             "#1 ended: wanted stopped",
             None,
             desired=Desired.STOPPED,
-            said="stopped by the user",
+            latest_event="stopped by the user",
         ),
         row(
             "frontend",
@@ -143,7 +145,7 @@ def every_phase() -> list[WorkspaceRow]:
             "no heartbeat for 47 s",
             False,
             ref="feature/checkout-redesign",
-            said="heartbeats are missing",
+            latest_event="heartbeats are missing",
         ),
         row(
             "legacy",
@@ -151,21 +153,21 @@ def every_phase() -> list[WorkspaceRow]:
             "11 crashes in one episode; the last: user-code, exit 127: sh: yarn: not found",
             False,
             last=ended,
-            said="gave up after 11 crashes",
+            latest_event="gave up after 11 crashes",
         ),
         row(
             "ml-pipeline",
             Phase.BACKING_OFF,
             "backing off after crash 3: runner-lost",
             False,
-            said="attempt #3 was lost",
+            latest_event="attempt #3 was lost",
         ),
         row(
             "mobile",
             Phase.UNKNOWN,
             "the provider cannot be asked: connection refused; asking again",
             None,
-            said="not reachable",
+            latest_event="not reachable",
         ),
         row(
             "playground",
@@ -173,16 +175,16 @@ def every_phase() -> list[WorkspaceRow]:
             "waiting for a runner",
             None,
             source_url=None,
-            said="created",
+            latest_event="created",
             created_at=NOW - 20,
         ),
         row(
             "search",
             Phase.STOPPING,
-            "wanted stopped; its job is told to end",
+            "wanted stopped; its job is asked to end",
             None,
             desired=Desired.STOPPED,
-            said="stop was asked for",
+            latest_event="stop was asked for",
         ),
     ]
 
@@ -219,7 +221,7 @@ class StubService:
         self.ports_of: dict[str, Ports] = {}
         self.log_ended = False
         self.unsaved: UnsavedWork | None = UnsavedWork((), ())
-        self.keeper = Reconciling("this", 4242)
+        self.reconciler_status = Reconciling("this", 4242)
         self.isolation = Capabilities("podman", True)
         self.configured = Config()
         self.checked: list[ContextRequest] = []
@@ -307,7 +309,7 @@ class StubService:
         return "local"
 
     async def reconciling(self) -> Reconciling:
-        return self.keeper
+        return self.reconciler_status
 
     async def unsaved_work(self, workspace_id: str) -> UnsavedWork | None:
         self.name_of(workspace_id)

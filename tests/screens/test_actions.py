@@ -91,7 +91,7 @@ def test_a_screen_can_do_everything_that_the_table_has_for_it(screen: type[Actio
 def test_the_bindings_of_a_screen_are_those_of_the_table(screen: type[ActionMixin]) -> None:
     bindings: list[BindingType] = screen.BINDINGS  # type: ignore[attr-defined]
     bound = {(binding.id, binding.action) for _, binding in BindingsMap(bindings)}
-    assert bound == {(action.id, f"act('{action.id}')") for action in on(screen.WHERE) if action.keys}
+    assert bound == {(action.id, f"perform('{action.id}')") for action in on(screen.WHERE) if action.keys}
     keys = [key for key, _ in BindingsMap(bindings)]
     assert len(keys) == len(set(keys)) == sum(len(action.keys) for action in on(screen.WHERE))
 
@@ -172,9 +172,9 @@ def test_without_a_workspace_the_next_step_is_named() -> None:
 
 
 def test_before_the_service_is_open_nothing_is_done() -> None:
-    said = "the store is not open; if it stays so, m tells why"
-    assert reason("workspace.restart", row("api"), connected=False) == said
-    assert reason("workspace.create", connected=False) == said
+    reason_shown = "the store is not open yet; m shows the messages"
+    assert reason("workspace.restart", row("api"), connected=False) == reason_shown
+    assert reason("workspace.create", connected=False) == reason_shown
 
 
 def test_a_bulk_action_is_available_when_one_of_the_workspaces_allows_it() -> None:

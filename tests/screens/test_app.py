@@ -18,7 +18,7 @@ from textual.color import Color
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList
 
-from tests.screens.conftest import Running, app_of, said, until
+from tests.screens.conftest import Running, app_of, notifications, until
 from tests.screens.stub import NOW, StubService, dashboard, row
 from wsdash import crash
 from wsdash.app import WsdashApp
@@ -40,7 +40,7 @@ def reports(folder: Path) -> list[Path]:
     return sorted((folder / "state" / "crashes").glob("*.txt"))
 
 
-async def test_a_fault_of_ours_in_a_background_task_is_told_and_reported_without_variables(
+async def test_a_fault_of_ours_in_a_background_task_is_printed_and_reported_without_variables(
     stub: StubService, tmp_path: Path
 ) -> None:
     async def broken(name: str, *, unsaved: bool) -> None:
@@ -53,7 +53,8 @@ async def test_a_fault_of_ours_in_a_background_task_is_told_and_reported_without
         await until(pilot, lambda: app.connected)
         await pilot.press("x")
         await until(
-            pilot, lambda: any("something failed in wsdash (RuntimeError)" in text for text in said(pilot))
+            pilot,
+            lambda: any("something failed in wsdash (RuntimeError)" in text for text in notifications(pilot)),
         )
         assert app.is_running
     await app.session.close()
@@ -92,7 +93,7 @@ async def test_the_first_paint_reads_a_screenful_and_a_key_waits_for_the_whole_l
 
 async def test_a_crash_shows_no_variables_and_leaves_a_report(stub: StubService, tmp_path: Path) -> None:
     app = dashboard(stub, tmp_path)
-    told: list[str] = []
+    printed: list[str] = []
 
     def crash_now() -> None:
         secret = TOKEN
@@ -100,11 +101,11 @@ async def test_a_crash_shows_no_variables_and_leaves_a_report(stub: StubService,
 
     with pytest.raises(ValueError, match="17"):
         async with app.run_test() as pilot:
-            app._print_error_renderables = lambda: told.extend(map(str, app._exit_renderables))  # type: ignore[method-assign]
+            app._print_error_renderables = lambda: printed.extend(map(str, app._exit_renderables))  # type: ignore[method-assign]
             app.call_later(crash_now)
             await until(pilot, lambda: not app.is_running)
     await app.session.close()
-    (text,) = told
+    (text,) = printed
     (report,) = reports(tmp_path)
     assert text.startswith("wsdash has failed (ValueError). The report is in ")
     assert str(report) in text
@@ -124,7 +125,7 @@ def test_a_report_that_cannot_be_written_is_no_second_crash(tmp_path: Path) -> N
     assert "No report could be written." in crash.words(ValueError(), None)
 
 
-async def test_a_store_that_cannot_be_opened_is_told_and_tried_again_with_capital_r(
+async def test_a_store_that_cannot_be_opened_is_printed_and_tried_again_with_capital_r(
     stub: StubService, tmp_path: Path
 ) -> None:
     broken = [True]
@@ -141,8 +142,8 @@ async def test_a_store_that_cannot_be_opened_is_told_and_tried_again_with_capita
         read_rows=lambda _now, first: list(stub.rows)[:first],
     )
     async with app.run_test() as pilot:
-        await until(pilot, lambda: said(pilot))
-        assert said(pilot) == ["opening the store: /state cannot be written to. Set WSDASH_HOME."]
+        await until(pilot, lambda: notifications(pilot))
+        assert notifications(pilot) == ["opening the store: /state cannot be written to. Set WSDASH_HOME."]
         assert "the store cannot be used" in app.screen.query_one("#counts", LineView).text
         broken.clear()
         await pilot.press("R")
@@ -150,16 +151,18 @@ async def test_a_store_that_cannot_be_opened_is_told_and_tried_again_with_capita
     await app.session.close()
 
 
-async def test_notices_of_the_store_are_told(stub: StubService, running: Running) -> None:
+async def test_notices_of_the_store_are_printed(stub: StubService, running: Running) -> None:
     stub.notices.append("state.db was damaged; it was restored from a backup")
     async with running() as pilot:
-        await until(pilot, lambda: said(pilot) == ["state.db was damaged; it was restored from a backup"])
+        await until(
+            pilot, lambda: notifications(pilot) == ["state.db was damaged; it was restored from a backup"]
+        )
 
 
 async def test_messages_show_no_control_sequences_and_no_markup(running: Running) -> None:
     async with running() as pilot:
-        app_of(pilot).say("[red]x[/] \x1b[2Jgone", "line two")
-        assert said(pilot) == ["[red]x[/] gone\nline two"]
+        app_of(pilot).notify_user("[red]x[/] \x1b[2Jgone", "line two")
+        assert notifications(pilot) == ["[red]x[/] gone\nline two"]
 
 
 async def test_the_palette_finds_actions_and_workspaces(running: Running) -> None:
@@ -189,13 +192,13 @@ async def test_a_shell_that_cannot_be_had_says_why(stub: StubService, running: R
     stub.refusals["shell"] = UserError("api-gateway's job does not run", "r restarts it.")
     async with running() as pilot:
         await pilot.press("s")
-        await until(pilot, lambda: said(pilot) == ["api-gateway's job does not run\nr restarts it."])
+        await until(pilot, lambda: notifications(pilot) == ["api-gateway's job does not run\nr restarts it."])
 
 
 async def test_a_workspace_that_does_not_run_has_no_shell_and_the_key_is_named(running: Running) -> None:
     async with running() as pilot:
         await pilot.press("j", "j", "j", "s")
-        assert said(pilot) == ["Shell: docs-site is stopped; r starts it"]
+        assert notifications(pilot) == ["Shell: docs-site is stopped; r starts it"]
 
 
 async def test_the_jobs_are_kept_alive_while_the_user_is_in_a_shell(
@@ -215,7 +218,7 @@ async def test_the_jobs_are_kept_alive_while_the_user_is_in_a_shell(
         stub.change(stub.rows[:2])
         await until(pilot, lambda: len(app_of(pilot).rows) == 2)
         await until(pilot, lambda: app_of(pilot).shell_process is None)
-        assert said(pilot) == []
+        assert notifications(pilot) == []
 
 
 def test_without_colour_only_attributes_are_left() -> None:
@@ -253,6 +256,6 @@ async def test_a_workspace_that_is_soon_deleted_is_announced_once(
     async with running() as pilot:
         app = app_of(pilot)
         announced = f"{row.workspace.name}: will be deleted in 5 min"
-        await until(pilot, lambda: any(announced in text for text in said(pilot)))
+        await until(pilot, lambda: any(announced in text for text in notifications(pilot)))
         app._session_changed()
-        assert len([text for text in said(pilot) if announced in text]) == 1
+        assert len([text for text in notifications(pilot) if announced in text]) == 1

@@ -129,5 +129,7 @@ async def test_what_will_be_lost_comes_before_what_is_safe(stub: StubService, ru
     async with running() as pilot:
         screen = await question(pilot, "space", "space", "space", "D")
         await until(pilot, lambda: "catalog: this will be lost" in screen.text)
-        said = [screen.text.index(name) for name in ("catalog: this", "billing: whether", "api-gateway: all")]
-        assert said == sorted(said)
+        notifications = [
+            screen.text.index(name) for name in ("catalog: this", "billing: whether", "api-gateway: all")
+        ]
+        assert notifications == sorted(notifications)

@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.screens.conftest import Running, said, until
+from tests.screens.conftest import Running, notifications, until
 from tests.screens.stub import StubService
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.types import Finding
@@ -80,7 +80,7 @@ async def test_a_token_that_is_typed_is_not_shown_and_not_kept_in_the_draft(
         assert "glpat" not in str(screen._draft)
         assert "glpat" not in pilot.app.export_screenshot()
         await pilot.press("enter")
-        await until(pilot, lambda: any("the keyring" in text for text in said(pilot)))
+        await until(pilot, lambda: any("the keyring" in text for text in notifications(pilot)))
 
 
 async def test_where_nothing_would_run_nothing_is_added(stub: StubService, running: Running) -> None:
@@ -90,7 +90,7 @@ async def test_where_nothing_would_run_nothing_is_added(stub: StubService, runni
         text = await checked(pilot, screen)
         assert "blocked   your role is too low\n          Ask for the role Developer." in text
         await pilot.press("enter")
-        assert "no workspace would run there" in said(pilot)[-1]
+        assert "no workspace would run there" in notifications(pilot)[-1]
         await pilot.press("escape")
         assert screen.query_one("#url", Input).value == URL
         assert ("add_context", "work") not in stub.asked
@@ -124,7 +124,7 @@ async def test_another_context_is_made_the_default_one(stub: StubService, runnin
         screen = await contexts(pilot)
         await pilot.press("j", "u")
         await until(pilot, lambda: ("use_context", "work") in stub.asked)
-        assert "new workspaces are made in work" in said(pilot)
+        assert "new workspaces are made in work" in notifications(pilot)
         await until(pilot, lambda: screen.selected is not None and screen.selected.name == "work")
 
 
@@ -141,7 +141,7 @@ async def test_removing_asks_and_what_hinders_it_is_told(stub: StubService, runn
         await pilot.press("D")
         await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
         await pilot.press("right", "enter")
-        await until(pilot, lambda: any("has workspaces: api" in text for text in said(pilot)))
+        await until(pilot, lambda: any("has workspaces: api" in text for text in notifications(pilot)))
         del stub.refusals["remove_context"]
         await pilot.press("D")
         await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
@@ -154,6 +154,6 @@ async def test_this_machine_cannot_be_changed_and_the_way_on_is_named(running: R
         screen = await contexts(pilot)
         assert "a connects a GitLab" in screen.query_one("#below", LineView).text
         await pilot.press("enter")
-        assert "nothing to change" in said(pilot)[-1]
+        assert "nothing to change" in notifications(pilot)[-1]
         await pilot.press("escape")
         assert isinstance(pilot.app.screen, WorkspacesScreen)

@@ -248,18 +248,18 @@ async def test_a_value_that_cannot_be_kept_is_refused_beside_its_field(
         assert ("create", "api") not in stub.asked
 
 
-async def test_the_same_mistake_is_told_each_time(stub: StubService, running: Running) -> None:
+async def test_the_same_mistake_is_error_each_time(stub: StubService, running: Running) -> None:
     stub.refusals["preview"] = UserError("it is not a repository", "Check the address.", field="source")
     async with running() as pilot:
         await opened(pilot)
-        told = form_of(pilot).query_one("#source-error", LineView)
+        error = form_of(pilot).query_one("#source-error", LineView)
 
         def drawn() -> str:
-            return "".join(told.render_line(y).text for y in range(told.size.height))
+            return "".join(error.render_line(y).text for y in range(error.size.height))
 
         for letter in "abc":
             await pilot.press(letter)
-            await until(pilot, lambda: not told.display or not drawn().strip())
+            await until(pilot, lambda: not error.display or not drawn().strip())
             await pilot.press("enter")
             await until(
                 pilot, lambda: "it is not a repository" in drawn() and "Check the address." in drawn()

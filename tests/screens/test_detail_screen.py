@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from textual.pilot import Pilot
 
-from tests.screens.conftest import Running, said, until
+from tests.screens.conftest import Running, notifications, until
 from tests.screens.stub import FAILED_STEP, NOW, StubService, attempt, event
 from wsdash.backend.job.ports import Listener, ports
 from wsdash.model import Beat, Cause, End, StepResult
@@ -101,7 +101,7 @@ async def test_it_closes_when_the_workspace_is_gone(stub: StubService, running: 
         await opened(pilot)
         stub.change([found for found in stub.rows if found.workspace.name != "billing"])
         await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
-        assert "billing is gone" in said(pilot)
+        assert "billing is gone" in notifications(pilot)
 
 
 async def test_the_keys_of_the_list_mean_the_same_here(stub: StubService, running: Running) -> None:

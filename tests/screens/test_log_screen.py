@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from textual.pilot import Pilot
 
-from tests.screens.conftest import Running, said, until
+from tests.screens.conftest import Running, notifications, until
 from tests.screens.stub import StubService, attempt
 from wsdash.screens.log import LogScreen
 from wsdash.screens.widgets.find_input import FindInput
@@ -95,7 +95,7 @@ async def test_find_goes_to_the_next_match_and_n_and_capital_n_walk(
         await pilot.press("N")
         assert view.here == 17
         await pilot.press("N", "N")
-        assert said(pilot) == ["no match for error above"]
+        assert notifications(pilot) == ["no match for error above"]
 
 
 async def test_matches_in_what_arrives_later_count_too(stub: StubService, running: Running) -> None:
@@ -157,7 +157,7 @@ async def test_attempts_are_chosen_with_brackets(stub: StubService, running: Run
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: "the first attempt" in shown(pilot))
         await pilot.press("left_square_bracket")
-        assert said(pilot) == ["there is no older attempt"]
+        assert notifications(pilot) == ["there is no older attempt"]
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: "the second attempt" in shown(pilot))
 

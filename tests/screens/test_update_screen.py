@@ -7,7 +7,7 @@ import math
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
-from tests.screens.conftest import Running, said, until
+from tests.screens.conftest import Running, notifications, until
 from tests.screens.stub import StubService
 from wsdash.backend.errors import NotSaved, UserError
 from wsdash.backend.service import CreateRequest
@@ -47,7 +47,7 @@ async def test_the_difference_is_shown_before_anything_is_updated(
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
         assert ("update", name) in stub.asked
-        assert f"{name} runs what its devfile says now" in said(pilot)
+        assert f"{name} runs what its devfile says now" in notifications(pilot)
 
 
 async def test_where_nothing_is_new_nothing_is_started_anew(stub: StubService, running: Running) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.screens.conftest import Running, said, until
+from tests.screens.conftest import Running, notifications, until
 from tests.screens.stub import NOW, StubService, attempt, dashboard, every_phase, row
 from wsdash.backend.errors import NotSaved, UserError, WorkspaceGone
 from wsdash.backend.providers.types import Capabilities
@@ -118,7 +118,7 @@ async def test_the_header_says_who_keeps_jobs_alive_and_that_the_image_is_not_us
     stub: StubService, running: Running
 ) -> None:
     stub.isolation = Capabilities("plain", False)
-    stub.keeper = Reconciling("daemon", 99)
+    stub.reconciler_status = Reconciling("daemon", 99)
     async with running() as pilot:
         await until(pilot, lambda: "the daemon (99) keeps jobs alive" in text_of(pilot, "#place"))
         assert "plain processes; the devfile's image is not used" in text_of(pilot, "#place")
@@ -184,7 +184,7 @@ async def test_a_disabled_action_says_why_in_a_message_that_can_be_read_again(
 ) -> None:
     async with running() as pilot:
         await pilot.press("S", "m")
-        assert "Start: api-gateway is running already; r restarts it" in said(pilot)
+        assert "Start: api-gateway is running already; r restarts it" in notifications(pilot)
         assert isinstance(pilot.app.screen, MessagesScreen)
         assert "api-gateway is running already" in pilot.app.screen.page.text
         assert ("start", "api-gateway") not in stub.asked
@@ -196,9 +196,9 @@ async def answered_yes(pilot: Pilot[None]) -> str:
     screen = pilot.app.screen
     assert isinstance(screen, ConfirmScreen)
     await until(pilot, lambda: screen.asked_at < math.inf)
-    said = screen.text
+    notifications = screen.text
     await pilot.press("right", "enter")
-    return said
+    return notifications
 
 
 async def test_a_mark_that_the_filter_hides_is_no_target(stub: StubService, running: Running) -> None:
@@ -234,14 +234,14 @@ LIVED_IN = Beat(NOW, shells=2)
 
 @pytest.mark.parametrize(("key", "verb"), [("x", "stop"), ("r", "restart")])
 @pytest.mark.parametrize(
-    ("seen", "doubt"),
+    ("seen", "warning"),
     [
         ({"beat": LIVED_IN}, "api-gateway: 2 shells are open in it."),
-        ({"unsaved": "the disk is full"}, "cannot be kept (the disk is full)"),
+        ({"checkpoint_error": "the disk is full"}, "cannot be kept (the disk is full)"),
     ],
 )
 async def test_ending_a_job_asks_where_somebody_is_in_it_or_work_cannot_be_saved(
-    stub: StubService, running: Running, key: str, verb: str, seen: dict[str, object], doubt: str
+    stub: StubService, running: Running, key: str, verb: str, seen: dict[str, object], warning: str
 ) -> None:
     first = attempt("api-gateway")
     assert first.last_observation is not None
@@ -249,7 +249,7 @@ async def test_ending_a_job_asks_where_somebody_is_in_it_or_work_cannot_be_saved
     stub.rows = [row("api-gateway", last=lived_in), *stub.rows[1:]]
     async with running() as pilot:
         await pilot.press(key)
-        assert doubt in " ".join((await answered_yes(pilot)).split())
+        assert warning in " ".join((await answered_yes(pilot)).split())
         await until(pilot, lambda: (verb, "api-gateway") in stub.asked)
 
 
@@ -304,10 +304,10 @@ async def test_what_was_done_stands_in_the_messages_with_the_way_back(
 ) -> None:
     async with running() as pilot:
         await pilot.press("x")
-        await until(pilot, lambda: "api-gateway stops; S starts it again" in said(pilot))
+        await until(pilot, lambda: "api-gateway stops; S starts it again" in notifications(pilot))
         await pilot.press("space", "space", "r")
         await answered_yes(pilot)
-        await until(pilot, lambda: "api-gateway, billing are restarted" in said(pilot))
+        await until(pilot, lambda: "api-gateway, billing are restarted" in notifications(pilot))
 
 
 async def test_a_question_about_a_deleted_workspace_never_acts_on_another_of_its_name(
@@ -320,7 +320,7 @@ async def test_a_question_about_a_deleted_workspace_never_acts_on_another_of_its
         stub.change([replace(stub.rows[0], workspace=again), *stub.rows[1:]])
         stub.refusals["delete"] = WorkspaceGone("api-gateway")
         await answered_yes(pilot)
-        await until(pilot, lambda: any("api-gateway is gone" in text for text in said(pilot)))
+        await until(pilot, lambda: any("api-gateway is gone" in text for text in notifications(pilot)))
         assert ("delete", "another") not in stub.asked
 
 
@@ -354,7 +354,8 @@ async def test_a_refusal_is_told_with_its_remedy(stub: StubService, running: Run
     async with running() as pilot:
         await pilot.press("x")
         await until(
-            pilot, lambda: "api-gateway is being deleted\nCreate it again when it is gone." in said(pilot)
+            pilot,
+            lambda: "api-gateway is being deleted\nCreate it again when it is gone." in notifications(pilot),
         )
 
 
@@ -410,7 +411,7 @@ async def test_ctrl_c_only_says_how_to_leave(running: Running) -> None:
     async with running() as pilot:
         await pilot.press("ctrl+c")
         assert pilot.app.is_running
-        assert said(pilot) == ["ctrl+q leaves wsdash, q closes a view. Workspaces run on."]
+        assert notifications(pilot) == ["ctrl+q leaves wsdash, q closes a view. Workspaces run on."]
 
 
 async def test_with_a_mouse_rows_and_keys_can_be_clicked(running: Running) -> None:

@@ -73,8 +73,8 @@ class Action:
 
     @property
     def method(self) -> str:
-        """The screen's method that does it."""
-        return "do_" + self.id.replace(".", "_")
+        """The name of the screen's method that performs it."""
+        return "action_" + self.id.replace(".", "_")
 
 
 KEY_NAMES = {

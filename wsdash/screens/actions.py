@@ -317,7 +317,7 @@ ACTIONS: tuple[Action, ...] = (
         "messages",
         "m",
         "Messages",
-        "Read again what wsdash has told you.",
+        "Show the messages of this run again.",
         TO_READ,
         hint=31,
         opens=Opens.VIEW,

@@ -1,4 +1,4 @@
-"""Why the dashboard asks before it ends the job of a workspace, and what it says after an act. Pure."""
+"""Texts of confirmations and of the notifications after an action. Pure."""
 
 from __future__ import annotations
 
@@ -39,40 +39,40 @@ DONE = {
 
 
 def consequence(verb: str, count: int) -> str:
-    """What comes of it, for the question."""
+    """The effect of the verb, for the confirmation."""
     text = CONSEQUENCES[verb][count != 1]
     return f"{text} Files are kept." if verb in KEPT else text
 
 
 def done(verb: str, names: Sequence[str]) -> str:
-    """What was done to whom, and the way back where there is one."""
+    """The notification after the verb, with the key that undoes it where there is one."""
     return f"{', '.join(names)} {DONE[verb][len(names) != 1]}"
 
 
-def doubts(
+def warnings(
     verb: str, rows: Sequence[WorkspaceRow], shells: Mapping[str, int | None] = MappingProxyType({})
 ) -> list[str]:
-    """What speaks against doing it at once, a sentence each: who is in it, and what cannot be saved.
+    """Reasons to ask first, a sentence each: open shells, and a checkpoint that cannot be made.
 
     `shells` are the numbers of shells in them now, by id: where there is none, the last heartbeat's counts.
     """
     if verb not in ENDING:
         return []
-    return [text for row in rows for text in _doubts(row, shells.get(row.workspace.id))]
+    return [text for row in rows for text in _warnings(row, shells.get(row.workspace.id))]
 
 
-def _doubts(row: WorkspaceRow, shells: int | None) -> list[str]:
+def _warnings(row: WorkspaceRow, shells: int | None) -> list[str]:
     attempt = row.attempt
     if attempt is None or not attempt.is_live or attempt.last_observation is None:
         return []
     name, seen = row.workspace.name, attempt.last_observation
-    said = []
+    found = []
     if shells is None and seen.beat is not None:
         shells = seen.beat.shells
     if shells:
-        said.append(f"{name}: {'a shell is' if shells == 1 else f'{shells} shells are'} open in it.")
+        found.append(f"{name}: {'a shell is' if shells == 1 else f'{shells} shells are'} open in it.")
     if seen.checkpoint_error:
-        said.append(
+        found.append(
             f"{name}: what has come since it was last saved cannot be kept ({seen.checkpoint_error})."
         )
-    return said
+    return found

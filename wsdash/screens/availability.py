@@ -20,7 +20,7 @@ class Subject:
 
     rows: tuple[WorkspaceRow, ...] = ()
     connected: bool = True
-    """Whether the service is open; before that there is only what the store said last."""
+    """Whether the service is open; before that the rows are those stored last."""
 
 
 def always(_: Subject) -> str | None:
@@ -33,7 +33,7 @@ Availability = Callable[[Subject], str | None]
 
 def with_service(subject: Subject) -> str | None:
     """Needs the open service."""
-    return None if subject.connected else "the store is not open; if it stays so, m tells why"
+    return None if subject.connected else "the store is not open yet; m shows the messages"
 
 
 def with_workspace(subject: Subject) -> str | None:

@@ -1,4 +1,4 @@
-"""What all screens share: bindings from the table of actions, and one way to do an action."""
+"""The base of all screens: bindings from the table of actions, and how an action is performed."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ View = Literal["detail", "log", "workload"]
 
 
 class Dashboard(Protocol):
-    """What a screen needs of the app."""
+    """The part of the app that screens use."""
 
     clock: Callable[[], float]
     glyphs: Glyphs
-    said: list[Notification]
+    notifications: list[Notification]
     typed: TypeAhead
 
     @property
@@ -68,24 +68,24 @@ class Dashboard(Protocol):
     def has_all_rows(self) -> bool:
         """Whether `rows` are all that there are; right after the start they are the first screenful."""
 
-    def say(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
-        """Tell the user, in a toast and in the list of messages."""
+    def notify_user(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
+        """Notify the user in a toast, and keep the notification."""
 
     async def guard(self, work: Coroutine[Any, Any, object]) -> None:
-        """Do it; a failure is told and, when it is a fault of ours, reported in a file."""
+        """Await `work`. An error is notified; an unexpected one also leaves a crash report."""
 
-    def look_again(self) -> None:
-        """Read the store soon, for something was just done."""
+    def reload(self) -> None:
+        """Read the store soon, after an action."""
 
-    def look_at_place(self) -> None:
-        """Find out again where new workspaces run, for the contexts have changed."""
+    def refresh_context(self) -> None:
+        """Read the default context again, after the contexts changed."""
 
-    place: Line
-    """Where workspaces run, and in what."""
-    keeper: Line
-    """Who keeps the jobs alive."""
+    context_label: Line
+    """The default context and its isolation."""
+    reconciler_status: Line
+    """Which process reconciles."""
     trouble: str
-    """Why what is shown may be old; empty when all is well."""
+    """Why the rows may be out of date; empty when they are current."""
 
     def open_workspace(self, workspace: Workspace, view: View) -> None:
         """Show this view of a workspace above the present screen."""
@@ -94,7 +94,7 @@ class Dashboard(Protocol):
         """Show the keys of a screen."""
 
     def open_messages(self) -> None:
-        """Show what was said so far."""
+        """Show the notifications so far."""
 
     def enter_shell(self, workspace: Workspace) -> None:
         """Leave the screen to a shell in the workspace, and come back."""
@@ -114,7 +114,7 @@ def bindings_of(where: ScreenKind) -> list[BindingType]:
     return [
         Binding(
             ",".join(action.keys),
-            f"act('{action.id}')",
+            f"perform('{action.id}')",
             action.title,
             show=bool(action.hint),
             tooltip=action.help,
@@ -135,7 +135,7 @@ class Movable(Protocol):
 
 
 class ActionMixin:
-    """How an action is done, for screens and modal screens alike (mixed into both)."""
+    """Performs actions; mixed into screens and modal screens."""
 
     WHERE: ClassVar[ScreenKind]
     asked_at = -math.inf
@@ -162,37 +162,37 @@ class ActionMixin:
         return None
 
     def subject(self, action: Action) -> Subject:
-        """What the action would be done to."""
+        """The workspaces that the action would apply to."""
         current = self.current()
         return Subject((current,) if current else (), self.dashboard.connected)
 
     def movable(self) -> Movable | None:
-        """What the movement keys move."""
+        """The widget that the movement keys move."""
         return None
 
     def why_not(self, action: Action) -> str | None:
         """The reason why the action cannot be done now, or None."""
         return action.available(self.subject(action))
 
-    async def action_act(self, action_id: str) -> None:
-        """Every key, palette entry and click ends here."""
+    async def action_perform(self, action_id: str) -> None:
+        """The one Textual action: every key, palette entry and click ends here."""
         await self.perform(BY_ID[action_id])
 
     async def perform(self, action: Action) -> None:
-        """Do it, or say why not."""
+        """Run the action, or notify the reason why it is not available."""
         await self.dashboard.guard(self._perform(action))
 
     async def _perform(self, action: Action) -> None:
         reason = self.why_not(action)
         if reason:
-            self.dashboard.say(f"{action.title}: {reason}", severity="warning")
+            self.dashboard.notify_user(f"{action.title}: {reason}", severity="warning")
             return
-        done = getattr(self, action.method)()
-        if done is not None:
-            await done
+        result = getattr(self, action.method)()
+        if result is not None:
+            await result
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str, *, exclusive: bool = False) -> Worker[None]:
-        """Run it beside the screen, which cancels it when it closes."""
+        """Run `work` in a worker of the screen, which cancels it on close."""
         screen = cast(Screen[object], self)
         return screen.run_worker(
             self.dashboard.guard(work), name=name, group=name, exclusive=exclusive, exit_on_error=False
@@ -207,28 +207,28 @@ class ActionMixin:
             bar.rebuild()
 
     # Movement, the same everywhere.
-    def do_move_down(self) -> None:
+    def action_move_down(self) -> None:
         self._move(1)
 
-    def do_move_up(self) -> None:
+    def action_move_up(self) -> None:
         self._move(-1)
 
-    def do_move_half_down(self) -> None:
+    def action_move_half_down(self) -> None:
         self._move_pages(0.5)
 
-    def do_move_half_up(self) -> None:
+    def action_move_half_up(self) -> None:
         self._move_pages(-0.5)
 
-    def do_move_page_down(self) -> None:
+    def action_move_page_down(self) -> None:
         self._move_pages(1)
 
-    def do_move_page_up(self) -> None:
+    def action_move_page_up(self) -> None:
         self._move_pages(-1)
 
-    def do_move_top(self) -> None:
+    def action_move_top(self) -> None:
         self._move_to_end(False)
 
-    def do_move_bottom(self) -> None:
+    def action_move_bottom(self) -> None:
         self._move_to_end(True)
 
     def _move(self, by: int) -> None:
@@ -248,28 +248,28 @@ class ActionMixin:
             target.move_to_end(last)
 
     # Views that every screen can open.
-    def do_view_refresh(self) -> None:
-        self.dashboard.look_again()
+    def action_view_refresh(self) -> None:
+        self.dashboard.reload()
 
-    def do_app_help(self) -> None:
+    def action_app_help(self) -> None:
         self.dashboard.open_help(self.WHERE)
 
-    def do_app_messages(self) -> None:
+    def action_app_messages(self) -> None:
         self.dashboard.open_messages()
 
-    def do_app_palette(self) -> None:
+    def action_app_palette(self) -> None:
         cast(Screen[object], self).app.action_command_palette()
 
-    def do_app_theme(self) -> None:
+    def action_app_theme(self) -> None:
         cast(Screen[object], self).app.search_themes()
 
-    def do_app_suspend(self) -> None:
+    def action_app_suspend(self) -> None:
         cast(Screen[object], self).app.action_suspend_process()
 
-    def do_app_interrupt(self) -> None:
-        self.dashboard.say("ctrl+q leaves wsdash, q closes a view. Workspaces run on.")
+    def action_app_interrupt(self) -> None:
+        self.dashboard.notify_user("ctrl+q leaves wsdash, q closes a view. Workspaces run on.")
 
-    async def do_app_quit(self) -> None:
+    async def action_app_quit(self) -> None:
         cast(Screen[object], self).app.exit()
 
 
@@ -278,10 +278,10 @@ class WsdashScreen(ActionMixin, Screen[Result], Generic[Result]):
 
     AUTO_FOCUS = ""
 
-    def do_view_back(self) -> None:
+    def action_view_back(self) -> None:
         self.dismiss()
 
-    async def do_view_close(self) -> None:
+    async def action_view_close(self) -> None:
         self.dismiss()
 
 
@@ -291,8 +291,8 @@ class WsdashDialog(ActionMixin, ModalScreen[Result], Generic[Result]):
     WHERE = ScreenKind.DIALOG
     BINDINGS = bindings_of(ScreenKind.DIALOG)
 
-    def do_view_back(self) -> None:
+    def action_view_back(self) -> None:
         self.dismiss()
 
-    def do_view_close(self) -> None:
+    def action_view_close(self) -> None:
         self.dismiss()

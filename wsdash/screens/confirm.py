@@ -28,7 +28,7 @@ class Box(Announced, Vertical):
 class ConfirmScreen(WsdashDialog[bool]):
     """Names what will be done to what, with Cancel focused. Answers True only for a clear yes.
 
-    `targets` are the names of what it is done to, by id; `doubts` are sentences that speak against it.
+    `targets` are the names of what it is done to, by id; `warnings` are sentences shown first.
     """
 
     asked_at = math.inf
@@ -39,14 +39,14 @@ class ConfirmScreen(WsdashDialog[bool]):
         targets: Mapping[str, str],
         consequence: str,
         *,
-        doubts: Sequence[str] = (),
+        warnings: Sequence[str] = (),
         look_for_unsaved: bool = False,
     ) -> None:
         super().__init__()
         self._verb = verb
         self._targets = {target: plain(name) for target, name in targets.items()}
         self._consequence = consequence
-        self._doubts = doubts
+        self._warnings = warnings
         self._look = look_for_unsaved
         self._found: dict[str, list[Line]] = {}
 
@@ -76,10 +76,10 @@ class ConfirmScreen(WsdashDialog[bool]):
     def movable(self) -> LineScroll:
         return self.query_one(LineScroll)
 
-    def do_move_left(self) -> None:
+    def action_move_left(self) -> None:
         self.focus_previous(Button)
 
-    def do_move_right(self) -> None:
+    def action_move_right(self) -> None:
         self.focus_next(Button)
 
     @property
@@ -94,7 +94,7 @@ class ConfirmScreen(WsdashDialog[bool]):
     def _text(self, width: int, _height: int) -> list[Line]:
         """What could be lost comes first, and what is known to be safe last."""
         lines: list[Line] = [
-            ((text, Tone.WARN),) for doubt in self._doubts for text in wrap(plain(doubt), width)
+            ((text, Tone.WARN),) for warning in self._warnings for text in wrap(plain(warning), width)
         ]
         lines += [((text, Tone.PLAIN),) for text in wrap(self._consequence, width)]
         if len(self._targets) > 1:

@@ -54,7 +54,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         others = [c for c in config.contexts.values() if c.gitlab is not None and c.name != preview.name]
         if not others and config.contexts[config.default_context].gitlab is None:
             await service.contexts.use_context(preview.name)
-        self.dashboard.say(
+        self.dashboard.notify_user(
             f"the context {preview.name} is added; its token is in {kept or preview.token_source}"
         )
         return preview.name

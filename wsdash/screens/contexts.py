@@ -72,29 +72,29 @@ class ContextsScreen(WsdashScreen[None]):
 
     # Actions
 
-    def do_view_refresh(self) -> None:
+    def action_view_refresh(self) -> None:
         self.spawn(self._read(), "contexts", exclusive=True)
 
-    def do_context_add(self) -> None:
+    def action_context_add(self) -> None:
         self._open_form({})
 
-    def do_context_change(self) -> None:
+    def action_context_change(self) -> None:
         from wsdash.screens.context_form import draft_of
 
         context = self.selected
         if context is not None and context.gitlab is None:
-            self.dashboard.say(
+            self.dashboard.notify_user(
                 f"{context.name} is this machine: there is nothing to change", severity="warning"
             )
         elif context is not None:
             self._open_form(draft_of(context))
 
-    def do_context_use(self) -> None:
+    def action_context_use(self) -> None:
         context = self.selected
         if context is not None:
             self.spawn(self._use(context.name), "use")
 
-    def do_context_remove(self) -> None:
+    def action_context_remove(self) -> None:
         from wsdash.screens.confirm import ConfirmScreen
 
         context = self.selected
@@ -120,12 +120,12 @@ class ContextsScreen(WsdashScreen[None]):
 
     async def _use(self, name: str) -> None:
         await self.dashboard.service.contexts.use_context(name)
-        self.dashboard.say(f"new workspaces are made in {name}")
+        self.dashboard.notify_user(f"new workspaces are made in {name}")
         await self._read()
 
     async def _remove(self, name: str) -> None:
         default = await self.dashboard.service.contexts.remove_context(name)
-        self.dashboard.say(f"the context {name} is removed; new workspaces are made in {default}")
+        self.dashboard.notify_user(f"the context {name} is removed; new workspaces are made in {default}")
         await self._read()
 
     async def _read(self, select: str | None = None) -> None:
@@ -136,7 +136,7 @@ class ContextsScreen(WsdashScreen[None]):
         listed.add_options([Option(Text(self._text(c))) for c in self._config.contexts.values()])
         names = list(self._config.contexts)
         listed.highlighted = names.index(before) if before in names else 0
-        self.dashboard.look_at_place()
+        self.dashboard.refresh_context()
         self.query_one("#below", LineView).rebuild()
 
     @on(OptionList.OptionHighlighted)

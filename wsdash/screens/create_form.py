@@ -87,7 +87,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
 
 
 def remark_lines(preview: Preview, width: int) -> list[Line]:
-    """What is to be said about the devfile, and about what its job will not get."""
+    """The diagnostics of the devfile, and the limitations of the context."""
     lines: list[Line] = []
     if preview.diagnostics:
         kind = "DEV CONTAINER" if (preview.devfile_path or "").endswith(".json") else "DEVFILE"

@@ -69,7 +69,7 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         if not self.left_if_gone(self._workspace.name):
             self.spawn(self._read(), "detail", exclusive=True)
 
-    def do_view_pane(self) -> None:
+    def action_view_pane(self) -> None:
         self.focus_next(LineScroll)
 
     async def _read(self) -> None:
@@ -119,7 +119,7 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
     def _now(self, width: int, _height: int) -> list[Line]:
         if self._detail is None:
             return [(("reading ...", Tone.MUTED),)]
-        place = "".join(text for text, _ in self.dashboard.place)
+        place = "".join(text for text, _ in self.dashboard.context_label)
         return now_lines(
             self._detail,
             self._step_logs,

@@ -123,19 +123,19 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
 
     @on(Input.Submitted)
     async def _submitted(self) -> None:
-        await self.action_act("form.accept")
+        await self.action_perform("form.accept")
 
-    def do_form_accept(self) -> None:
+    def action_form_accept(self) -> None:
         if self._details:
             self._show_preview(None)
         elif self._preview is None:
             self.spawn(self._look(), "preview", exclusive=True)
         elif reason := self.refusal(self._preview):
-            self.dashboard.say(reason, severity="warning")
+            self.dashboard.notify_user(reason, severity="warning")
         else:
             self.spawn(self._accept(self._preview), "accept", exclusive=True)
 
-    def do_view_back(self) -> None:
+    def action_view_back(self) -> None:
         if self._progress:
             self.workers.cancel_group(self, "preview")
             self.show_progress("")
@@ -144,7 +144,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         else:
             self.dismiss(None)
 
-    async def do_view_close(self) -> None:
+    async def action_view_close(self) -> None:
         self.dismiss(None)
 
     async def _look(self) -> None:

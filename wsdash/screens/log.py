@@ -177,7 +177,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         """Whether earlier lines are still being looked through."""
         return self.trace_view.matches is not self._looked_through
 
-    async def do_view_find(self) -> None:
+    async def action_view_find(self) -> None:
         line = self.query_one("#state", Horizontal)
         if not line.query(FindInput):
             matches = self.trace_view.matches
@@ -232,22 +232,22 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         view.grown()
         self._redraw()
 
-    def do_log_next(self) -> None:
+    def action_log_next(self) -> None:
         self._step(1)
 
-    def do_log_previous(self) -> None:
+    def action_log_previous(self) -> None:
         self._step(-1)
 
     def _step(self, direction: int) -> None:
         view = self.trace_view
         if view.matches is None:
-            self.dashboard.say("Nothing to go to: / finds text first", severity="warning")
+            self.dashboard.notify_user("Nothing to go to: / finds text first", severity="warning")
             return
         here = view.here if view.here is not None else view.top
         found = view.matches.after(here) if direction > 0 else view.matches.before(here)
         if found is None:
             end = "below" if direction > 0 else "above"
-            self.dashboard.say(f"no match for {view.matches.wanted} {end}")
+            self.dashboard.notify_user(f"no match for {view.matches.wanted} {end}")
             return
         self._go_to_match(found)
 
@@ -260,9 +260,9 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             view.refresh()
             self._redraw()
 
-    def do_log_only(self) -> None:
+    def action_log_only(self) -> None:
         if self.trace_view.matches is None:
-            self.dashboard.say("Nothing to hide yet: / finds text first", severity="warning")
+            self.dashboard.notify_user("Nothing to hide yet: / finds text first", severity="warning")
             return
         self._only = not self._only
         self._apply_only()
@@ -274,40 +274,40 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
 
     # The view
 
-    def do_log_follow(self) -> None:
+    def action_log_follow(self) -> None:
         self._following = not self._following
         if self._following:
             self.trace_view.follow()
         self._redraw()
 
-    def do_log_wrap(self) -> None:
+    def action_log_wrap(self) -> None:
         self.trace_view.set_wrap(not self.trace_view.wrapped)
         if self._following:
             self.trace_view.follow()
         self._redraw()
 
-    def do_move_left(self) -> None:
+    def action_move_left(self) -> None:
         self.trace_view.move_sideways(-1)
 
-    def do_move_right(self) -> None:
+    def action_move_right(self) -> None:
         self.trace_view.move_sideways(1)
 
-    def do_log_older(self) -> None:
+    def action_log_older(self) -> None:
         self._other_attempt(-1)
 
-    def do_log_newer(self) -> None:
+    def action_log_newer(self) -> None:
         self._other_attempt(1)
 
     def _other_attempt(self, by: int) -> None:
         numbers = self._numbers
         place = numbers.index(self._attempt) + by if self._attempt in numbers else 0
         if not 0 <= place < len(numbers):
-            self.dashboard.say("there is no newer attempt" if by > 0 else "there is no older attempt")
+            self.dashboard.notify_user("there is no newer attempt" if by > 0 else "there is no older attempt")
             return
         self._following = True
         self._show_attempt(numbers[place])
 
-    def do_view_back(self) -> None:
+    def action_view_back(self) -> None:
         if self.trace_view.matches is not None:
             self._find("")
         else:

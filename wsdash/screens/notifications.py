@@ -1,4 +1,4 @@
-"""What wsdash has told the user, to read again."""
+"""The notifications of this run, to read again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ class MessagesScreen(PageScreen):
 
     def lines(self, width: int, height: int) -> list[Line]:
         lines: list[Line] = []
-        for said in reversed(self.dashboard.said):
-            at = time.strftime("%H:%M:%S  ", time.localtime(said.at))
-            texts = [text for part in said.text.split("\n") for text in wrap(part, max(20, width - len(at)))]
-            lines.append(((at, Tone.MUTED), (texts[0], TONES[said.severity])))
-            lines += [((" " * len(at) + text, TONES[said.severity]),) for text in texts[1:]]
+        for notification in reversed(self.dashboard.notifications):
+            at = time.strftime("%H:%M:%S  ", time.localtime(notification.at))
+            texts = [
+                text
+                for part in notification.text.split("\n")
+                for text in wrap(part, max(20, width - len(at)))
+            ]
+            lines.append(((at, Tone.MUTED), (texts[0], TONES[notification.severity])))
+            lines += [((" " * len(at) + text, TONES[notification.severity]),) for text in texts[1:]]
         return lines or [(("Nothing yet. Errors and notices are kept here.", Tone.MUTED),)]

@@ -26,7 +26,7 @@ class SecretsScreen(FormScreen[dict[str, str], None]):
             for field, secret in zip(self._names, preview.asks, strict=True)
         }
 
-    def do_form_accept(self) -> None:
+    def action_form_accept(self) -> None:
         self.spawn(self._accept(None), "accept", exclusive=True)
 
     async def look(self) -> None:

@@ -54,16 +54,16 @@ class Session:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._live(), name="session")
 
-    def look_again(self) -> None:
+    def reload(self) -> None:
         """Read the store soon; open it again if that failed before."""
         self._look.set()
         if self._task is not None and self._task.done() and not self._closing.is_set():
             self.start()
 
-    def look_at_place(self) -> None:
+    def refresh_context(self) -> None:
         """Find out again what new jobs run in."""
         if self.service is not None:
-            work = self._never_silent(self._find_out_isolation(self.service), "finding out what jobs run in")
+            work = self._report_errors(self._find_out_isolation(self.service), "finding out what jobs run in")
             self._finding = asyncio.get_running_loop().create_task(work)
 
     async def close(self) -> None:
@@ -78,7 +78,7 @@ class Session:
                 self.service = service
                 self._changed()
                 tasks = [
-                    asyncio.create_task(self._never_silent(work, what))
+                    asyncio.create_task(self._report_errors(work, what))
                     for work, what in (
                         (service.reconcile("dashboard"), "keeping the jobs alive"),
                         (self._watch(service), "watching the store"),
@@ -92,7 +92,7 @@ class Session:
                     for task in tasks:
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
-                with self._telling("handing over to the daemon"):
+                with self._reporting("handing over to the daemon"):
                     self.handed_over = await service.daemon.hand_over()
         except Exception as error:
             self.trouble = "the store cannot be used; what is shown may be old"
@@ -101,12 +101,12 @@ class Session:
         finally:
             self.service = None
 
-    async def _never_silent(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        with self._telling(what):
+    async def _report_errors(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        with self._reporting(what):
             await work
 
-    def _telling(self, what: str) -> _Telling:
-        return _Telling(self._failed, what)
+    def _reporting(self, what: str) -> _ErrorReporter:
+        return _ErrorReporter(self._failed, what)
 
     async def _watch(self, service: Service) -> None:
         async for _ in service.queries.changes():
@@ -151,8 +151,8 @@ class Session:
         self._changed()
 
 
-class _Telling:
-    """Turns a failure of background work into something the user is told."""
+class _ErrorReporter:
+    """Reports an exception of background work as a notification."""
 
     def __init__(self, failed: Callable[[BaseException, str], None], what: str) -> None:
         self._failed = failed

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Lender(Protocol):
-    """The app, which must know whom to tell when it is itself asked to end."""
+    """The app, which forwards a signal to end to the process that has the terminal."""
 
     shell_process: int | None
 
@@ -19,7 +19,7 @@ class Lender(Protocol):
 
 
 async def lend_terminal(
-    app: Lender, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, told: str
+    app: Lender, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, notice: str
 ) -> int:
     """Run a program on the terminal until it ends, and return its exit code.
 
@@ -27,7 +27,7 @@ async def lend_terminal(
     painted until the terminal is ours again.
     """
     with app.batch_update(), _left_to_the_program(), app.suspend():
-        print(f"wsdash: {told}", flush=True)
+        print(f"wsdash: {notice}", flush=True)
         try:
             process = await asyncio.create_subprocess_exec(*argv, env=dict(env), cwd=cwd)
         except OSError as error:

@@ -55,12 +55,12 @@ class UpdateScreen(FormScreen["Workspace", "Update"]):
     async def _is_wanted_unsaved(self, error: Exception) -> bool | None:
         from wsdash.screens.confirm import ConfirmScreen
 
-        told = str(error)
+        message = str(error)
         question = ConfirmScreen(
             "Update",
             {self._workspace.id: self._workspace.name},
             "What has come since it was last saved is lost if its job ends now.",
-            doubts=[f"{told[0].upper()}{told[1:]}."],
+            warnings=[f"{message[0].upper()}{message[1:]}."],
         )
         return await self.app.push_screen_wait(question)
 

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from wsdash.backend.errors import NotSaved, WsdashError
 from wsdash.screens.action import Action, Danger
 from wsdash.screens.actions import BY_ID
-from wsdash.screens.asking import ENDING, consequence, done, doubts
+from wsdash.screens.asking import ENDING, consequence, done, warnings
 from wsdash.screens.availability import Subject
 from wsdash.screens.base import ActionMixin, View
 
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 class WorkspaceActionsMixin(ActionMixin):
     """Mixed into screens that have a current workspace."""
 
-    def do_workspace_shell(self) -> None:
+    def action_workspace_shell(self) -> None:
         row = self.current()
         if row is not None:
             self.dashboard.enter_shell(row.workspace)
 
-    def do_workspace_editor(self) -> None:
+    def action_workspace_editor(self) -> None:
         row = self.current()
         if row is not None:
             self.dashboard.open_editor(row.workspace)
 
-    def do_workspace_open(self) -> None:
+    def action_workspace_open(self) -> None:
         self._show("detail")
 
-    def do_workspace_logs(self) -> None:
+    def action_workspace_logs(self) -> None:
         self._show("log")
 
-    def do_workspace_workload(self) -> None:
+    def action_workspace_workload(self) -> None:
         self._show("workload")
 
-    def do_workspace_update(self) -> None:
+    def action_workspace_update(self) -> None:
         row = self.current()
         if row is None:
             return
@@ -52,28 +52,28 @@ class WorkspaceActionsMixin(ActionMixin):
 
         def updated(workspace: Workspace | None) -> None:
             if workspace is not None:
-                self.dashboard.say(f"{workspace.name} runs what its devfile says now")
-                self.dashboard.look_again()
+                self.dashboard.notify_user(f"{workspace.name} runs what its devfile says now")
+                self.dashboard.reload()
 
         cast(Screen[object], self).app.push_screen(UpdateScreen(row.workspace), updated)
 
-    def do_workspace_start(self) -> None:
-        self._each("start")
+    def action_workspace_start(self) -> None:
+        self._for_each_workspace("start")
 
-    def do_workspace_stop(self) -> None:
-        self._each("stop")
+    def action_workspace_stop(self) -> None:
+        self._for_each_workspace("stop")
 
-    def do_workspace_extend(self) -> None:
-        self._each("extend")
+    def action_workspace_extend(self) -> None:
+        self._for_each_workspace("extend")
 
-    def do_workspace_restart(self) -> None:
-        self._each("restart")
+    def action_workspace_restart(self) -> None:
+        self._for_each_workspace("restart")
 
-    def do_workspace_end_now(self) -> None:
-        self._each("end_now")
+    def action_workspace_end_now(self) -> None:
+        self._for_each_workspace("end_now")
 
-    def do_workspace_delete(self) -> None:
-        self._each("delete")
+    def action_workspace_delete(self) -> None:
+        self._for_each_workspace("delete")
 
     def left_if_gone(self, name: str) -> bool:
         """Close the screen when its workspace is not there any more. True if it is gone."""
@@ -81,7 +81,7 @@ class WorkspaceActionsMixin(ActionMixin):
             return False
         screen = cast(Screen[object], self)
         if screen.is_current:
-            self.dashboard.say(f"{name} is gone")
+            self.dashboard.notify_user(f"{name} is gone")
             screen.dismiss()
         return True
 
@@ -90,22 +90,22 @@ class WorkspaceActionsMixin(ActionMixin):
         if row is not None:
             self.dashboard.open_workspace(row.workspace, view)
 
-    def acted(self, rows: Sequence[WorkspaceRow]) -> None:
-        """An action was begun on what these rows show."""
+    def action_started(self, rows: Sequence[WorkspaceRow]) -> None:
+        """Called when an action on these rows has started."""
 
-    def _each(self, verb: str) -> None:
+    def _for_each_workspace(self, verb: str) -> None:
         """Do it to every workspace of the subject that allows it, after at most one question."""
         action = BY_ID[f"workspace.{verb}"]
         subject = self.subject(action)
-        rows = self._willing(action, subject)
+        rows = self._allowed(action, subject)
         if verb not in ENDING:
-            self._go(verb, action, subject, rows, doubts(verb, rows))
+            self._confirm(verb, action, subject, rows, warnings(verb, rows))
             return
 
         async def look() -> None:
-            found = await asyncio.gather(*(self._shells(row) for row in rows))
-            shells = {row.workspace.id: number for row, number in zip(rows, found, strict=True)}
-            self._go(verb, action, subject, rows, doubts(verb, rows, shells))
+            counts = await asyncio.gather(*(self._shells(row) for row in rows))
+            shells = {row.workspace.id: number for row, number in zip(rows, counts, strict=True)}
+            self._confirm(verb, action, subject, rows, warnings(verb, rows, shells))
 
         self.dashboard.typed.wait_for(self.spawn(look(), f"who is in what {verb} ends"))
 
@@ -115,18 +115,18 @@ class WorkspaceActionsMixin(ActionMixin):
             return await self.dashboard.service.access.shells(row.workspace.id)
         return None
 
-    def _go(
-        self, verb: str, action: Action, subject: Subject, rows: list[WorkspaceRow], told: list[str]
+    def _confirm(
+        self, verb: str, action: Action, subject: Subject, rows: list[WorkspaceRow], found: list[str]
     ) -> None:
-        """Do it, or ask first where it destroys, something speaks against it, or it is done to several."""
+        """Run it, or ask first where it destroys, there is a warning, or several are marked."""
 
-        def go(yes: bool | None) -> None:
+        def confirmed(yes: bool | None) -> None:
             if yes:
-                self.acted(subject.rows)
+                self.action_started(subject.rows)
                 self._spawn(verb, [row.workspace for row in rows])
 
-        if len(subject.rows) == 1 and action.danger is not Danger.DESTROYS and not told:
-            go(True)
+        if len(subject.rows) == 1 and action.danger is not Danger.DESTROYS and not found:
+            confirmed(True)
             return
         from wsdash.screens.confirm import ConfirmScreen
 
@@ -134,25 +134,25 @@ class WorkspaceActionsMixin(ActionMixin):
             action.title,
             {row.workspace.id: row.workspace.name for row in rows},
             consequence(verb, len(rows)),
-            doubts=told,
+            warnings=found,
             look_for_unsaved=action.danger is Danger.DESTROYS,
         )
-        cast(Screen[object], self).app.push_screen(question, go)
+        cast(Screen[object], self).app.push_screen(question, confirmed)
 
-    def _willing(self, action: Action, subject: Subject) -> list[WorkspaceRow]:
+    def _allowed(self, action: Action, subject: Subject) -> list[WorkspaceRow]:
         return [row for row in subject.rows if action.available(Subject((row,), subject.connected)) is None]
 
     def _spawn(self, verb: str, workspaces: Sequence[Workspace], *, unsaved: bool = False) -> None:
         names = " ".join(workspace.name for workspace in workspaces)
-        self.spawn(self._do(verb, workspaces, unsaved=unsaved), f"{verb} {names}")
+        self.spawn(self._run(verb, workspaces, unsaved=unsaved), f"{verb} {names}")
 
-    async def _do(self, verb: str, workspaces: Sequence[Workspace], *, unsaved: bool) -> None:
-        """One after the other, so that one failure is told with the name it belongs to.
+    async def _run(self, verb: str, workspaces: Sequence[Workspace], *, unsaved: bool) -> None:
+        """One after the other, so that an error names its workspace.
 
         Those whose work cannot be saved go on, and the user is asked once about all of them.
         """
         service = self.dashboard.service
-        acts: dict[str, Callable[[str], Coroutine[Any, Any, object]]] = {
+        operations: dict[str, Callable[[str], Coroutine[Any, Any, object]]] = {
             "start": service.lifecycle.start,
             "stop": partial(service.lifecycle.stop, unsaved=unsaved),
             "restart": partial(service.lifecycle.restart, unsaved=unsaved),
@@ -163,19 +163,19 @@ class WorkspaceActionsMixin(ActionMixin):
         names: list[str] = []
         not_saved: dict[str, tuple[Workspace, str]] = {}
 
-        async def do(workspace: Workspace) -> None:
+        async def run(workspace: Workspace) -> None:
             try:
-                await acts[verb](workspace.id)
+                await operations[verb](workspace.id)
             except NotSaved as error:
                 not_saved[workspace.id] = (workspace, error.message)
             else:
                 names.append(workspace.name)
 
         for workspace in workspaces:
-            await self.dashboard.guard(do(workspace))
+            await self.dashboard.guard(run(workspace))
         if names:
-            self.dashboard.say(done(verb, names))
-        self.dashboard.look_again()
+            self.dashboard.notify_user(done(verb, names))
+        self.dashboard.reload()
         if not_saved:
             self._ask_whether_unsaved(verb, list(not_saved.values()))
 
@@ -192,7 +192,7 @@ class WorkspaceActionsMixin(ActionMixin):
             BY_ID[f"workspace.{verb}"].title,
             {workspace.id: workspace.name for workspace in workspaces},
             "What has come since it was last saved is lost if its job ends now.",
-            doubts=[f"{text[0].upper()}{text[1:]}." for _, text in problems],
+            warnings=[f"{text[0].upper()}{text[1:]}." for _, text in problems],
             look_for_unsaved=False,
         )
         cast(Screen[object], self).app.push_screen(question, answered)

@@ -59,7 +59,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Container(id="head"):
-            yield LineView(self._place, id="place")
+            yield LineView(self._context_line, id="place")
         with Horizontal(id="state"):
             yield LineView(self._state, id="counts")
         with Container(id="body"):
@@ -95,7 +95,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
                 return Subject(marked, self.dashboard.connected)
         return super().subject(action)
 
-    def acted(self, rows: Sequence[WorkspaceRow]) -> None:
+    def action_started(self, rows: Sequence[WorkspaceRow]) -> None:
         """Marks are for one action."""
         self._marked -= {row.workspace.id for row in rows}
         self.table.set_marked(self._marked)
@@ -143,10 +143,10 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             )
         return EMPTY
 
-    def _place(self, width: int, _height: int) -> list[Line]:
+    def _context_line(self, width: int, _height: int) -> list[Line]:
         dashboard = self.dashboard
-        left: Line = (("wsdash", Tone.TITLE), ("  ", Tone.MUTED), *dashboard.place)
-        right = dashboard.keeper
+        left: Line = (("wsdash", Tone.TITLE), ("  ", Tone.MUTED), *dashboard.context_label)
+        right = dashboard.reconciler_status
         if width_of(left) + width_of(right) + 2 > width:  # narrow: the same in fewer words
             left = tuple((text.replace("the devfile's image is", "image"), tone) for text, tone in left)
         gap = width - width_of(left) - width_of(right)
@@ -174,8 +174,8 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
     def _marked_words(self) -> Line:
         """How many are marked, and how many of them no action reaches since the filter hides them."""
         hidden = len(self._marked - {row.workspace.id for row in self._shown})
-        said = f"{len(self._marked)} marked" + (f", {hidden} of them hidden and left alone" if hidden else "")
-        return ((said, Tone.KEY), (", esc unmarks", Tone.MUTED))
+        text = f"{len(self._marked)} marked" + (f", {hidden} of them hidden and left alone" if hidden else "")
+        return ((text, Tone.KEY), (", esc unmarks", Tone.MUTED))
 
     def _summary(self, width: int, height: int) -> list[Line]:
         row = self.selected
@@ -210,7 +210,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
 
     # Actions
 
-    def do_workspace_create(self) -> None:
+    def action_workspace_create(self) -> None:
         from wsdash.screens.create_form import CreateScreen, repository_here
 
         if not self._draft:
@@ -225,14 +225,14 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         """Select a workspace that has just been made."""
         self._filter = ""
         self.select(workspace_id)
-        self.dashboard.look_again()
+        self.dashboard.reload()
 
-    def do_app_contexts(self) -> None:
+    def action_app_contexts(self) -> None:
         from wsdash.screens.contexts import ContextsScreen
 
         self.app.push_screen(ContextsScreen())
 
-    def do_list_mark(self) -> None:
+    def action_list_mark(self) -> None:
         row = self.selected
         if row is not None:
             self._marked ^= {row.workspace.id}
@@ -240,13 +240,13 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             self.table.move(1)
             self._redraw()
 
-    def do_list_mark_all(self) -> None:
+    def action_list_mark_all(self) -> None:
         shown = frozenset(row.workspace.id for row in self._shown)
         self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
         self.table.set_marked(self._marked)
         self._redraw()
 
-    async def do_view_find(self) -> None:
+    async def action_view_find(self) -> None:
         from wsdash.screens.widgets.find_input import FindInput
 
         line = self.query_one("#state", Horizontal)
@@ -264,15 +264,15 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self.table.focus()
         self.show_rows()
 
-    def do_view_back(self) -> None:
+    def action_view_back(self) -> None:
         if self._filter:
             self._filter = ""
         elif self._marked:
             self._marked = frozenset()
         else:
-            self.dashboard.say("q leaves wsdash; workspaces run on.")
+            self.dashboard.notify_user("q leaves wsdash; workspaces run on.")
             return
         self.show_rows()
 
-    async def do_view_close(self) -> None:
-        await self.do_app_quit()
+    async def action_view_close(self) -> None:
+        await self.action_app_quit()

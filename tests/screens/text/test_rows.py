@@ -81,7 +81,7 @@ def test_a_row_says_status_name_project_health_age_and_event() -> None:
 
 
 def test_a_row_shows_no_control_sequences_of_others() -> None:
-    evil = row("api", said="\x1b[2Jgone\x07", ref="\x1b]0;x\x07main")
+    evil = row("api", latest_event="\x1b[2Jgone\x07", ref="\x1b]0;x\x07main")
     view = row_view(evil, NOW, UNICODE)
     assert (view.event, view.project) == ("gone", "api@main")
 

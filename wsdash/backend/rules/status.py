@@ -58,7 +58,7 @@ def status(
         return Status(Phase.DELETING, _wait_reason(decision, "its job ends, then its files are removed"))
     if workspace.desired is Desired.STOPPED:
         if live:
-            return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is told to end"))
+            return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is asked to end"))
         return _stopped(workspace, attempts, now)
     if not live:
         found = _of_none_live(workspace, decision)

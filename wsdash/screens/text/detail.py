@@ -107,15 +107,15 @@ def port_lines(ports: Ports, width: int, glyphs: Glyphs) -> list[Line]:
 
 
 def beat_words(beat: Beat, now: float) -> str:
-    """What the last heartbeat said. Its age is coarse, so that a view at rest is not repainted."""
-    said = [f"{age_words(now - beat.at)} ago"]
+    """The fields of the last heartbeat. Its age is coarse, so that an idle view is not repainted."""
+    parts = [f"{age_words(now - beat.at)} ago"]
     if beat.load is not None:
-        said.append(f"load {beat.load:.1f}")
+        parts.append(f"load {beat.load:.1f}")
     if beat.memory is not None:
-        said.append(f"memory {size_words(beat.memory)}")
+        parts.append(f"memory {size_words(beat.memory)}")
     if beat.disk_free is not None:
-        said.append(f"disk free {size_words(beat.disk_free)}")
-    return ", ".join(said)
+        parts.append(f"disk free {size_words(beat.disk_free)}")
+    return ", ".join(parts)
 
 
 def size_words(size: float) -> str:
@@ -182,8 +182,8 @@ def attempt_lines(attempt: Attempt, now: float, width: int, glyphs: Glyphs) -> l
         (fit(took, 9), Tone.PLAIN),
         (fit(outcome, max(8, width - 27), ellipsis=glyphs.ellipsis).rstrip(), tone),
     )
-    said = wrap(plain(message), max(20, width - 5), most=2, ellipsis=glyphs.ellipsis) if message else []
-    return [first, *((("     ", Tone.MUTED), (text, Tone.MUTED)) for text in said)]
+    parts = wrap(plain(message), max(20, width - 5), most=2, ellipsis=glyphs.ellipsis) if message else []
+    return [first, *((("     ", Tone.MUTED), (text, Tone.MUTED)) for text in parts)]
 
 
 def timeline(events: Sequence[Event], now: float, width: int) -> list[Line]:

@@ -110,7 +110,7 @@ def next_age_change(seconds: float) -> float:
 
 def matches(row: WorkspaceRow, words: str) -> bool:
     """Whether all words of the filter occur in what the row says, in any letter case."""
-    said = " ".join(
+    searched = " ".join(
         (
             row.workspace.name,
             project_words(row),
@@ -120,7 +120,7 @@ def matches(row: WorkspaceRow, words: str) -> bool:
             health_words(row.status),
         )
     ).lower()
-    return all(word in said for word in words.lower().split())
+    return all(word in searched for word in words.lower().split())
 
 
 def count_words(rows: Sequence[WorkspaceRow]) -> Line:

@@ -52,4 +52,4 @@ class KeyBar(LineView):
             return
         for left, right, action in self._places:
             if left <= offset.x - 1 < right:
-                await self.screen.run_action(f"act('{action.id}')")
+                await self.screen.run_action(f"perform('{action.id}')")
