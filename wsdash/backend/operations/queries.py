@@ -11,8 +11,8 @@ from wsdash.backend.operations.state import State
 from wsdash.backend.providers.features import OnThisMachine
 from wsdash.backend.providers.types import Capabilities, LogChunk
 from wsdash.backend.store.errors import DatabaseError
-from wsdash.backend.store.file_watch import FileWatch
 from wsdash.backend.store.reader import PlannedStep, WorkspaceDetail, WorkspaceRow
+from wsdash.backend.system.file_watch import FileWatch
 from wsdash.model import Attempt, Event, Workspace
 
 CHANGES_S = 0.5

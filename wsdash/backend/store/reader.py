@@ -20,11 +20,11 @@ from wsdash.backend.rules.status import has_lost_its_supervisor, status
 from wsdash.backend.store import mapping
 from wsdash.backend.store.database import connect, is_current, prepare
 from wsdash.backend.store.errors import NewerSchema, is_damage
-from wsdash.backend.store.file_watch import FileIdentity, file_identity, log_identity
 from wsdash.backend.store.lease import Lease, lease_of
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.repair import await_file, part_from_log
 from wsdash.backend.system.clock import boot_time
+from wsdash.backend.system.file_watch import FileIdentity, file_identity, log_identity
 from wsdash.backend.system.leftovers import Ids
 from wsdash.backend.system.supervision import Supervision
 from wsdash.model import Attempt, Event, Observation, Status, Workspace

@@ -28,9 +28,9 @@ from wsdash.backend.store.errors import (
     is_damage,
     is_full,
 )
-from wsdash.backend.store.file_watch import FileIdentity, FileWatch, file_identity, log_identity
 from wsdash.backend.store.lease import LEASE_NAME, LeaseLost
 from wsdash.backend.store.repair import await_file, part_from_log
+from wsdash.backend.system.file_watch import FileIdentity, FileWatch, file_identity, log_identity
 from wsdash.paths import PathError, Paths
 
 log = logging.getLogger(__name__)
