@@ -37,22 +37,40 @@ def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
     plan = with_service(paths, lambda service: service.recovery.recovery_plan(context))
     if not args.json:
         _show(plan)
-    wanted = [found for found in plan.lost if not args.end or found.workspace.name not in args.end]
-    wanted += [found for found in plan.elsewhere if _named(found, args.adopt)]
-    unknown = set(args.adopt) - {name for found in (*plan.lost, *plan.elsewhere) for name in _names(found)}
-    ends = [orphan for orphan in plan.orphans if orphan.workspace_id in args.end]
-    unknown |= set(args.end) - {orphan.workspace_id for orphan in plan.orphans}
-    if unknown:
-        raise UserError(f"there is no {', '.join(sorted(unknown))} to be adopted or ended", "", NOT_FOUND)
-    if (wanted or ends) and not args.yes:
-        if not can_ask():
-            raise UserError(
-                "recover asks first, and there is no terminal to ask on", "Add --yes to do it.", USAGE
-            )
-        if not ask(_question(wanted, len(ends))):
-            wanted, ends = [], []
+    wanted, ends = _chosen(plan, args.adopt, args.end)
+    if (wanted or ends) and not (args.yes or _confirmed(wanted, ends)):
+        wanted, ends = [], []
     if wanted or ends:
         with_service(paths, partial(_carry_out, context=context, wanted=wanted, ends=ends, silent=args.json))
+    return _as_json(plan, context, wanted, ends)
+
+
+def _chosen(
+    plan: Plan, adopt: Sequence[str], end: Sequence[str]
+) -> tuple[list[FoundWorkspace], list[Orphan]]:
+    """The workspaces that are rebuilt, and the orphans that are ended. Raises UserError for an unknown name."""
+    unknown = set(adopt) - {name for found in (*plan.lost, *plan.elsewhere) for name in _names(found)}
+    unknown |= set(end) - {orphan.workspace_id for orphan in plan.orphans}
+    if unknown:
+        raise UserError(f"there is no {', '.join(sorted(unknown))} to be adopted or ended", "", NOT_FOUND)
+    wanted = [found for found in plan.lost if found.workspace.name not in end]
+    wanted += [found for found in plan.elsewhere if any(name in adopt for name in _names(found))]
+    return wanted, [orphan for orphan in plan.orphans if orphan.workspace_id in end]
+
+
+def _confirmed(wanted: Sequence[FoundWorkspace], ends: Sequence[Orphan]) -> bool:
+    if not can_ask():
+        raise UserError(
+            "recover asks first, and there is no terminal to ask on", "Add --yes to do it.", USAGE
+        )
+    parts = [f"rebuild {', '.join(found.workspace.name for found in wanted)}"] if wanted else []
+    parts += [f"end {len(ends)} orphans"] if ends else []
+    return ask(f"{' and '.join(parts).capitalize()}?")
+
+
+def _as_json(
+    plan: Plan, context: str, wanted: Sequence[FoundWorkspace], ends: Sequence[Orphan]
+) -> dict[str, object]:
     return {
         "context": context,
         "recovered": [found.workspace.name for found in wanted],
@@ -110,15 +128,5 @@ def _show(plan: Plan) -> None:
         tell(f"  Nothing is missing: {plan.present} workspaces are known here.")
 
 
-def _question(wanted: list[FoundWorkspace], ends: int) -> str:
-    parts = [f"rebuild {', '.join(found.workspace.name for found in wanted)}"] if wanted else []
-    parts += [f"end {ends} orphans"] if ends else []
-    return f"{' and '.join(parts).capitalize()}?"
-
-
 def _names(found: FoundWorkspace) -> tuple[str, str]:
     return found.workspace.name, found.workspace.id
-
-
-def _named(found: FoundWorkspace, names: list[str]) -> bool:
-    return any(name in names for name in _names(found))

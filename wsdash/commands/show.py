@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import suppress
 
 from wsdash.backend.errors import UserError
@@ -25,7 +26,7 @@ from wsdash.backend.rules.decide import (
 from wsdash.backend.rules.recovery_point import sentence
 from wsdash.backend.rules.status import words_for_seconds
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.backend.store.reader import WorkspaceDetail
+from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.commands.console import (
     DONE,
     fit,
@@ -38,7 +39,7 @@ from wsdash.commands.console import (
 )
 from wsdash.commands.json_output import detail_json, event_json, folder_of
 from wsdash.commands.open_reader import reading
-from wsdash.model import Attempt, Event, StepResult
+from wsdash.model import Attempt, Event, JobObservation, StepResult
 from wsdash.paths import Paths
 from wsdash.sanitize import one_line
 
@@ -150,24 +151,7 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
     phase = phase_sign(row.status.phase, sys.stdout, row.status.trouble)
     print(f"{workspace.name}  {phase}  {one_line(row.status.reason)}\n")
     seen = row.attempt.last_observation if row.attempt else None
-    source = f"{workspace.source_url or 'none'} at {workspace.ref or 'its default branch'}"
-    lines = [
-        ("wanted", workspace.desired.value),
-        ("context", workspace.context),
-        ("source", source),
-        ("devfile", workspace.devfile_path or "none: the default one"),
-        ("folder", folder_of(workspace, paths) or "not on this machine"),
-        ("created", _ago(workspace.created_at, now)),
-        ("runs in", (seen.isolation if seen else None) or "nothing now"),
-        ("work", sentence(row.saved, now)),
-        ("unsaved", record_words(workspace.unsaved, now) if workspace.unsaved else "not looked for yet"),
-        ("last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"),
-    ]
-    if seen and seen.tunnel_status:
-        lines.append(("tunnel", seen.tunnel_status))
-    if seen and seen.warning:
-        lines.append(("warning", seen.warning))
-    for name, value in lines:
+    for name, value in _facts(row, seen, paths, now):
         print(f"  {name:<10} {one_line(value)}")
     if detail.superseded:
         print("\nCheckpoints that no later job has, each a bundle for `git fetch FILE 'refs/*:refs/kept/*'`")
@@ -184,6 +168,26 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
     print("\nEvents, newest first")
     for event in detail.events:
         print(f"  {fit(_event_line(event), screen_width() - 2)}")
+
+
+def _facts(
+    row: WorkspaceRow, seen: JobObservation | None, paths: Paths, now: float
+) -> Iterator[tuple[str, str]]:
+    workspace = row.workspace
+    yield "wanted", workspace.desired.value
+    yield "context", workspace.context
+    yield "source", f"{workspace.source_url or 'none'} at {workspace.ref or 'its default branch'}"
+    yield "devfile", workspace.devfile_path or "none: the default one"
+    yield "folder", folder_of(workspace, paths) or "not on this machine"
+    yield "created", _ago(workspace.created_at, now)
+    yield "runs in", (seen.isolation if seen else None) or "nothing now"
+    yield "work", sentence(row.saved, now)
+    yield "unsaved", record_words(workspace.unsaved, now) if workspace.unsaved else "not looked for yet"
+    yield "last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"
+    if seen and seen.tunnel_status:
+        yield "tunnel", seen.tunnel_status
+    if seen and seen.warning:
+        yield "warning", seen.warning
 
 
 def _step_words(step: StepResult, now: float) -> str:

@@ -20,7 +20,7 @@ from wsdash.backend.rules.decide import (
     is_healthy,
     silent_for,
 )
-from wsdash.model import Attempt, Desired, JobState, Observation, Phase, Status, Workspace
+from wsdash.model import Attempt, Desired, JobObservation, JobState, Observation, Phase, Status, Workspace
 
 WARNING_S = 600.0
 """An autostop is announced so long before."""
@@ -154,6 +154,11 @@ def _of_live(
         return Status(
             Phase.UNHEALTHY, f"no heartbeat for {words_for_seconds(silence)}", False, _until(decision)
         )
+    return _of_healthy(workspace, job, decision, now)
+
+
+def _of_healthy(workspace: Workspace, job: JobObservation, decision: Wait, now: float) -> Status:
+    """Of a job that runs and sends heartbeats."""
     if job.ready_at is None:
         running = next((step for step in reversed(job.steps) if step.ended_at is None), None)
         return Status(Phase.STARTING, running.title if running else "starting", True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,24 +93,32 @@ class PipelinePoller:
         for pipeline, beat in found:
             before = self._memory.sightings.get(pipeline.id)
             self._memory.sightings[pipeline.id] = observation.sighted(before, beat, now)
+        await self._fetch_details(project.id, ones, skew, now)
+        await self._ask_for_stuck(project.path, ones, now)
+        self._remember(ones)
+        jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
+        if is_full:
+            self._forget({p.id for p in pipelines})
+        return ProviderSnapshot(now, jobs)
+
+    async def _fetch_details(self, project_id: int, ones: Sequence[Found], skew: float, now: float) -> None:
+        """Of a bounded number; the next look goes on with what is left."""
         newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
         wanting = [one for one in ones if self._needs_detail(one, newest, now)]
         changed = wanting[:MOST_DETAILS]
-        await asyncio.gather(*(self._fetch_detail(project.id, one, skew, now) for one in changed))
+        await asyncio.gather(*(self._fetch_detail(project_id, one, skew, now) for one in changed))
         if changed:
             self.expect_change()
         postponed = {one[0].id for one in wanting if self._needs_detail(one, newest, now)}
         self._statuses.update({p.id: p.status for p, _ in ones if p.id not in postponed})
-        await self._ask_for_stuck(project.path, ones, now)
-        self._live = {p.id for p, _ in ones if observation.is_live(p)}
+
+    def _remember(self, ones: Sequence[Found]) -> None:
+        live = [(p, beat) for p, beat in ones if observation.is_live(p)]
+        self._live = {p.id for p, _ in live}
         self.pipelines = {beat.attempt_id: p for p, beat in ones}
         self.beats = {beat.attempt_id: beat for _, beat in ones}
-        jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
         if self._heartbeats is not None:
-            self._heartbeats.forget_all_but({beat.attempt_id for p, beat in ones if observation.is_live(p)})
-        if is_full:
-            self._forget({p.id for p in pipelines})
-        return ProviderSnapshot(now, jobs)
+            self._heartbeats.forget_all_but({beat.attempt_id for _, beat in live})
 
     def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
         """What was observed before, where nothing that it rests on is another thing now."""
