@@ -265,14 +265,14 @@ def _config_fault(paths: Paths) -> str | None:
     """Tell what is wrong with config.toml, if anything; a verb that can do without its settings goes on."""
     if not os.path.lexists(paths.config_file):
         return None
-    from wsdash.commands.console import tell
+    from wsdash.commands.console import print_stderr
     from wsdash.config.settings import ConfigError, load_config
     from wsdash.sanitize import one_line
 
     try:
         load_config(paths.config_file)
     except ConfigError as error:
-        tell(f"wsdash: {one_line(str(error))}")
+        print_stderr(f"wsdash: {one_line(str(error))}")
         return str(error)
     return None
 

@@ -314,15 +314,13 @@ class End:
 
     def tail(self, lines: int) -> str:
         """Cause, exit code and the last lines of the message, in one line."""
-        said = " / ".join(
+        summary = " / ".join(
             [line.strip() for line in (self.message or "").splitlines() if line.strip()][-lines:]
         )
-        if self.cause is Cause.KILLED and said:
-            return (
-                said  # which names the signal; the exit code that a shell makes of it is no exit of anything
-            )
+        if self.cause is Cause.KILLED and summary:
+            return summary  # which names the signal; the exit code that a shell makes of it is no exit of anything
         code = "" if self.exit_code is None else f", exit {self.exit_code}"
-        return f"{self.cause}{code}" + (f": {said}" if said else "")
+        return f"{self.cause}{code}" + (f": {summary}" if summary else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Work:
         """What the command prints."""
         return self._done(*arguments, code=code).stdout
 
-    def tell(self, *arguments: str, code: int = 0) -> str:
+    def run_stderr(self, *arguments: str, code: int = 0) -> str:
         """What the command tells its user beside that."""
         return self._done(*arguments, code=code).stderr
 

@@ -112,7 +112,7 @@ def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
     until_saved(work)
     folder = stand_in_the_way(work)
     inside(work, "echo precious >notes.txt")
-    told = work.tell("stop", "app", code=1)
+    told = work.run_stderr("stop", "app", code=1)
     assert "the work in app cannot be saved: it cannot be kept on your machine" in told
     assert work.row()["desired"] == "running"
     folder.unlink()
@@ -124,7 +124,7 @@ def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
     work.run("start", "app", "--wait")
     assert inside(work, "cat notes.txt") == "precious\n"
     work.run("stop", "app", "--wait")
-    told = work.tell("delete", "app", "--yes", "--keep-work", "--wait")
+    told = work.run_stderr("delete", "app", "--yes", "--keep-work", "--wait")
     assert not folder.exists()
     (bundle,) = (work.paths.state / "kept").rglob("checkpoint.bundle")
     assert f"git fetch {bundle} '+refs/*:refs/kept/*'" in told
@@ -140,7 +140,7 @@ def test_force_stops_it_all_the_same_and_tells(work: Work) -> None:
     until_saved(work)
     stand_in_the_way(work)
     inside(work, "echo precious >notes.txt")
-    assert "cannot be saved" in work.tell("stop", "app", "--force", "--wait")
+    assert "cannot be saved" in work.run_stderr("stop", "app", "--force", "--wait")
     assert work.row()["phase"] == "stopped"
 
 

@@ -225,7 +225,9 @@ async def test_the_dashboard_creates_and_stops_a_workspace_on_gitlab(work: Work)
 def test_in_a_project_of_ones_own_the_code_is_cloned_with_the_jobs_token(work_of_own: Work) -> None:
     work = work_of_own
     own = next(p for p in work.server.state.projects.values() if p.path == "ada/workspaces")
-    told = work.tell("create", work.source, "--context", "work", "--name", "app", "--yes", "--wait", code=1)
+    told = work.run_stderr(
+        "create", work.source, "--context", "work", "--name", "app", "--yes", "--wait", code=1
+    )
     assert "jobs of ada/workspaces may not clone group/app" in told
     assert "Job token permissions, add ada/workspaces" in told
     work.wait_for(phase="failed")
@@ -252,14 +254,14 @@ def test_a_secret_comes_from_the_project_alone_which_keeps_it_for_its_workspace(
         "events: {postStart: [use]}\n"
     )
     arguments = ("--devfile", str(devfile), "--context", "work", "--yes", "--wait")
-    told = work.tell("create", work.source, *arguments, "--name", "bare")
+    told = work.run_stderr("create", work.source, *arguments, "--name", "bare")
     assert "the secret OTHER is no CI/CD variable of group/app" in told
     assert "NPM_TOKEN is" not in told
     until_sync(lambda: "lengths 12 0" in work.run("logs", "bare"), PATIENCE_S, "the log of the job")
     assert "The secret OTHER is not given to this job." in work.run("logs", "bare")
     work.run("delete", "bare", "--yes", "--wait")
     monkeypatch.setenv("OTHER", "s3cret-of-mine")
-    told += work.tell("create", work.source, *arguments, "--name", "app", "--secret", "OTHER")
+    told += work.run_stderr("create", work.source, *arguments, "--name", "app", "--secret", "OTHER")
     until_sync(lambda: "lengths 12 14" in work.run("logs", "app"), PATIENCE_S, "the log of the job")
     log = work.run("logs", "app")
     branch = next(name for name in work.project.repository.branches() if name.startswith("wsdash/"))

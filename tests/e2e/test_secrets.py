@@ -22,7 +22,7 @@ from tests.gitlab_server import GitLabServer
 from tests.gitlab_server.state import Token, Variable
 from tests.repositories import git
 from tests.waiting import until_sync
-from wsdash.backend.providers.features import keeper_of_secrets
+from wsdash.backend.providers.features import secret_store_of
 from wsdash.backend.providers.registry import ProviderPool
 from wsdash.paths import Paths
 
@@ -281,7 +281,7 @@ def test_secrets_of_a_killed_create_go_though_the_store_was_lost_as_well(
         async def begin_to_create() -> None:
             pool = ProviderPool(paths)
             try:
-                await keeper_of_secrets(pool.of("work")).keep_secrets(
+                await secret_store_of(pool.of("work")).keep_secrets(
                     workspace(), {"TOKEN": MARKERS["a secret of the workspace"]}
                 )
             finally:

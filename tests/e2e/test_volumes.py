@@ -58,7 +58,7 @@ def test_what_is_there_outlives_a_lost_job_and_a_stop_and_is_removed_on_delete(
     assert (folder / "projects/app/notes.txt").read_text() == "precious\n"
     other = volume / "0000000000"
     other.mkdir()
-    told = work.tell("delete", "app", "--yes", "--wait")
+    told = work.run_stderr("delete", "app", "--yes", "--wait")
     assert list(volume.iterdir()) == [other]
     assert "a job removes its folder" in told
     assert list(work.project.repository.branches()) == ["main"]

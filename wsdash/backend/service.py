@@ -27,7 +27,7 @@ from wsdash.backend.operations.state import State
 from wsdash.backend.operations.unsaved_work import Work
 from wsdash.backend.operations.update import Update, Updates
 from wsdash.backend.providers.base import Provider
-from wsdash.backend.providers.features import KeepsSecretsElsewhere
+from wsdash.backend.providers.features import RemoteSecretStore
 from wsdash.backend.providers.registry import ALWAYS_POLLED, Maker, ProviderPool
 from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.reconcile.failures import log_failures
@@ -79,7 +79,7 @@ class Service:
             runtime=Runtime(state.clock),
         )
         state.nudge = self._leader.nudge
-        state.store.transactions.on_notice = state.tell
+        state.store.transactions.on_notice = state.add_notice
 
     @classmethod
     @asynccontextmanager
@@ -146,7 +146,7 @@ class Service:
         for context in await self._context_names():
             with suppress(UserError):
                 provider = self._state.provider_of(context)
-                if isinstance(provider, KeepsSecretsElsewhere):
+                if isinstance(provider, RemoteSecretStore):
                     forgetting = provider.forget_lost(lambda: self._state.read(self._state.reader.ids))
                     done &= await log_failures(f"removing secrets left in {context}", forgetting)
         return done

@@ -65,7 +65,7 @@ def local_time(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
-def tell(text: str) -> None:
+def print_stderr(text: str) -> None:
     """A line for the person, on standard error, so that standard output stays the answer."""
     try:
         print(text, file=sys.stderr, flush=True)

@@ -10,7 +10,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.console import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, print_table, tell
+from wsdash.commands.console import (
+    DONE,
+    NOT_FOUND,
+    USAGE,
+    ask,
+    can_ask,
+    print_json,
+    print_stderr,
+    print_table,
+)
 from wsdash.commands.open_reader import reading
 from wsdash.config.settings import Config, GitLabSettings, load_config
 from wsdash.paths import Paths
@@ -151,7 +160,7 @@ def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str
         )
     import getpass
 
-    tell(f"Make a token with the scope api: {settings.url}/-/user_settings/personal_access_tokens")
+    print_stderr(f"Make a token with the scope api: {settings.url}/-/user_settings/personal_access_tokens")
     token = getpass.getpass("Access token (not shown): ").strip()
     if not token:
         raise UserError("no token was given", "", USAGE)
@@ -166,7 +175,7 @@ def _project(settings: GitLabSettings, token: str, paths: Paths) -> str:
     if not can_ask():
         raise UserError("no project was given", "Add --project GROUP/NAME.", USAGE)
     for path in asyncio.run(connect_gitlab.projects(settings, token, paths)):
-        tell(f"  {one_line(path)}")
+        print_stderr(f"  {one_line(path)}")
     return _asked("Project that runs the workspaces", "--project")
 
 
@@ -189,9 +198,9 @@ def _seconds(text: str) -> float:
 
 def _show(findings: list[Finding]) -> None:
     for finding in findings:
-        tell(f"{finding.level:<8} {one_line(finding.message)}")
+        print_stderr(f"{finding.level:<8} {one_line(finding.message)}")
         if finding.hint:
-            tell(f"{'':<8} {one_line(finding.hint)}")
+            print_stderr(f"{'':<8} {one_line(finding.hint)}")
 
 
 def _plain(name: str, settings: GitLabSettings, findings: list[Finding], *, added: bool) -> dict[str, object]:

@@ -9,7 +9,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, tell
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, print_stderr
 from wsdash.commands.progress import wait_showing
 from wsdash.commands.run_service import with_service
 from wsdash.config.settings import load_config
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 def create(args: Namespace, paths: Paths) -> int:
     if paths.notice:
-        tell(paths.notice)
+        print_stderr(paths.notice)
     request = _request(args, paths)
     preview = with_service(paths, lambda service: service.creation.preview(request, show_progress))
     _show(preview)
     if not args.yes and can_ask() and not ask("Create it?"):
-        tell("Nothing was created.")
+        print_stderr("Nothing was created.")
         return FAILED
     values = _values(preview, args)
     row = with_service(paths, lambda service: _create(service, preview, args, values))
@@ -46,7 +46,7 @@ def create(args: Namespace, paths: Paths) -> int:
             f"`wsdash logs {name}` shows its log; `wsdash delete {name}` removes it.",
         )
     if not args.json:
-        tell(f"`wsdash ssh {name}` opens a shell in it.")
+        print_stderr(f"`wsdash ssh {name}` opens a shell in it.")
     return DONE
 
 
@@ -87,7 +87,7 @@ def _repository_here() -> str:
 
 def show_progress(text: str) -> None:
     if sys.stderr.isatty():
-        tell(f"{one_line(text)} ...")
+        print_stderr(f"{one_line(text)} ...")
 
 
 def _show(preview: Preview) -> None:
@@ -98,26 +98,26 @@ def _show(preview: Preview) -> None:
         "image": preview.workload.image or "none",
         "runs in": preview.isolation,
     }
-    tell(f"Workspace {preview.name} in the context {preview.context}")
+    print_stderr(f"Workspace {preview.name} in the context {preview.context}")
     for name, value in facts.items():
-        tell(f"  {name:<8} {one_line(value)}")
-    tell_remarks(preview)
-    tell("The job:")
+        print_stderr(f"  {name:<8} {one_line(value)}")
+    print_remarks(preview)
+    print_stderr("The job:")
     for line in printable(preview.job).splitlines():
-        tell(f"    {line}")
+        print_stderr(f"    {line}")
 
 
-def tell_remarks(preview: Preview) -> None:
+def print_remarks(preview: Preview) -> None:
     """What of the devfile is left out, and what the context does not give."""
     for remark in preview.diagnostics:
         file = remark.file or preview.devfile_path or "devfile"
         place = f"{file}:{remark.line}:{remark.column}"
-        tell(
+        print_stderr(
             one_line(f"{place}: {remark.severity}: {remark.message}")
             + (f" {one_line(remark.hint)}" if remark.hint else "")
         )
     for found in preview.limitations:
-        tell(one_line(f"{preview.context}: {found.text}. {found.hint}"))
+        print_stderr(one_line(f"{preview.context}: {found.text}. {found.hint}"))
 
 
 def _values(preview: Preview, args: Namespace) -> dict[str, str]:

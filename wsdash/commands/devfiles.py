@@ -12,7 +12,7 @@ from typing import TextIO
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.git.hide_secrets import SecretHider
-from wsdash.commands.console import DONE, FAILED, coloured, print_json, tell
+from wsdash.commands.console import DONE, FAILED, coloured, print_json, print_stderr
 from wsdash.config.settings import GITLAB
 from wsdash.devfile import (
     DevfileError,
@@ -89,7 +89,7 @@ class _File:
         """The remark with the parent's file as one would name it here."""
         return replace(remark, file=self.shown(remark.file)) if remark.file else remark
 
-    def tell(self, remarks: Iterable[Diagnostic], stream: TextIO) -> None:
+    def print_diagnostics(self, remarks: Iterable[Diagnostic], stream: TextIO) -> None:
         for remark in remarks:
             named = self.named(remark)
             print(_line(named.file or self.name, remark, colour=coloured(stream)), file=stream)
@@ -109,7 +109,7 @@ def _check(args: Namespace) -> int:
         print_json([_plain(file, verdict) for file, verdict in verdicts])
     else:
         for file, verdict in verdicts:
-            file.tell(verdict.diagnostics, sys.stdout)
+            file.print_diagnostics(verdict.diagnostics, sys.stdout)
             print(f"{verdict.file}: {verdict.verdict}")
     return FAILED if any(verdict.verdict == "reject" for _, verdict in verdicts) else DONE
 
@@ -157,11 +157,11 @@ def _flatten(args: Namespace) -> int:
     if is_devcontainer(file.name):
         raise UserError(f"{file.name} is a Dev Container, which has no parents", "Use check or render.")
     document = _flat(file)
-    if document is None or not _told(file, document.diagnostics):
+    if document is None or not _print_remarks(file, document.diagnostics):
         return FAILED
     hider = SecretHider()
     print((to_json if args.json else to_yaml)(document, hider.of_devfile), end="")
-    _tell_hidden(hider, "Who uses it gives them to Git as a credential, or writes them in.")
+    _print_left_out(hider, "Who uses it gives them to Git as a credential, or writes them in.")
     return DONE
 
 
@@ -171,11 +171,11 @@ def _render(args: Namespace) -> int:
 
     file = _File(args.file, offline=args.offline)
     translation = _translation(file)
-    if translation is None or not _told(file, translation.diagnostics):
+    if translation is None or not _print_remarks(file, translation.diagnostics):
         return FAILED
     hider = SecretHider()
     workload = hider.of_workload(translation.workload)
-    _tell_hidden(hider, "The job of a workspace has those that its commands need.")
+    _print_left_out(hider, "The job of a workspace has those that its commands need.")
     if args.provider == GITLAB:
         print(_pipeline(workload, args.name or "example"), end="")
         return DONE
@@ -185,13 +185,15 @@ def _render(args: Namespace) -> int:
     return DONE
 
 
-def _tell_hidden(hider: SecretHider, hint: str) -> None:
+def _print_left_out(hider: SecretHider, hint: str) -> None:
     """Say what is not printed, in one line."""
     if not hider.addresses:
         return
     first, *more = dict.fromkeys(hider.addresses)
     others = f" and {len(more)} more" if more else ""
-    tell(f"wsdash: left out: the user, password or token of the address {one_line(first)}{others}. {hint}")
+    print_stderr(
+        f"wsdash: left out: the user, password or token of the address {one_line(first)}{others}. {hint}"
+    )
 
 
 def _translation(file: _File) -> Translation | None:
@@ -200,7 +202,7 @@ def _translation(file: _File) -> Translation | None:
         try:
             return _of_container(file)
         except DevfileError as error:
-            file.tell(error.diagnostics, sys.stderr)
+            file.print_diagnostics(error.diagnostics, sys.stderr)
             return None
     document = _flat(file)
     if document is None:
@@ -226,14 +228,14 @@ def _flat(file: _File) -> Document | None:
     try:
         document = load(file.text, file=file.name)
     except DevfileError as error:
-        file.tell(error.diagnostics, sys.stderr)
+        file.print_diagnostics(error.diagnostics, sys.stderr)
         return None
     return flatten(document, read_parent=file.read_parent, fetch_parent=file.fetch_parent, path=file.path)
 
 
-def _told(file: _File, remarks: tuple[Diagnostic, ...]) -> bool:
+def _print_remarks(file: _File, remarks: tuple[Diagnostic, ...]) -> bool:
     """Says the remarks; whether none is an error."""
-    file.tell(remarks, sys.stderr)
+    file.print_diagnostics(remarks, sys.stderr)
     return all(remark.severity != "error" for remark in remarks)
 
 

@@ -183,8 +183,8 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
             )
             continue
         sources = _sources(found.name, paths)
-        for told in asyncio.run(connect_gitlab.check(found.gitlab, tokens[0].token, paths, sources)):
-            yield replace(told, subject=subject)
+        for finding in asyncio.run(connect_gitlab.check(found.gitlab, tokens[0].token, paths, sources)):
+            yield replace(finding, subject=subject)
 
 
 def _access(paths: Paths) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ def look_at_access(paths: Paths) -> Iterator[Finding]:
     relay_client = RelayClient(paths, config.access)
     address = relay_client.address
     where = f"{address.host} port {address.port}"
-    reached = _dial(address.host, address.port, dials=relay_client.is_running())
+    reached = _connect(address.host, address.port, is_running=relay_client.is_running())
     yield from name_findings(address.host, config.access.bind, reached.addresses)
     if not reached.addresses:
         return
@@ -115,13 +115,13 @@ def _version_of_ssh() -> str:
     return done.stderr
 
 
-def _dial(host: str, port: int, *, dials: bool) -> Reached:
+def _connect(host: str, port: int, *, is_running: bool) -> Reached:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
         return Reached(())
     addresses = tuple(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
-    if not dials:
+    if not is_running:
         return Reached(addresses)
     try:
         with socket.create_connection((host, port), CONNECT_S) as line:

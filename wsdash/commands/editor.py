@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wsdash.backend.access.web_editor import PORT, Editor, has_display, laptop_line, to_clipboard
 from wsdash.backend.errors import UserError
-from wsdash.commands.console import DONE, FAILED, print_json, tell
+from wsdash.commands.console import DONE, FAILED, print_json, print_stderr
 from wsdash.commands.run_service import with_service
 from wsdash.commands.ssh import number_of, once_entered
 from wsdash.paths import Paths
@@ -38,7 +38,7 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
     from wsdash.backend.access.paths import AccessFolder
 
     async def ask(row: WorkspaceRow) -> tuple[Workspace, Editor]:
-        tell(f"{row.workspace.name}: asking for its editor ...")
+        print_stderr(f"{row.workspace.name}: asking for its editor ...")
         return row.workspace, await service.access.editor(row.workspace.id, attempt=number_of(row))
 
     meant = await service.queries.find(args.name)
@@ -67,7 +67,7 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
             _show(where, workspace.name, editor)
         else:
             _explain(workspace.name, editor, socket, json=args.json)
-        tell("It can be reached until ctrl+c.")
+        print_stderr("It can be reached until ctrl+c.")
         return await _until_ended(process)
     finally:
         with suppress(ProcessLookupError):
@@ -121,11 +121,13 @@ def _show(where: str, name: str, editor: Editor) -> None:
 
     address = f"http://{where}{editor.path}"
     if not webbrowser.open(address):
-        tell("No browser could be opened.")
+        print_stderr("No browser could be opened.")
     print(f"The editor of {name}: {address}")
     if editor.password:
         print(f"It asks for the password {editor.password}")
-    tell("Everybody who is logged in on this machine can reach that port; the password keeps them out.")
+    print_stderr(
+        "Everybody who is logged in on this machine can reach that port; the password keeps them out."
+    )
     sys.stdout.flush()
 
 
@@ -143,7 +145,7 @@ async def _shown_from(socket: str, where: str, name: str, editor: Editor) -> int
     host, _, port = where.rpartition(":")
     server = await asyncio.start_server(lead, host, int(port))
     _show(where, name, editor)
-    tell("It can be reached until ctrl+c.")
+    print_stderr("It can be reached until ctrl+c.")
     async with server:
         await server.serve_forever()
     return DONE

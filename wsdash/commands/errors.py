@@ -8,7 +8,7 @@ import time
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.store.errors import DatabaseError, explain
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.commands.console import FAILED, tell
+from wsdash.commands.console import FAILED, print_stderr
 from wsdash.commands.open_reader import unknown_workspace
 from wsdash.config.settings import ConfigError
 from wsdash.crash import report as write_report
@@ -31,17 +31,17 @@ def fail(error: BaseException) -> int:
     known = _known(error, paths)
     if known is not None:
         return report(known)
-    tell(words(error, write_report(error, paths.crash_reports, time.time())))
+    print_stderr(words(error, write_report(error, paths.crash_reports, time.time())))
     return FAILED
 
 
 def report(error: WsdashError) -> int:
     """Say it on standard error: what happened, then what to do. Returns the exit code."""
-    tell(f"wsdash: {one_line(error.message)}")
+    print_stderr(f"wsdash: {one_line(error.message)}")
     if error.hint:
-        tell(f"  {one_line(error.hint)}")
+        print_stderr(f"  {one_line(error.hint)}")
     for line in error.details:
-        tell(printable(line))
+        print_stderr(printable(line))
     return error.exit_code
 
 

@@ -9,10 +9,10 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import NotSaved, UserError, WsdashError
-from wsdash.backend.operations.unsaved_words import beside_words, unsaved_parts
+from wsdash.backend.operations.unsaved_words import also_removed_words, unsaved_parts
 from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, local_time, tell
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, local_time, print_stderr
 from wsdash.commands.errors import report
 from wsdash.commands.open_reader import reading, unknown_workspace
 from wsdash.commands.progress import wait_showing
@@ -49,7 +49,7 @@ def extend(args: Namespace, paths: Paths) -> int:
             workspace = _found(name, paths)
             act = partial(_extend, workspace_id=workspace.id, hours=args.hours)
             until = with_service(paths, act)
-            tell(f"{workspace.name}: no autostop before {local_time(until)}.")
+            print_stderr(f"{workspace.name}: no autostop before {local_time(until)}.")
         except NoSuchWorkspace:
             worst = max(worst, report(unknown_workspace(name, paths)))
         except WsdashError as error:
@@ -74,7 +74,7 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
         try:
             workspace = _found(name, paths)
             if verb == "delete" and not args.yes and not _confirmed(workspace, paths):
-                tell(f"{workspace.name} was not deleted.")
+                print_stderr(f"{workspace.name} was not deleted.")
                 worst = max(worst, FAILED)
                 continue
             act = partial(_one, workspace_id=workspace.id, verb=verb, goal=goal, args=args)
@@ -104,7 +104,7 @@ async def _extend(service: Service, workspace_id: str, hours: float) -> float:
 async def _one(
     service: Service, workspace_id: str, verb: str, goal: frozenset[Phase], args: Namespace, *, unsaved: bool
 ) -> int:
-    wish: dict[str, Callable[[str], Awaitable[Workspace]]] = {
+    operations: dict[str, Callable[[str], Awaitable[Workspace]]] = {
         "start": service.lifecycle.start,
         "stop": partial(service.lifecycle.stop, unsaved=unsaved),
         "restart": partial(service.lifecycle.restart, unsaved=unsaved),
@@ -114,12 +114,14 @@ async def _one(
         await _keep(service, workspace_id, args.timeout)
     if verb == "restart" and not unsaved:
         await service.work.look_again(workspace_id)  # when it has stopped, the reconciler looks
-    workspace = await wish[verb](workspace_id)
+    workspace = await operations[verb](workspace_id)
     if getattr(args, "now", False):
         await service.lifecycle.end_now(workspace_id)
     await service.daemon.ensure_reconciler()
     if not args.wait:
-        tell(f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far).")
+        print_stderr(
+            f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far)."
+        )
         return DONE
     row = await wait_showing(service, workspace, goal, args.timeout)
     if row.status.phase is Phase.FAILED:
@@ -142,7 +144,7 @@ async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
             await service.lifecycle.stop(workspace_id)
             await service.daemon.ensure_reconciler()
             await service.lifecycle.wait_for(workspace_id, frozenset({Phase.STOPPED}), timeout_s)
-        _tell_kept(row.workspace, await service.work.keep_work(workspace_id))
+        _print_kept(row.workspace, await service.work.keep_work(workspace_id))
     except WsdashError as error:
         if not is_ended_first:
             raise
@@ -154,32 +156,34 @@ def accept(error: NotSaved, verb: str, *, force: bool) -> None:
     """Tell what will be lost; raises it again unless the user wants that."""
     if not force and not can_ask():
         raise error
-    tell(f"{error.message[0].upper()}{error.message[1:]}.")
+    print_stderr(f"{error.message[0].upper()}{error.message[1:]}.")
     if not force and not ask(f"{verb.capitalize()} it all the same?"):
         raise error
 
 
-def _tell_kept(workspace: Workspace, kept: Kept) -> None:
+def _print_kept(workspace: Workspace, kept: Kept) -> None:
     """Where it is, and the commands that bring it back."""
     name = workspace.name
     if kept.checkpoint is not None:
-        tell(
+        print_stderr(
             f"{name}: no job of it can be asked. Its last checkpoint, of {local_time(kept.at)}, is kept, with its"
         )
-        tell("  files in refs/kept/wsdash/work once you have fetched it into a clone:")
-        tell(f"  git fetch {quote(str(kept.checkpoint))} '+refs/*:refs/kept/*'")
+        print_stderr("  files in refs/kept/wsdash/work once you have fetched it into a clone:")
+        print_stderr(f"  git fetch {quote(str(kept.checkpoint))} '+refs/*:refs/kept/*'")
     elif kept.script is None:
-        tell(f"{name} has nothing that is nowhere else.")
+        print_stderr(f"{name} has nothing that is nowhere else.")
     else:
-        tell(f"{name}: what is nowhere else is kept in {kept.folder}, and was restored once to prove it.")
+        print_stderr(
+            f"{name}: what is nowhere else is kept in {kept.folder}, and was restored once to prove it."
+        )
         if kept.has_project:
             source = workspace.source_url
             clone = f"a fresh clone of {one_line(source)}" if source else "an empty folder"
-            tell(f"To have it back, run in {clone}:")
-            tell(f"  sh {quote(str(kept.script))}")
-        if kept.has_beside:
-            tell("What lay beside the project comes back, in an empty folder, with:")
-            tell(f"  sh {quote(str(kept.script))} beside")
+            print_stderr(f"To have it back, run in {clone}:")
+            print_stderr(f"  sh {quote(str(kept.script))}")
+        if kept.has_other_files:
+            print_stderr("What lay beside the project comes back, in an empty folder, with:")
+            print_stderr(f"  sh {quote(str(kept.script))} beside")
 
 
 def _confirmed(workspace: Workspace, paths: Paths) -> bool:
@@ -191,17 +195,16 @@ def _confirmed(workspace: Workspace, paths: Paths) -> bool:
 
     unsaved = with_service(paths, look)
     if unsaved is None:
-        tell(f"Whether {name} has unsaved work cannot be told now.")
+        print_stderr(f"Whether {name} has unsaved work cannot be told now.")
         return ask(f"Delete {name} with all its files?")
     if unsaved.totals.words:
-        tell(f"{name} has work that is nowhere else: {unsaved.totals.words}.")
+        print_stderr(f"{name} has work that is nowhere else: {unsaved.totals.words}.")
     for title, lines in unsaved_parts(unsaved):
-        tell(f"{title}:")
+        print_stderr(f"{title}:")
         for line in lines[:SHOWN]:
-            tell(f"  {one_line(line)}")
+            print_stderr(f"  {one_line(line)}")
         if len(lines) > SHOWN:
-            tell(f"  and {len(lines) - SHOWN} more")
-    beside = beside_words(unsaved)
-    if beside:
-        tell(beside)
+            print_stderr(f"  and {len(lines) - SHOWN} more")
+    if also_removed := also_removed_words(unsaved):
+        print_stderr(also_removed)
     return ask(f"Delete {name} with all its files?")

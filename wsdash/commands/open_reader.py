@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.store.reader import Reader
-from wsdash.commands.console import NOT_FOUND, tell
+from wsdash.commands.console import NOT_FOUND, print_stderr
 from wsdash.paths import Paths
 
 
@@ -20,7 +20,7 @@ def reading(paths: Paths) -> Iterator[Reader]:
         yield reader
     finally:
         for notice in reader.notices:
-            tell(f"wsdash: {notice}")
+            print_stderr(f"wsdash: {notice}")
         reader.close()
 
 

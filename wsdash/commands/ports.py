@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.ports import listens
 from wsdash.backend.system import atomic
-from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, print_table, tell
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, print_stderr, print_table
 from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
 from wsdash.sanitize import one_line
@@ -48,11 +48,11 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
     make_keys(folder)
     after = with_include(before, included)
     if after != before:
-        tell(f"One line is put before all others in {own}: Include {included}")
+        print_stderr(f"One line is put before all others in {own}: Include {included}")
         if not args.yes and not can_ask():
             raise UserError("there is no terminal to ask on", "Add --yes.", USAGE)
         if not args.yes and not ask("Put it there?"):
-            tell("Nothing was changed.")
+            print_stderr("Nothing was changed.")
             return FAILED
     write_stanza(folder)
     renew(folder)
@@ -82,10 +82,12 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
     where = args.socket or f"127.0.0.1:{local or number}"
     command = with_service(paths, lambda service: _forward(service, args, where, int(number)))
     if args.socket:
-        tell(f"{args.socket} leads to port {number} of {args.name} until ctrl+c. Nobody else can use it.")
+        print_stderr(
+            f"{args.socket} leads to port {number} of {args.name} until ctrl+c. Nobody else can use it."
+        )
     else:
-        tell(f"http://{where} leads to port {number} of {args.name} until ctrl+c.")
-        tell("Everybody who is logged in on this machine can use it; --socket PATH keeps it to you.")
+        print_stderr(f"http://{where} leads to port {number} of {args.name} until ctrl+c.")
+        print_stderr("Everybody who is logged in on this machine can use it; --socket PATH keeps it to you.")
     sys.stderr.flush()
     os.execvpe(command[0], list(command), os.environ)
 
@@ -121,7 +123,7 @@ async def _ports(service: Service, name: str, timeout_s: float) -> Ports:
         except NotRunning:
             raise
         except WsdashError as error:
-            tell(f"{one_line(error.message)}, so this is what its devfile says.")
+            print_stderr(f"{one_line(error.message)}, so this is what its devfile says.")
             return found
         return await service.access.ports(row.workspace.id)
 
@@ -136,7 +138,7 @@ def _show(found: Ports, *, json: bool) -> None:
         print_json([_plain(port, is_known=found.is_known) for port in found.ports])
         return
     if not found.ports:
-        tell(
+        print_stderr(
             "It says nothing of ports, and listens at none."
             if found.is_known
             else "It says nothing of ports."
@@ -158,14 +160,14 @@ def _show(found: Ports, *, json: bool) -> None:
 
 
 def _plain(port: OpenPort, *, is_known: bool) -> dict[str, object]:
-    said, listener = port.declared, port.listener
+    declared, listener = port.declared, port.listener
     return {
-        "name": said.name if said else None,
+        "name": declared.name if declared else None,
         "port": port.number,
-        "protocol": said.protocol if said else None,
-        "exposure": said.exposure if said else None,
-        "path": said.path if said else None,
-        "declared": said is not None,
+        "protocol": declared.protocol if declared else None,
+        "exposure": declared.exposure if declared else None,
+        "path": declared.path if declared else None,
+        "declared": declared is not None,
         "listening": None if not is_known else listener is not None,
         "program": listener.program if listener else None,
         "loopback": listener.loopback if listener else None,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.commands.console import tell
+from wsdash.commands.console import print_stderr
 from wsdash.model import Phase, Workspace
 from wsdash.sanitize import one_line
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.25
 LOOKS_OF_ONE_RECONCILER = 20
-TOLD = ("provider-error", "in-progress", "leftovers")
+SHOWN_EVENTS = ("provider-error", "in-progress", "leftovers")
 """Events of what it waits for, and of what the user has to do."""
 
 
@@ -42,19 +42,19 @@ class _Progress:
     """Says each phase, and each step of a starting job, once. Reasons that count seconds do not repeat."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._last_shown = ""
         self._problem = ""
 
     def show(self, row: WorkspaceRow) -> None:
         status = row.status
         key = f"{status.phase} {status.reason if status.phase is Phase.STARTING else ''}"
-        if key != self._said:
-            tell(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
-            self._said = key
+        if key != self._last_shown:
+            print_stderr(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
+            self._last_shown = key
         # What hinders it may last, and be mended meanwhile.
-        problem = row.event.text if row.event is not None and row.event.kind in TOLD else ""
+        problem = row.event.text if row.event is not None and row.event.kind in SHOWN_EVENTS else ""
         if problem and problem != self._problem:
-            tell(f"{row.workspace.name}: {one_line(problem)}")
+            print_stderr(f"{row.workspace.name}: {one_line(problem)}")
         self._problem = problem
 
 

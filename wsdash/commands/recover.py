@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.console import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, tell
+from wsdash.commands.console import DONE, NOT_FOUND, USAGE, ask, can_ask, print_json, print_stderr
 from wsdash.commands.run_service import with_service
 from wsdash.config.settings import load_config
 from wsdash.paths import Paths
@@ -27,9 +27,9 @@ def recover(args: Namespace, paths: Paths) -> int:
             f"there is no context {args.context}", "See `wsdash context list`.", exit_code=NOT_FOUND
         )
     contexts = [args.context] if args.context else list(config.contexts)
-    told = [_recover(paths, context, args) for context in contexts]
+    results = [_recover(paths, context, args) for context in contexts]
     if args.json:
-        print_json(told)
+        print_json(results)
     return DONE
 
 
@@ -106,26 +106,26 @@ async def _carry_out(
 
 
 def _show(plan: Plan) -> None:
-    tell(f"In the context {plan.context}:")
+    print_stderr(f"In the context {plan.context}:")
     for found in plan.lost:
         source = found.workspace.source_url or "no source"
         job = "a job of it runs" if found.is_live else "nothing of it runs"
-        tell(
+        print_stderr(
             f"  lost       {found.workspace.name}: {one_line(source)}, {len(found.attempts)} attempts; {job}"
         )
     for found in plan.elsewhere:
-        tell(f"  elsewhere  {found.workspace.name}: kept alive by {one_line(found.kept_by)}.")
-        tell(
+        print_stderr(f"  elsewhere  {found.workspace.name}: kept alive by {one_line(found.kept_by)}.")
+        print_stderr(
             f"             --adopt {found.workspace.name} takes it over; the other machine then lets go of it."
         )
     for orphan in plan.orphans:
         jobs = f", jobs {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
-        tell(f"  orphan     {orphan.workspace_id}: {one_line(orphan.reason)}{jobs}.")
-        tell(f"             --end {orphan.workspace_id} ends and removes it.")
+        print_stderr(f"  orphan     {orphan.workspace_id}: {one_line(orphan.reason)}{jobs}.")
+        print_stderr(f"             --end {orphan.workspace_id} ends and removes it.")
     if plan.others:
-        tell(f"  {plan.others} branches are other users' and are left alone.")
+        print_stderr(f"  {plan.others} branches are other users' and are left alone.")
     if not (plan.lost or plan.elsewhere or plan.orphans):
-        tell(f"  Nothing is missing: {plan.present} workspaces are known here.")
+        print_stderr(f"  Nothing is missing: {plan.present} workspaces are known here.")
 
 
 def _names(found: FoundWorkspace) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from wsdash.backend.service import Service
-from wsdash.commands.console import tell
+from wsdash.commands.console import print_stderr
 from wsdash.paths import Paths
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def with_service(paths: Paths, body: Callable[[Service], Awaitable[T]]) -> T:
         loop.add_signal_handler(signal.SIGINT, interrupt)
         async with Service.open(paths) as service:
             for notice in service.notices:
-                tell(f"wsdash: {notice}")
+                print_stderr(f"wsdash: {notice}")
             return await body(service)
 
     try:

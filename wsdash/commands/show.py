@@ -96,12 +96,12 @@ def events(args: Namespace, paths: Paths) -> int:
 
 
 def why(args: Namespace, paths: Paths) -> int:
-    from wsdash.backend.operations.explain import why as tell_why
+    from wsdash.backend.operations.explain import why as explain_why
 
     now = time.time()
     with reading(paths) as reader:
         detail = reader.detail(reader.find(args.name).id, now)
-    answer = tell_why(detail, now)
+    answer = explain_why(detail, now)
     if args.json:
         name, phase = detail.row.workspace.name, detail.row.status.phase
         print_json({"name": name, "phase": phase, "sentence": answer.sentence, "evidence": answer.evidence})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.log_text import LogText
 from wsdash.backend.providers.errors import NotRunning
-from wsdash.commands.console import DONE, tell
+from wsdash.commands.console import DONE, print_stderr
 from wsdash.commands.progress import LOOKS_OF_ONE_RECONCILER, wait_showing
 from wsdash.commands.run_service import with_service
 from wsdash.model import Desired, Phase, Workspace
@@ -51,7 +51,9 @@ def ssh(args: Namespace, paths: Paths) -> int:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), command.env)
     while command.lost_connection(code := _lend_terminal(command)):
-        tell(f"The line to {workspace.name} is lost. It is taken up again once it can be; ctrl+c gives up.")
+        print_stderr(
+            f"The line to {workspace.name} is lost. It is taken up again once it can be; ctrl+c gives up."
+        )
         command = with_service(paths, lambda service: _shell_again(service, workspace.id, args.timeout))
     return code
 
@@ -107,7 +109,7 @@ async def once_entered(
     """
     clock = asyncio.get_running_loop().time
     end = clock() + timeout_s
-    is_told = False
+    is_announced = False
     row = await service.queries.row(workspace_id)
     if row.workspace.desired is Desired.RUNNING and row.status.phase is Phase.UNKNOWN:
         with suppress(WsdashError):  # who runs jobs may be silent while the way into this one stands
@@ -119,9 +121,9 @@ async def once_entered(
         except NotRunning:
             if clock() > end:
                 raise
-        if not is_told:
-            tell(f"{row.workspace.name}: its job is gone; waiting for the one that takes its place")
-            is_told = True
+        if not is_announced:
+            print_stderr(f"{row.workspace.name}: its job is gone; waiting for the one that takes its place")
+            is_announced = True
         await service.daemon.ensure_reconciler()
         await asyncio.sleep(LOOK_S)
 

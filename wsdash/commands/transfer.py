@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.commands.console import DONE, USAGE, print_json, tell
+from wsdash.commands.console import DONE, USAGE, print_json, print_stderr
 from wsdash.commands.progress import wait_showing
 from wsdash.commands.run_service import with_service
 from wsdash.config.settings import load_config
@@ -40,10 +40,10 @@ def export(args: Namespace, paths: Paths) -> int:
     file = STDOUT if args.file == "-" else Path(args.file)
     done = with_service(paths, lambda service: _export(service, args, file))
     name = done.workspace.name
-    _tell_of(done.packed.skipped, "was left out, for it is no file, folder or link")
-    _tell_of(done.packed.changed, "changed while it was copied")
+    _print_names(done.packed.skipped, "was left out, for it is no file, folder or link")
+    _print_names(done.packed.changed, "changed while it was copied")
     if args.file == "-":
-        tell(f"{name} is exported ({megabytes(done.size)}).")
+        print_stderr(f"{name} is exported ({megabytes(done.size)}).")
     else:
         print(f"{name} is exported to {args.file} ({megabytes(done.size)}).")
     return DONE
@@ -59,7 +59,7 @@ async def _export(service: Service, args: Namespace, file: Path | int) -> Export
             await service.daemon.ensure_reconciler()
         await wait_showing(service, row.workspace, AT_REST, args.timeout)
     elif row.status.phase not in ENDED:
-        tell(
+        print_stderr(
             f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change"
             " (--stop stops it first)."
         )
@@ -70,7 +70,7 @@ async def _export_from_job(
     service: Service, args: Namespace, row: WorkspaceRow, file: Path | int
 ) -> Exported:
     """Its files are with its job alone, so they are copied before that ends."""
-    tell(f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change.")
+    print_stderr(f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change.")
     done = await _copy(service, args, row, file)
     if args.stop:
         await service.lifecycle.stop(row.workspace.id)
@@ -100,7 +100,7 @@ def import_(args: Namespace, paths: Paths) -> int:
         return DONE
     print(f"{name} is imported: {row.status.phase} ({one_line(row.status.reason)})")
     if not args.start:
-        tell(f"`wsdash show {name}` shows it, `wsdash start {name}` starts it.")
+        print_stderr(f"`wsdash show {name}` shows it, `wsdash start {name}` starts it.")
     return DONE
 
 
@@ -149,8 +149,8 @@ def megabytes(count: int) -> str:
     return f"{count / 1_000_000:,.1f} MB" if count >= 100_000 else f"{count / 1000:,.1f} kB"
 
 
-def _tell_of(names: Sequence[str], what: str) -> None:
+def _print_names(names: Sequence[str], what: str) -> None:
     for name in names[:SHOWN]:
-        tell(f"wsdash: {one_line(name)} {what}")
+        print_stderr(f"wsdash: {one_line(name)} {what}")
     if len(names) > SHOWN:
-        tell(f"wsdash: and {len(names) - SHOWN} more")
+        print_stderr(f"wsdash: and {len(names) - SHOWN} more")

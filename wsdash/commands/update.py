@@ -7,8 +7,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import NotSaved, UserError
-from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, coloured, tell
-from wsdash.commands.create import show_progress, tell_remarks
+from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, coloured, print_stderr
+from wsdash.commands.create import print_remarks, show_progress
 from wsdash.commands.lifecycle import accept
 from wsdash.commands.progress import wait_showing
 from wsdash.commands.run_service import with_service
@@ -28,7 +28,7 @@ def update(args: Namespace, paths: Paths) -> int:
     if not found.changes:
         print(f"{preview.name} runs what its devfile says already.")
         return DONE
-    tell_remarks(preview)
+    print_remarks(preview)
     for line in found.changes:
         print(_shown(line))
     sys.stdout.flush()
@@ -36,7 +36,7 @@ def update(args: Namespace, paths: Paths) -> int:
         if not can_ask():
             raise UserError("update asks first, and there is no terminal to ask on", "Add --yes.", USAGE)
         if not ask(f"Run this from now on? The job of {preview.name} is saved, ended and started anew."):
-            tell("Nothing was changed.")
+            print_stderr("Nothing was changed.")
             return FAILED
     try:
         return with_service(paths, lambda service: _update(service, found, args, unsaved=False))
@@ -67,7 +67,9 @@ async def _update(service: Service, update: Update, args: Namespace, *, unsaved:
         return DONE
     await service.daemon.ensure_reconciler()
     if not args.wait:
-        tell(f"{workspace.name}: update is on its way (`wsdash show {workspace.name}` tells how far).")
+        print_stderr(
+            f"{workspace.name}: update is on its way (`wsdash show {workspace.name}` tells how far)."
+        )
         return DONE
     row = await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)
     if row.status.phase is Phase.FAILED:

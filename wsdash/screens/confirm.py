@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button
 
-from wsdash.backend.operations.unsaved_words import beside_words, unsaved_parts
+from wsdash.backend.operations.unsaved_words import also_removed_words, unsaved_parts
 from wsdash.screens.base import WsdashDialog
 from wsdash.screens.text.spans import Line, Tone, plain, wrap
 from wsdash.screens.widgets.line_view import Announced, LineScroll
@@ -131,8 +131,8 @@ class ConfirmScreen(WsdashDialog[bool]):
         for title, entries in unsaved_parts(work):
             lines.append(((f"  {title}:", Tone.WARN),))
             lines += [((f"    {plain(entry)}", Tone.PLAIN),) for entry in entries]
-        beside = beside_words(work)
-        return [*lines, ((f"  {beside}", Tone.MUTED),)] if beside else lines
+        also_removed = also_removed_words(work)
+        return [*lines, ((f"  {also_removed}", Tone.MUTED),)] if also_removed else lines
 
 
 def _worst_first(lines: list[Line]) -> int:

@@ -87,7 +87,7 @@ class Place:
     def streaming(self, kept: Kept) -> Iterator[Line]:
         with self.start("stream") as process:
             line = Line(process, kept)
-            line.tell(f"{kept.id} {kept.hash}")
+            line.send_line(f"{kept.id} {kept.hash}")
             yield line
             process.kill()
 
@@ -109,7 +109,7 @@ class Line:
     process: subprocess.Popen[bytes]
     kept: Kept
 
-    def tell(self, text: str) -> None:
+    def send_line(self, text: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(text.encode() + b"\n")
         self.process.stdin.flush()
@@ -128,7 +128,7 @@ class Line:
             assert self.kept.hash == hash_
         else:
             assert words[0] == "same", words
-        self.tell("kept")
+        self.send_line("kept")
         return self.kept
 
 
@@ -429,7 +429,7 @@ def test_save_tells_that_it_is_refused(place_of: Callable[..., Place]) -> None:
         words = line.hear()
         assert line.process.stdout is not None
         line.process.stdout.read(int(words[4]))
-        line.tell("refused the disk is full")
+        line.send_line("refused the disk is full")
         assert saving.stdout is not None
         assert saving.stdout.read() == b"failed the disk is full\n"
         assert saving.wait(60) == 1
@@ -447,7 +447,7 @@ def test_an_answer_that_takes_its_time_is_waited_for_by_all(place_of: Callable[.
         line.process.stdout.read(int(words[4]))
         for _ in range(3):
             os.kill(line.process.pid, signal.SIGUSR1)
-        line.tell("kept")
+        line.send_line("kept")
         assert saving.stdout is not None
         assert saving.stdout.read().startswith(b"kept ")
         assert line.process.poll() is None

@@ -208,7 +208,7 @@ def test_an_image_without_awk_is_told_to_hide_something(projects: Projects) -> N
     (projects.app / "file").write_text("mine\n")
     git(projects.app, "stash", "--quiet")
     work = projects.look(PATH=str(programs))
-    assert work.stashes or work.untold
+    assert work.stashes or work.unreadable
 
 
 def backup(projects: Projects, place: Path, *words: str) -> None:
@@ -575,7 +575,7 @@ def test_what_cannot_be_read_is_said_and_does_not_hang(projects: Projects, name:
     work = projects.look()
     assert work
     assert not work.totals.is_whole
-    assert "is no ordinary file" in work.untold[0]
+    assert "is no ordinary file" in work.unreadable[0]
     assert work.files == ("../loose",)
 
 
@@ -585,7 +585,7 @@ def test_a_damaged_repository_is_named(projects: Projects) -> None:
             file.unlink()
     work = projects.look()
     assert not work.totals.is_whole
-    assert any("app" in line for line in work.untold)
+    assert any("app" in line for line in work.unreadable)
 
 
 def test_an_answer_that_was_cut_off_is_not_the_whole(projects: Projects) -> None:

@@ -38,7 +38,7 @@ FILES = {"work.bundle": b"first\ndata\n", "files.tar": b"\0second", "contents": 
 
 def test_what_came_is_kept_as_it_came_beside_our_own_script(tmp_path: Path) -> None:
     kept = keep(answer(FILES), "web", tmp_path / "kept", 0.0)
-    assert kept.folder is not None and kept.has_project and not kept.has_beside
+    assert kept.folder is not None and kept.has_project and not kept.has_other_files
     assert {name: (kept.folder / name).read_bytes() for name in FILES} == FILES
     assert "Brings back" in (kept.folder / "restore.sh").read_text()
     assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
@@ -366,7 +366,7 @@ def test_files_outside_of_any_repository_come_back(place: Place) -> None:
     git(place.root, "init", "--quiet", "other")
     commit_files(place.root / "other", {"o": "o"}, "Beside the project")
     kept = place.keep()
-    assert kept.has_beside and not kept.has_project
+    assert kept.has_other_files and not kept.has_project
     folder = place.restore(kept, place.empty(), "beside")
     shutil.rmtree(place.app)
     assert files_in(folder) == files_in(place.root)
@@ -435,7 +435,7 @@ def test_the_commits_of_what_has_no_working_tree_come_back_in_one(place: Place, 
     commit = git(folder, "commit-tree", "-p", "HEAD", "-m", "Mine", tree)
     git(folder, "update-ref", "HEAD", commit)
     kept = place.keep()
-    words = ["beside"] if kept.has_beside else []
+    words = ["beside"] if kept.has_other_files else []
     target = place.restore(kept, place.empty() if words else place.clone(), *words)
     (found,) = target.glob("**/*git-folders/*")
     assert git(found, "rev-parse", "HEAD") == commit

@@ -26,7 +26,7 @@ from wsdash.backend.archive import ArchiveError, tar
 from wsdash.backend.job.sessions import shells_of
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import PermanentError
-from wsdash.backend.providers.features import CheckoutQueries, Files, KeepsSecrets, OnThisMachine, Shells
+from wsdash.backend.providers.features import CheckoutQueries, Files, OnThisMachine, SecretStore, Shells
 from wsdash.backend.providers.types import LogChunk
 from wsdash.backend.providers.unsaved_work import answer, question
 from wsdash.model import Attempt, Cause, Desired, JobObservation, JobState, Policy, Workspace
@@ -248,7 +248,7 @@ class ProviderContract:
         secret = (Secret("TOKEN"),)
         value = "it's-$HOME-`id`-\\-é"
         show = 'printf "[%s]" "$TOKEN"'
-        await harness.having(KeepsSecrets).keep_secrets(workspace(), {"TOKEN": value})
+        await harness.having(SecretStore).keep_secrets(workspace(), {"TOKEN": value})
         await harness.launch(harness.workload(f"{show} >shown", secrets=secret))
         assert await harness.run_inside("cat", "shown") == (0, f"[{value}]".encode())
         other, first = workspace(2), attempt(1, workspace(2))

@@ -42,10 +42,10 @@ class Ports:
     is_known: bool
 
 
-def listeners(said: bytes) -> tuple[Listener, ...]:
+def listeners(output: bytes) -> tuple[Listener, ...]:
     """What ports.sh says, one for each port: rather one that is reached from everywhere."""
     found: dict[int, Listener] = {}
-    for line in said.decode("utf-8", "replace").splitlines():
+    for line in output.decode("utf-8", "replace").splitlines():
         match = _LINE.fullmatch(line)
         if match is None or not (number := int(match[2], 16)):
             continue
@@ -58,10 +58,10 @@ def listeners(said: bytes) -> tuple[Listener, ...]:
 def ports(declared: Iterable[Port], listening: Iterable[Listener] | None) -> Ports:
     """All of them by number. `listening` is None where the job cannot be asked."""
     by_number = {listener.number: listener for listener in listening or ()}
-    said = [OpenPort(port.number, port, by_number.get(port.number)) for port in declared]
-    known = {port.number for port in said}
+    of_devfile = [OpenPort(port.number, port, by_number.get(port.number)) for port in declared]
+    known = {port.number for port in of_devfile}
     found = [OpenPort(number, None, by_number[number]) for number in by_number.keys() - known]
-    every = sorted([*said, *found], key=lambda port: port.number)
+    every = sorted([*of_devfile, *found], key=lambda port: port.number)
     return Ports(tuple(every), listening is not None)
 
 

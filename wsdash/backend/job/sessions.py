@@ -7,7 +7,7 @@ TIMEOUT_S = 2.0
 """Who asks is about to end the job, and waits for the answer: a job that takes longer is judged by its heartbeat."""
 
 
-def shells_of(said: bytes | None) -> int | None:
+def shells_of(output: bytes | None) -> int | None:
     """The number; None where the job could not be asked, or says anything else: one of an older version does."""
-    text = (said or b"").strip()
+    text = (output or b"").strip()
     return int(text) if text.isdigit() else None

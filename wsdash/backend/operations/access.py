@@ -49,13 +49,13 @@ class Access:
         workspace = await self._state.find(workspace_id)
         declared = (await self._state.store.workload(workspace.id)).ports
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
-        said = None
+        output = None
         if attempts and attempts[-1].is_live:
             provider = self._state.provider(workspace)
             if isinstance(provider, Ports):
                 with suppress(ProviderError):
-                    said = await provider.listening(workspace, attempts[-1])
-        return job_ports.ports(declared, None if said is None else job_ports.listeners(said))
+                    output = await provider.listening(workspace, attempts[-1])
+        return job_ports.ports(declared, None if output is None else job_ports.listeners(output))
 
     async def shells(self, workspace_id: str) -> int | None:
         """How many shells and commands of its user are open in it now, which a heartbeat may not say yet.
@@ -71,10 +71,10 @@ class Access:
             return None
         try:
             async with asyncio.timeout(sessions.TIMEOUT_S):
-                said = await provider.shells(workspace, attempts[-1])
+                output = await provider.shells(workspace, attempts[-1])
         except (ProviderError, TimeoutError):
             return None
-        return sessions.shells_of(said)
+        return sessions.shells_of(output)
 
     async def forwarding(
         self, workspace_id: str, where: str, number: int, *, attempt: int | None = None

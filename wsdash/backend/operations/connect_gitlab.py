@@ -124,8 +124,8 @@ async def check(
         found = await probe(api, settings)
         for path in sorted({path for source in sources if (path := project_of(source, settings.url))}):
             with suppress(ProviderError):  # a project that is gone is its workspaces' trouble
-                told = await source_finding(api, settings, path)
-                found += [told] if told is not None else []
+                finding = await source_finding(api, settings, path)
+                found += [finding] if finding is not None else []
         return found
     finally:
         await api.client.aclose()

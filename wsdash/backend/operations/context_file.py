@@ -50,8 +50,8 @@ def settings_of(text: Mapping[str, object], name: str) -> GitLabSettings:
     try:
         found = parse_config(document, Path("the context")).contexts[name].gitlab
     except ConfigError as error:
-        said = str(error).removeprefix("the context").lstrip(", ").partition(": ")[2] or str(error)
-        raise UserError(said, "") from error
+        reason = str(error).removeprefix("the context").lstrip(", ").partition(": ")[2] or str(error)
+        raise UserError(reason, "") from error
     assert found is not None
     return found
 

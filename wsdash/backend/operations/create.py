@@ -23,7 +23,7 @@ from wsdash.backend.operations.personalize import with_personal
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.errors import ProviderError
-from wsdash.backend.providers.features import ChecksWorkload, ClonesByNetwork, keeper_of_secrets
+from wsdash.backend.providers.features import ChecksWorkload, ClonesByNetwork, secret_store_of
 from wsdash.backend.providers.types import Capabilities, Limitation
 from wsdash.backend.store.store import NameTaken
 from wsdash.config.settings import Personal
@@ -340,7 +340,7 @@ class Creation:
 
     async def _keep_secrets(self, workspace: Workspace, preview: Preview, values: Mapping[str, str]) -> None:
         try:
-            provider = keeper_of_secrets(self._state.provider(workspace))
+            provider = secret_store_of(self._state.provider(workspace))
             if preview.credentials:
                 await provider.keep_credentials(workspace, preview.workload, preview.credentials)
             if values:
@@ -355,4 +355,4 @@ class Creation:
         """Raises `WsdashError`, with the field, for a value that the context cannot keep."""
         provider = self._state.provider_of(context)
         with as_failure(field):
-            keeper_of_secrets(provider).check_secret(name, value)
+            secret_store_of(provider).check_secret(name, value)

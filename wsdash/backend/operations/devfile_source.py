@@ -169,11 +169,13 @@ def refuse_errors(diagnostics: Sequence[Diagnostic], file: str, texts: Mapping[s
         f"{first.file or file}:{first.line}:{first.column}: {first.message}{more}",
         first.hint,
         field="devfile",
-        details=tuple(line for diagnostic in diagnostics for line in _told(diagnostic, file, texts)),
+        details=tuple(
+            line for diagnostic in diagnostics for line in _diagnostic_lines(diagnostic, file, texts)
+        ),
     )
 
 
-def _told(diagnostic: Diagnostic, file: str, texts: Mapping[str, str]) -> Iterator[str]:
+def _diagnostic_lines(diagnostic: Diagnostic, file: str, texts: Mapping[str, str]) -> Iterator[str]:
     """The remark with its place, the line that it is about, and what to do."""
     from wsdash.devfile import caret
 

@@ -57,9 +57,9 @@ def _local(at: float) -> str:
 
 def _line(event: Event) -> str:
     attempt = f" #{event.attempt}" if event.attempt is not None else ""
-    told = ", ".join(
+    evidence = ", ".join(
         f"{name} {words}" for name, words in facts(event.evidence).items() if words not in event.text
     )
     return f"{_local(event.at)} {event.actor}{attempt} {event.kind}: {event.text}" + (
-        f" [{told}]" if told else ""
+        f" [{evidence}]" if evidence else ""
     )

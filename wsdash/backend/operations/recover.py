@@ -105,7 +105,7 @@ class Recovery:
                     continue
                 for found in (await self.recovery_plan(context)).lost:
                     await self.take_in(context, found)
-                    self._state.tell(
+                    self._state.add_notice(
                         f"The workspace {found.workspace.name} was lost; it is back from {provider.described_by}."
                     )
 

@@ -51,17 +51,17 @@ class Kept:
     folder: Path | None = None
     script: Path | None = None
     has_project: bool = False
-    has_beside: bool = False
+    has_other_files: bool = False
     checkpoint: Path | None = None
     at: float = 0.0
     state: str = ""
 
 
-def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
+def keep(output: bytes, name: str, folder: Path, now: float) -> Kept:
     """Write what `question` was answered with into a new folder. Raises `UserError` where it is not all of it."""
-    head, data_line, data = said.partition(b"\ndata\n")
+    head, data_line, data = output.partition(b"\ndata\n")
     lines = head[:_LONGEST_HEAD].decode("utf-8", "replace").split("\n")
-    if not said.startswith(_BEGINNING[:-1]):
+    if not output.startswith(_BEGINNING[:-1]):
         raise UserError(
             f"the work of {name} cannot be kept: nothing can be asked about its files",
             "Start it, and try again; or delete it without --keep-work.",
@@ -73,8 +73,8 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
             "`wsdash export` takes all of its files as they are; or delete it without --keep-work.",
         )
     state = ""
-    if len(lines) > 1 and (told := _STATE.fullmatch(lines[1])):
-        state = told[1]
+    if len(lines) > 1 and (state_line := _STATE.fullmatch(lines[1])):
+        state = state_line[1]
         del lines[1]
     found = [_FILE.fullmatch(line) for line in lines[1:]]
     sizes = [(match[1], int(match[2]), match[3]) for match in found if match]
@@ -96,12 +96,12 @@ def keep(said: bytes, name: str, folder: Path, now: float) -> Kept:
             )
     place = _place(folder, name, now)
     _write_all(place, {**parts, "restore.sh": shell.script("restore_work.sh").encode()}, name)
-    beside = [file for file in parts if file.startswith("beside")]
+    other_files = [file for file in parts if file.startswith("beside")]
     return Kept(
         place,
         place / "restore.sh",
-        has_project=len(parts) > len(beside) + ("contents" in parts),
-        has_beside=bool(beside),
+        has_project=len(parts) > len(other_files) + ("contents" in parts),
+        has_other_files=bool(other_files),
         state=state,
     )
 

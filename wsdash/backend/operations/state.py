@@ -42,9 +42,9 @@ class State:
             return await asyncio.get_running_loop().run_in_executor(self.thread, read)
         finally:
             while self.reader.notices:
-                self.tell(self.reader.notices.pop(0))
+                self.add_notice(self.reader.notices.pop(0))
 
-    def tell(self, sentence: str) -> None:
+    def add_notice(self, sentence: str) -> None:
         """Log a sentence for the user, and keep it until somebody shows it."""
         log.warning("%s", sentence)
         self.notices.append(sentence)

@@ -20,7 +20,7 @@ from wsdash.backend.operations.create import check_name, next_name
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotSupported
-from wsdash.backend.providers.features import Files, keeper_of_secrets
+from wsdash.backend.providers.features import Files, secret_store_of
 from wsdash.backend.providers.types import PackReport
 from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Desired, Workspace
@@ -126,7 +126,7 @@ async def import_workspace(
         # An earlier version wrote addresses as they were typed.
         workload, credentials = taken_out(description.workload)
         if credentials:
-            await keeper_of_secrets(provider).keep_credentials(workspace, workload, credentials)
+            await secret_store_of(provider).keep_credentials(workspace, workload, credentials)
     except ArchiveError as error:
         raise UserError(
             f"{_named(request.file)} is not imported: {error}", "Nothing of it was kept. Export it anew."

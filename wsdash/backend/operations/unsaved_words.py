@@ -18,7 +18,7 @@ def unsaved_parts(work: UnsavedWork) -> list[tuple[str, tuple[str, ...]]]:
         ("not pushed", work.unpushed),
         ("stashes", work.stashes),
         ("outside of any Git repository", work.files),
-        ("what cannot be told, so there may be more", work.untold),
+        ("what cannot be told, so there may be more", work.unreadable),
     )
     return [(title, lines) for title, lines in parts if lines]
 
@@ -30,7 +30,7 @@ def record_words(record: UnsavedRecord, now: float, *, coarse: bool = False) -> 
     return f"{record.totals.sentence or 'nothing'}, as of {age} ago"
 
 
-def beside_words(work: UnsavedWork) -> str:
+def also_removed_words(work: UnsavedWork) -> str:
     """What else goes with the workspace, in a sentence; "" for nothing."""
     parts = []
     if work.ignored is not None and work.ignored.files:

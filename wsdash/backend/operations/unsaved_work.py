@@ -68,16 +68,16 @@ class Work:
 
         workspace = await self._state.find(workspace_id)
         workload = await self._state.store.workload(workspace.id)
-        said = b""
+        output = b""
         provider = self._state.provider(workspace)
         if isinstance(provider, CheckoutQueries):
             with suppress(ProviderError):
                 asked = save_work.question(project_folder(workload))
-                said = await provider.ask_checkout(workspace, workload, asked)
+                output = await provider.ask_checkout(workspace, workload, asked)
         folder, now = self._state.paths.state / "kept", self._state.clock()
         checkpoints = CheckpointStore(self._state.paths.state / "checkpoints")
         newest = await asyncio.to_thread(checkpoints.newest, workspace.id)
-        if not said and newest is not None:
+        if not output and newest is not None:
             file = checkpoints.file(workspace.id, newest)
             return await asyncio.to_thread(
                 save_work.keep_checkpoint, newest, file, workspace.name, folder, now
@@ -88,7 +88,7 @@ class Work:
                 f"look into the files of {workspace.name}, so it is not deleted",
                 "Have its job push what it has; or delete it without --keep-work.",
             )
-        kept = await asyncio.to_thread(save_work.keep, said, workspace.name, folder, now)
+        kept = await asyncio.to_thread(save_work.keep, output, workspace.name, folder, now)
         work = await self.unsaved_work(workspace.id, exact=True)
         if work is None or work.state != kept.state:
             raise UserError(

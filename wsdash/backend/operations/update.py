@@ -13,7 +13,7 @@ from wsdash.backend.job.render import render
 from wsdash.backend.operations.create import CreateRequest, Creation, Preview
 from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.state import State
-from wsdash.backend.providers.features import KeepsSecrets, keeper_of_secrets
+from wsdash.backend.providers.features import SecretStore, secret_store_of
 from wsdash.model import Desired, Workspace
 from wsdash.workload import Workload
 
@@ -67,7 +67,7 @@ class Updates:
         )
         provider = self._state.provider(workspace)
         credentials: tuple[Credential, ...] = ()
-        if isinstance(provider, KeepsSecrets):
+        if isinstance(provider, SecretStore):
             credentials = await asyncio.to_thread(provider.kept_credentials, workspace)
         preview = await self._creation.look_at(request, workspace.name, progress, credentials)
         present = await self._state.store.workload(workspace.id)
@@ -83,8 +83,8 @@ class Updates:
         if not unsaved:
             await self._lifecycle.save(workspace)
         if preview.credentials:
-            keeper = keeper_of_secrets(self._state.provider(workspace))
-            await keeper.keep_credentials(workspace, preview.workload, preview.credentials)
+            secrets = secret_store_of(self._state.provider(workspace))
+            await secrets.keep_credentials(workspace, preview.workload, preview.credentials)
         await self._state.store.update_workload(workspace.id, preview.workload, self._state.clock())
         if workspace.desired is not Desired.RUNNING:
             return workspace

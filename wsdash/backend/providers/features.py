@@ -170,7 +170,7 @@ class ClonesByNetwork(Protocol):
 
 
 @runtime_checkable
-class KeepsSecrets(Protocol):
+class SecretStore(Protocol):
     """It gives jobs secrets and credentials. Without it: a workspace that needs one is not made."""
 
     def check_secret(self, name: str, value: str) -> None:
@@ -194,16 +194,16 @@ class KeepsSecrets(Protocol):
         """What `keep_credentials` kept on this machine. Blocks."""
 
 
-def keeper_of_secrets(provider: Provider) -> KeepsSecrets:
+def secret_store_of(provider: Provider) -> SecretStore:
     """The provider, where it keeps secrets. Raises `NotSupported`."""
-    if not isinstance(provider, KeepsSecrets):
+    if not isinstance(provider, SecretStore):
         hint = "Use another context (`wsdash context list`), or do without: no --secret, no password in an address."
         raise NotSupported(provider.kind, "keep secrets for its jobs", hint)
     return provider
 
 
 @runtime_checkable
-class KeepsSecretsElsewhere(Protocol):
+class RemoteSecretStore(Protocol):
     """A provider that does not keep secrets on this machine. Without it: they go with the workspace's files."""
 
     async def forget_lost(self, ask_ids: Callable[[], Awaitable[Ids]]) -> None:

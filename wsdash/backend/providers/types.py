@@ -88,7 +88,7 @@ class UnsavedWork:
     unpushed: tuple[str, ...] = ()
     stashes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    untold: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     totals: UnsavedTotals = field(default_factory=UnsavedTotals)
     ignored: Sized | None = None
     home: Sized | None = None
@@ -98,7 +98,7 @@ class UnsavedWork:
 
     def __bool__(self) -> bool:
         """Whether something would be lost, or might be."""
-        lines = (self.uncommitted, self.unpushed, self.stashes, self.files, self.untold)
+        lines = (self.uncommitted, self.unpushed, self.stashes, self.files, self.unreadable)
         return self.totals.holds or any(lines)
 
 

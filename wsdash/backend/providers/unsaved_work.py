@@ -55,19 +55,19 @@ async def look(
     if not isinstance(provider, CheckoutQueries):
         return None
     try:
-        said = await provider.ask_checkout(
+        output = await provider.ask_checkout(
             workspace, workload, question(within_s or (EXACT_S if exact else LONGEST_S), exact=exact)
         )
-        if within_s is not None and b"\ncomplete\n" not in said:
+        if within_s is not None and b"\ncomplete\n" not in output:
             return None
-        return answer(said, project_folder(workload))
+        return answer(output, project_folder(workload))
     except (ProviderError, ValueError):
         return None
 
 
-def answer(said: bytes, project: str = "") -> UnsavedWork | None:
+def answer(output: bytes, project: str = "") -> UnsavedWork | None:
     """What was said; None for nothing. Paths are told as seen from the project's folder below the projects folder."""
-    lines = said.decode("utf-8", "replace").split("\n")
+    lines = output.decode("utf-8", "replace").split("\n")
     if lines[0] != _BEGINNING:
         return None
     found: dict[str, list[str]] = {kind: [] for kind in (*_SINGLE, "problem")}
@@ -81,7 +81,7 @@ def answer(said: bytes, project: str = "") -> UnsavedWork | None:
         if word == "repository":
             repository = rest
         elif word in _SINGLE or word == "problem":
-            found[word].append(_told(word, rest, repository, project))
+            found[word].append(_as_shown(word, rest, repository, project))
         elif word in totals:
             totals[word] += _number(rest)
         elif word in ("ignored", "home"):
@@ -90,19 +90,19 @@ def answer(said: bytes, project: str = "") -> UnsavedWork | None:
         elif word == "state":
             state = rest
         is_whole = is_whole or word == "complete"
-    untold = [*found["problem"], *([] if is_whole else [_CUT_OFF])]
+    unreadable = [*found["problem"], *([] if is_whole else [_CUT_OFF])]
     named = {kind: tuple(_first(found[kind], totals[_SINGLE[kind]])) for kind in _SINGLE}
     return UnsavedWork(
         named["change"],
         named["commit"],
         named["stash"],
         named["file"],
-        tuple(untold[:100]),
+        tuple(unreadable[:100]),
         UnsavedTotals(
             max(totals["commits"], len(found["commit"])),
             max(totals["stashes"], len(found["stash"])),
             max(totals["changes"], len(found["change"])) + max(totals["files"], len(found["file"])),
-            not untold,
+            not unreadable,
         ),
         sized.get("ignored"),
         sized.get("home"),
@@ -110,7 +110,7 @@ def answer(said: bytes, project: str = "") -> UnsavedWork | None:
     )
 
 
-def _told(kind: str, text: str, repository: str, project: str) -> str:
+def _as_shown(kind: str, text: str, repository: str, project: str) -> str:
     """As the user sees it who stands in the project's folder."""
     if kind == "file":
         return _seen_from(project, text)

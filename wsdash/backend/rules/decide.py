@@ -304,8 +304,8 @@ def _overdue(
     limit_s, cause = limits[job.state]
     if now < since + limit_s:
         return since + limit_s
-    said = f": {job.message}" if job.message else ""
-    return Cancel(attempt, f"{job.state} for {now - since:.0f} s, which is too long{said}", cause)
+    message = f": {job.message}" if job.message else ""
+    return Cancel(attempt, f"{job.state} for {now - since:.0f} s, which is too long{message}", cause)
 
 
 def _end_gracefully(

@@ -63,11 +63,11 @@ def sentence(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -
     if point.by == "folder":
         return "saved on this disk: its folder stays when its job ends"
     if point.by == "volume":
-        beside = ""
+        checkpoint = ""
         if point.checkpoint_at is not None:
-            beside = f"; {words_for_seconds(now - point.checkpoint_at)} ago also by a checkpoint"
-            beside = "; also by a checkpoint" if coarse else beside
-        return f"saved on its runner's volume, which stays when its job ends{beside}"
+            checkpoint = f"; {words_for_seconds(now - point.checkpoint_at)} ago also by a checkpoint"
+            checkpoint = "; also by a checkpoint" if coarse else checkpoint
+        return f"saved on its runner's volume, which stays when its job ends{checkpoint}"
     age = words(point, now, coarse=coarse).removesuffix(" ago")
     place = (
         "by a checkpoint on this machine" if point.by == "checkpoint" else "in the cache, as its job ended"

@@ -79,8 +79,8 @@ def _with_trouble(
         return found
     last = episode[-1].end if len(episode) > 1 else None
     if last is not None and now - last.at < CRASH_LOOP_S:
-        said = f"after crash {len(episode)}: {last.headline}"
-        reason = found.reason if last.headline in found.reason else f"{found.reason} ({said})"
+        message = f"after crash {len(episode)}: {last.headline}"
+        reason = found.reason if last.headline in found.reason else f"{found.reason} ({message})"
         return replace(found, reason=reason, trouble="crash-loop")
     job = observation.job_of(live[-1].id) if live and observation is not None else None
     if found.phase is Phase.RUNNING and job is not None and any(step.failed for step in job.steps):

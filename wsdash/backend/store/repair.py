@@ -21,7 +21,7 @@ from wsdash.paths import Paths
 
 BACKUPS_KEPT = 24
 _REPLACING_S = 1.0
-_BESIDE = ("-journal", "-wal", "-shm")
+_SQLITE_SUFFIXES = ("-journal", "-wal", "-shm")
 """Files that SQLite keeps beside the database; they belong to no other file of that name."""
 
 
@@ -118,20 +118,20 @@ def _restore(paths: Paths, damage: str) -> list[str]:
     path = paths.database
     found = next((backup for backup in backups(paths) if _check(backup) is None), None)
     new = path.with_suffix(".restoring")
-    for suffix in ("", *_BESIDE):
+    for suffix in ("", *_SQLITE_SUFFIXES):
         Path(f"{new}{suffix}").unlink(missing_ok=True)
     new.touch(mode=0o600)
     if found is not None:
         copy_database(found, new)
     notices = []
     if path.exists():
-        aside = _set_aside(path)
-        for suffix in _BESIDE:
+        damaged = _rename_damaged(path)
+        for suffix in _SQLITE_SUFFIXES:
             with contextlib.suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-        notices.append(f"The state store was damaged ({damage}); it was moved to {aside}.")
+                Path(f"{path}{suffix}").rename(f"{damaged}{suffix}")
+        notices.append(f"The state store was damaged ({damage}); it was moved to {damaged}.")
     else:
-        for suffix in _BESIDE:
+        for suffix in _SQLITE_SUFFIXES:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
         notices.append(f"The state store was lost ({path} was gone).")
     new.rename(path)
@@ -142,19 +142,19 @@ def _restore(paths: Paths, damage: str) -> list[str]:
     return notices
 
 
-def _set_aside(path: Path) -> Path:
+def _rename_damaged(path: Path) -> Path:
     """The damaged file under another name too, so that there is one at its place at each instant."""
-    number, aside = 1, path.with_suffix(".damaged")
-    while os.path.lexists(aside):
-        if aside.samefile(path):  # a process died here
-            return aside
+    number, damaged = 1, path.with_suffix(".damaged")
+    while os.path.lexists(damaged):
+        if damaged.samefile(path):  # a process died here
+            return damaged
         number += 1
-        aside = path.with_name(f"{path.stem}.damaged-{number}")
+        damaged = path.with_name(f"{path.stem}.damaged-{number}")
     try:
-        os.link(path, aside)
+        os.link(path, damaged)
     except OSError:  # a file system without hard links
-        path.rename(aside)
-    return aside
+        path.rename(damaged)
+    return damaged
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -84,10 +84,10 @@ def compose_files(root: Object, file: str) -> list[str]:
     """
     value = root.get("dockerComposeFile")
     named = value if isinstance(value, Array) else [value]
-    return [path for one in named[:MOST_FILES] if isinstance(one, str) and (path := beside(file, one))]
+    return [path for one in named[:MOST_FILES] if isinstance(one, str) and (path := sibling_path(file, one))]
 
 
-def beside(file: str, name: str) -> str | None:
+def sibling_path(file: str, name: str) -> str | None:
     """The path that `name` has, seen from the folder of `file`; None where it is outside of the repository."""
     if not name or name.startswith("/") or "\0" in name or "\\" in name:
         return None
@@ -105,7 +105,7 @@ def needed(files: list[str], have: Mapping[str, bytes | None]) -> list[str]:
         services = tree.root.get("services") if tree is not None and isinstance(tree.root, Object) else None
         for service in services.values() if isinstance(services, Object) else ():
             if isinstance(service, Object):
-                names += [path for one in _env_files(service) if (path := beside(file, one))]
+                names += [path for one in _env_files(service) if (path := sibling_path(file, one))]
     return list(dict.fromkeys(names))[: 2 * MOST_FILES]
 
 
@@ -228,7 +228,7 @@ def _service(
 
     env: dict[str, str | None] = {}
     for one in _env_files(value):
-        place = beside(files[0], one)
+        place = sibling_path(files[0], one)
         data = have.get(place) if place else None
         if data is None:
             message = f"the env_file {show(one)} is not in the repository"

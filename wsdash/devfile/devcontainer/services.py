@@ -23,7 +23,9 @@ def idle(words: tuple[str, ...]) -> bool:
     return not words or _IDLE.fullmatch(" ".join(words)) is not None
 
 
-def beside_it(root: Object, main: ComposeService, compose: Compose, report: Report) -> tuple[Service, ...]:
+def service_containers(
+    root: Object, main: ComposeService, compose: Compose, report: Report
+) -> tuple[Service, ...]:
     """`runServices` and what they depend on, all services where it is absent."""
     if "runServices" in root:
         wanted = [name for _, name in report.items(root, "runServices") if isinstance(name, str)]

@@ -17,7 +17,7 @@ from wsdash.devfile.devcontainer.lifecycle import HOST, ORDER, lifecycle
 from wsdash.devfile.devcontainer.parts import ports, resources, secrets, volumes
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.devcontainer.run_arguments import run_arguments
-from wsdash.devfile.devcontainer.services import beside_it, idle, main_volumes
+from wsdash.devfile.devcontainer.services import idle, main_volumes, service_containers
 from wsdash.devfile.devcontainer.substitution import Substitution
 from wsdash.devfile.diagnostics import bounded, show
 from wsdash.devfile.parse.tree import Object
@@ -132,7 +132,7 @@ def translate_devcontainer(
             environment.set(name, value, path, in_container=False)
     environment.take(root, "remoteEnv", in_container=True)
     steps, ready_after = lifecycle(root, report, substitute)
-    _losses(root, report)
+    _report_unsupported(root, report)
     workload = Workload(
         image=base.image,
         entrypoint=_entrypoint(root, base, report),
@@ -172,7 +172,7 @@ def _base(
             message = f"the compose file has no service {show(name)}"
             report.add("compose.service", ("service",), message, f"it has: {known}")
         if service is not None:
-            services = beside_it(root, service, compose, report)
+            services = service_containers(root, service, compose, report)
             found_volumes = main_volumes(service, compose)
     image = given or _image(root, report, substitute, service)
     return _Base(image, service, services, found_volumes)
@@ -248,7 +248,7 @@ def _without_doubles(found: tuple[Volume, ...]) -> tuple[Volume, ...]:
     return tuple({volume.path.rstrip("/"): volume for volume in reversed(found)}.values())[::-1]
 
 
-def _losses(root: Object, report: Report) -> None:
+def _report_unsupported(root: Object, report: Report) -> None:
     """What no job has a counterpart for."""
     features = root.get("features")
     if isinstance(features, Object) and features:

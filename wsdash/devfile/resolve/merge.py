@@ -32,7 +32,7 @@ def merge(
     findings: list[Finding] = []
     if isinstance(overrides, Object):
         if "parent" not in parent:
-            findings += _strangers(parent, overrides, broken)
+            findings += _unknown_overrides(parent, overrides, broken)
         parent = _overridden(parent, _known(parent, overrides), Devfile)
     findings += _repeats(parent, child)
     result = Object()
@@ -85,7 +85,7 @@ def _known(parent: Object, overrides: Object) -> Object:
     return known
 
 
-def _strangers(parent: Object, overrides: Object, broken: frozenset[str]) -> Iterator[Finding]:
+def _unknown_overrides(parent: Object, overrides: Object, broken: frozenset[str]) -> Iterator[Finding]:
     """Overrides of what the parent does not have."""
     hint = "write it outside of parent, if the devfile itself brings it in"
     for field, model in OVERRIDES.items():

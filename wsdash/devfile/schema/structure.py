@@ -136,8 +136,8 @@ def _version(tree: Tree, root: Object) -> tuple[str, list[Finding]]:
     path: Path = ("schemaVersion",)
     value = root.get("schemaVersion")
     if "schemaVersion" not in root:
-        if stranger := _stranger(root):
-            raise _refusal(tree, stranger)
+        if finding := _not_a_devfile(root):
+            raise _refusal(tree, finding)
         return VERSIONS[-1], [Finding("schema.missing-field", (), 'the devfile needs the field "schemaVersion"',
                                       "add, for example: schemaVersion: 2.2.0")]  # fmt: skip
     if not isinstance(value, str):
@@ -155,7 +155,7 @@ def _version(tree: Tree, root: Object) -> tuple[str, list[Finding]]:
     return next((v for v in reversed(VERSIONS) if v <= base), VERSIONS[-1]), [finding]
 
 
-def _stranger(root: Object) -> Finding | None:
+def _not_a_devfile(root: Object) -> Finding | None:
     """Names files that are taken for devfiles, None where the file looks like one."""
     api, path = str(root.get("apiVersion", "")), ("apiVersion",)
     if api.startswith("workspace.devfile.io/"):

@@ -195,7 +195,7 @@ def _quantity(text: str, read: Callable[[str], _N]) -> _N | None:
 def service(placed: Placed, report: Report) -> Service:
     """A container beside the main one: it runs what its image or its command says."""
     container, component = placed.container, placed.component
-    _service_losses(placed, report)
+    _report_unsupported(placed, report)
     listening = (
         e.target_port for e in container.endpoints if e.protocol != "udp" and 1 <= e.target_port <= 65535
     )
@@ -210,7 +210,7 @@ def service(placed: Placed, report: Report) -> Service:
     )
 
 
-def _service_losses(placed: Placed, report: Report) -> None:
+def _report_unsupported(placed: Placed, report: Report) -> None:
     container, name, path = placed.container, show(placed.component.name), placed.path
     if placed.component.attributes.get("overrideCommand") is True:
         message = f"{name} runs its own command: only the main component is kept alive in its place"
@@ -239,7 +239,7 @@ def _service_losses(placed: Placed, report: Report) -> None:
         )
 
 
-def component_losses(placed: Placed, component: Component) -> Iterator[Finding]:
+def unsupported_in_container(placed: Placed, component: Component) -> Iterator[Finding]:
     """What no container here has."""
     container, name, path = placed.container, show(component.name), placed.path
     if container.dedicated_pod:

@@ -17,12 +17,12 @@ from wsdash.devfile.schema.models import Events
 from wsdash.devfile.translation.container import (
     ENV_NAME,
     Report,
-    component_losses,
     entrypoint,
     env_vars,
     ports,
     resources,
     service,
+    unsupported_in_container,
     volumes,
 )
 from wsdash.devfile.translation.main_component import INJECT_EDITOR, Placed, choose_main
@@ -34,7 +34,7 @@ _OVERRIDES = ("pod-overrides", "container-overrides")
 _SECRETS = "wsdash/secrets"
 """Names of variables that the provider has, as the value of this attribute of the devfile or the main component."""
 _KNOWN_ATTRIBUTES = (INJECT_EDITOR, "overrideCommand", "controller.devfile.io/storage-type", _SECRETS)
-_BESIDES = {
+_UNSUPPORTED_KINDS = {
     "image": ("a job builds no image", "build it elsewhere and name it as a container's image"),
     "kubernetes": ("a job has no cluster", "apply it by hand, or write a container instead"),
     "openshift": ("a job has no cluster", "apply it by hand, or write a container instead"),
@@ -73,7 +73,7 @@ def translate(
     Never raises for what the document holds; a part that is in error is left out and reported.
     """
     filled, diagnostics = apply_variables(document, variables)
-    findings: list[Finding] = list(_general_losses(filled))
+    findings: list[Finding] = list(_unsupported(filled))
 
     def report(finding: Finding) -> None:
         # Hostile files could have very many; one more than is shown is enough to say so.
@@ -94,9 +94,9 @@ def _workload(
     steps = Steps(document, main, report)
     events = document.devfile.events or Events()
     for placed in (main, *others):
-        for finding in component_losses(placed, placed.component):
+        for finding in unsupported_in_container(placed, placed.component):
             report(finding)
-    for finding in _main_losses(main):
+    for finding in _unsupported_in_main(main):
         report(finding)
     workload = Workload(
         image=main.container.image or None,
@@ -133,7 +133,7 @@ def _secrets(document: Document, main: Placed, report: Report) -> Iterator[Secre
                 report(Finding("env.name", here, message, "list names of letters, digits and _"))
 
 
-def _main_losses(main: Placed) -> Iterator[Finding]:
+def _unsupported_in_main(main: Placed) -> Iterator[Finding]:
     container, path = main.container, main.path
     if container.source_mapping != "/projects":
         message = f"the sources are not at {show(container.source_mapping)}: the job decides where they are"
@@ -148,7 +148,7 @@ def _main_losses(main: Placed) -> Iterator[Finding]:
         yield Finding("ignored.mount-sources", (*path, "mountSources"), message, "drop it", True)
 
 
-def _general_losses(document: Document) -> Iterator[Finding]:
+def _unsupported(document: Document) -> Iterator[Finding]:
     """What has no place in a job, whichever component is the main one."""
     devfile = document.devfile
     if document.inherits and not document.flat:
@@ -156,8 +156,8 @@ def _general_losses(document: Document) -> Iterator[Finding]:
         yield Finding("parent.unread", ("parent",), message, "flatten the devfile first", True)
     for index, component in enumerate(devfile.components):
         path: Path = ("components", index)
-        if component.kind in _BESIDES:
-            what, hint = _BESIDES[component.kind]
+        if component.kind in _UNSUPPORTED_KINDS:
+            what, hint = _UNSUPPORTED_KINDS[component.kind]
             message = f"the component {show(component.name)} is left out: {what}"
             yield Finding(f"ignored.{component.kind}-component", path, message, hint)
         yield from _attributes(path, component.attributes)

@@ -31,7 +31,7 @@ from wsdash.backend.store.checkpoint_files import NO_CHECKPOINT
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
-WRITTEN_ANEW = "The next try writes the configuration anew. Find out who may push there (docs/gitlab.md)."
+REWRITE_HINT = "The next try writes the configuration anew. Find out who may push there (docs/gitlab.md)."
 TAKE_BACK = "`wsdash recover` takes it back."
 FRESH_S = 5.0
 """An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
@@ -227,11 +227,11 @@ class Launcher:
             if record.store != self._session.owner:
                 raise OwnershipLost(f"{workspace.name} is kept alive by {record.host} now", TAKE_BACK)
         if is_written and self._session.branches.is_foreign(workspace.id, head.id):
-            self._session.branches.doubt(workspace.id)
+            self._session.branches.distrust(workspace.id)
             raise PreconditionFailed(
                 f"somebody else has changed the branch {branch_of(workspace.id)} (commit {head.id[:10]});"
                 " nothing of it ran",
-                WRITTEN_ANEW,
+                REWRITE_HINT,
             )
 
     async def _is_ours(self, found: Pipeline, workspace_id: str) -> bool:
@@ -247,12 +247,12 @@ class Launcher:
         self._foreign.add(pipeline_id)
         with suppress(ProviderError):
             await self._cancel_foreign(pipeline_id)
-        self._session.branches.doubt(workspace_id)
+        self._session.branches.distrust(workspace_id)
         await self._session.tunnel.revoke_attempt(workspace_id)
         branch = branch_of(workspace_id)
         raise PreconditionFailed(
             f"somebody else has changed the branch {branch}, so its pipeline {pipeline_id} is cancelled",
-            WRITTEN_ANEW,
+            REWRITE_HINT,
         )
 
     async def end_foreign(self) -> None:

@@ -58,7 +58,7 @@ VOLUME_OLDER = (
     "the workspace's folder on the volume of this runner is older than another one that was worked in since: the tags"
     " must choose the runner that has it"
 )
-SET_ASIDE = (
+SUPERSEDED_STATE = (
     "an older state that was worked in elsewhere is set aside: its folder `aside/{}` beside home has it"
 )
 CACHE_IS_LOCAL = (

@@ -23,12 +23,12 @@ from wsdash.backend.providers.features import (
     ClonesByNetwork,
     Files,
     Forwards,
-    KeepsSecrets,
-    KeepsSecretsElsewhere,
     Ports,
     Recoverable,
+    RemoteSecretStore,
     ReportsLeftWork,
     Savable,
+    SecretStore,
     Shells,
 )
 from wsdash.backend.providers.gitlab.api import ci_variables, tokens
@@ -80,8 +80,8 @@ class GitLabProvider(
     ReportsLeftWork,
     ChecksWorkload,
     ClonesByNetwork,
-    KeepsSecrets,
-    KeepsSecretsElsewhere,
+    SecretStore,
+    RemoteSecretStore,
     Adopts,
     Recoverable,
 ):

@@ -25,10 +25,10 @@ from wsdash.backend.providers.features import (
     CheckoutQueries,
     ChecksWorkload,
     Files,
-    KeepsSecrets,
     OnThisMachine,
     Ports,
     Recoverable,
+    SecretStore,
     Shells,
 )
 from wsdash.backend.providers.local import destroy as local_destroy
@@ -67,7 +67,7 @@ _TERMINAL = ("TERM", "COLORTERM", "LANG")
 
 
 class LocalProvider(
-    Provider, Shells, Ports, OnThisMachine, Files, CheckoutQueries, ChecksWorkload, KeepsSecrets, Recoverable
+    Provider, Shells, Ports, OnThisMachine, Files, CheckoutQueries, ChecksWorkload, SecretStore, Recoverable
 ):
     """Runs jobs on this machine, each under a supervisor of its own, with all its files below `root`.
 

@@ -169,9 +169,9 @@ def _read_of_earlier(files: JobFiles) -> Record | None:
     name = env.get("WSDASH_WORKSPACE") if isinstance(env, dict) else None
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return None
-    said = _assignments(files)
-    url, ref = said.get("source_url") or None, said.get("source_ref") or None
-    source = Source(url, ref, said.get("project_folder") or "project") if url else None
+    assignments = _assignments(files)
+    url, ref = assignments.get("source_url") or None, assignments.get("source_ref") or None
+    source = Source(url, ref, assignments.get("project_folder") or "project") if url else None
     image, created_at = spec.get("image"), spec.get("created_at")
     return Record(
         name,

@@ -32,13 +32,13 @@ class BranchWriter:
         self._folder = folder
         self._digests: dict[str, str] = {}
         self._written: dict[str, str | None] = {}
-        self._doubted: set[str] = set()
+        self._distrusted: set[str] = set()
 
     def learn(self, workspace_id: str, digest: str, sha: str | None) -> None:
         """A pipeline of this user ran this configuration of this commit: the branch holds it, if that commit is the
         one that was written last, by this process or one before.
         """
-        if sha is not None and self._commit(workspace_id) == sha and workspace_id not in self._doubted:
+        if sha is not None and self._commit(workspace_id) == sha and workspace_id not in self._distrusted:
             self._digests[workspace_id] = digest
 
     def is_there(self, workspace_id: str) -> None:
@@ -57,15 +57,15 @@ class BranchWriter:
         """Whether the branch is known to be there, with a configuration of ours in it."""
         return bool(self._digests.get(workspace_id)) and self._commit(workspace_id) is not None
 
-    def doubt(self, workspace_id: str) -> None:
+    def distrust(self, workspace_id: str) -> None:
         """The branch does not hold what we have written: the configuration is to be written anew."""
         self._digests.pop(workspace_id, None)
-        self._doubted.add(workspace_id)
+        self._distrusted.add(workspace_id)
 
     def forget(self, workspace_id: str) -> None:
         """The branch is gone."""
         self._digests.pop(workspace_id, None)
-        self._doubted.discard(workspace_id)
+        self._distrusted.discard(workspace_id)
         self._written[workspace_id] = None
         with suppress(OSError):
             self._file(workspace_id).unlink(missing_ok=True)
@@ -122,7 +122,7 @@ class BranchWriter:
                     raise
                 continue
             self._written[workspace_id] = commit.id
-            self._doubted.discard(workspace_id)
+            self._distrusted.discard(workspace_id)
             await asyncio.to_thread(self._keep, workspace_id, commit.id)
             self.learn(workspace_id, digest, commit.id)
             if not is_there:

@@ -287,7 +287,7 @@ def _relay(relay: RelayAddress | None) -> dict[str, str]:
 def _script(workload: Workload, options: Options, commands: str) -> list[str]:
     parts = job_render.scripts() | job_render.checkpoint_scripts()
     scripts = {name: data.decode() for name, data in parts.items()}
-    dials = ("tunnel.sh", "credentials.sh") if options.relay is not None else ()
+    tunnel_scripts = ("tunnel.sh", "credentials.sh") if options.relay is not None else ()
     encrypts = ("cache_encryption.sh", "receive_keys.sh") if options.encrypt_cache else ()
     for name in (
         "gitlab.sh",
@@ -298,7 +298,7 @@ def _script(workload: Workload, options: Options, commands: str) -> list[str]:
         "claim_folder.sh",
         "gitlab_emit.sh",
         "gitlab_http.sh",
-        *dials,
+        *tunnel_scripts,
         *encrypts,
     ):
         scripts[name] = script(name)
@@ -357,13 +357,13 @@ def _workload_variables(env: tuple[EnvVar, ...]) -> dict[str, Any]:
 
 def _kubernetes(resources: Resources) -> dict[str, str]:
     """What a Kubernetes runner may be asked for ("Overwrite container resources"); others ignore it."""
-    wishes = {
+    variables = {
         "KUBERNETES_CPU_LIMIT": resources.cpu_limit,
         "KUBERNETES_CPU_REQUEST": resources.cpu_request,
         "KUBERNETES_MEMORY_LIMIT": resources.memory_limit,
         "KUBERNETES_MEMORY_REQUEST": resources.memory_request,
     }
-    return {name: f"{value:.15g}" for name, value in wishes.items() if value is not None}
+    return {name: f"{value:.15g}" for name, value in variables.items() if value is not None}
 
 
 def _check(workload: Workload) -> None:

@@ -22,8 +22,8 @@ from wsdash.backend.providers.gitlab.messages import (
     CACHE_OLDER,
     CACHE_UNSAVED,
     DISK_FULL,
-    SET_ASIDE,
     STUCK,
+    SUPERSEDED_STATE,
     UNSAVED,
     VOLUME_MISSED,
     VOLUME_OLDER,
@@ -210,7 +210,7 @@ def _warning(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
     if ended and not notices and beat.state in pipeline_name.FINAL and not _saves_on_exit(beat, ended=ended):
         notices.append(CACHE_UNSAVED)
     if "aside" in beat.facts:
-        notices.append(SET_ASIDE.format(beat.facts["aside"]))
+        notices.append(SUPERSEDED_STATE.format(beat.facts["aside"]))
     return "; ".join(notices) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
 
 

@@ -251,8 +251,8 @@ def run(argv: list[str], environ: Mapping[str, str], data: bytes = b"") -> subpr
 
 def _words(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    said = (lines[-1] if lines else f"exit code {done.returncode}").strip()[:200]
-    return said if said.endswith((".", "?")) else f"{said}."
+    words = (lines[-1] if lines else f"exit code {done.returncode}").strip()[:200]
+    return words if words.endswith((".", "?")) else f"{words}."
 
 
 def _from_record(record: dict[str, object]) -> Found | None:

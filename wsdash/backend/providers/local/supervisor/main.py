@@ -34,9 +34,9 @@ def main(job_folder: str, listeners: str) -> None:
     try:
         supervisor = _begin(files, Path(listeners), environ)
     except OSError as error:
-        _say(f"failed: {error}")
+        _answer_launcher(f"failed: {error}")
         return
-    _say("started" if supervisor else "known")
+    _answer_launcher("started" if supervisor else "known")
     if supervisor:
         supervisor.run()
 
@@ -80,7 +80,7 @@ def take_lock(path: Path, wait_s: float, until: Path, kind: int = fcntl.LOCK_EX)
             return descriptor
 
 
-def _say(word: str) -> None:
+def _answer_launcher(word: str) -> None:
     """Answers the launcher and lets go of the streams that it gave."""
     with open(1, "w", encoding="utf-8", closefd=False) as answer:
         answer.write(f"{word}\n")

@@ -47,7 +47,7 @@ def end_children(gentle_s: float, longest_s: float, pause: Callable[[float], obj
     of another user, or such as the kernel cannot end.
     """
     begun = time.monotonic()
-    told: set[int] = set()
+    signalled: set[int] = set()
     while reap()[1]:
         now = time.monotonic()
         if now - begun > longest_s:
@@ -55,9 +55,9 @@ def end_children(gentle_s: float, longest_s: float, pause: Callable[[float], obj
         for pid in proc.descendants(os.getpid()):
             if now - begun >= gentle_s:
                 _kill(pid, signal.SIGKILL)
-            elif pid not in told:
+            elif pid not in signalled:
                 _kill(pid, signal.SIGTERM)
-                told.add(pid)
+                signalled.add(pid)
         pause(0.02)
     return []
 

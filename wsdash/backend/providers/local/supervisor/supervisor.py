@@ -63,7 +63,7 @@ class Supervisor:
         self._was_killed_by_us = False
         self._kill_at: float | None = None
         self._main: int | None = None
-        self._main_told = False
+        self._main_signalled = False
         self._output: int | None = None
         self._wake, self._wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -81,7 +81,7 @@ class Supervisor:
         """From the first stage to the record of the end. Never raises for what a job does."""
         if self._files.cancel.exists():
             self._ask(0.0)
-        self._tell()
+        self._notify()
         try:
             ending = self._run_stages()
         except Exception as error:
@@ -96,12 +96,12 @@ class Supervisor:
         self._progress.state = "ended"
         self._save_state()
         records.write_reserved(self._files.exit, {**ending, "at": time.time()})
-        self._tell()
+        self._notify()
 
     def _ask(self, default_grace_s: float) -> None:
         """Takes note that the job is to end; a shorter grace than before counts."""
-        wish = records.read(self._files.cancel) or {}
-        grace_s = wish.get("grace_s", default_grace_s)
+        request = records.read(self._files.cancel) or {}
+        grace_s = request.get("grace_s", default_grace_s)
         grace_s = float(grace_s) if isinstance(grace_s, int | float) else default_grace_s
         kill_at = time.monotonic() + grace_s
         self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
@@ -118,11 +118,11 @@ class Supervisor:
         return self._ending(stage, status)
 
     def _ending(self, stage: Stage, status: int) -> dict[str, object]:
-        said = self._progress.end_message
+        message_of_job = self._progress.end_message
         message: str | None
         if self._asked:
             killed = "it did not end in its time and was killed" if self._was_killed_by_us else None
-            cause, message = "cancelled", said or killed or "ended on request"
+            cause, message = "cancelled", message_of_job or killed or "ended on request"
         elif status > 128:
             cause = "killed"
             end = "out of memory: killed by signal 9" if self._ran_out_of_memory(stage, status) else ""
@@ -130,7 +130,7 @@ class Supervisor:
                 filter(None, (self._log.last_words(own_error=False), end or killed_by(status)))
             )
         elif self._progress.end_cause and (status == 0 or self._progress.end_cause == "image"):
-            cause, message = self._progress.end_cause, said or self._log.last_words(own_error=True)
+            cause, message = self._progress.end_cause, message_of_job or self._log.last_words(own_error=True)
         else:
             cause = stage["causes"].get(str(status), stage["otherwise"])
             message = self._log.last_words(own_error=True)
@@ -227,13 +227,13 @@ class Supervisor:
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._was_killed_by_us = True
                 return 128 + signal.SIGKILL
-            if self._asked and not self._main_told:
-                self._tell_main()
+            if self._asked and not self._main_signalled:
+                self._terminate_main()
             self._pause(self._until_next())
 
-    def _tell_main(self) -> None:
+    def _terminate_main(self) -> None:
         """TERM to the job's own shell: inside of a sandbox, for the sandbox's end would be its end too."""
-        self._main_told = True
+        self._main_signalled = True
         self._progress.state = "ending"
         self._changed()
         inner = ProcessIdentity.from_record(records.read(self._files.sandbox))
@@ -249,7 +249,7 @@ class Supervisor:
             pass
         self._close_output()
         self._log.write(self._splitter.flush())
-        self._main, self._main_told = None, False
+        self._main, self._main_signalled = None, False
 
     def _end_everything(self) -> list[int]:
         for argv in self._cleanup:
@@ -342,7 +342,7 @@ class Supervisor:
         with contextlib.suppress(OSError):
             records.write_in_place(self._files.beat, record)
         if first:
-            self._tell()
+            self._notify()
 
     def _changed(self) -> None:
         """Writes the state and tells of it: at once, but a job that floods us is written less often."""
@@ -356,7 +356,7 @@ class Supervisor:
         self._state_written = time.monotonic()
         with contextlib.suppress(OSError):
             records.write(self._files.state, self._progress.record())
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         notify.send(self._listeners, self._attempt_id)
