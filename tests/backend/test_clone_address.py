@@ -239,3 +239,51 @@ def test_an_address_that_is_told_at_a_glance_has_no_secret_and_may_be_shown(addr
     assert without_secrets(address) == address
     with suppress(BadAddress):
         assert split(address) == (address, None)
+
+
+TOKEN = "glpat-abcdefghij0123456789"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"https://git.example.com/{TOKEN}/app.git",
+        f"http://127.0.0.1:9/{TOKEN}@host/app.git",
+        f"https://{TOKEN}.example.com/app.git",
+        f"https://git.example.com/app;{TOKEN}",
+        f"ssh://{TOKEN}@git.example.com/app.git",
+        f"git@git.example.com:{TOKEN}/app.git",
+        "https://git.example.com/ghp_0123456789abcdefghij/app.git",
+        "https://me:12/34@git.example.com/app.git",
+        "https://me.myself:12/34@git.example.com/app.git",
+    ],
+)
+def test_a_token_or_password_where_git_looks_for_none_is_refused_and_not_shown(address: str) -> None:
+    with pytest.raises(BadAddress) as refused:
+        split(address)
+    for text in (
+        str(refused.value),
+        refused.value.hint,
+        shown(address),
+        without_secrets(address),
+        redacted(f"no {address}"),
+    ):
+        assert not any(secret in text for secret in (TOKEN, "ghp_", "12/34", "/34"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://git.example.com/glow-documentation-site/gl-pipelines.git",
+        "https://git.example.com:8443/team/app@v2.git",
+        "http://localhost:3000/team@home/app.git",
+        "git@git.example.com:github_pat_tools/app.git",
+    ],
+)
+def test_names_that_look_a_little_like_tokens_are_names(address: str) -> None:
+    assert split(address) == (address, None)
+    assert without_secrets(address) == shown(address) == address
+
+
+def test_a_token_in_an_error_text_is_not_shown() -> None:
+    assert redacted(f"fatal: {TOKEN} is no good") == "fatal: *** is no good"

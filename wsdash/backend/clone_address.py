@@ -18,8 +18,13 @@ _WITH_A_USER = ("ssh", "git+ssh", "ssh+git", "git")
 """Where the name before the host is one of a user, and no secret."""
 # Texts, which re compiles when they are first used: every verb loads this module, and few need them.
 _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://(.*)"
-_NOTHING_TO_HIDE = r"(?:https?|ssh)://[A-Za-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~/-]*"
-"""An address without a user, a query, a fragment and parameters: it can hold no secret, and is told at a glance."""
+_TOKEN_ANYWHERE = (
+    r"(?<![A-Za-z0-9])(?:gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rtr?|soat|wt)-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)"
+    r"[A-Za-z0-9_-]{16,}"
+)
+"""A token of GitLab (doc/security/tokens: "Token prefixes"), GitHub or Atlassian, in the middle of any text."""
+_NOTHING_TO_HIDE = rf"(?:https?|ssh)://(?!.*{_TOKEN_ANYWHERE})[A-Za-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~/-]*"
+"""An address without a user, a query, a fragment, parameters and tokens: one look shows that it holds no secret."""
 IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+"
 _HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
 _USER = r"[A-Za-z0-9._+-]+"
@@ -97,7 +102,9 @@ def split(address: str) -> tuple[str, Credential | None]:
     address = address.strip()
     found = re.fullmatch(_URL, address)
     if found is None:
-        return _without_scheme(address), None
+        address = _without_scheme(address)
+        _refuse_a_token(address, "" if _is_path(address) else address)
+        return address, None
     scheme, rest = found[1].lower(), found[2]
     authority, tail = _authority(rest)
     user, at, host = authority.rpartition("@")
@@ -109,6 +116,7 @@ def split(address: str) -> tuple[str, Credential | None]:
             )
         if scheme in _WITH_A_USER:
             _refuse_parameters(address, tail)
+            _refuse_a_token(address, rest)
         return address, None
     if hides_a_secret(rest):
         raise BadAddress(
@@ -121,6 +129,7 @@ def split(address: str) -> tuple[str, Credential | None]:
             f"{shown(address)} was given with a query, and a repository's address has none",
             "Leave out what follows the path. Give a branch by --ref, a token as https:// and oauth2:TOKEN@HOST/PATH.",
         )
+    _refuse_a_token(address, f"{host}{tail}")
     clean = f"{scheme}://{host}{tail}"
     return clean, _credential(scheme, host, user, tail.strip("/")) if at and user else None
 
@@ -132,6 +141,15 @@ def _refuse_parameters(address: str, tail: str) -> None:
         raise BadAddress(
             f"{shown(address)} was given with a secret in its path",
             "Leave out what follows the first ; in it. Give a token as https:// and oauth2:TOKEN@HOST/PATH.",
+        )
+
+
+def _refuse_a_token(address: str, kept: str) -> None:
+    """Raises BadAddress where what everybody would keep of the address has a token in it."""
+    if re.search(_TOKEN_ANYWHERE, kept):
+        raise BadAddress(
+            f"{shown(address)} was given with a token where Git looks for none",
+            "Give it as https:// and then oauth2:TOKEN@HOST/PATH.",
         )
 
 
@@ -181,6 +199,10 @@ def without_secrets(address: str) -> str:
 
 def shown(address: str) -> str:
     """What of an address may be shown, whatever it is."""
+    return re.sub(_TOKEN_ANYWHERE, HIDDEN, _shown(address))
+
+
+def _shown(address: str) -> str:
     found = re.fullmatch(_URL, address)
     if found is None:
         return _shown_without_scheme(address)
@@ -206,8 +228,9 @@ def _shown_without_scheme(address: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """A text, as of an error, with what may be shown of each address in it."""
-    return re.sub(IN_TEXT, lambda found: shown(found[0]), text) if "://" in text else text
+    """A text, as of an error, with what may be shown of each address in it, and without tokens."""
+    text = re.sub(IN_TEXT, lambda found: shown(found[0]), text) if "://" in text else text
+    return re.sub(_TOKEN_ANYWHERE, HIDDEN, text)
 
 
 def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
@@ -306,10 +329,16 @@ def hides_a_secret(rest: str) -> bool:
 
 
 def _hides_an_at(host: str, tail: str) -> bool:
-    """Whether the path holds what looks like the rest of a password and the true host: `to` of `https://to/ken@host`."""
-    if "." in host or ":" in host or host == "localhost" or "@" not in tail:
+    """Whether the path holds what looks like the rest of a password and the true host: `to` of `https://to/ken@host`.
+
+    What looks like a port may be the beginning of the password: `12` of `https://me:12/34@host/path`.
+    """
+    if "@" not in tail or host.startswith("["):
         return False
-    behind = re.split(r"[/?#]", tail.rpartition("@")[2])[0]
+    name, colon, _ = host.partition(":")
+    behind, slash, _ = re.split(r"[?#]", tail.rpartition("@")[2])[0].partition("/")
+    if name == "localhost" or ("." in name and not (colon and slash)):
+        return False
     return bool(re.fullmatch(_HOST, behind))
 
 
