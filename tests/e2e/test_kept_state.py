@@ -130,9 +130,9 @@ DEAD_S = 12
 
 
 def is_told(work: Work) -> bool:
-    """Whether the notice stands now, and not only in the timeline."""
+    """Whether the warning stands now, and not only in the timeline."""
     return any(
-        line.strip().startswith("notice") and "disk is full" in line
+        line.strip().startswith("warning") and "disk is full" in line
         for line in work.run("show", "app").splitlines()
     )
 
@@ -181,7 +181,7 @@ def test_a_job_whose_disk_is_full_stays_and_says_so_until_there_is_room(
         fill(disk)
     else:
         take_all_inodes(disk)
-    until_sync(lambda: is_told(work), PATIENCE_S, "the notice")
+    until_sync(lambda: is_told(work), PATIENCE_S, "the warning")
     began = str(work.row()["last_beat_at"])
 
     def goes_on() -> bool:
@@ -196,5 +196,5 @@ def test_a_job_whose_disk_is_full_stays_and_says_so_until_there_is_room(
     else:
         for file in (disk / "many").iterdir():
             file.unlink()
-    until_sync(lambda: not is_told(work), PATIENCE_S, "no notice")
+    until_sync(lambda: not is_told(work), PATIENCE_S, "no warning")
     assert work.row()["attempt"] == 1
