@@ -43,7 +43,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequential:
     """Steps run one after the other. A step that fails keeps the next ones from running only where it says so."""
 
     id: str
@@ -61,7 +61,7 @@ class Parallel:
     kind: Literal["parallel"] = "parallel"
 
 
-Step = Command | Sequence | Parallel
+Step = Command | Sequential | Parallel
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tests.devfile.examples import devfile
 from tests.devfile.hostile import PROPERTIES, held
 from wsdash.devfile import check, load, translate
 from wsdash.devfile.limits import MAX_DIAGNOSTICS, MAX_STEPS, MAX_VALUES
-from wsdash.workload import Parallel, Sequence, Step
+from wsdash.workload import Parallel, Sequential, Step
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_braces_without_end_take_no_time_that_grows_with_their_square() -> None:
 
 
 def leaves(steps: tuple[Step, ...]) -> int:
-    return sum(leaves(step.steps) if isinstance(step, Sequence | Parallel) else 1 for step in steps)
+    return sum(leaves(step.steps) if isinstance(step, Sequential | Parallel) else 1 for step in steps)
 
 
 def test_composites_that_double_at_each_level_are_cut() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from wsdash.backend.archive import ArchiveError
-from wsdash.backend.archive.files import Source, Target
+from wsdash.backend.archive.files import ArchiveReader, ArchiveWriter
 from wsdash.backend.archive.streams import Closed, StreamFailed, in_thread
 from wsdash.backend.errors import UserError
 
@@ -22,7 +22,7 @@ DATA = random.Random(1).randbytes(300_000)
 
 
 def write(file: Path | int, *, force: bool = False, data: bytes = DATA) -> int:
-    target = Target(file, force=force)
+    target = ArchiveWriter(file, force=force)
     try:
         target.open()
         target.write(data)
@@ -32,7 +32,7 @@ def write(file: Path | int, *, force: bool = False, data: bytes = DATA) -> int:
 
 
 def read(file: Path | int) -> bytes:
-    source = Source(file)
+    source = ArchiveReader(file)
     try:
         data = b""
         while piece := source.read(100_000):
@@ -69,7 +69,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
 
 def test_a_file_that_comes_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     file = tmp_path / "a.tar"
-    target = Target(file)
+    target = ArchiveWriter(file)
     target.open()
     target.write(DATA)
     file.write_bytes(b"precious")
@@ -81,7 +81,7 @@ def test_a_file_that_comes_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_what_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
-    target = Target(tmp_path / "a.tar.gz")
+    target = ArchiveWriter(tmp_path / "a.tar.gz")
     target.open()
     target.write(DATA)
     assert len(list(tmp_path.iterdir())) == 1
@@ -149,7 +149,7 @@ def test_no_such_file_and_a_folder_are_errors_of_the_stream(tmp_path: Path) -> N
 
 def test_endless_zeros_after_the_end_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(gzip.compress(bytes(50_000_000)))
-    source = Source(tmp_path / "a")
+    source = ArchiveReader(tmp_path / "a")
     with pytest.raises(ArchiveError, match="goes on"):
         source.read_to_end()
     source.release()
@@ -158,7 +158,7 @@ def test_endless_zeros_after_the_end_are_not_read(tmp_path: Path) -> None:
 
 async def test_a_cancelled_read_from_a_silent_pipe_ends() -> None:
     reading, writing = os.pipe()
-    source, has_begun = Source(reading), threading.Event()
+    source, has_begun = ArchiveReader(reading), threading.Event()
 
     def work() -> bytes:
         has_begun.set()
@@ -177,7 +177,7 @@ async def test_a_cancelled_read_from_a_silent_pipe_ends() -> None:
 
 def test_progress_is_told_as_bytes_pass(tmp_path: Path) -> None:
     told: list[int] = []
-    target = Target(tmp_path / "a", told.append)
+    target = ArchiveWriter(tmp_path / "a", told.append)
     target.open()
     for _ in range(3):
         target.write(io.BytesIO(DATA).read(1000))

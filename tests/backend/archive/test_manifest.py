@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wsdash.backend.archive import ArchiveError, manifest
 from wsdash.backend.archive.manifest import Manifest
 from wsdash.model import Policy
-from wsdash.workload import Command, EnvVar, Parallel, Port, Sequence, Source, Volume, Workload
+from wsdash.workload import Command, EnvVar, Parallel, Port, Sequential, Source, Volume, Workload
 
 FULL = Manifest(
     format=manifest.FORMAT,
@@ -29,7 +29,9 @@ FULL = Manifest(
         image="debian:12",
         env=(EnvVar("A", "é\n"),),
         source=Source("https://example.com/web.git", "main", "web"),
-        post_start=(Sequence("all", (Command("one", "true"), Parallel("both", (Command("two", "true"),)))),),
+        post_start=(
+            Sequential("all", (Command("one", "true"), Parallel("both", (Command("two", "true"),)))),
+        ),
         ports=(Port("web", 8080),),
         volumes=(Volume("data", "/data", ephemeral=True),),
     ),

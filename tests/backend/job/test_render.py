@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.backend.job.conftest import SHELLS
 from wsdash.backend.job.render import OWN_NAMES, render, step_id
-from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Step, Workload
+from wsdash.workload import Command, EnvVar, Parallel, Sequential, Source, Step, Workload
 
 texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40)
 nasty = st.text(alphabet="'\"`$\\!~*?;&|<>(){}[]# \t\n\réß漢🙂x=-", max_size=30)
@@ -80,7 +80,7 @@ def test_only_the_two_known_folders_are_expanded(shell: tuple[str, ...], before:
 steps: st.SearchStrategy[Step] = st.recursive(
     st.builds(Command, st.sampled_from("abcdef"), st.just("true"), once=st.booleans()),
     lambda inner: (
-        st.builds(Sequence, st.just("s"), st.lists(inner, max_size=3).map(tuple), st.booleans())
+        st.builds(Sequential, st.just("s"), st.lists(inner, max_size=3).map(tuple), st.booleans())
         | st.builds(Parallel, st.just("p"), st.lists(inner, max_size=3).map(tuple))
     ),
     max_leaves=8,

@@ -16,7 +16,7 @@ from tests.backend.job.conftest import Job, Running
 from tests.backend.job.scripts import SCRIPTS
 from tests.waiting import until_sync
 from wsdash.backend.job.protocol import LINE_LIMIT
-from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Sequence, Source, Workload
+from wsdash.workload import Command, EnvVar, GitIdentity, Parallel, Sequential, Source, Workload
 
 
 def test_commands_run_in_order_in_the_project_with_the_environment(job: Job) -> None:
@@ -87,7 +87,7 @@ def test_a_parallel_group_runs_at_the_same_time_and_a_sequence_in_it_in_order(jo
                 "both",
                 (
                     Command("left", "echo from-left >a; cat b"),
-                    Sequence("right", (Command("one", "cat a"), Command("two", "echo from-right >b"))),
+                    Sequential("right", (Command("one", "cat a"), Command("two", "echo from-right >b"))),
                 ),
             ),
             Command("last", "echo last"),
@@ -103,7 +103,7 @@ def test_a_sequence_that_says_so_stops_at_the_first_failure_also_of_a_parallel_g
     apart = Parallel("apart", (Command("bad", "exit 4"), Command("good", "true")))
     workload = Workload(
         post_start=(
-            Sequence("setup", (Command("first", "true"), apart, Command("never", "true")), True),
+            Sequential("setup", (Command("first", "true"), apart, Command("never", "true")), True),
             Command("after", "true"),
         )
     )
@@ -128,7 +128,7 @@ def test_what_is_to_be_done_once_is_done_until_it_succeeds_and_never_again(job: 
 @pytest.mark.parametrize("stop_on_failure", [False, True])
 def test_what_comes_after_readiness_does_not_hold_it_up(job: Job, stop_on_failure: bool) -> None:
     steps = (Command("early", "true"), Command("late", "mkfifo go; cat go"), Command("last", "true"))
-    workload = Workload(post_start=(Sequence("setup", steps, stop_on_failure),), ready_after="early")
+    workload = Workload(post_start=(Sequential("setup", steps, stop_on_failure),), ready_after="early")
     running = job.run_until_ready(workload)
     until_sync(lambda: (job.projects / "go").exists(), what="the late command")
     assert running.exits() == {"early": 0}
@@ -139,7 +139,7 @@ def test_what_comes_after_readiness_does_not_hold_it_up(job: Job, stop_on_failur
 
 def test_a_workspace_is_ready_also_when_what_it_waits_for_never_came(job: Job) -> None:
     steps = (Command("bad", "exit 1"), Command("awaited", "true"))
-    workload = Workload(post_start=(Sequence("setup", steps, True),), ready_after="awaited")
+    workload = Workload(post_start=(Sequential("setup", steps, True),), ready_after="awaited")
     assert job.run_until_ready(workload).exits() == {"bad": 1}
 
 

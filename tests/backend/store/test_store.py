@@ -24,7 +24,7 @@ from wsdash.backend.store.store import NameTaken, Store
 from wsdash.backend.system.processes import ProcessIdentity, boot_id
 from wsdash.model import Cause, Desired, End, Observation, StepResult
 from wsdash.paths import Paths
-from wsdash.workload import Command, EnvVar, Parallel, Port, Resources, Sequence, Source, Volume, Workload
+from wsdash.workload import Command, EnvVar, Parallel, Port, Resources, Sequential, Source, Volume, Workload
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def test_a_workload_comes_back_as_it_was(store: Store) -> None:
         image="node:22",
         env=(EnvVar("X", "ünï\ncode"),),
         source=Source("https://example.com/a.git", "main"),
-        post_start=(Sequence("all", (install, Parallel("both", (install, install)))),),
+        post_start=(Sequential("all", (install, Parallel("both", (install, install)))),),
         ports=(Port("http", 3000),),
         volumes=(Volume("data", "/data", 1024),),
         resources=Resources(cpu_limit=1.5),

@@ -12,7 +12,7 @@ from tests.backend.job.conftest import Job
 from tests.backend.job.conftest import job as job
 from tests.devfile.devcontainer.examples import translated
 from tests.waiting import until_sync
-from wsdash.workload import Command, Parallel, Sequence, Workload
+from wsdash.workload import Command, Parallel, Sequential, Workload
 
 
 def workload(**commands: object) -> Workload:
@@ -21,7 +21,7 @@ def workload(**commands: object) -> Workload:
 
 def steps(**commands: object) -> tuple[object, ...]:
     (sequence,) = workload(**commands).post_start
-    assert isinstance(sequence, Sequence)
+    assert isinstance(sequence, Sequential)
     assert sequence.stop_on_failure
     return sequence.steps
 

@@ -15,7 +15,7 @@ from wsdash.workload import (
     Parallel,
     Port,
     Resources,
-    Sequence,
+    Sequential,
     Service,
     Source,
     Step,
@@ -167,7 +167,7 @@ class TestSteps:
             + "- {id: c, composite: {commands: [a, p]}}\n"
         )
         a, b = Command("a", "do a"), Command("b", "do b")
-        assert steps(commands) == (Sequence("c", (a, Parallel("p", (a, b)))),)
+        assert steps(commands) == (Sequential("c", (a, Parallel("p", (a, b)))),)
 
     def test_a_cycle_ends_where_it_closes(self) -> None:
         commands = (
@@ -176,7 +176,7 @@ class TestSteps:
         )
         text = devfile(f"commands:\n{commands}events: {{postStart: [c]}}\n")
         translation = translated(text)
-        assert translation.workload.post_start == (Sequence("c", (Command("a", "do a"),)),)
+        assert translation.workload.post_start == (Sequential("c", (Command("a", "do a"),)),)
         assert losses(translation) == ["reference.cycle"]
         assert not translation.usable
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from wsdash.backend.archive import ArchiveError
-from wsdash.backend.archive.streams import CHUNK, Closed, StreamFailed, Watch
+from wsdash.backend.archive.streams import CHUNK, ByteStream, Closed, StreamFailed
 from wsdash.backend.errors import UserError
 
 _LOOK_MS = 200
@@ -24,7 +24,7 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _LEVEL = 6
 
 
-class Source(Watch):
+class ArchiveReader(ByteStream):
     """An archive to read, from a path or an open descriptor; decompressed if it is compressed."""
 
     def __init__(self, file: Path | int, progress: Callable[[int], None] = lambda _: None) -> None:
@@ -75,7 +75,7 @@ class Source(Watch):
         return buffered
 
 
-class Target(Watch):
+class ArchiveWriter(ByteStream):
     """An archive to write, for the user alone, to a path or an open descriptor.
 
     It is compressed unless the path ends in `.tar`. At the path it is there, whole and on the disk, after
@@ -144,7 +144,7 @@ class Target(Watch):
 class _Input(io.RawIOBase):
     """A descriptor, perhaps of a pipe, on which waiting ends when the watch is closed."""
 
-    def __init__(self, descriptor: int, watch: Watch) -> None:
+    def __init__(self, descriptor: int, watch: ByteStream) -> None:
         self.descriptor = descriptor
         self._watch = watch
 
@@ -159,7 +159,7 @@ class _Input(io.RawIOBase):
 class _Output:
     """The same to write to."""
 
-    def __init__(self, descriptor: int, watch: Watch) -> None:
+    def __init__(self, descriptor: int, watch: ByteStream) -> None:
         self._descriptor = descriptor
         self._watch = watch
         self.count = 0
@@ -177,7 +177,7 @@ class _Output:
         """Nothing is held back."""
 
 
-def _wait(descriptor: int, event: int, watch: Watch) -> None:
+def _wait(descriptor: int, event: int, watch: ByteStream) -> None:
     poll = select.poll()
     poll.register(descriptor, event)
     while not poll.poll(_LOOK_MS):

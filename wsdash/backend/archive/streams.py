@@ -37,7 +37,7 @@ class Closed(Exception):
     """The stream was closed while it was in use: whoever asked for the work has given up."""
 
 
-class Watch:
+class ByteStream:
     """Counts the bytes of a stream, tells `progress` how many have passed, and can be closed by any thread."""
 
     def __init__(self, progress: Callable[[int], None] = lambda _: None) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wsdash.backend.archive import ArchiveError, manifest, tar
-from wsdash.backend.archive.files import Source, Target
+from wsdash.backend.archive.files import ArchiveReader, ArchiveWriter
 from wsdash.backend.archive.manifest import Manifest
 from wsdash.backend.archive.streams import StreamFailed, in_thread
 from wsdash.backend.clone_address import taken_out, without_secrets
@@ -49,7 +49,7 @@ class ImportRequest:
 
 
 async def export_workspace(
-    store: Store, provider: Provider, workspace: Workspace, target: Target, now: float
+    store: Store, provider: Provider, workspace: Workspace, target: ArchiveWriter, now: float
 ) -> Exported:
     """Write the workspace to the target. Raises UserError, ProviderError."""
     if not isinstance(provider, Files):
@@ -87,7 +87,7 @@ async def export_workspace(
     return Exported(workspace, size, packed)
 
 
-def _begin(target: Target, description: Manifest) -> None:
+def _begin(target: ArchiveWriter, description: Manifest) -> None:
     target.open()
     data = manifest.dump(description)
     member = tar.Member(manifest.FILE, "file", 0o600, int(description.exported_at) * 10**9, len(data))
@@ -102,7 +102,7 @@ async def _still_wanted(store: Store, workspace: Workspace) -> None:
 
 
 async def import_workspace(
-    store: Store, provider: Provider, request: ImportRequest, source: Source, new_id: str, now: float
+    store: Store, provider: Provider, request: ImportRequest, source: ArchiveReader, new_id: str, now: float
 ) -> Workspace:
     """Make a workspace from the archive. Raises UserError, ProviderError.
 
@@ -141,7 +141,7 @@ async def import_workspace(
     return workspace
 
 
-def _description(source: Source) -> Manifest:
+def _description(source: ArchiveReader) -> Manifest:
     """The first member, which must be `workspace.json`; the source then stands before the second."""
     for member, content in tar.read_members(source):
         if (member.path.removeprefix("./"), member.kind) != (manifest.FILE, "file"):
@@ -225,7 +225,7 @@ class Transfer:
             self._state.store,
             self._state.provider(workspace),
             workspace,
-            Target(file, progress, force=force),
+            ArchiveWriter(file, progress, force=force),
             self._state.clock(),
         )
 
@@ -235,7 +235,7 @@ class Transfer:
             self._state.store,
             self._state.provider_of(request.context),
             request,
-            Source(request.file, progress),
+            ArchiveReader(request.file, progress),
             secrets.token_hex(5),
             self._state.clock(),
         )

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from wsdash.devfile.devcontainer.interpolation import dotenv, interpolate
 from wsdash.devfile.devcontainer.report import Report, plain_text
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, show
-from wsdash.devfile.parse.tree import START, Array, Finding, Mark, Object, Path, Tree, Value, copied
+from wsdash.devfile.parse.tree import START, Array, Finding, KeyPath, Mark, Object, Tree, Value, copied
 from wsdash.devfile.parse.yaml_reader import read_yaml
 
 MOST_FILES = 20
-_Text = Callable[[str, Path], str]
+_Text = Callable[[str, KeyPath], str]
 _KNOWN = frozenset(
     [
         "image",
@@ -65,7 +65,7 @@ class ComposeService:
     """Source and target of each mount; the source of an unnamed volume is empty."""
     user: str | None = None
     depends_on: tuple[str, ...] = ()
-    path: Path = ()
+    path: KeyPath = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +201,9 @@ def _service(
     have: Mapping[str, bytes | None],
     report: Report,
 ) -> ComposeService:
-    path: Path = ("services", name)
+    path: KeyPath = ("services", name)
 
-    def text(raw: str, at: Path) -> str:
+    def text(raw: str, at: KeyPath) -> str:
         filled, missing = interpolate(raw, environ)
         for variable in missing:
             message = f"the variable {show(variable)} has no value here; it is empty"
@@ -268,7 +268,7 @@ def _service(
     )
 
 
-def _ports(service: Object, text: _Text, path: Path) -> Iterator[int]:
+def _ports(service: Object, text: _Text, path: KeyPath) -> Iterator[int]:
     for key in ("expose", "ports"):
         items = service.get(key)
         for item in items if isinstance(items, Array) else ():
@@ -281,7 +281,7 @@ def _ports(service: Object, text: _Text, path: Path) -> Iterator[int]:
                 yield int(number)
 
 
-def _mounts(service: Object, text: _Text, path: Path) -> Iterator[tuple[str, str]]:
+def _mounts(service: Object, text: _Text, path: KeyPath) -> Iterator[tuple[str, str]]:
     items = service.get("volumes")
     for item in items if isinstance(items, Array) else ():
         if isinstance(item, Object):

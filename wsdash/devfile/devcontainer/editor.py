@@ -9,7 +9,7 @@ import json
 import shlex
 
 from wsdash.devfile.devcontainer.report import Report
-from wsdash.devfile.parse.tree import Array, Object, Path
+from wsdash.devfile.parse.tree import Array, KeyPath, Object
 from wsdash.workload import Command
 
 STEP = "vscode"
@@ -29,7 +29,7 @@ def editor(root: Object, report: Report) -> tuple[Command, ...]:
     return (Command(STEP, "\n".join(lines)),) if lines else ()
 
 
-def _settings(holder: Object, path: Path, report: Report) -> list[str]:
+def _settings(holder: Object, path: KeyPath, report: Report) -> list[str]:
     settings = report.mapping(holder, "settings", path)
     if not settings:
         return []
@@ -41,7 +41,7 @@ def _settings(holder: Object, path: Path, report: Report) -> list[str]:
     return [f'mkdir -p "{_MACHINE}"', f"[ -e {file} ] || printf '%s\\n' {shlex.quote(text)} >{file}"]
 
 
-def _extensions(holder: Object, path: Path, report: Report) -> list[str]:
+def _extensions(holder: Object, path: KeyPath, report: Report) -> list[str]:
     listed = holder.get("extensions")
     names = [one for one in listed if isinstance(one, str)] if isinstance(listed, Array) else []
     names = [one for one in names if "\0" not in one and not one.startswith("-")][:200]

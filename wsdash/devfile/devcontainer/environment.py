@@ -5,7 +5,7 @@ from __future__ import annotations
 from wsdash.devfile.devcontainer.report import Report, plain_text
 from wsdash.devfile.devcontainer.substitution import Substituted, Substitution
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Object, Path
+from wsdash.devfile.parse.tree import KeyPath, Object
 from wsdash.devfile.schema.elements import RESERVED_ENV
 from wsdash.devfile.translation.container import ENV_NAME
 from wsdash.workload import EnvVar
@@ -24,7 +24,7 @@ class Environment:
         return tuple(self._variables.values())
 
     def set(
-        self, name: str, value: str, path: Path, *, in_container: bool = True, is_raw: bool = False
+        self, name: str, value: str, path: KeyPath, *, in_container: bool = True, is_raw: bool = False
     ) -> None:
         """Put it in, or say why not. A raw value holds no variables of the Dev Container."""
         if name in RESERVED_ENV:
@@ -45,7 +45,7 @@ class Environment:
     def take(self, holder: Object, key: str, *, in_container: bool) -> None:
         """All of a property; null takes a variable away."""
         for name, value in self._report.mapping(holder, key).items():
-            path: Path = (key, name)
+            path: KeyPath = (key, name)
             text = plain_text(value)
             if value is None:
                 self._variables.pop(name, None)

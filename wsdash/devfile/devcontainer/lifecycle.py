@@ -11,8 +11,8 @@ import shlex
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.devcontainer.substitution import Substitution
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Array, Object, Path, Value
-from wsdash.workload import Command, Parallel, Sequence, Step
+from wsdash.devfile.parse.tree import Array, KeyPath, Object, Value
+from wsdash.workload import Command, Parallel, Sequential, Step
 
 ONCE = ("onCreateCommand", "updateContentCommand", "postCreateCommand")
 START = "postStartCommand"
@@ -36,7 +36,7 @@ def lifecycle(root: Object, report: Report, substitute: Substitution) -> tuple[t
         wanted = USUAL_WAIT
     if not steps:
         return (), None
-    return (Sequence("lifecycle", tuple(steps), stop_on_failure=True),), _awaited(wanted, steps)
+    return (Sequential("lifecycle", tuple(steps), stop_on_failure=True),), _awaited(wanted, steps)
 
 
 def _awaited(wanted: Value, steps: list[Step]) -> str | None:
@@ -72,7 +72,7 @@ def shown(value: Value) -> str | None:
     return None
 
 
-def _step(name: str, value: Value, path: Path, report: Report, substitute: Substitution) -> Step | None:
+def _step(name: str, value: Value, path: KeyPath, report: Report, substitute: Substitution) -> Step | None:
     if isinstance(value, Object):
         inner = [
             command
@@ -83,7 +83,9 @@ def _step(name: str, value: Value, path: Path, report: Report, substitute: Subst
     return _command(name, value, path, report, substitute)
 
 
-def _command(name: str, value: Value, path: Path, report: Report, substitute: Substitution) -> Command | None:
+def _command(
+    name: str, value: Value, path: KeyPath, report: Report, substitute: Substitution
+) -> Command | None:
     """A text is for a shell; a list is run without one, so each word is quoted."""
     if value is None or value == "" or value == []:
         return None

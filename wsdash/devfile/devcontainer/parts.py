@@ -7,7 +7,7 @@ import re
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.devcontainer.substitution import Substitution
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Object, Path, Value
+from wsdash.devfile.parse.tree import KeyPath, Object, Value
 from wsdash.devfile.translation.container import ENV_NAME
 from wsdash.workload import Port, Resources, Secret, Volume
 
@@ -44,7 +44,7 @@ def ports(root: Object, report: Report) -> tuple[Port, ...]:
     return tuple(found.values())
 
 
-def _port(value: Value, path: Path, report: Report) -> int | None:
+def _port(value: Value, path: KeyPath, report: Report) -> int | None:
     if isinstance(value, str) and path[0] == "forwardPorts" and re.fullmatch(r"[A-Za-z0-9._-]+:\d+", value):
         message = f"{show(value)} is reached under that name from inside the workspace only"
         report.add("devcontainer.port", path, message, "have the main container listen, to forward it")
@@ -89,7 +89,7 @@ def volumes(root: Object, report: Report, substitute: Substitution) -> tuple[Vol
     return tuple(found.values())
 
 
-def _mount(value: Value, path: Path, report: Report) -> dict[str, str]:
+def _mount(value: Value, path: KeyPath, report: Report) -> dict[str, str]:
     """The parts of a mount, with docker's shorter names written out."""
     if isinstance(value, str):
         pairs = [part.partition("=")[::2] for part in value.split(",")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from wsdash.devfile.diagnostics import Diagnostic, show
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
-from wsdash.devfile.parse.tree import Array, Finding, Object, Path, Tree, Value
+from wsdash.devfile.parse.tree import Array, Finding, KeyPath, Object, Tree, Value
 
 
 class Report:
@@ -17,7 +17,7 @@ class Report:
         self._file = file
         self.diagnostics: list[Diagnostic] = []
 
-    def add(self, code: str, path: Path, message: str, hint: str = "", *, on_key: bool = False) -> None:
+    def add(self, code: str, path: KeyPath, message: str, hint: str = "", *, on_key: bool = False) -> None:
         """Note it. Hostile files could have very many, of which more than are shown are not kept."""
         if len(self.diagnostics) <= 10 * MAX_DIAGNOSTICS:
             found = Finding(code, path, message, hint, on_key).located(self._tree)
@@ -26,13 +26,13 @@ class Report:
                 Diagnostic(found.line, found.column, found.severity, code, found.message, found.hint, file)
             )
 
-    def wrong(self, path: Path, value: object, right: str) -> None:
+    def wrong(self, path: KeyPath, value: object, right: str) -> None:
         """A value that is not what the property takes."""
         named = show(path[-1])[1:-1] if path else "this"
         message = f"{named} is left out: {show(value)} is not {right}"
         self.add("devcontainer.type", path, message, f"write {right}")
 
-    def text(self, holder: Object, key: str, path: Path) -> str | None:
+    def text(self, holder: Object, key: str, path: KeyPath) -> str | None:
         """A text without NUL; None where there is none."""
         value = holder.get(key)
         if value is None:
@@ -42,7 +42,7 @@ class Report:
         self.wrong((*path, key), value, "a text")
         return None
 
-    def mapping(self, holder: Object, key: str, path: Path = ()) -> Object:
+    def mapping(self, holder: Object, key: str, path: KeyPath = ()) -> Object:
         """A mapping; an empty one where there is none."""
         value = holder.get(key)
         if isinstance(value, Object):
@@ -51,7 +51,7 @@ class Report:
             self.wrong((*path, key), value, "a mapping")
         return Object()
 
-    def items(self, holder: Object, key: str, path: Path = ()) -> list[tuple[Path, Value]]:
+    def items(self, holder: Object, key: str, path: KeyPath = ()) -> list[tuple[KeyPath, Value]]:
         """The items of a list with their places; none where there is none."""
         value = holder.get(key)
         if isinstance(value, Array):

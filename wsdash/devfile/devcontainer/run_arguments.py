@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Object, Path
+from wsdash.devfile.parse.tree import KeyPath, Object
 
 _TAKES_VALUE = frozenset(
     [
@@ -99,13 +99,13 @@ _SILENT = frozenset(
 class RunArguments:
     """What can be honoured: variables with their places, and the user."""
 
-    env: tuple[tuple[Path, str, str | None], ...] = ()
+    env: tuple[tuple[KeyPath, str, str | None], ...] = ()
     user: str | None = None
 
 
 def run_arguments(root: Object, report: Report) -> RunArguments:
     """A variable without a value is the one of the user's machine: its value is None."""
-    env: list[tuple[Path, str, str | None]] = []
+    env: list[tuple[KeyPath, str, str | None]] = []
     user = None
     for path, option, value in _options(root, report):
         if option in ("-e", "--env") and value:
@@ -131,7 +131,7 @@ def run_arguments(root: Object, report: Report) -> RunArguments:
     return RunArguments(tuple(env), user)
 
 
-def _options(root: Object, report: Report) -> Iterator[tuple[Path, str, str | None]]:
+def _options(root: Object, report: Report) -> Iterator[tuple[KeyPath, str, str | None]]:
     """Each option with its value, as docker splits them: `--a=b`, `--a b`, `-eA=B`."""
     words = []
     for path, word in report.items(root, "runArgs"):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Path
+from wsdash.devfile.parse.tree import KeyPath
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -44,7 +44,7 @@ class Substitution:
         """A variable of the container whose value is known before it runs."""
         self._container_env[name] = value
 
-    def __call__(self, text: str, path: Path, *, in_container: bool = True) -> Substituted:
+    def __call__(self, text: str, path: KeyPath, *, in_container: bool = True) -> Substituted:
         """`in_container` says that the text is used where `${containerEnv:...}` has a meaning."""
         expands: list[str] = []
 
@@ -53,7 +53,7 @@ class Substitution:
 
         return Substituted(_VARIABLE.sub(value, text), tuple(dict.fromkeys(expands)))
 
-    def _value(self, whole: str, inside: str, path: Path, in_container: bool, expands: list[str]) -> str:
+    def _value(self, whole: str, inside: str, path: KeyPath, in_container: bool, expands: list[str]) -> str:
         kind, *rest = inside.split(":")
         name, default = (rest[0] if rest else ""), (rest[1] if len(rest) > 1 else None)
         if kind in ("localEnv", "env"):
@@ -78,7 +78,7 @@ class Substitution:
             self.report.add("devcontainer.template", path, message, "write the value that is meant")
         return whole
 
-    def _local(self, name: str, default: str | None, path: Path) -> str:
+    def _local(self, name: str, default: str | None, path: KeyPath) -> str:
         if name in self.local_env:
             return self.local_env[name]
         if default is None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias, Union
 from wsdash.devfile.codes import LENIENT
 from wsdash.devfile.diagnostics import Diagnostic
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """The way to a value from the document's root: `("components", 0, "container", "image")`."""
 
 Value: TypeAlias = Union[str, int, float, bool, "Object", "Array", None]
@@ -70,7 +70,7 @@ class Tree:
     root: Value
     start: Mark = START
 
-    def position(self, path: Path) -> Mark:
+    def position(self, path: KeyPath) -> Mark:
         """Where the value at `path` begins; where it is absent, its nearest surrounding value."""
         mark = self.start
         for node, step in self._walk(path):
@@ -80,21 +80,21 @@ class Tree:
                 mark = node.items_at[step]
         return mark
 
-    def key_position(self, path: Path) -> Mark:
+    def key_position(self, path: KeyPath) -> Mark:
         """Where the key that `path` ends with begins; the value's place where it is an item of a list."""
         node = self.get(path[:-1])
         if path and isinstance(node, Object) and path[-1] in node.keys_at:
             return node.keys_at[str(path[-1])]
         return self.position(path)
 
-    def get(self, path: Path) -> Value:
+    def get(self, path: KeyPath) -> Value:
         """The value at `path`, None where there is none."""
         value = self.root
         for node, step in self._walk(path):
             value = _child(node, step)
         return value
 
-    def _walk(self, path: Path) -> Iterator[tuple[Value, str | int]]:
+    def _walk(self, path: KeyPath) -> Iterator[tuple[Value, str | int]]:
         node = self.root
         for step in path:
             yield node, step
@@ -133,7 +133,7 @@ class Finding(NamedTuple):
     """A remark about the value at `path`, or about its key. Its severity belongs to the profile."""
 
     code: str
-    path: Path
+    path: KeyPath
     message: str
     hint: str = ""
     on_key: bool = False

@@ -21,7 +21,7 @@ from wsdash.devfile.diagnostics import (
     without_secrets,
 )
 from wsdash.devfile.limits import MAX_PARENTS
-from wsdash.devfile.parse.tree import Finding, Object, Path, Tree, copied
+from wsdash.devfile.parse.tree import Finding, KeyPath, Object, Tree, copied
 from wsdash.devfile.resolve.merge import merge
 from wsdash.devfile.resolve.variables import apply_variables
 from wsdash.devfile.schema.document import Document, load
@@ -133,7 +133,7 @@ def _with_parents(
     if isinstance(target, Finding):
         return _remarked(document, [document.locate(target)])
     content = yield target
-    where: Path = ("parent", "uri" if named.uri is not None else "id")
+    where: KeyPath = ("parent", "uri" if named.uri is not None else "id")
     if isinstance(content, FetchError):
         failed = Finding(
             "parent.fetch", where, f"the parent {show(target)} is not fetched: {content}", content.hint
@@ -162,7 +162,7 @@ def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Fi
     if parent.uri is None and parent.kubernetes:
         message = "the parent is a resource in a Kubernetes cluster, which is not read"
         return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
-    where: Path = ("parent", "uri" if parent.uri is not None else "id")
+    where: KeyPath = ("parent", "uri" if parent.uri is not None else "id")
     if not may_fetch and (parent.uri is None or parent.uri.lower().startswith(("http:", "https:"))):
         return Finding("parent.remote", where, "the parent is elsewhere, and is not fetched here", _COPY)
     elsewhere = parent.uri is None or _is_elsewhere(parent.uri, chain[-1])
@@ -218,7 +218,7 @@ def _address(parent: Parent, child: str) -> str | Finding:
             return Finding("parent.unsupported", ("parent", "registryUrl"), message, "use its https address")
         asked = "/".join(quote(part, safe="") for part in (str(parent.id), parent.version or "latest"))
         return f"{_HTTPS}{registry[len(_HTTPS) :]}/devfiles/{asked}"
-    where: Path = ("parent", "uri")
+    where: KeyPath = ("parent", "uri")
     if found := _SCHEME.match(parent.uri):
         if found[0].lower() == "https:":
             return f"https:{parent.uri[len('https:') :]}"
@@ -235,7 +235,7 @@ def _address(parent: Parent, child: str) -> str | Finding:
 
 def _file(uri: str, child: str) -> str | Finding:
     """The path of a file beside the child."""
-    where: Path = ("parent", "uri")
+    where: KeyPath = ("parent", "uri")
     target = posixpath.normpath(posixpath.join(posixpath.dirname(child), uri))
     if not uri.isprintable() or target == ".":
         return Finding("parent.path", where, f"{show(uri)} is no path of a file", "name a file")

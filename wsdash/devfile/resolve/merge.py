@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Array, Finding, Mark, Object, Path, Value
+from wsdash.devfile.parse.tree import Array, Finding, KeyPath, Mark, Object, Value
 from wsdash.devfile.schema.fields import ONE_OF, OVERRIDES, fields_of
 from wsdash.devfile.schema.models import Command, Devfile, Element
 from wsdash.devfile.schema.wording import describe
@@ -94,7 +94,7 @@ def _unknown_overrides(parent: Object, overrides: Object, broken: frozenset[str]
         for index, item in enumerate(items if isinstance(items, Array) else ()):
             name = _name(item, key)
             if name and name not in names:
-                path: Path = ("parent", field, index)
+                path: KeyPath = ("parent", field, index)
                 message = f"{describe(path, item)} overrides nothing: the parent has none of that name"
                 yield Finding("parent.override", (*path, key), message, hint)
     for field in _KEYED:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from wsdash.devfile.diagnostics import Diagnostic, show
 from wsdash.devfile.limits import MAX_BYTES
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.fields import fields_of
 from wsdash.devfile.schema.models import Container, Element
@@ -84,7 +84,7 @@ class _Work:
         self._values = values
         self._rate_limiter = MAX_BYTES
 
-    def element(self, element: _E, path: Path) -> _E:
+    def element(self, element: _E, path: KeyPath) -> _E:
         changed: dict[str, object] = {}
         for key, field in fields_of(type(element)).items():
             value = getattr(element, field.attribute)
@@ -109,7 +109,7 @@ class _Work:
                 changed[field.attribute] = new
         return element.model_copy(update=changed) if changed else element
 
-    def _texts(self, value: object, path: Path, code: str) -> object:
+    def _texts(self, value: object, path: KeyPath, code: str) -> object:
         if isinstance(value, tuple):
             return tuple(self._text(item, (*path, index), code) for index, item in enumerate(value))
         if isinstance(value, dict):
@@ -119,7 +119,7 @@ class _Work:
             }
         return self._text(value, path, code) if isinstance(value, str) else value
 
-    def _text(self, text: str, path: Path, code: str, *, on_key: bool = False) -> str:
+    def _text(self, text: str, path: KeyPath, code: str, *, on_key: bool = False) -> str:
         if "{{" not in text:
             return text
         try:
@@ -136,6 +136,6 @@ class _Work:
         return new
 
 
-def _cpu(path: Path, key: str) -> Finding:
+def _cpu(path: KeyPath, key: str) -> Finding:
     message = f"a variable in {key} is replaced here; other devfile tools leave it and then refuse the value"
     return Finding("variable.cpu", path, message, "write the quantity itself if others read the file too")

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Path
+from wsdash.devfile.parse.tree import KeyPath
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.models import Component, Container, Endpoint
 
 RESERVED_ENV = ("PROJECTS_ROOT", "PROJECT_SOURCE")
 
 
-def containers(document: Document) -> Iterator[tuple[Path, Component, Container]]:
+def containers(document: Document) -> Iterator[tuple[KeyPath, Component, Container]]:
     for index, component in enumerate(document.devfile.components):
         if component.container:
             yield ("components", index, "container"), component, component.container
 
 
-def endpoints(document: Document) -> Iterator[tuple[Path, Component, Endpoint]]:
+def endpoints(document: Document) -> Iterator[tuple[KeyPath, Component, Endpoint]]:
     """All endpoints, those of Kubernetes and OpenShift components among them."""
     for index, component in enumerate(document.devfile.components):
         body = component.container or component.kubernetes or component.openshift

@@ -7,7 +7,7 @@ import difflib
 from pydantic_core import ErrorDetails
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Finding, Path, Tree, Value
+from wsdash.devfile.parse.tree import Finding, KeyPath, Tree, Value
 from wsdash.devfile.schema.fields import REMOVED, fields_of, model_at
 from wsdash.devfile.schema.models import Devfile, Element
 from wsdash.devfile.schema.wording import describe, kind_of, owner
@@ -27,10 +27,10 @@ _NAME_HINT = "use lower-case letters, digits and dashes; begin and end with a le
 _LONGEST_GUESS = 40
 
 
-def explain(error: ErrorDetails, tree: Tree, prefix: Path = (), root: type[Element] = Devfile) -> Finding:
+def explain(error: ErrorDetails, tree: Tree, prefix: KeyPath = (), root: type[Element] = Devfile) -> Finding:
     """The finding for one of pydantic's errors. `prefix` is the path of what was validated, `root` its model."""
     kind = error["type"]
-    path: Path = (*prefix, *error["loc"])
+    path: KeyPath = (*prefix, *error["loc"])
     value = tree.get(path)
     if kind == "missing":
         who = describe(path[:-1], tree.get(path[:-1]))
@@ -56,19 +56,19 @@ def explain(error: ErrorDetails, tree: Tree, prefix: Path = (), root: type[Eleme
     )
 
 
-def _label(path: Path) -> str:
+def _label(path: KeyPath) -> str:
     last = path[-1]
     return f"item {last + 1} of {path[-2]}" if isinstance(last, int) and len(path) > 1 else show(last)[1:-1]
 
 
-def _pattern(path: Path, what: str, value: Value) -> Finding:
+def _pattern(path: KeyPath, what: str, value: Value) -> Finding:
     if path[-1] == "version":
         message = f"{what} must be three numbers with dots between them, not {kind_of(value)}"
         return Finding("schema.wrong-value", path, message, "for example: 1.0.0")
     return Finding("schema.bad-name", path, f"{what} is no name: {show(value)}", _NAME_HINT)
 
 
-def _unknown(path: Path, model: type[Element] | None, version: str) -> Finding:
+def _unknown(path: KeyPath, model: type[Element] | None, version: str) -> Finding:
     key = str(path[-1])
     if model and (remedy := REMOVED.get(model, {}).get(key)):
         code = "schema.unused-field" if is_unused(key, version) else "schema.removed-field"

@@ -9,7 +9,7 @@ from typing import get_args, get_origin
 
 from pydantic.fields import FieldInfo as PydanticField
 
-from wsdash.devfile.parse.tree import Array, Object, Path, Value
+from wsdash.devfile.parse.tree import Array, KeyPath, Object, Value
 from wsdash.devfile.schema.models import (
     Command,
     Component,
@@ -102,7 +102,7 @@ def _model_in(annotation: object) -> type[Element] | None:
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
-def model_at(path: Path, root: type[Element] = Devfile) -> type[Element] | None:
+def model_at(path: KeyPath, root: type[Element] = Devfile) -> type[Element] | None:
     """The model of the mapping at `path`, None where the schema says nothing about it."""
     model: type[Element] | None = root
     for step in path:
@@ -114,8 +114,8 @@ def model_at(path: Path, root: type[Element] = Devfile) -> type[Element] | None:
 
 
 def elements(
-    value: Value, model: type[Element] = Devfile, path: Path = ()
-) -> Iterator[tuple[Path, Object, type[Element]]]:
+    value: Value, model: type[Element] = Devfile, path: KeyPath = ()
+) -> Iterator[tuple[KeyPath, Object, type[Element]]]:
     """Every mapping of the tree that has a model, outer ones first."""
     if isinstance(value, Array):
         for index, item in enumerate(value):

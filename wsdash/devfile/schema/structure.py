@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from wsdash.devfile.diagnostics import DevfileError, Diagnostic, show
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
-from wsdash.devfile.parse.tree import Array, Finding, Object, Path, Tree
+from wsdash.devfile.parse.tree import Array, Finding, KeyPath, Object, Tree
 from wsdash.devfile.schema.errors import explain, is_unused
 from wsdash.devfile.schema.fields import (
     METADATA_SINCE,
@@ -110,7 +110,7 @@ def _structure(
 
 def _is_open(error: ErrorDetails, tree: Tree, version: str) -> bool:
     """Whether the version's schema does not know the metadata field, and the reference parser takes the value."""
-    path: Path = error["loc"]
+    path: KeyPath = error["loc"]
     if len(path) < 2 or path[0] != "metadata" or METADATA_SINCE.get(str(path[1]), version) <= version:
         return False
     return (error["type"] == "literal_error" and isinstance(tree.get(path), str)) or tree.get(path) is None
@@ -133,7 +133,7 @@ def _version(tree: Tree, root: Object) -> tuple[str, list[Finding]]:
 
     The part before the first `-` selects the schema (devfile/library, context/apiVersion.go).
     """
-    path: Path = ("schemaVersion",)
+    path: KeyPath = ("schemaVersion",)
     value = root.get("schemaVersion")
     if "schemaVersion" not in root:
         if finding := _not_a_devfile(root):
@@ -197,7 +197,7 @@ def _shape(root: Object, version: str) -> Iterator[Finding]:
 
 
 def _one_of(
-    path: Path, value: Object, model: type[Element], choices: tuple[str, ...], version: str
+    path: KeyPath, value: Object, model: type[Element], choices: tuple[str, ...], version: str
 ) -> Iterator[Finding]:
     if "github" in value and model in (Project, StarterProject) and is_unused("github", version):
         choices = (*choices, "github")
@@ -214,7 +214,7 @@ def _one_of(
     yield Finding("schema.one-of", path, f"{who} needs one of: {listed}", gone)
 
 
-def _newer(path: Path, value: Object, model: type[Element], version: str) -> Iterator[Finding]:
+def _newer(path: KeyPath, value: Object, model: type[Element], version: str) -> Iterator[Finding]:
     fields = fields_of(model)
     for key in value:
         info = fields.get(key)
@@ -228,7 +228,7 @@ def _newer(path: Path, value: Object, model: type[Element], version: str) -> Ite
         yield Finding("schema.newer-field", (*path, "kind"), message, f"write schemaVersion: {V22.version}")
 
 
-def _repeated(path: Path, metadata: Object) -> Iterator[Finding]:
+def _repeated(path: KeyPath, metadata: Object) -> Iterator[Finding]:
     architectures = metadata.get("architectures")
     seen: set[str] = set()
     for index, name in enumerate(architectures if isinstance(architectures, Array) else ()):
@@ -274,9 +274,9 @@ def _override_findings(tree: Tree, root: Object, version: str) -> list[Finding]:
     return findings
 
 
-def _to_remove(error: ErrorDetails) -> Path:
+def _to_remove(error: ErrorDetails) -> KeyPath:
     """What to take out so that the rest can be read: an optional field, else the element around it."""
-    path: Path = error["loc"]
+    path: KeyPath = error["loc"]
     model = model_at(path[:-1]) if path and isinstance(path[-1], str) else None
     info = fields_of(model).get(str(path[-1])) if model else None
     chosen = model is not None and path[-1] in ONE_OF.get(model, ())
@@ -284,14 +284,14 @@ def _to_remove(error: ErrorDetails) -> Path:
     return _element(path[:-1]) if needed else path
 
 
-def _element(path: Path) -> Path:
+def _element(path: KeyPath) -> KeyPath:
     """The innermost list item around the value; its top-level field where there is none."""
     while len(path) > 1 and not isinstance(path[-1], int):
         path = path[:-1]
     return path
 
 
-def _remove(tree: Tree, paths: Iterable[Path]) -> set[str]:
+def _remove(tree: Tree, paths: Iterable[KeyPath]) -> set[str]:
     """Take values out of the tree; returns the names and ids that went with them."""
     names: set[str] = set()
     holders: dict[int, tuple[Object | Array, set[str | int]]] = {}

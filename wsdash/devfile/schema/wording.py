@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Array, Object, Path, Tree, Value
+from wsdash.devfile.parse.tree import Array, KeyPath, Object, Tree, Value
 
 _SINGULAR = {
     "components": "component",
@@ -17,7 +17,7 @@ _SINGULAR = {
 }
 
 
-def describe(path: Path, value: Value = None) -> str:
+def describe(path: KeyPath, value: Value = None) -> str:
     """An element in words, by its name where it has one: `component "dev"`."""
     if not path:
         return "the devfile"
@@ -28,7 +28,7 @@ def describe(path: Path, value: Value = None) -> str:
     return str(path[-1])
 
 
-def owner(tree: Tree, path: Path) -> str:
+def owner(tree: Tree, path: KeyPath) -> str:
     """The named element around the value at `path`, in words for the end of a phrase: ` of component "dev"`."""
     for end in range(len(path) - 1, 0, -1):
         if isinstance(path[end - 1], int) and isinstance(value := tree.get(path[:end]), Object):

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.quantity import bytes_of, cores_of
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.elements import RESERVED_ENV
 from wsdash.devfile.schema.models import Component, Container, EnvEntry
-from wsdash.devfile.translation.main_component import Placed
+from wsdash.devfile.translation.main_component import LocatedContainer
 from wsdash.workload import EnvVar, Port, Resources, Service, Volume
 
 Report = Callable[[Finding], None]
@@ -24,7 +24,7 @@ _STORAGE_TYPE = "controller.devfile.io/storage-type"
 
 
 def env_vars(
-    entries: tuple[EnvEntry, ...], path: Path, report: Report, *, reserved: bool = True
+    entries: tuple[EnvEntry, ...], path: KeyPath, report: Report, *, reserved: bool = True
 ) -> tuple[EnvVar, ...]:
     """The variables that a process can be given. Of two with one name the last counts, as in Kubernetes."""
     found: dict[str, EnvVar] = {}
@@ -48,7 +48,7 @@ def env_vars(
     return tuple(found.values())
 
 
-def entrypoint(main: Placed, report: Report) -> tuple[str, ...]:
+def entrypoint(main: LocatedContainer, report: Report) -> tuple[str, ...]:
     """What runs in the background beside the workspace: only with the attribute `overrideCommand: false`."""
     container, attributes = main.container, main.component.attributes
     written = (*container.command, *container.args)
@@ -73,7 +73,7 @@ def entrypoint(main: Placed, report: Report) -> tuple[str, ...]:
     return ()
 
 
-def _without_nul(words: tuple[str, ...], path: Path, report: Report) -> tuple[str, ...]:
+def _without_nul(words: tuple[str, ...], path: KeyPath, report: Report) -> tuple[str, ...]:
     if any("\0" in word for word in words):
         report(
             Finding(
@@ -87,7 +87,7 @@ def _without_nul(words: tuple[str, ...], path: Path, report: Report) -> tuple[st
     return words
 
 
-def ports(main: Placed, report: Report) -> tuple[Port, ...]:
+def ports(main: LocatedContainer, report: Report) -> tuple[Port, ...]:
     """The main container's endpoints."""
     found = []
     for index, endpoint in enumerate(main.container.endpoints):
@@ -124,7 +124,7 @@ def ports(main: Placed, report: Report) -> tuple[Port, ...]:
     return tuple(found)
 
 
-def volumes(document: Document, main: Placed, report: Report) -> tuple[Volume, ...]:
+def volumes(document: Document, main: LocatedContainer, report: Report) -> tuple[Volume, ...]:
     """The main container's mounts, with what their volume components say."""
     components = {c.name: c.volume for c in document.devfile.components if c.volume}
     all_ephemeral = document.devfile.attributes.get(_STORAGE_TYPE) == "ephemeral"
@@ -164,7 +164,7 @@ def resources(container: Container) -> Resources:
     )
 
 
-def unreadable_resources(placed: Placed) -> Iterator[Finding]:
+def unreadable_resources(placed: LocatedContainer) -> Iterator[Finding]:
     """Quantities that are left out because they cannot be read."""
     values = resources(placed.container)
     for key in ("memory_limit", "memory_request", "cpu_limit", "cpu_request"):
@@ -192,7 +192,7 @@ def _quantity(text: str, read: Callable[[str], _N]) -> _N | None:
     return value if value and value > 0 and math.isfinite(value) else None
 
 
-def service(placed: Placed, report: Report) -> Service:
+def service(placed: LocatedContainer, report: Report) -> Service:
     """A container beside the main one: it runs what its image or its command says."""
     container, component = placed.container, placed.component
     _report_unsupported(placed, report)
@@ -210,7 +210,7 @@ def service(placed: Placed, report: Report) -> Service:
     )
 
 
-def _report_unsupported(placed: Placed, report: Report) -> None:
+def _report_unsupported(placed: LocatedContainer, report: Report) -> None:
     container, name, path = placed.container, show(placed.component.name), placed.path
     if placed.component.attributes.get("overrideCommand") is True:
         message = f"{name} runs its own command: only the main component is kept alive in its place"
@@ -239,7 +239,7 @@ def _report_unsupported(placed: Placed, report: Report) -> None:
         )
 
 
-def unsupported_in_container(placed: Placed, component: Component) -> Iterator[Finding]:
+def unsupported_in_container(placed: LocatedContainer, component: Component) -> Iterator[Finding]:
     """What no container here has."""
     container, name, path = placed.container, show(component.name), placed.path
     if container.dedicated_pod:

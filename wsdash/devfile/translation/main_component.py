@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.elements import containers
 from wsdash.devfile.schema.models import Component, Container
@@ -19,10 +19,10 @@ INJECT_EDITOR = "gl/inject-editor"
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class LocatedContainer:
     """A container component, and the path of its container."""
 
-    path: Path
+    path: KeyPath
     component: Component
     container: Container
 
@@ -52,10 +52,10 @@ def init_containers(document: Document) -> frozenset[str]:
 
 def choose_main(
     document: Document, wanted: str | None
-) -> tuple[Placed | None, tuple[Placed, ...], list[Finding]]:
+) -> tuple[LocatedContainer | None, tuple[LocatedContainer, ...], list[Finding]]:
     """The main container, the others that run beside it, and what the user should know about the choice."""
     init = init_containers(document)
-    every = [Placed(*found) for found in containers(document)]
+    every = [LocatedContainer(*found) for found in containers(document)]
     candidates = [placed for placed in every if placed.component.name not in init] or every
     findings: list[Finding] = []
     main = _choose(candidates, wanted, findings)
@@ -63,7 +63,9 @@ def choose_main(
     return main, others, findings
 
 
-def _choose(candidates: list[Placed], wanted: str | None, findings: list[Finding]) -> Placed | None:
+def _choose(
+    candidates: list[LocatedContainer], wanted: str | None, findings: list[Finding]
+) -> LocatedContainer | None:
     if not candidates:
         message = "no component has a container, so there is nothing to run the workspace in"
         findings.append(
@@ -84,7 +86,7 @@ def _choose(candidates: list[Placed], wanted: str | None, findings: list[Finding
     return with_sources[0]
 
 
-def _guess(candidates: list[Placed], problem: str) -> Iterator[Finding]:
+def _guess(candidates: list[LocatedContainer], problem: str) -> Iterator[Finding]:
     if len(candidates) > 1:
         taken = candidates[0]
         message = f"{problem}; {show(taken.component.name)} is taken because it comes first"
@@ -92,5 +94,5 @@ def _guess(candidates: list[Placed], problem: str) -> Iterator[Finding]:
         yield Finding("main.ambiguous", taken.path[:-1], message, hint)
 
 
-def _choice(candidates: list[Placed]) -> str:
+def _choice(candidates: list[LocatedContainer]) -> str:
     return "choose the main component: " + ", ".join(p.component.name for p in candidates[:20])

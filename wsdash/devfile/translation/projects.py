@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.models import Git, Project
 from wsdash.devfile.translation.container import Report
@@ -43,7 +43,7 @@ def source_of(document: Document, given: Source | None, report: Report) -> Sourc
     return replace(given, folder=folder)
 
 
-def _folder(project: Project, path: Path, report: Report) -> str:
+def _folder(project: Project, path: KeyPath, report: Report) -> str:
     written = project.clone_path
     parts = written.split("/")
     if not written:
@@ -64,7 +64,7 @@ def _folder(project: Project, path: Path, report: Report) -> str:
     return "/".join(part for part in parts if part not in ("", "."))
 
 
-def _cloned(project: Project, path: Path, folder: str, report: Report) -> Source | None:
+def _cloned(project: Project, path: KeyPath, folder: str, report: Report) -> Source | None:
     git = project.git
     if git is None or not git.remotes:
         message = f"project {show(project.name)} is not fetched: only Git repositories are"
@@ -124,7 +124,7 @@ def _same(url: str, git: Git) -> bool:
 
 def _leftovers(document: Document, report: Report) -> None:
     devfile = document.devfile
-    more: list[tuple[Path, str]] = [(("projects", i), p.name) for i, p in enumerate(devfile.projects) if i]
+    more: list[tuple[KeyPath, str]] = [(("projects", i), p.name) for i, p in enumerate(devfile.projects) if i]
     more += [(("dependentProjects", i), p.name) for i, p in enumerate(devfile.dependent_projects)]
     for path, name in more:
         message = f"project {show(name)} is not cloned: a workspace has one source"

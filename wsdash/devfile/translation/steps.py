@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 from wsdash.devfile.diagnostics import show
 from wsdash.devfile.limits import MAX_NESTED_COMPOSITES, MAX_STEPS
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.elements import containers
 from wsdash.devfile.schema.models import Command
 from wsdash.devfile.translation.container import Report, env_vars
-from wsdash.devfile.translation.main_component import Placed
+from wsdash.devfile.translation.main_component import LocatedContainer
 from wsdash.workload import Command as CommandStep
-from wsdash.workload import Parallel, Sequence, Step
+from wsdash.workload import Parallel, Sequential, Step
 
 _ROOTS = re.compile(r"\$\{(PROJECTS_ROOT|PROJECT_SOURCE)\}(?=/|$)")
 
@@ -23,7 +23,7 @@ _ROOTS = re.compile(r"\$\{(PROJECTS_ROOT|PROJECT_SOURCE)\}(?=/|$)")
 class Steps:
     """Unfolds the commands of one document. `used` collects the ids of commands that some event runs."""
 
-    def __init__(self, document: Document, main: Placed, report: Report) -> None:
+    def __init__(self, document: Document, main: LocatedContainer, report: Report) -> None:
         self.used: set[str] = set()
         self._main = main
         self._report = report
@@ -38,7 +38,7 @@ class Steps:
         self._left = MAX_STEPS
         steps = []
         for index, entry in enumerate(entries):
-            path: Path = ("events", name, index)
+            path: KeyPath = ("events", name, index)
             step = self._step(entry, path, (), starts)
             if step:
                 steps.append(step)
@@ -48,7 +48,7 @@ class Steps:
                 break
         return tuple(steps)
 
-    def _step(self, name: str, path: Path, above: tuple[str, ...], starts: bool) -> Step | None:
+    def _step(self, name: str, path: KeyPath, above: tuple[str, ...], starts: bool) -> Step | None:
         found = self._commands.get(name.lower())
         if found is None:
             message = f"the command {show(name)} is not run: it does not exist"
@@ -69,7 +69,7 @@ class Steps:
         if command.composite:
             return self._composite(index, command, above, starts)
         self._left -= 1
-        here: Path = ("commands", index, command.kind)
+        here: KeyPath = ("commands", index, command.kind)
         return self._exec(command, here) if command.exec else self._apply(command, here, starts)
 
     def _composite(self, index: int, command: Command, above: tuple[str, ...], starts: bool) -> Step | None:
@@ -80,16 +80,16 @@ class Steps:
         for place, part in enumerate(parts):
             if self._left <= 0:
                 break
-            path: Path = ("commands", index, "composite", "commands", place)
+            path: KeyPath = ("commands", index, "composite", "commands", place)
             if step := self._step(part, path, (*above, command.id), starts):
                 steps.append(step)
         # An empty composite also counts, so that nests of them end too.
         self._left -= 0 if steps else 1
         if not steps:
             return None
-        return Parallel(command.id, tuple(steps)) if parallel else Sequence(command.id, tuple(steps))
+        return Parallel(command.id, tuple(steps)) if parallel else Sequential(command.id, tuple(steps))
 
-    def _exec(self, command: Command, path: Path) -> Step | None:
+    def _exec(self, command: Command, path: KeyPath) -> Step | None:
         body = command.exec
         if body is None:
             return None
@@ -134,7 +134,7 @@ class Steps:
         folder = working_dir(body.working_dir, self._main.container.source_mapping)
         return CommandStep(command.id, body.command_line, folder, env, body.label or None)
 
-    def _apply(self, command: Command, path: Path, starts: bool) -> Step | None:
+    def _apply(self, command: Command, path: KeyPath, starts: bool) -> Step | None:
         """An init container is run in the main one where the image is the same; others have no place here."""
         target = command.apply.component if command.apply else ""
         where = (*path, "component")

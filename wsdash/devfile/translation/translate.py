@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wsdash.devfile.diagnostics import Diagnostic, bounded, show
 from wsdash.devfile.limits import MAX_DIAGNOSTICS
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.resolve.variables import apply_variables
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.models import Events
@@ -25,7 +25,7 @@ from wsdash.devfile.translation.container import (
     unsupported_in_container,
     volumes,
 )
-from wsdash.devfile.translation.main_component import INJECT_EDITOR, Placed, choose_main
+from wsdash.devfile.translation.main_component import INJECT_EDITOR, LocatedContainer, choose_main
 from wsdash.devfile.translation.projects import source_of
 from wsdash.devfile.translation.steps import Steps
 from wsdash.workload import Secret, Source, Workload
@@ -89,7 +89,11 @@ def translate(
 
 
 def _workload(
-    document: Document, main: Placed, others: tuple[Placed, ...], source: Source | None, report: Report
+    document: Document,
+    main: LocatedContainer,
+    others: tuple[LocatedContainer, ...],
+    source: Source | None,
+    report: Report,
 ) -> Workload:
     steps = Steps(document, main, report)
     events = document.devfile.events or Events()
@@ -117,8 +121,8 @@ def _workload(
     return workload
 
 
-def _secrets(document: Document, main: Placed, report: Report) -> Iterator[Secret]:
-    places: tuple[tuple[Path, Mapping[str, object]], ...] = (
+def _secrets(document: Document, main: LocatedContainer, report: Report) -> Iterator[Secret]:
+    places: tuple[tuple[KeyPath, Mapping[str, object]], ...] = (
         ((), document.devfile.attributes),
         (main.path[:-1], main.component.attributes),
     )
@@ -133,7 +137,7 @@ def _secrets(document: Document, main: Placed, report: Report) -> Iterator[Secre
                 report(Finding("env.name", here, message, "list names of letters, digits and _"))
 
 
-def _unsupported_in_main(main: Placed) -> Iterator[Finding]:
+def _unsupported_in_main(main: LocatedContainer) -> Iterator[Finding]:
     container, path = main.container, main.path
     if container.source_mapping != "/projects":
         message = f"the sources are not at {show(container.source_mapping)}: the job decides where they are"
@@ -155,7 +159,7 @@ def _unsupported(document: Document) -> Iterator[Finding]:
         message = "the parent is not read, so what it brings in is missing"
         yield Finding("parent.unread", ("parent",), message, "flatten the devfile first", True)
     for index, component in enumerate(devfile.components):
-        path: Path = ("components", index)
+        path: KeyPath = ("components", index)
         if component.kind in _UNSUPPORTED_KINDS:
             what, hint = _UNSUPPORTED_KINDS[component.kind]
             message = f"the component {show(component.name)} is left out: {what}"
@@ -188,7 +192,7 @@ def _unsupported(document: Document) -> Iterator[Finding]:
         yield Finding("ignored.post-stop", ("events", "postStop", index), message, "use preStop")
 
 
-def _attributes(path: Path, attributes: Mapping[str, object]) -> Iterator[Finding]:
+def _attributes(path: KeyPath, attributes: Mapping[str, object]) -> Iterator[Finding]:
     for key in attributes:
         here = (*path, "attributes", key)
         if key in _OVERRIDES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.elements import is_unknown, names_known
 from wsdash.devfile.schema.models import Command, Git
@@ -24,7 +24,7 @@ def command_targets(document: Document) -> Findings:
         body = command.exec or command.apply
         if not body:
             continue
-        path: Path = ("commands", index, command.kind, "component")
+        path: KeyPath = ("commands", index, command.kind, "component")
         kind = kinds.get(body.component)
         if kind is None and is_unknown(document, body.component):
             message = (
@@ -46,7 +46,7 @@ def composites(document: Document) -> Findings:
         for place, part in enumerate(command.composite.commands if command.composite else ()):
             if part.lower() not in graph and is_unknown(document, part):
                 message = f"composite {show(command.id)} names the command {show(part)}, which does not exist"
-                path: Path = ("commands", index, "composite", "commands", place)
+                path: KeyPath = ("commands", index, "composite", "commands", place)
                 yield Finding("reference.missing", path, message, names_known("commands", graph))
     looping = cycles(graph)
     for index, command in enumerate(document.devfile.commands):
@@ -59,10 +59,10 @@ def composites(document: Document) -> Findings:
 
 def groups(document: Document) -> Findings:
     """GRP-1, GRP-2: of several commands of one kind exactly one is the default."""
-    members: dict[str, list[tuple[Path, bool]]] = {}
+    members: dict[str, list[tuple[KeyPath, bool]]] = {}
     for index, command in enumerate(document.devfile.commands):
         if command.group:
-            path: Path = ("commands", index, command.kind, "group")
+            path: KeyPath = ("commands", index, command.kind, "group")
             members.setdefault(command.group.kind, []).append((path, command.group.is_default))
     for kind, found in members.items():
         defaults = [path for path, default in found if default]
@@ -82,7 +82,7 @@ def events(document: Document) -> Findings:
     for event, kind in EVENTS.items():
         named = _event(document, event)
         for name in dict.fromkeys(named):
-            path: Path = ("events", event, named.index(name))
+            path: KeyPath = ("events", event, named.index(name))
             command = commands.get(name.lower())
             if command is None:
                 if is_unknown(document, name):
@@ -95,7 +95,9 @@ def events(document: Document) -> Findings:
                 yield Finding("reference.wrong-kind", path, message)
 
 
-def _event_composite(commands: Mapping[str, Command], path: Path, event: str, command: Command) -> Findings:
+def _event_composite(
+    commands: Mapping[str, Command], path: KeyPath, event: str, command: Command
+) -> Findings:
     kind = EVENTS[event]
     for part in dict.fromkeys(command.composite.commands if command.composite else ()):
         # Exact case on purpose: the reference parser skips parts that are written in another case.
@@ -136,13 +138,13 @@ def projects(document: Document) -> Findings:
             yield from _remotes(("starterProjects", index, "git"), who, starter.git, single=True)
     for index, component in enumerate(document.devfile.components):
         if component.image and component.image.dockerfile.git:
-            path: Path = ("components", index, "image", "dockerfile", "git")
+            path: KeyPath = ("components", index, "image", "dockerfile", "git")
             yield from _remotes(
                 path, f"image component {show(component.name)}", component.image.dockerfile.git, single=True
             )
 
 
-def _remotes(path: Path, who: str, git: Git, *, single: bool) -> Findings:
+def _remotes(path: KeyPath, who: str, git: Git, *, single: bool) -> Findings:
     wanted = git.checkout_from.remote if git.checkout_from else ""
     if not git.remotes or (single and len(git.remotes) > 1):
         needed = "exactly one remote" if single else "at least one remote"

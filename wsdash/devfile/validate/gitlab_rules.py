@@ -14,7 +14,7 @@ import yaml
 from yaml.events import AliasEvent, ScalarEvent
 
 from wsdash.devfile.diagnostics import Diagnostic, show
-from wsdash.devfile.parse.tree import Finding, Mark, Object, Path, diagnostic
+from wsdash.devfile.parse.tree import Finding, KeyPath, Mark, Object, diagnostic
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.elements import containers, endpoints
 from wsdash.devfile.translation.main_component import INJECT_EDITOR
@@ -80,7 +80,7 @@ def component_types(document: Document) -> Findings:
     if not document.devfile.components:
         yield Finding("gitlab.component", (), "GitLab needs at least one component")
     for index, component in enumerate(document.devfile.components):
-        path: Path = ("components", index)
+        path: KeyPath = ("components", index)
         if component.kind not in _TYPES:
             message = f"GitLab takes no component of type {component.kind}: {show(component.name)}"
             yield Finding(
@@ -104,7 +104,7 @@ def main_component(document: Document) -> Findings:
         )
     for index in marked[1:]:
         message = f"a second component has the attribute {INJECT_EDITOR}"
-        path: Path = ("components", index, "attributes", INJECT_EDITOR)
+        path: KeyPath = ("components", index, "attributes", INJECT_EDITOR)
         yield Finding("gitlab.main-component", path, message, "leave one", True)
 
 
@@ -118,7 +118,7 @@ def container_fields(document: Document) -> Findings:
         for key in (key for key, truthy in refused.items() if truthy):
             yield Finding("gitlab.field", (*path, key), f"GitLab does not take {key}", "drop it", True)
         override = component.attributes.get("overrideCommand")
-        where: Path = (*path[:-1], "attributes", "overrideCommand")
+        where: KeyPath = (*path[:-1], "attributes", "overrideCommand")
         if "overrideCommand" in component.attributes and not isinstance(override, bool):
             yield Finding(
                 "gitlab.override-command", where, f"overrideCommand is true or false, not {show(override)}"
@@ -134,7 +134,7 @@ def container_fields(document: Document) -> Findings:
 
 def commands(document: Document) -> Findings:
     for index, command in enumerate(document.devfile.commands):
-        path: Path = ("commands", index, command.kind)
+        path: KeyPath = ("commands", index, command.kind)
         if command.composite:
             message = f"GitLab takes no composite command: {show(command.id)}"
             yield Finding("gitlab.command", path, message, "list its commands in the event", True)
@@ -177,14 +177,14 @@ def reserved_names(document: Document) -> Findings:
             yield Finding("gitlab.reserved-name", ("variables", name), message, "", True)
 
 
-def _names(document: Document) -> Iterator[tuple[Path, str]]:
+def _names(document: Document) -> Iterator[tuple[KeyPath, str]]:
     devfile = document.devfile
     for index, component in enumerate(devfile.components):
         yield ("components", index, "name"), component.name
     for path, _, endpoint in endpoints(document):
         yield (*path, "name"), endpoint.name
     for index, command in enumerate(devfile.commands):
-        here: Path = ("commands", index, command.kind)
+        here: KeyPath = ("commands", index, command.kind)
         yield ("commands", index, "id"), command.id
         if target := command.exec or command.apply:
             yield (*here, "component"), target.component
@@ -200,7 +200,7 @@ def _names(document: Document) -> Iterator[tuple[Path, str]]:
 
 def overrides(document: Document) -> Findings:
     """Attributes that would reach into the pod."""
-    refused: list[Path] = [("attributes", "pod-overrides")]
+    refused: list[KeyPath] = [("attributes", "pod-overrides")]
     for index in range(len(document.devfile.components)):
         refused += [("components", index, "attributes", f"{what}-overrides") for what in ("pod", "container")]
     for path in refused:

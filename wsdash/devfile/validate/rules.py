@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from wsdash.devfile.diagnostics import show
-from wsdash.devfile.parse.tree import Finding, Path
+from wsdash.devfile.parse.tree import Finding, KeyPath
 from wsdash.devfile.quantity import CPU_EXAMPLES, EXAMPLES, parse_quantity
 from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.elements import RESERVED_ENV, containers, endpoints, is_unknown, names_known
@@ -49,7 +49,7 @@ def unique_names(document: Document) -> Findings:
     yield from _unique("endpoint", (((*path, "name"), e.name) for path, _, e in endpoints(document)))
 
 
-def _unique(kind: str, named: Iterable[tuple[Path, str]]) -> Findings:
+def _unique(kind: str, named: Iterable[tuple[KeyPath, str]]) -> Findings:
     seen: set[str] = set()
     for path, name in named:
         if name in seen:
@@ -95,7 +95,7 @@ def no_nul(document: Document) -> Findings:
         yield from (_nul(where) for where, text in texts if "\0" in text)
     for index, command in enumerate(document.devfile.commands):
         if command.exec:
-            here: Path = ("commands", index, "exec")
+            here: KeyPath = ("commands", index, "exec")
             texts = [
                 ((*here, "commandLine"), command.exec.command_line),
                 ((*here, "workingDir"), command.exec.working_dir),
@@ -104,7 +104,7 @@ def no_nul(document: Document) -> Findings:
             yield from (_nul(where) for where, text in texts if "\0" in text)
 
 
-def _nul(path: Path) -> Finding:
+def _nul(path: KeyPath) -> Finding:
     return Finding(
         "text.nul", path, "the value holds a NUL character, which no process can be given", "take it out"
     )
@@ -139,7 +139,7 @@ def volume_sizes(document: Document) -> Findings:
             )
 
 
-def _quantity(path: Path, what: str, text: str, examples: str) -> Findings:
+def _quantity(path: KeyPath, what: str, text: str, examples: str) -> Findings:
     try:
         value = parse_quantity(text)
     except ValueError as error:
@@ -222,7 +222,7 @@ def uris(document: Document) -> Findings:
     for index, component in enumerate(document.devfile.components):
         manifest = component.kubernetes or component.openshift
         if manifest and manifest.uri and not uri_parses(manifest.uri):
-            path: Path = ("components", index, component.kind, "uri")
+            path: KeyPath = ("components", index, component.kind, "uri")
             yield Finding("uri.invalid", path, f"{show(manifest.uri)} is no URI")
 
 

@@ -24,7 +24,7 @@ from wsdash.backend.providers.gitlab.observe import job_log, observation, saved_
 from wsdash.backend.providers.gitlab.observe.failure_reasons import reason_of
 from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory, Sighting
 from wsdash.model import Cause, JobObservation, JobState, Policy, UnsavedTotals
-from wsdash.workload import Command, EnvVar, Parallel, Sequence, Source, Volume, Workload
+from wsdash.workload import Command, EnvVar, Parallel, Sequential, Source, Volume, Workload
 
 NOW = 1_800_000_000.0
 ids = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
@@ -43,7 +43,7 @@ commands = st.builds(Command, st.text(max_size=5), st.text(max_size=9), st.none(
 steps = st.recursive(
     commands,
     lambda inner: (
-        st.builds(Sequence, st.text(max_size=3), st.lists(inner, max_size=2).map(tuple))
+        st.builds(Sequential, st.text(max_size=3), st.lists(inner, max_size=2).map(tuple))
         | st.builds(Parallel, st.text(max_size=3), st.lists(inner, max_size=2).map(tuple))
     ),
     max_leaves=4,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from wsdash.backend.job.protocol import EXIT_CONFIGURATION, EXIT_SOURCE_FAILED
 from wsdash.backend.providers.local.sandbox import isolation as isolations
-from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
+from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, JobPaths
 from wsdash.backend.providers.local.supervisor.marks import VARIABLE
 from wsdash.backend.providers.local.supervisor.stage import Stage
 from wsdash.model import Attempt, Cause
@@ -19,7 +19,7 @@ def spec(
     workload: Workload,
     *,
     isolation: Isolation,
-    place: Place,
+    job_paths: JobPaths,
     host: Host,
     env: Mapping[str, str],
     settings: Mapping[str, str],
@@ -33,11 +33,11 @@ def spec(
     reason, keep their folder but not their path.
     """
     mounted = tuple(volume for volume in workload.volumes if volume.name not in unmounted)
-    lines = [*notes, *_volume_notes(workload, place, unmounted), *_service_notes(workload)]
-    mark = {"WSDASH_ATTEMPT": attempt.id, VARIABLE: str(place.job)}
+    lines = [*notes, *_volume_notes(workload, job_paths, unmounted), *_service_notes(workload)]
+    mark = {"WSDASH_ATTEMPT": attempt.id, VARIABLE: str(job_paths.job)}
     fetch = _stage(
-        ["sh", str(place.scripts / "job.sh"), "fetch", str(place.scripts / "workload.sh")],
-        adds={**settings, **mark, "PROJECTS_ROOT": str(place.projects)},
+        ["sh", str(job_paths.scripts / "job.sh"), "fetch", str(job_paths.scripts / "workload.sh")],
+        adds={**settings, **mark, "PROJECTS_ROOT": str(job_paths.projects)},
         causes={str(EXIT_CONFIGURATION): Cause.CONFIGURATION, str(EXIT_SOURCE_FAILED): Cause.SOURCE},
         otherwise=Cause.SOURCE,
     )
@@ -45,7 +45,7 @@ def spec(
     full = {**env, **settings}
     shown = replace(workload, volumes=mounted)
     run = _stage(
-        list(isolations.run_argv(isolation, place, host, shown, full)),
+        list(isolations.run_argv(isolation, job_paths, host, shown, full)),
         env=None if isolation.is_container else full,
         adds=mark,
         is_job=True,
@@ -53,7 +53,7 @@ def spec(
         causes={"125": Cause.IMAGE, "126": Cause.IMAGE, "127": Cause.IMAGE} if isolation.is_container else {},
         otherwise=Cause.USER_CODE,
         info_fd=isolations.INFO_FD if isolation.kind == "bubblewrap" else None,
-        empties=[str(place.tmp), *(str(place.volume(v)) for v in workload.volumes if v.ephemeral)],
+        empties=[str(job_paths.tmp), *(str(job_paths.volume(v)) for v in workload.volumes if v.ephemeral)],
         notes=lines,
         oom_asked=list(isolations.oom_argv(isolation, attempt.id)) if isolation.is_container else [],
     )
@@ -67,7 +67,7 @@ def spec(
         "created_at": at,
         "isolation": isolation.kind,
         "image": workload.image,
-        "folder": str(place.workspace),
+        "folder": str(job_paths.workspace),
         "stages": [*stages, run],
         "cleanup": cleanup,
         "measures": not isolation.is_container,
@@ -114,10 +114,10 @@ def _stage(
     )
 
 
-def _volume_notes(workload: Workload, place: Place, unmounted: Mapping[str, str]) -> list[str]:
+def _volume_notes(workload: Workload, job_paths: JobPaths, unmounted: Mapping[str, str]) -> list[str]:
     return [
         f"the volume {volume.name} is not at {volume.path} ({unmounted[volume.name]}); "
-        f"its folder is {place.volume(volume)}."
+        f"its folder is {job_paths.volume(volume)}."
         for volume in workload.volumes
         if volume.name in unmounted
     ]

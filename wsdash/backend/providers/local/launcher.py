@@ -15,7 +15,7 @@ from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.sandbox import detect
 from wsdash.backend.providers.local.sandbox import isolation as isolations
-from wsdash.backend.providers.local.sandbox.isolation import Isolation, Place
+from wsdash.backend.providers.local.sandbox.isolation import Isolation, JobPaths
 from wsdash.backend.system import locks, records
 from wsdash.model import Attempt, Workspace
 from wsdash.paths import make_folder, write_private
@@ -54,13 +54,13 @@ class Launcher:
             raise PermanentError(
                 f"the workload cannot become a job: {error}", "Change the devfile."
             ) from error
-        place = self.place(workspace, attempt.id)
-        spec = self._spec(workspace, attempt, workload, place)
+        job_paths = self.job_paths(workspace, attempt.id)
+        spec = self._spec(workspace, attempt, workload, job_paths)
         for folder in (
-            place.projects,
-            place.home,
-            place.tmp,
-            *(place.workspace / "volumes" / v for v in volumes),
+            job_paths.projects,
+            job_paths.home,
+            job_paths.tmp,
+            *(job_paths.workspace / "volumes" / v for v in volumes),
         ):
             make_folder(folder)
         with locks.filling(self._layout.jobs):
@@ -97,7 +97,7 @@ class Launcher:
                 raise
 
     def _spec(
-        self, workspace: Workspace, attempt: Attempt, workload: Workload, place: Place
+        self, workspace: Workspace, attempt: Attempt, workload: Workload, job_paths: JobPaths
     ) -> dict[str, object]:
         found = self.found(again=False)
         isolation = (
@@ -109,9 +109,9 @@ class Launcher:
             attempt,
             workload,
             isolation=isolation,
-            place=place,
+            job_paths=job_paths,
             host=host,
-            env=isolations.job_environment(isolation, place, host.home, self._environ),
+            env=isolations.job_environment(isolation, job_paths, host.home, self._environ),
             settings={
                 "WSDASH_BEAT_S": f"{workspace.policy.beat_s:g}",
                 **idle_settings(workspace.policy),
@@ -134,8 +134,8 @@ class Launcher:
         except OSError as error:
             raise as_provider_error(error) from error
 
-    def place(self, workspace: Workspace, attempt_id: str) -> Place:
-        return Place(
+    def job_paths(self, workspace: Workspace, attempt_id: str) -> JobPaths:
+        return JobPaths(
             attempt_id,
             workspace=self.workspace(workspace),
             scripts=self._layout.job(attempt_id).scripts,

@@ -41,7 +41,7 @@ from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.observer import Observer, read_log
 from wsdash.backend.providers.local.sandbox import detect, git_query
 from wsdash.backend.providers.local.sandbox import isolation as isolations
-from wsdash.backend.providers.local.sandbox.isolation import Entry, Host, Isolation, Place
+from wsdash.backend.providers.local.sandbox.isolation import Entry, Host, Isolation, JobPaths
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.supervisor.spawn import python_argv, start_supervisor
 from wsdash.backend.providers.local.terminate import Ender
@@ -236,8 +236,8 @@ class LocalProvider(
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """Nothing in a container engine where no image is named."""
-        isolation, place, host = await asyncio.to_thread(self._inspection, workspace)
-        return await git_query.ask(isolation, place, host, workload, self._environ, question)
+        isolation, job_paths, host = await asyncio.to_thread(self._inspection, workspace)
+        return await git_query.ask(isolation, job_paths, host, workload, self._environ, question)
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
         """Write `projects/`, `home/` and `volumes/` as a tar. Raises PermanentError for a file that cannot be read."""
@@ -356,9 +356,9 @@ class LocalProvider(
         env = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
         shown = {name: self._environ[name] for name in _TERMINAL if name in self._environ}
         isolation = self._launcher.isolation_of(str(spec.get("isolation")))
-        place = self._launcher.place(workspace, attempt.id)
+        job_paths = self._launcher.job_paths(workspace, attempt.id)
         terminal = entry == "enter" and (not argv or (sys.stdin is not None and sys.stdin.isatty()))
-        command = isolations.enter_argv(isolation, place, entry, argv, terminal=terminal, env=shown)
+        command = isolations.enter_argv(isolation, job_paths, entry, argv, terminal=terminal, env=shown)
         if isolation.is_container:
             return ShellCommand(command, self._environ)
         if isolation.kind == "bubblewrap":
@@ -367,13 +367,13 @@ class LocalProvider(
             command = tuple(python_argv("supervisor.marks", str(number), *command))
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
-    def _inspection(self, workspace: Workspace) -> tuple[Isolation, Place, Host]:
+    def _inspection(self, workspace: Workspace) -> tuple[Isolation, JobPaths, Host]:
         """In which sandbox its files are looked at."""
         found = self._launcher.found(again=False)
         # The machine's own git, where it can be shut in, does not depend on what the image holds.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
-        place = self._launcher.place(workspace, "inspection")
-        return isolation, place, detect.read_host(self._environ)
+        job_paths = self._launcher.job_paths(workspace, "inspection")
+        return isolation, job_paths, detect.read_host(self._environ)
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:

@@ -25,7 +25,7 @@ from wsdash.backend.providers.gitlab.ci.pipeline_name import parse
 from wsdash.backend.providers.gitlab.ci.record import Volume
 from wsdash.backend.providers.gitlab.ci.removal_config import REMOVAL, removal_name, render_removal
 from wsdash.devfile import default_document, load, translate
-from wsdash.workload import Command, EnvVar, Secret, Sequence, Service, Workload
+from wsdash.workload import Command, EnvVar, Secret, Sequential, Service, Workload
 
 FULL = """\
 schemaVersion: 2.2.0
@@ -114,7 +114,7 @@ def test_a_dev_container_with_a_user_and_services_is_valid_too(user: str | None)
         image="debian:13",
         user=user,
         env=(EnvVar("PATH_TO", "${PROJECT_SOURCE}/bin", ("PROJECT_SOURCE",)),),
-        post_start=(Sequence("lifecycle", (Command("a", "true", once=True), Command("b", "true")), True),),
+        post_start=(Sequential("lifecycle", (Command("a", "true", once=True), Command("b", "true")), True),),
         ready_after="a",
         services=(Service("db", "postgres:17"),),
         secrets=(Secret("TOKEN", "what it's for"),),

@@ -21,7 +21,7 @@ from wsdash.backend.providers.errors import NotRunning, PermanentError
 from wsdash.backend.providers.features import Shells
 from wsdash.backend.providers.local import Isolation, LocalProvider
 from wsdash.backend.providers.local.sandbox import detect, isolation
-from wsdash.backend.providers.local.sandbox.isolation import Host, Place
+from wsdash.backend.providers.local.sandbox.isolation import Host, JobPaths
 from wsdash.backend.providers.types import ShellCommand
 from wsdash.model import Cause, JobState
 from wsdash.workload import Command, Resources, Service, Volume, Workload
@@ -30,7 +30,7 @@ HOST = Host(
     (("bin", "usr/bin"), ("etc", None), ("home", None), ("usr", None), ("tmp", None), ("var", None)),
     "/home/me",
 )
-PLACE = Place("a1", Path("/state/workspaces/w1"), Path("/state/jobs/a1/job"), Path("/state"))
+JOB_PATHS = JobPaths("a1", Path("/state/workspaces/w1"), Path("/state/jobs/a1/job"), Path("/state"))
 PROMPT = "[#$] "
 DOCKER = Isolation("docker", "/usr/bin/docker", user=("--user", "1000:1000"), limits=True, init=True)
 
@@ -39,7 +39,7 @@ DOCKER = Isolation("docker", "/usr/bin/docker", user=("--user", "1000:1000"), li
 
 
 def test_the_sandbox_shows_the_machine_read_only_and_no_home() -> None:
-    argv = isolation.bubblewrap_argv("bwrap", PLACE, HOST, ())
+    argv = isolation.bubblewrap_argv("bwrap", JOB_PATHS, HOST, ())
     words = " ".join(argv)
     assert "--ro-bind /usr /usr" in words and "--symlink usr/bin /bin" in words
     assert "--ro-bind /home" not in words and "--bind /state/workspaces/w1/home /home/me" in words
@@ -70,7 +70,7 @@ def test_a_volume_needs_a_place_that_exists_or_can_be_made(path: str, mountable:
 def test_a_container_gets_its_folders_limits_and_user() -> None:
     limits = Resources(cpu_limit=1.5, memory_limit=2**30)
     workload = Workload(image="debian:12", resources=limits, volumes=(Volume("m2", "/cache, with comma"),))
-    argv = isolation.container_argv(DOCKER, PLACE, workload, {"A": "b c"})
+    argv = isolation.container_argv(DOCKER, JOB_PATHS, workload, {"A": "b c"})
     assert argv[:4] == ("/usr/bin/docker", "run", "--name", "wsdash-a1")
     assert argv[-5:] == ("--pull", "never", "--entrypoint", "sh", "debian:12")
     words = " ".join(argv)
@@ -87,11 +87,11 @@ def test_only_what_a_job_needs_of_the_users_environment_is_passed_on() -> None:
         "SSH_AUTH_SOCK": "/s",
         "API_TOKEN": "t",
     }
-    given = isolation.job_environment(Isolation("plain"), PLACE, "/home/me", environ)
+    given = isolation.job_environment(Isolation("plain"), JOB_PATHS, "/home/me", environ)
     assert given["PATH"] == "/bin" and given["LC_ALL"] == "C" and given["https_proxy"] == "http://p"
     assert given["HOME"] == "/state/workspaces/w1/home"
     assert not {"SSH_AUTH_SOCK", "API_TOKEN"} & set(given)
-    assert "PATH" not in isolation.job_environment(DOCKER, PLACE, "/home/me", environ)
+    assert "PATH" not in isolation.job_environment(DOCKER, JOB_PATHS, "/home/me", environ)
 
 
 # --- probing --------------------------------------------------------------------------------------

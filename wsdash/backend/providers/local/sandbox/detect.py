@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from wsdash.backend.providers.local.sandbox import isolation as isolations
-from wsdash.backend.providers.local.sandbox.isolation import KINDS, Host, Isolation, Kind, Place
+from wsdash.backend.providers.local.sandbox.isolation import KINDS, Host, Isolation, JobPaths, Kind
 from wsdash.backend.system import records
 from wsdash.backend.system.processes import boot_id
 
@@ -152,15 +152,15 @@ def _probe(kind: Kind, root: Path, environ: Mapping[str, str]) -> Isolation:
 
 
 def _probe_bubblewrap(program: str, root: Path, scratch: Path, environ: Mapping[str, str]) -> Isolation:
-    place = Place("probe", workspace=scratch, scripts=scratch / "scripts", state=root)
-    for folder in (place.projects, place.home, place.tmp, place.scripts):
+    job_paths = JobPaths("probe", workspace=scratch, scripts=scratch / "scripts", state=root)
+    for folder in (job_paths.projects, job_paths.home, job_paths.tmp, job_paths.scripts):
         folder.mkdir()
-    argv = isolations.bubblewrap_argv(program, place, read_host(environ), ())
+    argv = isolations.bubblewrap_argv(program, job_paths, read_host(environ), ())
     # --info-fd needs a descriptor, which this try has no use for.
     at = argv.index("--info-fd")
     trial = [*argv[:at], *argv[at + 2 :], "--", "sh", "-c", "echo works > /projects/file"]
     done = run(trial, environ)
-    if done.returncode != 0 or not (place.projects / "file").exists():
+    if done.returncode != 0 or not (job_paths.projects / "file").exists():
         raise ProbeError(f"bubblewrap does not work here: {_words(done)}")
     return Isolation("bubblewrap", program)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from wsdash.backend.providers.local.sandbox import isolation as isolations
-from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, Place
+from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, JobPaths
 from wsdash.backend.providers.types import CheckoutQuery
 from wsdash.backend.system.run import capture
 from wsdash.workload import Workload
@@ -17,7 +17,7 @@ from wsdash.workload import Workload
 
 async def ask(
     isolation: Isolation,
-    place: Place,
+    job_paths: JobPaths,
     host: Host,
     workload: Workload,
     environ: Mapping[str, str],
@@ -31,18 +31,18 @@ async def ask(
     with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
 
         def prepared() -> tuple[tuple[str, ...] | None, dict[str, str]]:
-            env = isolations.job_environment(isolation, place, host.home, environ)
+            env = isolations.job_environment(isolation, job_paths, host.home, environ)
             if isolation.kind == "plain":
                 env["TMPDIR"] = scratch
             if not isolation.is_container:
                 env["WSDASH_MACHINE"] = "yes"
-            if workload.source is not None and outlives(workload.source.url, place):
+            if workload.source is not None and outlives(workload.source.url, job_paths):
                 env["WSDASH_SOURCE"] = workload.source.url
             argv = isolations.inspect_argv(
-                isolation, place, host, workload.image, env, Path(scratch), question.argv
+                isolation, job_paths, host, workload.image, env, Path(scratch), question.argv
             )
             if isolation.is_container:
-                return (argv if place.projects.is_dir() else None), dict(environ)
+                return (argv if job_paths.projects.is_dir() else None), dict(environ)
             return argv, env
 
         argv, env = await asyncio.to_thread(prepared)
@@ -51,14 +51,16 @@ async def ask(
         return await answer(argv, env, question.most, question.timeout_s, question.program)
 
 
-def outlives(url: str, place: Place) -> bool:
+def outlives(url: str, job_paths: JobPaths) -> bool:
     """Whether the address is one of a repository in this file system, outside of all that workspaces have."""
     path = Path(unquote("/" + url[7:].partition("/")[2]) if url.startswith("file://") else url)
     if not path.is_absolute():
         return False
     try:
         real = path.resolve(strict=True)
-        if real.is_relative_to(place.state.resolve()) or real.is_relative_to(place.workspace.resolve()):
+        if real.is_relative_to(job_paths.state.resolve()) or real.is_relative_to(
+            job_paths.workspace.resolve()
+        ):
             return False
         return (real / ".git").exists() or ((real / "HEAD").is_file() and (real / "objects").is_dir())
     except (OSError, RuntimeError, ValueError):

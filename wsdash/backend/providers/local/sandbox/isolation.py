@@ -68,7 +68,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JobPaths:
     """Where one job's files are on this machine. `state` is the provider's root, which jobs may not see."""
 
     attempt_id: str
@@ -106,34 +106,34 @@ def container_name(attempt_id: str) -> str:
 
 
 def job_environment(
-    isolation: Isolation, place: Place, host_home: str, environ: Mapping[str, str]
+    isolation: Isolation, job_paths: JobPaths, host_home: str, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """The job's environment before the workload's own: nothing secret of the user's is passed on."""
     given: dict[str, str] = {}
     if not isolation.is_container:
         given = {k: v for k, v in environ.items() if k in _PASSED_ON or k.startswith("LC_")}
     plain = isolation.kind == "plain"
-    home = {"plain": str(place.home), "bubblewrap": host_home}.get(isolation.kind, CONTAINER_HOME)
+    home = {"plain": str(job_paths.home), "bubblewrap": host_home}.get(isolation.kind, CONTAINER_HOME)
     return given | {
         "HOME": home,
-        "PROJECTS_ROOT": str(place.projects) if plain else PROJECTS,
-        "TMPDIR": str(place.tmp) if plain else "/tmp",
-        "WSDASH_ATTEMPT": place.attempt_id,
-        VARIABLE: str(place.job),
-        "WSDASH_WORKSPACE": place.name,
+        "PROJECTS_ROOT": str(job_paths.projects) if plain else PROJECTS,
+        "TMPDIR": str(job_paths.tmp) if plain else "/tmp",
+        "WSDASH_ATTEMPT": job_paths.attempt_id,
+        VARIABLE: str(job_paths.job),
+        "WSDASH_WORKSPACE": job_paths.name,
     }
 
 
 def run_argv(
-    isolation: Isolation, place: Place, host: Host, workload: Workload, env: Mapping[str, str]
+    isolation: Isolation, job_paths: JobPaths, host: Host, workload: Workload, env: Mapping[str, str]
 ) -> tuple[str, ...]:
     """The command that runs the job's `run` entry. `env` is the job's environment."""
     if isolation.kind == "plain":
-        return ("sh", str(place.scripts / "job.sh"), "run", str(place.scripts / "workload.sh"))
+        return ("sh", str(job_paths.scripts / "job.sh"), "run", str(job_paths.scripts / "workload.sh"))
     inside = (f"{SCRIPTS}/job.sh", "run", f"{SCRIPTS}/workload.sh")
     if isolation.kind == "bubblewrap":
-        return (*bubblewrap_argv(isolation.program, place, host, workload.volumes), "--", "sh", *inside)
-    return (*container_argv(isolation, place, workload, env), *inside)
+        return (*bubblewrap_argv(isolation.program, job_paths, host, workload.volumes), "--", "sh", *inside)
+    return (*container_argv(isolation, job_paths, workload, env), *inside)
 
 
 def unmountable(
@@ -156,22 +156,24 @@ def unmountable(
     return found
 
 
-def bubblewrap_argv(program: str, place: Place, host: Host, volumes: tuple[Volume, ...]) -> tuple[str, ...]:
+def bubblewrap_argv(
+    program: str, job_paths: JobPaths, host: Host, volumes: tuple[Volume, ...]
+) -> tuple[str, ...]:
     """bwrap around a job: the machine read-only, the workspace's folders writable."""
-    argv = [program, *_machine(place, host), "--hostname", place.name[:64], "--info-fd", str(INFO_FD)]
-    argv += ["--bind", str(place.tmp), "/tmp"]
+    argv = [program, *_machine(job_paths, host), "--hostname", job_paths.name[:64], "--info-fd", str(INFO_FD)]
+    argv += ["--bind", str(job_paths.tmp), "/tmp"]
     if any(name == "var" for name, _ in host.top):
-        argv += ["--bind", str(place.tmp), "/var/tmp"]
-    argv += ["--bind", str(place.home), host.home, "--bind", str(place.projects), PROJECTS]
-    argv += ["--ro-bind", str(place.scripts), SCRIPTS]
+        argv += ["--bind", str(job_paths.tmp), "/var/tmp"]
+    argv += ["--bind", str(job_paths.home), host.home, "--bind", str(job_paths.projects), PROJECTS]
+    argv += ["--ro-bind", str(job_paths.scripts), SCRIPTS]
     for volume in volumes:
-        argv += ["--bind", str(place.volume(volume)), volume.path]
+        argv += ["--bind", str(job_paths.volume(volume)), volume.path]
     return tuple(argv)
 
 
 def inspect_argv(
     isolation: Isolation,
-    place: Place,
+    job_paths: JobPaths,
     host: Host,
     image: str | None,
     env: Mapping[str, str],
@@ -185,25 +187,32 @@ def inspect_argv(
     if isolation.kind == "plain":
         return command
     if isolation.kind == "bubblewrap":
-        argv = [isolation.program, *_machine(place, host), "--unshare-net", "--bind", str(scratch), "/tmp"]
-        argv += ["--dir", host.home, "--ro-bind-try", str(place.home), host.home]
-        argv += ["--ro-bind-try", str(place.volumes), VOLUMES]
-        return (*argv, "--ro-bind-try", str(place.projects), PROJECTS, "--", *command)
+        argv = [
+            isolation.program,
+            *_machine(job_paths, host),
+            "--unshare-net",
+            "--bind",
+            str(scratch),
+            "/tmp",
+        ]
+        argv += ["--dir", host.home, "--ro-bind-try", str(job_paths.home), host.home]
+        argv += ["--ro-bind-try", str(job_paths.volumes), VOLUMES]
+        return (*argv, "--ro-bind-try", str(job_paths.projects), PROJECTS, "--", *command)
     if image is None:
         return None
     options = [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
     options += ["--rm", "--interactive", "--network", "none", "--pull", "never"]
     options += [*isolation.user, *_unlabelled(isolation)]
     for folder, target in (
-        (place.projects, PROJECTS),
-        (place.home, CONTAINER_HOME),
-        (place.volumes, VOLUMES),
+        (job_paths.projects, PROJECTS),
+        (job_paths.home, CONTAINER_HOME),
+        (job_paths.volumes, VOLUMES),
     ):
         options += _bind(folder, target, "readonly") if folder.is_dir() else []
     return (isolation.program, "run", *options, "--entrypoint", command[0], image, *command[1:])
 
 
-def _machine(place: Place, host: Host) -> list[str]:
+def _machine(job_paths: JobPaths, host: Host) -> list[str]:
     """The machine read-only, with other people's homes and the user's hidden, and a /run of its own.
 
     The root is a new one with the machine's folders bound into it, so that `/projects` can be made.
@@ -219,28 +228,32 @@ def _machine(place: Place, host: Host) -> list[str]:
     argv += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"]
     if host.resolver is not None:
         argv += ["--ro-bind", host.resolver, host.resolver]
-    if not _is_fresh(str(place.state), host):
-        argv += ["--tmpfs", str(place.state)]
+    if not _is_fresh(str(job_paths.state), host):
+        argv += ["--tmpfs", str(job_paths.state)]
     return argv
 
 
 def container_argv(
-    isolation: Isolation, place: Place, workload: Workload, env: Mapping[str, str]
+    isolation: Isolation, job_paths: JobPaths, workload: Workload, env: Mapping[str, str]
 ) -> tuple[str, ...]:
     """podman or docker run, up to the image. Both take the same options here.
 
     The container stays until `remove_argv`: by the Docker API of podman, one that removes itself is told as exit 0.
     """
-    argv = [isolation.program, "run", "--name", container_name(place.attempt_id)]
-    argv += ["--label", f"wsdash.attempt={place.attempt_id}", "--workdir", "/", *isolation.user]
+    argv = [isolation.program, "run", "--name", container_name(job_paths.attempt_id)]
+    argv += ["--label", f"wsdash.attempt={job_paths.attempt_id}", "--workdir", "/", *isolation.user]
     argv += ["--init"] if isolation.init else []
     argv += _unlabelled(isolation)
     for name, value in env.items():
         argv += ["--env", f"{name}={value}"]
-    argv += _bind(place.projects, PROJECTS) + _bind(place.home, CONTAINER_HOME) + _bind(place.tmp, "/tmp")
-    argv += _bind(place.scripts, SCRIPTS, "readonly")
+    argv += (
+        _bind(job_paths.projects, PROJECTS)
+        + _bind(job_paths.home, CONTAINER_HOME)
+        + _bind(job_paths.tmp, "/tmp")
+    )
+    argv += _bind(job_paths.scripts, SCRIPTS, "readonly")
     for volume in workload.volumes:
-        argv += _bind(place.volume(volume), volume.path)
+        argv += _bind(job_paths.volume(volume), volume.path)
     limits = workload.resources
     if isolation.limits and limits.cpu_limit:
         argv += ["--cpus", f"{limits.cpu_limit:g}"]
@@ -268,7 +281,7 @@ def remove_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:
 
 def enter_argv(
     isolation: Isolation,
-    place: Place,
+    job_paths: JobPaths,
     entry: Entry,
     argv: tuple[str, ...],
     *,
@@ -277,13 +290,13 @@ def enter_argv(
 ) -> tuple[str, ...]:
     """The command inside of the job's surroundings that an entry of job.sh is; for containers with the engine's."""
     if isolation.kind == "plain":
-        return ("sh", str(place.scripts / "job.sh"), entry, str(place.scripts / "workload.sh"), *argv)
+        return ("sh", str(job_paths.scripts / "job.sh"), entry, str(job_paths.scripts / "workload.sh"), *argv)
     inside = ("sh", f"{SCRIPTS}/job.sh", entry, f"{SCRIPTS}/workload.sh", *argv)
     if isolation.kind == "bubblewrap":
         return inside
     options = [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
     options += ["--interactive"] + (["--tty"] if terminal else [])
-    return (isolation.program, "exec", *options, container_name(place.attempt_id), *inside)
+    return (isolation.program, "exec", *options, container_name(job_paths.attempt_id), *inside)
 
 
 def _bind(source: Path, target: str, *options: str) -> list[str]:
