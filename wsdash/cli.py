@@ -166,7 +166,7 @@ VERBS: dict[str, Verb] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Answer one command line, and return the exit code. Expected errors are told, never raised."""
+    """Run one command line and return its exit code. Errors are printed, never raised."""
     argv = list(sys.argv[1:] if argv is None else argv)
     verb = argv[0] if argv and argv[0] in VERBS else ""
     if verb in QUICK:
@@ -199,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fill_streams() -> None:
     """A stream that was closed leads nowhere: else the next file that is opened would take its place.
 
-    Standard output is then one that cannot be written to, so that it is told where something should be.
+    A closed standard output is replaced by one that rejects writes, so that output which is lost is an error.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         if descriptor == 1:
@@ -223,7 +223,7 @@ def _output_problem(error: Exception | None = None) -> str | None:
 
 
 def _no_output(problem: str) -> int:
-    """Tell that what was printed went nowhere. Returns the exit code."""
+    """Print that standard output failed, and return the exit code."""
     from wsdash.backend.errors import UserError
     from wsdash.commands.errors import report
 
@@ -257,12 +257,12 @@ def _answer(argv: list[str], verb: str) -> int:
         return function_of(verb)(args, paths)
     except Exception as error:
         if fault is not None and fault in str(error):
-            return getattr(error, "exit_code", 1)  # it is told already
+            return getattr(error, "exit_code", 1)  # printed already
         raise
 
 
 def _config_fault(paths: Paths) -> str | None:
-    """Tell what is wrong with config.toml, if anything; a verb that can do without its settings goes on."""
+    """Print the error of config.toml, if there is one; a verb that does not need the settings goes on."""
     if not os.path.lexists(paths.config_file):
         return None
     from wsdash.commands.console import print_stderr

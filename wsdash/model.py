@@ -118,7 +118,7 @@ class Workspace:
 
     `generation` grows with each command that asks for a new attempt (start, restart, a changed
     workload). Attempts of an older generation are superseded, and their crashes no longer count.
-    `number` of the newest attempt fences the other way: an older job ends when it is told so.
+    The newest attempt's `number` fences in the other direction: a job with a lower one ends itself.
     """
 
     id: str
@@ -218,16 +218,16 @@ class UnsavedTotals:
     def sentence(self) -> str:
         """`1 commit and 1 file are nowhere else`; "" for nothing."""
         if not self.words:
-            return "" if self.is_whole else "whether it has unsaved work cannot be told"
+            return "" if self.is_whole else "whether it has unsaved work is not known"
         verb = "is" if self.commits + self.stashes + self.files == 1 else "are"
         return f"{self.words} {verb} nowhere else{'' if self.is_whole else ', and there may be more'}"
 
 
 @dataclass(frozen=True, slots=True)
 class JobObservation:
-    """What a provider said of one attempt's job. Everything but the state may be unknown to it.
+    """One attempt's job as its provider reported it. All but the state may be unknown.
 
-    `message` is the last thing the job (or the provider about it) said, untrusted text.
+    `message` is the last message of the job, or of the provider about it: untrusted text.
     `isolation` names what the job runs in: `podman`, `docker`, `bubblewrap`, `plain`, or an executor.
     """
 
@@ -347,7 +347,7 @@ class Attempt:
     force_cancelled_at: float | None = None
     end: End | None = None
     last_observation: JobObservation | None = None
-    """The last thing the provider said of it."""
+    """The provider's last report on the job."""
     last_error: str | None = None
     """Why the provider could not do what it was last asked for this attempt; None once it did."""
 

@@ -1,4 +1,4 @@
-"""What a job must run, said without naming any provider.
+"""The workload of a job, independent of the provider.
 
 A workload is made from a devfile (or the default one) and is turned into a job by a provider.
 Everything here is a frozen value; nothing does I/O.
@@ -93,7 +93,7 @@ class Port:
 class Volume:
     """A folder kept across restarts, mounted at `path` in the job; an ephemeral one starts empty each time.
 
-    `size` is in bytes and only a wish: most runners cannot enforce it.
+    `size` is in bytes and only a request: most runners cannot enforce it.
     """
 
     name: str

@@ -32,7 +32,7 @@ def test_the_ssh_client(version: str, level: str, words: str) -> None:
         ("0.0.0.0", ("10.0.0.5",), [], ""),
         ("127.0.0.1", ("10.0.0.5",), ["blocked"], "listens at 127.0.0.1 alone"),
         ("::1", ("10.0.0.5", "::1"), ["blocked"], "listens at ::1 alone"),
-        ("0.0.0.0", (), ["blocked"], "cannot find itself by the name jump.example"),
+        ("0.0.0.0", (), ["blocked"], "cannot resolve jump.example"),
         ("0.0.0.0", (LOOP, "::1"), ["warning"], "only jobs that run on it"),
         ("127.0.0.1", (LOOP,), ["warning"], "only jobs that run on it"),
     ],

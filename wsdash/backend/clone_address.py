@@ -97,7 +97,7 @@ class Credential:
 def split(address: str) -> tuple[str, Credential | None]:
     """The address without a password and, by http(s), without a user; and what was taken out of it.
 
-    Raises BadAddress for an address whose secret cannot be given to Git, or whose parts cannot be told apart.
+    Raises BadAddress for an address whose secret cannot be given to Git, or whose parts are ambiguous.
     """
     address = address.strip()
     found = re.fullmatch(_URL, address)
@@ -120,7 +120,7 @@ def split(address: str) -> tuple[str, Credential | None]:
         return address, None
     if hides_a_secret(rest):
         raise BadAddress(
-            f"{shown(address)} is no address: what stands before its host cannot be told from the host",
+            f"{shown(address)} is no address: it is ambiguous where its host begins",
             "Write a user and a password with %2F for /, %40 for @ and %3A for :, or leave them out.",
         )
     _refuse_parameters(address, tail)
@@ -322,7 +322,7 @@ def _authority(rest: str) -> tuple[str, str]:
 
 
 def hides_a_secret(rest: str) -> bool:
-    """Whether the host cannot be told from what stands before it, in what follows `://`."""
+    """Whether it is ambiguous where the host begins, in the text after `://`."""
     authority, tail = _authority(rest)
     host = authority.rpartition("@")[2]
     return not re.fullmatch(_HOST, host) or _hides_an_at(host, tail)

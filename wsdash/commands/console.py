@@ -66,15 +66,15 @@ def local_time(at: float) -> str:
 
 
 def print_stderr(text: str) -> None:
-    """A line for the person, on standard error, so that standard output stays the answer."""
+    """Print a line on standard error; standard output is kept for the result."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError:  # there is nowhere else to say so, and what is in the buffer must not fail again at exit
+    except OSError:  # there is no other stream, and what is in the buffer must not fail again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def coloured(stream: TextIO) -> bool:
-    """Whether colour may be used: a terminal that has it, and no wish against it (https://no-color.org)."""
+    """Whether colour may be used: a terminal that has it, and NO_COLOR is not set (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -106,7 +106,7 @@ def _last_line(log: Path) -> str:
         lines = log.read_text(errors="replace").splitlines()
     except OSError as error:
         return str(error)
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def _run(paths: Paths, idle_exit_s: float | None) -> int:

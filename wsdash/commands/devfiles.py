@@ -186,7 +186,7 @@ def _render(args: Namespace) -> int:
 
 
 def _print_left_out(hider: SecretHider, hint: str) -> None:
-    """Say what is not printed, in one line."""
+    """Print a line that names what was left out."""
     if not hider.addresses:
         return
     first, *more = dict.fromkeys(hider.addresses)
@@ -197,7 +197,7 @@ def _print_left_out(hider: SecretHider, hint: str) -> None:
 
 
 def _translation(file: _File) -> Translation | None:
-    """With all remarks about the document; None (and said why) where nothing of it can be read."""
+    """The translation with its diagnostics; None, with the reason printed, where the file cannot be read."""
     if is_devcontainer(file.name):
         try:
             return _of_container(file)
@@ -224,7 +224,7 @@ def _pipeline(workload: Workload, name: str) -> str:
 
 
 def _flat(file: _File) -> Document | None:
-    """The devfile with its parents, None (and said why) where nothing of it can be read."""
+    """The flat devfile; None, with the reason printed, where the file cannot be read."""
     try:
         document = load(file.text, file=file.name)
     except DevfileError as error:
@@ -234,7 +234,7 @@ def _flat(file: _File) -> Document | None:
 
 
 def _print_remarks(file: _File, remarks: tuple[Diagnostic, ...]) -> bool:
-    """Says the remarks; whether none is an error."""
+    """Print the diagnostics; True if none is an error."""
     file.print_diagnostics(remarks, sys.stderr)
     return all(remark.severity != "error" for remark in remarks)
 

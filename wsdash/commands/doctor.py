@@ -168,7 +168,7 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
     try:
         contexts = load_config(paths.config_file).contexts.values()
     except ConfigError:
-        return  # told already
+        return  # reported already
     for found in contexts:
         if found.gitlab is None:
             continue
@@ -188,7 +188,7 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
 
 
 def _access(paths: Paths) -> Iterator[Finding]:
-    with suppress(ConfigError):  # told already
+    with suppress(ConfigError):  # reported already
         yield from look_at_access(paths)
 
 

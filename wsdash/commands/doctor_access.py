@@ -1,4 +1,4 @@
-"""Whether jobs elsewhere find the relay on this machine, by the very name that they are told. Looks, then rules."""
+"""Checks that jobs can reach the relay by the host name they are given. Looks, then rules."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def client_findings(version: str) -> Iterator[Finding]:
 def name_findings(host: str, bind: str, addresses: tuple[str, ...]) -> Iterator[Finding]:
     """Whether the relay listens where the name leads, as far as this machine can tell."""
     if not addresses:
-        text = f"this machine cannot find itself by the name {host}, which jobs are told"
+        text = f"this machine cannot resolve {host}, the name that jobs connect to"
         yield Finding("blocked", text, "Set host in [access] to a name that runners can resolve.")
         return
     here = [address for address in addresses if ipaddress.ip_address(address).is_loopback]

@@ -153,7 +153,7 @@ async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
 
 
 def accept(error: NotSaved, verb: str, *, force: bool) -> None:
-    """Tell what will be lost; raises it again unless the user wants that."""
+    """Print what will be lost; raises `error` unless the user confirms."""
     if not force and not can_ask():
         raise error
     print_stderr(f"{error.message[0].upper()}{error.message[1:]}.")
@@ -195,7 +195,7 @@ def _confirmed(workspace: Workspace, paths: Paths) -> bool:
 
     unsaved = with_service(paths, look)
     if unsaved is None:
-        print_stderr(f"Whether {name} has unsaved work cannot be told now.")
+        print_stderr(f"Whether {name} has unsaved work is not known now.")
         return ask(f"Delete {name} with all its files?")
     if unsaved.totals.words:
         print_stderr(f"{name} has work that is nowhere else: {unsaved.totals.words}.")

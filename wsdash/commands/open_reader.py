@@ -14,7 +14,7 @@ from wsdash.paths import Paths
 
 @contextmanager
 def reading(paths: Paths) -> Iterator[Reader]:
-    """Its notices, such as that a damaged store was restored, are told at the end."""
+    """Prints its notices at the end, such as that a damaged store was restored."""
     reader = Reader(paths)
     try:
         yield reader

@@ -1,4 +1,4 @@
-"""Waiting for a phase, and saying on the way what the workspace is doing."""
+"""Waits for a phase, and prints the progress meanwhile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOOK_S = 0.25
 LOOKS_OF_ONE_RECONCILER = 20
 SHOWN_EVENTS = ("provider-error", "in-progress", "leftovers")
-"""Events of what it waits for, and of what the user has to do."""
+"""Kinds of events that are printed: why the workspace waits, and what the user has to do."""
 
 
 async def wait_showing(
@@ -39,7 +39,7 @@ async def wait_showing(
 
 
 class _Progress:
-    """Says each phase, and each step of a starting job, once. Reasons that count seconds do not repeat."""
+    """Prints each phase, and each step of a starting job, once. Reasons that count seconds do not repeat."""
 
     def __init__(self) -> None:
         self._last_shown = ""
@@ -51,7 +51,7 @@ class _Progress:
         if key != self._last_shown:
             print_stderr(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
             self._last_shown = key
-        # What hinders it may last, and be mended meanwhile.
+        # A problem may last, and be fixed meanwhile.
         problem = row.event.text if row.event is not None and row.event.kind in SHOWN_EVENTS else ""
         if problem and problem != self._problem:
             print_stderr(f"{row.workspace.name}: {one_line(problem)}")

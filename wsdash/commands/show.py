@@ -71,7 +71,7 @@ def show(args: Namespace, paths: Paths) -> int:
 
 
 def _looked_again(detail: WorkspaceDetail, paths: Paths, now: float) -> bool:
-    """Whether what only the workspace has was asked for: what is known is told where nobody answers."""
+    """Refresh the record of unsaved work where that is quick; True if it was tried."""
     workspace = detail.row.workspace
     has_folder = folder_of(workspace, paths) is not None
     if not is_worth_asking(workspace, detail.row.attempt, now, has_folder=has_folder):

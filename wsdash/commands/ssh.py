@@ -129,7 +129,7 @@ async def once_entered(
 
 
 def number_of(row: WorkspaceRow) -> int | None:
-    """The attempt that a row tells of: what is done to its job is not done to one that has begun since."""
+    """The number of the row's attempt, so that nothing is done to the job of a later one."""
     return None if row.attempt is None else row.attempt.number
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 STDIN, STDOUT = 0, 1
 SHOWN = 10
-"""Names of files that are told of; more are counted."""
+"""The number of file names that are printed; the rest is counted."""
 AT_REST = frozenset({Phase.STOPPED})
 ENDED = frozenset({Phase.STOPPED, Phase.FAILED})
 """Phases in which nothing changes the files."""

@@ -29,11 +29,11 @@ class GitLabSettings:
     holds the code, or `own`, a project of the user's own that clones it. `tags` choose the runners;
     `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
     `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
-    `deposits` says whether checkpoints may go into the project, where all may read them who may read its packages and
-    its code. `id_tokens` says whether jobs prove themselves by GitLab's id tokens; else each gets a secret that counts
-    once. `poll_s` lies between two looks while something changes; calm looks are five times as far apart. `volume` is a
-    folder that the runners with these tags mount into their jobs, where each new workspace gets one of its own.
-    `encrypt_cache` says whether caches are sealed with a key that jobs get by their line to this machine.
+    `deposits` (an early word for remote checkpoints) allows checkpoints in the project's package registry or branches,
+    where whoever may read those reads them. `id_tokens` has jobs authenticate by GitLab's id tokens, otherwise by a
+    one-time secret. `poll_s` is the interval between two polls while something changes, five times that otherwise.
+    `volume` is a folder that the runners with these tags mount into their jobs, with one of its own for each new
+    workspace. `encrypt_cache` encrypts caches with a key that jobs receive through their tunnel.
     """
 
     url: str

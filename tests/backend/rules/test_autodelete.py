@@ -74,7 +74,7 @@ def test_unsaved_work_keeps_it_for_good_and_is_named(hours: float) -> None:
 def test_what_cannot_be_told_counts_as_unsaved() -> None:
     of = stopped(100, found(1, UNKNOWN))
     assert isinstance(decided(of), Wait)
-    assert "not deleted: whether it has unsaved work cannot be told" in said(of)
+    assert "not deleted: whether it has unsaved work is not known" in said(of)
 
 
 def test_one_that_will_be_deleted_says_when() -> None:

@@ -123,12 +123,12 @@ class AccessFolder:
 
     @property
     def ssh_config(self) -> Path:
-        """What the user's own ssh configuration includes, once that is wished."""
+        """The file that the user's ssh configuration includes after `wsdash ssh-config install`."""
         return self.root / "ssh_config"
 
     @property
     def ssh_users(self) -> Path:
-        """What that includes: as which user to log in to each workspace whose job has told."""
+        """Included by `ssh_config`: the login name of each workspace whose job has reported one."""
         return self.root / "ssh_users"
 
 

@@ -94,7 +94,7 @@ class RelayClient:
         return ProcessIdentity.from_record(found if isinstance(found, dict) else None)
 
     def _version(self) -> int:
-        """Relays of before it was told are of version 1."""
+        """The relay's version; 1 for one that does not report it."""
         found = self._about().get("version", 1)
         return found if isinstance(found, int) else 1
 
@@ -132,7 +132,7 @@ class RelayClient:
             ssh_files.write_users(self.folder)
 
     def login(self, workspace_id: str) -> str:
-        """The name of the user that the workspace's job runs as, "" where it has not told."""
+        """The login name of the workspace's job, "" until the job has reported it."""
         with suppress(Unreadable):
             grant = Grants(self.folder.grants).of_workspace(workspace_id)
             if grant is not None and LOGIN.fullmatch(grant.login):

@@ -13,7 +13,7 @@ from wsdash.backend.system import atomic
 
 
 def write_users(folder: AccessFolder) -> None:
-    """As which user ssh logs in to each workspace whose job has told."""
+    """Write the login name of each workspace whose job has reported one."""
     logins = {grant.name: grant.login for grant in Grants(folder.grants).all()}
     _write(folder.ssh_users, users({name: login for name, login in logins.items() if LOGIN.fullmatch(login)}))
 

@@ -46,7 +46,7 @@ class Queries:
         return await self._state.read(lambda: self._state.reader.row(workspace_id, self._state.clock()))
 
     async def detail(self, workspace_id: str) -> WorkspaceDetail:
-        """Also of a deleted one: whoever waits for that is told. Raises `NoSuchWorkspace`."""
+        """The details of a workspace, deleted ones included. Raises `NoSuchWorkspace`."""
         return await self._state.read(lambda: self._state.reader.detail(workspace_id, self._state.clock()))
 
     async def attempts(self, workspace_id: str) -> list[Attempt]:
@@ -76,7 +76,7 @@ class Queries:
             try:
                 latest = await self._state.read(self._state.reader.data_version)
             except (sqlite3.Error, DatabaseError):
-                latest = None  # whoever reads now is told why
+                latest = None  # the next read raises the reason
             if latest != version:
                 version = latest
                 yield

@@ -45,7 +45,7 @@ class State:
                 self.add_notice(self.reader.notices.pop(0))
 
     def add_notice(self, sentence: str) -> None:
-        """Log a sentence for the user, and keep it until somebody shows it."""
+        """Log a sentence for the user, and keep it until it is shown."""
         log.warning("%s", sentence)
         self.notices.append(sentence)
 

@@ -26,7 +26,7 @@ from wsdash.backend.store.store import NameTaken, Store
 from wsdash.model import Desired, Workspace
 
 Progress = Callable[[int], None]
-"""Told, in a thread, how many bytes have passed so far, before compression."""
+"""Called in a thread with the number of bytes so far, before compression."""
 
 
 @dataclass(frozen=True, slots=True)

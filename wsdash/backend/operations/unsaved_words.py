@@ -18,7 +18,7 @@ def unsaved_parts(work: UnsavedWork) -> list[tuple[str, tuple[str, ...]]]:
         ("not pushed", work.unpushed),
         ("stashes", work.stashes),
         ("outside of any Git repository", work.files),
-        ("what cannot be told, so there may be more", work.unreadable),
+        ("not readable, so there may be more", work.unreadable),
     )
     return [(title, lines) for title, lines in parts if lines]
 

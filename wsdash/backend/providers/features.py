@@ -45,7 +45,7 @@ class Shells(Protocol):
 
 @runtime_checkable
 class Ports(Protocol):
-    """It tells which ports a job listens on. Without it: the ports that the devfile declares are listed."""
+    """It lists the ports that a job listens on. Without it: the ports of the devfile are listed."""
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """What ports.sh says in the running job; None where it cannot be asked. Untrusted."""
@@ -132,13 +132,10 @@ class CheckoutQueries(Protocol):
 
 @runtime_checkable
 class ReportsLeftWork(Protocol):
-    """Its jobs say what they leave, for files go with them. Without it: only `CheckoutQueries` can tell."""
+    """Its jobs report unsaved work as they end. Without it: only `CheckoutQueries` find it."""
 
     def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
-        """What only the workspace has since its last job has ended, by what that job said as it ended. Blocks.
-
-        None where it said nothing.
-        """
+        """The unsaved work that the last job reported as it ended; None without a report. Blocks."""
 
 
 # --- what a workload asks for ---------------------------------------------------------------------------
@@ -146,7 +143,7 @@ class ReportsLeftWork(Protocol):
 
 @runtime_checkable
 class ChecksWorkload(Protocol):
-    """It foretells what a job will not get. Without it: a preview names no limitation."""
+    """It checks a workload against what its jobs support. Without it: a preview has no limitations."""
 
     async def limitations(self, workload: Workload) -> list[Limitation]:
         """What this workload asks for and will not get, as far as that can be known before it runs.
@@ -229,7 +226,7 @@ class Adopts(Protocol):
 
 @runtime_checkable
 class Recoverable(Protocol):
-    """It can tell of its workspaces with the state store lost. Without it: `wsdash recover` finds nothing there."""
+    """It finds its workspaces without the state store. Without it: `wsdash recover` finds nothing there."""
 
     described_by: str
     """What it reads that from, in words for "recovered from ..."."""
@@ -244,7 +241,7 @@ class Recoverable(Protocol):
         """All of this user's workspaces. Raises `Unreachable` or `PreconditionFailed`."""
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
-        """From now on only this state store may launch it; others are told so when they try."""
+        """Make this state store its owner: another one that tries to launch it gets `OwnershipLost`."""
 
     async def end_orphan(self, orphan: Orphan) -> None:
         """End its jobs and remove what is left of it."""

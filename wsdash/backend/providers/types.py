@@ -80,7 +80,7 @@ class Sized:
 class UnsavedWork:
     """What only this workspace has, as lines for the user: ` M src/app.py`, `1a2b3c4 Fix the parser`.
 
-    `files` are those outside of any Git repository; `untold` says what could not be looked into, so that there may
+    `files` are those outside of any Git repository; `unreadable` lists what could not be read, so that there may
     be more. At most a hundred lines each are kept; a last line says how many more there are. Untrusted text.
     """
 
@@ -104,7 +104,7 @@ class UnsavedWork:
 
 @dataclass(frozen=True, slots=True)
 class PackReport:
-    """What `pack` could not do as one would wish, as paths below the workspace's folder: untrusted text.
+    """Paths below the workspace's folder that `pack` skipped or saw change: untrusted text.
 
     `skipped` are sockets, devices and the like; `changed` are files that changed while they were read.
     """

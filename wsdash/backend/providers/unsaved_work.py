@@ -1,6 +1,6 @@
-"""The question of what only a workspace has, and what its answer says. Untrusted text.
+"""The query for unsaved work, and the parser of its output. Untrusted text.
 
-`wsdash/backend/job/sh/bin/unsaved.sh` defines what counts, and how it is told.
+`wsdash/backend/job/sh/bin/unsaved.sh` defines what counts, and the format of the output.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ async def look(
 
 
 def answer(output: bytes, project: str = "") -> UnsavedWork | None:
-    """What was said; None for nothing. Paths are told as seen from the project's folder below the projects folder."""
+    """Parse the output; None for none. Paths become relative to the project's folder."""
     lines = output.decode("utf-8", "replace").split("\n")
     if lines[0] != _BEGINNING:
         return None

@@ -17,7 +17,7 @@ LONGEST_WARNING_S = 24 * 3600.0
 FRESH_S = 300.0
 """What is deleted was looked at so short a time ago."""
 RECENT_S = 30.0
-"""Who looks at a workspace is told what was found so short a time ago, and nothing is asked anew."""
+"""A record of unsaved work of that age is shown as it is; an older one is refreshed first."""
 ENDED_LATELY_S = 3600.0
 AGAIN_S = 6 * 3600.0
 """What keeps a workspace may be gone when it is looked for again."""
@@ -80,7 +80,7 @@ def is_worth_asking(workspace: Workspace, newest: Attempt | None, now: float, *,
 
 
 def left_by(attempts: Sequence[Attempt]) -> UnsavedTotals | None:
-    """What its last job said as it ended of what only the workspace has, None where that is not known.
+    """The unsaved work that the last job reported as it ended, None without a report.
 
     `attempts` are all of its, oldest first. One that was never launched had no files.
     """

@@ -14,7 +14,7 @@ _PROC = Path("/proc")
 
 
 class ProcessIdentity:
-    """A process, told apart from every later one with the same pid: pid, start in clock ticks, boot id."""
+    """Identifies a process even after its pid is reused: pid, start in clock ticks, boot id."""
 
     __slots__ = ("boot_id", "pid", "ticks")
 

@@ -142,7 +142,7 @@ def _with_parents(
     if content is None:
         missing = Finding("parent.missing", where, f"there is no file {show(target)}", "mend the path")
         return _remarked(document, [document.locate(missing)])
-    name = without_secrets(target)  # which every remark about it is told with
+    name = without_secrets(target)  # every diagnostic shows this name
     try:
         parent = load(content, file=name)
     except DevfileError as error:

@@ -1,7 +1,7 @@
 """Which container the workspace itself is.
 
 GitLab's marker `gl/inject-editor` decides, else the only container, else the first one with the sources
-(GitLab workspaces, "Devfile"; devfile section on mountSources). Where that is a guess it is said.
+(GitLab workspaces, "Devfile"; devfile section on mountSources). A guess is reported as a diagnostic.
 """
 
 from __future__ import annotations

@@ -118,13 +118,13 @@ class Matches:
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Where the words stand in a shown line, as character positions."""
-        said = text.lower() if self._fold else text
+        folded = text.lower() if self._fold else text
         found: list[tuple[int, int]] = []
-        start = said.find(self.wanted)
+        start = folded.find(self.wanted)
         while self.wanted and start >= 0:
             found.append((start, start + len(self.wanted)))
-            start = said.find(self.wanted, start + len(self.wanted))
-        return found if len(said) == len(text) else []
+            start = folded.find(self.wanted, start + len(self.wanted))
+        return found if len(folded) == len(text) else []
 
     def after(self, line: int) -> int | None:
         """The next match below this line; None at the end."""

@@ -151,7 +151,7 @@ class Launcher:
             timeout_s=settings.timeout_s or project.timeout_s,
             beat_s=workspace.policy.beat_s,
             checkpoint_s=workspace.policy.checkpoint_s,
-            deposits=settings.deposits,
+            remote_checkpoints=settings.deposits,
             idle=idle_settings(workspace.policy),
             injector_image=settings.injector_image,
             owner=session.owner,
@@ -177,7 +177,7 @@ class Launcher:
             raise PermanentError(str(error), "Set timeout_s of the context in config.toml.") from error
 
     def _checkpoint(self, workspace_id: str) -> str:
-        """The newest, as its job is told: where it is, and which."""
+        """The newest remote checkpoint, in the format that a job restores from."""
         kept = self._checkpoints.newest(workspace_id)
         remote = registry_checkpoints.newest(self._session.poller.beats.values(), workspace_id)
         if remote is not None and (kept is None or remote.id > kept.id):

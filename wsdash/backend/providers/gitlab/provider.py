@@ -198,15 +198,15 @@ class GitLabProvider(
                 raise
 
     async def save(self, workspace: Workspace, attempt: Attempt) -> None:
-        """A checkpoint, kept on this machine: for a job that runs, and whose tunnel is or was there.
+        """Store a checkpoint of a running job on this machine, through its tunnel.
 
-        One without a tunnel puts its last one into the project as it ends, unless it may not.
+        Nothing is done for a job that never had a tunnel, or that stores remote checkpoints itself as it ends.
         """
         seen = attempt.last_observation
         if not self._tunnel.is_configured or seen is None or seen.state is not JobState.RUNNING:
             return
-        deposits = self._settings.deposits and not self._settings.encrypt_cache
-        was_there = seen.saved_at is not None and not deposits
+        is_remote = self._settings.deposits and not self._settings.encrypt_cache
+        was_there = seen.saved_at is not None and not is_remote
         if was_there or await self._tunnel.is_connected(workspace):
             await self._services.checkpoints.save(workspace.id, workspace.name)
 

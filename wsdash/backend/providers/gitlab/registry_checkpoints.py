@@ -16,7 +16,7 @@ PLACES = ("registry", "branch")
 
 @dataclass(frozen=True, slots=True)
 class RemoteCheckpoint:
-    """`registry:3.7`, as a job tells of it, and as the next one is told where to look."""
+    """`registry:3.7`: reported by a job, and passed to the next one to restore from."""
 
     place: str
     id: CheckpointId
@@ -34,7 +34,7 @@ class RemoteCheckpoint:
 
 
 def newest(beats: Iterable[Heartbeat], workspace_id: str) -> RemoteCheckpoint | None:
-    """The newest that any job of the workspace has told of in its pipeline's name."""
+    """The newest that a job of the workspace has reported in its pipeline's name."""
     found = []
     for beat in beats:
         if beat.workspace_id == workspace_id and "remote" in beat.facts:

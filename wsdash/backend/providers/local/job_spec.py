@@ -1,4 +1,4 @@
-"""What a supervisor is told to do for one attempt: the stages of `spec.json`. Pure."""
+"""The stages of `spec.json`, which a supervisor runs for one attempt. Pure."""
 
 from __future__ import annotations
 

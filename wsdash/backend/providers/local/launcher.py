@@ -1,4 +1,4 @@
-"""Makes the folder of an attempt's job: scripts, secrets, and what its supervisor is told. Blocks throughout."""
+"""Makes the folder of an attempt's job: scripts, secrets, and its supervisor's `spec.json`. Blocks throughout."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ jobs/ATTEMPT/    spec.json     what the supervisor runs, and for whom
                  job/          the job's scripts, secrets and credentials, and the rendered workload, as at its launch
                  lock          held by the supervisor for its life
                  supervisor.json, sandbox.json    who supervises; the sandbox's first process
-                 log, state.json, beat.json       what the job said
-                 cancel.json   the wish that the job ends
+                 log, state.json, beat.json       the job's output, state and heartbeat
+                 cancel.json   the request to end the job
                  exit.json     how it ended; nothing follows it
 secrets/ID       values of secrets as shell data, which each job of the workspace gets a copy of
 credentials/ID   what Git is to give to hosts (git-credential-store), which each job gets a copy of, too

@@ -39,7 +39,7 @@ class Observer:
         self._files: dict[str, JobFiles] = {}
 
     def look(self) -> tuple[JobObservation, ...]:
-        """Every job that was started here and is not destroyed. Raises OSError when it cannot be said."""
+        """Every job that was started here and is not destroyed. Raises OSError when the folder cannot be read."""
         names = {entry.name for entry in os.scandir(self._layout.jobs) if not entry.name.startswith(".")}
         for known in (self._ended, self._living, self._files):
             for gone in known.keys() - names:

@@ -384,10 +384,7 @@ class LocalProvider(
 
 
 def _can_be_entered(job: JobObservation, files: JobFiles) -> bool:
-    """Whether there is something to enter: the state says that a job runs before its sandbox or container is there.
-
-    Once that is, the job has said something.
-    """
+    """Whether the sandbox or container exists, which it does once the job has sent a heartbeat or is ready."""
     if job.state is not JobState.RUNNING or (job.beat is None and job.ready_at is None):
         return False
     if job.isolation != "bubblewrap":

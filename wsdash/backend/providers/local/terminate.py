@@ -21,7 +21,7 @@ from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Cause
 
 _PATIENCE_S = 15.0
-"""For a supervisor that has been told to end its job at once."""
+"""How long a supervisor may take to end its job at once."""
 
 
 class Ender:
@@ -43,7 +43,7 @@ class Ender:
         files.folder.mkdir(mode=0o700, exist_ok=True)
         if files.exit.exists():
             return
-        # First the wish, then the signal: a supervisor that is just starting reads the wish by itself.
+        # First the request, then the signal: a supervisor that is just starting reads the request by itself.
         with contextlib.suppress(OSError):
             records.write(files.cancel, {"grace_s": grace_s, "at": self._clock()})
         supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
@@ -67,7 +67,7 @@ class Ender:
         self.cancel(files, owner, 0.0)
         supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
         if supervisor is not None:
-            supervisor.send(signal.SIGCONT)  # one that was stopped would not act on the wish
+            supervisor.send(signal.SIGCONT)  # one that was stopped would not act on the request
         if supervisor is not None and not _await_end(supervisor, _PATIENCE_S):
             supervisor.send(signal.SIGKILL)
             _await_end(supervisor, _PATIENCE_S)

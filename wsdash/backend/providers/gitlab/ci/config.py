@@ -81,7 +81,7 @@ class Options:
     beat_s: float = 30.0
     checkpoint_s: float = 60.0
     injector_image: str | None = None
-    deposits: bool = True
+    remote_checkpoints: bool = True
     """Whether checkpoints may go into the project itself, where no tunnel takes them."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """What tells a job when it is idle (`rendering.idle_settings`)."""
@@ -237,7 +237,9 @@ def _job(workload: Workload, workspace_id: str, options: Options, commands: str)
             "WSDASH_REMOTE_CHECKPOINT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
             # Whoever may read the project could read them.
-            "WSDASH_REMOTE_CHECKPOINTS": "yes" if options.deposits and not options.encrypt_cache else "no",
+            "WSDASH_REMOTE_CHECKPOINTS": "yes"
+            if options.remote_checkpoints and not options.encrypt_cache
+            else "no",
             "WSDASH_ENCRYPT_CACHE": "yes" if options.encrypt_cache else "no",
             "WSDASH_VOLUME": options.volume.path if options.volume is not None else "",
             **_workload_variables(workload.env),

@@ -245,7 +245,7 @@ def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: floa
 
 def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tuple[Cause, str | None]:
     """Why it ended. GitLab's reason for a failure comes first, unless it is only that a command failed: a job that is
-    ended from outside, by a limit or by its runner, takes that for a wish of its user's.
+    ended from outside, by a limit or by its runner, reports a user's request.
     """
     by_job = pipeline_name.FINAL.get(beat.state)
     reason = reason_of(detail.failure_reason)

@@ -22,7 +22,7 @@ def has_saved(beat: Heartbeat) -> bool:
 
 def saved_last(beats: Iterable[Heartbeat]) -> str:
     """What the next job is to find: the number of a state; "yes" where a job of an older wsdash has saved one, "no" for
-    nothing. A state that a job has missed since, and told so, is not missed again.
+    nothing. A state that a later job reported missing is not expected again.
     """
     for beat in sorted(beats, key=lambda beat: beat.number, reverse=True):
         stored, began = beat.facts.get("state", ""), beat.facts.get("from", "")

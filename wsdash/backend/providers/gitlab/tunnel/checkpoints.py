@@ -119,7 +119,7 @@ class Checkpoints:
             await writer.drain()
 
     async def _take_one(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> str:
-        """What the job is told."""
+        """Store one checkpoint, and return the answer for the job."""
         try:
             await self._keep(workspace_id, offer, reader)
         except NoRoom:

@@ -51,7 +51,7 @@ class JobTunnel:
         self._clock = clock
         self._settings = settings
         self.address: RelayAddress | None = None
-        """What jobs are told; None until the relay was started once, and without a relay."""
+        """The address that jobs connect to; None without a relay, and until it has started once."""
 
     @property
     def is_configured(self) -> bool:

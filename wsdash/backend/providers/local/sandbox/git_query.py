@@ -25,8 +25,8 @@ async def ask(
 ) -> bytes:
     """What the question's program prints; nothing where it cannot be asked.
 
-    Without a sandbox it runs as a job does there, as the user: it obeys nothing that stands in the files. It is told
-    what outlives the job: see `classify_remote` in unsaved_remotes.sh.
+    Without a sandbox it runs as a job does there, as the user: it obeys no configuration in the files. It gets
+    the remotes that outlive the job: see `classify_remote` in unsaved_remotes.sh.
     """
     with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
 

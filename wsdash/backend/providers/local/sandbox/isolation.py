@@ -238,7 +238,7 @@ def container_argv(
 ) -> tuple[str, ...]:
     """podman or docker run, up to the image. Both take the same options here.
 
-    The container stays until `remove_argv`: by the Docker API of podman, one that removes itself is told as exit 0.
+    The container stays until `remove_argv`: by the Docker API of podman, one that removes itself is reported as exit 0.
     """
     argv = [isolation.program, "run", "--name", container_name(job_paths.attempt_id)]
     argv += ["--label", f"wsdash.attempt={job_paths.attempt_id}", "--workdir", "/", *isolation.user]

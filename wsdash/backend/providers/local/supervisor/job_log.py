@@ -13,7 +13,7 @@ _MESSAGE_LINES = 5
 
 
 class JobLog:
-    """Appends to the log. `size` is its length in bytes; what cannot be written is counted and said later."""
+    """Appends to the log. `size` is its length in bytes; bytes that cannot be written are counted."""
 
     def __init__(self, path: Path, cap: int = CAP) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -64,7 +64,7 @@ def take_lock(path: Path, wait_s: float, until: Path, kind: int = fcntl.LOCK_EX)
     """The lock's descriptor, or None when another holds it for longer, or `until` appears meanwhile.
 
     A canceller holds it for an instant only. Who sweeps up takes the shared `kind`, which no supervisor's lock
-    leaves room for: it is told by that from a supervisor. Raises OSError.
+    leaves room for; that distinguishes it from a supervisor. Raises OSError.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     give_up = time.monotonic() + wait_s

@@ -27,8 +27,8 @@ def python_argv(module: str, *arguments: str) -> list[str]:
 def start_supervisor(files: JobFiles, listeners: Path, environ: Mapping[str, str]) -> str:
     """Starts the attempt's supervisor unless it has or had one. Its answer; see `main.py`.
 
-    `environ` is the user's, some of which the fetch of the source needs: it is told, so that no job can read it in
-    the supervisor's own environment. Blocks until the supervisor stands.
+    `environ` is the user's, some of which the fetch of the source needs: it goes through a pipe, so that no job
+    can read it in the supervisor's own environment. Blocks until the supervisor answers.
     Raises OSError when it cannot be started or does not answer.
     """
     argv = python_argv("supervisor.main", str(files.folder), str(listeners))
