@@ -292,6 +292,16 @@ def test_the_daemon_is_started_found_and_stopped(wsdash: Command) -> None:
     assert wsdash("daemon", "--stop").stdout == "No daemon runs.\n"
 
 
+def test_a_long_log_of_a_daemon_is_put_away_by_the_daemon_itself(wsdash: Command, paths: Paths) -> None:
+    paths.prepare()
+    paths.daemon_log.write_text("an old line\n" * 100_000)
+    assert wsdash("daemon", "--detach").returncode == 0
+    until_sync(lambda: paths.daemon_log.stat().st_size < 10_000, what="a new log")
+    assert paths.daemon_log.with_suffix(".log.1").read_text().startswith("an old line\n")
+    assert wsdash("daemon", "--stop").returncode == 0
+    assert "ended; jobs go on" in paths.daemon_log.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_daemon_in_the_foreground_ends_cleanly_on_a_signal(
     number: signal.Signals, wsdash: Command, paths: Paths

@@ -117,13 +117,17 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
 
     from wsdash import __version__
     from wsdash.backend.system import environments
+    from wsdash.backend.system.bounded_log import FORMAT, log_to
     from wsdash.commands.run_service import with_service
 
     if not environments.receive():
         idle = [] if idle_exit_s is None else ["--idle-exit", f"{idle_exit_s:g}"]
         environments.hide([sys.executable, "-m", "wsdash", "daemon", *idle])
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if _is_standard_error(paths.daemon_log):
+        log_to(paths.daemon_log)
+    else:
+        logging.basicConfig(level=logging.INFO, format=FORMAT)
     log = logging.getLogger("wsdash.daemon")
 
     async def reconcile(service: Service) -> None:
@@ -140,3 +144,11 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
 
     with_service(paths, reconcile)
     return DONE
+
+
+def _is_standard_error(file: Path) -> bool:
+    """Whether what this process prints goes to that file, as that of a detached daemon does."""
+    try:
+        return os.path.samestat(os.fstat(2), file.stat())
+    except OSError:
+        return False

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wsdash.backend.access.grants import ID
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.system.leftovers import AskIds, Leftover
+from wsdash.backend.rules.leftovers import AskIds, Leftover
 from wsdash.backend.system.processes import stat_of
 
 _OLD_S = 3600.0

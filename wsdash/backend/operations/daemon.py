@@ -16,8 +16,6 @@ from wsdash.backend.system.spawn import detach
 from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
 
-LARGEST_LOG = 1024 * 1024
-"""Bytes after which a new daemon begins a new log and keeps the last one."""
 IDLE_EXIT_S = 300.0
 """A daemon that was started by itself ends when it has had nothing to do for this long."""
 
@@ -25,8 +23,6 @@ IDLE_EXIT_S = 300.0
 def spawn(paths: Paths) -> int:
     """Start a detached daemon and return its pid. It leaves at once if another process reconciles."""
     paths.prepare()
-    if paths.daemon_log.exists() and paths.daemon_log.stat().st_size > LARGEST_LOG:
-        paths.daemon_log.replace(paths.daemon_log.with_suffix(".log.1"))
     return detach(
         [sys.executable, "-m", "wsdash", "daemon", "--idle-exit", f"{IDLE_EXIT_S:g}"],
         log=paths.daemon_log,

@@ -22,7 +22,7 @@ from wsdash.backend.providers.types import (
     PackReport,
     ShellCommand,
 )
-from wsdash.backend.system.leftovers import Ids
+from wsdash.backend.rules.leftovers import Ids
 from wsdash.model import Attempt, UnsavedTotals, Workspace
 from wsdash.workload import Workload
 

@@ -16,10 +16,10 @@ from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.providers.local import leftovers as local
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.terminate import Ender
+from wsdash.backend.rules.leftovers import Ids, Leftover
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.repair import await_file
 from wsdash.backend.store.secret_notes import SecretNote, SecretNotes
-from wsdash.backend.system.leftovers import Ids, Leftover
 from wsdash.paths import Paths
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from wsdash.backend.errors import WorkspaceGone
 from wsdash.backend.rules.decide import Decision, decide
+from wsdash.backend.rules.leftovers import Ids
 from wsdash.backend.rules.recovery_point import RecoveryPoint, recovery_point
 from wsdash.backend.rules.status import has_lost_its_supervisor, status
 from wsdash.backend.store import mapping
@@ -25,7 +26,6 @@ from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.repair import await_file, part_from_log
 from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.file_watch import FileIdentity, file_identity, log_identity
-from wsdash.backend.system.leftovers import Ids
 from wsdash.backend.system.supervision import Supervision
 from wsdash.model import Attempt, Event, Observation, Status, Workspace
 from wsdash.paths import Paths

@@ -9,8 +9,8 @@ from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.state import Variable
 from wsdash.backend.clone_address import Credential
 from wsdash.backend.providers.gitlab.api.ci_variables import variable_of
+from wsdash.backend.rules.leftovers import Ids
 from wsdash.backend.store.secret_notes import SecretNotes
-from wsdash.backend.system.leftovers import Ids
 from wsdash.workload import Workload
 
 LOST, LIVING, ADOPTED, WITH_BRANCH = (

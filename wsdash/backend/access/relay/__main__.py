@@ -22,10 +22,10 @@ from wsdash.backend.access import ssh_files
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay import algorithms
 from wsdash.backend.access.relay.admission import Limits
-from wsdash.backend.access.relay.log import log_to
 from wsdash.backend.access.relay.server import JobConnection, Relay
 from wsdash.backend.access.relay_client import VERSION
 from wsdash.backend.system import atomic
+from wsdash.backend.system.bounded_log import log_to
 from wsdash.backend.system.processes import ProcessIdentity
 
 log = logging.getLogger("wsdash.relay")
@@ -118,6 +118,7 @@ def main() -> None:
     folder = AccessFolder(Path(root))
     folder.prepare()
     log_to(folder.log)
+    logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
     with suppress(OSError):
         ssh_files.renew(folder)
     with folder.lock.open("a") as lock:

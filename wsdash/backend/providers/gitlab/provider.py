@@ -62,8 +62,8 @@ from wsdash.backend.providers.types import (
     ShellCommand,
 )
 from wsdash.backend.rules import autodelete
+from wsdash.backend.rules.leftovers import Ids
 from wsdash.backend.store.secret_notes import SecretNotes
-from wsdash.backend.system.leftovers import Ids
 from wsdash.config.settings import GitLabSettings
 from wsdash.model import Attempt, JobObservation, JobState, UnsavedTotals, Workspace
 from wsdash.workload import Workload

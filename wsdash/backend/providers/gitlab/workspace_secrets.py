@@ -13,8 +13,8 @@ from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
 from wsdash.backend.providers.gitlab.observe import observation
 from wsdash.backend.providers.gitlab.session import Session
+from wsdash.backend.rules.leftovers import Ids
 from wsdash.backend.store.secret_notes import SecretNote, SecretNotes
-from wsdash.backend.system.leftovers import Ids
 from wsdash.model import Workspace
 
 

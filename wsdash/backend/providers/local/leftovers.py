@@ -20,8 +20,8 @@ from wsdash.backend.providers.local.layout import JobFiles, Layout
 from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.terminate import Ender
+from wsdash.backend.rules.leftovers import AskIds, Ids, Leftover
 from wsdash.backend.system import records
-from wsdash.backend.system.leftovers import AskIds, Ids, Leftover
 from wsdash.backend.system.locks import clearing, is_locked
 from wsdash.backend.system.processes import stat_of
 

@@ -1,4 +1,4 @@
-"""The relay's log is bounded, however often somebody has it write."""
+"""A log is bounded, however often somebody has it write."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend.access.relay import log as relay_log
-from wsdash.backend.access.relay.log import BoundedLog
+from wsdash.backend.system import bounded_log
+from wsdash.backend.system.bounded_log import BoundedLog
 
 
 class Clock:
@@ -48,7 +48,7 @@ def test_the_same_line_is_written_once_a_minute_with_how_often_it_came(
     for _ in range(1000):
         log.warning("%s: refused", "10.0.0.1")
     log.warning("%s: refused", "10.0.0.2")
-    clock.now += relay_log.SAME_S
+    clock.now += bounded_log.SAME_S
     log.warning("%s: refused", "10.0.0.1")
     assert file.read_text().splitlines() == [
         "10.0.0.1: refused",
@@ -60,7 +60,7 @@ def test_the_same_line_is_written_once_a_minute_with_how_often_it_came(
 def test_lines_that_all_differ_are_bounded_too(log: logging.Logger, file: Path, clock: Clock) -> None:
     for number in range(10_000):
         log.warning("refused %s", number)
-    assert len(file.read_text().splitlines()) == relay_log.MOST_A_MINUTE
+    assert len(file.read_text().splitlines()) == bounded_log.MOST_A_MINUTE
     clock.now += 60
     log.warning("again")
     assert file.read_text().endswith("again\n")
@@ -69,7 +69,7 @@ def test_lines_that_all_differ_are_bounded_too(log: logging.Logger, file: Path, 
 def test_it_is_turned_and_one_old_one_is_kept(
     log: logging.Logger, file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_log, "MOST_BYTES", 1000)
+    monkeypatch.setattr(bounded_log, "MOST_BYTES", 1000)
     for number in range(1000):
         clock.now += 1
         log.warning("line %s", number)
@@ -86,7 +86,7 @@ def test_a_traceback_is_cut_and_a_disk_that_takes_nothing_is_no_failure(
         raise ValueError("x" * 100_000)
     except ValueError:
         log.exception("failed")
-    assert file.stat().st_size < 2 * relay_log.LONGEST
+    assert file.stat().st_size < 2 * bounded_log.LONGEST
     handler = log.handlers[0]
     assert isinstance(handler, BoundedLog)
     handler.setStream(Path("/dev/full").open("w"))  # noqa: SIM115

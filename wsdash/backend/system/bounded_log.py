@@ -1,4 +1,7 @@
-"""The relay's log: bounded however often somebody has it write. What came before is in `relay.log.1`."""
+"""The logs of the relay and the daemon: bounded, however often somebody has them write.
+
+What came before is in `NAME.log.1`, and older lines are gone.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ SAME_S = 60.0
 KEPT_S = 600.0
 """How long it is remembered how often a line was left out."""
 MOST_A_MINUTE = 300
+FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LONGEST = 4_000
 """Characters of a record: of a traceback the end."""
 
@@ -79,7 +83,4 @@ class BoundedLog(WatchedFileHandler):
 
 def log_to(file: Path) -> None:
     """Have all of this process's log go there."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", handlers=[BoundedLog(file)], force=True
-    )
-    logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
+    logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=[BoundedLog(file)], force=True)
