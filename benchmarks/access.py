@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, medians_in_turn
-from tests.backend.access.conftest import DialledJob, Running
+from tests.backend.access.conftest import ConnectedJob, Running
 from wsdash.backend.access.keys import make_keys, public_key
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay_client import RelayClient
@@ -66,7 +66,7 @@ def measure(sizes: Sizes) -> list[Figure]:
                 process.wait(10)
 
 
-def _direct(job: DialledJob, access: AccessFolder, port: int, *options: str) -> list[str]:
+def _direct(job: ConnectedJob, access: AccessFolder, port: int, *options: str) -> list[str]:
     (job.folder / "direct").write_text(
         f"[127.0.0.1]:{port} {' '.join((job.folder / 'ssh_host_key.pub').read_text().split()[:2])}\n"
     )
@@ -86,7 +86,7 @@ def _by_tunnel(relay_client: RelayClient, command: str) -> list[str]:
 
 
 def _ssh(
-    job: DialledJob, relay_client: RelayClient, access: AccessFolder, port: int, runs: int
+    job: ConnectedJob, relay_client: RelayClient, access: AccessFolder, port: int, runs: int
 ) -> list[Figure]:
     def by_tunnel() -> float:
         return _time([*_by_tunnel(relay_client, "true")])
@@ -107,7 +107,7 @@ def _ssh(
 
 
 def _bytes(
-    job: DialledJob, relay_client: RelayClient, access: AccessFolder, port: int, sizes: Sizes
+    job: ConnectedJob, relay_client: RelayClient, access: AccessFolder, port: int, sizes: Sizes
 ) -> list[Figure]:
     command = f"head -c {sizes.mebibytes * 1024 * 1024} /dev/zero"
     ours, floor = medians_in_turn(
@@ -118,7 +118,7 @@ def _bytes(
     return [Figure("throughput of a line, against direct ssh", ours, "s", 1 / 0.8, floor, "direct")]
 
 
-def _echo(job: DialledJob, relay_client: RelayClient, access: AccessFolder, echoes: int) -> Figure:
+def _echo(job: ConnectedJob, relay_client: RelayClient, access: AccessFolder, echoes: int) -> Figure:
     """A key that comes back: through the relay to a program, less what the same program takes directly."""
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_echo_all, args=(server,), daemon=True).start()
@@ -136,7 +136,7 @@ def _echo(job: DialledJob, relay_client: RelayClient, access: AccessFolder, echo
     return Figure("a keystroke's echo, p99, more than without the line", (ours - floor) * 1000, "ms", 1.0)
 
 
-def _after_a_kill(job: DialledJob, relay: Running, relay_client: RelayClient, port: int) -> Figure:
+def _after_a_kill(job: ConnectedJob, relay: Running, relay_client: RelayClient, port: int) -> Figure:
     """Until `ssh NAME` works again; the job dials as its script does, at once and then every 0.3 s."""
     ended = threading.Event()
 

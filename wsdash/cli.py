@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        _forget_output()  # whoever read it has gone
+        _forget_output()  # its reader has gone
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -39,7 +39,7 @@ class JobState(StrEnum):
     """What a provider says of one job.
 
     `HELD` cannot be taken by a runner yet: the provider holds it back; `QUEUED` waits for a runner;
-    `STARTING` has one but runs no user command yet; `LOST` means that whoever watched the job is gone and
+    `STARTING` has one but runs no user command yet; `LOST` means that its supervisor is gone and
     parts of it may still run, so it must be force-cancelled before it can be replaced.
     """
 

@@ -182,7 +182,7 @@ def test_a_shell_goes_on_in_the_next_job_with_its_panes_folders_and_scrollback(w
     assert before.count("/deep/er") == 1
     assert before.count(" /usr\n") >= 1
     work.run("restart", "app")
-    shell.expect("The line to app is lost")
+    shell.expect("The connection to app is lost")
     shell.expect("mark-42")  # what stood there stands there again
     assert without_ids(inside(work, PANES)) == without_ids(before)
     shell.sendline("pwd; echo now-$((40 + 2))")

@@ -184,7 +184,7 @@ async def test_all_that_is_wrong_with_a_devfile_is_read_before_one_goes_back(
         fill(pilot, source=DEMO)
         await previewed(pilot)
         assert job(pilot) == "\n".join(details)
-        assert "must be mended" in form_of(pilot).query_one("#head", LineView).text
+        assert "must be fixed" in form_of(pilot).query_one("#head", LineView).text
         await pilot.press("enter")
         assert not form_of(pilot).has_class("-previewed")
         assert "1GB is no quantity" in form_of(pilot).query_one("#devfile-error", LineView).text

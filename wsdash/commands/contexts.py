@@ -108,7 +108,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
             print_json(_plain(args.name, partial, findings, added=False))
         raise UserError(
             f"the context {args.name} is not added, for no workspace would run there",
-            "Mend what is blocked, or add --force.",
+            "Fix what is blocked, or add --force.",
         )
     kept = context_file.add(args.name, partial, token if source is None else None, paths)
     if args.json:

@@ -65,7 +65,7 @@ def doctor(args: Namespace, paths: Paths) -> int:
 def _looked(look: Callable[[Paths], Iterator[Finding]], paths: Paths) -> Iterator[Finding]:
     """What it finds, about what it is called after where it says no other subject.
 
-    A look that fails in a way that the user can mend is a finding itself.
+    A look that fails in a way that the user can fix is a finding itself.
     """
     subject = look.__name__.strip("_").replace("_", " ")
     try:
@@ -297,7 +297,7 @@ def _addresses(paths: Paths) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 f"the state store holds {name}'s address with the password or token that it was created with",
-                f"Revoke that token: logs, branches and {paths.backups} may show it. Then create {name} anew.",
+                f"Revoke that token: logs, branches and {paths.backups} may show it. Then create {name} again.",
             )
 
 

@@ -22,7 +22,7 @@ _VERSION = re.compile(r"OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What came of dialling the relay as a job does: `answer` is the first bytes, `problem` why there are none."""
+    """Connecting to the relay as a job does: `answer` is the first bytes, `problem` why there are none."""
 
     addresses: tuple[str, ...]
     answer: bytes = b""

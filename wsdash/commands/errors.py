@@ -46,7 +46,7 @@ def report(error: WsdashError) -> int:
 
 
 def _known(error: BaseException, paths: Paths) -> WsdashError | None:
-    """The error as one that the user can mend, None if it is not."""
+    """The error as one that the user can fix, None if it is not."""
     if isinstance(error, WsdashError):
         return error
     if isinstance(error, NoSuchWorkspace):

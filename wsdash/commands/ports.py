@@ -180,7 +180,7 @@ def _read(file: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}", "Mend it, and try again.") from error
+        raise UserError(f"{file} cannot be read: {error}", "Fix it, and try again.") from error
 
 
 def _replace(file: Path, text: str) -> None:
@@ -191,4 +191,4 @@ def _replace(file: Path, text: str) -> None:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
         atomic.write(target, text.encode(), mode=mode, durable=True)
     except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}", "Mend its rights.") from error
+        raise UserError(f"{file} cannot be written: {error.strerror}", "Fix its rights.") from error

@@ -51,5 +51,7 @@ async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> 
         line.connect(str(folder.socket(workspace.id)))
     except OSError as error:
         line.close()
-        raise UserError(f"{name} has closed its tunnel", "Try again: its job dials by itself.") from error
+        raise UserError(
+            f"{name} has closed its tunnel", "Try again: its job reconnects by itself."
+        ) from error
     return line

@@ -51,9 +51,7 @@ def ssh(args: Namespace, paths: Paths) -> int:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), command.env)
     while command.lost_connection(code := _lend_terminal(command)):
-        print_stderr(
-            f"The line to {workspace.name} is lost. It is taken up again once it can be; ctrl+c gives up."
-        )
+        print_stderr(f"The connection to {workspace.name} is lost; reconnecting. ctrl+c gives up.")
         command = with_service(paths, lambda service: _shell_again(service, workspace.id, args.timeout))
     return code
 

@@ -35,7 +35,7 @@ def update(args: Namespace, paths: Paths) -> int:
     if not args.yes:
         if not can_ask():
             raise UserError("update asks first, and there is no terminal to ask on", "Add --yes.", USAGE)
-        if not ask(f"Run this from now on? The job of {preview.name} is saved, ended and started anew."):
+        if not ask(f"Run this from now on? The job of {preview.name} is saved, ended and started again."):
             print_stderr("Nothing was changed.")
             return FAILED
     try:

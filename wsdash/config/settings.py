@@ -30,7 +30,7 @@ class GitLabSettings:
     `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
     `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
     `deposits` (an early word for remote checkpoints) allows checkpoints in the project's package registry or branches,
-    where whoever may read those reads them. `id_tokens` has jobs authenticate by GitLab's id tokens, otherwise by a
+    readable by all who may read those. `id_tokens` has jobs authenticate by GitLab's id tokens, otherwise by a
     one-time secret. `poll_s` is the interval between two polls while something changes, five times that otherwise.
     `volume` is a folder that the runners with these tags mount into their jobs, with one of its own for each new
     workspace. `encrypt_cache` encrypts caches with a key that jobs receive through their tunnel.
@@ -152,7 +152,7 @@ def read_config(file: Path) -> str:
         return ""
     except OSError as error:
         raise ConfigError(
-            f"{file} cannot be read: {error.strerror}. Mend its rights, or remove it."
+            f"{file} cannot be read: {error.strerror}. Fix its rights, or remove it."
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
@@ -180,9 +180,9 @@ def parse_config(text: str, file: Path) -> Config:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: {error}. Mend that line (https://toml.io has the rules).") from error
+        raise ConfigError(f"{file}: {error}. Fix that line (https://toml.io has the rules).") from error
     except RecursionError as error:
-        raise ConfigError(f"{file} is nested too deeply. Mend it, or remove it.") from error
+        raise ConfigError(f"{file} is nested too deeply. Fix it, or remove it.") from error
     check = _Check(text, file)
     top = check.values((), document, {"default_context": values.text, **_TABLES})
     contexts = {LOCAL.name: LOCAL}

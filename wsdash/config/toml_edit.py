@@ -34,7 +34,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
 
 def with_top_level(text: str, key: str, value: object) -> str:
     """The text with this key above all tables set to the value. Raises ValueError where it is no TOML."""
-    import tomlkit  # not needed by whoever only reads
+    import tomlkit  # not needed to read
 
     document = tomlkit.parse(text)
     document[key] = value
@@ -43,7 +43,7 @@ def with_top_level(text: str, key: str, value: object) -> str:
 
 def without_table(text: str, path: tuple[str, ...]) -> str:
     """The text without this table and those inside it. Raises ValueError where it is no TOML."""
-    import tomlkit  # not needed by whoever only reads
+    import tomlkit  # not needed to read
 
     document = tomlkit.parse(text)
     *parents, name = path
@@ -57,7 +57,7 @@ def without_table(text: str, path: tuple[str, ...]) -> str:
 
 def with_table(text: str, path: tuple[str, ...], values: Mapping[str, object]) -> str:
     """The text with this table, in place of one of that path. Raises ValueError where it is no TOML."""
-    import tomlkit  # not needed by whoever only reads
+    import tomlkit  # not needed to read
 
     document = tomlkit.parse(text)
     *parents, name = path

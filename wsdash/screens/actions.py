@@ -149,7 +149,7 @@ ACTIONS: tuple[Action, ...] = (
         "update",
         "U",
         "Update",
-        "Read its devfile again; you see what is new before its job is saved and started anew.",
+        "Read its devfile again; you see what is new before its job is saved and started again.",
         where=ON_WORKSPACE,
         available=each(can_restart),
         opens=Opens.FORM,

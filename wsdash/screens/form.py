@@ -219,7 +219,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
     def _heading(self, _width: int, _height: int) -> list[Line]:
         if self._details:
             return [
-                (("This must be mended first", Tone.BAD), ("  esc goes back to what you typed", Tone.MUTED))
+                (("This must be fixed first", Tone.BAD), ("  esc goes back to what you typed", Tone.MUTED))
             ]
         return [self.heading(self._preview)]
 

@@ -73,7 +73,7 @@ class Running:
 
     def job(
         self, folder: Path, workspace: str = "w1", number: int = 1, secret: str = "s3cret", name: str = ""
-    ) -> DialledJob:
+    ) -> ConnectedJob:
         """A job with its keys, whose attempt is let in by a secret."""
         grant = Grant(
             workspace,
@@ -84,11 +84,11 @@ class Running:
             not_after=time.time() + 3600,
         )
         self.grants.write(grant)
-        return DialledJob(self, folder / f"{workspace}-{number}", grant, secret)
+        return ConnectedJob(self, folder / f"{workspace}-{number}", grant, secret)
 
 
 @dataclass
-class DialledJob:
+class ConnectedJob:
     """What stands in a job: two pairs of keys, an ssh client, and an sshd."""
 
     relay: Running

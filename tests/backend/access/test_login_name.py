@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.access.conftest import SSHD, DialledJob, Running
+from tests.backend.access.conftest import SSHD, ConnectedJob, Running
 from tests.backend.access.test_job_script import Job, ssh_into
 from tests.ordinary_users import as_user, change_users
 from tests.waiting import until_sync
@@ -143,14 +143,14 @@ def test_a_job_whose_uid_is_in_no_password_file(relay: Running, tmp_path: Path, 
 
 
 @pytest.fixture
-def job(relay: Running, tmp_path: Path) -> Iterator[DialledJob]:
+def job(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
     found = relay.job(tmp_path, name="web")
     yield found
     found.close()
 
 
 def test_a_job_of_before_that_tells_no_name_is_entered_as_before(
-    relay: Running, job: DialledJob, tmp_path: Path
+    relay: Running, job: ConnectedJob, tmp_path: Path
 ) -> None:
     assert job.enrol()
     assert not any(
@@ -161,7 +161,7 @@ def test_a_job_of_before_that_tells_no_name_is_entered_as_before(
 
 @pytest.mark.parametrize("name", ["-oProxyCommand=x", "a\nHost", "a'b", "$(id)", "%h", "x" * 65, ""])
 def test_a_name_that_a_shell_or_ssh_could_take_for_something_else_is_not_believed(
-    relay: Running, job: DialledJob, name: str
+    relay: Running, job: ConnectedJob, name: str
 ) -> None:
     assert job.enrol(more=f" user={name}")
     grant = relay.grants.of_workspace("w1")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.access.conftest import DialledJob, Running
+from tests.backend.access.conftest import ConnectedJob, Running
 from tests.waiting import until_sync
 from wsdash.backend.access import paths, proxy_command
 from wsdash.backend.access.paths import LONGEST_NAME, LONGEST_PATH, AccessFolder
@@ -73,7 +73,7 @@ def test_a_state_folder_that_is_gone_is_not_made_again(short: Path) -> None:
 
 
 @pytest.fixture
-def job(relay: Running, tmp_path: Path) -> Iterator[DialledJob]:
+def job(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
     found = relay.job(tmp_path, name="web")
     assert found.enrol()
     found.dial()
@@ -93,7 +93,7 @@ def can_be_dialled(relay: Running) -> bool:
 
 @pytest.mark.parametrize("what", ["the socket", "the folder"])
 def test_what_was_removed_comes_back_by_itself_for_a_tunnel_that_is_up(
-    relay: Running, job: DialledJob, what: str
+    relay: Running, job: ConnectedJob, what: str
 ) -> None:
     """As by a log-out, after which a folder of the session is gone."""
     if what == "the folder":
@@ -129,7 +129,7 @@ def test_a_relay_that_starts_removes_the_sockets_of_one_that_was_killed(relay: R
 
 @pytest.mark.parametrize("runtime", ["/nonexistent", ""], ids=["another session", "no session"])
 def test_a_shell_with_another_environment_finds_the_tunnel(
-    relay: Running, job: DialledJob, tmp_path: Path, runtime: str
+    relay: Running, job: ConnectedJob, tmp_path: Path, runtime: str
 ) -> None:
     script = (
         "import sys; from pathlib import Path; from wsdash.backend.access.paths import AccessFolder;"
@@ -173,7 +173,7 @@ def test_the_longest_name_of_a_workspace_is_found_by_its_link_and_bytes_are_carr
 
 
 def test_a_relay_of_an_older_version_is_replaced_and_its_job_dials_the_new_one(
-    relay: Running, job: DialledJob, tmp_path: Path
+    relay: Running, job: ConnectedJob, tmp_path: Path
 ) -> None:
     client = RelayClient(
         Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access("127.0.0.1", "127.0.0.1", relay.port)

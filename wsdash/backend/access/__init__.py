@@ -1,1 +1,1 @@
-"""The way into a workspace that can only dial out: it dials the relay here, and the user goes back through that."""
+"""Access to jobs that only have outgoing connections: a job connects to the relay here and keeps a reverse tunnel."""

@@ -19,7 +19,7 @@ LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An attempt that may dial in. `name` is the workspace's, by which the user's ssh knows it too.
+    """An attempt that may connect to the relay. `name` is the workspace's, by which the user's ssh knows it too.
 
     It proves who it is by an id token of GitLab for `audience`, signed by the instance at `issuer` for the
     pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`, until `not_after`, in seconds since the

@@ -30,7 +30,7 @@ def public_key(file: Path) -> str:
 
 
 def certify(folder: AccessFolder, host_key: str, names: Sequence[str], key_id: str) -> str:
-    """The certificate, `KIND BASE64`, by which whoever has `host_key` may answer to the names. Blocks."""
+    """The certificate, `KIND BASE64`, that lets the holder of `host_key` serve the names. Blocks."""
     authority = asyncssh.read_private_key(str(folder.host_authority))
     certificate = authority.generate_host_certificate(
         asyncssh.import_public_key(host_key),

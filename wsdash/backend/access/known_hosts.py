@@ -1,4 +1,4 @@
-"""Who may answer for a workspace: whoever has a certificate of wsdash's own authority for its name.
+"""Trusted host keys: a workspace's server needs a certificate of wsdash's own authority for its name.
 
 A server that knows no certificates (dropbear) is known by the key that its job has left when it enrolled.
 """

@@ -110,7 +110,7 @@ class AccessFolder:
 
     @property
     def local_host_key(self) -> Path:
-        """The key of those servers, certified anew for each workspace."""
+        """The key of those servers, certified again for each workspace."""
         return self.root / "local_host_key"
 
     def socket(self, workspace_id: str) -> Path:
@@ -118,7 +118,7 @@ class AccessFolder:
         return self.sockets / f"{workspace_id}.sock"
 
     def named(self, name: str) -> Path:
-        """A link to it by the workspace's name. It may be too long for a socket's path: it is read, not dialled."""
+        """A link to it by the workspace's name. Connect to its target: its own path may be too long for a socket."""
         return self.sockets / f"{name}.wsdash.sock"
 
     @property

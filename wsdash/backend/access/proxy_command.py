@@ -29,7 +29,7 @@ def main() -> int:
     except (OSError, ValueError):
         if name.endswith(".wsdash"):
             os.execv(sys.executable, [sys.executable, "-m", "wsdash", "connect", name])
-        print(f"wsdash: {name} has no tunnel to this machine now; its job dials again", file=sys.stderr)
+        print(f"wsdash: {name} has no tunnel to this machine now; its job reconnects", file=sys.stderr)
         return 1
     if where[0] == "--in":
         carry(connection.fileno())
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _of_name(root: str, name: str) -> str:
-    """The socket of the workspace of that name (`paths.py`). The link may be too long to be dialled itself."""
+    """The socket of the workspace of that name (`paths.py`). The link may be too long to connect to."""
     if "/" in name:
         raise ValueError(name)
     with open(os.path.join(root, "sockets"), "rb") as record:  # noqa: PTH118, PTH123 - pathlib is slow to load

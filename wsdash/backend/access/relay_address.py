@@ -1,4 +1,4 @@
-"""What a job must know to dial the relay. All of it is public."""
+"""The address and keys with which a job connects to the relay. All of it is public."""
 
 from __future__ import annotations
 

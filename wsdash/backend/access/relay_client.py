@@ -62,7 +62,7 @@ class RelayClient:
     def ensure_running(self) -> None:
         """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end.
 
-        One of an older version ends first, and jobs dial the new one.
+        One of an older version ends first, and jobs connect to the new one.
         """
         if self.is_running():
             if self._version() >= VERSION:
@@ -114,7 +114,7 @@ class RelayClient:
         """Let an attempt enrol, unless it has done so already. Raises `OSError`."""
         grants = Grants(self.folder.grants)
         now = None
-        with suppress(Unreadable):  # what is damaged is written anew
+        with suppress(Unreadable):  # what is damaged is rewritten
             now = grants.of_workspace(grant.workspace_id)
         if now is None or now.attempt_id != grant.attempt_id or not now.job_key:
             grants.write(grant)

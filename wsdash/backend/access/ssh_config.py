@@ -19,7 +19,7 @@ FAST_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 
 
 def stanza(folder: AccessFolder, user: str) -> str:
-    """The file that is included: one stanza for all workspaces, which need not be written anew.
+    """The file that is included: one stanza for all workspaces, which need not be rewritten.
 
     `user` is who uses this machine, and so logs in to workspaces on it. As whom ssh logs in to the others stands in a
     file that is written whenever a job tells it.

@@ -1,7 +1,7 @@
 """What a member of an untrusted archive may become in a workspace's folder. Pure.
 
 The rules of Python's `data` filter for tars (PEP 706), but for links: a repository may hold a symbolic link
-to anywhere, so it is kept as a link, and whoever writes the files must never write through one.
+to anywhere, so it is kept as a link, and the files must never be written through one.
 """
 
 from __future__ import annotations

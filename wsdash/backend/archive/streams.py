@@ -34,7 +34,7 @@ class StreamFailed(Exception):
 
 
 class Closed(Exception):
-    """The stream was closed while it was in use: whoever asked for the work has given up."""
+    """The stream was closed while it was in use: its caller has given up."""
 
 
 class ByteStream:

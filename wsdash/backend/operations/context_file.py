@@ -95,7 +95,7 @@ def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) ->
             return store(settings.url, token, paths.credentials_file)
     except OSError as error:
         raise UserError(
-            f"the token could not be kept: {error.strerror}", f"Mend {paths.credentials_file}."
+            f"the token could not be kept: {error.strerror}", f"Fix {paths.credentials_file}."
         ) from error
 
 
@@ -159,5 +159,5 @@ def _replace(file: Path, text: str) -> None:
         atomic.write(file, text.encode(), durable=True)
     except OSError as error:
         raise UserError(
-            f"{file} cannot be written: {error.strerror}", "Free space or mend its rights."
+            f"{file} cannot be written: {error.strerror}", "Free space or fix its rights."
         ) from error

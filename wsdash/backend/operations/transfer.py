@@ -56,7 +56,7 @@ async def export_workspace(
         raise NotSupported(
             provider.kind,
             f"give the files of {workspace.name}",
-            "Push what it has to its repository, and create it anew elsewhere.",
+            "Push what it has to its repository, and create it again elsewhere.",
         )
     description = Manifest(
         format=manifest.FORMAT,
@@ -129,7 +129,7 @@ async def import_workspace(
             await secret_store_of(provider).keep_credentials(workspace, workload, credentials)
     except ArchiveError as error:
         raise UserError(
-            f"{_named(request.file)} is not imported: {error}", "Nothing of it was kept. Export it anew."
+            f"{_named(request.file)} is not imported: {error}", "Nothing of it was kept. Export it again."
         ) from error
     except StreamFailed as failed:
         reason = (failed.error.strerror or str(failed.error)).lower()

@@ -49,7 +49,7 @@ class Work:
         return work
 
     async def look_again(self, workspace_id: str) -> None:
-        """Have what only this workspace has recorded anew, where that takes a moment and was not done lately."""
+        """Have what only this workspace has recorded again, where that takes a moment and was not done lately."""
         row = await self._queries.row(workspace_id)
         has_folder = await asyncio.to_thread(self._queries.folder, row.workspace) is not None
         if is_worth_asking(row.workspace, row.attempt, self._state.clock(), has_folder=has_folder):

@@ -31,7 +31,7 @@ class Provider(Protocol):
         """Start the attempt's job, or find the one that this attempt already has.
 
         Raises `Unreachable` when it is not known whether a job was made, `PreconditionFailed` when none was and
-        something must be mended first, `PermanentError` when none ever will be.
+        something must be fixed first, `PermanentError` when none ever will be.
         """
 
     async def observe(self) -> ProviderSnapshot:

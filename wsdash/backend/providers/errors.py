@@ -30,9 +30,9 @@ class OwnershipLost(PermanentError):
 
 
 class PreconditionFailed(ProviderError):
-    """Nothing was done, and somebody must mend something first: a token, a role, a setting, a quota.
+    """Nothing was done, and somebody must fix something first: a token, a role, a setting, a quota.
 
-    It is asked again from time to time, so that all goes on by itself once it is mended.
+    It is asked again from time to time, so that all goes on by itself once it is fixed.
     """
 
 

@@ -219,8 +219,8 @@ class Adopts(Protocol):
     """A launch does more than making the job. Without it: a job that was found running needs nothing more."""
 
     async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
-        """The attempt's job was found by `observe`, for whoever called `launch` died before it had the answer: do what
-        `launch` does beside making the job. Raises as `launch` does.
+        """`observe` found the attempt's job, because the process that called `launch` died before the answer: do
+        what `launch` does after creating the job. Raises as `launch` does.
         """
 
 

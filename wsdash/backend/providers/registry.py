@@ -1,4 +1,4 @@
-"""The providers of this process, one for each context, made anew when config.toml says something else."""
+"""The providers of this process, one for each context, made again when config.toml says something else."""
 
 from __future__ import annotations
 

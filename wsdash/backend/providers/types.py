@@ -129,7 +129,7 @@ class Capabilities:
 
 
 Level = Literal["ok", "warning", "blocked"]
-"""Blocked: something does not work, such as a launch, until it is mended."""
+"""Blocked: something does not work, such as a launch, until it is fixed."""
 
 
 @dataclass(frozen=True, slots=True)

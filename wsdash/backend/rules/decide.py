@@ -26,7 +26,7 @@ from wsdash.model import (
 FOREVER = float("inf")
 UNREACHABLE_RETRY_S = 10.0
 STOP_AT_ONCE = frozenset({Cause.CONFIGURATION, Cause.PERMISSION, Cause.QUOTA, Cause.NO_RUNNER})
-"""Another job would end the same way, until somebody has mended what the message says."""
+"""Another job would end the same way, until somebody has fixed what the message says."""
 NOT_THE_USERS = frozenset({Cause.RUNNER_LOST, Cause.QUEUE})
 """However often it happens, no number of restarts makes the workspace give up."""
 

@@ -89,7 +89,7 @@ def _with_trouble(
 
 
 def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
-    """The attempt as the next look will find it: whoever watched over its job has ended since the last one."""
+    """The attempt as the next poll will find it: its supervisor has ended since the last one."""
     if attempt.last_observation is None or attempt.last_observation.state in (JobState.LOST, JobState.ENDED):
         return attempt
     return replace(attempt, last_observation=replace(attempt.last_observation, state=JobState.LOST))

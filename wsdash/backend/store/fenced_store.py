@@ -31,7 +31,7 @@ class JobEvent:
 
 
 class FencedStore(Records):
-    """The writes of whoever holds the lease. Each raises `LeaseLost` once another process has it."""
+    """The writes of the lease's holder. Each raises `LeaseLost` once another process has it."""
 
     def __init__(self, transactions: Transactions, token: int, renewed_at: float = 0.0) -> None:
         super().__init__(transactions)

@@ -269,7 +269,7 @@ class Reader:
         ]
 
     def _context_observations(self) -> dict[str, sqlite3.Row]:
-        """The last observation of each context; supervisors and folders are looked for anew from here on."""
+        """The last observation of each context; supervisors and folders are looked for again from here on."""
         self._look_again()
         return {row["context"]: row for row in self._query("SELECT * FROM context_observation")}
 

@@ -77,7 +77,7 @@ def receive() -> bool:
 
 
 def hide(argv: list[str]) -> None:
-    """Begin anew, as the same process, with an environment that holds no secrets, where this one does."""
+    """Begin again, as the same process, with an environment that holds no secrets, where this one does."""
     if not (tokens(os.environ) or any(_SECRET.search(name) for name in os.environ)):
         return
     data = packed(os.environ, with_tokens=True)

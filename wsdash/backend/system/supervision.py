@@ -1,4 +1,4 @@
-"""Whether whoever watches over a job on this machine is still there: one look into /proc, and no other process asked.
+"""Whether the supervisor of a job on this machine is alive, by one read of /proc.
 
 What the state store says of a job was true when the reconciler last looked. A machine that was restarted, and
 processes that were killed together with it, are noticed here.
@@ -23,7 +23,7 @@ class Supervision:
         self._jobs: dict[str, frozenset[str]] = {}
 
     def look_again(self) -> None:
-        """From now on ask which jobs there are anew: once for all workspaces of a list."""
+        """From now on ask which jobs there are again: once for all workspaces of a list."""
         self._jobs.clear()
 
     def is_gone(self, context: str, attempt_id: str) -> bool:

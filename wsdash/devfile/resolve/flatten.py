@@ -140,7 +140,7 @@ def _with_parents(
         )
         return _remarked(document, [document.locate(failed)])
     if content is None:
-        missing = Finding("parent.missing", where, f"there is no file {show(target)}", "mend the path")
+        missing = Finding("parent.missing", where, f"there is no file {show(target)}", "fix the path")
         return _remarked(document, [document.locate(missing)])
     name = without_secrets(target)  # every diagnostic shows this name
     try:

@@ -167,7 +167,7 @@ class _Lines(Widget):
 
 
 class LineView(_Lines, Announced):
-    """A few lines in a fixed place, made anew for each width."""
+    """A few lines in a fixed place, made again for each width."""
 
     DEFAULT_CSS = f"LineView {{ height: 1; {LINE_CSS} }}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.access.conftest import DialledJob, Running
+from tests.backend.access.conftest import ConnectedJob, Running
 from wsdash.backend.access.keys import public_key
 from wsdash.backend.access.relay import algorithms
 
@@ -34,13 +34,13 @@ DROPBEAR_2020 = {
 
 
 @pytest.fixture
-def job(relay: Running, tmp_path: Path) -> Iterator[DialledJob]:
+def job(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
     found = relay.job(tmp_path)
     yield found
     found.close()
 
 
-def said_by_ssh(relay: Running, job: DialledJob, options: dict[str, str]) -> str:
+def said_by_ssh(relay: Running, job: ConnectedJob, options: dict[str, str]) -> str:
     """What ssh tells of a login without any key."""
     named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
     argv = ["ssh", "-F", "/dev/null", "-vv", *named, "-o", "BatchMode=yes", "-o", "IdentityFile=none"]
@@ -52,7 +52,7 @@ def said_by_ssh(relay: Running, job: DialledJob, options: dict[str, str]) -> str
     return done.stderr
 
 
-def test_nothing_weak_is_offered(relay: Running, job: DialledJob) -> None:
+def test_nothing_weak_is_offered(relay: Running, job: ConnectedJob) -> None:
     told = said_by_ssh(relay, job, {})
     offer = told.partition("peer server KEXINIT proposal")[2]
     lines = dict(re.findall(r"debug2: ([\w ]+): ([\w@.,-]+)\r?$", offer, re.MULTILINE))
@@ -75,7 +75,7 @@ def test_nothing_weak_is_offered(relay: Running, job: DialledJob) -> None:
 
 @pytest.mark.parametrize("client", [OPENSSH_7_4, DROPBEAR_2020], ids=["OpenSSH 7.4", "dropbear 2020"])
 def test_clients_of_old_images_get_as_far_as_the_login(
-    relay: Running, job: DialledJob, client: dict[str, str]
+    relay: Running, job: ConnectedJob, client: dict[str, str]
 ) -> None:
     assert "Permission denied (publickey,keyboard-interactive)" in said_by_ssh(relay, job, client)
 
@@ -90,7 +90,7 @@ def test_clients_of_old_images_get_as_far_as_the_login(
     ],
 )
 def test_a_client_that_knows_only_weak_ones_is_refused(
-    relay: Running, job: DialledJob, option: str, value: str
+    relay: Running, job: ConnectedJob, option: str, value: str
 ) -> None:
     options = {option: value, **({"Ciphers": "aes128-ctr"} if option == "MACs" else {})}
     assert "Unable to negotiate" in said_by_ssh(relay, job, options)

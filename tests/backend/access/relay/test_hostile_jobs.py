@@ -17,7 +17,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from tests.backend.access.conftest import DialledJob, Running
+from tests.backend.access.conftest import ConnectedJob, Running
 from tests.waiting import until, until_sync
 from wsdash.backend.access.keys import make_keys
 from wsdash.backend.access.paths import AccessFolder
@@ -43,7 +43,7 @@ def relay(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
-def healthy(relay: Running, tmp_path: Path) -> Iterator[DialledJob]:
+def healthy(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
     """A job whose tunnel is up."""
     job = relay.job(tmp_path, "healthy")
     assert job.enrol()
@@ -55,7 +55,7 @@ def healthy(relay: Running, tmp_path: Path) -> Iterator[DialledJob]:
 
 
 @pytest.fixture
-def hostile(relay: Running, healthy: DialledJob, tmp_path: Path) -> Iterator[DialledJob]:
+def hostile(relay: Running, healthy: ConnectedJob, tmp_path: Path) -> Iterator[ConnectedJob]:
     job = relay.job(tmp_path, "hostile")
     assert job.enrol()
     yield job
@@ -63,7 +63,7 @@ def hostile(relay: Running, healthy: DialledJob, tmp_path: Path) -> Iterator[Dia
 
 
 @asynccontextmanager
-async def connected(job: DialledJob) -> AsyncIterator[asyncssh.SSHClientConnection]:
+async def connected(job: ConnectedJob) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """With the job's key."""
     key = asyncssh.read_private_key(str(job.relay.folder.host_key)).convert_to_public()
     async with asyncssh.connect(
@@ -98,7 +98,7 @@ async def lets_another_in(relay: Running, folder: Path) -> None:
 
 
 async def test_a_job_that_asks_for_its_name_again_and_again_has_one_socket(
-    relay: Running, hostile: DialledJob, tmp_path: Path
+    relay: Running, hostile: ConnectedJob, tmp_path: Path
 ) -> None:
     before = files_of(relay)
     for at_once in (1, 500):
@@ -118,7 +118,7 @@ async def test_a_job_that_asks_for_its_name_again_and_again_has_one_socket(
 
 
 async def test_the_second_request_for_the_name_takes_the_place_of_the_first(
-    relay: Running, hostile: DialledJob
+    relay: Running, hostile: ConnectedJob
 ) -> None:
     async with connected(hostile) as connection:
         await connection.forward_remote_path_to_port(hostile.grant.path, "127.0.0.1", 1)
@@ -129,7 +129,7 @@ async def test_the_second_request_for_the_name_takes_the_place_of_the_first(
 
 
 async def test_one_key_holds_one_connection_however_often_it_logs_in(
-    relay: Running, hostile: DialledJob, tmp_path: Path
+    relay: Running, hostile: ConnectedJob, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(300):
@@ -143,7 +143,7 @@ async def test_one_key_holds_one_connection_however_often_it_logs_in(
 
 
 async def test_logins_that_do_not_go_on_make_room_for_one_that_does(
-    relay: Running, healthy: DialledJob, tmp_path: Path
+    relay: Running, healthy: ConnectedJob, tmp_path: Path
 ) -> None:
     """Some say nothing, some half of it; all from the address that the others have too."""
     flood: list[socket.socket] = []
@@ -170,7 +170,7 @@ async def test_logins_that_do_not_go_on_make_room_for_one_that_does(
 
 
 def test_a_job_that_answers_none_of_its_users_connections_keeps_none_of_them(
-    relay: Running, hostile: DialledJob
+    relay: Running, hostile: ConnectedJob
 ) -> None:
     """Each look whether its tunnel is up is such a connection."""
     process = hostile.dial()
@@ -184,7 +184,7 @@ def test_a_job_that_answers_none_of_its_users_connections_keeps_none_of_them(
 
 
 async def test_more_requests_than_a_job_has_use_for_end_its_connection_and_fill_no_log(
-    relay: Running, hostile: DialledJob
+    relay: Running, hostile: ConnectedJob
 ) -> None:
     for _ in range(8):
         with suppress(asyncssh.Error, OSError):
@@ -197,7 +197,7 @@ async def test_more_requests_than_a_job_has_use_for_end_its_connection_and_fill_
 
 @pytest.mark.parametrize("what", ["the folder is gone", "no file can be opened"])
 async def test_an_error_on_this_side_supersedes_nobody(
-    relay: Running, healthy: DialledJob, tmp_path: Path, what: str
+    relay: Running, healthy: ConnectedJob, tmp_path: Path, what: str
 ) -> None:
     if what == "the folder is gone":
         away = tmp_path / "away"
@@ -217,12 +217,12 @@ async def test_an_error_on_this_side_supersedes_nobody(
 
 
 async def test_while_a_grant_cannot_be_read_its_job_is_told_nothing_that_it_would_give_up_at(
-    relay: Running, healthy: DialledJob, tmp_path: Path
+    relay: Running, healthy: ConnectedJob, tmp_path: Path
 ) -> None:
     grant = relay.grants.of_workspace("healthy")
     assert grant is not None
     (relay.folder.grants / "healthy.json").write_text("")
-    job = DialledJob(relay, tmp_path / "again", grant, healthy.secret)
+    job = ConnectedJob(relay, tmp_path / "again", grant, healthy.secret)
     assert "Permission denied" not in job.refused("-N", "-o", "BatchMode=yes")
     assert "superseded" not in relay.log
     relay.grants.write(grant)
@@ -249,7 +249,7 @@ async def test_nothing_is_read_of_a_connection_while_its_login_is_looked_at() ->
 
 
 async def test_asyncssh_still_has_what_its_transport_is_reached_by(
-    relay: Running, healthy: DialledJob, hostile: DialledJob
+    relay: Running, healthy: ConnectedJob, hostile: ConnectedJob
 ) -> None:
     async with connected(hostile) as connection:
         assert isinstance(connection._transport, asyncio.Transport)

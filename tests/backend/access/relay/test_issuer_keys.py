@@ -17,7 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.backend.access.conftest import DialledJob, Running
+from tests.backend.access.conftest import ConnectedJob, Running
 from tests.waiting import until_sync
 from wsdash.backend.access.grants import Grant
 from wsdash.backend.access.relay import issuer_keys
@@ -142,10 +142,10 @@ def token_of(grant: Grant) -> str:
     return jwt.encode(claims, KEY, algorithm="RS256", headers={"kid": "k1"})
 
 
-def job_of(relay: Running, folder: Path, workspace: str, url: str) -> DialledJob:
+def job_of(relay: Running, folder: Path, workspace: str, url: str) -> ConnectedJob:
     grant = Grant(workspace, f"{workspace}.a1", 1, issuer=url, audience="relay", pipeline_id="7")
     relay.grants.write(grant)
-    return DialledJob(relay, folder / workspace, grant, token_of(grant))
+    return ConnectedJob(relay, folder / workspace, grant, token_of(grant))
 
 
 def test_jobs_of_one_that_does_not_answer_delay_nobody_and_are_let_in_when_it_does(

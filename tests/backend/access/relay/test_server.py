@@ -17,7 +17,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from tests.backend.access.conftest import SSHD, DialledJob, Running
+from tests.backend.access.conftest import SSHD, ConnectedJob, Running
 from tests.waiting import until_sync
 from wsdash.backend.access import proxy_command
 from wsdash.backend.access.keys import public_key
@@ -25,7 +25,7 @@ from wsdash.backend.access.known_hosts import alias_of
 
 
 @pytest.fixture
-def job(relay: Running, tmp_path: Path) -> Iterator[DialledJob]:
+def job(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
     found = relay.job(tmp_path)
     yield found
     found.close()
@@ -40,7 +40,7 @@ def echo_server() -> tuple[socket.socket, int]:
     return server, server.getsockname()[1]
 
 
-def test_a_job_enrols_once_and_its_socket_is_the_users_alone(relay: Running, job: DialledJob) -> None:
+def test_a_job_enrols_once_and_its_socket_is_the_users_alone(relay: Running, job: ConnectedJob) -> None:
     assert job.enrol()
     server, port = echo_server()
     job.dial(target=f"127.0.0.1:{port}")
@@ -59,7 +59,7 @@ def test_a_job_enrols_once_and_its_socket_is_the_users_alone(relay: Running, job
     server.close()
 
 
-def test_without_enrolment_no_key_is_taken(relay: Running, job: DialledJob) -> None:
+def test_without_enrolment_no_key_is_taken(relay: Running, job: ConnectedJob) -> None:
     assert job.dial().wait(30) != 0
     assert not listening(relay)
 
@@ -82,7 +82,7 @@ def test_without_enrolment_no_key_is_taken(relay: Running, job: DialledJob) -> N
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_everything_else_is_refused_and_logged(
-    relay: Running, job: DialledJob, arguments: tuple[str, ...], logged: str
+    relay: Running, job: ConnectedJob, arguments: tuple[str, ...], logged: str
 ) -> None:
     assert job.enrol()
     if "--" in arguments:
@@ -95,7 +95,7 @@ def test_everything_else_is_refused_and_logged(
 
 
 @pytest.mark.parametrize("kind", ["create_tun", "create_tap"])
-async def test_a_tunnel_device_is_refused_and_logged(relay: Running, job: DialledJob, kind: str) -> None:
+async def test_a_tunnel_device_is_refused_and_logged(relay: Running, job: ConnectedJob, kind: str) -> None:
     """OpenSSH would need such a device of its own to ask for one."""
     assert job.enrol()
     options = asyncssh.SSHClientConnectionOptions(
@@ -110,7 +110,7 @@ async def test_a_tunnel_device_is_refused_and_logged(relay: Running, job: Dialle
     assert list(relay.folder.sockets.iterdir()) == []
 
 
-def test_a_unix_socket_of_this_machine_is_not_reached(relay: Running, job: DialledJob) -> None:
+def test_a_unix_socket_of_this_machine_is_not_reached(relay: Running, job: ConnectedJob) -> None:
     assert job.enrol()
     with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as agent:
         target = Path(short) / "agent.sock"
@@ -130,7 +130,7 @@ def test_a_unix_socket_of_this_machine_is_not_reached(relay: Running, job: Diall
 
 
 def test_an_older_attempt_is_cut_and_its_key_is_not_taken_again(
-    relay: Running, job: DialledJob, tmp_path: Path
+    relay: Running, job: ConnectedJob, tmp_path: Path
 ) -> None:
     assert job.enrol()
     line = job.dial()
@@ -145,13 +145,13 @@ def test_an_older_attempt_is_cut_and_its_key_is_not_taken_again(
     until_sync(lambda: not listening(relay), what="nothing left of it")
 
 
-def test_a_stranger_that_answers_in_the_relays_place_is_refused(relay: Running, job: DialledJob) -> None:
+def test_a_stranger_that_answers_in_the_relays_place_is_refused(relay: Running, job: ConnectedJob) -> None:
     (job.folder / "known_hosts").write_text(f"wsdash-relay {public_key(relay.folder.user_key)}\n")
     assert "Host key verification failed" in job.refused("-N")
 
 
 def test_after_a_crash_of_the_relay_the_key_still_counts_and_nothing_is_proven_again(
-    relay: Running, job: DialledJob
+    relay: Running, job: ConnectedJob
 ) -> None:
     assert job.enrol()
     line = job.dial()
@@ -227,7 +227,9 @@ def test_two_hundred_lines_at_once_each_lead_to_their_own_job(relay: Running, tm
         server.close()
 
 
-def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(relay: Running, job: DialledJob) -> None:
+def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(
+    relay: Running, job: ConnectedJob
+) -> None:
     assert job.enrol()
     port = job.sshd(public_key(relay.folder.user_key))
     job.dial(target=f"127.0.0.1:{port}")
@@ -240,7 +242,7 @@ def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(relay: Runn
 
 
 @pytest.mark.skipif(SSHD is None, reason="sshd is not installed")
-def test_fifty_sessions_at_once(relay: Running, job: DialledJob) -> None:
+def test_fifty_sessions_at_once(relay: Running, job: ConnectedJob) -> None:
     assert job.enrol()
     port = job.sshd(public_key(relay.folder.user_key))
     job.dial(target=f"127.0.0.1:{port}")

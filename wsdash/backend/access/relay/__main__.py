@@ -1,4 +1,4 @@
-"""The process of the relay, which jobs dial: `python -m wsdash.backend.access.relay.__main__ ROOT BIND PORT`."""
+"""The process of the relay, which jobs connect to: `python -m wsdash.backend.access.relay.__main__ ROOT BIND PORT`."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _raise_limit_of_files() -> int:
 
 
 def remove_sockets(folder: AccessFolder) -> None:
-    """Those of a relay that was killed: workspaces that are gone have none, and the others get one when they dial.
+    """Those of a relay that was killed: workspaces that are gone have none, and the others get one when they connect.
 
     Blocks. What else lies there, such as ssh's shared connections, is not the relay's.
     """

@@ -1,9 +1,9 @@
 """Who may log in when many want to: a budget for logins that are not finished, apart from tunnels. Pure.
 
 Jobs of one runner share its address, so a host cannot be refused for what one job on it does. Where a budget is used
-up, one that does not go on ends, and a job that dials goes on: of these the one that has come the least far, and of
+up, one that does not go on ends, and a job that connects goes on: of these the one that has come the least far, and of
 such the one that has rested for the longest time, for on a busy machine a job may take longer for a step than a
-stranger that says nothing. Each has a second for each step, or hundreds that dial at once would end one another.
+stranger that says nothing. Each has a second for each step, or hundreds that connect at once would end one another.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Tunnel(asyncssh.SSHListener):
         self._inode = 0
 
     async def listen(self) -> None:
-        """Make the socket, or make it anew where it was removed. Raises `OSError`."""
+        """Make the socket, or make it again where it was removed. Raises `OSError`."""
         before, sockets = self._server, self._folder.sockets
         path = sockets / f"{self.grant.workspace_id}.sock"
         new = sockets / f".{self.grant.workspace_id}.{os.getpid()}.{next(_serial)}"

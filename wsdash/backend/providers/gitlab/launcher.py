@@ -31,10 +31,10 @@ from wsdash.backend.store.checkpoint_files import NO_CHECKPOINT
 from wsdash.model import Attempt, Cause, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
-REWRITE_HINT = "The next try writes the configuration anew. Find out who may push there (docs/gitlab.md)."
+REWRITE_HINT = "The next try writes the configuration again. Find out who may push there (docs/gitlab.md)."
 TAKE_BACK = "`wsdash recover` takes it back."
 FRESH_S = 5.0
-"""An attempt that was intended longer ago may have been asked for already, by whoever was here before."""
+"""An attempt that was intended longer ago may have been launched already, by an earlier process."""
 
 
 class Launcher:
@@ -95,7 +95,7 @@ class Launcher:
         return self._observed(made, attempt)
 
     async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
-        """Let its job in, unless there is a newer one: whoever made its pipeline may have died just then."""
+        """Authorize its job unless there is a newer one: the process that made its pipeline may have died just then."""
         found = self._session.poller.pipelines.get(attempt.id)
         beats = [beat for beat in self._session.poller.beats.values() if beat.workspace_id == workspace.id]
         if found is None or any(beat.number > attempt.number for beat in beats):
@@ -210,7 +210,7 @@ class Launcher:
         except NotFound:
             session.branches.forget(workspace_id)
             return None
-        # Whoever may push could have the job run on a runner of theirs.
+        # All who may push could have the job run on a runner of theirs.
         if not session.branches.is_foreign(workspace_id, head.id):
             with suppress(RecordError):
                 self._volumes[workspace_id] = record_of(head.message).volume

@@ -95,7 +95,7 @@ def _address(url: str) -> Iterator[Finding]:
     if url.startswith("http://") and host != "localhost" and not host.startswith("127.") and host != "::1":
         yield Finding(
             "warning",
-            "the token travels unencrypted: whoever is on the way can read and use it",
+            "the token travels unencrypted: anyone on the network path can read and use it",
             f"Use https://{url.removeprefix('http://')} where the instance offers it.",
         )
 

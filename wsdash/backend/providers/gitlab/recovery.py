@@ -56,7 +56,7 @@ def inventory_of(
             if record.id != workspace_id:
                 raise RecordError("its record is that of another workspace")
             if record.user == user and not own:
-                # A record alone proves nothing: whoever may push could have written it, to have it run as this user.
+                # A record alone proves nothing: all who may push could have written it, to have it run as this user.
                 raise RecordError("you have never run a pipeline of it")
         except RecordError as error:
             if own:

@@ -1,4 +1,4 @@
-"""Removes everything that a workspace owns below a local root, whoever died on the way before. Blocking.
+"""Removes everything that a workspace owns below a local root, also after a removal that was killed. Blocking.
 
 Each step may be the last one of its process: what is left is found again by the workspace's id, for jobs say whose
 they are, and what is in the trash bears the id in its name.

@@ -1,6 +1,6 @@
 """Looks at the jobs' folders: reads files and asks the kernel about pids, starts no process.
 
-What has ended never changes and is remembered; of the living, only what was written anew is read.
+What has ended never changes and is remembered; of the living, only what was rewritten is read.
 """
 
 from __future__ import annotations

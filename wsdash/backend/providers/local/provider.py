@@ -262,7 +262,7 @@ class LocalProvider(
             raise as_provider_error(error) from error
 
     async def capabilities(self, *, again: bool = False) -> Capabilities:
-        """What jobs get here; `again` tries everything anew. Raises PermanentError for a bad `WSDASH_ISOLATION`."""
+        """What jobs get here; `again` tries everything again. Raises PermanentError for a bad `WSDASH_ISOLATION`."""
         found = await asyncio.to_thread(self._launcher.found, again)
         return Capabilities(found.best.kind, found.best.is_container, found.notes)
 

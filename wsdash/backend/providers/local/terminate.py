@@ -1,4 +1,4 @@
-"""Cancels, force-cancels and sweeps up jobs, whoever supervises them and whether anybody does. Blocking."""
+"""Cancels, force-cancels and sweeps up jobs, with or without a live supervisor. Blocking."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class GitLabClient:
     ) -> Reply:
         """Ask `path` below /api/v4. `what` is asked for, in the words of an error.
 
-        Raises `Unreachable` when nothing is known, `PreconditionFailed` when something must be mended first,
+        Raises `Unreachable` when nothing is known, `PreconditionFailed` when something must be fixed first,
         `Rejected` when GitLab does not take what it was given.
         """
         answer = await self._ask(lambda: self._send(method, path, query, body, what), what, urgent)
@@ -235,7 +235,7 @@ class GitLabClient:
         raise AssertionError("the last try returns or raises")
 
     def _client(self) -> Gitlab:
-        """python-gitlab's client, made anew when the token is another one now."""
+        """python-gitlab's client, made again when the token is another one now."""
         from gitlab import Gitlab
 
         with self._making:
@@ -256,7 +256,7 @@ class GitLabClient:
         import requests
 
         session = requests.Session()
-        # What the environment says is read once: requests would ask all of it anew for each request, and would
+        # What the environment says is read once: requests would ask all of it again for each request, and would
         # look into the user's netrc.
         session.proxies = dict(requests.utils.get_environ_proxies(self.url))
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True

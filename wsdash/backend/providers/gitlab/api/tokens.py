@@ -218,7 +218,7 @@ def _read_file(file: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise PreconditionFailed(f"{file} cannot be read", "Mend its rights, or remove it.") from error
+        raise PreconditionFailed(f"{file} cannot be read", "Fix its rights, or remove it.") from error
     if status.st_mode & 0o077:
         raise PreconditionFailed(
             f"{file} holds access tokens, and others can read it", f"Run: chmod 600 {quote(str(file))}"

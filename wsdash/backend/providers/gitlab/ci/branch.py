@@ -58,7 +58,7 @@ class BranchWriter:
         return bool(self._digests.get(workspace_id)) and self._commit(workspace_id) is not None
 
     def distrust(self, workspace_id: str) -> None:
-        """The branch does not hold what we have written: the configuration is to be written anew."""
+        """The branch does not hold what we have written: the configuration is to be rewritten."""
         self._digests.pop(workspace_id, None)
         self._distrusted.add(workspace_id)
 
@@ -80,7 +80,7 @@ class BranchWriter:
         return self._written[workspace_id]
 
     def _keep(self, workspace_id: str, sha: str) -> None:
-        """Blocks. Where it cannot be kept, the next process writes the branch anew."""
+        """Blocks. Where it cannot be kept, the next process writes the branch again."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             atomic.write(self._file(workspace_id), f"{sha}\n".encode("ascii"))

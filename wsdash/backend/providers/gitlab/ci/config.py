@@ -88,7 +88,7 @@ class Options:
     owner: str = "-"
     """Which store keeps the workspace alive: the name of every pipeline says so."""
     relay: RelayAddress | None = None
-    """Where the job dials, so that the user can come in by that tunnel."""
+    """The relay that the job connects to, for the tunnel by which the user enters."""
     id_tokens: bool = True
     """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
     volume: Volume | None = None
@@ -149,7 +149,7 @@ def render(
         body = yaml_of(document)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         raise NotRenderable(f"a text of the workload cannot be written as YAML: {error}") from error
-    about = f"# The workspace {_plain(identity.name)}: written by wsdash, and written anew when it changes.\n"
+    about = f"# The workspace {_plain(identity.name)}: written by wsdash, and rewritten when it changes.\n"
     if not takes_inputs:
         return Configuration(about + body, digest, {})
     return Configuration(f"{about}{_header(options)}---\n{body}", digest, values)
@@ -166,7 +166,7 @@ def _header(options: Options) -> str:
             "description": "The checkpoint that waits on the user's machine",
             "default": NO_CHECKPOINT,
         },
-        # GitLab itself refuses a pipeline of whoever kept the workspace alive before.
+        # GitLab itself refuses a pipeline of the previous owner.
         "owner": {"description": "Which state store keeps it alive", "options": [options.owner]},
     }
     return yaml_of({"spec": {"inputs": inputs}})
@@ -236,7 +236,7 @@ def _job(workload: Workload, workspace_id: str, options: Options, commands: str)
             "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
             "WSDASH_REMOTE_CHECKPOINT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
-            # Whoever may read the project could read them.
+            # All who may read the project could read them.
             "WSDASH_REMOTE_CHECKPOINTS": "yes"
             if options.remote_checkpoints and not options.encrypt_cache
             else "no",

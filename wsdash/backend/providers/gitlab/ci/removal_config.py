@@ -13,7 +13,7 @@ REMOVAL = "remove-volume"
 
 
 def render_removal(workspace_id: str, workload: Workload, image: str | None, volume: Volume) -> str:
-    """The configuration of a job that removes the workspace's folder from a volume, as whoever made it: `image` is
+    """The configuration of a job that removes the workspace's folder from a volume, as the user who made it: `image` is
     used where the workload names none. In the same resource group it runs after the last job of the workspace.
     """
     job = {"stage": JOB, "inherit": {"default": False, "variables": False}, **image_of(workload, image)}

@@ -70,7 +70,7 @@ def keys_of(secret: bytes, workspace_id: str) -> tuple[str, str]:
 
 
 def secret(file: Path) -> bytes:
-    """What is in the file, which is made where there is none: whole, and once, whoever else does so. Blocks.
+    """The keys in the file, which is created atomically where there is none. Blocks.
 
     Raises OSError, and ValueError for a file that holds something else.
     """

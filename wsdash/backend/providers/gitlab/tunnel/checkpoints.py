@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 STREAM = (protocol.CHECKPOINT, "stream")
 SAVE_S = 60
 FOLLOWED_S = 25.0
-"""Whoever reconciles follows a job from its next look on."""
+"""The reconciler follows a job from its next poll on."""
 NOBODY = "failed nobody"
 NEVER = ("no-git", "no-folder", "no-repository")
 """What stands in the way for good: such a job makes no checkpoints, and nobody expects any of it."""

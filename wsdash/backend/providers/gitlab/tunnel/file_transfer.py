@@ -33,7 +33,7 @@ def take() -> tuple[str, ...]:
 
 
 def clean(source: ByteSource, sink: ByteSink, *, skips: bool) -> list[str]:
-    """Each member that may be a workspace's, written anew; and the paths of those that can be none.
+    """Each member that may be a workspace's, rewritten; and the paths of those that can be none.
 
     Raises ArchiveError for a tar that is not sound, and without `skips` for such a member.
     """
@@ -103,7 +103,7 @@ def push(argv: Sequence[str], file: Path) -> str | None:
 
 
 class _Writing:
-    """A file as a sink: whoever closes the sink gives up, and the file's owner closes the file."""
+    """A file as a sink: to close the sink aborts the copy; the file's owner closes the file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

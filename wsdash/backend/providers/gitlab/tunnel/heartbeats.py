@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 LONGEST_LINE = 1024
 UP = "up: heartbeats come by it, and shells, ports and checkpoints go by it"
 DOWN = (
-    "down: no way in until its job has dialled, which it goes on trying; its log tells whether the image lacks an ssh."
+    "down: unreachable until its job reconnects, which it keeps trying; its log shows whether the image lacks ssh."
     " Nothing is restarted for that"
 )
 NO_ACCESS = (

@@ -32,7 +32,7 @@ LONGEST = 1024
 SECRET_S = 3600.0
 """How long a secret may wait for its job to start; a job that starts later is not accepted."""
 CONNECT_S = 8.0
-"""How long to wait for a tunnel that is down: a job dials again within seconds."""
+"""How long to wait for a tunnel that is down: a job reconnects within seconds."""
 
 
 class JobTunnel:

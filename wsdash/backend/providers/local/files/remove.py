@@ -2,7 +2,7 @@
 
 What goes leaves its place in one step, for a folder of the same file system that is called trash here, and is
 emptied there: `trash/OWNER.RANDOM`, where the owner is the id of a workspace. Whatever stands in the trash is to be
-removed, and whoever comes by may do it. Symbolic links are never followed. Standard library only.
+removed, by any process. Symbolic links are never followed. Standard library only.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@
 The files are in place before the workspace is committed, not after: a workspace that is known without its
 files could be started, and would look like one whose work is lost. A process that dies before 4 leaves files
 that nobody knows of, and the mark, which no other workspace ever has; the next import, or who begins to reconcile,
-sees that ID is not known and removes both, the mark last, so that dying there is mended in the same way. One that
+sees that ID is not known and removes both, the mark last, so that dying there is fixed in the same way. One that
 dies after 4 leaves an empty mark. The folder of marks is locked: shared by those on their way, so that the files of a
-living process are not taken for those of a dead one; alone by whoever clears up.
+living process are not taken for those of a dead one; alone by the cleanup.
 """
 
 from __future__ import annotations

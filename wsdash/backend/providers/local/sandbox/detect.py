@@ -49,7 +49,7 @@ class ProbeError(Exception):
 
 
 def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> Found:
-    """What works here. `again` looks anew instead of believing what was found since the last boot.
+    """What works here. `again` looks again instead of believing what was found since the last boot.
 
     Raises ProbeError when the kind that `WSDASH_ISOLATION` names does not work, or is no kind.
     """

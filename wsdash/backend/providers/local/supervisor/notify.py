@@ -1,4 +1,4 @@
-"""Hints from supervisors to whoever listens: an attempt's id in a datagram, to each socket in `listeners/`.
+"""Hints from supervisors to listeners: an attempt's id in a datagram, to each socket in `listeners/`.
 
 A supervisor never waits for a listener and never fails for one. Standard library only.
 """

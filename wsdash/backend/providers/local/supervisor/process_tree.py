@@ -1,6 +1,6 @@
 """Ends everything that a supervisor has started, however it tries to stay.
 
-A supervisor is its descendants' subreaper: whoever loses its parent, also after setsid or a double fork,
+A supervisor is its descendants' subreaper: a process that loses its parent, also after setsid or a double fork,
 becomes the supervisor's child. So nothing of the job runs when the supervisor has no child left, and that
 is what `wait` says. Standard library only.
 """

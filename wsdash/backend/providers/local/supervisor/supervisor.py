@@ -1,6 +1,6 @@
 """The process that stands over one job: starts it, keeps its log and state, ends it, records its end.
 
-It outlives whoever launched it. One attempt has one supervisor, ever: it holds the lock of the attempt's
+It outlives the process that launched it. One attempt has one supervisor, ever: it holds the lock of the attempt's
 folder for its life, and none starts where an earlier one has been. Started by `spawn.py`; standard
 library only, since a hundred of them may run.
 """
@@ -137,7 +137,7 @@ class Supervisor:
         return {"exit_code": status, "cause": cause, "message": message}
 
     def _ran_out_of_memory(self, stage: Stage, status: int) -> bool:
-        """Whether whoever limits the memory says so. A container's own engine does; else the cgroup counts."""
+        """Whether the memory limit was hit. A container's own engine does; else the cgroup counts."""
         if status != 128 + signal.SIGKILL:
             return False
         if stage["oom_asked"]:
