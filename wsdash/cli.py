@@ -127,6 +127,11 @@ VERBS: dict[str, Verb] = {
     "context": Verb("the places where workspaces run", "contexts:context", arguments.context_actions),
     "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", arguments.daemon_options),
     "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", arguments.as_json),
+    "support": Verb(
+        "write an archive for a report of a fault, with secrets removed",
+        "support:support",
+        arguments.support_options,
+    ),
     "completion": Verb("print the completion script of a shell", "completion:completion", arguments.shell),
     "open": Verb(
         "open a workspace's editor in the browser",
@@ -252,7 +257,9 @@ def _answer(argv: list[str], verb: str) -> int:
     from wsdash.paths import Paths
 
     paths = Paths.from_environment()
-    fault = _config_fault(paths) if verb and verb != "doctor" else None  # these two say so themselves
+    fault = (
+        _config_fault(paths) if verb and verb not in ("doctor", "support") else None
+    )  # these say so themselves
     try:
         return function_of(verb)(args, paths)
     except Exception as error:

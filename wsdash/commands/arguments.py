@@ -184,6 +184,10 @@ def daemon_options(parser: ArgumentParser) -> None:
     )
 
 
+def support_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--output", metavar="FILE", help="where to write it (a new file in this folder)")
+
+
 def shell(parser: ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
 

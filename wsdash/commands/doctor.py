@@ -42,24 +42,32 @@ COLOURS = {"ok": 32, "warning": 33, "blocked": 31}
 
 def doctor(args: Namespace, paths: Paths) -> int:
     """Exit code 1 when something is broken."""
-    findings = [finding for look in LOOKS for finding in _looked(look, paths)]
+    findings = _findings(paths)
     is_blocked = any(finding.level == "blocked" for finding in findings)
     if args.json:
-        print_json(
-            [
-                {
-                    "subject": f.subject,
-                    "verdict": VERDICTS[f.level],
-                    "text": f.message,
-                    "remedy": f.hint or None,
-                }
-                for f in findings
-            ]
-        )
+        print_json([_as_json(finding) for finding in findings])
     else:
         for finding in findings:
             _print(finding)
     return FAILED if is_blocked else DONE
+
+
+def findings_json(paths: Paths) -> list[dict[str, object]]:
+    """As `doctor --json` prints them."""
+    return [_as_json(finding) for finding in _findings(paths)]
+
+
+def _findings(paths: Paths) -> list[Finding]:
+    return [finding for look in LOOKS for finding in _looked(look, paths)]
+
+
+def _as_json(finding: Finding) -> dict[str, object]:
+    return {
+        "subject": finding.subject,
+        "verdict": VERDICTS[finding.level],
+        "text": finding.message,
+        "remedy": finding.hint or None,
+    }
 
 
 def _looked(look: Callable[[Paths], Iterator[Finding]], paths: Paths) -> Iterator[Finding]:

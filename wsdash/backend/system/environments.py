@@ -33,6 +33,11 @@ received: dict[str, str] = {}
 """Access tokens that this process was given through a pipe."""
 
 
+def is_secret(name: str) -> bool:
+    """Whether the variable of this name holds a secret, by its name."""
+    return _SECRET.search(name) is not None
+
+
 def basic(environ: Mapping[str, str]) -> dict[str, str]:
     """What any process of ours needs to run and to find the same files: no secrets."""
     return {k: v for k, v in environ.items() if _BASIC.fullmatch(k) and not _SECRET.search(k) and k != GIVEN}
