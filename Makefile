@@ -36,6 +36,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.words
 	$(BIN)/shellcheck wsdash/backend/job/sh/*/*.sh
 
 # Kills everything at random while a user works: tests/torture/README.md.
