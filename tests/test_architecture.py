@@ -1,10 +1,210 @@
-"""The picture of the rooms in docs/architecture.md is drawn from the imports as they are."""
+"""The picture of the rooms in docs/architecture.md, and the tests' tree, follow the modules as they are."""
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 from scripts.rooms import PAGE, with_picture
+
+ROOT = Path(__file__).parents[1]
+MOST_DECISIONS = 5
+"""A module with more of them has logic, and a test file of its name."""
+DECISIONS = (
+    ast.If,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.ExceptHandler,
+    ast.match_case,
+    ast.IfExp,
+    ast.BoolOp,
+)
+WITHOUT = {
+    "app",
+    "backend/access/grants",
+    "backend/access/known_hosts",
+    "backend/access/leftovers",
+    "backend/access/local_sshd",
+    "backend/access/paths",
+    "backend/access/proxy_command",
+    "backend/access/relay/token_verifier",
+    "backend/access/relay/tunnel",
+    "backend/access/relay_client",
+    "backend/git/hide_secrets",
+    "backend/operations/access",
+    "backend/operations/connect_gitlab",
+    "backend/operations/context_file",
+    "backend/operations/daemon",
+    "backend/operations/devfile_source",
+    "backend/operations/recover",
+    "backend/operations/transfer",
+    "backend/operations/unsaved_words",
+    "backend/operations/unsaved_work",
+    "backend/operations/update",
+    "backend/providers/gitlab/api/ci_variables",
+    "backend/providers/gitlab/api/endpoints",
+    "backend/providers/gitlab/api/project",
+    "backend/providers/gitlab/api/rate_limit",
+    "backend/providers/gitlab/ci/branch",
+    "backend/providers/gitlab/ci/pipeline_name",
+    "backend/providers/gitlab/ci/record",
+    "backend/providers/gitlab/deletion",
+    "backend/providers/gitlab/observe/job_log",
+    "backend/providers/gitlab/observe/log_reader",
+    "backend/providers/gitlab/observe/observation",
+    "backend/providers/gitlab/observe/poller",
+    "backend/providers/gitlab/observe/saved_state",
+    "backend/providers/gitlab/provider",
+    "backend/providers/gitlab/recovery",
+    "backend/providers/gitlab/registry_checkpoints",
+    "backend/providers/gitlab/tunnel/checkpoints",
+    "backend/providers/gitlab/tunnel/git_credentials",
+    "backend/providers/gitlab/tunnel/imports",
+    "backend/providers/gitlab/tunnel/services",
+    "backend/providers/gitlab/tunnel/tunnel",
+    "backend/providers/gitlab/volume_removal",
+    "backend/providers/gitlab/workspace_secrets",
+    "backend/providers/local/destroy",
+    "backend/providers/local/files/pack",
+    "backend/providers/local/files/remove",
+    "backend/providers/local/files/staging",
+    "backend/providers/local/files/unpack",
+    "backend/providers/local/job_spec",
+    "backend/providers/local/launcher",
+    "backend/providers/local/leftovers",
+    "backend/providers/local/observer",
+    "backend/providers/local/provider",
+    "backend/providers/local/sandbox/detect",
+    "backend/providers/local/sandbox/enter",
+    "backend/providers/local/supervisor/job_log",
+    "backend/providers/local/supervisor/main",
+    "backend/providers/local/supervisor/marks",
+    "backend/providers/local/supervisor/memory",
+    "backend/providers/local/supervisor/notify",
+    "backend/providers/local/supervisor/proc",
+    "backend/providers/local/supervisor/process_tree",
+    "backend/providers/local/supervisor/progress",
+    "backend/providers/local/supervisor/supervisor",
+    "backend/providers/local/watch",
+    "backend/providers/unsaved_work",
+    "backend/reconcile/failures",
+    "backend/reconcile/leader",
+    "backend/reconcile/reconciler",
+    "backend/reconcile/unsaved_search",
+    "backend/rules/crashes",
+    "backend/store/errors",
+    "backend/store/fenced_store",
+    "backend/store/repair",
+    "backend/store/transactions",
+    "backend/system/environments",
+    "backend/system/processes",
+    "backend/system/supervision",
+    "cli",
+    "commands/console",
+    "commands/contexts",
+    "commands/create",
+    "commands/daemon",
+    "commands/devfiles",
+    "commands/doctor",
+    "commands/doctor_access",
+    "commands/editor",
+    "commands/errors",
+    "commands/json_output",
+    "commands/lifecycle",
+    "commands/ports",
+    "commands/progress",
+    "commands/recover",
+    "commands/show",
+    "commands/ssh",
+    "commands/transfer",
+    "commands/update",
+    "config/values",
+    "devfile/devcontainer/editor",
+    "devfile/devcontainer/environment",
+    "devfile/devcontainer/interpolation",
+    "devfile/devcontainer/parts",
+    "devfile/devcontainer/report",
+    "devfile/devcontainer/run_arguments",
+    "devfile/devcontainer/services",
+    "devfile/devcontainer/substitution",
+    "devfile/parse/json_reader",
+    "devfile/parse/tree",
+    "devfile/parse/yaml_reader",
+    "devfile/resolve/merge",
+    "devfile/schema/elements",
+    "devfile/schema/errors",
+    "devfile/schema/fields",
+    "devfile/schema/models",
+    "devfile/schema/wording",
+    "devfile/translation/container",
+    "devfile/translation/main_component",
+    "devfile/translation/projects",
+    "devfile/translation/steps",
+    "devfile/validate/command_rules",
+    "devfile/validate/cycles",
+    "devfile/validate/gitlab_rules",
+    "model",
+    "screens/asking",
+    "screens/availability",
+    "screens/base",
+    "screens/confirm",
+    "screens/context_form",
+    "screens/contexts",
+    "screens/create_form",
+    "screens/detail",
+    "screens/form",
+    "screens/log",
+    "screens/palette",
+    "screens/session",
+    "screens/text/detail",
+    "screens/typeahead",
+    "screens/update_form",
+    "screens/widgets/key_bar",
+    "screens/widgets/log_view",
+    "screens/widgets/workspace_table",
+    "screens/workload_page",
+    "screens/workspace_actions",
+    "screens/workspaces",
+}
+"""Modules with logic that only tests of a feature reach. It may only become shorter."""
 
 
 def test_the_picture_shows_the_imports_as_they_are() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == with_picture(page), "draw it again: python -m scripts.rooms --write"
+
+
+def test_each_module_with_logic_has_a_test_file_of_its_name() -> None:
+    missing = {name for name in modules_with_logic() if not file_of_tests(name).exists()}
+    assert missing - WITHOUT == set(), "write them a test_NAME.py in the same folder of tests/"
+    assert WITHOUT - missing == set(), (
+        "take these out of WITHOUT: they have a test file, or no logic any more"
+    )
+
+
+def test_a_decision_is_what_mccabe_counts() -> None:
+    assert decisions("A = 1\nclass B:\n    c: int = 2\n") == 0
+    assert decisions("if a and b:\n    c = 1 if d else 2\n") == 3
+    assert decisions("e = [f for f in g if f]\ntry:\n    pass\nexcept OSError:\n    pass\n") == 2
+
+
+def modules_with_logic() -> set[str]:
+    """Paths below wsdash/, without `.py`. Files such as `__init__.py` and `__main__.py` have no name to test by."""
+    found = set()
+    for file in (ROOT / "wsdash").rglob("*.py"):
+        if not file.stem.startswith("__") and decisions(file.read_text(encoding="utf-8")) > MOST_DECISIONS:
+            found.add(file.relative_to(ROOT / "wsdash").with_suffix("").as_posix())
+    return found
+
+
+def file_of_tests(module: str) -> Path:
+    folder, _, name = module.rpartition("/")
+    return ROOT / "tests" / folder / f"test_{name}.py"
+
+
+def decisions(source: str) -> int:
+    """How often a source text chooses its way, as McCabe's complexity counts it."""
+    nodes = list(ast.walk(ast.parse(source)))
+    filters = sum(len(node.ifs) for node in nodes if isinstance(node, ast.comprehension))
+    return filters + sum(isinstance(node, DECISIONS) for node in nodes)
