@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where the virtual environment's Python has gone, it is made anew.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.run $(VENV)/.test)
 
-.PHONY: run check test lint torture e2e bench clean
+.PHONY: run check test lint coverage torture e2e bench clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/wsdash $(ARGS)
@@ -31,12 +31,17 @@ check: lint
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=25 --durations-min=5 -m 'not long and not e2e'
 
+# Lines and branches that the tests that are not slow reach: a table, and coverage.xml.
+coverage: $(VENV)/.test
+	$(BIN)/pytest -q -n auto --dist worksteal -m 'not slow and not long' --cov --cov-report=term --cov-report=xml
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.words
+	$(BIN)/vulture
 	$(BIN)/shellcheck wsdash/backend/job/sh/*/*.sh
 
 # Kills everything at random while a user works: tests/torture/README.md.
@@ -53,7 +58,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist .coverage .coverage.* coverage.xml
 	find wsdash tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.run: $(SOURCES)
