@@ -59,6 +59,7 @@ LONG = (
     "e2e/test_sealed_cache.py",
     "e2e/test_secrets.py",
     "e2e/test_unsaved.py",
+    "e2e/test_upgrade.py",
     "e2e/test_volumes.py",
 )
 """Modules of whole installations with a GitLab. `make test` takes those of their tests that are marked `short`."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ordinary_users import FOR_EVERY_HOST
+from wsdash.backend.access import ssh_files
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_config import stanza, users, with_include, without_include
 
@@ -38,6 +39,17 @@ def test_the_stanza_pins_the_workspace_and_forwards_no_agent() -> None:
     assert "StrictHostKeyChecking yes" in text
     assert 'UserKnownHostsFile "/state/access/known_hosts"' in text
     assert "ForwardAgent no" in text
+
+
+def test_a_configuration_that_an_earlier_version_has_installed_is_renewed_and_none_is_made(
+    tmp_path: Path,
+) -> None:
+    folder = AccessFolder(tmp_path)
+    ssh_files.renew_installed(folder)
+    assert not folder.ssh_config.exists()
+    folder.ssh_config.write_text("ProxyCommand /usr/bin/python3.9 /gone/wsdash/backend/access/connect.py\n")
+    ssh_files.renew_installed(folder)
+    assert folder.ssh_config.read_text() == stanza(folder, ssh_files.own_login())
 
 
 def test_a_name_is_no_shell_to_whom_it_is_handed_and_one_with_an_apostrophe_is_not_ours(

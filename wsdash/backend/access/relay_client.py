@@ -30,8 +30,9 @@ from wsdash.config.settings import Access
 from wsdash.paths import Paths
 
 START_S = 10.0
-VERSION = 2
-"""Of the relay: raised when what is asked of it here is more than an older one, which still runs, does."""
+VERSION = 3
+"""Of the relay: raised when what is asked of it here is more than an older one, which still runs, does, and when its
+modules have moved: one that goes on could not load them any more."""
 
 
 class RelayClient:

@@ -26,6 +26,11 @@ def write_stanza(folder: AccessFolder) -> None:
 def renew(folder: AccessFolder) -> None:
     """Both as they should be now, the first only where it was installed."""
     write_users(folder)
+    renew_installed(folder)
+
+
+def renew_installed(folder: AccessFolder) -> None:
+    """The stanza as it should be now, where it was installed: it names this Python and a file of this version."""
     if folder.ssh_config.exists():
         write_stanza(folder)
 

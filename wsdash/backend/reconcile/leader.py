@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from wsdash.backend.access import ssh_files
+from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.reconcile import cleanup
 from wsdash.backend.reconcile.failures import log_failures
@@ -119,11 +121,15 @@ class LeaderElector:
                 await fenced.give_up_lease()
 
     async def _clean_and_back_up(self) -> None:
-        """What died before us is finished; then backups are kept."""
+        """What died before us is finished, what an earlier version wrote renewed, and backups kept."""
         try:
             await asyncio.to_thread(cleanup.clean, self._paths)
         except (sqlite3.Error, OSError, DatabaseError) as error:
             log.warning("leftovers of processes that died could not be looked for: %s", error)
+        try:
+            await asyncio.to_thread(ssh_files.renew_installed, AccessFolder.of(self._paths))
+        except OSError as error:
+            log.warning("the ssh configuration could not be renewed: %s", error)
         await self._keep_backups()
 
     async def _keep_forgetting(self) -> None:
