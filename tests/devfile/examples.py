@@ -49,3 +49,15 @@ def losses(translation: Translation) -> list[str]:
 
 def loaded(text: str) -> Document:
     return load(text)
+
+
+RUN = "{id: run, exec: {component: dev, commandLine: x}}"
+
+
+def commands(*lines: str, events: str = "") -> str:
+    listed = "".join(f"- {line}\n" for line in lines)
+    return devfile(f"commands:\n{listed}" + (f"events: {events}\n" if events else ""))
+
+
+def grouped(name: str, group: str) -> str:
+    return f"{{id: {name}, exec: {{component: dev, commandLine: x, group: {{{group}}}}}}}"

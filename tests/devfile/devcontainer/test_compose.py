@@ -7,7 +7,6 @@ import pytest
 from tests.devfile.devcontainer.examples import codes, env, said, translated
 from wsdash.devfile import Translation
 from wsdash.devfile.devcontainer import load_devcontainer, missing_files
-from wsdash.devfile.devcontainer.interpolation import dotenv, interpolate
 from wsdash.workload import EnvVar, Service, Volume
 
 FILE = ".devcontainer/docker-compose.yml"
@@ -96,19 +95,6 @@ def test_a_compose_file_that_cannot_be_used_is_an_error_with_its_place(
     assert code in codes(found), said(found)
 
 
-def test_a_service_without_an_image_is_left_out_and_the_rest_runs() -> None:
-    found = composed("services: {app: {image: a}, tool: {build: .}}")
-    assert found.usable
-    assert found.workload.services == ()
-    assert "compose.build" in codes(found)
-
-
-def test_only_the_services_that_are_wanted_run_with_what_they_depend_on() -> None:
-    text = "services: {app: {image: a}, db: {image: d, depends_on: {disk: {}}}, disk: {image: k}, idle: {image: i}}"
-    found = composed(text, {"runServices": ["db"]})
-    assert [service.name for service in found.workload.services] == ["db", "disk"]
-
-
 def test_several_files_are_merged_and_the_environment_is_filled_in() -> None:
     found = translated(
         {"dockerComposeFile": ["../compose.yml", "compose.dev.yml"], "service": "app"},
@@ -134,23 +120,3 @@ def test_files_are_asked_for_as_they_become_known_and_never_outside_of_the_repos
     compose = b"services: {a: {image: i, env_file: [a.env, ../../up.env, {path: b.env}]}}"
     have = {".devcontainer/c.yml": compose, ".devcontainer/.env": None}
     assert missing_files(document, have) == [".devcontainer/a.env", ".devcontainer/b.env"]
-
-
-@pytest.mark.parametrize(
-    ("text", "value", "missing"),
-    [
-        ("$A ${A}", "1 1", []),
-        ("${B:-x} ${B-x} ${EMPTY:-x} ${EMPTY-x}", "x x x ", []),
-        ("${A:+set}${B:+set}", "set", []),
-        ("$$A", "$A", []),
-        ("${B}", "", ["B"]),
-        ("100$ ${", "100$ ${", []),
-    ],
-)
-def test_variables_are_replaced_as_compose_does(text: str, value: str, missing: list[str]) -> None:
-    assert interpolate(text, {"A": "1", "EMPTY": ""}) == (value, missing)
-
-
-def test_a_dotenv_file_has_one_variable_a_line() -> None:
-    text = b"# c\nexport A=1\nB = 'two words'\nC=\"x#y\"\nD=v # why\nnonsense\n\xff=1\n"
-    assert dotenv(text) == {"A": "1", "B": "two words", "C": "x#y", "D": "v"}

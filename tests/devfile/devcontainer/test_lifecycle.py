@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -114,25 +113,3 @@ def test_in_a_real_job_a_failure_stops_the_later_ones_until_it_is_mended(job: Jo
 
 def _ran(projects: Path) -> list[str]:
     return (projects / "api" / "ran").read_text().split()
-
-
-def test_settings_are_where_vs_code_looks_and_a_users_own_stay(job: Job) -> None:
-    settings = {"editor.tabSize": 2, "files.eol": "\n", "odd": "it's `$HOME`"}
-    found = workload(customizations={"vscode": {"settings": settings, "extensions": ["a.b", "--evil"]}})
-    assert job.run_until_ready(found).exits() == {"vscode": 0}
-    file = job.folder / ".vscode-server" / "data" / "Machine" / "settings.json"
-    assert json.loads(file.read_text()) == settings
-    file.write_text("{}")
-    assert job.run_until_ready(found).exits() == {"vscode": 0}
-    assert file.read_text() == "{}"
-
-
-def test_extensions_are_installed_by_the_images_own_editor(job: Job) -> None:
-    program = job.folder / "bin" / "code-server"
-    program.parent.mkdir()
-    program.write_text('#!/bin/sh\necho "$@" >>"$HOME/installed"\n')
-    program.chmod(0o755)
-    path = f"{program.parent}:/usr/bin:/bin"
-    found = workload(containerEnv={"PATH": path}, extensions=["a.b", "c.d"])
-    assert job.run_until_ready(found).exits() == {"vscode": 0}
-    assert (job.folder / "installed").read_text() == "--install-extension a.b\n--install-extension c.d\n"

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.devfile.devcontainer.examples import codes, env, said, translated
+from tests.devfile.devcontainer.examples import codes, said, translated
 from wsdash.backend.job.render import render
 from wsdash.devfile import DevfileError
 from wsdash.devfile.devcontainer import is_devcontainer, load_devcontainer
 from wsdash.devfile.devcontainer.translation import PROPERTIES
-from wsdash.workload import Port, Secret, Volume
 
 IMAGE = {"image": "debian:13"}
 
@@ -139,90 +138,6 @@ def test_what_a_job_cannot_have_is_reported_and_the_rest_runs(properties: dict[s
 )
 def test_what_a_job_can_have_is_not_remarked_on(properties: dict[str, Any]) -> None:
     assert said(translated({**IMAGE, **properties})) == ""
-
-
-def test_variables_of_the_container_and_of_the_tools_are_one_environment() -> None:
-    found = translated(
-        {
-            **IMAGE,
-            "containerEnv": {"MODE": "dev", "GONE": "x", "HOME_OF": "${containerWorkspaceFolder}/bin"},
-            "runArgs": ["-eFROM_RUN=1", "--env", "MODE=run", "--env=LAST=a=b"],
-            "remoteEnv": {
-                "GONE": None,
-                "PATH": "${containerEnv:PATH}:/opt/bin",
-                "SEEN": "${containerEnv:MODE}",
-            },
-        }
-    )
-    assert env(found) == {
-        "MODE": "run",
-        "HOME_OF": "${PROJECT_SOURCE}/bin",
-        "FROM_RUN": "1",
-        "LAST": "a=b",
-        "PATH": "${PATH}:/opt/bin",
-        "SEEN": "run",
-    }
-    expands = {variable.name: variable.expands for variable in found.workload.env if variable.expands}
-    assert expands == {"HOME_OF": ("PROJECT_SOURCE",), "PATH": ("PATH",)}
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("${localEnv:WHO}", "me"),
-        ("${env:WHO}", "me"),
-        ("${localEnv:NONE:usual}", "usual"),
-        ("${localEnv:NONE:a:b}", "a"),
-        ("${localEnv:NONE}", ""),
-        ("${localWorkspaceFolderBasename}", "api"),
-        ("${containerWorkspaceFolderBasename}", "api"),
-        ("${unknown:thing}", "${unknown:thing}"),
-        ("$HOME `id` ${}", "$HOME `id` ${}"),
-    ],
-)
-def test_variables_are_replaced_as_the_specification_says(text: str, value: str) -> None:
-    assert env(translated({**IMAGE, "containerEnv": {"A": text}}, local_env={"WHO": "me"})) == {"A": value}
-
-
-def test_ports_have_names_and_what_their_attributes_say() -> None:
-    found = translated(
-        {
-            **IMAGE,
-            "forwardPorts": [3000, 5432, 3000],
-            "appPort": ["8000:80", 9000],
-            "portsAttributes": {
-                "3000": {"label": "Web App", "protocol": "https"},
-                "5432": {"onAutoForward": "ignore"},
-            },
-        }
-    )
-    assert found.workload.ports == (
-        Port("web-app", 3000, "https", secure=True),
-        Port("port-5432", 5432, "tcp", exposure="none"),
-        Port("port-80", 80, "tcp"),
-        Port("port-9000", 9000, "tcp"),
-    )
-
-
-def test_volumes_requirements_user_and_secrets() -> None:
-    found = translated(
-        {
-            **IMAGE,
-            "remoteUser": "vscode",
-            "mounts": [
-                "source=cache-${devcontainerId},target=/cache,type=volume",
-                {"type": "volume", "target": "/data"},
-            ],
-            "hostRequirements": {"cpus": 4, "memory": "8gb"},
-            "secrets": {"NPM_TOKEN": {"description": "to publish"}, "OTHER": {}},
-        }
-    )
-    first, second = found.workload.volumes
-    assert first.path == "/cache" and first.name.startswith("cache-")
-    assert second == Volume("data", "/data")
-    assert (found.workload.resources.cpu_request, found.workload.resources.memory_request) == (4.0, 8 * 2**30)
-    assert found.workload.user == "vscode"
-    assert found.workload.secrets == (Secret("NPM_TOKEN", "to publish"), Secret("OTHER"))
 
 
 values = st.recursive(

@@ -6,8 +6,7 @@ import pytest
 
 from tests.devfile.examples import codes, column_of, devfile, places, remarks
 from wsdash.devfile import DevfileError, check, default_document, load, translate
-from wsdash.devfile.schema.fields import VERSIONS, fields_of, model_at
-from wsdash.devfile.schema.models import Devfile
+from wsdash.devfile.schema.fields import VERSIONS
 
 
 @pytest.mark.parametrize("version", [*VERSIONS, "2.2.0-latest", "2.1.0-alpha.1"])
@@ -58,45 +57,6 @@ def test_a_devfile_without_its_version_is_checked_as_the_newest() -> None:
     assert codes(text) == ["schema.missing-field", "schema.unknown-field"]
 
 
-@pytest.mark.parametrize(
-    ("container", "expected"),
-    [
-        ("memoryLimit: 512", (6, 20, "schema.wrong-type", "put the value in quotes")),
-        ("mountSources: 'true'", (6, 21, "schema.wrong-type", "write true or false, without quotes")),
-        ("args:", (6, 12, "schema.wrong-type", "give it a value, or drop the key")),
-        ("args: [1]", (6, 14, "schema.wrong-type", "put the value in quotes")),
-        ("env: {A: b}", (6, 12, "schema.wrong-type", "")),
-        ("annotation:", (6, 18, "schema.wrong-type", "give it a value, or drop the key")),
-        ("endpoints: [{name: a, targetPort: '1'}]", (6, 41, "schema.wrong-type", "write the value without quotes")),
-        ("endpoints: [{name: a, targetPort: true}]", (6, 41, "schema.wrong-type", "")),
-        ("endpoints: [{name: a, targetPort: 1.5}]", (6, 41, "schema.wrong-type", "")),
-        ("endpoints: [{name: a}]", (6, 19, "schema.missing-field", "")),
-        ("endpoints: [{name: a, targetPort: 1, protocol: htps}]", (6, 54, "schema.wrong-value", "did you mean https?")),
-        ("endpoints: [{name: abcdefghijklmnop, targetPort: 1}]", (6, 26, "schema.too-long", "")),
-        ("volumeMounts: [{name: A}]", (6, 29, "schema.bad-name",
-         "use lower-case letters, digits and dashes; begin and end with a letter or digit")),
-        ("memorylimit: 1Gi", (6, 7, "schema.unknown-field", "did you mean memoryLimit?")),
-        ("targetPort: 1", (6, 7, "schema.unknown-field", "did you mean endpoints.targetPort?")),
-    ],
-)  # fmt: skip
-def test_a_wrong_value_is_named_at_its_place_with_a_remedy(
-    container: str, expected: tuple[int, int, str, str]
-) -> None:
-    found = remarks(devfile(container=container))
-    assert [(d.line, d.column, d.code, d.hint) for d in found] == [expected]
-
-
-def test_messages_name_the_element() -> None:
-    [found] = remarks(devfile(container="endpoints: [{name: web, targetPort: x}]"))
-    assert found.message == 'targetPort of endpoint "web" must be an integer, not the string "x"'
-
-
-def test_an_integral_float_is_an_integer_as_in_json_schema() -> None:
-    document = load(devfile(container="endpoints: [{name: a, targetPort: 8080.0}]"))
-    container = document.devfile.components[0].container
-    assert container is not None and container.endpoints[0].target_port == 8080
-
-
 def test_unknown_fields_are_warnings_but_free_where_the_schema_is_open() -> None:
     text = devfile("metadata: {name: x, owner: me}\nattributes: {a: {b: [1, null]}}\n")
     assert codes(text) == []
@@ -121,32 +81,10 @@ def test_an_element_has_exactly_one_type(component: str, says: str) -> None:
     assert says in found.message
 
 
-def test_what_older_schemas_had_is_refused_with_the_way_out() -> None:
-    found = remarks(devfile("commands: [{id: a, vscodeTask: {inlined: x}}]\n", version="2.0.0"))
-    assert {d.code for d in found} == {"schema.one-of", "schema.removed-field"}
-    assert all("write the command as exec" in d.hint for d in found)
-
-
 def test_github_projects_of_2_0_0_pass_as_in_the_reference_parser() -> None:
     projects = "projects: [{name: a, github: {remotes: {o: u}}}]\n"
     assert check(devfile(projects, version="2.0.0")).verdict == "accept"
     assert check(devfile(projects, version="2.1.0")).verdict == "reject"
-
-
-def test_fields_of_a_newer_schema_are_read_with_a_warning() -> None:
-    text = devfile(
-        "dependentProjects: [{name: a, git: {remotes: {o: u}}}]\n", container="cpuLimit: '1'", version="2.0.0"
-    )
-    assert [(d.line, d.severity, d.code, d.hint) for d in remarks(text)] == [
-        (6, "warning", "schema.newer-field", "write schemaVersion: 2.1.0"),
-        (7, "warning", "schema.newer-field", "write schemaVersion: 2.2.2"),
-    ]
-
-
-@pytest.mark.parametrize(("port", "verdict"), [(2**63 - 1, "accept"), (2**63, "reject"), ("1e30", "reject")])
-def test_an_integer_has_at_most_64_bits(port: object, verdict: str) -> None:
-    text = devfile(container=f"endpoints: [{{name: web, targetPort: {port}}}]")
-    assert check(text, profile="library").verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -168,18 +106,6 @@ def test_metadata_of_a_newer_schema_is_free_but_for_its_type(
 ) -> None:
     text = f"schemaVersion: {version}\nmetadata: {{{metadata}}}\n"
     assert check(text, profile="library").verdict == verdict
-
-
-def test_the_kind_deploy_came_with_2_2_0() -> None:
-    commands = "commands: [{id: a, apply: {component: dev, group: {kind: deploy}}}]\n"
-    assert places(devfile(commands, version="2.1.0")) == [(6, 58, "schema.newer-field")]
-    assert codes(devfile(commands)) == []
-
-
-def test_endpoint_names_were_longer_before_2_2_0() -> None:
-    text = devfile(container="endpoints: [{name: abcdefghijklmnop, targetPort: 1}]", version="2.1.0")
-    assert codes(text) == []
-    assert codes(text.replace("abcdefghijklmnop", "a" * 64)) == ["schema.too-long"]
 
 
 def test_every_problem_is_found_at_once_and_the_sound_rest_is_read() -> None:
@@ -246,13 +172,6 @@ def test_an_element_repeated_by_an_alias_is_taken_out_once() -> None:
 )  # fmt: skip
 def test_overrides_of_a_parent_need_only_a_name(parent: str, expected: list[str]) -> None:
     assert codes(devfile(f"parent: {parent}\nevents: {{postStart: [inherited]}}\n")) == expected
-
-
-def test_the_tables_know_the_models() -> None:
-    assert fields_of(Devfile)["starterProjects"].attribute == "starter_projects"
-    container = model_at(("components", 0, "container"))
-    assert container is not None and fields_of(container)["memoryRequest"].since == "2.1.0"
-    assert model_at(("components", 0, "attributes", "x")) is None
 
 
 def test_the_default_devfile_is_valid_and_its_image_can_be_chosen() -> None:

@@ -6,25 +6,10 @@ The ids are those of the reference parser's rules; "ours" are rules that it lack
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.devfile.examples import codes, column_of, devfile, places, remarks
+from tests.devfile.examples import RUN, codes, column_of, commands, devfile, places, remarks
 from wsdash.devfile import check
-from wsdash.devfile.validate.cycles import cycles
 from wsdash.devfile.validate.rules import uri_parses
-
-RUN = "{id: run, exec: {component: dev, commandLine: x}}"
-
-
-def commands(*lines: str, events: str = "") -> str:
-    listed = "".join(f"- {line}\n" for line in lines)
-    return devfile(f"commands:\n{listed}" + (f"events: {events}\n" if events else ""))
-
-
-def grouped(name: str, group: str) -> str:
-    return f"{{id: {name}, exec: {{component: dev, commandLine: x, group: {{{group}}}}}}}"
-
 
 VOLUME = "- {name: v, volume: {}}"
 
@@ -47,25 +32,6 @@ BROKEN = [
     ("EP-2 containers do not share a port", "port.shared",
      devfile(container="endpoints: [{name: a, targetPort: 80}]",
              components="- {name: b, container: {image: x, endpoints: [{name: b, targetPort: ^80}]}}")),
-    ("CMD-1 exec names a component, exactly as written", "reference.missing",
-     commands("{id: run, exec: {component: ^Dev, commandLine: x}}")),
-    ("CMD-1 exec names a container", "reference.wrong-kind",
-     devfile("commands: [{id: a, exec: {component: ^v, commandLine: x}}]\n", components=VOLUME)),
-    ("CMD-3 apply names no volume", "reference.wrong-kind",
-     devfile("commands: [{id: a, apply: {component: ^v}}]\n", components=VOLUME)),
-    ("CMP-1 composite names commands", "reference.missing", commands("{id: a, composite: {commands: [^b]}}")),
-    ("CMP-2 composite does not name itself", "reference.cycle", commands("{id: a, composite: ^{commands: [A]}}")),
-    ("GRP-2 one default of a kind", "group.several-defaults",
-     commands(grouped("a", "kind: run, isDefault: true"), grouped("b", "kind: run, isDefault: ^true"))),
-    ("EVT-1 preStart runs apply commands", "reference.wrong-kind", commands(RUN, events="{preStart: [^run]}")),
-    ("EVT-2 postStart runs exec commands", "reference.wrong-kind",
-     commands("{id: a, apply: {component: dev}}", events="{postStart: [^a]}")),
-    ("EVT-2 also inside a composite", "reference.wrong-kind",
-     commands("{id: a, apply: {component: dev}}", "{id: c, composite: {commands: [a]}}", events="{preStop: [^c]}")),
-    ("EVT-3 events name commands", "reference.missing", commands(RUN, events="{postStop: [^x]}")),
-    ("EVT-6 no composite in a composite of an event", "event.nested-composite",
-     commands(RUN, "{id: c, composite: {commands: [run]}}", "{id: d, composite: {commands: [c]}}",
-              events="{postStart: [^d]}")),
     ("PRJ-1 a project has a remote", "project.remotes",
      devfile("projects: [{name: p, git: {remotes: ^{}}}]\n")),
     ("PRJ-2 of several remotes one is checked out", "project.checkout-remote",
@@ -102,9 +68,6 @@ def test_breaking_a_rule_is_an_error_at_the_marked_value(rule: str, code: str, m
 
 
 MILD = {
-    "GRP-1 no default of a kind": (
-        commands(grouped("a", "kind: run"), grouped("b", "kind: run")),
-        "group.no-default"),
     "ANN-1 annotations disagree": (
         devfile(container="annotation: {service: {a: b}}",
                 components="- {name: c, container: {image: x, annotation: {service: {a: c}}}}"),
@@ -125,9 +88,6 @@ def test_where_the_reference_parser_is_too_strict_it_is_a_warning(rule: str) -> 
 
 
 SOUND = {
-    "a command may set PROJECT_SOURCE": commands(
-        "{id: a, exec: {component: dev, commandLine: x, env: [{name: PROJECT_SOURCE, value: x}]}}"
-    ),
     "a limit of zero is no limit": devfile(container="memoryLimit: '0'\nmemoryRequest: 1Gi"),
     "units are compared by value": devfile(container="memoryLimit: 1Gi\nmemoryRequest: 1024Mi"),
     "one container may repeat a port": devfile(
@@ -136,19 +96,6 @@ SOUND = {
     "cluster endpoints may repeat a port": devfile(
         container="endpoints: [{name: a, targetPort: 80}]",
         components="- {name: k, kubernetes: {inlined: x, endpoints: [{name: b, targetPort: 80}]}}",
-    ),
-    "composites are found without regard to case": commands(RUN, "{id: c, composite: {commands: [RUN]}}"),
-    "events are found without regard to case": commands(RUN, events="{postStart: [Run]}"),
-    "a composite may be empty": commands("{id: a, composite: {}}"),
-    "a diamond of composites is no cycle": commands(
-        RUN, "{id: a, composite: {commands: [run]}}", "{id: b, composite: {commands: [run]}}",
-        "{id: c, composite: {commands: [a, b]}}",
-    ),
-    "preStart may hold a composite of apply commands": commands(
-        "{id: a, apply: {component: dev}}", "{id: c, composite: {commands: [a]}}", events="{preStart: [c]}"
-    ),
-    "parts written in another case escape the event check": commands(
-        RUN, "{id: c, composite: {commands: [RUN]}}", events="{preStart: [c]}"
     ),
     "project names may repeat": devfile(
         "projects: [{name: p, git: {remotes: {a: u}}}, {name: p, git: {remotes: {a: u}}}]\n"
@@ -189,19 +136,3 @@ def test_addresses_that_parse(uri: str) -> None:
 )
 def test_addresses_that_do_not_parse(uri: str) -> None:
     assert not uri_parses(uri)
-
-
-NODES = st.sampled_from("abcdef")
-
-
-@given(st.dictionaries(NODES, st.lists(NODES, max_size=4), max_size=6))
-def test_cycles_are_exactly_the_nodes_that_reach_themselves(graph: dict[str, list[str]]) -> None:
-    def reached(start: str) -> set[str]:
-        found: set[str] = set()
-        new = set(graph.get(start, ()))
-        while new - found:
-            found |= new
-            new = {after for node in found for after in graph.get(node, ())}
-        return found
-
-    assert cycles(graph) == {node for node in graph if node in reached(node)}
