@@ -122,8 +122,8 @@ class WsdashApp(App[None], inherit_bindings=False):
         return self.session.has_all_rows
 
     @property
-    def trouble(self) -> str:
-        return self.session.trouble
+    def stale_reason(self) -> str:
+        return self.session.stale_reason
 
     @property
     def context_label(self) -> Line:
@@ -140,8 +140,8 @@ class WsdashApp(App[None], inherit_bindings=False):
     def reconciler_status(self) -> Line:
         now = self.session.reconciling
         if now is None:
-            if self.trouble:
-                return (("nobody keeps jobs alive here", Tone.WARN),)
+            if self.stale_reason:
+                return (("no reconciler is running", Tone.WARN),)
             return (("opening ...", Tone.MUTED),)
         return {
             "this": (("this dashboard keeps jobs alive", Tone.MUTED),),
@@ -257,7 +257,7 @@ class WsdashApp(App[None], inherit_bindings=False):
             self.session.rows = self._read_rows(self.clock(), screenful)
             self.session.has_all_rows = len(self.session.rows) < screenful
         except Exception as error:  # the service reports it when it opens, and repairs it where it can
-            self.session.trouble = f"the store could not be read: {_sentence(error)}"
+            self.session.stale_reason = f"the store could not be read: {_sentence(error)}"
         return WorkspacesScreen()
 
     def on_mount(self) -> None:

@@ -385,6 +385,6 @@ class Status:
     reason: str
     healthy: bool | None = None
     until: float | None = None
-    trouble: str = ""
-    """Why one that runs or starts is not as its user wants it: `degraded` (a step of its setup failed) or
+    condition: str = ""
+    """The condition of one that runs or starts, beside its phase: `degraded` (a step of its setup failed) or
     `crash-loop` (its jobs end again and again)."""

@@ -18,7 +18,7 @@ from tests.waiting import until
 from wsdash.backend.errors import UserError, WorkspaceGone, WsdashError
 from wsdash.backend.operations import save_work
 from wsdash.backend.operations.create import CreateRequest, free_name, project_name
-from wsdash.backend.operations.save_work import Kept
+from wsdash.backend.operations.save_work import SavedWork
 from wsdash.backend.providers.local import LocalProvider
 from wsdash.backend.providers.types import PollIntervals
 from wsdash.backend.reconcile import leader
@@ -277,7 +277,7 @@ async def test_what_changes_while_its_work_is_kept_is_not_deleted(
     project = Path(service.queries.folder(workspace) or "") / "projects/demo"
     keep = save_work.keep
 
-    def keep_late(said: bytes, name: str, folder: Path, now: float) -> Kept:
+    def keep_late(said: bytes, name: str, folder: Path, now: float) -> SavedWork:
         (project / "late.txt").write_text("precious")
         return keep(said, name, folder, now)
 
@@ -296,7 +296,7 @@ async def test_a_second_change_of_a_changed_file_while_its_work_is_kept_deletes_
     file.write_text("first")
     keep = save_work.keep
 
-    def keep_late(said: bytes, name: str, folder: Path, now: float) -> Kept:
+    def keep_late(said: bytes, name: str, folder: Path, now: float) -> SavedWork:
         file.write_text("again")
         return keep(said, name, folder, now)
 

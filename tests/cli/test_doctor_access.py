@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.commands.doctor_access import Reached, client_findings, name_findings, relay_findings
+from wsdash.commands.doctor_access import ConnectResult, client_findings, name_findings, relay_findings
 
 NAME, LOOP = "jump.example", "127.0.0.1"
 
@@ -48,17 +48,17 @@ def test_the_name_and_the_address_that_it_listens_at(
 @pytest.mark.parametrize(
     ("reached", "level", "words"),
     [
-        (Reached((LOOP,), b"SSH-2.0-wsdash\r\n"), "ok", "runners must reach it there too"),
-        (Reached((LOOP,), b"SSH-2.0-OpenSSH_9.2\r\n"), "blocked", "another program answers"),
-        (Reached((LOOP,), b""), "blocked", "another program answers"),
+        (ConnectResult((LOOP,), b"SSH-2.0-wsdash\r\n"), "ok", "runners must reach it there too"),
+        (ConnectResult((LOOP,), b"SSH-2.0-OpenSSH_9.2\r\n"), "blocked", "another program answers"),
+        (ConnectResult((LOOP,), b""), "blocked", "another program answers"),
         (
-            Reached((LOOP,), problem="timed out"),
+            ConnectResult((LOOP,), problem="timed out"),
             "blocked",
             "not reached at jump.example port 8022: timed out",
         ),
     ],
 )
-def test_what_answers(reached: Reached, level: str, words: str) -> None:
+def test_what_answers(reached: ConnectResult, level: str, words: str) -> None:
     (found,) = relay_findings(f"{NAME} port 8022", reached)
     assert found.level == level
     assert words in found.message

@@ -1,4 +1,4 @@
-"""What goes wrong in a way that the user can fix: one shape for all that the backend says of it."""
+"""Errors that the user can fix, all of one shape."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from wsdash.backend.operations.access import Access
 from wsdash.backend.operations.contexts import Contexts
 from wsdash.backend.operations.create import CreateRequest, Creation, Preview
 from wsdash.backend.operations.daemon import Daemon, Reconciling
-from wsdash.backend.operations.explain import Why
 from wsdash.backend.operations.lifecycle import Lifecycle
 from wsdash.backend.operations.queries import Queries
 from wsdash.backend.operations.state import State
@@ -49,7 +48,6 @@ __all__ = [
     "Service",
     "UnsavedWork",
     "Update",
-    "Why",
     "WsdashError",
 ]
 

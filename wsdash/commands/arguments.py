@@ -125,7 +125,7 @@ def logs_options(parser: ArgumentParser) -> None:
 
 def devfile_options(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="tell everything that is wrong with devfiles")
+    check = actions.add_parser("check", help="report all problems of devfiles")
     check.add_argument("files", metavar="FILE", nargs="+")
     check.add_argument("--profile", choices=("lenient", "library", "gitlab"), default="lenient")
     as_json(check)
@@ -177,7 +177,9 @@ def context_actions(parser: ArgumentParser) -> None:
 def daemon_options(parser: ArgumentParser) -> None:
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--detach", action="store_true", help="start it in the background")
-    one.add_argument("--status", action="store_true", help="tell who reconciles; exit 1 if nobody does")
+    one.add_argument(
+        "--status", action="store_true", help="show which process reconciles; exit 1 if none does"
+    )
     one.add_argument("--stop", action="store_true", help="end the daemon; jobs go on")
     parser.add_argument(
         "--idle-exit", type=seconds, metavar="S", help="end after S seconds without anything to do"

@@ -78,10 +78,10 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def phase_sign(phase: Phase, stream: TextIO, trouble: str = "") -> str:
+def phase_sign(phase: Phase, stream: TextIO, condition: str = "") -> str:
     """The phase as a sign and its word, in colour where the stream may have it; with what troubles it."""
-    sign, ascii_sign, colour = SIGNS[Phase.UNHEALTHY if trouble else phase]
-    text = f"{sign if encodes(stream, sign) else ascii_sign} {phase}{f', {trouble}' if trouble else ''}"
+    sign, ascii_sign, colour = SIGNS[Phase.UNHEALTHY if condition else phase]
+    text = f"{sign if encodes(stream, sign) else ascii_sign} {phase}{f', {condition}' if condition else ''}"
     return f"\x1b[{colour}m{text}\x1b[0m" if colour and coloured(stream) else text
 
 

@@ -47,7 +47,8 @@ def _status(paths: Paths) -> int:
     lease = holder(paths)
     if lease is None:
         print(
-            "Nobody reconciles: no job is replaced and no command carried out. `wsdash daemon --detach` starts it."
+            "No reconciler is running: stopped jobs are not restarted and commands are not executed."
+            " `wsdash daemon --detach` starts one."
         )
         return FAILED
     version = "" if lease.version == __version__ else f" of wsdash {lease.version}"

@@ -216,10 +216,10 @@ def _reconciler(paths: Paths) -> Iterator[Finding]:
         rows = reader.workspaces(time.time())
     waiting = [row.workspace.name for row in rows if row.workspace.desired is not Desired.STOPPED]
     if waiting:
-        text = f"nobody reconciles, so nobody cares for {', '.join(waiting[:5])}"
+        text = f"no reconciler is running, so nothing is done for {', '.join(waiting[:5])}"
         yield Finding("blocked", text, "`wsdash daemon --detach` starts it; so does the dashboard.")
     else:
-        yield Finding("ok", "nobody reconciles, and nothing needs it")
+        yield Finding("ok", "no reconciler is running, and none is needed")
 
 
 def _jobs(paths: Paths) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ _VERSION = re.compile(r"OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ConnectResult:
     """Connecting to the relay as a job does: `answer` is the first bytes, `problem` why there are none."""
 
     addresses: tuple[str, ...]
@@ -89,7 +89,7 @@ def name_findings(host: str, bind: str, addresses: tuple[str, ...]) -> Iterator[
         yield Finding("warning", text, "Set host to this machine's name as runners see it.")
 
 
-def relay_findings(where: str, reached: Reached) -> Iterator[Finding]:
+def relay_findings(where: str, reached: ConnectResult) -> Iterator[Finding]:
     """What answers there."""
     if reached.problem:
         text = f"the relay is not reached at {where}: {reached.problem}"
@@ -115,17 +115,17 @@ def _version_of_ssh() -> str:
     return done.stderr
 
 
-def _connect(host: str, port: int, *, is_running: bool) -> Reached:
+def _connect(host: str, port: int, *, is_running: bool) -> ConnectResult:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
-        return Reached(())
+        return ConnectResult(())
     addresses = tuple(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
     if not is_running:
-        return Reached(addresses)
+        return ConnectResult(addresses)
     try:
         with socket.create_connection((host, port), CONNECT_S) as line:
             line.settimeout(CONNECT_S)
-            return Reached(addresses, line.recv(64))
+            return ConnectResult(addresses, line.recv(64))
     except OSError as error:
-        return Reached(addresses, problem=error.strerror or str(error))
+        return ConnectResult(addresses, problem=error.strerror or str(error))

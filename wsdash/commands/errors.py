@@ -1,4 +1,4 @@
-"""What the command line says when something fails, and with which exit code it ends."""
+"""The messages and exit codes of failed commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wsdash.sanitize import one_line, printable
 
 
 def fail(error: BaseException) -> int:
-    """Tell the person what happened and what to do. Returns the exit code.
+    """Print an error and its hint, and return the exit code.
 
     What nobody expected is written to a report, with the way to it in the code but no values.
     """
@@ -36,7 +36,7 @@ def fail(error: BaseException) -> int:
 
 
 def report(error: WsdashError) -> int:
-    """Say it on standard error: what happened, then what to do. Returns the exit code."""
+    """Print the error and its hint on standard error, and return the exit code."""
     print_stderr(f"wsdash: {one_line(error.message)}")
     if error.hint:
         print_stderr(f"  {one_line(error.hint)}")

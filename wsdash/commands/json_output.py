@@ -15,7 +15,7 @@ from wsdash.paths import Paths
 
 
 def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
-    """One workspace as `list --json` tells it (design section 10: these keys are stable)."""
+    """One workspace as in `list --json` (design section 10: these keys are stable)."""
     workspace, attempt = row.workspace, row.attempt
     seen = attempt.last_observation if attempt else None
     beat = seen.beat if seen else None
@@ -31,7 +31,7 @@ def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
         "phase": row.status.phase,
         "reason": row.status.reason,
         "healthy": row.status.healthy,
-        "trouble": row.status.trouble or None,
+        "trouble": row.status.condition or None,
         "until": instant(row.status.until),
         "attempt": attempt.number if attempt else None,
         "job": {"id": attempt.job_id, "url": attempt.url} if attempt and attempt.job_id else None,
@@ -44,7 +44,7 @@ def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
 
 
 def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
-    """As `show --json` tells it: the row, and all that is known of its attempts."""
+    """One workspace as in `show --json`: the row, its attempts and events."""
     seen = detail.row.attempt.last_observation if detail.row.attempt else None
     return {
         **row_json(detail.row, paths),

@@ -1,4 +1,4 @@
-"""The verbs that say what is wanted of workspaces: start, stop, restart, delete."""
+"""The verbs that set the desired state of workspaces: start, stop, restart, delete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wsdash.paths import Paths
 from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
-    from wsdash.backend.operations.save_work import Kept
+    from wsdash.backend.operations.save_work import SavedWork
     from wsdash.backend.service import Service
 
 SHOWN = 10
@@ -120,7 +120,7 @@ async def _one(
     await service.daemon.ensure_reconciler()
     if not args.wait:
         print_stderr(
-            f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` tells how far)."
+            f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` shows the progress)."
         )
         return DONE
     row = await wait_showing(service, workspace, goal, args.timeout)
@@ -161,7 +161,7 @@ def accept(error: NotSaved, verb: str, *, force: bool) -> None:
         raise error
 
 
-def _print_kept(workspace: Workspace, kept: Kept) -> None:
+def _print_kept(workspace: Workspace, kept: SavedWork) -> None:
     """Where it is, and the commands that bring it back."""
     name = workspace.name
     if kept.checkpoint is not None:

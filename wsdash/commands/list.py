@@ -33,7 +33,7 @@ def list_workspaces(args: Namespace, paths: Paths) -> int:
             [
                 (
                     fit(row.workspace.name, 20),
-                    phase_sign(row.status.phase, sys.stdout, row.status.trouble),
+                    phase_sign(row.status.phase, sys.stdout, row.status.condition),
                     fit(_project(row), 16),
                     words_for_seconds(now - row.workspace.created_at),
                     words(row.saved, now),

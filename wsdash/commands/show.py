@@ -148,7 +148,7 @@ def plan(args: Namespace, paths: Paths) -> int:
 
 def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
     row, workspace = detail.row, detail.row.workspace
-    phase = phase_sign(row.status.phase, sys.stdout, row.status.trouble)
+    phase = phase_sign(row.status.phase, sys.stdout, row.status.condition)
     print(f"{workspace.name}  {phase}  {one_line(row.status.reason)}\n")
     seen = row.attempt.last_observation if row.attempt else None
     for name, value in _facts(row, seen, paths, now):

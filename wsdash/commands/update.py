@@ -68,7 +68,7 @@ async def _update(service: Service, update: Update, args: Namespace, *, unsaved:
     await service.daemon.ensure_reconciler()
     if not args.wait:
         print_stderr(
-            f"{workspace.name}: update is on its way (`wsdash show {workspace.name}` tells how far)."
+            f"{workspace.name}: update is on its way (`wsdash show {workspace.name}` shows the progress)."
         )
         return DONE
     row = await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)

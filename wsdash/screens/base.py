@@ -84,7 +84,7 @@ class Dashboard(Protocol):
     """The default context and its isolation."""
     reconciler_status: Line
     """Which process reconciles."""
-    trouble: str
+    stale_reason: str
     """Why the rows may be out of date; empty when they are current."""
 
     def open_workspace(self, workspace: Workspace, view: View) -> None:

@@ -46,7 +46,7 @@ class Session:
         self.isolation: str | None = None
         self.context: str | None = None
         """The default one; None while it is not known."""
-        self.trouble = ""
+        self.stale_reason = ""
         self.handed_over = False
 
     def start(self) -> None:
@@ -95,7 +95,7 @@ class Session:
                 with self._reporting("handing over to the daemon"):
                     self.handed_over = await service.daemon.hand_over()
         except Exception as error:
-            self.trouble = "the store cannot be used; what is shown may be old"
+            self.stale_reason = "the store cannot be used; what is shown may be old"
             self._failed(error, "opening the store")
             self._changed()
         finally:
@@ -128,19 +128,19 @@ class Session:
 
     async def _read(self, service: Service) -> bool:
         """Whether anything is different now."""
-        before = (self.rows, self.reconciling, self.trouble)
+        before = (self.rows, self.reconciling, self.stale_reason)
         try:
             self.rows = await service.queries.workspaces()
             self.has_all_rows = True
             self.reconciling = await service.daemon.reconciling()
-            self.trouble = ""
+            self.stale_reason = ""
         except Exception as error:
             from wsdash.backend.store.errors import StateRemoved
 
-            self.trouble = f"not up to date: {error}"
+            self.stale_reason = f"not up to date: {error}"
             if isinstance(error, StateRemoved):
                 self.reconciling = None
-        return before != (self.rows, self.reconciling, self.trouble)
+        return before != (self.rows, self.reconciling, self.stale_reason)
 
     async def _find_out_isolation(self, service: Service) -> None:
         context = (await service.contexts.config()).default_context

@@ -163,8 +163,8 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             )
         if self._marked:
             parts.append(self._marked_words())
-        if self.dashboard.trouble:
-            parts.append(((plain(self.dashboard.trouble), Tone.BAD),))
+        if self.dashboard.stale_reason:
+            parts.append(((plain(self.dashboard.stale_reason), Tone.BAD),))
         if self.dashboard.has_all_rows:
             parts.append(count_words(self.dashboard.rows))
         else:

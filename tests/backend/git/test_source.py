@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend.git.source import SourceError, glimpse, url_of
+from wsdash.backend.git.source import SourceError, open_repository, url_of
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 async def test_the_default_branch_is_looked_at_when_no_ref_is_given(repository: Path) -> None:
-    async with glimpse(str(repository), None) as seen:
+    async with open_repository(str(repository), None) as seen:
         assert seen.names == ("devfile.yaml",)
         assert await seen.read("devfile.yaml") == b"schemaVersion: 2.2.0\n"
         assert await seen.read("missing.yaml") is None
@@ -42,7 +42,7 @@ async def test_the_default_branch_is_looked_at_when_no_ref_is_given(repository: 
 
 @pytest.mark.parametrize("ref", ["topic/one", "v1", "main"])
 async def test_branches_and_tags(repository: Path, ref: str) -> None:
-    async with glimpse(str(repository), ref) as seen:
+    async with open_repository(str(repository), ref) as seen:
         assert (".devfile/other.yaml" in seen.names) is (ref == "topic/one")
 
 
@@ -50,13 +50,13 @@ async def test_a_commit(repository: Path) -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "topic/one"], cwd=repository, capture_output=True, text=True, check=True
     ).stdout.strip()
-    async with glimpse(str(repository), commit) as seen:
+    async with open_repository(str(repository), commit) as seen:
         assert ".devfile/other.yaml" in seen.names
 
 
 async def said(source: str, ref: str | None = None) -> SourceError:
     with pytest.raises(SourceError) as caught:
-        async with glimpse(source, ref):
+        async with open_repository(source, ref):
             pass
     return caught.value
 

@@ -19,7 +19,7 @@ from tests.repositories import commit_files, git
 from wsdash.backend.errors import UserError
 from wsdash.backend.job import shell
 from wsdash.backend.operations import save_work
-from wsdash.backend.operations.save_work import Kept, keep
+from wsdash.backend.operations.save_work import SavedWork, keep
 from wsdash.backend.providers import unsaved_work
 from wsdash.backend.providers.types import CheckoutQuery
 
@@ -72,7 +72,7 @@ def test_other_bytes_than_were_named_are_refused() -> None:
 
 
 def test_where_there_is_nothing_no_folder_is_made(tmp_path: Path) -> None:
-    assert keep(answer({}), "web", tmp_path / "kept", 0.0) == Kept()
+    assert keep(answer({}), "web", tmp_path / "kept", 0.0) == SavedWork()
     assert not (tmp_path / "kept").exists()
 
 
@@ -136,7 +136,7 @@ class Place:
         assert work is not None and work.totals.is_whole
         return work.state
 
-    def keep(self, project: str = "app") -> Kept:
+    def keep(self, project: str = "app") -> SavedWork:
         return keep(self.pack(project), "web", self.folder / "kept", 0.0)
 
     def clone(self) -> Path:
@@ -147,7 +147,7 @@ class Place:
         (self.folder / "empty").mkdir()
         return self.folder / "empty"
 
-    def restore(self, kept: Kept, folder: Path, *words: str) -> Path:
+    def restore(self, kept: SavedWork, folder: Path, *words: str) -> Path:
         done = subprocess.run(
             [*self.shell, str(kept.script), *words], cwd=folder, capture_output=True, text=True, check=False
         )
@@ -491,7 +491,7 @@ def test_a_large_repository_is_kept_without_what_its_remote_has(
 
 def test_what_was_pushed_and_committed_is_not_kept_again(place: Place) -> None:
     kept = place.keep()
-    assert kept == Kept(state=place.state())
+    assert kept == SavedWork(state=place.state())
     (place.app / "file").write_text("late")
     assert place.state() != kept.state
 

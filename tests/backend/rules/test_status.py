@@ -61,17 +61,17 @@ def test_what_runs_after_several_crashes_is_in_a_crash_loop_until_it_has_run_for
     loop = [ended(1, NOW - 90), ended(2, NOW - 60), third]
     for observed, phase in [(job(third), Phase.RUNNING), (job(third, ready=False), Phase.STARTING)]:
         found = status(workspace(), loop, seen(observed), NOW)
-        assert (found.phase, found.trouble) == (phase, "crash-loop")
+        assert (found.phase, found.condition) == (phase, "crash-loop")
         assert "after crash 2: user-code" in found.reason
-    assert status(workspace(), [loop[1], third], seen(job(third)), NOW).trouble == ""
+    assert status(workspace(), [loop[1], third], seen(job(third)), NOW).condition == ""
     calm = [ended(1, NOW - 3700), ended(2, NOW - 3601), third]
-    assert status(workspace(), calm, seen(job(third)), NOW).trouble == ""
+    assert status(workspace(), calm, seen(job(third)), NOW).condition == ""
 
 
 def test_a_workspace_with_a_failed_step_is_degraded() -> None:
     steps = (StepResult("postStart", "install", NOW - 9, NOW - 8, 127),)
-    assert status(workspace(), [LIVE], seen(replace(job(LIVE), steps=steps)), NOW).trouble == "degraded"
-    assert status(workspace(), [LIVE], seen(job(LIVE)), NOW).trouble == ""
+    assert status(workspace(), [LIVE], seen(replace(job(LIVE), steps=steps)), NOW).condition == "degraded"
+    assert status(workspace(), [LIVE], seen(job(LIVE)), NOW).condition == ""
 
 
 def test_a_failed_step_is_named_though_the_workspace_runs() -> None:

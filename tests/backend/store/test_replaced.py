@@ -265,13 +265,13 @@ async def test_a_dashboard_goes_on_by_itself_when_its_state_folder_was_moved_awa
     try:
         await until(lambda: session.reconciling and session.reconciling.by == "this", what="it reconciles")
         paths.state.rename(elsewhere)
-        await until(lambda: "was removed" in session.trouble, what="it says that the folder is gone")
+        await until(lambda: "was removed" in session.stale_reason, what="it says that the folder is gone")
         assert session.reconciling is None
         await asyncio.sleep(2 * LEASE_RETRY_S)
         assert not paths.state.exists()
 
         elsewhere.rename(paths.state)
-        await until(lambda: session.trouble == "", 20.0, "it reads again")
+        await until(lambda: session.stale_reason == "", 20.0, "it reads again")
         await until(
             lambda: session.reconciling and session.reconciling.by == "this",
             LEASE_S / 2,

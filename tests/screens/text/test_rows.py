@@ -138,9 +138,9 @@ def test_a_time_of_another_day_has_its_date() -> None:
 
 def test_one_that_runs_in_trouble_does_not_look_healthy() -> None:
     healthy = row("api")
-    for trouble in ("degraded", "crash-loop"):
-        view = row_view(replace(healthy, status=replace(healthy.status, trouble=trouble)), NOW, UNICODE)
+    for condition in ("degraded", "crash-loop"):
+        view = row_view(replace(healthy, status=replace(healthy.status, condition=condition)), NOW, UNICODE)
         calm = row_view(healthy, NOW, UNICODE)
-        assert (view.status, view.health, view.tone) == ("▲ running", trouble, Tone.WARN)
+        assert (view.status, view.health, view.tone) == ("▲ running", condition, Tone.WARN)
         assert all(getattr(view, part) != getattr(calm, part) for part in ("status", "health", "tone"))
-        assert len(trouble) < widths(80).health
+        assert len(condition) < widths(80).health

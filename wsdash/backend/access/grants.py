@@ -48,7 +48,7 @@ class Grant:
         return f"/wsdash/{self.workspace_id}"
 
 
-class Standing(StrEnum):
+class GrantStatus(StrEnum):
     """Whether an attempt is the one that may listen for its workspace now."""
 
     CURRENT = "current"
@@ -98,14 +98,14 @@ class Grants:
         """Who may listen for a workspace now. Raises `Unreadable`."""
         return self._read(self._file(workspace_id)) if ID.fullmatch(workspace_id) else None
 
-    def standing(self, grant: Grant) -> Standing:
+    def standing(self, grant: Grant) -> GrantStatus:
         """Whether this attempt, with the key that it has left, may still listen for its workspace."""
         try:
             now = self.of_workspace(grant.workspace_id)
         except Unreadable:
-            return Standing.UNKNOWN
+            return GrantStatus.UNKNOWN
         is_current = now is not None and (now.attempt_id, now.job_key) == (grant.attempt_id, grant.job_key)
-        return Standing.CURRENT if is_current else Standing.SUPERSEDED
+        return GrantStatus.CURRENT if is_current else GrantStatus.SUPERSEDED
 
     def all(self) -> list[Grant]:
         """Raises `Unreadable`."""

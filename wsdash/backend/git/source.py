@@ -79,9 +79,8 @@ class Git:
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
-    """What a repository holds at a ref: the names in its root, in `.devfile/` and in `.devcontainer/`, and how to
-    read one."""
+class RepositoryFiles:
+    """The names in a repository's root, `.devfile/` and `.devcontainer/` at a ref; `read` returns a file."""
 
     url: str
     names: tuple[str, ...]
@@ -128,9 +127,9 @@ def url_of(source: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def glimpse(
+async def open_repository(
     source: str, ref: str | None, environ: Mapping[str, str] | None = None
-) -> AsyncIterator[Glimpse]:
+) -> AsyncIterator[RepositoryFiles]:
     """Fetch one commit, without its files where the server can, and look at it.
 
     `environ` is added to Git's environment, as credentials are given to it: `source` holds none. Raises
@@ -157,7 +156,7 @@ async def glimpse(
         if folders:
             _, listing, _ = await git(repository, "ls-tree", "-z", "--name-only", "FETCH_HEAD", *folders)
             names += [os.fsdecode(name) for name in listing.split(b"\0") if name]
-        yield Glimpse(url, tuple(names), repository, git)
+        yield RepositoryFiles(url, tuple(names), repository, git)
 
 
 async def remote_of(folder: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend.clone_address import BadAddress, Credential, settings_for, split, taken_out
 from wsdash.backend.errors import UserError, as_failure
 from wsdash.backend.git.hide_secrets import SecretHider
-from wsdash.backend.git.source import glimpse, own_identity, remote_of
+from wsdash.backend.git.source import open_repository, own_identity, remote_of
 from wsdash.backend.operations import context_file
 from wsdash.backend.operations.contexts import Contexts
 from wsdash.backend.operations.devfile_source import Description, Fetch, described_here, described_in, fetcher
@@ -180,7 +180,7 @@ async def look_and_translate(
         found = await described_here(request.devfile, fetch)
         return _preview(request, name, capabilities, None, found, personal, identity)
     progress(f"fetching {request.source}")
-    async with glimpse(request.source, request.ref, git_environ) as seen:
+    async with open_repository(request.source, request.ref, git_environ) as seen:
         progress("reading the devfile")
         found = await described_in(seen, request.devfile, fetch)
         return _preview(request, name, capabilities, seen.url, found, personal, identity)

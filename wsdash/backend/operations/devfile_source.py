@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend.errors import UserError
 
 if TYPE_CHECKING:
-    from wsdash.backend.git.source import Glimpse
+    from wsdash.backend.git.source import RepositoryFiles
     from wsdash.devfile import Diagnostic, Document, Folder, Translation
     from wsdash.devfile.devcontainer import DevContainer
     from wsdash.devfile.parse.tree import Mark
@@ -102,7 +102,7 @@ async def describe(
     return Description(path, await flatten_async(document, read_parent=read, fetch_parent=fetch, path=place))
 
 
-async def described_in(seen: Glimpse, wanted: str | None, fetch: Fetch) -> Description:
+async def described_in(seen: RepositoryFiles, wanted: str | None, fetch: Fetch) -> Description:
     """By a repository: what the user wants, or what is found there, else the default devfile.
 
     What is wanted and is not in the repository is a file of this machine. Raises `UserError`.

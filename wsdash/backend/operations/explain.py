@@ -16,15 +16,15 @@ _FOR_PROGRAMS = frozenset({"message", "log_start", "log_end"})
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
-    """One sentence, and the facts that it rests on, newest first."""
+class Explanation:
+    """One sentence, and the events as evidence, newest first."""
 
     sentence: str
     evidence: tuple[str, ...]
 
 
-def why(detail: WorkspaceDetail, now: float) -> Why:
-    """Tell the phase, its reason, and what last led to it."""
+def why(detail: WorkspaceDetail, now: float) -> Explanation:
+    """Explain the phase: its reason, and the last act."""
     workspace, status = detail.row.workspace, detail.row.status
     sentence = f"{workspace.name} is {status.phase}: {status.reason}"
     if status.until is not None and status.until > now:
@@ -33,7 +33,7 @@ def why(detail: WorkspaceDetail, now: float) -> Why:
     if act is not None:
         who = "you" if act.actor == "user" else "the reconciler"
         sentence += f". The last act was by {who}, {words_for_seconds(now - act.at)} ago: {act.text}"
-    return Why(sentence + ".", tuple(_line(event) for event in detail.events[:10]))
+    return Explanation(sentence + ".", tuple(_line(event) for event in detail.events[:10]))
 
 
 def facts(evidence: Mapping[str, object]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 
-from wsdash.backend.operations.explain import Why, why
+from wsdash.backend.operations.explain import Explanation, why
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.features import OnThisMachine
 from wsdash.backend.providers.types import Capabilities, LogChunk
@@ -58,7 +58,7 @@ class Queries:
         workspace = await self._state.find(workspace_id, deleted=True)
         return await self._state.read(lambda: self._state.reader.events(workspace.id, limit=limit))
 
-    async def why(self, workspace_id: str) -> Why:
+    async def why(self, workspace_id: str) -> Explanation:
         return why(await self.detail(workspace_id), self._state.clock())
 
     async def plan(self) -> list[PlannedStep]:

@@ -40,12 +40,12 @@ def question(project: str) -> CheckoutQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Where it is kept; None where there was nothing to keep.
+class SavedWork:
+    """The folder with the saved work; None where there was nothing to save.
 
-    `checkpoint` is the last one of a job that cannot be asked any more, as of `at`. Else `script` brings all back, in
-    a clone of the project, and what lay beside the project in another folder, where `has_beside`. `state` is that of
-    the workspace's files when they were packed, as `UnsavedWork` has it.
+    `checkpoint` is the last one of a job that does not answer any more, as of `at`. Otherwise `script` restores the
+    work into a clone of the project, and `has_other_files` of outside the project into another folder. `state` is the
+    hash of the workspace's files when they were packed, as in `UnsavedWork`.
     """
 
     folder: Path | None = None
@@ -57,7 +57,7 @@ class Kept:
     state: str = ""
 
 
-def keep(output: bytes, name: str, folder: Path, now: float) -> Kept:
+def keep(output: bytes, name: str, folder: Path, now: float) -> SavedWork:
     """Write what `question` was answered with into a new folder. Raises `UserError` where it is not all of it."""
     head, data_line, data = output.partition(b"\ndata\n")
     lines = head[:_LONGEST_HEAD].decode("utf-8", "replace").split("\n")
@@ -84,7 +84,7 @@ def keep(output: bytes, name: str, folder: Path, now: float) -> Kept:
             "Try again; or `wsdash export` it, or push it from within (`wsdash ssh`).",
         )
     if not sizes:
-        return Kept(state=state)
+        return SavedWork(state=state)
     parts: dict[str, bytes] = {}
     begin = 0
     for file, size, digest in sizes:
@@ -97,7 +97,7 @@ def keep(output: bytes, name: str, folder: Path, now: float) -> Kept:
     place = _place(folder, name, now)
     _write_all(place, {**parts, "restore.sh": shell.script("restore_work.sh").encode()}, name)
     other_files = [file for file in parts if file.startswith("beside")]
-    return Kept(
+    return SavedWork(
         place,
         place / "restore.sh",
         has_project=len(parts) > len(other_files) + ("contents" in parts),
@@ -106,7 +106,7 @@ def keep(output: bytes, name: str, folder: Path, now: float) -> Kept:
     )
 
 
-def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: float) -> Kept:
+def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: float) -> SavedWork:
     """A copy of the last checkpoint in a new folder. Raises `UserError`."""
     place = _place(folder, name, now)
     try:
@@ -114,7 +114,7 @@ def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: f
     except OSError as error:
         raise UserError(f"the checkpoint of {name} cannot be read: {error}") from error
     _write_all(place, {"checkpoint.bundle": data}, name)
-    return Kept(place, checkpoint=place / "checkpoint.bundle", at=one.at)
+    return SavedWork(place, checkpoint=place / "checkpoint.bundle", at=one.at)
 
 
 def _place(folder: Path, name: str, now: float) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wsdash.backend.rules.status import words_for_seconds
 
 if TYPE_CHECKING:
-    from wsdash.backend.providers.types import Sized, UnsavedWork
+    from wsdash.backend.providers.types import FileTotals, UnsavedWork
     from wsdash.model import UnsavedRecord
 
 
@@ -40,7 +40,7 @@ def also_removed_words(work: UnsavedWork) -> str:
     return f"Also removed: {' and '.join(parts)}." if parts else ""
 
 
-def _sized(sized: Sized) -> str:
+def _sized(sized: FileTotals) -> str:
     size = float(sized.size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":

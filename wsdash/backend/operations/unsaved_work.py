@@ -17,7 +17,7 @@ from wsdash.backend.providers.unsaved_work import look
 from wsdash.backend.rules.autodelete import is_worth_asking, record_of
 
 if TYPE_CHECKING:
-    from wsdash.backend.operations.save_work import Kept
+    from wsdash.backend.operations.save_work import SavedWork
 
 LOOK_S = 3.0
 """Who only looks at a workspace waits no longer for what it has."""
@@ -58,7 +58,7 @@ class Work:
                 async with asyncio.timeout(LOOK_S + 1.0):
                     await self.unsaved_work(workspace_id, LOOK_S)
 
-    async def keep_work(self, workspace_id: str) -> Kept:
+    async def keep_work(self, workspace_id: str) -> SavedWork:
         """What only this workspace has, into files on this machine.
 
         Raises `WsdashError` where not all of it is kept, or where any of it changed since it was packed.

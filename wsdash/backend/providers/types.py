@@ -69,8 +69,8 @@ class CheckoutQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Sized:
-    """Files that are counted, and take so many bytes, but hold nothing back."""
+class FileTotals:
+    """The number and total bytes of files that are not unsaved work."""
 
     files: int
     size: int
@@ -90,8 +90,8 @@ class UnsavedWork:
     files: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     totals: UnsavedTotals = field(default_factory=UnsavedTotals)
-    ignored: Sized | None = None
-    home: Sized | None = None
+    ignored: FileTotals | None = None
+    home: FileTotals | None = None
     """The home folder and volumes, which are no unsaved work."""
     state: str = ""
     """Another one after any change to this work, also of what a changed file holds; empty where nobody asked for it."""
@@ -144,7 +144,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Limitation:
-    """Something that a workload asks for and that its job will not get here, and what to do about it."""
+    """A requested feature that this provider does not support, with a hint."""
 
     text: str
     hint: str = ""

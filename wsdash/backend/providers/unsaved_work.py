@@ -12,7 +12,7 @@ from wsdash.backend.job.render import project_folder
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.features import CheckoutQueries
-from wsdash.backend.providers.types import CheckoutQuery, Sized, UnsavedWork
+from wsdash.backend.providers.types import CheckoutQuery, FileTotals, UnsavedWork
 from wsdash.model import UnsavedTotals, Workspace
 from wsdash.workload import Workload
 
@@ -72,7 +72,7 @@ def answer(output: bytes, project: str = "") -> UnsavedWork | None:
         return None
     found: dict[str, list[str]] = {kind: [] for kind in (*_SINGLE, "problem")}
     totals = dict.fromkeys(_SINGLE.values(), 0)
-    sized: dict[str, Sized] = {}
+    sized: dict[str, FileTotals] = {}
     repository = project
     is_whole = False
     state = ""
@@ -86,7 +86,7 @@ def answer(output: bytes, project: str = "") -> UnsavedWork | None:
             totals[word] += _number(rest)
         elif word in ("ignored", "home"):
             count, _, kib = rest.strip().partition(" ")
-            sized[word] = Sized(_number(count), _number(kib) * 1024)
+            sized[word] = FileTotals(_number(count), _number(kib) * 1024)
         elif word == "state":
             state = rest
         is_whole = is_whole or word == "complete"

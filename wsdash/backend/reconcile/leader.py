@@ -1,4 +1,4 @@
-"""Reconciles whenever the lease can be had, and backs the state store up meanwhile."""
+"""Runs the reconciler while this process holds the lease; also takes hourly backups."""
 
 from __future__ import annotations
 

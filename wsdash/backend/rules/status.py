@@ -64,10 +64,10 @@ def status(
         found = _of_none_live(workspace, decision)
     else:
         found = _of_live(workspace, live[-1], observation, decision, now)
-    return _with_trouble(found, crashes(workspace, attempts), live, observation, now)
+    return _with_condition(found, crashes(workspace, attempts), live, observation, now)
 
 
-def _with_trouble(
+def _with_condition(
     found: Status,
     episode: Sequence[Attempt],
     live: Sequence[Attempt],
@@ -81,10 +81,10 @@ def _with_trouble(
     if last is not None and now - last.at < CRASH_LOOP_S:
         message = f"after crash {len(episode)}: {last.headline}"
         reason = found.reason if last.headline in found.reason else f"{found.reason} ({message})"
-        return replace(found, reason=reason, trouble="crash-loop")
+        return replace(found, reason=reason, condition="crash-loop")
     job = observation.job_of(live[-1].id) if live and observation is not None else None
     if found.phase is Phase.RUNNING and job is not None and any(step.failed for step in job.steps):
-        return replace(found, trouble="degraded")
+        return replace(found, condition="degraded")
     return found
 
 
@@ -113,10 +113,10 @@ def _stopped(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> S
 
 
 def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | None, now: float) -> Status:
-    """Rule 8: what cannot be seen is unknown, not dead; a launch that nobody has looked at yet is pending."""
+    """Rule 8: what cannot be seen is unknown, not dead; a launch that was not observed yet is pending."""
     if observation is not None and not observation.reachable:
         return Status(
-            Phase.UNKNOWN, f"{observation.last_error or 'the provider cannot be asked'}; asking again"
+            Phase.UNKNOWN, f"{observation.last_error or 'the provider cannot be asked'}; wsdash retries"
         )
     is_new = observation is None or attempt.intended_at > observation.at
     if is_new and now - attempt.intended_at <= STALE_S:
@@ -124,7 +124,7 @@ def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | 
     seen = "" if observation is None else f" for {words_for_seconds(now - observation.at)}"
     return Status(
         Phase.UNKNOWN,
-        f"nobody has looked{seen}: no reconciler runs here (`wsdash daemon --detach` starts one)",
+        f"no recent status{seen}: no reconciler is running (`wsdash daemon --detach` starts one)",
     )
 
 

@@ -71,14 +71,14 @@ def row_view(row: WorkspaceRow, now: float, glyphs: Glyphs) -> RowView:
     phase = row.status.phase
     return RowView(
         key=row.workspace.id,
-        status=f"{glyphs.phases[Phase.UNHEALTHY if row.status.trouble else phase]} {phase}",
+        status=f"{glyphs.phases[Phase.UNHEALTHY if row.status.condition else phase]} {phase}",
         name=plain(row.workspace.name),
         project=project_words(row),
         health=health_words(row.status),
         age=age_words(now - row.workspace.created_at),
         saved=words(row.saved, now, coarse=True),
         event=plain(row.event.text) if row.event else "",
-        tone=Tone.WARN if row.status.trouble else TONES[phase],
+        tone=Tone.WARN if row.status.condition else TONES[phase],
     )
 
 
@@ -92,7 +92,7 @@ def project_words(row: WorkspaceRow) -> str:
 
 def health_words(status: Status) -> str:
     """One word; nothing where nothing is known."""
-    return status.trouble or {True: "healthy", False: "unhealthy", None: ""}[status.healthy]
+    return status.condition or {True: "healthy", False: "unhealthy", None: ""}[status.healthy]
 
 
 def age_words(seconds: float) -> str:
@@ -145,8 +145,10 @@ def count_words(rows: Sequence[WorkspaceRow]) -> Line:
     for phase in order:
         if counted[phase]:
             spans += [("  ", Tone.MUTED), (f"{counted[phase]} {phase}", TONES[phase])]
-    for trouble, count in sorted(Counter(row.status.trouble for row in rows if row.status.trouble).items()):
-        spans += [("  ", Tone.MUTED), (f"{count} {trouble}", Tone.WARN)]
+    for condition, count in sorted(
+        Counter(row.status.condition for row in rows if row.status.condition).items()
+    ):
+        spans += [("  ", Tone.MUTED), (f"{count} {condition}", Tone.WARN)]
     return tuple(spans)
 
 

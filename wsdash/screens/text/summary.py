@@ -22,7 +22,7 @@ def summary(
 ) -> list[Line]:
     """At most `height` lines; what matters most comes first, and the keys always stay."""
     phase = row.status.phase
-    tone = Tone.WARN if row.status.trouble else TONES[phase]
+    tone = Tone.WARN if row.status.condition else TONES[phase]
     title = (
         (plain(row.workspace.name), Tone.STRONG),
         ("  ", Tone.MUTED),

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 import asyncssh
 
 from wsdash.backend.access import ssh_files
-from wsdash.backend.access.grants import Grant, Grants, Standing
+from wsdash.backend.access.grants import Grant, Grants, GrantStatus
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay.admission import Dials, Limits, Logins
 from wsdash.backend.access.relay.enrolment import Enrolment
@@ -285,7 +285,7 @@ class Relay:
 
     async def listen(self, connection: JobConnection, grant: Grant) -> Tunnel | bool:
         """Raises `OSError` and `PathError`."""
-        if await asyncio.to_thread(self.grants.standing, grant) is Standing.SUPERSEDED:
+        if await asyncio.to_thread(self.grants.standing, grant) is GrantStatus.SUPERSEDED:
             log.warning("%s: refused %s, a newer attempt may listen", connection.host, grant.attempt_id)
             return False
         carrier = connection.connection
@@ -317,7 +317,7 @@ class Relay:
         seen = await asyncio.to_thread(lambda: [self._state_of(one) for one in connections])
         for connection, (standing, has_socket) in zip(connections, seen, strict=True):
             assert connection.grant is not None
-            if standing is Standing.SUPERSEDED:
+            if standing is GrantStatus.SUPERSEDED:
                 log.info("%s is superseded, and its tunnel ends", connection.grant.attempt_id)
                 connection.end()
             elif connection.buffered() > MOST_BUFFERED:
@@ -325,10 +325,10 @@ class Relay:
                 connection.end()
             elif not has_socket:
                 await self._listen_again(connection)
-            if standing is Standing.UNKNOWN:
+            if standing is GrantStatus.UNKNOWN:
                 log.error("the grants cannot be read, so tunnels stay as they are")
 
-    def _state_of(self, connection: JobConnection) -> tuple[Standing, bool]:
+    def _state_of(self, connection: JobConnection) -> tuple[GrantStatus, bool]:
         assert connection.grant is not None
         tunnel = connection.tunnel
         has_socket = tunnel is None or tunnel.is_closed or tunnel.is_there()

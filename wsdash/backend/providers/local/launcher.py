@@ -122,10 +122,10 @@ class Launcher:
             at=self._clock(),
         )
 
-    def found(self, again: bool) -> detect.Found:
+    def found(self, again: bool) -> detect.DetectedIsolation:
         if self._isolation is not None:
             imageless = Isolation("plain") if self._isolation.is_container else self._isolation
-            return detect.Found(self._isolation, imageless, ())
+            return detect.DetectedIsolation(self._isolation, imageless, ())
         try:
             self._layout.make()
             return detect.find(self._layout.root, self._environ, again=again)

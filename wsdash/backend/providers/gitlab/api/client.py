@@ -152,7 +152,9 @@ class GitLabClient:
             async with asyncio.timeout(TOTAL_S):
                 answer = await loop.run_in_executor(self._pool, send)
         except TimeoutError:
-            raise Unreachable(f"{self.url} did not answer {what} in time", "Asking again.") from None
+            raise Unreachable(
+                f"{self.url} did not answer {what} in time", "wsdash retries automatically."
+            ) from None
         except RuntimeError as error:
             raise Unreachable(f"{what} was asked for too late: wsdash ends", "") from error
         state = await self._rate_limiter.learn(answer.status, answer.headers)
@@ -295,16 +297,18 @@ def _read_part(response: Response, offset: int, limit: int, what: str, *, must_e
             kept += chunk[start : max(start, offset + limit - position)]
             position += len(chunk)
             if time.monotonic() > deadline:
-                raise Unreachable(f"the answer to {what} does not end", "Asking again.")
+                raise Unreachable(f"the answer to {what} does not end", "wsdash retries automatically.")
             if position >= offset + limit:
                 if must_end and (size is None or size > position):
                     raise Unreachable(f"the answer to {what} is larger than any that makes sense", "")
                 if size is not None:
                     return Part(bytes(kept), offset, size)
     except requests.exceptions.RequestException as error:
-        raise Unreachable(f"GitLab's answer to {what} was cut off", "Asking again.") from error
+        raise Unreachable(
+            f"GitLab's answer to {what} was cut off", "wsdash retries automatically."
+        ) from error
     if size is not None and position < size:
-        raise Unreachable(f"GitLab's answer to {what} was cut off", "Asking again.")
+        raise Unreachable(f"GitLab's answer to {what} was cut off", "wsdash retries automatically.")
     return Part(bytes(kept), offset, position)
 
 

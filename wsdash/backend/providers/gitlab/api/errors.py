@@ -79,10 +79,11 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -
         return _of_rejection(reason, words, what)
     if status == 503:
         return Unreachable(
-            f"GitLab is not available for {what}: it is being maintained or overloaded", "Asking again."
+            f"GitLab is not available for {what}: it is being maintained or overloaded",
+            "wsdash retries automatically.",
         )
     if status >= 500:
-        return Unreachable(f"GitLab failed at {what} with status {status}", "Asking again.")
+        return Unreachable(f"GitLab failed at {what} with status {status}", "wsdash retries automatically.")
     if 300 <= status < 400:
         target = one_line(headers.get("Location", ""))[:LONGEST]
         return NotFound(
@@ -108,7 +109,7 @@ def no_json(body: bytes, what: str) -> Unreachable:
             f"{what} was answered with a web page instead of data",
             "Is there a login page or a proxy before GitLab, or is the address not GitLab's?",
         )
-    return Unreachable(f"GitLab's answer to {what} was cut off or damaged", "Asking again.")
+    return Unreachable(f"GitLab's answer to {what} was cut off or damaged", "wsdash retries automatically.")
 
 
 def of_exception(error: Exception, url: str, what: str) -> ProviderError:
@@ -124,14 +125,14 @@ def of_exception(error: Exception, url: str, what: str) -> ProviderError:
             "Check HTTPS_PROXY and NO_PROXY in your environment.",
         )
     if isinstance(error, requests.exceptions.Timeout):
-        return Unreachable(f"{url} did not answer {what} in time", "Asking again.")
+        return Unreachable(f"{url} did not answer {what} in time", "wsdash retries automatically.")
     if "name or service not known" in text or "failed to resolve" in text or "nodename" in text:
         return Unreachable(f"the name of {url} is not known here", "Check the address, the network and DNS.")
     if "connection refused" in text:
         return Unreachable(f"nothing listens at {url}", "Check the address; asking again.")
     if isinstance(error, requests.exceptions.RequestException):
-        return Unreachable(f"the connection to {url} broke at {what}", "Asking again.")
-    return Unreachable(f"{what} at {url} failed: {type(error).__name__}", "Asking again.")
+        return Unreachable(f"the connection to {url} broke at {what}", "wsdash retries automatically.")
+    return Unreachable(f"{what} at {url} failed: {type(error).__name__}", "wsdash retries automatically.")
 
 
 def _of_certificate(text: str, url: str) -> PreconditionFailed:

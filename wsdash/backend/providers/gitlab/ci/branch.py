@@ -128,4 +128,4 @@ class BranchWriter:
             if not is_there:
                 self._project.update(replace(project, has_config=has_file))
             return
-        raise Unreachable(f"the branch {branch} changes while it is written", "Asking again.")
+        raise Unreachable(f"the branch {branch} changes while it is written", "wsdash retries automatically.")

@@ -17,7 +17,7 @@ MOST_KEPT = 8
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedLog:
     at: float
     data: bytes
     offset: int
@@ -32,7 +32,7 @@ class LogReader:
         self._api = api
         self._clock = clock
         self._jobs: dict[int, int] = {}
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int, _CachedLog] = {}
 
     async def read(
         self, project: int, pipeline: int, offset: int, limit: int, *, has_ended: bool
@@ -56,7 +56,7 @@ class LogReader:
             part = await self._api.trace(project, job, offset, max(limit, AHEAD))
         except NotFound:
             return LogChunk(b"", offset, 0, True)
-        kept = _Kept(self._clock(), part.data, offset, part.size, has_ended)
+        kept = _CachedLog(self._clock(), part.data, offset, part.size, has_ended)
         self._kept.pop(pipeline, None)
         self._kept[pipeline] = kept
         if len(self._kept) > MOST_KEPT:
@@ -75,7 +75,7 @@ class LogReader:
         return self._jobs[pipeline]
 
 
-def _chunk(kept: _Kept, offset: int, limit: int) -> LogChunk:
+def _chunk(kept: _CachedLog, offset: int, limit: int) -> LogChunk:
     start = max(0, offset - kept.offset)
     data = kept.data[start : start + limit]
     return LogChunk(data, offset, kept.size, kept.is_final)

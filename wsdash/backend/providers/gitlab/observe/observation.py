@@ -72,7 +72,7 @@ CLOCK_WRONG_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class HeartbeatSeen:
     """When a heartbeat was first seen to be another one than before, on our clock."""
 
     seq: int
@@ -84,7 +84,7 @@ class Sighting:
 class Memory:
     """What the looks before have seen, by pipeline."""
 
-    sightings: dict[int, Sighting] = field(default_factory=dict)
+    sightings: dict[int, HeartbeatSeen] = field(default_factory=dict)
     details: dict[int, Detail] = field(default_factory=dict)
     stuck: frozenset[int] = frozenset()
     """Pipelines whose job no runner takes."""
@@ -95,11 +95,11 @@ def is_live(pipeline: Pipeline) -> bool:
     return STATES.get(pipeline.status) is not JobState.ENDED
 
 
-def sighted(before: Sighting | None, beat: Heartbeat, now: float) -> Sighting:
+def sighted(before: HeartbeatSeen | None, beat: Heartbeat, now: float) -> HeartbeatSeen:
     """What is known of a heartbeat's age without trusting the job's clock."""
     if before is None:
-        return Sighting(beat.seq, None)
-    return before if before.seq == beat.seq else Sighting(beat.seq, now)
+        return HeartbeatSeen(beat.seq, None)
+    return before if before.seq == beat.seq else HeartbeatSeen(beat.seq, now)
 
 
 def chosen(
@@ -224,7 +224,9 @@ def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
     return _ours(float(beat.at), skew) if beat.at else None
 
 
-def _beat(beat: Heartbeat, sighting: Sighting | None, detail: Detail, skew: float, now: float) -> Beat | None:
+def _beat(
+    beat: Heartbeat, sighting: HeartbeatSeen | None, detail: Detail, skew: float, now: float
+) -> Beat | None:
     by_job = float(beat.at) + skew if beat.at else None
     seen_at = None if sighting is None else sighting.at
     if by_job is not None and seen_at is not None and seen_at - by_job > CLOCK_WRONG_S:

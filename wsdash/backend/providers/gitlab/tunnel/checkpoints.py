@@ -35,7 +35,7 @@ LONGEST_LINE = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class CheckpointOffer:
     """What a job has made, and the one before on which it builds."""
 
     one: Checkpoint
@@ -118,7 +118,7 @@ class Checkpoints:
             writer.write(f"{answer}\n".encode())
             await writer.drain()
 
-    async def _take_one(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> str:
+    async def _take_one(self, workspace_id: str, offer: CheckpointOffer, reader: asyncio.StreamReader) -> str:
         """Store one checkpoint, and return the answer for the job."""
         try:
             await self._keep(workspace_id, offer, reader)
@@ -131,7 +131,7 @@ class Checkpoints:
         log.error("the checkpoint %s of %s is refused: %s", offer.one.id, workspace_id, problem)
         return f"refused {problem}"
 
-    async def _keep(self, workspace_id: str, offer: Offer, reader: asyncio.StreamReader) -> None:
+    async def _keep(self, workspace_id: str, offer: CheckpointOffer, reader: asyncio.StreamReader) -> None:
         """Raises NoRoom and OSError, but not before all of it was read: the channel goes on behind it."""
         one = offer.one
         try:
@@ -161,13 +161,13 @@ class Checkpoints:
             self._sent.add(attempt_id)
 
 
-def offer_of(words: list[str], number: int) -> Offer:
+def offer_of(words: list[str], number: int) -> CheckpointOffer:
     """`new ID BASE EPOCH SIZE HASH`, of a job with this number. Raises ValueError."""
     _, id_, base, at, size, digest = words
     one = Checkpoint(CheckpointId.of(id_), int(at), int(size), digest)
     if one.id.number != number or one.size < 0 or len(digest) > 64 or not digest.isalnum():
         raise ValueError(f"it offers {one}")
-    return Offer(one, CheckpointId.of(base))
+    return CheckpointOffer(one, CheckpointId.of(base))
 
 
 async def _copy(reader: asyncio.StreamReader, file: IO[bytes] | None, size: int) -> None:

@@ -36,7 +36,7 @@ _GAINS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DetectedIsolation:
     """The best kind that works, the one for workloads that name no image, and why there is no better."""
 
     best: Isolation
@@ -48,7 +48,7 @@ class ProbeError(Exception):
     """A kind does not work here, with the reason in its words."""
 
 
-def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> Found:
+def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> DetectedIsolation:
     """What works here. `again` looks again instead of believing what was found since the last boot.
 
     Raises ProbeError when the kind that `WSDASH_ISOLATION` names does not work, or is no kind.
@@ -92,7 +92,7 @@ def read_host(environ: Mapping[str, str]) -> Host:
     )
 
 
-def _look(root: Path, environ: Mapping[str, str]) -> Found:
+def _look(root: Path, environ: Mapping[str, str]) -> DetectedIsolation:
     forced = _forced(environ)
     kinds = [kind for kind in KINDS if forced in ("", kind) or kind in ("bubblewrap", "plain")]
     working: list[Isolation] = []
@@ -111,7 +111,7 @@ def _look(root: Path, environ: Mapping[str, str]) -> Found:
         problems = {}
     best = working[0]
     imageless = next(found for found in working if not found.is_container)
-    return Found(best, imageless, tuple(_notes(best, problems, forced)))
+    return DetectedIsolation(best, imageless, tuple(_notes(best, problems, forced)))
 
 
 def _forced(environ: Mapping[str, str]) -> Kind | Literal[""]:
@@ -255,11 +255,11 @@ def _words(done: subprocess.CompletedProcess[bytes]) -> str:
     return words if words.endswith((".", "?")) else f"{words}."
 
 
-def _from_record(record: dict[str, object]) -> Found | None:
+def _from_record(record: dict[str, object]) -> DetectedIsolation | None:
     best, imageless, notes = _kind(record.get("best")), _kind(record.get("imageless")), record.get("notes")
     if best is None or imageless is None or not isinstance(notes, list):
         return None
-    return Found(best, imageless, tuple(map(str, notes)))
+    return DetectedIsolation(best, imageless, tuple(map(str, notes)))
 
 
 def _kind(record: object) -> Isolation | None:
