@@ -50,7 +50,7 @@ def measure(sizes: Sizes) -> list[Figure]:
         try:
             assert job.enrol()
             port = job.sshd(public_key(access.user_key))
-            job.dial(target=f"127.0.0.1:{port}")
+            job.open_tunnel(target=f"127.0.0.1:{port}")
             _wait(lambda: relay_client.is_connected("w1"))
             return [
                 *_ssh(job, relay_client, access, port, sizes.runs),
@@ -125,7 +125,7 @@ def _echo(job: ConnectedJob, relay_client: RelayClient, access: AccessFolder, ec
     port = server.getsockname()[1]
     other = job.relay.job(job.folder, "w2")
     assert other.enrol()
-    other.dial(target=f"127.0.0.1:{port}")
+    other.open_tunnel(target=f"127.0.0.1:{port}")
     _wait(lambda: relay_client.is_connected("w2"))
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(str(access.socket("w2")))
@@ -142,7 +142,7 @@ def _after_a_kill(job: ConnectedJob, relay: Running, relay_client: RelayClient, 
 
     def keep_dialling() -> None:
         while not ended.is_set():
-            job.dial(target=f"127.0.0.1:{port}").wait()
+            job.open_tunnel(target=f"127.0.0.1:{port}").wait()
             time.sleep(0.3)
 
     dialling = threading.Thread(target=keep_dialling, daemon=True)
@@ -162,7 +162,7 @@ def _memory(relay: Running, folder: Path, lines: int) -> Figure:
     jobs = [relay.job(folder / "many", f"m{number}") for number in range(lines)]
     for job in jobs:
         assert job.enrol()
-        job.dial()
+        job.open_tunnel()
     _wait(lambda: all(relay.folder.socket(job.grant.workspace_id).exists() for job in jobs))
     added = _resident(relay.pid) - before
     for job in jobs:

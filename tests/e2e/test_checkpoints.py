@@ -208,7 +208,7 @@ def without_ids(panes: str) -> str:
 def work_without_a_line(
     tmp_path: Path, paths: Paths, make_runner: MakeRunner, leaves_nothing_running: None
 ) -> Iterator[Work]:
-    """Runners that cannot dial this machine."""
+    """Runners that cannot reach this machine."""
     with working(tmp_path, paths, make_runner) as work:
         text = paths.config_file.read_text().partition("\n[access]\n")
         policy = text[2].partition("[policy]\n")[2]

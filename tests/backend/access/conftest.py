@@ -1,4 +1,4 @@
-"""A relay in a process of its own, and jobs that dial it with OpenSSH."""
+"""A relay in a process of its own, and jobs that connect to it with OpenSSH."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class ConnectedJob:
             (self.folder / "ssh_host_key-cert.pub").write_text(certificate.splitlines()[0] + "\n")
         return "Permission denied" not in done.stderr
 
-    def dial(self, name: str | None = None, target: str = "127.0.0.1:1") -> subprocess.Popen[bytes]:
+    def open_tunnel(self, name: str | None = None, target: str = "127.0.0.1:1") -> subprocess.Popen[bytes]:
         """Hold the line, listening under a virtual name."""
         where = f"{name or self.grant.path}:{target}"
         argv = self.ssh("-N", "-R", where, "-o", "PasswordAuthentication=no", "-o", "BatchMode=yes")

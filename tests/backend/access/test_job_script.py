@@ -48,7 +48,7 @@ WITHOUT_OPENSSH = ("--ro-bind", "/dev/null", SYSTEM_SSHD) if Path(SYSTEM_SSHD).e
 
 @dataclass
 class Job:
-    """A job's folder with its scripts, and the script that dials."""
+    """A job's folder with its scripts, and the script that opens the tunnel."""
 
     relay: Running
     folder: Path
@@ -59,7 +59,9 @@ class Job:
     def said(self) -> str:
         return (self.folder / "log").read_text()
 
-    def dial(self, *container: str, port: int | None = None, is_known: bool = True, **variables: str) -> None:
+    def open_tunnel(
+        self, *container: str, port: int | None = None, is_known: bool = True, **variables: str
+    ) -> None:
         run = self.folder / "run"
         job = run / "job"
         job.mkdir(parents=True)
@@ -164,7 +166,7 @@ def ssh(relay: Running, tmp_path: Path) -> UsersSsh:
 
 @needs_sshd
 def test_openssh_shows_a_certificate_and_no_key_is_pinned(relay: Running, job: Job, ssh: UsersSsh) -> None:
-    job.dial()
+    job.open_tunnel()
     done = ssh("sh", "-c", 'echo "$1"', "-", "it's $HOME")
     assert (done.stdout, done.returncode) == ("it's $HOME\n", 0), (done.stderr, job.said)
     assert relay.folder.known_hosts.read_text() == (
@@ -181,17 +183,17 @@ def test_the_builds_folder_of_a_runner_may_have_any_name(
     job = Job(relay, tmp_path / "a runner's 50%h $folder")
     job.folder.mkdir()
     try:
-        job.dial()
+        job.open_tunnel()
         assert ssh("echo", "inside").stdout == "inside\n", job.said
     finally:
         job.close()
 
 
 @needs_sshd
-def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
+def test_a_tunnel_whose_ssh_was_killed_is_reopened_with_the_same_key(
     relay: Running, job: Job, ssh: UsersSsh
 ) -> None:
-    job.dial()
+    job.open_tunnel()
     assert ssh("true").returncode == 0
     (line,) = _running(f"ssh .*-p {relay.port} .*-R /wsdash/w1:.*@{relay.bind}$")
     os.kill(int(line), signal.SIGKILL)
@@ -204,7 +206,7 @@ def test_a_line_whose_ssh_was_killed_is_dialled_again_with_the_same_key(
 def test_a_job_that_is_not_let_in_yet_asks_again_until_it_is(
     relay: Running, job: Job, ssh: UsersSsh, tmp_path: Path
 ) -> None:
-    job.dial(is_known=False)
+    job.open_tunnel(is_known=False)
     until_sync(lambda: "Your machine rejects this job" in job.said, what="the refusals")
     relay.job(tmp_path / "again", name=job.name)
     until_sync(lambda: ssh("echo", "in").stdout == "in\n", 120, "the way in")
@@ -214,7 +216,7 @@ def test_a_job_that_is_not_let_in_yet_asks_again_until_it_is(
 @needs_sshd
 def test_a_server_outlives_no_job_that_was_killed_with_the_script_that_dials(job: Job, ssh: UsersSsh) -> None:
     with subprocess.Popen(["sleep", "600"]) as main:
-        job.dial(WSDASH_JOB_PID=str(main.pid))
+        job.open_tunnel(WSDASH_JOB_PID=str(main.pid))
         assert ssh("true").returncode == 0
         server = int((job.folder / "run/access/pid").read_text())
         job.processes[0].kill()
@@ -226,7 +228,7 @@ def test_a_server_outlives_no_job_that_was_killed_with_the_script_that_dials(job
 def test_a_server_that_was_killed_comes_back_and_its_sessions_and_the_line_stand(
     relay: Running, job: Job, ssh: UsersSsh
 ) -> None:
-    job.dial()
+    job.open_tunnel()
     assert ssh("true").returncode == 0
     with subprocess.Popen(ssh.words("cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
         assert session.stdin is not None and session.stdout is not None
@@ -256,7 +258,7 @@ def test_what_bash_reads_for_ssh_neither_speaks_nor_waits_in_what_is_asked(
     noise = job.folder / "bashrc"
     noise.write_text(f"echo Welcome; touch {job.folder}/was-read\n")
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - the one of the password file
-    job.dial(*_container("--ro-bind", str(noise), str(home / ".bashrc")))
+    job.open_tunnel(*_container("--ro-bind", str(noise), str(home / ".bashrc")))
     assert ssh("echo", "hi").stdout == "hi\n"
     assert not (job.folder / "was-read").exists()
 
@@ -265,7 +267,7 @@ def test_what_bash_reads_for_ssh_neither_speaks_nor_waits_in_what_is_asked(
 def test_bytes_through_a_forwarded_port_are_activity_and_a_port_at_rest_is_none(
     relay: Running, job: Job, ssh: UsersSsh
 ) -> None:
-    job.dial()
+    job.open_tunnel()
     assert ssh("true").returncode == 0
     beats = job.run()
     sock = job.folder / "here.sock"
@@ -292,7 +294,7 @@ def test_bytes_through_a_forwarded_port_are_activity_and_a_port_at_rest_is_none(
 
 @needs_sshd
 def test_a_user_whose_ssh_was_killed_leaves_nothing_that_stands_in_the_way(job: Job, ssh: UsersSsh) -> None:
-    job.dial()
+    job.open_tunnel()
     session = subprocess.Popen(ssh.words("sleep", "61"), stdin=subprocess.DEVNULL)
     until_sync(lambda: _running("^sleep 61$"), what="the session")
     session.kill()
@@ -305,7 +307,7 @@ def test_a_user_whose_ssh_was_killed_leaves_nothing_that_stands_in_the_way(job: 
 def test_a_host_without_a_certificate_for_its_own_name_is_refused(
     relay: Running, job: Job, ssh: UsersSsh, names: list[str]
 ) -> None:
-    job.dial()
+    job.open_tunnel()
     assert ssh("true").returncode == 0
     access = job.folder / "run/access"
     server = next(int(p) for p in _pids(str(access / "sshd_config")))
@@ -335,7 +337,7 @@ def _pids(words: str) -> list[str]:
 def test_dropbear_takes_its_place_in_a_container_and_its_key_is_pinned(
     relay: Running, job: Job, ssh: UsersSsh
 ) -> None:
-    job.dial(*_container(*WITHOUT_OPENSSH), CI_DISPOSABLE_ENVIRONMENT="true")
+    job.open_tunnel(*_container(*WITHOUT_OPENSSH), CI_DISPOSABLE_ENVIRONMENT="true")
     done = ssh("sh", "-c", 'cat; echo "$1"', "-", "it's $HOME")
     assert (done.stdout, done.returncode) == ("it's $HOME\n", 0), (done.stderr, job.said)
     assert f"\n{alias_of('w1')} ssh-ed25519 " in relay.folder.known_hosts.read_text()
@@ -348,7 +350,7 @@ def test_dropbear_takes_its_place_in_a_container_and_its_key_is_pinned(
 
 @needs_dropbear
 def test_an_old_dropbear_outside_of_a_container_leaves_the_home_alone(job: Job) -> None:
-    job.dial(*_container(*WITHOUT_OPENSSH))
+    job.open_tunnel(*_container(*WITHOUT_OPENSSH))
     until_sync(lambda: (job.folder / "run/unreachable").exists(), what="the end")
     assert "too old to log in to outside of a container: install openssh-server" in job.said
 
@@ -357,6 +359,6 @@ def test_an_old_dropbear_outside_of_a_container_leaves_the_home_alone(job: Job) 
 def test_an_image_without_an_ssh_server_says_so(job: Job) -> None:
     dropbear = shutil.which("dropbear")
     assert dropbear is not None
-    job.dial(*_container(*WITHOUT_OPENSSH, "--ro-bind", "/dev/null", dropbear))
+    job.open_tunnel(*_container(*WITHOUT_OPENSSH, "--ro-bind", "/dev/null", dropbear))
     until_sync(lambda: (job.folder / "run/unreachable").exists(), what="the end")
     assert "The image has no SSH server (openssh-server or dropbear)" in job.said

@@ -80,7 +80,7 @@ def test_an_ordinary_user_enters_a_job_that_runs_as_root(
     job.folder.mkdir()
     give = ("sh", "-c", f'chown -R {somebody}: "$1" && shift && exec "$@"', "sh", str(home))
     try:
-        job.dial(*give)
+        job.open_tunnel(*give)
         ssh = ssh_into(theirs, tmp_path)
         until_sync(lambda: ssh.relay_client.is_connected("w1"), timeout=60, what="the tunnel")
         done = run_as(somebody, ssh.relay_client.ssh("w1", "web", ("id", "-un")))
@@ -105,7 +105,7 @@ def test_root_enters_a_job_that_runs_as_an_ordinary_user(relay: Running, somebod
     folder.mkdir()
     script = f'chown -R {somebody}: "$1" && shift && exec runuser -u {somebody} -- "$@"'
     try:
-        job.dial("sh", "-c", script, "sh", str(folder), *OF_ITS_OWN)
+        job.open_tunnel("sh", "-c", script, "sh", str(folder), *OF_ITS_OWN)
         done = ssh_into(relay, folder)("id", "-un")
         assert (done.stdout, done.returncode) == (f"{somebody}\n", 0), (done.stderr, job.said)
     finally:
@@ -128,7 +128,7 @@ def test_a_job_whose_uid_is_in_no_password_file(relay: Running, tmp_path: Path, 
     uid = ["setpriv", "--reuid", "1000620000", "--regid", "0", "--clear-groups"]
     script = 'chmod -R a+rwX "$1" && shift && exec "$@"'
     try:
-        job.dial(
+        job.open_tunnel(
             "sh", "-c", script, "sh", str(job.folder),
             "bwrap", "--dev-bind", "/", "/", "--bind", str(file), "/etc/passwd", *uid, *OF_ITS_OWN,
         )  # fmt: skip

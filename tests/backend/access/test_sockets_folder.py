@@ -76,13 +76,13 @@ def test_a_state_folder_that_is_gone_is_not_made_again(short: Path) -> None:
 def job(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
     found = relay.job(tmp_path, name="web")
     assert found.enrol()
-    found.dial()
+    found.open_tunnel()
     until_sync(lambda: relay.folder.socket("w1").exists(), 30, "the tunnel")
     yield found
     found.close()
 
 
-def can_be_dialled(relay: Running) -> bool:
+def is_reachable(relay: Running) -> bool:
     with socket.socket(socket.AF_UNIX) as user:
         try:
             user.connect(str(relay.folder.socket("w1")))
@@ -100,7 +100,7 @@ def test_what_was_removed_comes_back_by_itself_for_a_tunnel_that_is_up(
         shutil.rmtree(relay.folder.sockets)
     else:
         relay.folder.socket("w1").unlink()
-    until_sync(lambda: can_be_dialled(relay), 30, "the socket again")
+    until_sync(lambda: is_reachable(relay), 30, "the socket again")
     assert relay.folder.named("web").resolve() == relay.folder.socket("w1")
     assert job.processes[0].poll() is None, "the tunnel itself was ended"
 
@@ -109,8 +109,8 @@ def test_without_the_folder_a_job_is_let_in(relay: Running, tmp_path: Path) -> N
     job = relay.job(tmp_path)
     assert job.enrol()
     shutil.rmtree(relay.folder.sockets)
-    job.dial()
-    until_sync(lambda: can_be_dialled(relay), 30, "the tunnel")
+    job.open_tunnel()
+    until_sync(lambda: is_reachable(relay), 30, "the tunnel")
     job.close()
 
 
@@ -148,7 +148,7 @@ def test_the_longest_name_of_a_workspace_is_found_by_its_link_and_bytes_are_carr
     job = relay.job(tmp_path, name=name)
     assert job.enrol()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        job.dial(target=f"127.0.0.1:{server.getsockname()[1]}")
+        job.open_tunnel(target=f"127.0.0.1:{server.getsockname()[1]}")
         until_sync(lambda: relay.folder.named(name).exists(), 30, "the tunnel")
         argv = [
             sys.executable,
@@ -186,8 +186,8 @@ def test_a_relay_of_an_older_version_is_replaced_and_its_job_dials_the_new_one(
     client.ensure_running()
     assert relay.pid != before
     try:
-        job.dial()
-        until_sync(lambda: can_be_dialled(relay), 30, "the tunnel")
+        job.open_tunnel()
+        until_sync(lambda: is_reachable(relay), 30, "the tunnel")
     finally:
         os.kill(relay.pid, 15)
 

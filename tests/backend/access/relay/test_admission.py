@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdash.backend.access.relay.admission import (
-    DIALS_S,
-    MOST_DIALS,
+    LOGIN_RATE_S,
+    MOST_LOGINS_OF_ATTEMPT,
     RESERVED_FILES,
     STEP_S,
-    Dials,
     Limits,
+    LoginRate,
     Logins,
 )
 
@@ -70,7 +70,7 @@ def test_a_host_that_holds_its_places_takes_none_of_another() -> None:
 
 
 def test_those_that_go_on_are_ended_for_nobody() -> None:
-    """Two hundred jobs that dial at once after a crash of the relay."""
+    """Two hundred jobs that connect at once after a crash of the relay."""
     logins = Logins(LIMITS)
     for _ in range(4):
         assert logins.begin(Caller("a"), 0.0) is None
@@ -90,7 +90,7 @@ def test_under_a_flood_from_its_own_address_a_job_gets_in_within_seconds(a_secon
         if ended is not None and ended is not other:
             assert ended is not job
             logins.end(ended)
-        if job is None and tick % (a_second // 4 + 1) == 0:  # it dials again and again
+        if job is None and tick % (a_second // 4 + 1) == 0:  # it reconnects again and again
             ended = logins.begin(candidate := Caller("a"), now)
             if ended is not candidate:
                 job, admitted_at = candidate, now
@@ -104,11 +104,11 @@ def test_under_a_flood_from_its_own_address_a_job_gets_in_within_seconds(a_secon
     assert admitted_at < 30
 
 
-def test_an_attempt_that_dials_too_often_waits_and_others_do_not() -> None:
-    dials = Dials()
-    for at in range(MOST_DIALS):
-        assert not dials.too_many("a", float(at))
-        dials.note("a", float(at))
-    assert dials.too_many("a", float(MOST_DIALS))
-    assert not dials.too_many("b", float(MOST_DIALS))
-    assert not dials.too_many("a", DIALS_S + 1)
+def test_an_attempt_that_logs_in_too_often_waits_and_others_do_not() -> None:
+    login_rate = LoginRate()
+    for at in range(MOST_LOGINS_OF_ATTEMPT):
+        assert not login_rate.too_many("a", float(at))
+        login_rate.note("a", float(at))
+    assert login_rate.too_many("a", float(MOST_LOGINS_OF_ATTEMPT))
+    assert not login_rate.too_many("b", float(MOST_LOGINS_OF_ATTEMPT))
+    assert not login_rate.too_many("a", LOGIN_RATE_S + 1)

@@ -30,7 +30,7 @@ def test_a_proof_counts_for_the_first_keys_and_another_one_never(
     assert not job.enrol("wrong")
     thief = ConnectedJob(relay, tmp_path / "thief", job.grant, job.secret)
     assert not thief.enrol()
-    assert thief.dial().wait(30) != 0
+    assert thief.open_tunnel().wait(30) != 0
     assert not relay.folder.socket("w1").exists()
     assert "s3cret" not in relay.log
 

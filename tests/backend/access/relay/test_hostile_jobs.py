@@ -1,4 +1,4 @@
-"""A hostile or broken job harms only itself: its siblings keep their tunnels, and others dial in within seconds."""
+"""A hostile or broken job harms only itself: its siblings keep their tunnels, and others connect within seconds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wsdash.backend.access.relay.server import JobConnection
 
 FILES = 256
 SOON_S = 60.0
-"""A job dials again after seconds; this machine may be busy besides."""
+"""A job reconnects after seconds; this machine may be busy besides."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def healthy(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
     """A job whose tunnel is up."""
     job = relay.job(tmp_path, "healthy")
     assert job.enrol()
-    job.dial()
+    job.open_tunnel()
     until_sync(lambda: relay.folder.socket("healthy").exists(), what="the tunnel")
     yield job
     assert [process.poll() for process in job.processes] == [None], "its tunnel was ended"
@@ -82,14 +82,14 @@ def files_of(relay: Running) -> int:
 
 
 async def lets_another_in(relay: Running, folder: Path) -> None:
-    """A job that dials as OpenSSH does, and again when it is ended."""
+    """A job that connects as OpenSSH does, and again when it is ended."""
     job = relay.job(folder, "late")
     await until(lambda: asyncio.to_thread(job.enrol), SOON_S, "the enrolment")
     try:
         end = time.monotonic() + SOON_S
         while not relay.folder.socket("late").exists():
             assert time.monotonic() < end, "it is not let in"
-            process = job.dial()
+            process = job.open_tunnel()
             while process.poll() is None and not relay.folder.socket("late").exists():
                 assert time.monotonic() < end, "it is not let in"
                 await asyncio.sleep(0.05)
@@ -135,9 +135,9 @@ async def test_one_key_holds_one_connection_however_often_it_logs_in(
         for _ in range(300):
             with suppress(asyncssh.Error, OSError):
                 await stack.enter_async_context(connected(hostile))
-            if "dials too often" in relay.log:
+            if "connects too often" in relay.log:
                 break
-        assert "dials too often, and waits" in relay.log
+        assert "connects too often, and waits" in relay.log
         assert files_of(relay) < 30
         await lets_another_in(relay, tmp_path)
 
@@ -173,7 +173,7 @@ def test_a_job_that_answers_none_of_its_users_connections_keeps_none_of_them(
     relay: Running, hostile: ConnectedJob
 ) -> None:
     """Each look whether its tunnel is up is such a connection."""
-    process = hostile.dial()
+    process = hostile.open_tunnel()
     until_sync(lambda: relay.folder.socket("hostile").exists(), what="its tunnel")
     before = files_of(relay)
     process.send_signal(signal.SIGSTOP)

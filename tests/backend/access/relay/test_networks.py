@@ -92,7 +92,7 @@ def test_a_job_on_another_host_is_entered_and_its_line_outlives_a_pulled_cable(
     job.folder.mkdir()
     ssh = ssh_into(relay, tmp_path)
     try:
-        job.dial(*network.on_runner())
+        job.open_tunnel(*network.on_runner())
         done = ssh("grep", "-q", "wsd1", "/proc/net/dev")
         own = (tmp_path / "job/run/access/port").read_text().strip()
         assert _refuses(network.on_machine("ssh-keyscan", "-T", "3", "-p", own, RUNNER))
@@ -111,7 +111,7 @@ def test_a_job_on_another_host_is_entered_and_its_line_outlives_a_pulled_cable(
 
 
 def _refuses(argv: tuple[str, ...]) -> bool:
-    """Nobody can dial the job: it listens to itself alone."""
+    """Nobody can connect to the job: it listens to itself alone."""
     return subprocess.run(argv, capture_output=True, timeout=30, check=False).stdout == b""
 
 
@@ -133,7 +133,7 @@ def test_a_runner_that_reaches_nothing_says_nothing_to_a_stranger_in_the_machine
         network.on_machine(SSHD, "-D", "-e", "-f", "/dev/null", *options), stderr=subprocess.PIPE
     )
     try:
-        job.dial(*network.on_runner(), port=port)
+        job.open_tunnel(*network.on_runner(), port=port)
         until_sync(
             lambda: "The host that answers for your machine has another host key" in job.said,
             what="the refusal",

@@ -43,7 +43,7 @@ def echo_server() -> tuple[socket.socket, int]:
 def test_a_job_enrols_once_and_its_socket_is_the_users_alone(relay: Running, job: ConnectedJob) -> None:
     assert job.enrol()
     server, port = echo_server()
-    job.dial(target=f"127.0.0.1:{port}")
+    job.open_tunnel(target=f"127.0.0.1:{port}")
     until_sync(lambda: listening(relay), what="the socket")
     path = relay.folder.socket("w1")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -60,7 +60,7 @@ def test_a_job_enrols_once_and_its_socket_is_the_users_alone(relay: Running, job
 
 
 def test_without_enrolment_no_key_is_taken(relay: Running, job: ConnectedJob) -> None:
-    assert job.dial().wait(30) != 0
+    assert job.open_tunnel().wait(30) != 0
     assert not listening(relay)
 
 
@@ -133,14 +133,14 @@ def test_an_older_attempt_is_cut_and_its_key_is_not_taken_again(
     relay: Running, job: ConnectedJob, tmp_path: Path
 ) -> None:
     assert job.enrol()
-    line = job.dial()
-    until_sync(lambda: listening(relay), what="the first line")
+    tunnel = job.open_tunnel()
+    until_sync(lambda: listening(relay), what="the first tunnel")
     newer = relay.job(tmp_path, number=2)
-    assert line.wait(30) != 0
-    assert job.dial().wait(30) != 0
+    assert tunnel.wait(30) != 0
+    assert job.open_tunnel().wait(30) != 0
     assert newer.enrol()
-    newer.dial()
-    until_sync(lambda: listening(relay), what="the second line")
+    newer.open_tunnel()
+    until_sync(lambda: listening(relay), what="the second tunnel")
     newer.close()
     until_sync(lambda: not listening(relay), what="nothing left of it")
 
@@ -154,14 +154,14 @@ def test_after_a_crash_of_the_relay_the_key_still_counts_and_nothing_is_proven_a
     relay: Running, job: ConnectedJob
 ) -> None:
     assert job.enrol()
-    line = job.dial()
-    until_sync(lambda: listening(relay), what="the first line")
+    tunnel = job.open_tunnel()
+    until_sync(lambda: listening(relay), what="the first tunnel")
     port, before = relay.port, relay.pid
     os.kill(before, signal.SIGKILL)
-    assert line.wait(30) != 0
+    assert tunnel.wait(30) != 0
     until_sync(lambda: relay.pid != before, what="the relay again")
     assert relay.port == port
-    job.dial()
+    job.open_tunnel()
     with socket.socket(socket.AF_UNIX) as user:
 
         def reached() -> bool:
@@ -171,7 +171,7 @@ def test_after_a_crash_of_the_relay_the_key_still_counts_and_nothing_is_proven_a
                 return False
             return True
 
-        until_sync(reached, what="the line again")
+        until_sync(reached, what="the tunnel again")
 
 
 def test_a_second_relay_leaves_at_once(relay: Running) -> None:
@@ -193,7 +193,7 @@ def test_who_says_nothing_is_let_go(relay: Running) -> None:
 
 
 def test_two_hundred_lines_at_once_each_lead_to_their_own_job(relay: Running, tmp_path: Path) -> None:
-    """Jobs that have enrolled before, as after a crash of the relay: all of them dial again at once."""
+    """Jobs that have enrolled before, as after a crash of the relay: all of them reconnect at once."""
     server, port = echo_server()
     first = relay.job(tmp_path / "lines", "l0")
     assert first.enrol()
@@ -232,7 +232,7 @@ def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(
 ) -> None:
     assert job.enrol()
     port = job.sshd(public_key(relay.folder.user_key))
-    job.dial(target=f"127.0.0.1:{port}")
+    job.open_tunnel(target=f"127.0.0.1:{port}")
     until_sync(lambda: listening(relay), what="the socket")
     done = _ssh(relay, "echo hello; exit 3")
     assert (done.stdout, done.returncode) == ("hello\n", 3), done.stderr
@@ -245,7 +245,7 @@ def test_the_users_ssh_reaches_the_workspace_and_knows_it_by_its_key(
 def test_fifty_sessions_at_once(relay: Running, job: ConnectedJob) -> None:
     assert job.enrol()
     port = job.sshd(public_key(relay.folder.user_key))
-    job.dial(target=f"127.0.0.1:{port}")
+    job.open_tunnel(target=f"127.0.0.1:{port}")
     until_sync(lambda: listening(relay), what="the socket")
     until_sync(lambda: _ssh(relay, "true").returncode == 0, what="the sshd")
     sessions = [

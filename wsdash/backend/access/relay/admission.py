@@ -19,8 +19,8 @@ MOST_LOGINS = 600
 MOST_LOGINS_OF_HOST = 400
 STEP_S = 1.0
 MOST_SESSIONS = 200
-MOST_DIALS = 10
-DIALS_S = 30.0
+MOST_LOGINS_OF_ATTEMPT = 10
+LOGIN_RATE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +96,18 @@ class Logins:
 
 
 @dataclass(slots=True)
-class Dials:
+class LoginRate:
     """How often each attempt has logged in of late."""
 
     _at: dict[str, deque[float]] = field(default_factory=dict)
 
     def note(self, attempt_id: str, now: float) -> None:
         """An attempt has logged in by its key: only its own job could."""
-        for other in [other for other, times in self._at.items() if now - times[-1] > DIALS_S]:
+        for other in [other for other, times in self._at.items() if now - times[-1] > LOGIN_RATE_S]:
             del self._at[other]
-        self._at.setdefault(attempt_id, deque(maxlen=MOST_DIALS)).append(now)
+        self._at.setdefault(attempt_id, deque(maxlen=MOST_LOGINS_OF_ATTEMPT)).append(now)
 
     def too_many(self, attempt_id: str, now: float) -> bool:
-        """Whether it must wait: `MOST_DIALS` in `DIALS_S`."""
+        """Whether the attempt must wait: `MOST_LOGINS_OF_ATTEMPT` in `LOGIN_RATE_S`."""
         times = self._at.get(attempt_id)
-        return times is not None and len(times) == MOST_DIALS and now - times[0] < DIALS_S
+        return times is not None and len(times) == MOST_LOGINS_OF_ATTEMPT and now - times[0] < LOGIN_RATE_S

@@ -24,7 +24,7 @@ import asyncssh
 from wsdash.backend.access import ssh_files
 from wsdash.backend.access.grants import Grant, Grants, GrantStatus
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.relay.admission import Dials, Limits, Logins
+from wsdash.backend.access.relay.admission import Limits, LoginRate, Logins
 from wsdash.backend.access.relay.enrolment import Enrolment
 from wsdash.backend.access.relay.issuer_keys import NoKeys
 from wsdash.backend.access.relay.token_verifier import NotProven
@@ -89,8 +89,10 @@ class JobConnection(asyncssh.SSHServer):
             except OSError as error:
                 self._put_off(error)
                 return True
-        if self.grant is not None and self._relay.dials.too_many(self.grant.attempt_id, time.monotonic()):
-            log.warning("%s: %s dials too often, and waits", self.host, self.grant.attempt_id)
+        if self.grant is not None and self._relay.login_rate.too_many(
+            self.grant.attempt_id, time.monotonic()
+        ):
+            log.warning("%s: %s connects too often, and waits", self.host, self.grant.attempt_id)
             self.end()
         return True
 
@@ -110,7 +112,7 @@ class JobConnection(asyncssh.SSHServer):
         server that knows no certificates, and `user=NAME` for the name of the user that the job runs as.
         """
         if self.grant is None:
-            log.warning("%s: refused, no attempt %.80r may dial in", self.host, username)
+            log.warning("%s: refused, no attempt %.80r may connect", self.host, username)
             return False
         try:
             with self._nothing_read():
@@ -206,7 +208,7 @@ class JobConnection(asyncssh.SSHServer):
         return None if self._connection is None or self._connection.is_closed() else self._connection
 
     def end(self) -> None:
-        """Without a word, so that the job takes it for a fault of the network and dials again."""
+        """Without a word, so that the job takes it for a network fault and reconnects."""
         if self._connection is not None:
             self._connection.abort()
 
@@ -240,7 +242,7 @@ class Relay:
     def __init__(self, folder: AccessFolder, limits: Limits) -> None:
         self.folder = folder
         self.grants = Grants(folder.grants)
-        self.dials = Dials()
+        self.login_rate = LoginRate()
         self._limits = limits
         self._logins = Logins(limits)
         self.enrolment = Enrolment(folder, self.grants)
@@ -261,7 +263,7 @@ class Relay:
         assert connection.grant is not None
         self._logins.end(connection)
         attempt_id = connection.grant.attempt_id
-        self.dials.note(attempt_id, time.monotonic())
+        self.login_rate.note(attempt_id, time.monotonic())
         for other in list(self._connections):
             if other.grant is not None and other.grant.attempt_id == attempt_id:
                 self._leave(other)
