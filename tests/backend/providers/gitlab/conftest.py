@@ -10,6 +10,7 @@ import pytest
 from tests.backend.providers.gitlab.harness import GitLabHarness, Instance
 from tests.gitlab_server import GitLabServer
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
+from wsdash.backend.providers.gitlab.provider import GitLabProvider
 
 
 @pytest.fixture
@@ -37,3 +38,12 @@ async def harness(instance: Instance, leaves_nothing_running: None) -> AsyncIter
         harness = GitLabHarness(instance)
         yield harness
         await harness.close()
+
+
+@pytest.fixture
+async def provider(instance: Instance) -> AsyncIterator[GitLabProvider]:
+    provider = instance.provider()
+    await provider.observe()
+    instance.server.forget()
+    yield provider
+    await provider.aclose()

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.backend.providers.contract import Harness, attempt, workspace
@@ -18,7 +18,7 @@ from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.factory import gitlab_api
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
 from wsdash.config.settings import GitLabSettings
-from wsdash.model import Attempt, JobObservation
+from wsdash.model import Attempt, JobObservation, Workspace
 from wsdash.paths import Paths
 from wsdash.workload import Workload
 
@@ -109,3 +109,10 @@ class GitLabHarness(Harness):
         )
         output, _ = await process.communicate()
         return process.returncode or 0, output
+
+
+WORKLOAD = Workload(image="alpine")
+
+
+def now(instance: Instance, number: int = 1, of: Workspace | None = None) -> Attempt:
+    return replace(attempt(number, of), intended_at=instance.clock())

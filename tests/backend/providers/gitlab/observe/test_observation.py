@@ -1,0 +1,107 @@
+"""A pipeline and its heartbeat as an observation of a job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from wsdash.backend.providers.gitlab.api.models import Pipeline
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
+from wsdash.backend.providers.gitlab.observe import observation
+from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory, Sighting
+from wsdash.model import Cause, JobObservation, JobState, UnsavedTotals
+
+NOW = 1_800_000_000.0
+
+
+class TestHeartbeats:
+    beat = Heartbeat("w", "a", 1, 1, int(NOW) - 5, "ready", 7, {"started": str(int(NOW) - 100)})
+    pipeline = Pipeline(id=1, status="running", ref="wsdash/w", created_at=NOW - 200, updated_at=NOW - 100)
+
+    def seen(self, beat: Heartbeat, sighting: Sighting | None = None, skew: float = 0.0) -> float | None:
+        memory = Memory(sightings={} if sighting is None else {1: sighting})
+        job = observation.observed(self.pipeline, beat, memory, skew, NOW)
+        return None if job.beat is None else job.beat.at
+
+    def test_its_age_is_that_of_the_jobs_clock_put_on_ours(self) -> None:
+        assert self.seen(self.beat) == NOW - 5
+        assert self.seen(replace(self.beat, at=int(NOW) - 65), skew=60.0) == NOW - 5
+
+    def test_a_clock_that_is_ahead_does_not_keep_a_dead_job_alive(self) -> None:
+        assert self.seen(replace(self.beat, at=int(NOW) + 5000)) == NOW
+
+    def test_a_clock_that_is_behind_does_not_kill_a_live_job(self) -> None:
+        behind = replace(self.beat, at=int(NOW) - 3600)
+        assert self.seen(behind, Sighting(7, NOW - 3)) == NOW - 3
+
+    def test_a_heartbeat_is_news_only_when_its_number_is_another(self) -> None:
+        first = observation.sighted(None, self.beat, NOW)
+        assert first == Sighting(7, None)
+        assert observation.sighted(first, self.beat, NOW + 30) == first
+        assert observation.sighted(first, replace(self.beat, seq=8), NOW + 30) == Sighting(8, NOW + 30)
+
+    def test_before_the_first_sign_of_life_no_heartbeat_is_owed(self) -> None:
+        job = observation.observed(self.pipeline, Heartbeat("w", "a", 1, 1), Memory(), 0.0, NOW)
+        assert (job.state, job.started_at, job.beat) == (JobState.STARTING, None, None)
+
+    def test_a_status_that_nobody_knows_is_taken_for_alive(self) -> None:
+        assert observation.is_live(self.pipeline.model_copy(update={"status": "hibernating"}))
+
+
+class TestEnd:
+    beat = Heartbeat(
+        "w", "a", 1, 1, int(NOW) - 5, "cancelled", 7, {"started": "1", "saved": str(int(NOW) - 90)}
+    )
+
+    def end(self, status: str, reason: str | None, beat: Heartbeat) -> JobObservation:
+        pipeline = Pipeline.model_validate(
+            {"id": 1, "status": status, "sha": "0", "ref": "wsdash/w", "web_url": "x", "updated_at": None}
+        )
+        memory = Memory(details={1: Detail(failure_reason=reason, ended_at=NOW, tail="last words")})
+        return observation.observed(pipeline, beat, memory, 0.0, NOW)
+
+    @pytest.mark.parametrize(
+        ("said", "left"),
+        [
+            ("1.0.2", UnsavedTotals(1, 0, 2)),
+            ("0.0.0", UnsavedTotals()),
+            ("0.0.1.more", UnsavedTotals(files=1, is_whole=False)),
+            ("0.0", None),
+            ("-1.0.0", None),
+            ("1.0.2.3", None),
+        ],
+    )
+    def test_it_says_what_only_its_files_had(self, said: str, left: UnsavedTotals | None) -> None:
+        assert self.end("canceled", None, replace(self.beat, facts={"left": said})).left == left
+        running = replace(self.beat, state="ready", facts={"left": said})
+        assert self.end("running", None, running).left is None, "it may write more"
+
+    @pytest.mark.parametrize("state", ["cancelled", "deadline", "ready", "user-code"])
+    def test_a_limit_that_struck_outranks_what_the_job_took_it_for(self, state: str) -> None:
+        job = self.end("failed", "job_execution_timeout", replace(self.beat, state=state))
+        assert (job.cause, job.exit_code) == (Cause.TIMEOUT, None)
+        told = (job.message or "").splitlines()[-1]
+        assert "set timeout_s of the context" in told
+        assert "kept by a checkpoint of 90 s before" in told
+
+    def test_so_does_a_runner_that_failed(self) -> None:
+        assert self.end("failed", "runner_system_failure", self.beat).cause is Cause.RUNNER_LOST
+
+    def test_a_command_that_failed_is_what_the_job_says_of_it(self) -> None:
+        for state, cause in (("source", Cause.SOURCE), ("cancelled", Cause.CANCELLED)):
+            found = self.end("failed", "script_failure", replace(self.beat, state=state))
+            assert found.cause is cause
+        assert self.end("success", None, replace(self.beat, state="deadline")).cause is Cause.DEADLINE
+
+    def test_a_job_that_has_ended_has_saved_what_it_says_it_has(self) -> None:
+        for facts, is_saved in (
+            ({"from": "1.1", "state": "2.1"}, True),
+            ({"from": "1.1"}, False),  # its after_script did not come so far
+            ({"from": "1.1", "cache": "unsaved"}, False),
+            ({"from": "0.0", "cache": "missed", "state": "2.1"}, True),
+            ({}, True),  # of an older wsdash
+        ):
+            job = self.end("success", None, replace(self.beat, facts={"started": "1", **facts}))
+            assert job.saves_on_exit is is_saved
+            assert ("the cache stays as it was" in (job.warning or "")) is not is_saved
