@@ -26,7 +26,6 @@ WITHOUT = {
     "backend/access/known_hosts",
     "backend/access/leftovers",
     "backend/access/local_sshd",
-    "backend/access/paths",
     "backend/access/proxy_command",
     "backend/access/relay/token_verifier",
     "backend/access/relay/tunnel",

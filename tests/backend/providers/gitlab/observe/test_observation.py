@@ -9,7 +9,7 @@ import pytest
 from wsdash.backend.providers.gitlab.api.models import Pipeline
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
 from wsdash.backend.providers.gitlab.observe import observation
-from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory, Sighting
+from wsdash.backend.providers.gitlab.observe.observation import Detail, HeartbeatSeen, Memory
 from wsdash.model import Cause, JobObservation, JobState, UnsavedTotals
 
 NOW = 1_800_000_000.0
@@ -19,7 +19,7 @@ class TestHeartbeats:
     beat = Heartbeat("w", "a", 1, 1, int(NOW) - 5, "ready", 7, {"started": str(int(NOW) - 100)})
     pipeline = Pipeline(id=1, status="running", ref="wsdash/w", created_at=NOW - 200, updated_at=NOW - 100)
 
-    def seen(self, beat: Heartbeat, sighting: Sighting | None = None, skew: float = 0.0) -> float | None:
+    def seen(self, beat: Heartbeat, sighting: HeartbeatSeen | None = None, skew: float = 0.0) -> float | None:
         memory = Memory(sightings={} if sighting is None else {1: sighting})
         job = observation.observed(self.pipeline, beat, memory, skew, NOW)
         return None if job.beat is None else job.beat.at
@@ -33,13 +33,13 @@ class TestHeartbeats:
 
     def test_a_clock_that_is_behind_does_not_kill_a_live_job(self) -> None:
         behind = replace(self.beat, at=int(NOW) - 3600)
-        assert self.seen(behind, Sighting(7, NOW - 3)) == NOW - 3
+        assert self.seen(behind, HeartbeatSeen(7, NOW - 3)) == NOW - 3
 
     def test_a_heartbeat_is_news_only_when_its_number_is_another(self) -> None:
         first = observation.sighted(None, self.beat, NOW)
-        assert first == Sighting(7, None)
+        assert first == HeartbeatSeen(7, None)
         assert observation.sighted(first, self.beat, NOW + 30) == first
-        assert observation.sighted(first, replace(self.beat, seq=8), NOW + 30) == Sighting(8, NOW + 30)
+        assert observation.sighted(first, replace(self.beat, seq=8), NOW + 30) == HeartbeatSeen(8, NOW + 30)
 
     def test_before_the_first_sign_of_life_no_heartbeat_is_owed(self) -> None:
         job = observation.observed(self.pipeline, Heartbeat("w", "a", 1, 1), Memory(), 0.0, NOW)
