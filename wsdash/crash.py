@@ -1,7 +1,7 @@
-"""What is left for a developer when something of ours fails: a traceback in a private file.
+"""Writes a crash report for developers: a traceback in a private file.
 
-No value of a variable is written, for a token may stand in one; and nothing but the error's kind and the
-file's path goes to the terminal.
+Values of variables are left out, since a token may be among them; the terminal shows only the error's type and
+the file's path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ MOST_REPORTS = 20
 
 
 def report(error: BaseException, folder: Path, now: float) -> Path | None:
-    """Write the traceback without locals, mode 0600, and forget the oldest. None if it cannot be written."""
+    """Write the traceback without locals, mode 0600, and remove the oldest report. None if it cannot be
+    written.
+    """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     text = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
     try:
@@ -34,7 +36,7 @@ def report(error: BaseException, folder: Path, now: float) -> Path | None:
 
 
 def words(error: BaseException, path: Path | None) -> str:
-    """The sentence for the terminal: never the error's own text, which may hold anything."""
+    """Return the sentence for the terminal. It never contains the error's own text, which may hold secrets."""
     where = f"The report is in {path}." if path else "No report could be written."
     return f"wsdash has failed ({type(error).__name__}). {where} Your workspaces run on."
 

@@ -1,7 +1,7 @@
-"""The words of wsdash as values: workspaces, attempts, observations, events, phases.
+"""The domain's values: workspaces, attempts, observations, events, phases.
 
-Frozen dataclasses without I/O. Every instant is in seconds since the epoch (UTC) and every duration
-in seconds, unless its name says otherwise.
+Frozen dataclasses without I/O. Every instant is in seconds since the epoch (UTC) and every duration in seconds,
+unless its name says otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Desired(StrEnum):
-    """What the user wants of a workspace."""
+    """The desired state of a workspace."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -20,7 +20,7 @@ class Desired(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where a workspace stands. Never stored: computed by `wsdash.backend.rules.status.status`."""
+    """The phase of a workspace. Never stored: computed by `wsdash.backend.rules.status.status`."""
 
     PENDING = "pending"
     STARTING = "starting"
@@ -36,11 +36,11 @@ class Phase(StrEnum):
 
 
 class JobState(StrEnum):
-    """What a provider says of one job.
+    """The state of one job, as its provider reports it.
 
-    `HELD` cannot be taken by a runner yet: the provider holds it back; `QUEUED` waits for a runner;
-    `STARTING` has one but runs no user command yet; `LOST` means that its supervisor is gone and
-    parts of it may still run, so it must be force-cancelled before it can be replaced.
+    `HELD` cannot be taken by a runner yet: the provider holds it back; `QUEUED` waits for a runner; `STARTING`
+    has one but runs no user command yet; `LOST` means that its supervisor is gone and parts of it may still
+    run, so it must be force-cancelled before it can be replaced.
     """
 
     HELD = "held"
@@ -53,7 +53,7 @@ class JobState(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a job ended. Design section 3, rule 6: causes are kept apart, for each has its own remedy."""
+    """Why a job ended. Causes are kept apart because each has its own remedy (design section 3, rule 6)."""
 
     DEADLINE = "deadline"
     CANCELLED = "cancelled"
@@ -72,7 +72,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The limits by which one workspace is kept alive. Design section 3."""
+    """The limits that apply to one workspace: restarts, deadlines, autostop, autodelete. Design section 3."""
 
     grace_s: float = 30.0
     """From a graceful cancel to the force-cancel."""
@@ -114,11 +114,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """What the user wants: a source, a workload, a desired state, a policy.
+    """The user's specification: a source, a workload, a desired state, a policy.
 
-    `generation` grows with each command that asks for a new attempt (start, restart, a changed
-    workload). Attempts of an older generation are superseded, and their crashes no longer count.
-    The newest attempt's `number` fences in the other direction: a job with a lower one ends itself.
+    `generation` grows with each command that asks for a new attempt (start, restart, a changed workload).
+    Attempts of an older generation are superseded, and their crashes no longer count. The newest attempt's
+    `number` fences in the other direction: a job with a lower one ends itself.
     """
 
     id: str
@@ -147,7 +147,9 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class UnsavedRecord:
-    """What only a workspace had at an instant, and when the deletion by its policy was announced to the user."""
+    """The unsaved work of a workspace at an instant, and when the deletion by its policy was announced to the
+    user.
+    """
 
     at: float
     totals: UnsavedTotals
@@ -156,7 +158,7 @@ class UnsavedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One heartbeat: proof of life that the running job itself sent. Memory and disk are in bytes."""
+    """One heartbeat, sent by the running job itself. Memory and disk are in bytes."""
 
     at: float
     load: float | None = None
@@ -185,16 +187,18 @@ class StepResult:
 
     @property
     def failed(self) -> bool:
+        """Whether the step has ended with an exit code other than 0."""
         return self.exit_code not in (None, 0)
 
     @property
     def title(self) -> str:
+        """The phase and, where it has one, the command."""
         return f"{self.phase} {self.command}" if self.command else self.phase
 
 
 @dataclass(frozen=True, slots=True)
 class UnsavedTotals:
-    """How much only a workspace has. `is_whole` is False where something could not be looked into."""
+    """How much unsaved work a workspace has. `is_whole` is False where something could not be read."""
 
     commits: int = 0
     stashes: int = 0
@@ -203,7 +207,7 @@ class UnsavedTotals:
 
     @property
     def holds(self) -> bool:
-        """Whether something would be lost with the workspace, or might be: what is not known counts as unsaved."""
+        """Whether deleting the workspace would, or might, lose work: unknown counts as unsaved."""
         return not self.is_whole or self.commits + self.stashes + self.files > 0
 
     @property
@@ -271,11 +275,11 @@ class JobObservation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at the jobs of one workspace.
+    """One poll's result for the jobs of one workspace.
 
-    `at` is on the provider's clock. `watching_since` is when the present unbroken watch began: after a
-    pause of our own (a suspended laptop, a stopped process) heartbeats get time to arrive again before
-    silence may be held against them.
+    `at` is on the provider's clock. `watching_since` is when the present uninterrupted watch began: after a
+    pause of our own (a suspended laptop, a stopped process) heartbeats get time to arrive before silence counts
+    against a job.
     """
 
     at: float
@@ -289,12 +293,12 @@ class Observation:
         object.__setattr__(self, "_by_attempt", {job.attempt_id: job for job in reversed(self.jobs)})
 
     def of(self, attempts: Iterable[Attempt]) -> Observation:
-        """This look at the jobs of these attempts, each as it was last seen."""
+        """Return the observation of these attempts' jobs, each as last seen."""
         jobs = tuple(a.last_observation for a in attempts if a.is_live and a.last_observation is not None)
         return Observation(self.at, self.reachable, self.watching_since, jobs, self.last_error)
 
     def job_of(self, attempt_id: str) -> JobObservation | None:
-        """The job of an attempt, None where this look has seen none."""
+        """Return the job of an attempt, None where this observation has none."""
         return self._by_attempt.get(attempt_id)
 
 
@@ -309,7 +313,7 @@ class End:
 
     @property
     def headline(self) -> str:
-        """Cause, exit code and the last line of the message: what fits in a sentence."""
+        """Cause, exit code and the last line of the message: short enough for a sentence."""
         return self.tail(1)
 
     def tail(self, lines: int) -> str:
@@ -353,15 +357,15 @@ class Attempt:
 
     @property
     def is_live(self) -> bool:
-        """Whether its job may still run: known ended is the only other answer."""
+        """Whether its job may still run: True until it is known to have ended."""
         return self.end is None
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a workspace, with its cause and evidence, kept for its timeline.
+    """An event of a workspace, with its cause and evidence, kept for its timeline.
 
-    `actor` is `user`, `reconciler` or `job`. `evidence` holds the facts on which it was done.
+    `actor` is `user`, `reconciler` or `job`. `evidence` holds the facts that led to it.
     """
 
     id: int
@@ -376,7 +380,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A workspace's phase, and why, in a sentence that a user can read.
+    """A workspace's phase, and the reason in a sentence for users.
 
     `healthy` is None where nothing is known. `until` is when the phase will change by itself, if it will.
     """

@@ -1,7 +1,7 @@
-"""Where wsdash keeps its files, and the limits that new workspaces get.
+"""The folders where wsdash keeps its files.
 
-`WSDASH_HOME` moves all of it under one folder. Without it the XDG base directories hold: state, cache,
-configuration. State must be on a file system of this host, for SQLite's locks do not hold over a network:
+`WSDASH_HOME` moves all of them under one folder. Without it the XDG base directories apply: state, cache,
+configuration. State must be on a file system of this host, because SQLite's locks do not work over a network:
 where the home directory is on NFS or the like, state goes to `/var/tmp/wsdash-UID`.
 """
 
@@ -34,12 +34,12 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 class PathError(Exception):
-    """A folder of ours cannot be used: which, why, and what to do."""
+    """A folder of wsdash cannot be used; the message names the folder, the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The folders of one user's wsdash. `notice` says why state is not where one would look for it."""
+    """The folders of one user's wsdash. `notice` says why state is not in its usual place."""
 
     state: Path
     config: Path
@@ -48,42 +48,47 @@ class Paths:
 
     @property
     def database(self) -> Path:
+        """The SQLite file of the state store."""
         return self.state / "state.db"
 
     @property
     def backups(self) -> Path:
+        """The folder of the state store's backups."""
         return self.state / "backups"
 
     @property
     def contexts(self) -> Path:
-        """A folder for each context, owned by its provider."""
+        """The folder that holds one folder for each context, owned by the context's provider."""
         return self.state / "contexts"
 
     @property
     def daemon_log(self) -> Path:
+        """The daemon's log."""
         return self.state / "daemon.log"
 
     @property
     def crash_reports(self) -> Path:
+        """The folder of crash reports."""
         return self.state / "crashes"
 
     @property
     def config_file(self) -> Path:
+        """The user's config.toml."""
         return self.config / "config.toml"
 
     @property
     def credentials_file(self) -> Path:
-        """Access tokens, for hosts without a keyring."""
+        """The file of access tokens, for hosts without a keyring."""
         return self.config / "credentials.toml"
 
     @property
     def cache_key_file(self) -> Path:
-        """The secret of sealed caches, which a second machine needs too."""
+        """The secret of encrypted caches, which a second machine needs too."""
         return self.config / "cache.key"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Paths:
-        """Raises `PathError` where the environment names no folder."""
+        """Return the folders that the environment names. Raises `PathError` where it names no folder."""
         home = environ.get("WSDASH_HOME")
         if home:
             try:
@@ -100,7 +105,7 @@ class Paths:
         )
 
     def prepare(self) -> None:
-        """Make the state folder, mode 0700. Raises `PathError` when it is not ours or not writable."""
+        """Make the state folder, mode 0700. Raises `PathError` when it is another user's or not writable."""
         private_folder(self.state)
 
 
@@ -132,7 +137,7 @@ def _home_by_passwd() -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and those above it that are missing, for the user alone whatever the umask. Raises OSError."""
+    """Make the folder and its missing parents, for the user alone whatever the umask. Raises OSError."""
     missing = [folder]
     while not os.path.lexists(missing[-1].parent):
         missing.append(missing[-1].parent)
@@ -148,7 +153,7 @@ def write_private(file: Path, data: bytes) -> None:
 
 
 def private_folder(folder: Path) -> None:
-    """Make the folder with mode 0700, or check that it is ours and no link.
+    """Make the folder with mode 0700, or check that it is the user's and no link.
 
     Raises `PathError`, which names the folder and the remedy.
     """
@@ -174,7 +179,7 @@ def private_folder(folder: Path) -> None:
 
 
 def host_local(folder: Path) -> tuple[Path, str | None]:
-    """The folder itself if it is on this host, else one in /var/tmp, and the sentence that says so."""
+    """Return the folder itself if it is on this host, else one in /var/tmp, and a sentence that says so."""
     kind = file_system(folder)
     if kind not in NETWORK_FILE_SYSTEMS:
         return folder, None

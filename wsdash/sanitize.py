@@ -1,7 +1,7 @@
-"""Text from jobs, repositories and servers, made safe to show on a terminal.
+"""Makes text from jobs, repositories and servers safe to show on a terminal.
 
 Such text may hold control sequences that move the cursor, set the title, write the clipboard or make the
-terminal type an answer (ECMA-48, section 5; xterm's control sequences), and marks that reorder a line.
+terminal send an answer (ECMA-48, section 5; xterm's control sequences), and marks that reorder a line.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _UNSEEN = re.compile(
 
 
 def printable(text: str) -> str:
-    """The text without control sequences and characters; tabs and line feeds stay.
+    """Return the text without control sequences and characters; tabs and line feeds stay.
 
-    A carriage return before a line feed goes; one alone, as progress bars have it, becomes a line feed.
+    A carriage return before a line feed is removed; one alone, as in progress bars, becomes a line feed.
     """
     if text.isprintable():
         return text

@@ -12,9 +12,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class EnvVar:
-    """One environment variable. The value is passed exactly as written: no `$` is expanded in it.
+    """One environment variable. The value is passed exactly as written: `$` is not expanded.
 
-    But where it names variables in `expands`, the job puts their values in place of `${NAME}`.
+    Exception: the job replaces `${NAME}` by the value of each variable named in `expands`.
     """
 
     name: str
@@ -26,10 +26,10 @@ class EnvVar:
 class Command:
     """One command line of the devfile, run by `sh -c` in the job.
 
-    `working_dir` may hold `$PROJECT_SOURCE` or `$PROJECTS_ROOT`, which are known only inside the job;
-    None is the project's folder. `env` is set for this command alone. A command that is to be run `once` is
-    run again on each start until it has succeeded, and never after that while the workspace keeps its files.
-    Where it names variables in `expands`, the job puts their values in place of `${NAME}` in `line`.
+    `working_dir` may hold `$PROJECT_SOURCE` or `$PROJECTS_ROOT`, which are known only inside the job; None is
+    the project's folder. `env` is set for this command alone. A `once` command runs on each start until it
+    succeeds, then never again while the workspace keeps its files. The job replaces `${NAME}` in `line` by the
+    value of each variable named in `expands`.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
-    """Steps run one after the other. A step that fails keeps the next ones from running only where it says so."""
+    """Steps that run one after the other. A failed step skips the rest only where the group says so."""
 
     id: str
     steps: tuple[Step, ...]
@@ -104,7 +104,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the job asks for: CPU in cores, memory in bytes; None is the runner's default."""
+    """The job's resource request: CPU in cores, memory in bytes; None is the runner's default."""
 
     cpu_limit: float | None = None
     cpu_request: float | None = None
@@ -127,7 +127,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A variable whose value is not in the workload: the provider has it, under this name.
+    """A variable whose value is not in the workload: the provider stores it under this name.
 
     On a GitLab it is a masked CI/CD variable of the project.
     """
@@ -138,7 +138,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class GitIdentity:
-    """Who commits, where the workspace's own Git configuration does not say."""
+    """Name and address for commits, where the workspace's own Git configuration sets none."""
 
     name: str
     email: str

@@ -1,7 +1,7 @@
-"""Addresses of Git repositories without their secrets: a clean address, and a credential for its host. Pure.
+"""Splits addresses of Git repositories into a clean address and a credential for its host. Pure.
 
-What stands in an address reaches argument lists, logs, branches and stores; a credential reaches Git alone
-(gitcredentials(7)). Nothing here raises or returns a text with a secret in it, but for `Credential` itself.
+Addresses reach argument lists, logs, branches and stores; a credential reaches Git alone (gitcredentials(7)).
+Nothing here raises or returns a text with a secret in it, except `Credential` itself.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ HIDDEN = "***"
 
 
 class BadAddress(ValueError):
-    """The address cannot be used with what stands in it. Its text, and `hint`, hold nothing secret."""
+    """The address contains something that makes it unusable. The message and `hint` hold nothing secret."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -49,9 +49,9 @@ class BadAddress(ValueError):
 
 
 class Credential:
-    """What Git is to give to one host, or only where it asks for the repository at `path` there.
+    """A user name and password for one host, or only for the repository at `path` there.
 
-    `password` None: only the user's name, and Git looks further for the rest.
+    `password` None: only the user's name; Git gets the password elsewhere.
     """
 
     __slots__ = ("host", "password", "path", "protocol", "username")
@@ -87,7 +87,7 @@ class Credential:
 
     @classmethod
     def of_line(cls, line: str) -> Credential | None:
-        """What `line` made; None for any other text."""
+        """Parse the result of `line`; None for any other text."""
         try:
             return split(line)[1]
         except BadAddress:
@@ -95,7 +95,8 @@ class Credential:
 
 
 def split(address: str) -> tuple[str, Credential | None]:
-    """The address without a password and, by http(s), without a user; and what was taken out of it.
+    """Return the address without a password and, by http(s), without a user; and the credential removed from
+    it.
 
     Raises BadAddress for an address whose secret cannot be given to Git, or whose parts are ambiguous.
     """
@@ -135,7 +136,7 @@ def split(address: str) -> tuple[str, Credential | None]:
 
 
 def _refuse_parameters(address: str, tail: str) -> None:
-    """Raises BadAddress for what Git would send as a part of the path, and everybody keep: `;token=SECRET`."""
+    """Raise BadAddress for path parameters (`;token=SECRET`): Git would send them, and they would be stored."""
     path = re.split(r"[?#]", tail)[0]
     if _without_query(path) != path:
         raise BadAddress(
@@ -145,7 +146,7 @@ def _refuse_parameters(address: str, tail: str) -> None:
 
 
 def _refuse_a_token(address: str, kept: str) -> None:
-    """Raises BadAddress where what everybody would keep of the address has a token in it."""
+    """Raise BadAddress where the clean address would still contain a token."""
     if re.search(_TOKEN_ANYWHERE, kept):
         raise BadAddress(
             f"{shown(address)} was given with a token where Git looks for none",
@@ -169,7 +170,9 @@ def _credential(scheme: str, host: str, user: str, path: str) -> Credential:
 
 
 def _without_scheme(address: str) -> str:
-    """`[user@]host:path` and paths, as they are. Raises BadAddress where a password stands in it, or may."""
+    """Return `[user@]host:path` and paths unchanged. Raises BadAddress where one holds, or may hold, a
+    password.
+    """
     behind_host = re.sub(r"^[^@/:\s]+@[^@/:]+:", "", address)
     if (
         "@" in address
@@ -188,7 +191,7 @@ def _is_path(address: str) -> bool:
 
 
 def without_secrets(address: str) -> str:
-    """The clean address; for one that has none, what may be shown of it."""
+    """Return the clean address; where `split` refuses it, the part that is safe to show."""
     if re.fullmatch(_NOTHING_TO_HIDE, address):
         return address
     try:
@@ -198,7 +201,7 @@ def without_secrets(address: str) -> str:
 
 
 def shown(address: str) -> str:
-    """What of an address may be shown, whatever it is."""
+    """Return the part of any address that is safe to show."""
     return re.sub(_TOKEN_ANYWHERE, HIDDEN, _shown(address))
 
 
@@ -228,15 +231,16 @@ def _shown_without_scheme(address: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """A text, as of an error, with what may be shown of each address in it, and without tokens."""
+    """Return the text, such as an error's, without tokens and with each address reduced to its safe part."""
     text = re.sub(IN_TEXT, lambda found: shown(found[0]), text) if "://" in text else text
     return re.sub(_TOKEN_ANYWHERE, HIDDEN, text)
 
 
 def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
-    """The workload with clean addresses of its source and of dotfiles, and what was taken out of them.
+    """Return the workload with clean addresses for its source and dotfiles, and the credentials removed from
+    them.
 
-    An address that cannot be used as it is becomes what may be shown of it.
+    An address that cannot be used as it is becomes the part of it that is safe to show.
     """
     from dataclasses import replace
 
@@ -272,7 +276,9 @@ DOTFILES = "DOTFILES"
 
 
 def scoped(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
-    """The first for each host, for all that is there; others for that host for their own repository alone."""
+    """Scope credentials: the first for each host counts for the whole host, the others only for their own
+    repository.
+    """
     hosts: dict[tuple[str, str], Credential] = {}
     others: dict[str, Credential] = {}
     for one in credentials:
@@ -283,10 +289,11 @@ def scoped(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
 
 
 def settings_for(credentials: Iterable[Credential], environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables by which one Git process, with the environment `environ`, has these credentials for their hosts.
+    """Return variables that give one Git process, whose environment is `environ`, these credentials for their
+    hosts.
 
-    They stand in that process's environment alone. Git passes what a host took on to its helpers: the empty one
-    before ours takes away those of the user, which would keep it.
+    They exist in that process's environment alone. Git passes credentials that a host accepted to its helpers:
+    the empty helper before ours removes the user's, which would store them.
     """
     number = _count(environ)
     given: dict[str, str] = {}
@@ -316,22 +323,23 @@ def _count(environ: Mapping[str, str]) -> int:
 
 
 def _authority(rest: str) -> tuple[str, str]:
-    """Up to the path, the query or the fragment; and from there."""
+    """Split the text at the first `/`, `?` or `#`: the authority, and the rest."""
     end = re.search(r"[/?#]", rest)
     return (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
 
 
 def hides_a_secret(rest: str) -> bool:
-    """Whether it is ambiguous where the host begins, in the text after `://`."""
+    """Whether it is ambiguous where the host begins in the text after `://`."""
     authority, tail = _authority(rest)
     host = authority.rpartition("@")[2]
     return not re.fullmatch(_HOST, host) or _hides_an_at(host, tail)
 
 
 def _hides_an_at(host: str, tail: str) -> bool:
-    """Whether the path holds what looks like the rest of a password and the true host: `to` of `https://to/ken@host`.
+    """Whether the path holds what looks like the rest of a password and the true host: `to` of
+    `https://to/ken@host`.
 
-    What looks like a port may be the beginning of the password: `12` of `https://me:12/34@host/path`.
+    An apparent port may be the beginning of the password: `12` of `https://me:12/34@host/path`.
     """
     if "@" not in tail or host.startswith("["):
         return False
@@ -343,6 +351,6 @@ def _hides_an_at(host: str, tail: str) -> bool:
 
 
 def _without_query(text: str) -> str:
-    """Without the values of keys that sound like a secret, and without a query or a fragment that has no key at all."""
+    """Remove the values of keys named like a secret, and a query or fragment that has no key at all."""
     text = re.sub(SECRET_KEY, lambda found: f"{found[1]}{HIDDEN}", text)
     return re.sub(_NO_KEY, lambda found: f"{found[1]}{HIDDEN}", text)

@@ -39,7 +39,9 @@ class WsdashError(Exception):
 
 @contextmanager
 def as_failure(field: str = "") -> Iterator[None]:
-    """Whatever goes wrong in the block is a failure of the verb itself, exit code 1, and of this field of the form."""
+    """Turn errors raised in the block into failures of the verb itself: exit code 1, and this field of the
+    form.
+    """
     try:
         yield
     except WsdashError as error:
@@ -52,11 +54,11 @@ class UserError(WsdashError):
 
 
 class NotSaved(UserError):
-    """A workspace's job was not ended, since its work could not be kept outside of it first."""
+    """The job was not ended, because its work could not be saved elsewhere first."""
 
 
 class WorkspaceGone(UserError):
-    """A workspace was deleted before what its user has asked for could be done to it."""
+    """The workspace was deleted before the requested operation could be done."""
 
     def __init__(self, name: str) -> None:
         super().__init__(

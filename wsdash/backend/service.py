@@ -1,7 +1,7 @@
-"""The use cases of wsdash, opened for one process: what the dashboard and the command line act through.
+"""The operations of wsdash, opened for one process: the dashboard and the command line act through this object.
 
-(The quick, reading verbs of the command line go through `wsdash.backend.store.reader`, which this module also
-uses, because they may not load asyncio.)
+(The quick, reading verbs of the command line use `wsdash.backend.store.reader` directly, because they may not
+load asyncio. This module uses it, too.)
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ __all__ = [
 
 
 class Service:
-    """Open it with `async with Service.open(paths)`. For use on one event loop."""
+    """All operations on one state store. Open it with `async with Service.open(paths)`; for use on one event
+    loop.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -88,7 +90,7 @@ class Service:
         clock: Callable[[], float] = time.time,
         makers: Mapping[str, Maker] = MappingProxyType({}),
     ) -> AsyncIterator[Service]:
-        """`makers` are as in `ProviderPool`. Raises `PathError` and `DatabaseError` when the state cannot be used."""
+        """Open the state store. `makers` are as in `ProviderPool`. Raises `PathError` and `DatabaseError`."""
         with ThreadPoolExecutor(1, "wsdash-reader") as thread:
             loop = asyncio.get_running_loop()
             notices = await loop.run_in_executor(thread, database.prepare, paths)
@@ -107,28 +109,28 @@ class Service:
 
     @cached_property
     def transfer(self) -> Transfer:
-        """Export and import."""
+        """Exports and imports workspaces."""
         from wsdash.backend.operations.transfer import Transfer
 
         return Transfer(self._state)
 
     @cached_property
     def recovery(self) -> Recovery:
-        """The store rebuilt from what providers have."""
+        """Restores workspaces that providers have and the store does not."""
         from wsdash.backend.operations.recover import Recovery
 
         return Recovery(self._state, self.queries)
 
     async def reconcile(self, owner: str, *, idle_exit_s: float | None = None) -> None:
-        """Reconcile whenever the lease can be had, until cancelled.
+        """Reconcile until cancelled, whenever this process can get the lease.
 
-        `owner` is `dashboard` or `daemon`. With `idle_exit_s` it returns when there was nothing to do for
-        that long, or when another process reconciles.
+        `owner` is `dashboard` or `daemon`. With `idle_exit_s` it returns after that many seconds without work,
+        or when another process reconciles.
         """
         await self._leader.run(owner, idle_exit_s)
 
     async def _providers(self) -> dict[str, Provider]:
-        """The providers of all contexts that have workspaces or cost nothing to poll."""
+        """Return the providers of all contexts that have workspaces or are free to poll."""
         providers: dict[str, Provider] = {}
         for context in ALWAYS_POLLED | {row.workspace.context for row in await self.queries.workspaces()}:
             with suppress(UserError):
@@ -139,7 +141,7 @@ class Service:
         await self.recovery.take_in_lost(await self._context_names())
 
     async def _forget_lost(self) -> bool:
-        """Have secrets removed of workspaces that nothing knows any more; False where that must be tried again."""
+        """Have providers remove secrets of unknown workspaces; False where that must be retried."""
         done = True
         for context in await self._context_names():
             with suppress(UserError):

@@ -1,4 +1,4 @@
-"""What the user's config.toml says: contexts, the limits of new workspaces, the dashboard.
+"""Parses the user's config.toml: contexts, the limits of new workspaces, the dashboard.
 
 Checked by hand and not by pydantic, because the dashboard needs it before its first paint.
 """
@@ -17,7 +17,7 @@ from wsdash.model import Policy
 
 
 class ConfigError(Exception):
-    """config.toml cannot be used: where, what is wrong, and what would be right."""
+    """config.toml cannot be used; the message names the line, the error and the correct form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """How the dashboard looks and behaves. `theme` and `mouse` None are the dashboard's own choice.
+    """How the dashboard looks and behaves. Without `theme` and `mouse` the dashboard chooses.
 
     `handover` says whether leaving it while workspaces are wanted running starts a daemon.
     """
@@ -80,7 +80,7 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How jobs elsewhere reach this machine, which lets them in by the relay.
+    """How jobs on other machines reach the relay on this one.
 
     `host` is this machine's name or address as runners see it, None where they cannot reach it. `bind` is the
     address to listen at; `port` 0 is one that is chosen once and kept.
@@ -93,11 +93,12 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """What the user has in every new workspace.
+    """Settings that apply to every new workspace of the user.
 
-    `dotfiles` is the address of a Git repository that is applied to it, `home_files` are paths below the home
-    folder that each checkpoint of it holds. `git_identity` says whether name and address of your own Git configuration
-    are set in it, where it has none. Its Git may ask yours for credentials for `credential_hosts`.
+    `dotfiles` is the address of a Git repository that is applied to it; `home_files` are paths below the home
+    folder that each checkpoint includes. `git_identity` says whether the name and address of your own Git
+    configuration are set in it, where it has none. Its Git may ask yours for credentials for
+    `credential_hosts`.
     """
 
     dotfiles: str | None = None
@@ -113,7 +114,7 @@ PROVIDERS = (LOCAL.provider, GITLAB)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What config.toml says, or would say if it were there.
+    """The content of config.toml, with defaults for everything it leaves out.
 
     `policy` holds the fields of `wsdash.model.Policy` that the user set.
     """
@@ -133,7 +134,7 @@ def load_config(file: Path) -> Config:
 
 
 def policy_for(file: Path, context: str) -> Policy:
-    """The limits for a new workspace in this context, by config.toml. Raises `ConfigError`."""
+    """Return the limits for a new workspace in this context, as config.toml sets them. Raises `ConfigError`."""
     config = load_config(file)
     return policy(config.contexts.get(context, LOCAL).provider, config.policy)
 
@@ -159,7 +160,9 @@ def read_config(file: Path) -> str:
 
 
 def _check_owner(file: Path, found: os.stat_result) -> None:
-    """The rule of ssh_config(5): it says what runs, so it must be the user's or root's, and nobody else's to write."""
+    """Apply the rule of ssh_config(5): config.toml names commands, so only the user or root may own and write
+    it.
+    """
     if found.st_uid not in (0, os.geteuid()):
         raise ConfigError(
             f"{file} belongs to another user (uid {found.st_uid}), so it is not obeyed. "
@@ -225,7 +228,7 @@ _Takes = Mapping[str, Callable[[object], Any]]
 
 
 def _takes(settings: type, **special: Callable[[object], Any]) -> _Takes:
-    """What the keys of a table take, by the types of the fields of the class that they become."""
+    """Return the check of each key of a table, from the field types of the class that it becomes."""
     found = {field.name: values.BY_TYPE.get(str(field.type)) for field in fields(settings)}
     return {name: check for name, check in {**found, **special}.items() if check is not None}
 

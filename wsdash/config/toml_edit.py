@@ -1,7 +1,7 @@
-"""Places in, and small changes to, the text of a TOML file, so that a user's comments and order stay.
+"""Finds places in a TOML text and edits it, keeping the user's comments and order.
 
-`tomllib` tells no positions: `line_of` knows the layout that people write by hand, one key a line and tables with
-headers. tomlkit changes the rest.
+`tomllib` gives no positions: `line_of` understands the layout that people write by hand, one key a line and
+tables with headers. tomlkit makes the changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """The line (from 1) where the key or table of this path is set, or else its nearest parent."""
+    """Return the line (from 1) that sets the key or table of this path, or else its nearest parent."""
     best: tuple[int, int | None] = (0, None)
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
@@ -33,7 +33,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
 
 
 def with_top_level(text: str, key: str, value: object) -> str:
-    """The text with this key above all tables set to the value. Raises ValueError where it is no TOML."""
+    """Return the text with this key set above all tables. Raises ValueError for invalid TOML."""
     import tomlkit  # not needed to read
 
     document = tomlkit.parse(text)
@@ -42,7 +42,7 @@ def with_top_level(text: str, key: str, value: object) -> str:
 
 
 def without_table(text: str, path: tuple[str, ...]) -> str:
-    """The text without this table and those inside it. Raises ValueError where it is no TOML."""
+    """Return the text without this table and its subtables. Raises ValueError for invalid TOML."""
     import tomlkit  # not needed to read
 
     document = tomlkit.parse(text)
@@ -56,7 +56,7 @@ def without_table(text: str, path: tuple[str, ...]) -> str:
 
 
 def with_table(text: str, path: tuple[str, ...], values: Mapping[str, object]) -> str:
-    """The text with this table, in place of one of that path. Raises ValueError where it is no TOML."""
+    """Return the text with this table, which replaces one of the same path. Raises ValueError for invalid TOML."""
     import tomlkit  # not needed to read
 
     document = tomlkit.parse(text)

@@ -1,4 +1,6 @@
-"""What the keys of config.toml take: each function returns the value, or raises `WrongValue` with what it takes."""
+"""Checks values of config.toml. Each function returns the value, or raises `WrongValue`, which says what is
+accepted.
+"""
 
 from __future__ import annotations
 
@@ -11,53 +13,60 @@ PLACEMENTS = ("source", "own")
 
 
 class WrongValue(Exception):
-    """A value is not what the key takes; the text says what it takes."""
+    """The key does not accept the value; the message says what it accepts."""
 
 
 def flag(value: object) -> bool:
+    """Accept true or false."""
     if not isinstance(value, bool):
         raise WrongValue("true or false")
     return value
 
 
 def text(value: object) -> str:
+    """Accept a string that is not empty and is printable."""
     if not isinstance(value, str) or not value.isprintable() or not value:
         raise WrongValue("a text in quotes")
     return value
 
 
 def number(value: object) -> float:
+    """Accept a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise WrongValue("a number above 0")
     return float(value)
 
 
 def count(value: object) -> int:
+    """Accept a whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise WrongValue("a whole number from 1")
     return value
 
 
 def numbers(value: object) -> tuple[float, ...]:
+    """Accept a list of finite numbers above 0."""
     if not isinstance(value, list):
         raise WrongValue("a list of numbers above 0")
     return tuple(number(item) for item in value)
 
 
 def texts(value: object) -> tuple[str, ...]:
+    """Accept a list of printable strings, none of them empty."""
     if not isinstance(value, list):
         raise WrongValue("a list of texts in quotes")
     return tuple(text(item) for item in value)
 
 
 def placement(value: object) -> str:
+    """Accept one of `PLACEMENTS`."""
     if value not in PLACEMENTS:
         raise WrongValue(" or ".join(f'"{placement}"' for placement in PLACEMENTS))
     return str(value)
 
 
 def url(value: object) -> str:
-    """An address without credentials, for config.toml holds no secrets."""
+    """Accept an address without credentials, because config.toml holds no secrets."""
     from urllib.parse import urlsplit
 
     try:
@@ -72,6 +81,7 @@ def url(value: object) -> str:
 
 
 def home_files(value: object) -> tuple[str, ...]:
+    """Accept a list of relative paths without `..`, which are below the home folder."""
     names = texts(value)
     if any(name.startswith("/") or ".." in name.split("/") for name in names):
         raise WrongValue('paths below the home folder, such as [".bash_history"]')
@@ -79,6 +89,9 @@ def home_files(value: object) -> tuple[str, ...]:
 
 
 def process_names(value: object) -> tuple[str, ...]:
+    """Accept a list of process names: no blanks, and 15 characters at most, as Linux stores them (proc(5),
+    comm).
+    """
     names = texts(value)
     if any(len(name) > 15 or " " in name for name in names):
         raise WrongValue('names of processes, 15 letters at most, such as ["make"]')
@@ -86,6 +99,7 @@ def process_names(value: object) -> tuple[str, ...]:
 
 
 def volume(value: object) -> str:
+    """Accept the absolute path of a folder in jobs, as `VOLUME_PATH` defines it."""
     path = text(value)
     if VOLUME_PATH.fullmatch(path) is None:
         raise WrongValue('the path of a folder in the jobs, such as "/wsdash"')
@@ -93,6 +107,7 @@ def volume(value: object) -> str:
 
 
 def table(value: object) -> dict[str, object]:
+    """Accept a table."""
     if not isinstance(value, dict):
         raise WrongValue("a table")
     return value

@@ -8,4 +8,4 @@ from __future__ import annotations
 
 
 class ArchiveError(Exception):
-    """What was read is no sound archive of a workspace: where and why."""
+    """The archive is malformed, truncated or damaged; the message says where and why."""

@@ -1,7 +1,7 @@
-"""What a member of an untrusted archive may become in a workspace's folder. Pure.
+"""Checks members of an untrusted archive before they become files of a workspace. Pure.
 
-The rules of Python's `data` filter for tars (PEP 706), but for links: a repository may hold a symbolic link
-to anywhere, so it is kept as a link, and the files must never be written through one.
+The rules are those of Python's `data` filter for tars (PEP 706), except for links: a repository may hold a
+symbolic link to anywhere, so it is kept as a link, and files must never be written through one.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ class Entry:
 
     @property
     def path(self) -> str:
+        """The path below the workspace's folder, parts joined by `/`."""
         return "/".join(self.parts)
 
 
 def entry_of(member: Member) -> Entry | None:
-    """The member as an entry; None for the archive's root itself, which is nothing to make.
+    """Return the member as a checked entry; None for the archive's root itself, which needs no file.
 
-    Raises ArchiveError for one that would lie outside of the folder, that is no file, folder or link, or
-    that would put something else where a provider needs a folder.
+    Raises ArchiveError for a member that would lie outside the folder, is no file, folder or link, or would put
+    something else where a provider needs a folder.
     """
     if member.kind not in ("file", "folder", "symlink", "hardlink"):
         raise ArchiveError(f"{_shown(member.path)} is no file, folder or link (a device, or the like)")
@@ -71,7 +72,7 @@ def entry_of(member: Member) -> Entry | None:
 
 
 def is_too_long(path: str) -> bool:
-    """Whether the path could not be read back from an archive."""
+    """Whether an archive could not give this path back when read."""
     return len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH
 
 

@@ -34,7 +34,9 @@ class ArchiveReader(ByteStream):
         self._stream: IO[bytes] | None = None
 
     def read(self, size: int, /) -> bytes:
-        """Raises UserError when it cannot be opened, ArchiveError when its compression is damaged."""
+        """Read the next decompressed bytes. Raises UserError when the file cannot be opened, ArchiveError when
+        its compression is damaged, StreamFailed when it cannot be read.
+        """
         self.check()
         try:
             if self._stream is None:
@@ -46,7 +48,7 @@ class ArchiveReader(ByteStream):
             raise StreamFailed(error) from error
 
     def read_to_end(self) -> None:
-        """What follows the end mark, so that the compression's checksum is compared. Raises ArchiveError."""
+        """Read past the end mark, so that the compression's checksum is compared. Raises ArchiveError."""
         left = _MOST_AFTER_END
         while data := self.read(CHUNK):
             left -= len(data)
@@ -54,7 +56,7 @@ class ArchiveReader(ByteStream):
                 raise ArchiveError("the archive goes on after its end mark")
 
     def release(self) -> None:
-        """Lets go of a file that this has opened, when nothing reads it any more."""
+        """Close a file that this reader opened, once nothing reads it."""
         self.close()
         if self._raw is not None and not isinstance(self._file, int):
             os.close(self._raw.descriptor)
@@ -76,10 +78,10 @@ class ArchiveReader(ByteStream):
 
 
 class ArchiveWriter(ByteStream):
-    """An archive to write, for the user alone, to a path or an open descriptor.
+    """Writes an archive, readable by the user alone, to a path or an open descriptor.
 
-    It is compressed unless the path ends in `.tar`. At the path it is there, whole and on the disk, after
-    `finish`, and before that not at all; `force` lets it take the place of another file.
+    It is compressed unless the path ends in `.tar`. The path appears, complete and on the disk, only with
+    `finish`; `force` lets it replace another file.
     """
 
     def __init__(
@@ -93,7 +95,9 @@ class ArchiveWriter(ByteStream):
         self._gzip: gzip.GzipFile | None = None
 
     def open(self) -> None:
-        """Raises UserError for a path that is taken or cannot be written to, StreamFailed for a descriptor."""
+        """Open the target. Raises UserError for a path that exists or cannot be written to, StreamFailed for a
+        descriptor.
+        """
         if isinstance(self._file, int):
             self._raw = _Output(self._file, self)
         else:
@@ -104,7 +108,7 @@ class ArchiveWriter(ByteStream):
                 self._gzip = gzip.GzipFile("", "wb", _LEVEL, cast("IO[bytes]", self._raw))
 
     def write(self, data: bytes, /) -> int:
-        """All of it. Raises StreamFailed, as `finish` does."""
+        """Write all of the bytes. Raises StreamFailed, as `finish` does."""
         self.check()
         stream = self._gzip or self._raw
         assert stream is not None, "it is open"
@@ -113,7 +117,9 @@ class ArchiveWriter(ByteStream):
         return len(self.passed(data))
 
     def finish(self) -> int:
-        """Puts it in its place. Returns its size in bytes, as it is written. Raises UserError, as `open` does."""
+        """Move the archive to its path and return its size in bytes as written. Raises UserError, as `open`
+        does.
+        """
         assert self._raw is not None, "it is open"
         with _or_failed():
             if self._gzip is not None:
@@ -128,7 +134,7 @@ class ArchiveWriter(ByteStream):
             return size
 
     def release(self) -> None:
-        """Removes what was not finished, when nothing writes to it any more."""
+        """Remove an unfinished archive, once nothing writes to it."""
         self.close()
         # It writes a last time, and must not do so when the file has gone.
         with contextlib.suppress(OSError, ValueError, Closed):
@@ -142,7 +148,7 @@ class ArchiveWriter(ByteStream):
 
 
 class _Input(io.RawIOBase):
-    """A descriptor, perhaps of a pipe, on which waiting ends when the watch is closed."""
+    """A descriptor, perhaps of a pipe, to read from; closing the watch ends a wait on it."""
 
     def __init__(self, descriptor: int, watch: ByteStream) -> None:
         self.descriptor = descriptor
@@ -157,7 +163,7 @@ class _Input(io.RawIOBase):
 
 
 class _Output:
-    """The same to write to."""
+    """A descriptor, perhaps of a pipe, to write to; closing the watch ends a wait on it."""
 
     def __init__(self, descriptor: int, watch: ByteStream) -> None:
         self._descriptor = descriptor
@@ -174,7 +180,7 @@ class _Output:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no bytes are buffered."""
 
 
 def _wait(descriptor: int, event: int, watch: ByteStream) -> None:

@@ -1,4 +1,4 @@
-"""`workspace.json`: what the archive says of the workspace itself. Written by us, read from anybody."""
+"""`workspace.json`: the archive's description of the workspace. Written by wsdash, read from anybody."""
 
 from __future__ import annotations
 
@@ -43,11 +43,12 @@ class _Head:
 
 
 def dump(manifest: Manifest) -> bytes:
+    """Return the manifest as indented JSON with a final newline."""
     return json.dumps(asdict(manifest), indent=2).encode() + b"\n"
 
 
 def parse(data: bytes) -> Manifest:
-    """Raises ArchiveError for what is no manifest of this format, or holds limits that are none."""
+    """Parse a manifest. Raises ArchiveError for another format, or for limits outside their bounds."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -67,7 +68,7 @@ def parse(data: bytes) -> Manifest:
 
 
 def _check_limits(policy: Policy) -> None:
-    """The bounds that config.toml has for the same settings."""
+    """Apply the bounds that config.toml has for the same settings."""
     for field in fields(policy):
         value = getattr(policy, field.name)
         numbers = value if isinstance(value, tuple) else () if value is None else (value,)
@@ -79,7 +80,7 @@ def _check_limits(policy: Policy) -> None:
 
 
 def _check_texts(manifest: Manifest) -> None:
-    """They stand in lists and events: a line each, and no longer than a path may be."""
+    """Refuse texts of several lines or longer than a path may be: they stand in lists and events."""
     for name in ("id", "name", "context", "source", "ref", "devfile"):
         text = getattr(manifest, name) or ""
         if len(text) > _LONGEST_TEXT or not text.isprintable():

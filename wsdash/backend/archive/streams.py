@@ -1,4 +1,4 @@
-"""Streams of bytes between threads: what they need to have, and how their work is given up."""
+"""Streams of bytes between threads: their protocols, byte counting, and cancellation."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ CHUNK = 256 * 1024
 
 
 class ByteSource(Protocol):
-    """What is read from. `close`, from any thread, makes a read that waits or follows fail."""
+    """A stream to read from. `close`, from any thread, makes a pending or later read fail."""
 
-    def read(self, size: int, /) -> bytes: ...
-    def close(self) -> None: ...
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; none at the end."""
+
+    def close(self) -> None:
+        """Make a pending or later `read` fail. Any thread may call it."""
 
 
 class ByteSink(Protocol):
-    """What is written to, always all of it. `close`, from any thread, makes a write that follows fail."""
+    """A stream to write to; each write takes all bytes. `close`, from any thread, makes later writes fail."""
 
-    def write(self, data: bytes, /) -> int: ...
-    def close(self) -> None: ...
+    def write(self, data: bytes, /) -> int:
+        """Write all of the bytes and return their number."""
+
+    def close(self) -> None:
+        """Make later writes fail. Any thread may call it."""
 
 
 class StreamFailed(Exception):
-    """The archive's own file or pipe failed, as opposed to the files that go in or come out."""
+    """The archive's own file or pipe failed, as opposed to the workspace's files."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -34,7 +40,7 @@ class StreamFailed(Exception):
 
 
 class Closed(Exception):
-    """The stream was closed while it was in use: its caller has given up."""
+    """The stream was closed while in use: its caller was cancelled."""
 
 
 class ByteStream:
@@ -47,17 +53,20 @@ class ByteStream:
 
     @property
     def is_closed(self) -> bool:
+        """Whether `close` was called."""
         return self._stop.is_set()
 
     def close(self) -> None:
+        """Make every later `check` raise `Closed`."""
         self._stop.set()
 
     def check(self) -> None:
-        """Raises Closed."""
+        """Raise `Closed` once the stream is closed."""
         if self._stop.is_set():
             raise Closed
 
     def passed(self, data: bytes) -> bytes:
+        """Count the bytes, report the total to `progress`, and return the bytes."""
         self.count += len(data)
         self._progress(self.count)
         return data

@@ -1,7 +1,8 @@
-"""A tar as a stream of members: strict to read, pax to write (POSIX.1-2017, `pax`, section "Extended Description").
+"""A tar as a stream of members: reads strictly, writes pax (POSIX.1-2017, `pax`, section "Extended
+Description").
 
-Only single header blocks are left to `tarfile`. Its own reading loop takes damage in the middle for the end
-of the archive, and holds a header of any size and every member in memory, which an untrusted archive decides.
+`tarfile` parses single header blocks only. Its own reading loop takes damage in the middle for the end of the
+archive, and keeps every header and member in memory, whose sizes an untrusted archive decides.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ _SECONDS = re.compile(r"(-?)(\d{1,18})(?:\.(\d{1,18}))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member as the archive has it, which nobody has checked yet.
+    """One member as the archive gives it, not checked yet.
 
-    `kind` is `file`, `folder`, `symlink`, `hardlink` or `special` (devices and all others); `target` is
-    where a link points, `size` the bytes of a file.
+    `kind` is `file`, `folder`, `symlink`, `hardlink` or `special` (devices and all others); `target` is where a
+    link points, `size` the bytes of a file.
     """
 
     path: str
@@ -68,7 +69,7 @@ class Content:
         return data
 
     def skip(self) -> None:
-        """To where the next member begins."""
+        """Skip to the start of the next member."""
         while self._left:
             self.read(MOST_HEADER)
         exactly(self._source, self._padding)
@@ -76,7 +77,9 @@ class Content:
 
 
 def read_members(source: ByteSource) -> Iterator[tuple[Member, Content]]:
-    """The members up to the archive's end mark. Raises ArchiveError for what is no tar, is cut off or damaged."""
+    """Yield the members up to the archive's end mark. Raises ArchiveError for a damaged, truncated or foreign
+    format.
+    """
     more: dict[str, str] = {}
     count = 0
     while (block := exactly(source, BLOCK)) != _ZEROS:
@@ -109,12 +112,12 @@ def header(member: Member) -> bytes:
 
 
 def padding(size: int) -> bytes:
-    """What fills a member's last block."""
+    """Return the zero bytes that fill a member's last block."""
     return bytes(-size % BLOCK)
 
 
 def exactly(source: ByteSource, size: int) -> bytes:
-    """So many bytes, and no fewer. Raises ArchiveError when the archive ends before."""
+    """Read exactly `size` bytes. Raises ArchiveError when the archive ends before."""
     data = b""
     while len(data) < size:
         piece = source.read(size - len(data))
@@ -129,7 +132,7 @@ def _cut_off() -> ArchiveError:
 
 
 def _extended(info: tarfile.TarInfo, source: ByteSource) -> dict[str, str]:
-    """What a header says of the member that follows it."""
+    """Parse an extended header, which describes the member after it."""
     if not 0 <= info.size <= MOST_HEADER:
         raise ArchiveError(
             f"the archive has a header of {info.size} bytes, and at most {MOST_HEADER} are read"

@@ -1,6 +1,7 @@
-"""Credentials of clone addresses, a file for each workspace that has any, readable by this user alone.
+"""Stores the credentials of clone addresses: one file for each workspace that has any, readable by this user
+alone.
 
-A file is one of git-credential-store(1), and goes with its workspace.
+The format is that of git-credential-store(1). The file is removed with its workspace.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ from wsdash.paths import make_folder
 
 
 def text_of(credentials: Iterable[Credential]) -> str:
-    """The text of such a file."""
+    """Format credentials as the text of such a file."""
     return "".join(f"{credential.line}\n" for credential in scoped(credentials))
 
 
 class KeptCredentials:
-    """Everything here blocks. `folder` is made when something is kept."""
+    """The credential files in one folder. All methods block. `folder` is made with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def file(self, workspace_id: str) -> Path:
-        """Where those of the workspace are, if it has any."""
+        """The path of the workspace's credential file, whether or not it exists."""
         return self._folder / workspace_id
 
     def keep(self, workspace_id: str, credentials: Iterable[Credential]) -> None:
-        """Whole or not at all; newer ones stand before those that are there. Raises OSError."""
+        """Store credentials atomically; newer ones come before existing ones. Raises OSError."""
         text = text_of([*credentials, *self.of(workspace_id)])
         make_folder(self._folder)
         atomic.write(self.file(workspace_id), text.encode(), durable=True)
 
     def of(self, workspace_id: str) -> tuple[Credential, ...]:
-        """None where nothing is kept, or it cannot be read."""
+        """Read the workspace's credentials; none where there is no file or it cannot be read."""
         try:
             lines = self.file(workspace_id).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
@@ -43,6 +44,6 @@ class KeptCredentials:
         return tuple(found for line in lines if (found := Credential.of_line(line)) is not None)
 
     def drop(self, workspace_id: str) -> None:
-        """Also what a process left that died while it kept them. Raises OSError."""
+        """Remove the workspace's file, and drafts of processes that died while writing it. Raises OSError."""
         for file in (self.file(workspace_id), *self._folder.glob(f".{workspace_id}.*")):
             file.unlink(missing_ok=True)

@@ -1,4 +1,6 @@
-"""Documents for people's eyes, such as a devfile or a workload: without the secrets of the addresses in them. Pure."""
+"""Removes the secrets of addresses from documents that are shown to people, such as a devfile or a workload.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ _LEAST = 4
 
 
 class SecretHider:
-    """Hides secrets, and keeps in `addresses` what may be shown of each address that had one."""
+    """Hides secrets, and collects in `addresses` the safe form of each address that had one."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
@@ -39,7 +41,9 @@ class SecretHider:
         return cast("T", self._value(workload, False))
 
     def of_devfile(self, devfile: T) -> T:
-        """A devfile's JSON likewise, and without those variables of its own that stood in such a secret."""
+        """Return a devfile's JSON without secrets, and without those of its own variables that were part of
+        one.
+        """
         devfile = cast("T", self._value(devfile, False))
         variables = devfile.get("variables") if isinstance(devfile, dict) else None
         if isinstance(variables, dict):
@@ -71,7 +75,7 @@ class SecretHider:
         return re.sub(IN_TEXT, lambda found: self._address(found[0]), text) if "://" in text else text
 
     def _address(self, address: str) -> str:
-        """Only what is a secret is taken out of it: other texts, as of a command, hold variables and the like."""
+        """Remove only the secret part: other texts, such as commands, hold variables and the like."""
         rest = address.partition("://")[2]
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
         user, at, _ = authority.rpartition("@")
@@ -103,7 +107,7 @@ class SecretHider:
         return address if clean == address.strip() else self._noted(address, clean)
 
     def _noted(self, address: str, clean: str) -> str:
-        """The clean address, of one from which what stood before its host was taken."""
+        """Record and return the clean form of an address whose user part was removed."""
         self.addresses.append(clean)
         user = re.sub(r"^\w[\w+.-]*://", "", address).rpartition("@")[0]
         name, colon, password = user.partition(":")

@@ -1,7 +1,7 @@
-"""A look into a Git repository before a workspace is made of it: which files, and the devfile's text.
+"""Reads file names and the devfile's text from a Git repository before a workspace is made of it.
 
-Only Git itself reads the repository, into a bare one of ours that holds no work tree and runs no hooks.
-Git may not ask questions, use transports other than the usual, or run for longer than a minute.
+Only Git itself reads the repository, into a bare one of ours without a work tree or hooks. Git may not ask
+questions, use unusual transports, or run for longer than a minute.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ MOST_FOLDERS = 50
 
 
 class SourceError(WsdashError):
-    """The source (or the `field` of the request that is named) cannot be used: why, and what to do.
+    """The source (or the request's `field`) cannot be used: the reason, and what to do.
 
-    `unreachable`: who has it cannot be asked, or refuses.
+    `unreachable`: the server does not answer, or refuses access.
     """
 
     def __init__(
@@ -43,12 +43,14 @@ class SourceError(WsdashError):
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Runs Git without questions, with more variables in its environment."""
+    """Runs Git non-interactively, with further variables in its environment."""
 
     environ: Mapping[str, str]
 
     async def __call__(self, repository: Path, *arguments: str) -> tuple[int, bytes, bytes]:
-        """Exit code, output and errors. Raises `SourceError` when there is no Git, or it takes too long."""
+        """Run Git; return its exit code, output and errors. Raises `SourceError` without Git, or after the time
+        limit.
+        """
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")},
             **self.environ,
@@ -80,7 +82,7 @@ class Git:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFiles:
-    """The names in a repository's root, `.devfile/` and `.devcontainer/` at a ref; `read` returns a file."""
+    """The names in a repository's root, `.devfile/` and `.devcontainer/` at one ref, and a way to read a file."""
 
     url: str
     names: tuple[str, ...]
@@ -105,7 +107,7 @@ class RepositoryFiles:
 
 
 def url_of(source: str) -> str:
-    """The URL, or the absolute path of a folder on this machine. Raises `SourceError`."""
+    """Return the URL, or the absolute path of a folder on this machine. Raises `SourceError`."""
     if not source.strip() or source.startswith("-") or any(ord(c) < 32 or ord(c) == 127 for c in source):
         raise SourceError(
             f"{shown(source)!r} is not a repository", "Give a URL, or the path of a Git repository."
@@ -160,7 +162,9 @@ async def open_repository(
 
 
 async def remote_of(folder: str) -> str:
-    """The address that a repository on this machine is pushed to, with what secrets it has. Raises `SourceError`."""
+    """Return the address that a local repository is pushed to, including any secret in it. Raises
+    `SourceError`.
+    """
     code, address, _ = await Git({})(Path(folder), "remote", "get-url", "origin")
     url = os.fsdecode(address).strip()
     if code != 0 or ":" not in url:
@@ -172,7 +176,9 @@ async def remote_of(folder: str) -> str:
 
 
 async def own_identity() -> GitIdentity | None:
-    """Who the user is by their own Git configuration, not that of a repository; None where it does not say."""
+    """Return the user's name and address from their own Git configuration, not a repository's; None where
+    unset.
+    """
     found = []
     for key in ("user.name", "user.email"):
         try:
@@ -190,7 +196,7 @@ async def _must(git: Git, repository: Path, url: str, ref: str | None, *argument
 
 
 def explain(answer: str, url: str, ref: str | None) -> SourceError:
-    """What Git's answer means to the user."""
+    """Translate Git's error output into a message for the user."""
     line = _last_line(answer.encode())
     if "couldn't find remote ref" in answer or "not our ref" in answer or "unadvertised object" in answer:
         if ref is None:

@@ -1,6 +1,6 @@
-"""Finishes what a delete, a launch or a crash has left half done on this machine. Blocking.
+"""Finishes deletes, launches and crashes that left something behind on this machine. Blocking.
 
-The process that begins to reconcile does so; `wsdash doctor` names what it would remove.
+The process that begins to reconcile runs it; `wsdash doctor` lists what it would remove.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _OLD_S = 3600.0
 
 
 def find(paths: Paths) -> list[Leftover]:
-    """What is left over on this machine. Raises OSError, and what reading the state store raises."""
+    """List leftovers on this machine. Raises OSError, and the errors of reading the state store."""
     found = [one for layout in _layouts(paths) for one in local.find(layout, lambda: _ids(paths))]
     return found + _of_state(paths)
 
 
 def find_elsewhere(paths: Paths) -> list[SecretNote]:
-    """Workspaces that the state store does not know, of which secrets may be in a project of a GitLab.
+    """List workspaces, unknown to the state store, whose secrets may still be in a GitLab project.
 
-    Raises what reading the state store does.
+    Raises the errors of reading the state store.
     """
     notes = list(SecretNotes(paths.state / _NOTES).all())
     ids = _ids(paths) if notes else Ids(frozenset(), frozenset())
@@ -49,7 +49,7 @@ def find_elsewhere(paths: Paths) -> list[SecretNote]:
 
 
 def clean(paths: Paths) -> None:
-    """Remove it. What cannot be removed is logged, and found again the next time."""
+    """Remove the leftovers. One that cannot be removed is logged, and found again next time."""
     for layout in _layouts(paths):
         try:
             for problem in local.remove(layout, Ender(time.time, layout.listeners), lambda: _ids(paths)):
@@ -64,7 +64,7 @@ def clean(paths: Paths) -> None:
 
 
 def _of_state(paths: Paths) -> list[Leftover]:
-    """What stands outside of the providers' folders."""
+    """List leftovers outside the providers' folders."""
     found = access.find(AccessFolder.of(paths), lambda: _ids(paths))
     owned = [path for room in _ROOMS for path in _entries(paths.state / room)]
     gone = _ids(paths).deleted

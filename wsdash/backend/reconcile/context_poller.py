@@ -52,7 +52,7 @@ class ContextPoller:
         """Attempt ids of jobs that belong to no workspace of this store."""
 
     def set_provider(self, provider: Provider) -> None:
-        """Poll this one from now on: another one, where the context's settings were changed."""
+        """Poll this provider from now on, because the context's settings changed."""
         if provider is not self.provider:
             self.provider = provider
             self.mark_unreliable()
@@ -133,7 +133,7 @@ class ContextPoller:
     async def _record(
         self, observation: Observation, workspaces: Mapping[str, Workspace], live: Sequence[Attempt]
     ) -> bool:
-        """Store the observation and what it says of each live attempt; True when one has ended."""
+        """Store the observation and its effect on each live attempt; True when an attempt ended."""
         now = self._runtime.clock()
         changed: list[tuple[Attempt, JobObservation]] = []
         ends = []
@@ -197,7 +197,7 @@ class ContextPoller:
 
 
 def _as_observed(attempt: Attempt, observation: Observation) -> Attempt:
-    """The attempt as it was just recorded: a job that was lost is acted on at this poll, and not at the next."""
+    """Return the attempt as just recorded, so that a lost job is acted on at this poll and not at the next."""
     job = observation.job_of(attempt.id) if attempt.is_live else None
     return (
         attempt if job is None or job is attempt.last_observation else replace(attempt, last_observation=job)
@@ -205,7 +205,7 @@ def _as_observed(attempt: Attempt, observation: Observation) -> Attempt:
 
 
 def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation: Observation) -> bool:
-    """Whether something is on its way, or a heartbeat is overdue."""
+    """Whether a transition is under way, or a heartbeat is overdue."""
     live = [attempt for attempt in attempts if attempt.is_live]
     if workspace.desired is not Desired.RUNNING:
         return bool(live) or workspace.desired is Desired.DELETED
@@ -219,13 +219,13 @@ def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation:
 
 
 def _waits_long(job: JobObservation, now: float) -> bool:
-    """Whether it has been waiting for a runner for so long that it may go on for hours."""
+    """Whether the job has waited for a runner so long that it may wait for hours."""
     since = job.state_since or job.created_at
     return job.state is JobState.QUEUED and since is not None and now - since > SOON_S
 
 
 def _job_events(attempt: Attempt, now: JobObservation) -> Iterator[JobEvent]:
-    """What a job has reported since it was last observed."""
+    """Return the events that a job reported since it was last observed."""
     before = attempt.last_observation
     known = (
         set() if before is None else {(s.phase, s.command, s.started_at) for s in before.steps if s.failed}

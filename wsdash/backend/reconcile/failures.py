@@ -1,4 +1,4 @@
-"""Background work that may fail and is tried again: the failure is logged, and the loop continues."""
+"""Runs background work that may fail and is retried: the failure is logged, and the loop continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the reconciler while this process holds the lease; also takes hourly backups."""
+"""Runs the reconciler while this process holds the lease; also makes hourly backups of the state store."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ FORGET_AGAIN_S = 30.0
 class LeaderElector:
     """Reconciles one state store while this process holds its lease.
 
-    `providers` gives the provider of each context that has workspaces; `workspaces_mark` a text that changes
-    when workspaces come, go or are wanted otherwise; `recover` takes in those that the store has lost, and
-    `forget` has providers remove what is left of those that nothing knows, or says that it must be tried again.
+    `providers` gives the provider of each context that has workspaces; `workspaces_mark` is a text that changes
+    when workspaces are added, removed or given another desired state; `recover` restores workspaces that the
+    store lost; `forget` has providers remove leftovers of unknown workspaces, or says that it must be retried.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class LeaderElector:
         self._reconciler: Reconciler | None = None
 
     def nudge(self, workspace_id: str) -> None:
-        """A user's command was committed in this process: carry it out at once, if that is our part."""
+        """Handle a command that was committed in this process at once, if this process reconciles."""
         if self._reconciler is not None:
             self._reconciler.nudge(workspace_id)
 
     async def run(self, owner: str, idle_exit_s: float | None) -> None:
-        """Until cancelled; with `idle_exit_s` until there was nothing to do for that long, or until another
+        """Run until cancelled; with `idle_exit_s`, until that many seconds passed without work, or another
         process reconciles. `owner` is `dashboard` or `daemon`.
 
-        Where the state folder is gone a daemon ends, by `StateRemoved`, for nobody would end it otherwise. A
-        dashboard goes on once the folder is back: its user sees meanwhile that it is not there.
+        If the state folder is removed, a daemon ends with `StateRemoved`, because nobody would stop it
+        otherwise. A dashboard shows that the folder is missing, and continues once it is back.
         """
         failed = ""
         while True:
@@ -121,7 +121,7 @@ class LeaderElector:
                 await fenced.give_up_lease()
 
     async def _clean_and_back_up(self) -> None:
-        """What died before us is finished, what an earlier version wrote renewed, and backups kept."""
+        """Clean up after processes that died, rewrite files of earlier versions, then keep making backups."""
         try:
             await asyncio.to_thread(cleanup.clean, self._paths)
         except (sqlite3.Error, OSError, DatabaseError) as error:
@@ -133,13 +133,15 @@ class LeaderElector:
         await self._keep_backups()
 
     async def _keep_forgetting(self) -> None:
-        """In the background, for a provider may not answer."""
+        """Retry `forget` in the background, because a provider may not answer."""
         while True:
             is_done = await self._forget()
             await asyncio.sleep(FORGET_S if is_done else FORGET_AGAIN_S)
 
     async def _keep_backups(self) -> None:
-        """One an hour, which is made again when workspaces have come, gone or changed."""
+        """Make a backup each hour, and replace the present hour's whenever workspaces are added, removed or
+        changed.
+        """
         backed_up: tuple[str, str] | None = None
         while True:
             label = datetime.fromtimestamp(self._runtime.clock(), UTC).strftime("%Y%m%dT%H")

@@ -1,7 +1,7 @@
-"""The loop that keeps the jobs alive: observe, decide, act. It owns no rule; `decide` has them all.
+"""The reconciler's loop: observe, decide, act. All rules are in `decide`.
 
-It is level-triggered: whatever woke it, it compares all that is wanted with all that is observed. Hints
-(a provider's `changes`, another process's commit, a command in this process) only make it poll sooner.
+It is level-triggered: whatever woke it, it compares the whole desired state with the whole observed state.
+Hints (a provider's `changes`, another process's commit, a command in this process) only make it poll sooner.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ class Reconciler:
         self._unsaved_search = UnsavedSearch(store, runtime.clock, self.nudge)
 
     def nudge(self, workspace_id: str) -> None:
-        """A user's command for this workspace was committed: it overtakes background work."""
+        """Reconcile this workspace before background work: its user's command was committed."""
         self._put_off_until.pop(workspace_id, None)
         self._queue.add(workspace_id, urgent=True)
 
     @property
     def has_work(self) -> bool:
-        """Whether a workspace is wanted running, or something is still to be ended or removed."""
+        """Whether a workspace should run, or a job or workspace is still to be ended or removed."""
         return (
             any(poller.is_busy for poller in self._pollers.values())
             or not self._queue.is_idle()
@@ -112,7 +112,7 @@ class Reconciler:
     # Observe.
 
     async def add_contexts(self) -> list[ContextPoller]:
-        """Make a poller for each new context, and return these; one that was changed is polled by its new settings."""
+        """Make and return a poller for each new context; a changed context is polled with its new settings."""
         added = []
         for context, provider in (await self._providers()).items():
             if context in self._pollers:
@@ -138,7 +138,7 @@ class Reconciler:
         workspaces: Mapping[str, Workspace],
         attempts: Mapping[str, Sequence[Attempt]],
     ) -> None:
-        """Queue each workspace that calls for a step, and set the clock for the first of those that wait."""
+        """Queue each workspace that needs a step, and set the timer for the earliest one that waits."""
         now = self._clock()
         soonest = rules.FOREVER
         for workspace in workspaces.values():
@@ -165,14 +165,16 @@ class Reconciler:
             self._desired.pop(workspace_id, None)
 
     def _decide(self, workspace: Workspace, attempts: Sequence[Attempt]) -> rules.Decision:
-        """From the same facts as `Reader.plan`: the last observation of the context, and of each live attempt."""
+        """Decide from the same facts as `Reader.plan`: the context's last observation, and that of each live
+        attempt.
+        """
         poller = self._pollers.get(workspace.context)
         latest = poller.observation if poller is not None else None
         observation = None if latest is None else latest.of(attempts)
         return rules.decide(workspace, attempts, observation, self._clock())
 
     async def _poll_desired(self, tasks: asyncio.TaskGroup) -> None:
-        """Notice what other processes have committed, and contexts that are new or were changed."""
+        """Pick up commits of other processes, and new or changed contexts."""
         rounds = 0
         while True:
             await asyncio.sleep(DESIRED_POLL_S)
@@ -205,7 +207,7 @@ class Reconciler:
                 self._queue.done(workspace_id)
 
     async def step(self, workspace_id: str) -> rules.Decision:
-        """Decide for one workspace, carry the decision out, and queue it again if that was a step."""
+        """Decide for one workspace, carry out the decision, and queue the workspace again unless it was a wait."""
         workspace = await self._store.workspace(workspace_id)
         attempts = await self._store.attempts(workspace_id)
         decision = self._decide(workspace, attempts)
@@ -314,7 +316,7 @@ class Reconciler:
     async def _put_off(
         self, poller: ContextPoller, workspace: Workspace, decision: rules.Decision, error: ProviderError
     ) -> None:
-        """A refused or unanswered call is one event, and is tried again later."""
+        """Record a refused or unanswered call as one event, and retry it later."""
         now = self._clock()
         if isinstance(error, InProgress):
             await self._store.record_progress(workspace.id, now, error.message)
@@ -339,7 +341,7 @@ class Reconciler:
     # Keep going.
 
     async def _renew_lease(self) -> None:
-        """Renew the lease where polls do not: while a provider is slow, or cannot be asked."""
+        """Renew the lease when polls do not: while a provider is slow or unreachable."""
         while True:
             await asyncio.sleep(RENEW_S / 3)
             now = self._runtime.boot_clock()
@@ -350,7 +352,7 @@ class Reconciler:
                 raise LeaseLost("it could not be renewed in time")
 
     def _wake_at(self, what: str, context: str, when: float) -> None:
-        """Poll the context again at that time, so that the next decision rests on what is so then.
+        """Poll the context at that time, so that the next decision uses fresh facts.
 
         `what` is the workspace that waits, or the context for the first of all.
         """

@@ -1,4 +1,4 @@
-"""Looks for work that only a stopped workspace has, before its policy may delete it."""
+"""Searches a stopped workspace for unsaved work before its policy may delete it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from wsdash.model import Attempt, UnsavedTotals, Workspace
 
 
 class UnsavedSearch:
-    """Searches in the background, for one may take a minute, and in one workspace at a time.
+    """Searches one workspace at a time in the background, because a search may take a minute.
 
-    `on_found` is called with a workspace's id once what it has is on record. `clock` gives seconds since the epoch.
+    `on_found` is called with a workspace's id once the result is recorded. `clock` gives seconds since the
+    epoch.
     """
 
     def __init__(
@@ -32,11 +33,11 @@ class UnsavedSearch:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a search runs or waits for its turn."""
+        """Whether a search runs or is queued."""
         return bool(self._tasks)
 
     def start(self, provider: Provider, workspace: Workspace, attempts: Sequence[Attempt]) -> None:
-        """Search this workspace, unless that goes on already."""
+        """Queue a search of this workspace, unless one is queued or running."""
         if workspace.id not in self._tasks:
             work = log_failures(
                 f"looking for unsaved work of {workspace.id}", self._search(provider, workspace, attempts)
@@ -46,7 +47,7 @@ class UnsavedSearch:
             task.add_done_callback(lambda _: self._tasks.pop(workspace.id, None))
 
     async def aclose(self) -> None:
-        """Cancel what goes on, and await its end."""
+        """Cancel the running searches, and await their end."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

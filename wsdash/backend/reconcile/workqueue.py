@@ -44,9 +44,11 @@ class WorkQueue:
             await self._available.wait()
 
     def done(self, key: str) -> None:
+        """Release the key; it is queued again if it was added while it was worked on."""
         self._in_work.discard(key)
         if key in self._again:
             self.add(key, urgent=self._again.pop(key))
 
     def is_idle(self) -> bool:
+        """Whether no key is queued or being worked on."""
         return not (self._urgent or self._normal or self._in_work)

@@ -1,8 +1,8 @@
-"""When a stopped workspace is deleted by `delete_after_stopped_hours`, and what keeps it. Pure.
+"""Decides when `delete_after_stopped_hours` deletes a stopped workspace, and what prevents it. Pure.
 
-Design section 3, rules 4 and 9: nothing unsaved goes without its user's word, which is `delete_unsaved_work`. What is
-not known counts as unsaved. It is looked for when the workspace has stopped, whatever the policy, and for the policy
-again when the deletion is announced, and just before it.
+Design section 3, rules 4 and 9: unsaved work is deleted only if the user allows it by `delete_unsaved_work`.
+Unknown counts as unsaved. The search for unsaved work runs once the workspace has stopped, whatever the policy;
+and for the policy again when the deletion is announced, and just before it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ AGAIN_S = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Autodelete:
-    """Where a stopped workspace stands: deleted at `due`, unless `is_kept`.
+    """The state of a stopped workspace's deletion: at `due`, in seconds since the epoch, unless `is_kept`.
 
-    `looks_at` is when unsaved work is to be looked for, and with `announces` the deletion to be announced. `record` is
-    what was found since the workspace stopped.
+    `looks_at` is when to search for unsaved work; with `announces` the deletion is announced then. `record` is
+    the result of the last search since the workspace stopped.
     """
 
     due: float
@@ -39,7 +39,7 @@ class Autodelete:
 
 
 def autodelete(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Autodelete | None:
-    """None where its policy does not ask for it."""
+    """Return the state of the deletion; None where the policy does not ask for one."""
     policy = workspace.policy
     if policy.delete_after_stopped_hours is None:
         return None
@@ -60,9 +60,9 @@ def autodelete(workspace: Workspace, attempts: Sequence[Attempt], now: float) ->
 
 
 def calls_for_a_look(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> bool:
-    """Whether what only a stopped workspace has is not known since its last job has ended, some time ago at most.
+    """Whether to search a workspace whose last job ended recently and whose unsaved work is unknown since then.
 
-    What ended long ago is looked into when somebody asks.
+    A workspace whose job ended long ago is searched only when somebody asks.
     """
     ended_at = max(_ends(attempts, now), default=0.0)
     is_known = workspace.unsaved is not None and workspace.unsaved.at >= ended_at
@@ -70,7 +70,7 @@ def calls_for_a_look(workspace: Workspace, attempts: Sequence[Attempt], now: flo
 
 
 def is_worth_asking(workspace: Workspace, newest: Attempt | None, now: float, *, has_folder: bool) -> bool:
-    """Whether asking its folder on this machine, or a job that runs, can tell more of what only it has."""
+    """Whether its folder on this machine, or a running job, could report more about its unsaved work."""
     known = workspace.unsaved
     ended_at = newest.end.at if newest is not None and newest.end is not None else 0.0
     if known is not None and 0 <= now - known.at < RECENT_S and known.at >= ended_at:
@@ -80,9 +80,9 @@ def is_worth_asking(workspace: Workspace, newest: Attempt | None, now: float, *,
 
 
 def left_by(attempts: Sequence[Attempt]) -> UnsavedTotals | None:
-    """The unsaved work that the last job reported as it ended, None without a report.
+    """Return the unsaved work that the last job reported as it ended; None without a report.
 
-    `attempts` are all of its, oldest first. One that was never launched had no files.
+    `attempts` are all of the workspace's, oldest first. An attempt that was never launched had no files.
     """
     for attempt in reversed(attempts):
         if attempt.end is None:
@@ -97,7 +97,7 @@ def _ends(attempts: Sequence[Attempt], now: float) -> list[float]:
 
 
 def warning(policy: Policy) -> float:
-    """How long before the deletion it is announced, in seconds."""
+    """Return how long before the deletion it is announced, in seconds."""
     return min(LONGEST_WARNING_S, (policy.delete_after_stopped_hours or 0.0) * 360)
 
 
@@ -108,10 +108,10 @@ def record_of(
     policy: Policy,
     announced_at: float | None = None,
 ) -> UnsavedRecord:
-    """What to record of a look at that instant, in place of what was known `before`.
+    """Return the record of a search at that instant; it replaces the record `before`.
 
-    An announcement of the deletion stands, or is new with `announced_at`, until something keeps the workspace: one
-    that is to be deleted after that is announced again.
+    An announcement stays, or is made with `announced_at`, until something prevents the deletion; a later
+    deletion is announced again.
     """
     if found.holds and not policy.delete_unsaved_work:
         return UnsavedRecord(at, found)

@@ -1,4 +1,4 @@
-"""Rules 5 and 6: which ends count as crashes, which crashes belong together, and how long a restart waits. Pure."""
+"""Rules 5 and 6: which ends are crashes, which crashes form one episode, and how long a restart waits. Pure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def crashes(workspace: Workspace, attempts: Sequence[Attempt]) -> list[Attempt]:
 
 
 def backoff_s(crash_count: int, attempt_id: str, policy: Policy) -> float:
-    """How long the restart after this crash waits: nothing the first time, then a ladder with full jitter.
+    """Return the wait in seconds before the restart after this crash: none the first time, then a ladder with
+    full jitter.
 
-    The jitter comes from the attempt's id, so that it differs between workspaces and `plan` can foretell it.
+    The jitter derives from the attempt's id, so that it differs between workspaces and `plan` can predict it.
     """
     if crash_count <= 1 or not policy.ladder_s:
         return 0.0

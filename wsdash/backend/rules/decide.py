@@ -1,7 +1,7 @@
-"""The rules: from what is wanted and what is known to the one next step. Pure; no clock, no I/O.
+"""The rules: compute the one next step from desired state and observations. Pure; no clock, no I/O.
 
-Every function here follows a rule of design section 3 and is named after it. The reconciler carries the
-decision out; `wsdash plan` prints it; `wsdash.backend.rules.status` words the same facts as a phase.
+Every function here implements a rule of design section 3 and is named after it. The reconciler carries the
+decision out; `wsdash plan` prints it; `wsdash.backend.rules.status` describes the same facts as a phase.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Start a job: a new attempt, or the intended one that no provider has a job for yet."""
+    """Start a job: a new attempt, or an intended one that no provider has a job for yet."""
 
     attempt: Attempt | None
     reason: str
@@ -49,7 +49,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Record a job that the provider has for an attempt whose launch was never answered."""
+    """Record the job that the provider has for an attempt whose launch was never answered."""
 
     attempt: Attempt
     job: JobObservation
@@ -58,10 +58,10 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Ask a job to end by itself.
+    """Ask a job to end gracefully.
 
-    `cause` is what its end will count as: `CANCELLED` is planned, anything else a crash. `autostop` also
-    makes the workspace wanted stopped.
+    `cause` is how its end will be counted: `CANCELLED` is planned, anything else a crash. `autostop` also sets
+    the workspace's desired state to stopped.
     """
 
     attempt: Attempt
@@ -72,7 +72,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class ForceCancel:
-    """End a job that did not end when asked, or that nobody watches any more."""
+    """End a job that did not end when asked, or that has lost its supervisor."""
 
     attempt: Attempt
     reason: str
@@ -80,21 +80,21 @@ class ForceCancel:
 
 @dataclass(frozen=True, slots=True)
 class LookForUnsaved:
-    """Find out what only a stopped workspace has: once it has stopped, and before an autodelete takes it."""
+    """Search a stopped workspace for unsaved work: once after it stopped, and before an autodelete."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Destroy:
-    """Remove what only this workspace owned, then its tombstone stays."""
+    """Remove everything that only this workspace owned; its tombstone stays."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Leave it to the user, who clears it with a start or a restart."""
+    """Stop replacing the job until the user starts or restarts the workspace."""
 
     attempt: Attempt
     reason: str
@@ -156,7 +156,7 @@ def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: floa
 
 
 def _end_of_withdrawn(attempt: Attempt, observation: Observation, policy: Policy, now: float) -> End | None:
-    """A launch that was withdrawn, and of which the provider has no trace when it would have one."""
+    """Return the end of a withdrawn launch, once the provider would list a job if it had one."""
     cancelled_at = attempt.cancel_requested_at
     if cancelled_at is None or observation.at - max(cancelled_at, attempt.intended_at) < policy.absent_s:
         return None
@@ -164,10 +164,10 @@ def _end_of_withdrawn(attempt: Attempt, observation: Observation, policy: Policy
 
 
 def silent_for(attempt: Attempt, observation: Observation) -> float | None:
-    """Seconds without a heartbeat that may be held against the job; None if it owes none yet.
+    """Return the seconds without a heartbeat that count against the job; None if none is due yet.
 
-    Rule 8: silence counts only while we were watching, from the job's own start, and up to the moment
-    that was looked at: what happened since is not known.
+    Rule 8: only silence between the moment we began watching (or the job's start) and the last successful look
+    counts.
     """
     job = observation.job_of(attempt.id)
     if job is None or job.state not in (JobState.STARTING, JobState.RUNNING) or job.started_at is None:
@@ -177,7 +177,7 @@ def silent_for(attempt: Attempt, observation: Observation) -> float | None:
 
 
 def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bool | None:
-    """Whether the attempt's job proves itself alive; None where it has had no chance to."""
+    """Whether the attempt's job sends heartbeats in time; None where none was due yet."""
     job = observation.job_of(attempt.id)
     if not observation.reachable or job is None or job.state in (JobState.HELD, JobState.QUEUED):
         return None
@@ -188,7 +188,7 @@ def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bo
 
 
 def _ignorance_is_not_death(observation: Observation | None, now: float) -> Wait:
-    """Rule 8."""
+    """Rule 8: an unreachable provider is no reason to replace a job."""
     problem = (observation and observation.last_error) or "nothing has been observed yet"
     return Wait(now + UNREACHABLE_RETRY_S, f"not known: {problem}")
 
@@ -196,7 +196,9 @@ def _ignorance_is_not_death(observation: Observation | None, now: float) -> Wait
 def _intent_is_repaired(
     workspace: Workspace, live: Sequence[Attempt], observation: Observation, now: float
 ) -> Decision | None:
-    """Section 4: an attempt whose launch was not answered is looked up by its key, adopted or launched."""
+    """Design section 4: an attempt whose launch was not answered is looked up by its key, then adopted or
+    launched.
+    """
     for attempt in live:
         if attempt.launched_at is not None or attempt.cancel_requested_at is not None:
             continue
@@ -288,7 +290,7 @@ def _keep_alive(workspace: Workspace, attempt: Attempt, observation: Observation
 def _overdue(
     attempt: Attempt, job: JobObservation | None, policy: Policy, now: float
 ) -> Cancel | float | None:
-    """Every state that should pass has a deadline of ours: when it comes, or the cancel that it calls for."""
+    """Apply our own deadline of each transient state: wait for it, or return the cancel that is due."""
     if job is None:
         return None
     limits = {
@@ -311,7 +313,9 @@ def _overdue(
 def _end_gracefully(
     attempt: Attempt, reason: str, observation: Observation, policy: Policy, now: float
 ) -> Decision:
-    """Cancel, then wait for the grace, then force. Asking again is harmless, so a lost call is repeated."""
+    """Cancel, wait for the grace period, then force. Repeating a cancel is harmless, so a lost call is
+    repeated.
+    """
     job = observation.job_of(attempt.id)
     if job is not None and job.state is JobState.LOST:
         return ForceCancel(attempt, "its supervisor is gone, and what it left running must end")
@@ -331,7 +335,7 @@ def _end_gracefully(
 
 
 def _replace(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Decision:
-    """Rules 1, 5 and 6: wanted running, nothing alive."""
+    """Rules 1, 5 and 6: desired running, but no live job."""
     policy = workspace.policy
     last = attempts[-1] if attempts else None
     if last is None or last.generation != workspace.generation:
@@ -352,9 +356,9 @@ def _replace(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> D
 
 
 def autostop_due(workspace: Workspace, job: JobObservation | None) -> tuple[float, str] | None:
-    """Rule 9: when autostop comes, and why; None when no policy asks for it, and while the setup still runs.
+    """Rule 9: return when autostop is due, and why; None where no policy asks for it, and during the setup.
 
-    The user may have put it off.
+    A user may have postponed it.
     """
     if job is None or job.started_at is None or job.ready_at is None or _runs_a_step(job):
         return None
@@ -375,5 +379,5 @@ def autostop_due(workspace: Workspace, job: JobObservation | None) -> tuple[floa
 
 
 def _runs_a_step(job: JobObservation) -> bool:
-    """Whether a step of the start goes on: a Dev Container may be ready before its last commands have run."""
+    """Whether a step of the setup still runs: a Dev Container may be ready before its last commands have run."""
     return any(step.exit_code is None and step.phase != "preStop" for step in job.steps)

@@ -1,4 +1,4 @@
-"""What is left of workspaces that are gone, as values. Pure."""
+"""Leftovers of deleted workspaces, as values. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The workspaces of the state store: those that live, and those that were deleted.
+    """The ids of the state store's workspaces: `living` and `deleted` ones.
 
-    `elsewhere` are those that another store has taken over. One that is in none is known to no store: it may be all
-    that a lost one has left, so its files stay.
+    `elsewhere` are those that another store has taken over. An id in none of the sets is unknown: its files may
+    be all that remains of a lost store's workspace, so they stay.
     """
 
     living: frozenset[str]
@@ -26,7 +26,7 @@ AskIds = Callable[[], Ids]
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A file or folder that nobody needs any more, and of what it is left."""
+    """A file or folder that is no longer needed, and the workspace it belonged to."""
 
     path: Path
     what: str

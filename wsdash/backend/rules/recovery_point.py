@@ -1,4 +1,4 @@
-"""How much of a workspace's work would be lost if its job went now: where it was last kept. Pure."""
+"""The recovery point of a workspace: when and where its work was last saved outside the job. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _SAVES = frozenset({Cause.CANCELLED, Cause.DEADLINE})
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPoint:
-    """As of `at` its work is kept outside of the job, None for all that is on a disk that stays anyway.
+    """Work up to `at` is saved outside the job; `at` None means that all of it is on a disk that outlives the
+    job.
 
     `by` is a rung of the ladder in design section 5: the workspace's own folder, one on its runner's volume, a
-    checkpoint, or the cache that a job saves when it ends. `checkpoint_at` is that of one beside a volume. `problem`
-    says why there is no newer one.
+    checkpoint, or the cache that a job saves when it ends. `checkpoint_at` is the time of a checkpoint beside a
+    volume. `problem` says why there is no newer one.
     """
 
     by: Literal["folder", "volume", "checkpoint", "cache"]
@@ -28,7 +29,7 @@ class RecoveryPoint:
 
 
 def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> RecoveryPoint | None:
-    """From the attempts, oldest first; None where nothing has been kept yet."""
+    """Compute it from the attempts, oldest first; None where nothing has been saved yet."""
     if has_folder:
         return RecoveryPoint("folder")
     problem = None
@@ -47,7 +48,7 @@ def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> Recovery
 
 
 def words(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> str:
-    """How old it is, in a few cells: `20 s ago`. Coarse words change once a minute at most."""
+    """Return its age in a few cells: `20 s ago`. Coarse, so that the text changes once a minute at most."""
     if point is None:
         return "not yet"
     if point.at is None:
@@ -57,7 +58,7 @@ def words(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> s
 
 
 def sentence(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> str:
-    """How old it is, where it is, and why there is no newer one."""
+    """Return its age, its place, and why there is no newer one."""
     if point is None:
         return "not saved yet: what is not pushed is lost if its job dies"
     if point.by == "folder":

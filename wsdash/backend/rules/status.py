@@ -1,4 +1,4 @@
-"""A workspace's phase, in words. Computed from the same facts as the decision, so it cannot disagree."""
+"""Computes a workspace's phase and its description from the same facts as the decision, so both always agree."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def status(
     *,
     booted_at: float = 0.0,
 ) -> Status:
-    """The phase of one workspace, from the same arguments as `decide`.
+    """Return the phase of one workspace, from the same arguments as `decide`.
 
-    `booted_at` is when this machine was started: what was observed before that says nothing of now.
+    `booted_at` is when this machine started: older observations say nothing about local jobs now.
     """
     if workspace.deleted_at is not None:
         return Status(Phase.DELETED, "deleted")
@@ -74,7 +74,7 @@ def _with_condition(
     observation: Observation | None,
     now: float,
 ) -> Status:
-    """What runs or starts, but after a second crash in the last hour, or with a failed step, is not like any other."""
+    """Mark a running or starting workspace that crashed twice in the last hour, or has a failed step."""
     if found.phase not in (Phase.RUNNING, Phase.STARTING, Phase.PENDING):
         return found
     last = episode[-1].end if len(episode) > 1 else None
@@ -89,14 +89,14 @@ def _with_condition(
 
 
 def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
-    """The attempt as the next poll will find it: its supervisor has ended since the last one."""
+    """Return the attempt as the next poll will find it: its supervisor has ended since the last one."""
     if attempt.last_observation is None or attempt.last_observation.state in (JobState.LOST, JobState.ENDED):
         return attempt
     return replace(attempt, last_observation=replace(attempt.last_observation, state=JobState.LOST))
 
 
 def _stopped(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Status:
-    """What an autodelete is about to do comes first: it is what the user may have to act on."""
+    """Describe a stopped workspace. A pending autodelete comes first: the user may have to act on it."""
     last = _last_words(attempts)
     planned = autodelete(workspace, attempts, now)
     if planned is None:
@@ -113,7 +113,7 @@ def _stopped(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> S
 
 
 def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | None, now: float) -> Status:
-    """Rule 8: what cannot be seen is unknown, not dead; a launch that was not observed yet is pending."""
+    """Rule 8: an unobservable job is unknown, not dead; a launch that was never observed is pending."""
     if observation is not None and not observation.reachable:
         return Status(
             Phase.UNKNOWN, f"{observation.last_error or 'the provider cannot be asked'}; wsdash retries"
@@ -158,7 +158,7 @@ def _of_live(
 
 
 def _of_healthy(workspace: Workspace, job: JobObservation, decision: Wait, now: float) -> Status:
-    """Of a job that runs and sends heartbeats."""
+    """Describe a job that runs and sends heartbeats."""
     if job.ready_at is None:
         running = next((step for step in reversed(job.steps) if step.ended_at is None), None)
         return Status(Phase.STARTING, running.title if running else "starting", True)

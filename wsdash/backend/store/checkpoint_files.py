@@ -1,9 +1,10 @@
-"""The checkpoints that are kept on this machine: for each workspace the newest, whole or not at all.
+"""Stores checkpoints on this machine: the newest of each workspace, replaced atomically.
 
-FOLDER/WORKSPACE/kept.json     which one is kept, and which are superseded
-                 3.7.bundle    its bytes, as the job sent them: nothing here reads what is in them
+ FOLDER/WORKSPACE/kept.json     which one is kept, and which are superseded
+                  3.7.bundle    its bytes, as the job sent them: nothing here parses them
 
-What a job sends is not trusted: it takes a bounded share of the disk, and its bytes must have the hash that it named.
+A job's data is not trusted: it takes a bounded share of the disk, and its bytes must match the hash that the
+job named.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SUPERSEDED_KEPT = 3
 
 @dataclass(frozen=True, slots=True, order=True)
 class CheckpointId:
-    """The attempt's number, and which of its checkpoints: the greater is the newer."""
+    """The attempt's number, and the checkpoint's number within the attempt; the greater id is newer."""
 
     number: int = 0
     count: int = 0
@@ -40,7 +41,7 @@ class CheckpointId:
 
     @classmethod
     def of(cls, text: str) -> CheckpointId:
-        """Raises ValueError."""
+        """Parse `ATTEMPT.NUMBER`. Raises ValueError."""
         number, dot, count = text.partition(".")
         if not (dot and number.isascii() and count.isascii() and number.isdecimal() and count.isdecimal()):
             raise ValueError(f"{text!r} is no checkpoint's id")
@@ -49,7 +50,9 @@ class CheckpointId:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One that is or was to be kept. `hash` is Git's of its bytes; `at` is on the job's clock."""
+    """A checkpoint that is, or is to be, kept. `hash` is Git's blob hash of its bytes; `at` is on the job's
+    clock.
+    """
 
     id: CheckpointId
     at: int
@@ -58,28 +61,30 @@ class Checkpoint:
 
 
 class NoRoom(Exception):
-    """It would take too much of this machine's disk."""
+    """The checkpoint would take too much of this machine's disk."""
 
 
 class CheckpointStore:
-    """Everything here blocks. One process at a time writes: the one that holds the lease."""
+    """The checkpoints in one folder. All methods block. Only the process that holds the lease writes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def newest(self, workspace_id: str) -> Checkpoint | None:
+        """Return the workspace's kept checkpoint; None where there is none."""
         found = self._read(workspace_id)
         return found[0] if found else None
 
     def file(self, workspace_id: str, checkpoint: Checkpoint) -> Path:
+        """Return the path of a checkpoint's bytes."""
         return self._folder / workspace_id / f"{checkpoint.id}.bundle"
 
     def superseded(self, workspace_id: str) -> list[Path]:
-        """Files of those that a later job did not build on."""
+        """List the files of checkpoints that a later job did not build on."""
         return [self.file(workspace_id, one) for one in self._read(workspace_id)[1:]]
 
     def draft(self, workspace_id: str, one: Checkpoint) -> IO[bytes]:
-        """A file for the bytes of the next one. Raises `NoRoom`, OSError."""
+        """Make a file for the bytes of the next checkpoint. Raises `NoRoom` and OSError."""
         folder = self._folder / workspace_id
         make_folder(folder)
         for left in folder.glob("draft-*"):
@@ -90,11 +95,11 @@ class CheckpointStore:
         return os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b")
 
     def keep(self, workspace_id: str, one: Checkpoint, base: CheckpointId, draft: IO[bytes]) -> None:
-        """The draft is the newest from now on, and the one before is removed.
+        """Make the draft the kept checkpoint, and remove the one before.
 
-        But one that this one does not build on, though it is newer than its base, is kept as superseded: a job that
-        could not be given it has gone on without it. Raises ValueError for other bytes than were named, or one that
-        is not newer than what is kept; and OSError.
+        Exception: if the kept checkpoint is newer than the new one's base, it is kept as superseded, because
+        the new job began without it. Raises ValueError if the bytes do not match the hash or the draft is not
+        newer; and OSError.
         """
         draft.flush()
         os.fsync(draft.fileno())
@@ -116,6 +121,7 @@ class CheckpointStore:
                 file.unlink(missing_ok=True)
 
     def drop(self, workspace_id: str) -> None:
+        """Remove all checkpoints of the workspace."""
         shutil.rmtree(self._folder / workspace_id, ignore_errors=True)
 
     def _read(self, workspace_id: str) -> list[Checkpoint]:
@@ -132,7 +138,7 @@ class CheckpointStore:
 
 
 def hash_of(content: IO[bytes], size: int) -> str:
-    """Git's own hash of a blob, which every job that has Git can tell."""
+    """Return Git's hash of a blob, which every job that has Git can compute."""
     digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     while data := content.read(1 << 20):
         digest.update(data)

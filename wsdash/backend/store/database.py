@@ -1,8 +1,8 @@
-"""The SQLite file: opened safely, migrated by number, backed up, and repaired when it is damaged.
+"""The SQLite file: opened safely, migrated by number, backed up, and repaired when damaged.
 
 The settings follow https://sqlite.org/pragma.html, https://sqlite.org/wal.html and
-https://sqlite.org/howtocorrupt.html. All functions here block; none is called on the event loop but at
-the start, before there is anything else to do.
+https://sqlite.org/howtocorrupt.html. All functions here block; the event loop calls them only at the start,
+before it has other work.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def wal_is_sound(version: tuple[int, int, int], file_system_type: str | None) ->
 
 
 def journal_mode(path: Path) -> str:
+    """Return `WAL` where SQLite and the file system are safe for it, else `TRUNCATE`."""
     return "WAL" if wal_is_sound(sqlite3.sqlite_version_info[:3], file_system(path)) else "TRUNCATE"
 
 
@@ -71,10 +72,10 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def prepare(paths: Paths) -> list[str]:
-    """Make the file ready for use and return what was done to it, as sentences for the user.
+    """Make the file ready for use; return what was done to it, as sentences for the user.
 
-    A damaged file is moved aside and the newest good backup takes its place. Raises `NewerSchema` when
-    only reading is possible, and `DatabaseError` when nothing is.
+    A damaged file is moved aside and replaced by the newest good backup. Raises `NewerSchema` when the file can
+    only be read, and `DatabaseError` when it cannot be used at all.
     """
     path = paths.database
     paths.prepare()
@@ -94,7 +95,7 @@ def prepare(paths: Paths) -> list[str]:
 
 
 def is_current(connection: sqlite3.Connection) -> bool:
-    """Whether the file has this version's schema. Raises `NewerSchema` when it has a later one's."""
+    """Whether the file has this version's schema. Raises `NewerSchema` for a later version's."""
     version = _version(connection)
     if version > len(migrations()):
         raise NewerSchema(
@@ -105,7 +106,7 @@ def is_current(connection: sqlite3.Connection) -> bool:
 
 
 def backup(paths: Paths, label: str) -> Path:
-    """Copy the store with SQLite's backup API to `backups/`, and let the oldest copies go."""
+    """Copy the store with SQLite's backup API to `backups/`, and remove the oldest copies."""
     paths.backups.mkdir(mode=0o700, exist_ok=True)
     target = paths.backups / f"state-{label}.db"
     partial = target.with_suffix(".partial")
@@ -129,7 +130,7 @@ def drop_ballast(paths: Paths) -> bool:
 
 
 def _lay_ballast(paths: Paths) -> None:
-    """Keep a megabyte for the day when the disk is full, if the disk has plenty now."""
+    """Reserve a megabyte for the day when the disk is full, if the disk has plenty now."""
     ballast = paths.state / "ballast"
     disk = os.statvfs(paths.state)
     if ballast.exists() or disk.f_bavail * disk.f_frsize <= 100 * BALLAST_SIZE:
@@ -169,7 +170,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _statements(script: str) -> list[str]:
-    """The script's statements: `executescript` would commit the transaction that they belong to."""
+    """Split the script into statements: `executescript` would commit the transaction around them."""
     statements, current = [], ""
     for line in script.splitlines(keepends=True):
         current += line

@@ -1,4 +1,6 @@
-"""Errors of SQLite as sentences for the user: what happened to which file, who stands in the way, what to do."""
+"""Turns errors of SQLite into sentences for the user: the failure, the file, the process that blocks it, the
+remedy.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ _LONGEST_COMMAND = 80
 
 
 class DatabaseError(Exception):
-    """The state store cannot be used: what happened, to which file, and what to do."""
+    """The state store cannot be used; the message names the failure, the file and the remedy."""
 
 
 class NewerSchema(DatabaseError):
@@ -22,18 +24,18 @@ class NewerSchema(DatabaseError):
 
 
 class StateRemoved(DatabaseError):
-    """The whole state folder was removed under a running process."""
+    """The whole state folder was removed while this process used it."""
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether the disk has no room for what was to be written."""
+    """Whether the error means that the disk is full."""
     return _name(error) == "SQLITE_FULL"
 
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file no longer holds a state store: damaged, emptied, or of an older schema.
 
-    Opening it again by `wsdash.backend.store.database.prepare` brings it in order.
+    `wsdash.backend.store.database.prepare` repairs it at the next opening.
     """
     if _name(error) in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
         return True
@@ -42,7 +44,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def explain(error: sqlite3.Error, path: Path) -> str:
-    """The error as a sentence, with the remedy."""
+    """Return the error as a sentence with the remedy."""
     name = _name(error)
     if is_full(error) or name == "SQLITE_IOERR_WRITE":
         return _no_room(path)
@@ -80,7 +82,7 @@ def _no_room(path: Path) -> str:
 
 
 def _who_locks(path: Path) -> str:
-    """Who holds SQLite's lock on the file, and how to go on."""
+    """Name the process that holds SQLite's lock on the file, and the remedy."""
     waited = f"for {BUSY_TIMEOUT_S:g} s"
     found = [pid for pid in lock_holders(path) if pid != os.getpid()]
     if not found:

@@ -1,7 +1,8 @@
-"""The reconciler's side of the state store: each transaction first checks that this process still has the lease.
+"""The reconciler's side of the state store: each transaction first checks that this process still holds the
+lease.
 
-A paused process that is replaced and then resumes changes nothing any more, which a lease alone would not
-prevent (fencing: https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
+A paused process that was replaced and then resumes can change nothing, which a lease alone would not prevent
+(fencing: https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from wsdash.model import Attempt, End, JobObservation, Observation, UnsavedRecor
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """Something that a job reported of itself, for its workspace's timeline."""
+    """An event that a job reported, for its workspace's timeline."""
 
     attempt: Attempt
     kind: str
@@ -31,7 +32,7 @@ class JobEvent:
 
 
 class FencedStore(Records):
-    """The writes of the lease's holder. Each raises `LeaseLost` once another process has it."""
+    """The writes of the lease's holder. Each raises `LeaseLost` once another process holds the lease."""
 
     def __init__(self, transactions: Transactions, token: int, renewed_at: float = 0.0) -> None:
         super().__init__(transactions)
@@ -43,9 +44,10 @@ class FencedStore(Records):
 
     @classmethod
     async def acquire(cls, store: Store, owner: str, holder: ProcessIdentity, boot_now: float) -> Self | None:
-        """Take the lease if it was free, has run out, or its holder is gone; else None.
+        """Take the lease if it is free, has expired, or its holder is gone; else return None.
 
-        `owner` is the kind of process, `dashboard` or `daemon`; `boot_now` is on the boot-time clock.
+        `owner` is the kind of process, `dashboard` or `daemon`; `boot_now` is on the boot-time clock, in
+        seconds.
         """
         transactions = store.transactions
 
@@ -80,9 +82,9 @@ class FencedStore(Records):
         await self._extend_lease(boot_now)
 
     async def give_up_lease(self) -> None:
-        """Let the next process have it at once. Nothing happens if it is another's already.
+        """Release the lease for the next process. Does nothing if another process holds it already.
 
-        Where that cannot be written down now, this process may still acquire it again.
+        If the release cannot be written now, this process may still acquire the lease again.
         """
         self.transactions.drop_token(self.token)
 
@@ -96,7 +98,7 @@ class FencedStore(Records):
     # Reads for one context.
 
     async def workspaces_in(self, context: str) -> list[Workspace]:
-        """The context's workspaces that are not deleted."""
+        """Return the context's workspaces that are not deleted."""
         found = await self.transactions.read(
             f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE context = ? AND deleted_at IS NULL",
             context,
@@ -104,7 +106,9 @@ class FencedStore(Records):
         return [mapping.workspace_of(row) for row in found]
 
     async def recent_attempts_in(self, context: str) -> dict[str, list[Attempt]]:
-        """By workspace of the context, oldest first: the live ones, and all of the present generation."""
+        """Return the context's attempts by workspace, oldest first: the live ones, and all of the present
+        generation.
+        """
         attempts: dict[str, list[Attempt]] = {}
         for row in await self.transactions.read(
             "SELECT attempt.* FROM workspace JOIN attempt ON attempt.workspace_id = workspace.id"
@@ -136,7 +140,7 @@ class FencedStore(Records):
 
     @transaction
     async def record_launch(self, attempt: Attempt, job: JobObservation, now: float) -> None:
-        """The provider's answer to a launch."""
+        """Record the provider's answer to a launch."""
         await self.transactions.execute(
             "UPDATE attempt SET launched_at = ?, job_id = ?, url = ?, last_observation = ?,"
             " last_error = NULL WHERE id = ?",
@@ -165,9 +169,9 @@ class FencedStore(Records):
         now: float,
         boot_now: float,
     ) -> None:
-        """One observation of a context: jobs that have changed, jobs that have ended, and what jobs reported.
+        """Record one observation of a context: changed jobs, ended jobs, and events that jobs reported.
 
-        It renews the lease as well; `boot_now` is on the boot-time clock.
+        It also renews the lease; `boot_now` is on the boot-time clock, in seconds.
         """
         await self.transactions.execute(
             "INSERT INTO context_observation (context, observed_at, reachable, watching_since, last_error)"
@@ -192,7 +196,7 @@ class FencedStore(Records):
 
     @transaction
     async def record_end(self, attempt: Attempt, end: End) -> None:
-        """The attempt's job is known to have ended; its last observation is kept."""
+        """Record that the attempt's job has ended; its last observation is kept."""
         await self._end(attempt, end)
 
     # Cancelling.
@@ -208,7 +212,7 @@ class FencedStore(Records):
         *,
         autostop: bool = False,
     ) -> None:
-        """Commit that the job is to end, before it is asked to. With `autostop` its workspace is stopped."""
+        """Commit a cancel before the job is asked to end. With `autostop` the desired state becomes stopped."""
         await self.transactions.execute(
             "UPDATE attempt SET cancel_requested_at = ?, cancel_reason = ?, cancel_cause = ? WHERE id = ?",
             now,
@@ -229,7 +233,7 @@ class FencedStore(Records):
     async def record_force_cancel(
         self, attempt: Attempt, now: float, reason: str, evidence: Mapping[str, object]
     ) -> None:
-        """Commit that the job is to end at once, before it is made to."""
+        """Commit a force-cancel before the job is killed."""
         await self.transactions.execute(
             "UPDATE attempt SET force_cancelled_at = ? WHERE id = ?", now, attempt.id
         )
@@ -237,7 +241,7 @@ class FencedStore(Records):
 
     @transaction
     async def withdraw_cancel(self, attempt: Attempt, now: float, text: str) -> None:
-        """A cancel for silence did not reach the provider: the silence may have been our own."""
+        """Withdraw a cancel for silence that did not reach the provider: our own connection may have failed."""
         await self.transactions.execute(
             "UPDATE attempt SET cancel_requested_at = NULL, cancel_reason = NULL, cancel_cause = NULL,"
             " last_error = NULL WHERE id = ?",
@@ -252,7 +256,7 @@ class FencedStore(Records):
     async def record_provider_error(
         self, workspace_id: str, attempt: Attempt | None, now: float, text: str
     ) -> None:
-        """A call that the provider refused or did not answer; each new answer is one event."""
+        """Record a call that the provider refused or did not answer; each different error is one event."""
         number = None if attempt is None else attempt.number
         await self._new_event(now, workspace_id, number, "provider-error", text)
         if attempt is not None:
@@ -262,17 +266,17 @@ class FencedStore(Records):
 
     @transaction
     async def clear_provider_error(self, attempt: Attempt) -> None:
-        """The provider did what it was asked for this attempt."""
+        """Record that the provider carried out the call for this attempt."""
         await self.transactions.execute("UPDATE attempt SET last_error = NULL WHERE id = ?", attempt.id)
 
     @transaction
     async def record_progress(self, workspace_id: str, now: float, text: str) -> None:
-        """What the provider is doing meanwhile; each new answer is one event."""
+        """Record the provider's progress report; each different report is one event."""
         await self._new_event(now, workspace_id, None, "in-progress", text)
 
     @transaction
     async def record_give_up(self, attempt: Attempt, now: float, reason: str) -> None:
-        """No job replaces this attempt's until the user asks for one."""
+        """Record that no job replaces this attempt's until the user asks for one."""
         evidence = {} if attempt.end is None else _evidence_of(attempt.end)
         await self._new_event(now, attempt.workspace_id, attempt.number, "gave-up", reason, evidence)
 
@@ -280,7 +284,9 @@ class FencedStore(Records):
     async def record_unsaved(
         self, workspace_id: str, now: float, record: UnsavedRecord, kind: str, text: str
     ) -> None:
-        """What only the workspace has; with a `text`, an event of this `kind` unless it is the last one already."""
+        """Record the workspace's unsaved work; with a `text`, add an event of this `kind` unless it equals the
+        last one.
+        """
         await self.transactions.execute(
             "UPDATE workspace SET unsaved = ? WHERE id = ?", mapping.json_of(record), workspace_id
         )
@@ -298,7 +304,7 @@ class FencedStore(Records):
         evidence: Mapping[str, object],
         leftovers: str | None = None,
     ) -> None:
-        """It is gone; `leftovers` says what the provider could not remove."""
+        """Record that the workspace was deleted; `leftovers` says what the provider could not remove."""
         await self._bury(workspace_id, now)
         await self._event(now, workspace_id, None, "reconciler", "deleted", text, evidence)
         if leftovers is not None:
@@ -306,7 +312,7 @@ class FencedStore(Records):
 
     @transaction
     async def release(self, workspace_id: str, now: float, text: str) -> None:
-        """Another store manages it now: nothing of it is ended or removed."""
+        """Record that another store manages the workspace now: this one ends and removes nothing of it."""
         await self._bury(workspace_id, now)
         await self._event(now, workspace_id, None, "reconciler", "released", text)
 
@@ -349,7 +355,7 @@ class FencedStore(Records):
         text: str,
         evidence: Mapping[str, object] | None = None,
     ) -> None:
-        """Add it unless it is the last of the workspace's timeline already."""
+        """Add the event unless it equals the last of the workspace's timeline."""
         last = await self.transactions.one(
             "SELECT attempt, kind, text FROM event WHERE workspace_id = ? ORDER BY id DESC LIMIT 1",
             workspace_id,

@@ -1,8 +1,8 @@
-"""Who reconciles: one process at a time for each state store.
+"""The lease: one process at a time reconciles a state store. `FencedStore` takes, renews and releases it.
 
-The lease is a row. Its token grows with every change of hands and stands guard over each write of the
-reconciler, so a holder that was paused and replaced changes nothing any more (a lease alone does not
-fence). It runs out on the boot-time clock, which goes on while the machine sleeps and which nobody sets.
+The lease is a row. Its token grows with every new holder, and each write of the reconciler compares it, so a
+holder that was paused and replaced changes nothing (a lease alone does not fence). It expires by the boot-time
+clock, which runs while the machine sleeps and which nobody can set.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ RENEW_S = 15.0
 
 
 class LeaseLost(Exception):
-    """Another process reconciles now: stop at once, and change nothing more."""
+    """Another process reconciles now: stop at once, and change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The lease as the store has it. `owner` says what kind of process holds it: `dashboard`, `daemon`."""
+    """The stored lease. `owner` is the kind of process that holds it: `dashboard` or `daemon`."""
 
     token: int
     owner: str
@@ -35,12 +35,13 @@ class Lease:
     """The holder's version of wsdash."""
 
     def is_held(self, now: float) -> bool:
-        """Whether its holder may still act: a process that is known to be gone holds it no longer."""
+        """Whether its holder may still act: not after it expired, and not once the process is known to be gone."""
         if self.holder.boot_id != boot_id():
             return False
         return now < self.expires_at and self.holder.is_alive()
 
 
 def lease_of(row: sqlite3.Row) -> Lease:
+    """Return the lease of a row."""
     holder = ProcessIdentity(row["pid"], row["pid_start"], row["boot_id"])
     return Lease(row["token"], row["owner"], holder, row["expires_at"], row["version"])

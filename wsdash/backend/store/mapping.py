@@ -1,4 +1,4 @@
-"""Between rows of the state store and the values of `wsdash.model`."""
+"""Converts rows of the state store to the values of `wsdash.model`, and back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _RENAMED_JOB_FIELDS = {
 
 @lru_cache(maxsize=4096)
 def workspace_of(row: sqlite3.Row) -> Workspace:
-    """The value is frozen, and most rows are the same as when they were read last."""
+    """Return the workspace of a row, cached: most rows are the same as when they were read last."""
     return Workspace(
         id=row["id"],
         name=row["name"],
@@ -80,6 +80,7 @@ def policy_of(text: str) -> Policy:
 
 @lru_cache(maxsize=4096)
 def attempt_of(row: sqlite3.Row) -> Attempt:
+    """Return the attempt of a row, with its end and its last observation."""
     end = None
     if row["ended_at"] is not None:
         end = End(row["ended_at"], Cause(row["end_cause"]), row["end_exit_code"], row["end_message"])
@@ -105,6 +106,7 @@ def attempt_of(row: sqlite3.Row) -> Attempt:
 
 
 def event_of(row: sqlite3.Row) -> Event:
+    """Return the event of a row."""
     return Event(
         id=row["id"],
         at=row["created_at"],
@@ -131,21 +133,23 @@ def job_observation_of(text: str) -> JobObservation:
 
 
 def unsaved_of(text: str) -> UnsavedRecord:
+    """Parse the JSON of an `UnsavedRecord`."""
     values = json.loads(text)
     return UnsavedRecord(values["at"], UnsavedTotals(**values["totals"]), values["announced_at"])
 
 
 def json_of(value: Policy | JobObservation | UnsavedRecord) -> str:
+    """Return the value as compact JSON."""
     return json.dumps(value, default=_fields, separators=(",", ":"))
 
 
 def _fields(value: object) -> dict[str, object]:
-    """A frozen value's fields; ten times as quick as `asdict`, which copies deeply."""
+    """Return a frozen value's fields; ten times as fast as `asdict`, which copies deeply."""
     return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
 
 
 def observation_of(row: sqlite3.Row | None, attempts: list[Attempt]) -> Observation | None:
-    """The stored observation of a context, with the jobs of one workspace: what `decide` is given."""
+    """Return the stored observation of a context with the jobs of one workspace, as `decide` takes it."""
     if row is None:
         return None
     observation = Observation(

@@ -1,7 +1,7 @@
-"""Reads for people: the list, one workspace, its events, the plan. On `sqlite3` alone, and quick.
+"""Read-only queries: the list, one workspace, its events, the plan. Uses `sqlite3` alone, for speed.
 
-The quick verbs of the command line load neither asyncio nor anything that does; the dashboard calls the
-same functions in a thread.
+The quick verbs of the command line load neither asyncio nor anything that does; the dashboard calls the same
+functions in a thread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from wsdash.paths import Paths
 class WorkspaceRow:
     """One workspace in the list. `attempt` is its newest, `event` the last of its timeline.
 
-    `saved` is None where nothing of its work has been kept yet.
+    `saved` is None where none of its work has been saved yet.
     """
 
     workspace: Workspace
@@ -47,9 +47,10 @@ class WorkspaceRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceDetail:
-    """One workspace whole: attempts and events newest first; `workload` as its JSON text, without secrets of addresses.
+    """One workspace with its attempts and events, newest first; `workload` is JSON text, without secrets of
+    addresses.
 
-    `superseded` are paths of checkpoints that a later job could not be given, and which stay for the user.
+    `superseded` are paths of checkpoints that could not be given to a later job; they are kept for the user.
     """
 
     row: WorkspaceRow
@@ -61,7 +62,7 @@ class WorkspaceDetail:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """What the reconciler would do next with one workspace."""
+    """The reconciler's next step for one workspace."""
 
     workspace: Workspace
     decision: Decision
@@ -82,6 +83,7 @@ class Reader:
         """What had to be done to the store before it could be read, as sentences for the user."""
 
     def close(self) -> None:
+        """Close the connection. The next query opens it again."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -89,9 +91,9 @@ class Reader:
     def workspaces(
         self, now: float, *, deleted: bool = False, first: int | None = None, events: bool = True
     ) -> list[WorkspaceRow]:
-        """Workspaces by name, with their phase at `now`: all, or the `first` of them.
+        """Return workspaces by name, with their phase at `now`: all, or the `first` of them.
 
-        Tombstones only with `deleted`; without `events` no row has its event, and the list is read in less time.
+        Includes tombstones only with `deleted`. Without `events` no row has its event, which is faster.
         """
         where = "" if deleted else "WHERE workspace.deleted_at IS NULL"
         wanted = (
@@ -126,9 +128,9 @@ class Reader:
         return {row["workspace_id"]: mapping.event_of(row) for row in found}
 
     def find(self, name: str, *, deleted: bool = False) -> Workspace:
-        """By name, or by id (also of a deleted one). Raises `NoSuchWorkspace`.
+        """Find a workspace by name, or by id (also a deleted one). Raises `NoSuchWorkspace`.
 
-        With `deleted` the last one of that name, where there is none any more.
+        With `deleted`, a name that no workspace has finds the last deleted one of that name.
         """
         which = "name = ?" if deleted else "name = ? AND deleted_at IS NULL"
         found = self._query(
@@ -143,7 +145,7 @@ class Reader:
         return mapping.workspace_of(found[0])
 
     def workspace(self, workspace_id: str, *, deleted: bool = False) -> Workspace:
-        """By its id alone. Raises `WorkspaceGone` for one that is deleted, unless that is asked for."""
+        """Return a workspace by its id. Raises `WorkspaceGone` for a deleted one, unless `deleted`."""
         found = self._query(f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE id = ?", workspace_id)
         if not found:
             raise NoSuchWorkspace(workspace_id)
@@ -153,7 +155,7 @@ class Reader:
         return workspace
 
     def row(self, workspace_id: str, now: float) -> WorkspaceRow:
-        """One workspace as in the list, also a deleted one, and no more than that. Raises `NoSuchWorkspace`."""
+        """Return one workspace as in the list, also a deleted one. Raises `NoSuchWorkspace`."""
         workspace = self.workspace(workspace_id, deleted=True)
         attempts = self.attempts(workspace.id)
         newest = next(iter(self.events(workspace.id, limit=1)), None)
@@ -186,19 +188,19 @@ class Reader:
         )
 
     def attempts(self, workspace_id: str) -> list[Attempt]:
-        """Oldest first."""
+        """Return the workspace's attempts, oldest first."""
         found = self._query("SELECT * FROM attempt WHERE workspace_id = ? ORDER BY number", workspace_id)
         return [mapping.attempt_of(row) for row in found]
 
     def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
-        """Newest first."""
+        """Return events, newest first."""
         found = self._query(
             "SELECT * FROM event WHERE workspace_id = ? ORDER BY id DESC LIMIT ?", workspace_id, limit
         )
         return [mapping.event_of(row) for row in found]
 
     def plan(self, now: float) -> list[PlannedStep]:
-        """The next step for every workspace, from what is stored: the reconciler would do the same."""
+        """Return the next step for every workspace, computed from the store as the reconciler does."""
         observed = self._context_observations()
         steps = []
         for row in self._query(
@@ -212,9 +214,9 @@ class Reader:
         return steps
 
     def ids(self) -> Ids:
-        """The ids of all workspaces that there are, of those that were deleted, and of those that live elsewhere.
+        """Return the ids of live workspaces, of deleted ones, and of those that another store has taken over.
 
-        The latter another store has taken over: nothing of them is removed here.
+        Nothing of the latter is removed here.
         """
         found = self._query(
             "SELECT id, deleted_at, EXISTS (SELECT 1 FROM event WHERE workspace_id = workspace.id"
@@ -227,17 +229,17 @@ class Reader:
         )
 
     def lease(self) -> Lease | None:
-        """Who reconciles, or did last."""
+        """Return the lease: who reconciles, or did last."""
         found = self._query("SELECT * FROM lease")
         return lease_of(found[0]) if found else None
 
     def workspaces_mark(self) -> str:
-        """A text that changes when a workspace comes, goes, or is wanted otherwise."""
+        """Return a text that changes when a workspace is added, removed, or its desired state changes."""
         sql = "SELECT count(*), max(desired_changed_at), max(deleted_at) FROM workspace"
         return repr(tuple(self._query(sql)[0]))
 
     def data_version(self) -> tuple[object, int]:
-        """A value that changes when another connection has committed, or another file is there."""
+        """Return a value that changes when another connection commits, or the file is replaced."""
         version = int(self._query("PRAGMA data_version")[0][0])
         return self._identity, version
 
@@ -260,7 +262,7 @@ class Reader:
         )
 
     def _with_lost_supervisors(self, workspace: Workspace, attempts: list[Attempt]) -> list[Attempt]:
-        """The attempts, of which local jobs that have lost their supervisor since they were observed are marked so."""
+        """Return the attempts; local jobs whose supervisor ended since they were observed are marked as lost."""
         return [
             has_lost_its_supervisor(attempt)
             if attempt.is_live and self._supervision.is_gone(workspace.context, attempt.id)
@@ -269,7 +271,7 @@ class Reader:
         ]
 
     def _context_observations(self) -> dict[str, sqlite3.Row]:
-        """The last observation of each context; supervisors and folders are looked for again from here on."""
+        """Return the last observation of each context, and forget cached looks at supervisors and folders."""
         self._look_again()
         return {row["context"]: row for row in self._query("SELECT * FROM context_observation")}
 
@@ -294,7 +296,8 @@ class Reader:
         return self._present_file().execute(sql, values).fetchall()
 
     def _present_file(self) -> sqlite3.Connection:
-        """A connection to the file that is at the path now: another one may have taken its place.
+        """Return a connection to the file now at the path, because another file may have replaced the opened
+        one.
 
         Raises `StateRemoved` when the folder has gone since it was opened first.
         """

@@ -1,6 +1,6 @@
-"""The part that the user's store and the reconciler's share: transactions, reads, and the rows that both write.
+"""The part shared by the user's store and the reconciler's: transactions, reads, and rows that both write.
 
-An event is part of the transaction that it tells of.
+An event is written in the transaction of the change that it describes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def transaction(
 ) -> Callable[Concatenate[R, P], Coroutine[Any, Any, T]]:
     """Run the method in one transaction, under the store's fencing token where it has one.
 
-    It may be run again, so it keeps no state of its own. Raises as `Transactions.run`.
+    The method may be run again, so it must keep no state of its own. Raises as `Transactions.run`.
     """
 
     @wraps(method)
@@ -47,14 +47,14 @@ class Records:
         self.transactions = transactions
 
     async def workspaces(self) -> list[Workspace]:
-        """Those that are not deleted."""
+        """Return all workspaces that are not deleted."""
         found = await self.transactions.read(
             f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE deleted_at IS NULL"
         )
         return [mapping.workspace_of(row) for row in found]
 
     async def workspace(self, workspace_id: str) -> Workspace:
-        """Raises `NoSuchWorkspace`."""
+        """Return one workspace by its id. Raises `NoSuchWorkspace`."""
         found = await self.transactions.read(
             f"SELECT {mapping.WORKSPACE_COLUMNS} FROM workspace WHERE id = ?", workspace_id
         )
@@ -72,7 +72,7 @@ class Records:
         return taken_out(TypeAdapter(Workload).validate_json(found[0]["workload"]))[0]
 
     async def attempts(self, workspace_id: str) -> list[Attempt]:
-        """All of them, oldest first."""
+        """Return all attempts of the workspace, oldest first."""
         found = await self.transactions.read(
             "SELECT * FROM attempt WHERE workspace_id = ? ORDER BY number", workspace_id
         )

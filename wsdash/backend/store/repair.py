@@ -1,7 +1,7 @@
-"""A state store that is damaged, emptied or lost: moved aside, and the newest whole backup put in its place.
+"""Repairs a damaged, emptied or missing state store: moves it aside and restores the newest good backup.
 
-Every step may be the last one of a process: `repair` at the next start finishes what it finds. The file is
-replaced by one rename, so no other process ever sees half of it.
+The process may die after any step: `repair` at the next start finishes the work. The file is replaced by one
+rename, so no other process ever sees half of it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ _SQLITE_SUFFIXES = ("-journal", "-wal", "-shm")
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing, but rolls back or recovers what a process that died has left.
+    """Open a connection that changes nothing except rolling back or recovering the transaction of a dead
+    process.
 
     SQLite does that at the first read of a process that may write (https://sqlite.org/lockingv3.html, "hot
-    journals"), so the file is opened for writing where that is allowed, and each statement that would write is refused.
+    journals"), so the file is opened for writing where that is allowed, and each statement that would write is
+    refused.
     """
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
@@ -39,9 +41,11 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def repair(paths: Paths) -> list[str]:
-    """Have a file that is whole, be it empty; what was done as sentences. Raises DatabaseError, OSError, sqlite3.Error.
+    """Ensure that a sound file exists, be it empty; return what was done as sentences. Raises DatabaseError,
+    OSError, sqlite3.Error.
 
-    A file that was never there is made; one that is damaged, or missing though there are backups, is restored.
+    A file that never existed is made; a damaged file, or one that is missing though there are backups, is
+    restored.
     """
     if _damage_of(paths) is None:
         return []
@@ -51,9 +55,11 @@ def repair(paths: Paths) -> list[str]:
 
 
 def await_file(paths: Paths) -> None:
-    """Wait a moment for a file that somebody is just replacing in two steps, or removing with its whole folder.
+    """Wait briefly for a file that another process is replacing in two steps, or removing with its whole
+    folder.
 
-    For a process that had it open: it must not put a file into a folder that is being removed. Raises `StateRemoved`.
+    For a process that had it open: it must not put a file into a folder that is being removed. Raises
+    `StateRemoved`.
     """
     give_up = time.monotonic() + _REPLACING_S
     while not paths.database.exists():
@@ -67,9 +73,9 @@ def await_file(paths: Paths) -> None:
 
 
 def part_from_log(path: Path, log: FileIdentity | None) -> None:
-    """Take away the write-ahead log of a database that another file has replaced, before that one is opened with it.
+    """Remove the write-ahead log of a database that another file has replaced, before the new file is opened.
 
-    `log` is what the log was of the file before: SQLite takes whatever log is beside a database for its own
+    `log` is the identity of the old file's log: SQLite takes whatever log is beside a database for its own
     (https://sqlite.org/howtocorrupt.html, section 1.4). Raises OSError.
     """
     if log is not None and log_identity(path) == log:
@@ -78,7 +84,7 @@ def part_from_log(path: Path, log: FileIdentity | None) -> None:
 
 
 def backups(paths: Paths) -> list[Path]:
-    """Newest first."""
+    """Return the backups, newest first."""
     return sorted(paths.backups.glob("state-*.db"), key=lambda file: file.stat().st_mtime, reverse=True)
 
 
@@ -100,7 +106,7 @@ def _damage_of(paths: Paths) -> str | None:
 
 
 def _check(path: Path) -> str | None:
-    """What is wrong with a database, None if nothing is."""
+    """Return the damage of a database as text; None if it is sound."""
     try:
         connection = connect_for_reading(path)
         try:
@@ -143,7 +149,7 @@ def _restore(paths: Paths, damage: str) -> list[str]:
 
 
 def _rename_damaged(path: Path) -> Path:
-    """The damaged file under another name too, so that there is one at its place at each instant."""
+    """Link the damaged file under another name, so that a file is at its path at every instant."""
     number, damaged = 1, path.with_suffix(".damaged")
     while os.path.lexists(damaged):
         if damaged.samefile(path):  # a process died here
@@ -158,7 +164,7 @@ def _rename_damaged(path: Path) -> Path:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """A copy by SQLite's backup API, on the disk when this returns. The target is empty."""
+    """Copy by SQLite's backup API into an empty target; it is on the disk when this returns."""
     reading = connect_for_reading(source)
     writing = sqlite3.connect(target)
     try:
@@ -170,7 +176,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 @contextmanager
 def _alone(paths: Paths) -> Iterator[None]:
-    """One process restores at a time. Raises DatabaseError when another one does not get done."""
+    """Hold the lock under which one process restores. Raises DatabaseError when another one does not finish."""
     descriptor = os.open(paths.state / "restore.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         give_up = time.monotonic() + BUSY_TIMEOUT_S

@@ -1,7 +1,7 @@
-"""Notes on this machine of which workspaces have secrets in which project of a GitLab, made before the secrets are.
+"""Notes on this machine of which workspaces have secrets in which GitLab project, made before the secrets are.
 
-A workspace whose `create` was killed has nothing else yet that a provider could tell of. With the state store lost, its
-note alone says that the secrets there are ours to be removed, and no other user's or other machine's.
+A workspace whose `create` was killed has nothing else yet that a provider could find. If the state store is
+lost, only its note shows that the secrets there belong to this user and machine and may be removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wsdash.paths import make_folder
 
 @dataclass(frozen=True, slots=True)
 class SecretNote:
-    """`url` is the instance's, and `project` the path of the project there."""
+    """One workspace's note. `url` is the instance's, and `project` the path of the project there."""
 
     workspace_id: str
     url: str
@@ -25,18 +25,18 @@ class SecretNote:
 
 
 class SecretNotes:
-    """Everything here blocks. `folder` is made when something is noted."""
+    """The notes in one folder. All methods block. `folder` is made with the first note."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def add(self, note: SecretNote) -> None:
-        """Raises OSError."""
+        """Write the note. Raises OSError."""
         make_folder(self._folder)
         atomic.write(self._folder / note.workspace_id, json.dumps(asdict(note)).encode())
 
     def all(self) -> Iterator[SecretNote]:
-        """Of one that cannot be read nothing is known."""
+        """Return all readable notes; unreadable ones are skipped."""
         for file in sorted(self._folder.glob("[!.]*")):
             try:
                 values = json.loads(file.read_text(encoding="utf-8"))
@@ -45,5 +45,5 @@ class SecretNotes:
                 continue
 
     def drop(self, workspace_id: str) -> None:
-        """Raises OSError."""
+        """Remove the workspace's note. Raises OSError."""
         (self._folder / workspace_id).unlink(missing_ok=True)

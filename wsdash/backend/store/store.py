@@ -26,7 +26,7 @@ class NameTaken(Exception):
 
 
 class Store(Records):
-    """The writes that need no lease. Use one a process; other processes have their own."""
+    """The writes that need no lease. One instance per process; several processes may write."""
 
     @classmethod
     @asynccontextmanager
@@ -44,7 +44,7 @@ class Store(Records):
         kind: str = "created",
         evidence: Mapping[str, object] | None = None,
     ) -> None:
-        """`kind`, `text` and `evidence` are of the first event in its timeline. Raises `NameTaken`."""
+        """Add a workspace. `kind`, `text` and `evidence` are of its first event. Raises `NameTaken`."""
         await self._insert_workspace(workspace, workload)
         await self._event(workspace.created_at, workspace.id, None, "user", kind, text, evidence)
 
@@ -52,7 +52,7 @@ class Store(Records):
     async def restore_workspace(
         self, workspace: Workspace, workload: Workload, attempts: Iterable[Attempt], text: str
     ) -> None:
-        """A workspace with its attempts, as a provider has kept them. Raises `NameTaken`."""
+        """Add a workspace with its attempts, as a provider has kept them. Raises `NameTaken`."""
         await self._insert_workspace(workspace, workload)
         for attempt in attempts:
             await self._insert_attempt(attempt)
@@ -64,9 +64,9 @@ class Store(Records):
     async def set_desired_state(
         self, workspace_id: str, desired: Desired, *, new_generation: bool, now: float, text: str
     ) -> Workspace:
-        """Record what the user wants now. `new_generation` asks for a new attempt and clears earlier crashes.
+        """Record the desired state. `new_generation` asks for a new attempt and clears earlier crashes.
 
-        Raises `NoSuchWorkspace`; a workspace that is wanted deleted cannot be wanted otherwise again.
+        Raises `NoSuchWorkspace`; the desired state of a workspace that is to be deleted cannot change again.
         """
         cursor = await self.transactions.execute(
             f"UPDATE workspace SET desired = ?, generation = generation + ?, desired_changed_at = ?"
@@ -87,7 +87,7 @@ class Store(Records):
 
     @transaction
     async def update_workload(self, workspace_id: str, workload: Workload, now: float) -> None:
-        """Its jobs run this from the next one on. Raises `NoSuchWorkspace`."""
+        """Set the workload of the next jobs. Raises `NoSuchWorkspace`."""
         cursor = await self.transactions.execute(
             "UPDATE workspace SET workload = ?, desired_changed_at = ? WHERE id = ? AND deleted_at IS NULL",
             _json_of(workload),
@@ -101,7 +101,7 @@ class Store(Records):
 
     @transaction
     async def extend(self, workspace_id: str, until: float, now: float, text: str) -> None:
-        """The user wants no autostop before `until`."""
+        """Postpone autostop until `until`, in seconds since the epoch."""
         await self.transactions.execute(
             "UPDATE workspace SET autostop_not_before = ? WHERE id = ?", until, workspace_id
         )
@@ -109,7 +109,7 @@ class Store(Records):
 
     @transaction
     async def request_force_cancel(self, attempt: Attempt, now: float, text: str) -> None:
-        """The user ends this attempt's job at once, whatever the reconciler is waiting for."""
+        """Request that this attempt's job ends at once, without its grace period."""
         await self.transactions.execute(
             "UPDATE attempt SET cancel_requested_at = coalesce(cancel_requested_at, ?),"
             " cancel_reason = coalesce(cancel_reason, ?), cancel_cause = coalesce(cancel_cause, ?),"
@@ -124,7 +124,7 @@ class Store(Records):
 
     @transaction
     async def record_unsaved(self, workspace_id: str, record: UnsavedRecord) -> None:
-        """What only the workspace has, found because the user asked."""
+        """Record unsaved work that was found because the user asked."""
         await self.transactions.execute(
             "UPDATE workspace SET unsaved = ? WHERE id = ? AND deleted_at IS NULL",
             mapping.json_of(record),
@@ -132,14 +132,14 @@ class Store(Records):
         )
 
     async def lease(self) -> Lease | None:
-        """The reconciler's lease, as it was taken last."""
+        """Return the reconciler's lease as last taken."""
         found = await self.transactions.read("SELECT * FROM lease WHERE name = ?", LEASE_NAME)
         return lease_of(found[0]) if found else None
 
     def is_held(self, lease: Lease, now: float) -> bool:
-        """Whether its holder may still act. `now` is on the boot-time clock.
+        """Whether the lease's holder may still act. `now` is on the boot-time clock, in seconds.
 
-        A restored or copied file may say that this process holds it, by a token of another file or of earlier.
+        A restored or copied file may name this process as the holder, by a token of another file or of earlier.
         """
         is_own = lease.holder == ProcessIdentity.own()
         return (not is_own or self.transactions.holds_token(lease.token)) and lease.is_held(now)

@@ -1,12 +1,12 @@
-"""How the state store is written to: one short transaction after the other.
+"""Writes to the state store: short transactions, one at a time.
 
-Every write is begun with `BEGIN IMMEDIATE`, so that it either has the lock or waits for it, and no provider
-is called inside. A write of the reconciler carries the fencing token of its lease; where that is no longer the
-lease's, nothing is changed and `LeaseLost` is raised.
+Every write begins with `BEGIN IMMEDIATE`, so that it either has the lock or waits for it, and no provider is
+called inside. A write of the reconciler carries the fencing token of its lease; if the lease has another token
+by now, nothing is changed and `LeaseLost` is raised.
 
-The file may be replaced, restored, emptied or damaged at any time by somebody else. Before and after each
-transaction its identity is compared; another file is opened, and there the transaction is run (again). A token
-counts only in the file in which it was acquired.
+Another process may replace, restore, empty or damage the file at any time. Before and after each transaction
+its identity is compared; another file is opened, and the transaction is run there (again). A token is valid
+only in the file in which it was acquired.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _TRIES = 3
 
 
 class _Replaced(Exception):
-    """The file at the path is another one than the connection's."""
+    """The file at the path is not the connection's any more."""
 
 
 class Transactions:
-    """One connection to the state store, and the turn of those who write through it."""
+    """One connection to the state store, and the lock of those who write through it."""
 
     _lease_tokens: ClassVar[dict[FileIdentity, int]] = {}
     """The lease's token that this process acquired last in each file, through whichever of its connections."""
@@ -74,10 +74,10 @@ class Transactions:
             await transactions._connection.close()
 
     async def run(self, body: Callable[[], Awaitable[T]], token: int | None = None) -> T:
-        """Run the body in one transaction, again where the file was replaced meanwhile.
+        """Run the body in one transaction; run it again if the file was replaced meanwhile.
 
-        A caller that is cancelled does not tear it. Raises `LeaseLost` unless the `token` is the lease's, and
-        `DatabaseError`.
+        Cancelling the caller does not interrupt the transaction. Raises `LeaseLost` unless the `token` is the
+        lease's, and `DatabaseError`.
         """
         running = asyncio.ensure_future(self._transact(body, token))
         # What it raises after that is nobody's, and no traceback for a log.
@@ -89,7 +89,7 @@ class Transactions:
             return await self._on_present_file(lambda: self._attempt(body, token))
 
     async def _on_present_file(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it on the file that is at the path, which is opened again where it is another one or damaged.
+        """Do it on the file now at the path, which is opened again if it was replaced or is damaged.
 
         Raises `DatabaseError`.
         """
@@ -163,7 +163,7 @@ class Transactions:
         raise DatabaseError(f"{path} is being replaced again and again. Try again.")
 
     async def _open_again(self, why: str) -> None:
-        """Raises `DatabaseError`, and `StateRemoved` where there is no folder left to keep state in."""
+        """Open the file again. Raises `DatabaseError`, and `StateRemoved` where the state folder is gone."""
         await asyncio.to_thread(await_file, self._paths)
         if file_identity(self._paths.database) != self._identity:
             with suppress(OSError):  # then it is left to a process that may
@@ -184,20 +184,20 @@ class Transactions:
             self.on_notice(sentence)
 
     async def execute(self, sql: str, *values: object) -> aiosqlite.Cursor:
-        """A statement of the transaction that runs."""
+        """Execute a statement in the running transaction."""
         return await self._connection.execute(sql, values)
 
     async def executemany(self, sql: str, values: Iterable[Iterable[object]]) -> None:
-        """A statement of the transaction that runs, once for each row of values."""
+        """Execute a statement in the running transaction, once for each row of values."""
         await self._connection.executemany(sql, values)
 
     async def one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        """The first row, read in the transaction that runs."""
+        """Return the first row of a query in the running transaction."""
         found = list(await self._connection.execute_fetchall(sql, values))
         return found[0] if found else None
 
     async def read(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """Outside of any transaction. Raises `DatabaseError`."""
+        """Run a query outside any transaction. Raises `DatabaseError`."""
         connection = self._connection
         if file_identity(self._paths.database) == self._identity:
             try:
@@ -215,9 +215,9 @@ class Transactions:
             return await self._on_present_file(read)
 
     async def changed_elsewhere(self) -> bool:
-        """Whether another connection has committed since this was last asked (SQLite's `data_version`).
+        """Whether another connection has committed since the last call (SQLite's `data_version`).
 
-        So it is where the file is another one.
+        True also if the file was replaced.
         """
         if not self._watch.may_have_changed():
             return False
@@ -228,14 +228,14 @@ class Transactions:
     # The token that this process holds, which counts in the present file alone.
 
     def holds_token(self, token: int) -> bool:
-        """Whether this process acquired the lease with this token, in the present file, and none since then."""
+        """Whether this process acquired the lease with this token in the present file, and none since."""
         return self._lease_tokens.get(self._identity) == token
 
     def hold_token(self, token: int) -> None:
-        """The lease was acquired with this token."""
+        """Remember the token with which the lease was acquired."""
         self._lease_tokens[self._identity] = token
 
     def drop_token(self, token: int) -> None:
-        """The lease of this token is given up."""
+        """Forget the token of a lease that was given up."""
         if self.holds_token(token):
             del self._lease_tokens[self._identity]

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole. Used by the supervisor: standard library only."""
+"""Replaces files atomically. Used by the supervisor: standard library only."""
 
 from __future__ import annotations
 

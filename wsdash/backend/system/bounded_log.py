@@ -1,6 +1,6 @@
-"""The logs of the relay and the daemon: bounded, however often somebody has them write.
+"""Bounded logs of the relay and the daemon: their size is limited, however much others make them log.
 
-What came before is in `NAME.log.1`, and older lines are gone.
+The previous part is in `NAME.log.1`; older lines are removed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _STDERR = 2
 
 
 class BoundedLog(WatchedFileHandler):
-    """Another process may write to the file too, and rename it. Where it cannot be written to, nothing is."""
+    """A handler for a log of bounded size. Another process may write to the file and rename it. Write errors
+    are ignored.
+    """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(str(file), encoding="utf-8", errors="backslashreplace")
@@ -39,7 +41,7 @@ class BoundedLog(WatchedFileHandler):
         self._logged: dict[str, tuple[float, int]] = {}
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Leave out what was logged within a minute, and what is too much for one."""
+        """Drop records that repeat within a minute, and those over the limit per minute."""
         text = record.getMessage()
         now = self._clock()
         if (minute := int(now // 60)) != self._minute:
@@ -57,16 +59,18 @@ class BoundedLog(WatchedFileHandler):
         return bool(super().handle(record))
 
     def format(self, record: logging.LogRecord) -> str:
+        """Format the record; cut the middle of a text that is longer than `LONGEST` characters."""
         text = super().format(record)
         return text if len(text) <= LONGEST else f"{text[:200]} ... {text[-LONGEST + 200 :]}"
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Rotate the file if it is full, then write the record. Ignores OSError."""
         with suppress(OSError):
             self._turn()
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk is no reason to fail, nor to keep what could not be written."""
+        """Ignore the error: a full disk must not end the process, and the record is not kept."""
         stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError):
@@ -82,5 +86,5 @@ class BoundedLog(WatchedFileHandler):
 
 
 def log_to(file: Path) -> None:
-    """Have all of this process's log go there."""
+    """Send all of this process's log records to this file."""
     logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=[BoundedLog(file)], force=True)

@@ -1,7 +1,9 @@
-"""What of the user's environment wsdash's own processes get: every process of the user can read it in /proc.
+"""Selects the variables that wsdash's own processes get: any process of the user can read an environment in
+/proc.
 
-A process that stays gets what a program needs to run. What Git, container engines and keyrings need beside that, and
-access tokens, a daemon and a supervisor are given through a pipe, and keep it in their memory. Standard library only.
+A long-lived process gets only what a program needs to run. Variables that Git, container engines and keyrings
+need beside that, and access tokens, reach a daemon or a supervisor through a pipe and stay in its memory.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -34,33 +36,33 @@ received: dict[str, str] = {}
 
 
 def is_secret(name: str) -> bool:
-    """Whether the variable of this name holds a secret, by its name."""
+    """Whether a variable of this name holds a secret, judged by the name."""
     return _SECRET.search(name) is not None
 
 
 def basic(environ: Mapping[str, str]) -> dict[str, str]:
-    """What any process of ours needs to run and to find the same files: no secrets."""
+    """Return the variables that any process of ours needs to run and to find the same files: no secrets."""
     return {k: v for k, v in environ.items() if _BASIC.fullmatch(k) and not _SECRET.search(k) and k != GIVEN}
 
 
 def for_git(environ: Mapping[str, str]) -> dict[str, str]:
-    """What Git, ssh, container engines and keyrings need to work as they do for the user."""
+    """Return the variables with which Git, ssh, container engines and keyrings work as they do for the user."""
     return basic(environ) | {k: v for k, v in environ.items() if _FOR_GIT.fullmatch(k)}
 
 
 def tokens(environ: Mapping[str, str]) -> dict[str, str]:
-    """The access tokens in it."""
+    """Return the access tokens in the environment."""
     return {name: environ[name] for name in GITLAB_TOKENS if environ.get(name)}
 
 
 def packed(environ: Mapping[str, str], *, with_tokens: bool) -> bytes:
-    """What is given to a process through a pipe."""
+    """Serialize the variables that a process gets through a pipe."""
     given = for_git(environ) | (tokens(environ) if with_tokens else {})
     return json.dumps(given).encode()
 
 
 def unpacked(data: bytes) -> dict[str, str]:
-    """What `packed` made; nothing of any other text."""
+    """Parse the result of `packed`; any other text gives no variables."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
@@ -69,7 +71,9 @@ def unpacked(data: bytes) -> dict[str, str]:
 
 
 def receive() -> bool:
-    """Take what this process is given, if it was started so. The tokens go to none of its own children."""
+    """Read the variables from the pipe if this process was started with one. Its children do not get the
+    tokens.
+    """
     if os.environ.pop(GIVEN, "") != "stdin":
         return False
     given = unpacked(sys.stdin.buffer.read())
@@ -82,7 +86,7 @@ def receive() -> bool:
 
 
 def hide(argv: list[str]) -> None:
-    """Begin again, as the same process, with an environment that holds no secrets, where this one does."""
+    """Re-execute this process with an environment without secrets, if it has any."""
     if not (tokens(os.environ) or any(_SECRET.search(name) for name in os.environ)):
         return
     data = packed(os.environ, with_tokens=True)

@@ -1,4 +1,4 @@
-"""Whether a file was written to or replaced, at the price of a `stat`: asked often, before SQLite is."""
+"""Detects by one `stat` whether a file was written to or replaced: asked often, before SQLite is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def file_identity(path: Path) -> FileIdentity | None:
 
 
 def log_identity(database: Path) -> FileIdentity | None:
-    """That of the write-ahead log beside a database that is open, None where there is none."""
+    """Return the identity of the write-ahead log beside an open database, None where there is none."""
     return file_identity(database.with_name(f"{database.name}-wal"))
 
 
@@ -40,7 +40,7 @@ class FileWatch:
         self._seen: tuple[tuple[int, int, int], ...] = ()
 
     def may_have_changed(self) -> bool:
-        """False only if nobody has written since the last time that this was asked."""
+        """False only if nobody has written since the last call."""
         found = tuple(map(_mark, self._files))
         is_recent = abs(self._clock_ns() - max(written for written, _, _ in found)) < RECENT_NS
         changed = found != self._seen or is_recent

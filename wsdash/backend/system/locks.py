@@ -1,4 +1,6 @@
-"""Locks of folders, by which those who fill one keep those out who clear it up. Advisory, gone with their process."""
+"""Locks of folders that keep the cleanup away from processes that are filling one. Advisory, released with the
+process.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def filling(folder: Path) -> Iterator[None]:
-    """Waits for one who clears up; others may fill it at the same time. Raises OSError."""
+    """Hold the shared lock of those who fill the folder; wait for a cleanup first. Raises OSError."""
     with _open(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
@@ -19,7 +21,7 @@ def filling(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clearing(folder: Path) -> Iterator[bool]:
-    """Whether nobody fills it now, and so nobody will within the block. Raises OSError."""
+    """Try to hold the exclusive lock for the block; False if a process fills the folder. Raises OSError."""
     with _open(folder) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,7 +32,7 @@ def clearing(folder: Path) -> Iterator[bool]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of this file."""
+    """Whether a process holds this file's lock."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""Which process is meant: pid and start time, for a pid alone may have been given to another.
+"""Identifies a process by pid and start time, because the kernel reuses pids.
 
 Raw start ticks are compared, since a start time in seconds (psutil's `create_time`) moves whenever the wall
 clock is set. Standard library only, and no dataclass: every supervisor loads this, and a hundred may run.
@@ -25,13 +25,13 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """The process that has this pid now, None when there is none."""
+        """Return the identity of the process that has this pid now, None when there is none."""
         found = stat_of(pid)
         return None if found is None else cls(pid, found[1], boot_id())
 
     @classmethod
     def from_record(cls, record: dict[str, object] | None) -> ProcessIdentity | None:
-        """What `record` made, None when it is anything else."""
+        """Parse the result of `record`; None for anything else."""
         pid, ticks, boot = (
             (record or {}).get("pid"),
             (record or {}).get("ticks"),
@@ -42,11 +42,12 @@ class ProcessIdentity:
         return None
 
     def record(self) -> dict[str, object]:
+        """Return the identity as a JSON object."""
         return {"pid": self.pid, "ticks": self.ticks, "boot_id": self.boot_id}
 
     @classmethod
     def own(cls) -> ProcessIdentity:
-        """This process."""
+        """Return the identity of this process."""
         identity = cls.of(os.getpid())
         assert identity is not None
         return identity
@@ -58,6 +59,7 @@ class ProcessIdentity:
         return hash((self.pid, self.ticks, self.boot_id))
 
     def is_of_this_boot(self) -> bool:
+        """Whether the process was started since the machine booted."""
         return self.boot_id == boot_id()
 
     def is_alive(self) -> bool:
@@ -96,7 +98,7 @@ def boot_id() -> str:
 
 
 def stat_of(pid: int) -> tuple[str, int, int] | None:
-    """State, start ticks (field 22 of proc(5)) and parent."""
+    """Return state, start ticks (field 22 of proc(5)) and parent pid."""
     try:
         # The name may hold spaces and parentheses, so count from the last parenthesis.
         fields = read_file(f"/proc/{pid}/stat", 4096).rpartition(b")")[2].split()
@@ -106,7 +108,7 @@ def stat_of(pid: int) -> tuple[str, int, int] | None:
 
 
 def read_file(path: str, at_most: int | None = None) -> bytes:
-    """The whole file, or one read of it, which is faster."""
+    """Return the whole file, or the result of a single read, which is faster."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         if at_most is not None:

@@ -1,4 +1,4 @@
-"""Run a command to its end, with bounds on its time and on what it may print."""
+"""Runs a command to its end, with bounds on its time and its output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERRORS_LIMIT = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What a command printed. `exit_code` is None where it was ended, for its time or the size of its output."""
+    """A command's output. `exit_code` is None where it was killed for its time or the size of its output."""
 
     exit_code: int | None
     output: bytes
@@ -33,11 +33,11 @@ async def capture(
     env: Mapping[str, str] | None = None,
     cwd: Path | str | None = "/",
 ) -> Captured:
-    """The first `limit` bytes that a command prints, and of its errors the first `ERRORS_LIMIT`.
+    """Return the first `limit` bytes of a command's output, and the first `ERRORS_LIMIT` of its errors.
 
-    It runs in a session of its own, without a terminal. It, and what it started there, is killed after `timeout_s`, at
-    a longer output, and when the caller is cancelled; what a command that has ended leaves running lives on. Raises
-    OSError where it cannot be started.
+    The command runs in its own session, without a terminal. It and its children are killed after `timeout_s`,
+    at a longer output, and when the caller is cancelled; processes left running by a command that has ended
+    live on. Raises OSError where it cannot be started.
     """
     pipe = asyncio.subprocess.PIPE
     transport, command = await asyncio.get_running_loop().subprocess_exec(
@@ -62,7 +62,7 @@ async def capture(
 
 
 class _Command(asyncio.SubprocessProtocol):
-    """Hears of the end of the process also while what it left running holds its pipes open."""
+    """Notices the end of the process even while its children hold its pipes open."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -94,7 +94,7 @@ def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
 
 
 async def _first(one: asyncio.Event, other: asyncio.Event, timeout_s: float) -> None:
-    """Wait for either, no longer than that."""
+    """Wait for either, at most that long."""
     waits = [asyncio.ensure_future(event.wait()) for event in (one, other)]
     try:
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Time, randomness and ids, which tests replace by their own."""
+"""Sources of time, randomness and ids, which tests replace."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from wsdash.backend.system.clock import boot_time
 
 
 def new_id() -> str:
-    """An id for an attempt that nobody else makes or guesses."""
+    """Return a unique id for an attempt that nobody can guess."""
     return secrets.token_hex(8)
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Made once a process and handed down."""
+    """The sources of time, randomness and ids of one process, passed to whoever needs them."""
 
     clock: Callable[[], float] = time.time
     """Seconds since the epoch."""

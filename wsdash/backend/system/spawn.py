@@ -1,4 +1,4 @@
-"""Start a process that lives on when this one ends."""
+"""Starts a process that outlives this one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def detach(
     stdin: bytes = b"",
     connection: socket.socket | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own, in `/`, with what it prints appended to `log`.
+    """Start a command in its own session, in `/`, with its output appended to `log`.
 
-    It reads `stdin`, or has `connection` as its input and output, and then only its errors go to the log. Blocks until
-    it has started. Raises OSError.
+    It reads `stdin`, or uses `connection` as its input and output, and then only its errors go to the log.
+    Blocks until it has started. Raises OSError.
     """
     channel = None if connection is None else connection.fileno()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -1,7 +1,7 @@
-"""Whether the supervisor of a job on this machine is alive, by one read of /proc.
+"""Checks by one read of /proc whether the supervisor of a local job is alive.
 
-What the state store says of a job was true when the reconciler last looked. A machine that was restarted, and
-processes that were killed together with it, are noticed here.
+The state store's job states date from the reconciler's last poll. This check notices a restarted machine, and
+supervisors that were killed together with the reconciler.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Supervision:
         self._jobs: dict[str, frozenset[str]] = {}
 
     def look_again(self) -> None:
-        """From now on ask which jobs there are again: once for all workspaces of a list."""
+        """List the jobs anew at the next query: once for all workspaces of a list."""
         self._jobs.clear()
 
     def is_gone(self, context: str, attempt_id: str) -> bool:
