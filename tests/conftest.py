@@ -140,7 +140,7 @@ def _belongs_to(process: psutil.Process, folder: str) -> bool:
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        told = [process.cwd(), *process.cmdline(), *process.environ().values()]
+        output = [process.cwd(), *process.cmdline(), *process.environ().values()]
     except (psutil.Error, OSError):
         return False
-    return any(text == folder or f"{folder}/" in text for text in told)
+    return any(text == folder or f"{folder}/" in text for text in output)

@@ -121,11 +121,11 @@ def test_an_address_without_a_secret_stays_as_it_is(address: str) -> None:
 def test_what_cannot_be_split_is_refused_without_being_told(address: str) -> None:
     with pytest.raises(BadAddress) as refused:
         split(address)
-    told = f"{refused.value} {refused.value.hint} {shown(address)} {redacted(f'fatal: {address!r}: no')}"
+    output = f"{refused.value} {refused.value.hint} {shown(address)} {redacted(f'fatal: {address!r}: no')}"
     for part in ("MARKER", "MAR/", "/KER"):
         if "://" not in address:
-            told = f"{refused.value} {refused.value.hint} {shown(address)}"
-        assert part not in told
+            output = f"{refused.value} {refused.value.hint} {shown(address)}"
+        assert part not in output
 
 
 @pytest.mark.parametrize("address", [f"{TOKEN}@host/app.git", f"{TOKEN}@host:group/app.git"])
@@ -150,14 +150,14 @@ def test_a_remedy_can_be_read_though_addresses_are_redacted() -> None:
 
 
 def test_what_git_says_is_told_without_what_stands_before_a_host() -> None:
-    said = (
+    printed = (
         f"fatal: unable to access 'https://oauth2:{TOKEN}@host/app.git/': Could not resolve host: host\n"
         f'fatal: could not read Password for "https://{TOKEN}@host": terminal prompts disabled\n'
         f"ssh://git:{TOKEN}@host/app and ssh://git@host/app https://host/x?private_token={TOKEN}&ref=main"
     )
-    told = redacted(said)
-    assert TOKEN not in told
-    assert "'https://host/app.git/'" in told and "ssh://git@host/app" in told and "&ref=main" in told
+    output = redacted(printed)
+    assert TOKEN not in output
+    assert "'https://host/app.git/'" in output and "ssh://git@host/app" in output and "&ref=main" in output
 
 
 def test_a_workload_gives_the_credentials_of_all_that_it_clones() -> None:
@@ -168,8 +168,8 @@ def test_a_workload_gives_the_credentials_of_all_that_it_clones() -> None:
         "https://ada:1111@host/app",
         "https://ada:2222@dots/d",
     ]
-    told = repr((clean, credentials))
-    assert "1111" not in told and "2222" not in told
+    output = repr((clean, credentials))
+    assert "1111" not in output and "2222" not in output
     assert taken_out(clean) == (clean, ())
 
 

@@ -118,9 +118,9 @@ def test_ssh_by_name_waits_too(wsdash: Command, running: str, environment: Path,
         [*PYTHON, "connect", f"{running}.wsdash"], cwd=tmp_path,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as connecting:  # fmt: skip
-        _, said = connecting.communicate(timeout=60)
-    assert "waiting for the one that takes its place" in said
-    assert "nothing to enter" not in said
+        _, output = connecting.communicate(timeout=60)
+    assert "waiting for the one that takes its place" in output
+    assert "nothing to enter" not in output
     # The way in opens as soon as the job's server answers; the reconciler may look a moment later.
     until_sync(lambda: row(wsdash)["phase"] == "running", what="a look at the job that took its place")
 

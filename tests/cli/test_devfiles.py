@@ -36,9 +36,9 @@ def test_check_json_is_an_array_with_an_object_a_file(
     good: Path, bad: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["devfile", "check", "--json", str(good), str(bad)]) == 1
-    said = capsys.readouterr()
-    first, second = json.loads(said.out)
-    assert said.err == ""
+    printed = capsys.readouterr()
+    first, second = json.loads(printed.out)
+    assert printed.err == ""
     assert (first["file"], first["verdict"]) == (str(good), "accept")
     assert (second["file"], second["verdict"]) == (str(bad), "reject")
     (problem, *_) = second["diagnostics"]
@@ -55,9 +55,9 @@ def test_render_prints_the_job_on_standard_output(good: Path, capsys: pytest.Cap
 
 def test_render_of_a_broken_devfile_prints_no_job(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["devfile", "render", str(bad)]) == 1
-    said = capsys.readouterr()
-    assert "post_start" not in said.out
-    assert str(bad) in said.out + said.err
+    printed = capsys.readouterr()
+    assert "post_start" not in printed.out
+    assert str(bad) in printed.out + printed.err
 
 
 @pytest.mark.parametrize("action", ["check", "flatten", "render"])
@@ -66,9 +66,9 @@ def test_a_file_that_cannot_be_read_is_told(
 ) -> None:
     assert cli.main(["devfile", action, str(tmp_path / "none.yaml")]) == 1
     assert cli.main(["devfile", action, str(tmp_path)]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "cannot be read" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "cannot be read" in printed.err
 
 
 def test_a_file_without_end_is_refused_and_not_read_whole(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,12 +94,12 @@ def test_flatten_prints_the_devfile_with_its_parents(
     family: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["devfile", "flatten", str(family)]) == 0
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert "memoryLimit: 1Gi" in said.out
-    assert "id: greet" in said.out
-    assert "parent" not in said.out
-    family.with_name("flat.yaml").write_text(said.out)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "memoryLimit: 1Gi" in printed.out
+    assert "id: greet" in printed.out
+    assert "parent" not in printed.out
+    family.with_name("flat.yaml").write_text(printed.out)
     assert cli.main(["devfile", "check", str(family.with_name("flat.yaml"))]) == 0
 
 
@@ -117,9 +117,9 @@ def test_what_cannot_be_flattened_is_told_and_nothing_is_printed(
 ) -> None:
     family.write_text(f"schemaVersion: 2.2.0\nparent: {{{parent}}}\n")
     assert cli.main(["devfile", "flatten", str(family)]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert f"{family}:2:" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"{family}:2:" in printed.err
 
 
 def test_a_remark_about_a_parent_shows_the_parents_line_and_how_to_find_it_from_here(
@@ -187,9 +187,9 @@ def test_a_dev_container_that_becomes_no_job_is_rejected_with_its_place(
 ) -> None:
     container.write_text(text)
     assert cli.main(["devfile", "check", "--json", str(container)]) == 1
-    (told,) = json.loads(capsys.readouterr().out)
-    assert told["verdict"] == "reject"
-    assert told["diagnostics"][0]["line"] == 1
+    (output,) = json.loads(capsys.readouterr().out)
+    assert output["verdict"] == "reject"
+    assert output["diagnostics"][0]["line"] == 1
     assert cli.main(["devfile", "render", str(container)]) == 1
     assert capsys.readouterr().out == ""
 
@@ -242,8 +242,8 @@ def test_a_secret_in_an_address_of_a_devfile_is_never_printed(
     file = tmp_path / "devfile.yaml"
     file.write_text(SECRETS)
     cli.main(["devfile", *verb.split(), str(file)])
-    said = capsys.readouterr()
-    assert "MARKER" not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "MARKER" not in printed.out + printed.err
 
 
 @pytest.mark.parametrize("verb", ["flatten", "render"])
@@ -253,9 +253,9 @@ def test_what_is_not_printed_is_said_in_a_line_and_variables_stay(
     file = tmp_path / "devfile.yaml"
     file.write_text(SECRETS)
     assert cli.main(["devfile", verb, str(file)]) == 0
-    said = capsys.readouterr()
-    assert "git clone https://host/lib https://$USER:${TOKEN}@host/x" in said.out
-    (line,) = [line for line in said.err.splitlines() if line.startswith("wsdash: ")]
+    printed = capsys.readouterr()
+    assert "git clone https://host/lib https://$USER:${TOKEN}@host/x" in printed.out
+    (line,) = [line for line in printed.err.splitlines() if line.startswith("wsdash: ")]
     assert line.startswith("wsdash: left out: the user, password or token of the address ")
     assert "more. " in line
 
@@ -268,10 +268,10 @@ def test_a_devfile_without_secrets_is_printed_whole(
     file = tmp_path / "devfile.yaml"
     file.write_text(DEVFILE.replace("commandLine: ", f"commandLine: {lines}; ", 1))
     assert cli.main(["devfile", verb, str(file)]) == 0
-    said = capsys.readouterr()
-    assert "localhost:${PORT}/a@b?raw" in said.out
-    assert "https://host.example/@scope/x?ref=main#top git@host:x" in said.out
-    assert "left out" not in said.err
+    printed = capsys.readouterr()
+    assert "localhost:${PORT}/a@b?raw" in printed.out
+    assert "https://host.example/@scope/x?ref=main#top git@host:x" in printed.out
+    assert "left out" not in printed.err
 
 
 @pytest.mark.parametrize(
@@ -290,8 +290,8 @@ def test_a_secret_in_the_address_of_a_parent_is_never_printed(
     file = tmp_path / "devfile.yaml"
     file.write_text(f"schemaVersion: 2.2.0\nparent: {{uri: '{uri}'}}\n")
     assert cli.main(["devfile", *verb.split(), str(file)]) == 1
-    said = capsys.readouterr()
-    assert "MARKER" not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "MARKER" not in printed.out + printed.err
 
 
 def test_a_remark_about_a_parent_from_elsewhere_tells_no_secret_of_its_address(
@@ -304,10 +304,10 @@ def test_a_remark_about_a_parent_from_elsewhere_tells_no_secret_of_its_address(
     file.write_text("schemaVersion: 2.2.0\nparent: {uri: 'https://host/p.yaml?private_token=MARKER'}\n")
     for verb in ("flatten", "check --fetch", "check --json --fetch"):
         cli.main(["devfile", *verb.split(), str(file)])
-        said = capsys.readouterr()
-        assert "https://host/p.yaml?private_token=******" in said.out + said.err
-        assert "MARKER" not in said.out + said.err
-        assert "components: 2" in said.out + said.err or "--json" in verb
+        printed = capsys.readouterr()
+        assert "https://host/p.yaml?private_token=******" in printed.out + printed.err
+        assert "MARKER" not in printed.out + printed.err
+        assert "components: 2" in printed.out + printed.err or "--json" in verb
 
 
 def test_a_secret_in_an_address_of_a_dev_container_is_never_printed(
@@ -336,8 +336,8 @@ services:
     )
     for verb in ("check", "check --json", "render", "render --provider gitlab"):
         assert cli.main(["devfile", *verb.split(), str(folder / "devcontainer.json")]) == 0
-        said = capsys.readouterr()
-        assert "MARKER" not in said.out + said.err
+        printed = capsys.readouterr()
+        assert "MARKER" not in printed.out + printed.err
 
 
 def test_check_fetches_only_when_it_is_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -247,10 +247,10 @@ def test_keep_work_keeps_also_what_its_job_writes_as_it_ends(wsdash: Command, tm
     devfile = DEVFILE.partition("commands:")[0] + writes + "events: {preStop: [late]}\n"
     source = make_repository(tmp_path / "web", devfile=devfile)
     assert wsdash("create", str(source), "--wait").returncode == 0
-    told = wsdash("delete", "web", "--keep-work", "--yes", "--wait").stderr
+    output = wsdash("delete", "web", "--keep-work", "--yes", "--wait").stderr
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", source, clone], check=True)
-    run_as_printed(told, clone)
+    run_as_printed(output, clone)
     assert (clone / "late.txt").read_text() == "late\n"
 
 
@@ -485,9 +485,9 @@ def test_what_is_nowhere_else_can_be_kept_when_a_workspace_is_deleted(
     assert (clone / "odd name").exists() and not (clone / "out").exists()
 
 
-def run_as_printed(told: str, folder: Path) -> None:
+def run_as_printed(output: str, folder: Path) -> None:
     """The commands that `delete --keep-work` told."""
-    commands = [line for line in told.splitlines() if line.startswith("  sh ")]
+    commands = [line for line in output.splitlines() if line.startswith("  sh ")]
     assert commands
     for command in commands:
         subprocess.run(["sh", "-c", command], cwd=folder, check=True)

@@ -67,8 +67,8 @@ def test_doctor_and_recover_name_what_the_store_has_lost(wsdash: Command, paths:
     assert "the state store has lost the workspace demo" in found
     done = wsdash("recover", "--yes", "--json")
     assert done.returncode == 0, done.stderr
-    (told,) = json.loads(done.stdout)
-    assert (told["context"], told["recovered"], told["orphans"]) == ("local", ["demo"], [])
+    (output,) = json.loads(done.stdout)
+    assert (output["context"], output["recovered"], output["orphans"]) == ("local", ["demo"], [])
     until_sync(lambda: phases(wsdash) == {"demo": "running"}, 60.0, "the workspace runs")
     assert "every job belongs to a workspace" in wsdash("doctor").stdout
 

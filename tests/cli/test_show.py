@@ -40,9 +40,9 @@ def test_list_json_has_the_keys_that_scripts_rely_on(
     folder = paths.contexts / "local" / "workspaces" / "id2"
     folder.mkdir(parents=True)
     assert cli.main(["list", "--json"]) == 0
-    said = capsys.readouterr()
-    rows = json.loads(said.out)
-    assert said.err == ""
+    output = capsys.readouterr()
+    rows = json.loads(output.out)
+    assert output.err == ""
     assert [row["name"] for row in rows] == ["api", "web"]
     for row in rows:
         assert row.keys() >= LIST_KEYS

@@ -106,5 +106,5 @@ def _said(config: Path, host: str) -> str:
     asked.expect(pexpect.EOF)
     asked.close()
     assert asked.exitstatus == 255
-    said: str = asked.before
-    return said
+    output: str = asked.before
+    return output

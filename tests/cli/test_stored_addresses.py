@@ -40,6 +40,6 @@ def test_a_workload_is_shown_without_the_secrets_of_addresses_in_its_commands(
     with sqlite3.connect(paths.database) as connection:
         connection.execute("UPDATE workspace SET workload = ?", (json.dumps(asdict(workload)),))
     connection.close()
-    told = json.loads(wsdash("show", "app", "--json").stdout)["workload"]
-    assert told["post_start"][0]["line"] == "git clone https://host/lib; make"
-    assert told["env"][0]["value"] == "postgres://db/app"
+    output = json.loads(wsdash("show", "app", "--json").stdout)["workload"]
+    assert output["post_start"][0]["line"] == "git clone https://host/lib; make"
+    assert output["env"][0]["value"] == "postgres://db/app"

@@ -47,10 +47,10 @@ def test_the_archive_has_the_facts_and_none_of_the_planted_secrets(
     kept = "".join(file.read_text() for file in paths.contexts.glob("*/secrets/*"))
     assert "m4rker of a secret" in kept
     paths.crash_reports.mkdir(exist_ok=True)
-    said = " ".join(planted.values())
-    (paths.crash_reports / "20261130T000000Z-1-0.txt").write_text(f"Traceback: {said}")
+    output = " ".join(planted.values())
+    (paths.crash_reports / "20261130T000000Z-1-0.txt").write_text(f"Traceback: {output}")
     with paths.daemon_log.open("a") as log:
-        log.write(f"a line that helps: {said} https://ann:m4rker-of-an-address@git.example.com/app.git\n")
+        log.write(f"a line that helps: {output} https://ann:m4rker-of-an-address@git.example.com/app.git\n")
     done = wsdash("support", "--output", str(tmp_path / "report.tar.gz"))
     assert done.returncode == 0, done.stderr
     file = Path(done.stdout.strip())

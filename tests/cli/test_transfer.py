@@ -130,10 +130,10 @@ def test_a_running_workspace_is_copied_and_the_copy_started_through_a_pipe(
             stdin=exporting.stdout, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert exporting.stderr is not None
-        said = exporting.stderr.read().decode()
+        output = exporting.stderr.read().decode()
         assert exporting.wait(60) == 0
-    assert "web is running: its files are copied while they may change" in said
-    assert "web is exported" in said
+    assert "web is running: its files are copied while they may change" in output
+    assert "web is exported" in output
     assert done.returncode == 0, done.stderr
     assert "copy is imported" in done.stdout
     assert wsdash("ssh", "copy", "--", "cat", "draft.txt").stdout == "draft\n"

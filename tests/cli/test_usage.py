@@ -21,8 +21,8 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
         code = cli.main(arguments)
     except SystemExit as leave:  # argparse's own way
         code = leave.code if isinstance(leave.code, int) else 1
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 def test_without_a_terminal_the_dashboard_refuses_with_a_sentence(wsdash: Command) -> None:

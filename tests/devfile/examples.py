@@ -43,7 +43,7 @@ def translated(text: str, *, source: Source | None = None, main: str | None = No
     return translate(load(text), source=source, main=main)
 
 
-def losses(translation: Translation) -> list[str]:
+def unsupported_parts(translation: Translation) -> list[str]:
     return [d.code for d in translation.diagnostics]
 
 

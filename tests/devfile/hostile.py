@@ -153,13 +153,13 @@ def held(text: str | bytes) -> None:
     try:
         document = load(text)
         translation = translate(document)
-        told = [*verdict.diagnostics, *translation.diagnostics]
+        output = [*verdict.diagnostics, *translation.diagnostics]
         if translation.usable and verdict.verdict == "accept":
             render(translation.workload)
     except DevfileError as error:
-        told = list(error.diagnostics)
+        output = list(error.diagnostics)
         assert verdict.verdict == "reject"
-    for diagnostic in told:
+    for diagnostic in output:
         assert diagnostic.code in LENIENT
         assert diagnostic.line >= 1 and diagnostic.column >= 1
         assert (diagnostic.message + diagnostic.hint).isprintable() or "\ufffd" in diagnostic.message

@@ -70,8 +70,8 @@ def test_a_flood_is_cut_errors_are_kept_and_the_cut_is_said() -> None:
 
 def test_a_line_and_a_value_are_told_without_what_stands_before_a_host() -> None:
     line = "uri: 'https://ada:secret@host/x'"
-    told = caret(line, Diagnostic(1, 6, "error", "a", "b"))
-    assert told == "uri: 'https://**********@host/x'\n     ^"
+    output = caret(line, Diagnostic(1, 6, "error", "a", "b"))
+    assert output == "uri: 'https://**********@host/x'\n     ^"
     assert show("https://ada:sec/ret@host/x") == '"https://***********@host/x"'
     assert show("https://host/a@b and git@host:x") == '"https://host/a@b and git@host:x"'
 

@@ -43,8 +43,8 @@ class Watch:
     @property
     def found(self) -> list[str]:
         """Where a marker stood, each once."""
-        told = self._told.read_bytes() if self._told.exists() else b""
-        return sorted(self._found | {f"{name} in the arguments of git" for name in self._in(told)})
+        output = self._told.read_bytes() if self._told.exists() else b""
+        return sorted(self._found | {f"{name} in the arguments of git" for name in self._in(output)})
 
     def _in(self, data: bytes) -> Iterable[str]:
         return [name for name, marker in self._markers.items() if marker in data]

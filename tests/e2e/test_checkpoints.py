@@ -112,8 +112,8 @@ def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
     until_saved(work)
     folder = stand_in_the_way(work)
     inside(work, "echo precious >notes.txt")
-    told = work.run_stderr("stop", "app", code=1)
-    assert "the work in app cannot be saved: it cannot be kept on your machine" in told
+    output = work.run_stderr("stop", "app", code=1)
+    assert "the work in app cannot be saved: it cannot be kept on your machine" in output
     assert work.row()["desired"] == "running"
     folder.unlink()
     work.run("stop", "app", "--wait")
@@ -124,10 +124,10 @@ def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
     work.run("start", "app", "--wait")
     assert inside(work, "cat notes.txt") == "precious\n"
     work.run("stop", "app", "--wait")
-    told = work.run_stderr("delete", "app", "--yes", "--keep-work", "--wait")
+    output = work.run_stderr("delete", "app", "--yes", "--keep-work", "--wait")
     assert not folder.exists()
     (bundle,) = (work.paths.state / "kept").rglob("checkpoint.bundle")
-    assert f"git fetch {bundle} '+refs/*:refs/kept/*'" in told
+    assert f"git fetch {bundle} '+refs/*:refs/kept/*'" in output
     clone = work.paths.state / "clone"
     git(work.paths.state, "clone", "-q", str(work.project.repository.folder), str(clone))
     git(clone, "fetch", "-q", str(bundle), "+refs/*:refs/kept/*")

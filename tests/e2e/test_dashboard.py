@@ -58,8 +58,8 @@ def reconciles(paths: Paths) -> str | None:
     return lease.owner if lease is not None and lease.is_held(boot_time()) else None
 
 
-def create_the_first(screen: Dashboard, keeper: str = "this dashboard keeps jobs alive") -> None:
-    screen.sees("No workspaces yet", "Press a to create the first one", keeper)
+def create_the_first(screen: Dashboard, process: str = "this dashboard keeps jobs alive") -> None:
+    screen.sees("No workspaces yet", "Press a to create the first one", process)
     screen.press("a")
     screen.sees("step 1 of 2", "demo")
     screen.press("\r")
@@ -169,11 +169,11 @@ def test_two_dashboards_and_a_daemon_keep_one_job_alive_between_them(dashboard: 
     reader.close()
     assert lease is not None
     os.kill(lease.holder.pid, signal.SIGKILL)
-    keeper = "this dashboard keeps jobs alive"
+    process = "this dashboard keeps jobs alive"
 
     def one_of_them_took_over() -> bool:
         second.read()
-        return (keeper in first.text) != (keeper in second.text)
+        return (process in first.text) != (process in second.text)
 
     first.waits(one_of_them_took_over, "one of the two dashboards to take over")
     second.press("r")

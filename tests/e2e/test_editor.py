@@ -133,12 +133,12 @@ def test_so_it_is_through_the_line_that_a_job_of_a_gitlab_holds(
             [sys.executable, "-m", "wsdash", "open", "app", "--json"], stdout=subprocess.PIPE, text=True
         )
         assert opening.stdout is not None
-        said = ""
-        while not said.endswith("}\n"):
+        output = ""
+        while not output.endswith("}\n"):
             line = opening.stdout.readline()
             assert line, "it ended"
-            said += line
-        about = json.loads(said)
+            output += line
+        about = json.loads(output)
         assert os.stat(Path(about["socket"]).parent).st_mode & 0o777 == 0o700  # noqa: PTH116
         typed, read = "# typed in a browser", ("ssh", "app", "--", "cat", "devfile.yaml")
         type_in_a_browser(about, "devfile.yaml", typed, lambda: work.run(*read).startswith(typed))

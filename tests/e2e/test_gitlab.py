@@ -116,9 +116,9 @@ def test_ports_wait_for_the_job_that_takes_the_place_of_one_that_was_killed_with
             if "--forward" in options:
                 until_sync(lambda: Path(there).exists(), PATIENCE_S, "the socket")
             else:
-                said, complained = asked.communicate(timeout=PATIENCE_S)
+                printed, complained = asked.communicate(timeout=PATIENCE_S)
                 assert asked.returncode == 0, complained
-                assert {port["listening"] for port in json.loads(said)} <= {True, False}
+                assert {port["listening"] for port in json.loads(printed)} <= {True, False}
         finally:
             asked.terminate()
 
@@ -190,8 +190,8 @@ def test_with_the_state_store_lost_everything_comes_back_from_gitlab(work: Work)
     work.run("daemon", "--stop")
     shutil.rmtree(work.paths.state)
     assert json.loads(work.run("list", "--json")) == []
-    told = json.loads(work.run("recover", "--yes", "--json"))
-    assert {one["context"]: one["recovered"] for one in told} == {"local": [], "work": ["app"]}
+    output = json.loads(work.run("recover", "--yes", "--json"))
+    assert {one["context"]: one["recovered"] for one in output} == {"local": [], "work": ["app"]}
     after = work.wait_for(phase="running", attempt=1)
     same = ("id", "name", "context", "source", "ref", "devfile", "desired", "created_at", "job")
     assert [after[key] for key in same] == [before[key] for key in same]
@@ -225,11 +225,11 @@ async def test_the_dashboard_creates_and_stops_a_workspace_on_gitlab(work: Work)
 def test_in_a_project_of_ones_own_the_code_is_cloned_with_the_jobs_token(work_of_own: Work) -> None:
     work = work_of_own
     own = next(p for p in work.server.state.projects.values() if p.path == "ada/workspaces")
-    told = work.run_stderr(
+    output = work.run_stderr(
         "create", work.source, "--context", "work", "--name", "app", "--yes", "--wait", code=1
     )
-    assert "jobs of ada/workspaces may not clone group/app" in told
-    assert "Job token permissions, add ada/workspaces" in told
+    assert "jobs of ada/workspaces may not clone group/app" in output
+    assert "Job token permissions, add ada/workspaces" in output
     work.wait_for(phase="failed")
     assert "jobs of ada/workspaces may not clone group/app" in work.run("doctor")
     work.project.allowlist.add(own.id)
@@ -254,20 +254,20 @@ def test_a_secret_comes_from_the_project_alone_which_keeps_it_for_its_workspace(
         "events: {postStart: [use]}\n"
     )
     arguments = ("--devfile", str(devfile), "--context", "work", "--yes", "--wait")
-    told = work.run_stderr("create", work.source, *arguments, "--name", "bare")
-    assert "the secret OTHER is no CI/CD variable of group/app" in told
-    assert "NPM_TOKEN is" not in told
+    output = work.run_stderr("create", work.source, *arguments, "--name", "bare")
+    assert "the secret OTHER is no CI/CD variable of group/app" in output
+    assert "NPM_TOKEN is" not in output
     until_sync(lambda: "lengths 12 0" in work.run("logs", "bare"), PATIENCE_S, "the log of the job")
     assert "The secret OTHER is not given to this job." in work.run("logs", "bare")
     work.run("delete", "bare", "--yes", "--wait")
     monkeypatch.setenv("OTHER", "s3cret-of-mine")
-    told += work.run_stderr("create", work.source, *arguments, "--name", "app", "--secret", "OTHER")
+    output += work.run_stderr("create", work.source, *arguments, "--name", "app", "--secret", "OTHER")
     until_sync(lambda: "lengths 12 14" in work.run("logs", "app"), PATIENCE_S, "the log of the job")
     log = work.run("logs", "app")
     branch = next(name for name in work.project.repository.branches() if name.startswith("wsdash/"))
     committed = work.project.repository.read(branch, ".gitlab-ci.yml")
     assert committed is not None and "NPM_TOKEN" in committed
-    everything = committed + told + log + work.run("list", "--json") + str(work.paths.database.read_bytes())
+    everything = committed + output + log + work.run("list", "--json") + str(work.paths.database.read_bytes())
     assert "s3cret" not in everything
     assert len(work.project.variables) == 2
     work.run("delete", "app", "--yes", "--wait")
@@ -473,10 +473,10 @@ def test_a_job_that_cannot_be_reached_ends_and_the_imported_files_wait_for_one_t
     config = work.paths.config_file.read_text()
     work.paths.config_file.write_text(config.replace("[access]\nhost", "[access]\n# host"))
     work.run("start", "moved")
-    said = "The imported files did not arrive: your machine cannot reach this job."
+    printed = "The imported files did not arrive: your machine cannot reach this job."
     first = "logs", "moved", "--attempt", "1"
     until_sync(lambda: work.row("moved")["attempt"] is not None, PATIENCE_S, "the first attempt")
-    until_sync(lambda: said in work.run(*first), PATIENCE_S, "the end of the first attempt")
+    until_sync(lambda: printed in work.run(*first), PATIENCE_S, "the end of the first attempt")
     work.run("daemon", "--stop")
     work.paths.config_file.write_text(config)
     work.run("restart", "moved", "--wait")

@@ -87,10 +87,10 @@ def test_a_limit_that_strikes_all_the_same_is_named_with_what_mends_it(work: Wor
     until_sync(lambda: b"ending: cancelled" in trace, PATIENCE_S, "the job to end")
     work.server.do(lambda: work.server.state.finish(job, "failed", "job_execution_timeout"))
     work.wait_for(phase="running", attempt=2)
-    told = work.run("events", "app")
-    assert "ended: timeout" in told
-    assert "set timeout_s of the context to that limit" in told
-    assert "kept by a checkpoint" in told or "No checkpoint of it was kept" in told
+    output = work.run("events", "app")
+    assert "ended: timeout" in output
+    assert "set timeout_s of the context to that limit" in output
+    assert "kept by a checkpoint" in output or "No checkpoint of it was kept" in output
 
 
 def _parent(pid: int) -> int:

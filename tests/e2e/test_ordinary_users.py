@@ -169,8 +169,8 @@ def test_a_workspace_on_this_machine_is_entered_and_goes_on_after_a_log_out(
     is_entered_by_name(user, "web.wsdash", login=user.name)
     for shell in filter(None, map(shutil.which, ("zsh", "fish", "tcsh"))):
         change_users("usermod", "-s", shell, user.name)
-        anew = user.run("ssh", "-o", "ControlPath=none", "web.wsdash", "echo in")
-        assert anew.stdout == "in\n" and "HOME" not in anew.stderr, (shell, anew.stderr)
+        second = user.run("ssh", "-o", "ControlPath=none", "web.wsdash", "echo in")
+        assert second.stdout == "in\n" and "HOME" not in second.stderr, (shell, second.stderr)
     user.log_out()
     assert wsdash("ssh", "web", "--", "echo", "again") == "again\n"
     assert user.run("ssh", "web.wsdash", "echo again").stdout == "again\n"

@@ -59,8 +59,8 @@ def test_a_cache_is_sealed_and_opened_again(work: Work) -> None:
 def test_without_a_way_to_this_machine_nothing_is_run_that_could_not_be_sealed(work: Work) -> None:
     text = work.paths.config_file.read_text()
     work.paths.config_file.write_text(text.replace('host = "127.0.0.1"\n', ""))
-    told = work.run_stderr(
+    output = work.run_stderr(
         "create", work.source, "--context", "work", "--name", "app", "--yes", "--wait", code=1
     )
-    assert "encrypt_cache of the context needs a way" in told
+    assert "encrypt_cache of the context needs a way" in output
     assert work.server.state.pipelines == {}

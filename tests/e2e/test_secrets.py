@@ -78,10 +78,10 @@ class User:
             timeout=120,
             check=False,
         )
-        said = f"{done.stdout}{done.stderr}"
-        assert code in (None, done.returncode), said
-        self.told.append(f"$ wsdash {arguments[0]}\n{said}")
-        return said
+        printed = f"{done.stdout}{done.stderr}"
+        assert code in (None, done.returncode), printed
+        self.told.append(f"$ wsdash {arguments[0]}\n{printed}")
+        return printed
 
     def ask_everything(self) -> None:
         """Every verb that tells something."""
@@ -118,9 +118,11 @@ class User:
 
     def leaks(self) -> list[str]:
         """In what was printed, and in arguments."""
-        said = "\n".join(self.told)
+        printed = "\n".join(self.told)
         parts = {**MARKERS, "half a password": "/slash4"}
-        return self.watch.found + [f"{name} in an output" for name, marker in parts.items() if marker in said]
+        return self.watch.found + [
+            f"{name} in an output" for name, marker in parts.items() if marker in printed
+        ]
 
 
 @pytest.fixture

@@ -226,12 +226,12 @@ def test_with_the_state_lost_a_workspace_is_adopted_by_its_record_on_the_branch_
     upgrade(site)
     work.asks_command = False
     shutil.rmtree(work.paths.state)
-    (told,) = (
+    (output,) = (
         one
         for one in json.loads(work.run("recover", "--context", "work", "--adopt", "app", "--yes", "--json"))
         if one["context"] == "work"
     )
-    assert told["recovered"] == ["app"]
+    assert output["recovered"] == ["app"]
     after = work.wait_for(phase="running", attempt=1)
     assert [after[key] for key in (*RECORDED, "job")] == [before[key] for key in (*RECORDED, "job")]
     assert len(work.server.state.pipelines) == 1

@@ -58,9 +58,9 @@ def test_what_is_there_outlives_a_lost_job_and_a_stop_and_is_removed_on_delete(
     assert (folder / "projects/app/notes.txt").read_text() == "precious\n"
     other = volume / "0000000000"
     other.mkdir()
-    told = work.run_stderr("delete", "app", "--yes", "--wait")
+    output = work.run_stderr("delete", "app", "--yes", "--wait")
     assert list(volume.iterdir()) == [other]
-    assert "a job removes its folder" in told
+    assert "a job removes its folder" in output
     assert list(work.project.repository.branches()) == ["main"]
     assert work.server.state.pipelines == {}
 
@@ -77,6 +77,6 @@ def test_where_the_runner_is_gone_delete_ends_and_names_what_is_left(work: Work,
     assert work.row()["phase"] == "deleting"
     work.server.advance(1000)
     work.wait_for(phase="deleted")
-    told = work.run("events", "app")
-    assert f"its folder {volume}/{name} stays on the runner with the tags big-disk" in told
+    output = work.run("events", "app")
+    assert f"its folder {volume}/{name} stays on the runner with the tags big-disk" in output
     assert list(work.project.repository.branches()) == ["main"]

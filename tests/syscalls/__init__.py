@@ -67,7 +67,7 @@ class Victims:
         The changes that it makes are recorded where `record` says so.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
-        wish = {
+        request = {
             "scenario": scenario,
             "home": str(home),
             "kill_at": kill_at,
@@ -75,7 +75,7 @@ class Victims:
             "wal": wal,
             "record": None if record is None else str(record),
         }
-        self._process.stdin.write(f"{json.dumps(wish)}\n")
+        self._process.stdin.write(f"{json.dumps(request)}\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline().strip()
         assert answer in ("ended", "killed"), f"{scenario}, change {kill_at}: {answer}"

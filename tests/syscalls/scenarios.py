@@ -73,25 +73,25 @@ def main(shim: str) -> None:
     arm.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int, ctypes.c_int]
     database.BALLAST_SIZE = 16
     for line in sys.stdin:
-        wish = json.loads(line)
+        request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _live(wish, arm)
+            _live(request, arm)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         words = {0: "ended", -signal.SIGKILL: "killed"}
         print(words.get(status, f"failed with {status}"), flush=True)
 
 
-def _live(wish: dict[str, object], arm: ctypes._CFuncPtr) -> None:  # type: ignore[name-defined]
+def _live(request: dict[str, object], arm: ctypes._CFuncPtr) -> None:  # type: ignore[name-defined]
     status = 1
     try:
-        database.wal_is_sound = lambda *_: bool(wish["wal"])
+        database.wal_is_sound = lambda *_: bool(request["wal"])
         record = -1
-        if wish["record"] is not None:
-            record = os.open(str(wish["record"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        home = str(wish["home"])
-        arm(f"{home}/".encode(), wish["kill_at"], int(bool(wish["torn"])), record)
-        SCENARIOS[str(wish["scenario"])](Path(home))
+        if request["record"] is not None:
+            record = os.open(str(request["record"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        home = str(request["home"])
+        arm(f"{home}/".encode(), request["kill_at"], int(bool(request["torn"])), record)
+        SCENARIOS[str(request["scenario"])](Path(home))
         status = 0
     except BaseException:
         traceback.print_exc()

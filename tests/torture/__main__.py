@@ -97,12 +97,12 @@ def _world(folder: Path, progress: Progress, options: argparse.Namespace, end: f
 
 def _tell(played: Played) -> None:
     one = played.round
-    told = ", ".join(one.roles) or "everything deleted"
+    output = ", ".join(one.roles) or "everything deleted"
     if one.looks:
-        told = f"round {played.number}, {one.kills} kills, {one.acknowledged} of {one.commands} commands acknowledged"
+        output = f"round {played.number}, {one.kills} kills, {one.acknowledged} of {one.commands} commands acknowledged"
     if one.convergence_s is not None:
-        told += f", converged after {one.convergence_s:.1f} s"
-    print(f"{played.kind} world {played.world}: {told}; {played.seconds:.0f} s", flush=True)
+        output += f", converged after {one.convergence_s:.1f} s"
+    print(f"{played.kind} world {played.world}: {output}; {played.seconds:.0f} s", flush=True)
     for text in one.violations:
         print(f"  VIOLATION {text}", flush=True)
 

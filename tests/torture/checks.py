@@ -148,11 +148,11 @@ def _lines(world: World, row: Mapping[str, Any]) -> list[str] | None:
 def _integrity(database: Path) -> list[str]:
     try:
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60) as connection:
-            told = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
-            told += [f"foreign key {row}" for row in connection.execute("PRAGMA foreign_key_check")]
+            output = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+            output += [f"foreign key {row}" for row in connection.execute("PRAGMA foreign_key_check")]
     except sqlite3.Error as error:
         return [str(error)]
-    return [text for text in told if text != "ok"]
+    return [text for text in output if text != "ok"]
 
 
 def _shared(world: World) -> list[str]:

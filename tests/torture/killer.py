@@ -90,24 +90,24 @@ class Killer(threading.Thread):
         roles = sorted(by_role)
         role = self._dice.choices(roles, [WEIGHTS.get(role, 1.0) for role in roles])[0]
         victim = self._dice.choice(sorted(by_role[role], key=lambda process: process.pid))
-        told = f"{role} {victim.pid} {victim.workspace} {' '.join(victim.argv)[-60:]!r}"
+        output = f"{role} {victim.pid} {victim.workspace} {' '.join(victim.argv)[-60:]!r}"
         if role != "runner" and self._dice.random() < STOPPED_SHARE:
             is_long = self._long_stops and self._dice.random() < LONG_STOP_SHARE
             seconds = LONG_STOP_S if is_long else self._dice.uniform(0.2, 12.0)
             if victim.signal(signal.SIGSTOP):
                 self._stopped.append((time.monotonic() + seconds, victim))
                 self._killed.stops[role] += 1
-                self._deeds.step(f"stopped {told} for {seconds:.1f} s")
+                self._deeds.step(f"stopped {output} for {seconds:.1f} s")
         elif role == "runner":
             self._world.power_cut_of_runner()
-            self._count(role, told)
+            self._count(role, output)
         elif victim.signal(signal.SIGKILL):
-            self._count(role, told)
+            self._count(role, output)
 
-    def _count(self, role: str, told: str) -> None:
+    def _count(self, role: str, output: str) -> None:
         self._left -= 1
         self._killed.kills[role] += 1
-        self._deeds.step(f"killed {told}")
+        self._deeds.step(f"killed {output}")
 
     def _continue(self, now: float) -> None:
         for at, process in list(self._stopped):

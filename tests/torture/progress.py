@@ -54,9 +54,9 @@ class Progress:
     @classmethod
     def load(cls, folder: Path) -> Progress:
         """Raises OSError and ValueError where there is none."""
-        told = json.loads((folder / FILE).read_text())
-        played = [Played(**{**one, "round": Round(**one["round"])}) for one in told.pop("played")]
-        return cls(**told, played=played)
+        output = json.loads((folder / FILE).read_text())
+        played = [Played(**{**one, "round": Round(**one["round"])}) for one in output.pop("played")]
+        return cls(**output, played=played)
 
     def report(self) -> str:
         """Markdown: a table with a row for each kind, what was killed, refused and violated."""

@@ -175,8 +175,8 @@ def _valid(verb: str, answer: Answer, deeds: Deeds, *, is_json: bool) -> None:
 def _first_line(answer: Answer) -> str:
     """The sentence of the error, without the hints that follow it."""
     lines = [line for line in answer.err.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("wsdash: ")] or lines[-1:]
-    return told[0] if told and answer.code else ""
+    output = [line for line in lines if line.startswith("wsdash: ")] or lines[-1:]
+    return output[0] if output and answer.code else ""
 
 
 def _wait(process: subprocess.Popen[str], seconds: float) -> None:

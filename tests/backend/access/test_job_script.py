@@ -109,11 +109,11 @@ class Job:
             self.processes.append(
                 subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=file, start_new_session=True)
             )
-        told = "wsdash/1 beat "
+        printed = "wsdash/1 beat "
         return lambda: [
-            json.loads(line.removeprefix(told))
+            json.loads(line.removeprefix(printed))
             for line in output.read_text().splitlines()
-            if line.startswith(told) and line.endswith("}")
+            if line.startswith(printed) and line.endswith("}")
         ]
 
     def close(self) -> None:

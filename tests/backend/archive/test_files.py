@@ -59,9 +59,9 @@ def test_a_file_is_compressed_unless_its_name_ends_in_tar(tmp_path: Path, name: 
 def test_a_file_that_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
     file = tmp_path / "a.tar"
     file.write_bytes(b"precious")
-    with pytest.raises(UserError, match="there already") as told:
+    with pytest.raises(UserError, match="there already") as output:
         write(file)
-    assert "--force" in told.value.hint
+    assert "--force" in output.value.hint
     assert file.read_bytes() == b"precious"
     write(file, force=True)
     assert file.read_bytes() == DATA
@@ -176,11 +176,11 @@ async def test_a_cancelled_read_from_a_silent_pipe_ends() -> None:
 
 
 def test_progress_is_told_as_bytes_pass(tmp_path: Path) -> None:
-    told: list[int] = []
-    target = ArchiveWriter(tmp_path / "a", told.append)
+    output: list[int] = []
+    target = ArchiveWriter(tmp_path / "a", output.append)
     target.open()
     for _ in range(3):
         target.write(io.BytesIO(DATA).read(1000))
     target.finish()
     target.release()
-    assert told == [1000, 2000, 3000]
+    assert output == [1000, 2000, 3000]

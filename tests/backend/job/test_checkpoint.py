@@ -80,8 +80,8 @@ class Place:
 
     def run(self, *words: str, data: bytes = b"") -> tuple[int, str]:
         with self.start(*words) as process:
-            said, complained = process.communicate(data, 60)
-        return process.returncode, (said + complained).decode().strip()
+            printed, complained = process.communicate(data, 60)
+        return process.returncode, (printed + complained).decode().strip()
 
     @contextmanager
     def streaming(self, kept: Kept) -> Iterator[Line]:
@@ -173,9 +173,9 @@ def state_of(project: Path) -> dict[str, str]:
         "heads": ("for-each-ref", "refs/heads"),
         "stashes": ("stash", "list", "--format=%gd %s"),
     }
-    told = {name: git(project, *words) for name, words in asked.items()}
+    output = {name: git(project, *words) for name, words in asked.items()}
     files = sorted(p for p in project.rglob("*") if ".git" not in p.relative_to(project).parts)
-    told["files"] = repr(
+    output["files"] = repr(
         [
             (
                 str(p.relative_to(project)),
@@ -186,7 +186,7 @@ def state_of(project: Path) -> dict[str, str]:
             if p.is_symlink() or p.is_file()
         ]
     )
-    return told
+    return output
 
 
 def written_in(project: Path) -> dict[str, int]:

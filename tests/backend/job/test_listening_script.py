@@ -38,17 +38,17 @@ def test_only_the_workspaces_own_processes_count(job: Job, somebody_elses: int, 
     )
     assert server.stdout is not None and server.stdin is not None
     number = int(server.stdout.readline())
-    said: list[Listener] = []
+    text: list[Listener] = []
 
     def ask() -> bool:
         asked = job.start("listening", Workload())
         assert asked.process.wait(30) == 0
-        said[:] = listeners(asked.log.encode())
-        return bool(said)
+        text[:] = listeners(asked.log.encode())
+        return bool(text)
 
     until_sync(ask, what="the listener")
-    assert [(one.number, one.loopback) for one in said] == [(number, address == "127.0.0.1")]
-    assert said[0].program.startswith("python")
+    assert [(one.number, one.loopback) for one in text] == [(number, address == "127.0.0.1")]
+    assert text[0].program.startswith("python")
     assert somebody_elses != number
     server.stdin.close()
     server.wait(60)

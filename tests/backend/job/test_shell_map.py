@@ -122,13 +122,13 @@ def test_a_command_of_the_tunnel_is_named_in_python_by_the_protocol_alone() -> N
 def test_a_job_reports_the_facts_of_the_protocol_and_python_reads_no_other() -> None:
     name = re.search(r'^  name="wsdash/(.*)"$', CODE["gitlab_heartbeat.sh"], flags=re.MULTILINE)
     assert name is not None
-    said = set(re.findall(r"(\w+)=\$", name[1]))
-    said |= set(re.findall(r'add_fact "?([a-z]+)=', CODE["gitlab_heartbeat.sh"]))
+    output = set(re.findall(r"(\w+)=\$", name[1]))
+    output |= set(re.findall(r'add_fact "?([a-z]+)=', CODE["gitlab_heartbeat.sh"]))
     storage = CODE["gitlab_storage.sh"] + CODE["cache_encryption.sh"]
-    said |= set(re.findall(r"report_problem ([a-z]+) ", storage)) | set(
+    output |= set(re.findall(r"report_problem ([a-z]+) ", storage)) | set(
         re.findall(r"'([a-z]+)=[a-z]+\\n'", storage)
     )
-    assert said == protocol.FACTS
+    assert output == protocol.FACTS
     assert set(protocol.FACTS_BEFORE.values()) <= protocol.FACTS
     read: set[str] = set()
     for text in python_files(PACKAGE / "backend/providers/gitlab").values():

@@ -60,10 +60,10 @@ def test_a_job_names_no_other_files(name: str) -> None:
 
 def test_the_state_of_what_was_packed_is_taken_over_and_nothing_else_in_its_place(tmp_path: Path) -> None:
     state = "0" * 64
-    told = answer(FILES).replace(b"wsdash-kept 1\n", f"wsdash-kept 1\nstate {state}\n".encode(), 1)
-    assert keep(told, "web", tmp_path / "kept", 0.0).state == state
+    output = answer(FILES).replace(b"wsdash-kept 1\n", f"wsdash-kept 1\nstate {state}\n".encode(), 1)
+    assert keep(output, "web", tmp_path / "kept", 0.0).state == state
     with pytest.raises(UserError, match="did not come whole"):
-        keep(told.replace(state.encode(), b"../outside"), "web", Path("/nowhere"), 0.0)
+        keep(output.replace(state.encode(), b"../outside"), "web", Path("/nowhere"), 0.0)
 
 
 def test_other_bytes_than_were_named_are_refused() -> None:

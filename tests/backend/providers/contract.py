@@ -450,8 +450,8 @@ class ProviderContract:
         git(checkout, "commit", "--quiet", "--allow-empty", "--message=Only here")
         proof = tmp_path / "proof"
         git(checkout, "config", "core.fsmonitor", f"touch {proof}; false")
-        said = await harness.having(CheckoutQueries).ask_checkout(workspace(), workload, question())
-        work = answer(said, "sample")
+        printed = await harness.having(CheckoutQueries).ask_checkout(workspace(), workload, question())
+        work = answer(printed, "sample")
         assert not proof.exists()
         assert work is not None
         assert work.uncommitted == (" M file",)
@@ -461,10 +461,10 @@ class ProviderContract:
 
     async def test_before_its_first_launch_a_workspace_has_nothing_unsaved(self, harness: Harness) -> None:
         harness.needs_files()
-        said = await harness.having(CheckoutQueries).ask_checkout(
+        printed = await harness.having(CheckoutQueries).ask_checkout(
             workspace(), harness.workload("true"), question()
         )
-        work = answer(said)
+        work = answer(printed)
         assert work is not None and not work
 
     async def test_no_shell_where_nothing_runs(self, harness: Harness) -> None:

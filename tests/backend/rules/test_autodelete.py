@@ -51,14 +51,14 @@ def decided(of: Workspace, policy: Policy = DUE_AFTER_10_H) -> Decision:
     return decide(replace(of, policy=policy), [], seen(), NOW)
 
 
-def said(of: Workspace, policy: Policy = DUE_AFTER_10_H) -> str:
+def decision_text(of: Workspace, policy: Policy = DUE_AFTER_10_H) -> str:
     return status(replace(of, policy=policy), [], seen(), NOW).reason
 
 
 def test_when_it_has_stopped_its_unsaved_work_is_looked_for() -> None:
     of = stopped(1)
     assert isinstance(decided(of), LookForUnsaved)
-    assert said(of) == "will be deleted in 9 h unless it has unsaved work; not started yet"
+    assert decision_text(of) == "will be deleted in 9 h unless it has unsaved work; not started yet"
 
 
 @pytest.mark.parametrize("hours", [1, 9.5, 100])
@@ -67,19 +67,19 @@ def test_unsaved_work_keeps_it_for_good_and_is_named(hours: float) -> None:
     decision = decided(of)
     assert isinstance(decision, Wait)
     assert decision.until == NOW - HOUR + AGAIN_S
-    assert said(of) == "not deleted: 1 commit and 1 file are nowhere else; not started yet"
+    assert decision_text(of) == "not deleted: 1 commit and 1 file are nowhere else; not started yet"
     assert isinstance(decided(stopped(hours, found(7, WORK))), LookForUnsaved) or hours < 7
 
 
 def test_what_cannot_be_told_counts_as_unsaved() -> None:
     of = stopped(100, found(1, UNKNOWN))
     assert isinstance(decided(of), Wait)
-    assert "not deleted: whether it has unsaved work is not known" in said(of)
+    assert "not deleted: whether it has unsaved work is not known" in decision_text(of)
 
 
 def test_one_that_will_be_deleted_says_when() -> None:
     of = stopped(1, found(1, CLEAN))
-    assert said(of) == "will be deleted in 9 h; not started yet"
+    assert decision_text(of) == "will be deleted in 9 h; not started yet"
     assert status(of, [], seen(), NOW).until == NOW + 9 * HOUR
 
 
@@ -118,7 +118,7 @@ def test_only_the_users_word_lets_it_take_unsaved_work() -> None:
     policy = replace(DUE_AFTER_10_H, delete_unsaved_work=True)
     of = stopped(10.1, found(0.01, WORK, announced=1.1))
     assert isinstance(decided(of, policy), Destroy)
-    assert "though 1 commit and 1 file are nowhere else" in said(of, policy)
+    assert "though 1 commit and 1 file are nowhere else" in decision_text(of, policy)
 
 
 @given(

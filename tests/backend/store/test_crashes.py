@@ -95,8 +95,8 @@ async def test_who_opens_it_next_rolls_back_what_a_killed_writer_left(
 ) -> None:
     paths = store_with_a_workspace
     kill_amid_a_transaction(paths, journal_mode)
-    beside = paths.database.with_name("state.db-wal" if journal_mode == "WAL" else "state.db-journal")
-    assert beside.stat().st_size > 512
+    sibling = paths.database.with_name("state.db-wal" if journal_mode == "WAL" else "state.db-journal")
+    assert sibling.stat().st_size > 512
     assert await opened_by(paths) == ["demo"]  # type: ignore[misc]
     assert not list(paths.state.glob("*damaged*"))
     check = database.connect(paths.database, read_only=True)
@@ -143,9 +143,9 @@ def test_who_may_not_write_is_told_why_a_torn_transaction_keeps_him_out(
     for file in store_with_a_workspace.state.glob("state.db*"):
         shutil.copy(file, folder_for_others)
         (folder_for_others / file.name).chmod(0o644)
-    said = as_nobody(lambda: reading_error(folder_for_others / "state.db"))
-    assert "last transaction must be rolled back" in said
-    assert "owner uid 0" in said
+    output = as_nobody(lambda: reading_error(folder_for_others / "state.db"))
+    assert "last transaction must be rolled back" in output
+    assert "owner uid 0" in output
 
 
 def reading_error(file: Path) -> str:
@@ -168,9 +168,9 @@ def as_nobody(work: Callable[[], str]) -> str:
             os._exit(0)
     os.close(inlet)
     with os.fdopen(result, encoding="utf-8") as answer:
-        said = answer.read()
+        output = answer.read()
     os.waitpid(pid, 0)
-    return said
+    return output
 
 
 HOLDS_THE_LOCK = """
@@ -193,8 +193,8 @@ def test_who_locks_the_store_is_named(store_with_a_workspace: Paths, monkeypatch
         impatient = sqlite3.connect(file, timeout=0)
         with pytest.raises(sqlite3.OperationalError) as failed:
             impatient.execute("BEGIN IMMEDIATE")
-        said = explain(failed.value, file)
-        assert f"process {holder.pid}" in said and "state.db" in said and f"kill {holder.pid}" in said
+        output = explain(failed.value, file)
+        assert f"process {holder.pid}" in output and "state.db" in output and f"kill {holder.pid}" in output
         holder.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, holder.pid, os.WSTOPPED)
         assert f"kill -CONT {holder.pid}" in explain(failed.value, file)
@@ -226,8 +226,8 @@ except errors.DatabaseError as error:
 
 
 def test_a_first_start_where_files_cannot_grow_says_so(paths: Paths) -> None:
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", CREATES_WHERE_FILES_CANNOT_GROW], capture_output=True, text=True, check=True
     ).stdout
-    assert "cannot grow" in said and "8192 bytes" in said and "ulimit" in said
+    assert "cannot grow" in output and "8192 bytes" in output and "ulimit" in output
     assert names_by_reader(paths) == []

@@ -191,9 +191,9 @@ def test_a_damaged_file_is_moved_aside_and_the_backup_takes_its_place(paths: Pat
     insert_workspace(paths, "demo")
     database.backup(paths, "20260101T00")
     paths.database.write_text(damage)
-    said = database.prepare(paths)
+    text = database.prepare(paths)
     assert names(paths) == ["demo"]
-    assert "moved to" in said[0]
+    assert "moved to" in text[0]
     assert paths.database.with_suffix(".damaged").read_text() == damage
 
 
@@ -221,8 +221,8 @@ def test_a_damaged_page_is_noticed(paths: Paths) -> None:
 def test_without_a_backup_it_starts_empty_and_says_so(paths: Paths) -> None:
     database.prepare(paths)
     paths.database.write_text("x" * 5000)
-    said = database.prepare(paths)
-    assert "no backup" in said[1]
+    text = database.prepare(paths)
+    assert "no backup" in text[1]
     assert names(paths) == []
 
 

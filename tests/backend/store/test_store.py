@@ -180,13 +180,13 @@ async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: P
     await fenced.record_intent(one, "launch", {})
     await fenced.record_launch(one, job(one), NOW)
     (known,) = await store.attempts("w1")
-    told = replace(job(known), steps=(StepResult("postStart", "install", NOW, NOW + 1, 2, 10, 20),))
-    await fenced.record_observation("local", Observation(NOW, True, NOW), [(known, told)], [], [], NOW, 0.0)
+    output = replace(job(known), steps=(StepResult("postStart", "install", NOW, NOW + 1, 2, 10, 20),))
+    await fenced.record_observation("local", Observation(NOW, True, NOW), [(known, output)], [], [], NOW, 0.0)
     reader = Reader(paths)
     (row,) = reader.workspaces(NOW + 1)
     reader.close()
     assert row.attempt is not None
-    assert row.attempt.last_observation == told
+    assert row.attempt.last_observation == output
     assert "postStart install failed with exit 2" in row.status.reason
 
 

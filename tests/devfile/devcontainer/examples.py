@@ -31,7 +31,7 @@ def codes(translation: Translation) -> set[str]:
     return {diagnostic.code for diagnostic in translation.diagnostics}
 
 
-def said(translation: Translation) -> str:
+def reported_by(translation: Translation) -> str:
     return "\n".join(f"{d.severity} {d.code} {d.message} {d.hint}" for d in translation.diagnostics)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.devfile.devcontainer.examples import codes, env, said, translated
+from tests.devfile.devcontainer.examples import codes, env, reported_by, translated
 from wsdash.devfile import Translation
 from wsdash.devfile.devcontainer import load_devcontainer, missing_files
 from wsdash.workload import EnvVar, Service, Volume
@@ -68,7 +68,7 @@ def test_the_service_is_the_workspace_and_the_others_stand_beside_it() -> None:
 )
 def test_what_a_service_asks_for_and_does_not_get_is_reported(service: str, code: str, usable: bool) -> None:
     found = composed(f"services:\n  app:\n    {service}\n")
-    assert code in codes(found), said(found)
+    assert code in codes(found), reported_by(found)
     assert found.usable is usable
 
 
@@ -92,7 +92,7 @@ def test_a_compose_file_that_cannot_be_used_is_an_error_with_its_place(
 ) -> None:
     found = translated(properties, {} if text is None else {FILE: text})
     assert not found.usable
-    assert code in codes(found), said(found)
+    assert code in codes(found), reported_by(found)
 
 
 def test_several_files_are_merged_and_the_environment_is_filled_in() -> None:
@@ -108,7 +108,7 @@ def test_several_files_are_merged_and_the_environment_is_filled_in() -> None:
     assert found.workload.image == "app:7"
     assert env(found) == {"C": "4", "A": "1", "B": "3"}
     assert found.workload.entrypoint == ("npm", "start")
-    assert said(found) == ""
+    assert reported_by(found) == ""
 
 
 def test_files_are_asked_for_as_they_become_known_and_never_outside_of_the_repository() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.devfile.devcontainer.examples import codes, said, translated
+from tests.devfile.devcontainer.examples import codes, reported_by, translated
 from wsdash.backend.job.render import render
 from wsdash.devfile import DevfileError
 from wsdash.devfile.devcontainer import is_devcontainer, load_devcontainer
@@ -137,7 +137,7 @@ def test_what_a_job_cannot_have_is_reported_and_the_rest_runs(properties: dict[s
     ids=json.dumps,
 )
 def test_what_a_job_can_have_is_not_remarked_on(properties: dict[str, Any]) -> None:
-    assert said(translated({**IMAGE, **properties})) == ""
+    assert reported_by(translated({**IMAGE, **properties})) == ""
 
 
 values = st.recursive(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.devfile.examples import devfile, losses, translated
+from tests.devfile.examples import devfile, translated, unsupported_parts
 from wsdash.workload import (
     Volume,
 )
@@ -14,7 +14,7 @@ class TestEntrypoint:
     def test_the_containers_command_gives_way_to_the_workspace(self) -> None:
         translation = translated(devfile(container=self.COMMAND))
         assert translation.workload.entrypoint == ()
-        assert losses(translation) == ["ignored.entrypoint"]
+        assert unsupported_parts(translation) == ["ignored.entrypoint"]
 
     def with_override(self, value: str, container: str) -> str:
         text = devfile(container=container)
@@ -23,15 +23,18 @@ class TestEntrypoint:
     def test_unless_override_command_is_false(self) -> None:
         translation = translated(self.with_override("false", self.COMMAND))
         assert translation.workload.entrypoint == ("/run.sh", "a b", "$x")
-        assert losses(translation) == []
+        assert unsupported_parts(translation) == []
 
     def test_the_images_own_entrypoint_cannot_be_known(self) -> None:
         translation = translated(self.with_override("false", "args: [x]"))
-        assert (translation.workload.entrypoint, losses(translation)) == ((), ["entrypoint.unknown"])
+        assert (translation.workload.entrypoint, unsupported_parts(translation)) == (
+            (),
+            ["entrypoint.unknown"],
+        )
 
     def test_override_command_is_a_boolean(self) -> None:
         translation = translated(self.with_override("'false'", self.COMMAND))
-        assert losses(translation) == ["override-command.type", "ignored.entrypoint"]
+        assert unsupported_parts(translation) == ["override-command.type", "ignored.entrypoint"]
 
 
 def test_a_service_has_neither_the_volumes_nor_the_sources() -> None:
@@ -40,7 +43,7 @@ def test_a_service_has_neither_the_volumes_nor_the_sources() -> None:
         components="- {name: v, volume: {}}\n"
         "- {name: db, container: {image: x, dedicatedPod: true, mountSources: true, volumeMounts: [{name: v}]}}",
     )
-    found = losses(translated(text, main="dev"))
+    found = unsupported_parts(translated(text, main="dev"))
     assert sorted(found) == ["ignored.dedicated-pod", "ignored.mount-sources", "ignored.service-volume"]
 
 

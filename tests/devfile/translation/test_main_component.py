@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.devfile.examples import devfile, losses, translated
+from tests.devfile.examples import devfile, translated, unsupported_parts
 
 DB = "- {name: db, container: {image: postgres, mountSources: false}}"
 
@@ -13,7 +13,7 @@ class TestMainComponent:
             "- {name: b, attributes: {gl/inject-editor: true}, container: {image: x, mountSources: false}}"
         )
         translation = translated(devfile(components=marked))
-        assert (translation.main, losses(translation)) == ("b", ["ignored.mount-sources"])
+        assert (translation.main, unsupported_parts(translation)) == ("b", ["ignored.mount-sources"])
 
     def test_else_the_only_container_with_the_sources(self) -> None:
         assert translated(devfile(components=DB)).main == "dev"
@@ -29,13 +29,17 @@ class TestMainComponent:
     def test_the_caller_can_choose(self) -> None:
         text = devfile(components="- {name: b, container: {image: x}}")
         assert translated(text, main="b").main == "b"
-        assert "main.ambiguous" not in losses(translated(text, main="b"))
+        assert "main.ambiguous" not in unsupported_parts(translated(text, main="b"))
 
     def test_a_choice_that_is_no_container_is_an_error(self) -> None:
         translation = translated(devfile(), main="nothing")
-        assert (translation.main, losses(translation), translation.usable) == ("dev", ["main.unknown"], False)
+        assert (translation.main, unsupported_parts(translation), translation.usable) == (
+            "dev",
+            ["main.unknown"],
+            False,
+        )
 
     def test_without_a_container_there_is_no_workspace(self) -> None:
         translation = translated("schemaVersion: 2.2.0\ncomponents: [{name: v, volume: {}}]\n")
         assert (translation.main, translation.usable) == (None, False)
-        assert "main.missing" in losses(translation)
+        assert "main.missing" in unsupported_parts(translation)

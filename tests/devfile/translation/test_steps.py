@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.devfile.examples import column_of, devfile, losses, translated
+from tests.devfile.examples import column_of, devfile, translated, unsupported_parts
 from wsdash.devfile import load, translate
 from wsdash.devfile.translation.steps import working_dir
 from wsdash.workload import (
@@ -50,7 +50,7 @@ class TestSteps:
         text = devfile(f"commands:\n{commands}events: {{postStart: [c]}}\n")
         translation = translated(text)
         assert translation.workload.post_start == (Sequential("c", (Command("a", "do a"),)),)
-        assert losses(translation) == ["reference.cycle"]
+        assert unsupported_parts(translation) == ["reference.cycle"]
         assert not translation.usable
 
     def test_commands_run_in_the_order_of_the_event(self) -> None:
@@ -77,14 +77,18 @@ class TestSteps:
         assert workload.pre_start == (Command("c", "echo 'a b'", None, (EnvVar("A", "b"),)),)
         assert workload.services == ()
         other = translated(text.replace("image: debian, c", "image: alpine, c"))
-        assert (other.workload.pre_start, losses(other)) == ((), ["ignored.init-container"])
+        assert (other.workload.pre_start, unsupported_parts(other)) == ((), ["ignored.init-container"])
 
     def test_what_no_event_runs_and_what_has_no_place_is_listed(self) -> None:
         commands = (
             exec_command("a") + "- {id: b, apply: {component: dev}}\n- {id: e, apply: {component: dev}}\n"
         )
         translation = translated(devfile(f"commands:\n{commands}events: {{postStop: [b], postStart: [e]}}\n"))
-        assert losses(translation) == ["ignored.unused-command", "ignored.apply-command", "ignored.post-stop"]
+        assert unsupported_parts(translation) == [
+            "ignored.unused-command",
+            "ignored.apply-command",
+            "ignored.post-stop",
+        ]
 
     @pytest.mark.parametrize(
         ("written", "folder"),

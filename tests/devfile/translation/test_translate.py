@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.devfile.examples import devfile, losses, translated
+from tests.devfile.examples import devfile, translated, unsupported_parts
 from wsdash.devfile import load, translate
 from wsdash.workload import (
     Command,
@@ -79,7 +79,7 @@ def test_a_whole_devfile() -> None:
             resources=Resources(memory_request=256 * 2**20),
         ),
     )
-    assert losses(translation) == ["ignored.service-endpoint"]
+    assert unsupported_parts(translation) == ["ignored.service-endpoint"]
     assert translation.usable
 
 

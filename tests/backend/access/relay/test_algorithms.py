@@ -53,8 +53,8 @@ def said_by_ssh(relay: Running, job: ConnectedJob, options: dict[str, str]) -> s
 
 
 def test_nothing_weak_is_offered(relay: Running, job: ConnectedJob) -> None:
-    told = said_by_ssh(relay, job, {})
-    offer = told.partition("peer server KEXINIT proposal")[2]
+    output = said_by_ssh(relay, job, {})
+    offer = output.partition("peer server KEXINIT proposal")[2]
     lines = dict(re.findall(r"debug2: ([\w ]+): ([\w@.,-]+)\r?$", offer, re.MULTILINE))
     for kind in (
         "KEX algorithms",
@@ -68,7 +68,7 @@ def test_nothing_weak_is_offered(relay: Running, job: ConnectedJob) -> None:
         assert not [name for name in lines[kind].split(",") if WEAK.search(name)]
     assert lines["compression ctos"] == "none"
     assert not WEAK.search(",".join(algorithms.SIGNATURES))
-    signatures = re.search(r"server-sig-algs=<([^>]*)>", told)
+    signatures = re.search(r"server-sig-algs=<([^>]*)>", output)
     assert signatures is not None
     assert "ssh-rsa" not in signatures[1].split(",")
 

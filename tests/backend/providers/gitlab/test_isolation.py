@@ -78,8 +78,8 @@ class FakeTunnel(JobTunnel):
         self, workspace_id: str, name: str, argv: tuple[str, ...]
     ) -> tuple[str, ...]:
         self.asked.append((workspace_id, argv))
-        said = "".join(f"echo '{line}'; read -r answer; " for line in self.lines)
-        return ("sh", "-c", f"{said} sleep 0.2; echo; exit 0")
+        output = "".join(f"echo '{line}'; read -r answer; " for line in self.lines)
+        return ("sh", "-c", f"{output} sleep 0.2; echo; exit 0")
 
 
 async def test_a_job_that_offers_what_is_another_s_is_cut_off(tmp_path: Path) -> None:

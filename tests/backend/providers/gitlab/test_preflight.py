@@ -113,11 +113,11 @@ async def test_a_clock_that_is_wrong_is_told_for_jobs_prove_themselves_by_the_ti
     instance: Instance, ahead_s: float, words: str
 ) -> None:
     instance.server.clock.advance(ahead_s)
-    (told,) = [found for found in await findings(instance) if found.level == "warning"]
+    (output,) = [found for found in await findings(instance) if found.level == "warning"]
     assert (
-        words in told.message
-        or words.replace("90", "89") in told.message
-        or words.replace("90", "91") in told.message
+        words in output.message
+        or words.replace("90", "89") in output.message
+        or words.replace("90", "91") in output.message
     )
 
 

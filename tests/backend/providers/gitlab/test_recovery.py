@@ -21,9 +21,9 @@ async def test_recovery_of_fifty_workspaces_takes_few_requests_and_leaves_others
         for attempt_number in (1, 2, 3) if number == 7 else (3,):
             await provider.launch(own, now(instance, attempt_number, own), WORKLOAD)
             await provider.force_cancel(attempt(attempt_number, own)) if attempt_number < 3 else None
-    stranger = instance.server.add_user("grace")
-    instance.project.roles[stranger.id] = 40
-    theirs = replace(instance, token=instance.server.add_token(stranger), apis=[]).provider()
+    impostor = instance.server.add_user("grace")
+    instance.project.roles[impostor.id] = 40
+    theirs = replace(instance, token=instance.server.add_token(impostor), apis=[]).provider()
     await theirs.launch(workspace(99), now(instance, of=workspace(99)), WORKLOAD)
     fresh = instance.provider()
     instance.server.forget()

@@ -328,7 +328,9 @@ class Launcher:
             ]
             for found, beat in beats:
                 if beat is not None and "config" in beat.facts and page == 1:
-                    self._session.branches.learn(attempt.workspace_id, beat.facts["config"], found.sha)
+                    self._session.branches.record_digest(
+                        attempt.workspace_id, beat.facts["config"], found.sha
+                    )
                     break
             if own:
                 (one, _), *_ = observation.chosen(own)[0]

@@ -174,7 +174,7 @@ class GitLabProvider(
         for beat in sorted(self._poller.beats.values(), key=lambda beat: beat.number):
             if "config" in beat.facts:
                 sha = self._poller.pipelines[beat.attempt_id].sha
-                self._branches.learn(beat.workspace_id, beat.facts["config"], sha)
+                self._branches.record_digest(beat.workspace_id, beat.facts["config"], sha)
         return replace(seen, jobs=(*seen.jobs, *self._launcher.withdrawn.values()))
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:

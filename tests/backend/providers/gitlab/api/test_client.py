@@ -50,9 +50,9 @@ async def test_each_fault_is_told_with_what_to_do_and_is_over_when_it_is_over(
     switched = instance.server.faults.add(fault, path="/user$", retry_after=1)
     with pytest.raises(kind) as caught:
         await api.user()
-    told = f"{caught.value.message}. {caught.value.hint}"
-    assert "your user" in told and words in told
-    assert instance.token not in repr(caught.value) + told
+    output = f"{caught.value.message}. {caught.value.hint}"
+    assert "your user" in output and words in output
+    assert instance.token not in repr(caught.value) + output
     instance.server.faults.remove(switched)
     if kind is not RateLimited:
         assert (await api.user()).username == "ada"
@@ -226,6 +226,6 @@ async def test_an_answer_that_is_nested_without_end_is_a_sentence(
     instance: Instance, api: GitLabApi, fault: Fault
 ) -> None:
     instance.server.faults.add(fault, method="GET")
-    with pytest.raises(ProviderError) as told:
+    with pytest.raises(ProviderError) as output:
         await api.project("group/app")
-    assert "[[" not in str(told.value)
+    assert "[[" not in str(output.value)

@@ -59,20 +59,21 @@ def test_the_reason_of_a_failed_step_is_what_the_step_said_and_not_what_the_runn
     as_written: Callable[[bytes], bytes],
 ) -> None:
     log = as_written(FETCH_FAILED)
-    told = job_log.read(log)
+    output = job_log.read(log)
     assert (
-        told.tail == "fatal: could not read Username for 'https://git.example.com': terminal prompts disabled"
+        output.tail
+        == "fatal: could not read Username for 'https://git.example.com': terminal prompts disabled"
     )
-    assert told.exit_code == 78
-    (fetch,) = told.steps
+    assert output.exit_code == 78
+    (fetch,) = output.steps
     assert b"fatal: could" in log[fetch.log_start : fetch.log_end]
     assert b"section" not in log[fetch.log_start : fetch.log_end]
 
 
 @pytest.mark.parametrize("as_written", [lambda log: log, stamped], ids=["plain", "with timestamps"])
 def test_a_job_that_was_killed_says_so_and_its_own_last_words(as_written: Callable[[bytes], bytes]) -> None:
-    told = job_log.read(as_written(KILLED))
-    detail = observation.Detail(tail=told.tail, exit_code=told.exit_code, failure_reason="script_failure")
+    output = job_log.read(as_written(KILLED))
+    detail = observation.Detail(tail=output.tail, exit_code=output.exit_code, failure_reason="script_failure")
     memory = observation.Memory(details={7: detail})
     failed = Pipeline.model_validate(
         {"id": 7, "status": "failed", "ref": "wsdash/w", "sha": "0", "web_url": ""}
@@ -95,17 +96,17 @@ def test_a_log_tells_of_steps_and_its_last_words_without_control_sequences() -> 
         b'progresswsdash/1 step {"phase":"postStart","command":"one","state":"end","at":9,"exit":3}\n'
         b'wsdash/1 ready {}\r\x1b[0Kwsdash/1 beat {"at":11}\r\x1b[0KERROR: Job failed\n'
     )
-    told = job_log.read(log)
-    (step,) = told.steps
+    output = job_log.read(log)
+    (step,) = output.steps
     assert (step.command, step.started_at, step.ended_at, step.exit_code) == ("one", 5, 9, 3)
     assert b"red" in log[step.log_start : step.log_end]
-    assert (told.ready_at, told.beat_at) == (9, 11)
-    assert told.tail == "$ sh\nred output\nprogress\nERROR: Job failed"
+    assert (output.ready_at, output.beat_at) == (9, 11)
+    assert output.tail == "$ sh\nred output\nprogress\nERROR: Job failed"
 
 
 def test_a_log_tells_that_a_runner_has_its_caches_to_itself() -> None:
-    said = b"\x1b[0;33mNo URL provided, cache will not be downloaded from shared cache server."
-    assert job_log.read(said + b" Instead a local version\x1b[0m\n").cache_is_local
+    text = b"\x1b[0;33mNo URL provided, cache will not be downloaded from shared cache server."
+    assert job_log.read(text + b" Instead a local version\x1b[0m\n").cache_is_local
     assert not job_log.read(b"Downloading cache from https://cache.example/1\n").cache_is_local
 
 
@@ -115,5 +116,5 @@ def test_a_log_tells_that_a_runner_has_its_caches_to_itself() -> None:
     )
 )
 def test_no_log_does_harm(parts: list[bytes]) -> None:
-    told = job_log.read(b"".join(parts))
-    assert "\x1b" not in (told.tail or "")
+    output = job_log.read(b"".join(parts))
+    assert "\x1b" not in (output.tail or "")

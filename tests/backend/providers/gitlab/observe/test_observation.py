@@ -81,9 +81,9 @@ class TestEnd:
     def test_a_limit_that_struck_outranks_what_the_job_took_it_for(self, state: str) -> None:
         job = self.end("failed", "job_execution_timeout", replace(self.beat, state=state))
         assert (job.cause, job.exit_code) == (Cause.TIMEOUT, None)
-        told = (job.message or "").splitlines()[-1]
-        assert "set timeout_s of the context" in told
-        assert "kept by a checkpoint of 90 s before" in told
+        output = (job.message or "").splitlines()[-1]
+        assert "set timeout_s of the context" in output
+        assert "kept by a checkpoint of 90 s before" in output
 
     def test_so_does_a_runner_that_failed(self) -> None:
         assert self.end("failed", "runner_system_failure", self.beat).cause is Cause.RUNNER_LOST

@@ -7,9 +7,10 @@ from wsdash.backend.providers.gitlab.observe import saved_state
 
 
 class TestStates:
-    def saved_last(self, *told: tuple[int, str, dict[str, str]]) -> str:
+    def saved_last(self, *output: tuple[int, str, dict[str, str]]) -> str:
         return saved_state.saved_last(
-            Heartbeat("w", f"a{n}", n, 1, 5, state, 7, {"started": "1", **facts}) for n, state, facts in told
+            Heartbeat("w", f"a{n}", n, 1, 5, state, 7, {"started": "1", **facts})
+            for n, state, facts in output
         )
 
     def test_the_state_that_was_saved_last_is_what_the_next_job_is_to_find(self) -> None:

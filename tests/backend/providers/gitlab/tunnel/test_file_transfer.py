@@ -31,7 +31,7 @@ def made(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
 WORK = made(("projects/app/draft.txt", b"unsaved\n"), ("home/dot", b"mine\n"), ("volumes/cache/x", b"kept\n"))
 
 
-def sent(data: bytes, folder: Path, *, code: int = 0, said: str = "") -> tuple[str, ...]:
+def sent(data: bytes, folder: Path, *, code: int = 0, text: str = "") -> tuple[str, ...]:
     """A job that sends these bytes."""
     (folder / "sent").write_bytes(data)
     return (
@@ -40,7 +40,7 @@ def sent(data: bytes, folder: Path, *, code: int = 0, said: str = "") -> tuple[s
         'cat "$1"; printf "%s\\n" "$2" >&2; exit "$3"',
         "sh",
         str(folder / "sent"),
-        said,
+        text,
         str(code),
     )
 
@@ -76,14 +76,14 @@ def test_a_tar_that_is_cut_off_or_leads_out_is_refused(tmp_path: Path, data: byt
 def test_what_the_job_could_not_read_is_no_export_and_what_changed_is_told(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match=r"cannot all be read: tar: home/x: Permission denied"):
         file_transfer.pack(
-            sent(WORK, tmp_path, code=2, said="tar: home/x: Permission denied"), "app", io.BytesIO()
+            sent(WORK, tmp_path, code=2, text="tar: home/x: Permission denied"), "app", io.BytesIO()
         )
-    said = "tar: home/dot: file changed as we read it"
-    assert file_transfer.pack(sent(WORK, tmp_path, code=1, said=said), "app", io.BytesIO()).changed == (
+    text = "tar: home/dot: file changed as we read it"
+    assert file_transfer.pack(sent(WORK, tmp_path, code=1, text=text), "app", io.BytesIO()).changed == (
         "home/dot",
     )
-    said = "tar: home/sock: socket ignored"
-    assert file_transfer.pack(sent(WORK, tmp_path, said=said), "app", io.BytesIO()).skipped == ("home/sock",)
+    text = "tar: home/sock: socket ignored"
+    assert file_transfer.pack(sent(WORK, tmp_path, text=text), "app", io.BytesIO()).skipped == ("home/sock",)
 
 
 @given(st.integers(0, len(WORK) - 1), st.binary(max_size=8))

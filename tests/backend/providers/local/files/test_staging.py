@@ -114,10 +114,10 @@ async def test_an_archive_that_needs_more_than_is_free_is_refused_before_the_dis
     root.mkdir()
     monkeypatch.setattr(files_unpack, "_free_bytes", lambda _: files_unpack.SPARE + 400_000)
     provider = LocalProvider(root, isolation=Isolation("plain"))
-    with pytest.raises(ProviderError, match="needs more than") as told:
+    with pytest.raises(ProviderError, match="needs more than") as output:
         async with provider.unpack(workspace(), io.BytesIO(DATA), nobody):
             pytest.fail("the block was entered")
-    assert "disk space" in told.value.hint
+    assert "disk space" in output.value.hint
     assert leftovers(root) == []
 
 
@@ -141,8 +141,8 @@ async def test_a_disk_that_gets_full_leaves_nothing_of_an_import(
     monkeypatch.setattr(files_unpack, "SPARE", -(10**9))
     provider = LocalProvider(small_disk / "root", isolation=Isolation("plain"))
     data = archive(member("home/one", content=bytes(10_000)), member("home/two", content=bytes(3_000_000)))
-    with pytest.raises(ProviderError, match="no space left") as told:
+    with pytest.raises(ProviderError, match="no space left") as output:
         async with provider.unpack(workspace(), io.BytesIO(data), nobody):
             pytest.fail("the block was entered")
-    assert "disk space" in told.value.hint
+    assert "disk space" in output.value.hint
     assert leftovers(small_disk / "root") == []

@@ -57,10 +57,10 @@ async def test_the_login_shell_of_a_sandbox_has_job_control_on_a_terminal(sandbo
 async def _check_login_shell(harness: Harness) -> None:
     await harness.launch(harness.workload("true"))
     command = await harness.having(Shells).shell(workspace(), attempt(), ())
-    code, said = await asyncio.to_thread(_use_shell, command)
-    assert code == 5, said
-    assert "one-two" in said and "after-interrupt" in said
-    assert "job control" not in said and "tcsetpgrp" not in said
+    code, text = await asyncio.to_thread(_use_shell, command)
+    assert code == 5, text
+    assert "one-two" in text and "after-interrupt" in text
+    assert "job control" not in text and "tcsetpgrp" not in text
 
 
 def _use_shell(command: ShellCommand) -> tuple[int | None, str]:
@@ -72,8 +72,8 @@ def _use_shell(command: ShellCommand) -> tuple[int | None, str]:
         encoding="utf-8",
         timeout=60,
     )
-    said = io.StringIO()
-    shell.logfile_read = said
+    text = io.StringIO()
+    shell.logfile_read = text
     shell.sendline("echo one-$((1 + 1)) | sed s/2/two/")
     shell.expect("one-two")
     shell.expect(PROMPT)
@@ -84,4 +84,4 @@ def _use_shell(command: ShellCommand) -> tuple[int | None, str]:
     shell.sendline("echo after-interrupt; exit 5")
     shell.expect(pexpect.EOF)
     shell.close()
-    return shell.exitstatus, said.getvalue()
+    return shell.exitstatus, text.getvalue()

@@ -24,10 +24,10 @@ def job_paths(tmp_path: Path) -> JobPaths:
 
 async def told(job_paths: JobPaths, url: str) -> str:
     workload = Workload(source=Source(url))
-    said = await git_query.ask(
+    text = await git_query.ask(
         Isolation("plain"), job_paths, Host((), "/home/me"), workload, {"PATH": "/usr/bin:/bin"}, TELL
     )
-    return said.decode().strip()
+    return text.decode().strip()
 
 
 async def test_a_source_that_is_a_folder_outlives_its_workspaces(job_paths: JobPaths, tmp_path: Path) -> None:

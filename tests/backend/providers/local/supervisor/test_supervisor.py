@@ -54,9 +54,9 @@ async def test_the_reason_of_a_failed_fetch_is_what_git_said(plain: Harness, tmp
     await plain.provider.launch(workspace(), attempt(), Workload(source=source))
     ended = await plain.ended()
     assert ended.cause is Cause.CONFIGURATION
-    said = ended.message or ""
-    assert "does not exist" in said or "not appear to be a git" in said
-    assert "wsdash/1" not in said and "cloning" not in said
+    text = ended.message or ""
+    assert "does not exist" in text or "not appear to be a git" in text
+    assert "wsdash/1" not in text and "cloning" not in text
 
 
 async def test_a_job_that_does_not_end_when_asked_is_said_to_have_been_killed(plain: Harness) -> None:

@@ -157,13 +157,13 @@ class GitLabClient:
             ) from None
         except RuntimeError as error:
             raise Unreachable(f"{what} was asked for too late: wsdash ends", "") from error
-        state = await self._rate_limiter.learn(answer.status, answer.headers)
+        state = await self._rate_limiter.record_response(answer.status, answer.headers)
         if 200 <= answer.status < 300:
             return answer
         problem = errors.of_answer(answer.status, answer.headers, answer.body, what)
         if isinstance(problem, errors.RateLimited):
             if answer.status != 429:
-                state = await self._rate_limiter.learn_from_words()
+                state = await self._rate_limiter.record_refusal()
             problem = self._rate_limiter.limited(what, state.not_before)
         raise problem
 

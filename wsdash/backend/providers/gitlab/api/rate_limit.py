@@ -77,12 +77,12 @@ class RateLimiter:
         if self._clock() < due:
             raise self.limited(what, due)
 
-    async def learn(self, status: int, headers: Mapping[str, str]) -> State:
+    async def record_response(self, status: int, headers: Mapping[str, str]) -> State:
         """Take in an answer's status and headers."""
         lower = {name.lower(): value for name, value in headers.items()}
         return await self._change(lambda s: next_state(s, status, lower, self._clock(), self._random()))
 
-    async def learn_from_words(self) -> State:
+    async def record_refusal(self) -> State:
         """Take in the 400 that is a limit."""
         return await self._change(lambda s: refused_in_words(s, self._clock(), self._random()))
 

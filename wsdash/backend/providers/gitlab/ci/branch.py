@@ -34,7 +34,7 @@ class BranchWriter:
         self._written: dict[str, str | None] = {}
         self._distrusted: set[str] = set()
 
-    def learn(self, workspace_id: str, digest: str, sha: str | None) -> None:
+    def record_digest(self, workspace_id: str, digest: str, sha: str | None) -> None:
         """A pipeline of this user ran this configuration of this commit: the branch holds it, if that commit is the
         one that was written last, by this process or one before.
         """
@@ -124,7 +124,7 @@ class BranchWriter:
             self._written[workspace_id] = commit.id
             self._distrusted.discard(workspace_id)
             await asyncio.to_thread(self._keep, workspace_id, commit.id)
-            self.learn(workspace_id, digest, commit.id)
+            self.record_digest(workspace_id, digest, commit.id)
             if not is_there:
                 self._project.update(replace(project, has_config=has_file))
             return
