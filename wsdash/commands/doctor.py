@@ -25,7 +25,7 @@ from wsdash.backend.store.database import connect, journal_mode
 from wsdash.backend.store.errors import DatabaseError
 from wsdash.commands.console import DONE, FAILED, coloured, encodes, print_json
 from wsdash.commands.daemon import holder
-from wsdash.commands.doctor_access import look_at_access
+from wsdash.commands.doctor_access import access_findings
 from wsdash.commands.open_reader import reading
 from wsdash.commands.run_service import with_service
 from wsdash.config.settings import LOCAL, ConfigError, load_config
@@ -197,7 +197,7 @@ def _contexts(paths: Paths) -> Iterator[Finding]:
 
 def _access(paths: Paths) -> Iterator[Finding]:
     with suppress(ConfigError):  # reported already
-        yield from look_at_access(paths)
+        yield from access_findings(paths)
 
 
 def _sources(context: str, paths: Paths) -> set[str]:

@@ -29,7 +29,7 @@ class ConnectResult:
     problem: str = ""
 
 
-def look_at_access(paths: Paths) -> Iterator[Finding]:
+def access_findings(paths: Paths) -> Iterator[Finding]:
     """Nothing where no context needs a way in. Raises `ConfigError`."""
     from wsdash.backend.access.relay_client import RelayClient
 

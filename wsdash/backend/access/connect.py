@@ -1,6 +1,6 @@
 """The path of `proxy_command.py` in the version before, which ssh configurations that it has written still name.
 
-For one release: whoever begins to reconcile writes those configurations anew.
+For one release: a new reconciler rewrites those configurations.
 """
 
 import os

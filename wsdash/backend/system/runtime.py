@@ -18,7 +18,7 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The sources of time, randomness and ids of one process, passed to whoever needs them."""
+    """The sources of time, randomness and ids of one process, passed to what needs them."""
 
     clock: Callable[[], float] = time.time
     """Seconds since the epoch."""

@@ -23,7 +23,7 @@ class Supervision:
         self._jobs: dict[str, frozenset[str]] = {}
 
     def look_again(self) -> None:
-        """List the jobs anew at the next query: once for all workspaces of a list."""
+        """List the jobs again at the next query: once for all workspaces of a list."""
         self._jobs.clear()
 
     def is_gone(self, context: str, attempt_id: str) -> bool:

@@ -40,7 +40,7 @@ MOST_REQUESTS = 20
 MOST_BUFFERED = 64 * 1024 * 1024
 """Bytes that wait here for a job that does not read: more than ssh's windows for dozens of sessions."""
 WATCH_S = 1.0
-"""Between two looks for attempts that may not dial in any more, and for sockets that were removed."""
+"""Between two looks for attempts that may not connect any more, and for sockets that were removed."""
 PARTS = 8
 CERTIFICATE = "wsdash-host-certificate"
 """The word before it in the banner."""
@@ -306,7 +306,7 @@ class Relay:
         return tunnel
 
     async def watch(self) -> None:
-        """End the tunnels of attempts that may not dial in any more, and listen again where a socket was removed."""
+        """End the tunnels of attempts that may not connect any more, and listen again where a socket was removed."""
         while True:
             await asyncio.sleep(WATCH_S)
             try:
