@@ -83,6 +83,9 @@ def work(
     with working(tmp_path, paths, Runner, tags=["big-disk"], devfile=DEVFILE) as work:
         text = paths.config_file.read_text()
         text = text.replace("poll_s = 0.3\n", f"poll_s = 0.3\n{setting.format(volume=tmp_path / 'volume')}\n")
+        text = text.replace(
+            "suspect_s = 2\ndead_s = 4\n", "suspect_s = 10\ndead_s = 15\n"
+        )  # a busy machine is slow
         paths.config_file.write_text(text.replace("[policy]\n", "[policy]\ncheckpoint_s = 1\n"))
         work.asks_command = True
         work.run(
@@ -131,19 +134,7 @@ def ssh_by_name(tmp_path: Path, *arguments: str) -> str:
     return done.stdout
 
 
-STAYS = (
-    "name",
-    "id",
-    "context",
-    "source",
-    "desired",
-    "phase",
-    "healthy",
-    "attempt",
-    "job",
-    "created_at",
-    "started_at",
-)
+STAYS = ("name", "id", "context", "source", "desired", "attempt", "job", "created_at", "started_at")
 
 
 @pytest.mark.parametrize(
@@ -174,8 +165,7 @@ def test_a_job_on_a_gitlab_goes_on_is_entered_and_saved_and_gives_what_it_has_to
     inside(work, "echo since >since.txt")
     if "volume" not in setting:  # from which nothing is saved
         until_saved(work)
-    shown = json.loads(work.run("show", "app", "--json"))
-    assert (shown["healthy"], shown["attempt"], shown["job"]) == (True, 1, before["job"])
+    work.wait_for(phase="running", healthy=True, attempt=1, job=before["job"])
 
     work.run("stop", "app", "--wait")
     shutil.rmtree(work.runner.folder / "builds")
@@ -289,7 +279,8 @@ def test_a_job_on_this_machine_goes_on_and_all_that_the_version_before_left_is_u
     assert ssh_by_name(tmp_path, "web.wsdash", show) == kept
     beat = {row["name"]: row["last_beat_at"] for row in after}["web"]
     until_sync(lambda: row_of("web")["last_beat_at"] != beat, PATIENCE_S, "a heartbeat")
-    assert (row_of("web")["healthy"], row_of("web")["attempt"]) == (True, 1)
+    until_sync(lambda: row_of("web")["healthy"], PATIENCE_S, "a healthy job")
+    assert row_of("web")["attempt"] == 1
 
     wsdash("daemon", "--stop")
     for file in paths.state.glob("state.db*"):
