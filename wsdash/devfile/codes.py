@@ -1,8 +1,8 @@
 """Every code a diagnostic can have, with its severity in each profile.
 
-The codes are stable: scripts and tests rely on them. The lenient profile follows the reference parser's
-rules (devfile/api, pkg/validation/validation-rule.md), is milder where that parser refuses what runs well,
-and refuses besides what can never run.
+The codes are stable: scripts and tests rely on them. The lenient profile follows the reference parser's rules
+(devfile/api, pkg/validation/validation-rule.md), is milder where that parser refuses a devfile that runs well,
+and also refuses devfiles that can never run.
 """
 
 from __future__ import annotations
@@ -174,13 +174,15 @@ _ERRORS_TO_THE_LIBRARY = (
     "schema.unknown-field", "schema.newer-field", "schema.removed-field", "schema.override-type", "variable.cpu",
     "schema.repeated-value", "group.no-default", "annotation.conflict", "port.shared-dedicated-pod",
 )  # fmt: skip
-"""What runs well, and the reference parser refuses. It leaves variables in CPU quantities, which then are none."""
+"""Warnings here, errors in the reference parser. (variable.cpu: it does not substitute variables in CPU quantities,
+so the result is no quantity.)
+"""
 
 _SOUND_TO_THE_LIBRARY = (
     "yaml.duplicate-key", "yaml.several-documents", "text.nul", "variable.undefined-in-image", "component.none",
     "image.invalid", "quantity.negative", "volume.path", "volume.same-path", "port.range",
 )  # fmt: skip
-"""What the reference parser takes, and can never run or is not what was meant."""
+"""Errors here that the reference parser accepts: the document could not run, or does not mean what it says."""
 
 LIBRARY: Mapping[str, Severity] = {
     **LENIENT,

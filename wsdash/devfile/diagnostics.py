@@ -1,4 +1,4 @@
-"""What is wrong with a document, where, and what to do about it."""
+"""Diagnostics of a document: the problem, its place, the remedy."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Diagnostic:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """In the order of the text, the document itself before its parents."""
+    """Sort diagnostics by their place in the text, the document itself before its parents."""
     return sorted(
         diagnostics, key=lambda d: (d.file or "", d.line, d.column, d.severity, d.code, d.message, d.hint)
     )
 
 
 class DevfileError(Exception):
-    """Nothing usable could be made of the document; `diagnostics` say why."""
+    """The document is unusable; `diagnostics` say why."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic], file: str = "devfile.yaml") -> None:
         self.diagnostics = tuple(in_order(diagnostics))
@@ -54,7 +54,7 @@ class DevfileError(Exception):
 
 
 class FetchError(Exception):
-    """The text was not fetched: what happened, to what; and in `hint` what to do."""
+    """The text could not be fetched. The message names the failure and the address, `hint` the remedy."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class Verdict:
 
 
 def bounded(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """In the order of the text, without repeats, and cut at `MAX_DIAGNOSTICS`, errors kept first."""
+    """Sort by place, drop repeats, and cut at `MAX_DIAGNOSTICS`, keeping errors first."""
     unique = in_order(set(diagnostics))
     if len(unique) <= MAX_DIAGNOSTICS:
         return tuple(unique)
@@ -84,7 +84,7 @@ def bounded(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def visible(text: str) -> str:
-    """The text with everything that could move a cursor or reorder a line shown as a visible sign."""
+    """Return the text with every character that could move a cursor or reorder a line made visible."""
     return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
 
 
@@ -107,9 +107,10 @@ _SECRETS = tuple(
 
 
 def without_secrets(text: str) -> str:
-    """The text with a star for each sign of what may be a user, a password or a token of an address in it.
+    """Return the text with each character that may belong to a user, a password or a token of an address as a
+    star.
 
-    Every other sign keeps its column.
+    All other characters keep their columns.
     """
     for pattern in _SECRETS:
         text = pattern.sub(_stars, text)
@@ -131,15 +132,16 @@ def _visible(char: str) -> str:
 
 
 def show(value: object, limit: int = 60) -> str:
-    """An untrusted value for use in a message: quoted, on one line, and cut at `limit` characters."""
+    """Return an untrusted value for a message: quoted, on one line, cut at `limit` characters."""
     text = without_secrets(value if isinstance(value, str) else str(value))
     return f'"{visible(text[:limit])}{"..." if len(text) > limit else ""}"'
 
 
 def caret(text: str, diagnostic: Diagnostic, width: int = 100) -> str:
-    """The diagnostic's source line, with a caret below its column. `text` is that of the diagnostic's file.
+    """Return the diagnostic's source line, with a caret below its column. `text` is that of the diagnostic's
+    file.
 
-    At most `width` characters of a long line are shown. The empty string where the text has no such line.
+    At most `width` characters of a long line are shown. Returns "" where the text has no such line.
     """
     start = 0
     for _ in range(diagnostic.line - 1):
@@ -157,7 +159,7 @@ def caret(text: str, diagnostic: Diagnostic, width: int = 100) -> str:
 
 
 def _cells(text: str) -> int:
-    """Terminal cells: East Asian wide characters take two, combining marks none."""
+    """Return the width in terminal cells: East Asian wide characters take two, combining marks none."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used, so that importing the package costs nothing."""
+"""Imports a package's names when they are first used, so that importing the package is cheap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large a document may be. Real devfiles have some hundred values, nested less than ten deep."""
+"""The size limits of a document. Real devfiles have some hundred values, nested less than ten deep."""
 
 MAX_BYTES = 3 * 1024 * 1024
 """GitLab's own limit for a devfile."""

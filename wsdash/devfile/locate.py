@@ -1,4 +1,4 @@
-"""Where a repository keeps its devfile, or its Dev Container."""
+"""Finds the devfile or Dev Container of a repository."""
 
 from __future__ import annotations
 
@@ -73,21 +73,22 @@ def find(folder: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The repository that a devfile on this machine is in, else its folder: its parents are read from nowhere else."""
+    """The repository around a local devfile, else its folder. Parents are read from nowhere else."""
 
     root: Path
 
     @classmethod
     def of(cls, file: Path) -> Folder:
+        """Return the repository or folder that contains `file`."""
         here = file.resolve().parent
         return cls(next((place for place in (here, *here.parents) if (place / ".git").exists()), here))
 
     def path_of(self, file: Path) -> str:
-        """The file's path from the root. Raises `ValueError` where it is outside."""
+        """Return the file's path from the root. Raises `ValueError` for a file outside."""
         return file.resolve().relative_to(self.root).as_posix()
 
     def read(self, path: str) -> bytes | None:
-        """For `flatten`: what the file holds, None where the root has no such file, symbolic links followed.
+        """Read a file for `flatten`; None where the root has no such file, symbolic links followed.
 
         Reads at most one byte more than a devfile may have, which is enough to refuse it. Raises `OSError`.
         """

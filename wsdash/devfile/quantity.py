@@ -46,7 +46,7 @@ def parse_quantity(text: str) -> Fraction:
 
 
 def format_quantity(value: Fraction) -> str:
-    """The shortest exact notation: binary units where they divide evenly, else decimal ones.
+    """Return the shortest exact notation: binary units where they divide evenly, else decimal ones.
 
     Values finer than a billionth are rounded up to one, as Kubernetes does.
     """

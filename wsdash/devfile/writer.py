@@ -1,4 +1,4 @@
-"""A devfile as text: YAML for people, JSON for programs. What was written reads back as the same devfile."""
+"""Writes a devfile as text: YAML for people, JSON for programs. The text reads back as the same devfile."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def to_json(document: Document, edit: Edit | None = None) -> str:
-    """The devfile as JSON in ASCII, its keys in the schema's order."""
+    """Return the devfile as JSON in ASCII, its keys in the schema's order."""
     return json.dumps(_plain(document, edit), indent=2, allow_nan=False) + "\n"
 
 
 def to_yaml(document: Document, edit: Edit | None = None) -> str:
-    """The devfile as YAML: keys in the schema's order, texts of several lines as blocks, no aliases."""
+    """Return the devfile as YAML: keys in the schema's order, texts of several lines as blocks, no aliases."""
     text: str = yaml.dump(
         _plain(document, edit), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NO_FOLDING
     )
@@ -29,7 +29,7 @@ def to_yaml(document: Document, edit: Edit | None = None) -> str:
 
 
 def _plain(document: Document, edit: Edit | None) -> dict[str, Any]:
-    """What the file gives, without the defaults of what it leaves out."""
+    """Return the fields that the file sets, without defaults."""
     plain = document.devfile.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return edit(plain) if edit else plain
 
@@ -38,13 +38,13 @@ _NO_FOLDING = 1_000_000
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes for readers with the rules of YAML 1.1 as Go has them, which are not quite PyYAML's."""
+    """Dumps YAML for readers that follow Go's variant of YAML 1.1, which differs from PyYAML's."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        """Lists are indented below their key."""
+        """Indent lists below their key."""
         super().increase_indent(flow, False)
 
 
@@ -53,7 +53,9 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 def _style(text: str) -> str | None:
-    """A block for several lines, escapes for what cannot be seen, quotes for what would not stay a text."""
+    """Choose a block for several lines, escapes for invisible characters, quotes where the text would become
+    another type.
+    """
     if not text.replace("\n", "").replace("\t", "").isprintable():
         return '"'
     if "\n" in text.rstrip("\n"):

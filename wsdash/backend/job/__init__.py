@@ -1,1 +1,3 @@
-"""What runs inside every job: `job.sh`, the rendered workload that it sources, and the protocol it speaks."""
+"""The part of wsdash that runs inside every job: `job.sh`, the rendered workload that it sources, and its
+protocol.
+"""

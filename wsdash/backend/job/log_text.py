@@ -37,7 +37,7 @@ _LONGEST_HELD = 4096
 
 
 class Unstamped:
-    """A log without the runner's timestamps. `text` is what is left; `position` says where it was in the log."""
+    """A log without the runner's timestamps. `text` is the rest; `position` maps a byte of it to the log."""
 
     def __init__(self, log: bytes) -> None:
         self._text: list[int] = [0]
@@ -60,18 +60,18 @@ class Unstamped:
         self.text = b"".join(parts)
 
     def position(self, in_text: int) -> int:
-        """The byte of the log at which a byte of `text` stood."""
+        """Return the byte of the log at which a byte of `text` stood."""
         place = bisect.bisect_right(self._text, in_text) - 1
         return self._log[place] + in_text - self._text[place]
 
 
 def own_line(line: bytes) -> bytes:
-    """One line of a log as the job wrote it."""
+    """Return one line of a log as the job wrote it."""
     return _NOISE.sub(b"", _STAMP.sub(b"", line))
 
 
 class LogText:
-    """A log that comes piece by piece, as the job wrote it."""
+    """Restores the job's own text from a log that arrives piece by piece."""
 
     def __init__(self) -> None:
         self._is_stamped: bool | None = None
@@ -80,7 +80,7 @@ class LogText:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What can be shown by now. What may turn out to be no text of the job's is held."""
+        """Return the text that is certain by now. Bytes that may begin a message or marker are held."""
         self._held += self._unstamp(data)
         cut = _begun(self._held)
         if len(self._held) - cut > _LONGEST_HELD:
@@ -89,7 +89,7 @@ class LogText:
         return _NOISE.sub(b"", ready)
 
     def rest(self, *, ended: bool = False) -> bytes:
-        """What is still held, since nothing follows for a while; or ever, where the log has `ended`."""
+        """Return the held bytes, because nothing followed for a while; with `ended`, because nothing will."""
         text = self._held
         if ended and self._is_stamped:
             text += self._unstamp(b"\n") if self._raw else b""
@@ -124,7 +124,7 @@ class LogText:
 
 
 def _begun(data: bytes) -> int:
-    """Where something begins that is not whole yet and may be no text of the job's; the length where nothing does."""
+    """Return where an incomplete message or marker may begin; the length of the data where none does."""
     line = data.rfind(b"\n") + 1
     for begin in _BEGINS:
         at = data.find(begin, line)
@@ -139,10 +139,10 @@ def _begun(data: bytes) -> int:
 
 
 def last_words(text: bytes, *, own_error: bool = False, most: int = MOST_LINES) -> str:
-    """The last lines of what a job or a step wrote, for a reader who asks why it ended. Untrusted text.
+    """Return the last lines that a job or a step wrote, as the reason for its end. Untrusted text.
 
-    wsdash's own lines say what it was at, which is no reason; with `own_error`, for a step that wsdash ended itself,
-    the very last one says what was wrong.
+    wsdash's own lines are left out: they name the step, not the reason. With `own_error`, for a step that
+    wsdash ended itself, the very last one is included, as it is the reason.
     """
     shown = _CONTROL.sub(b"", _NOISE.sub(b"\n", text)).decode("utf-8", "replace")
     lines = [line.strip().rpartition("\r")[2] for line in shown.split("\n")]

@@ -1,4 +1,6 @@
-"""What a workspace listens on: what its devfile says, and what its processes do. Pure, and the latter untrusted."""
+"""The ports of a workspace: those that its devfile declares, and those that its processes listen on. Pure; the
+latter are untrusted.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A process that listens at a port; `loopback` when only from within. `program` is the name of its process."""
+    """A process that listens at a port; `loopback`: on the loopback interface only. `program` is the process's
+    name.
+    """
 
     number: int
     loopback: bool
@@ -27,7 +31,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class OpenPort:
-    """A port of a workspace: what the devfile says of it, what listens there, or both."""
+    """A port of a workspace: its declaration in the devfile, its listener, or both."""
 
     number: int
     declared: Port | None
@@ -36,14 +40,14 @@ class OpenPort:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`is_known` tells whether the job could be asked what listens; otherwise no port has a listener."""
+    """The ports. `is_known`: the job could be asked for listeners; otherwise no port has one."""
 
     ports: tuple[OpenPort, ...]
     is_known: bool
 
 
 def listeners(output: bytes) -> tuple[Listener, ...]:
-    """What ports.sh says, one for each port: rather one that is reached from everywhere."""
+    """Parse the output of ports.sh; of several listeners at a port, prefer one on all interfaces."""
     found: dict[int, Listener] = {}
     for line in output.decode("utf-8", "replace").splitlines():
         match = _LINE.fullmatch(line)
@@ -56,7 +60,7 @@ def listeners(output: bytes) -> tuple[Listener, ...]:
 
 
 def ports(declared: Iterable[Port], listening: Iterable[Listener] | None) -> Ports:
-    """All of them by number. `listening` is None where the job cannot be asked."""
+    """Merge declared and listening ports, sorted by number. `listening` is None where the job cannot be asked."""
     by_number = {listener.number: listener for listener in listening or ()}
     of_devfile = [OpenPort(port.number, port, by_number.get(port.number)) for port in declared]
     known = {port.number for port in of_devfile}
@@ -66,7 +70,7 @@ def ports(declared: Iterable[Port], listening: Iterable[Listener] | None) -> Por
 
 
 def listens(port: OpenPort, *, is_known: bool) -> str:
-    """In words: `node`, `nothing yet`, or nothing where nobody knows."""
+    """Describe the listener: `node`, `nothing yet`, or "" where it is unknown."""
     if port.listener is None:
         return "nothing yet" if is_known else ""
     return f"{one_line(port.listener.program)}{', from within only' if port.listener.loopback else ''}"

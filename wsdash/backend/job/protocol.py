@@ -1,9 +1,9 @@
-"""What Python and the shell of a job have in common: its messages, states, facts, commands and variables.
+"""The protocol between Python and a job's shell: messages, states, facts, commands and variables.
 
 `job.sh` writes messages to its standard output, between the lines of the log.
 
-A line is `wsdash/1 KIND {json}`, at most 200 bytes with its newline, so that one write to a pipe is whole.
-It may follow output that ended without a newline (a progress bar), so it is looked for anywhere in a line.
+A line is `wsdash/1 KIND {json}`, at most 200 bytes with its newline, so that one write to a pipe is whole. It
+may follow output that ended without a newline (a progress bar), so it is looked for anywhere in a line.
 Everything here reads text that a job may have forged: a job can only lie about itself.
 
 Standard library only, and little of it: every job's supervisor loads this file.
@@ -79,7 +79,7 @@ ENVIRONMENT = (
 
 
 def killed_by(status: int) -> str:
-    """In words, an exit status above 128, by which a shell or an engine says that a signal ended a process."""
+    """Describe an exit status above 128, by which a shell or an engine reports that a signal ended a process."""
     return f"killed by signal {status - 128}"
 
 
@@ -102,25 +102,25 @@ class Message:
         return f"Message({self.kind!r}, {self.fields!r})"
 
     def number(self, name: str) -> float | None:
-        """A finite number at least 0 and below 2^63, None if the field is anything else."""
+        """Return a finite number at least 0 and below 2^63, None if the field is anything else."""
         value = self.fields.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:
             return None
         return value
 
     def integer(self, name: str) -> int | None:
-        """`number` without its fraction."""
+        """Return `number` without its fraction."""
         value = self.number(name)
         return None if value is None else int(value)
 
     def text(self, name: str) -> str | None:
-        """A text, None if the field is anything else or empty."""
+        """Return a text, None if the field is anything else or empty."""
         value = self.fields.get(name)
         return value if isinstance(value, str) and value else None
 
 
 def parse(line: bytes) -> Message | None:
-    """The message in a line (without its newline), None when it is not one. Never raises."""
+    """Parse the message in a line (without its newline); None for any other line. Never raises."""
     if len(line) >= LINE_LIMIT or not line.startswith(MARK):
         return None
     kind, _, body = line[len(MARK) :].partition(b" ")
@@ -135,13 +135,15 @@ def parse(line: bytes) -> Message | None:
 
 
 class Splitter:
-    """Takes a job's output apart: what belongs to the log, and the messages, in their order."""
+    """Splits a job's output into log text and messages, in order."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, data: bytes) -> list[bytes | Message]:
-        """The parts of the output so far. A few bytes that may begin a message are held for the next call."""
+        """Return the parts of the output so far. A few bytes that may begin a message are held for the next
+        call.
+        """
         data = self._held + data
         parts: list[bytes | Message] = []
         start = at = 0
@@ -164,13 +166,13 @@ class Splitter:
         return parts
 
     def flush(self) -> bytes:
-        """What is still held when the output has ended."""
+        """Return the held bytes when the output has ended."""
         held, self._held = self._held, b""
         return held
 
 
 def _begun(data: bytes) -> int:
-    """How many of the last bytes may be the beginning of `MARK`."""
+    """Return how many of the last bytes may be the beginning of `MARK`."""
     for length in range(min(len(MARK) - 1, len(data)), 0, -1):
         if MARK.startswith(data[-length:]):
             return length

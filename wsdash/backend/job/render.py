@@ -1,7 +1,7 @@
 """Renders a workload into the file of shell data that `job.sh` sources.
 
-The file holds what the workload says and nothing else, so that a person can read in it what will run.
-Every text from the workload is quoted for POSIX sh: it reaches the command exactly as written.
+The file holds the workload and nothing else, so that a person can read in it what will run. Every text from the
+workload is quoted for POSIX sh: it reaches the command exactly as written.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _HEAD = """\
 
 
 def render(workload: Workload) -> str:
-    """The workload as a file for `job.sh`.
+    """Return the workload as a file for `job.sh`.
 
-    Raises ValueError when a text holds a NUL, which no process can be given, or when the project's
-    folder would lie outside of the projects root.
+    Raises ValueError for a text with a NUL, which no process can have as an argument, or when the project's
+    folder would lie outside the projects root.
     """
     source = workload.source
     blocks = [
@@ -62,7 +62,7 @@ def render(workload: Workload) -> str:
 
 
 def render_volumes(workload: Workload) -> str:
-    """The volumes as a file of shell data for a job that has no provider to mount them.
+    """Return the volumes as a file of shell data, for a job whose provider does not mount them.
 
     `volume NAME PATH kept|fresh`, one a line. Raises ValueError as `render` does.
     """
@@ -74,9 +74,9 @@ def render_volumes(workload: Workload) -> str:
 
 
 def render_secrets(values: Mapping[str, str]) -> str:
-    """Values of secrets by name as a file of shell data, for a job whose provider keeps them itself.
+    """Return values of secrets by name as a file of shell data, for a job whose provider keeps them itself.
 
-    Raises ValueError for a name that is none, and as `render` does.
+    Raises ValueError for an invalid name, and as `render` does.
     """
     for name in values:
         if not _NAME.fullmatch(name) or name in OWN_NAMES:
@@ -85,7 +85,7 @@ def render_secrets(values: Mapping[str, str]) -> str:
 
 
 def idle_settings(policy: Policy) -> dict[str, str]:
-    """What tells a job when it is idle, as its environment."""
+    """Return the variables by which a job decides that it is idle."""
     if policy.idle_minutes is None:
         return {}
     awake = {"WSDASH_KEEP_AWAKE": " ".join(policy.keep_awake)} if policy.keep_awake else {}
@@ -110,17 +110,17 @@ _JOB = (
 
 
 def checkpoint_scripts() -> dict[str, bytes]:
-    """The scripts that keep and restore unsaved work, to stand beside the others."""
+    """Return the scripts that create and restore checkpoints, to be placed beside the others."""
     return {name: bare(name).encode() for name in _CHECKPOINT}
 
 
 def scripts() -> dict[str, bytes]:
-    """The scripts of a job by file name, to stand in one folder: `job.sh` and what it sources."""
+    """Return the scripts of a job by file name, for one folder: `job.sh` and those that it sources."""
     return {name: script(name).encode() for name in _JOB}
 
 
 def project_folder(workload: Workload) -> str:
-    """The project's folder below the projects root, "" when there is no source. Raises ValueError."""
+    """Return the project's folder below the projects root, "" when there is no source. Raises ValueError."""
     if workload.source is None:
         return ""
     folder = PurePosixPath(workload.source.folder)
@@ -130,7 +130,7 @@ def project_folder(workload: Workload) -> str:
 
 
 def step_id(command_id: str) -> str:
-    """A command's id as it stands in the protocol's lines, where it must be short and plain."""
+    """Return a command's id in the short, plain form that the protocol's lines need."""
     return _ODD.sub("?", command_id)[:_LONGEST_ID]
 
 
@@ -195,7 +195,7 @@ def _steps(steps: tuple[Step, ...], ready_after: str | None = None) -> list[str]
 
 
 def _step(step: Step, ready_after: str | None = None) -> list[str]:
-    """Lines of shell whose last command fails where the step does, as far as anybody asks for that."""
+    """Return lines of shell. The last command fails if the step fails, where the caller needs that."""
     ready = ["ready"] if step.id == ready_after else []
     if isinstance(step, Command):
         words = [
@@ -220,7 +220,7 @@ def _step(step: Step, ready_after: str | None = None) -> list[str]:
 
 
 def _link(step: Step, ready_after: str | None) -> list[str]:
-    """One step of a chain that breaks where a step fails."""
+    """Return one step of a chain that stops where a step fails."""
     lines = _step(step)
     block = ["{", *_indented(lines), "} &&"] if lines else []
     return [*block, *(["ready &&"] if step.id == ready_after else [])]
@@ -231,17 +231,19 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def _mark(command: Command) -> str:
-    """A file name for "this has been done": another line under the same id is another thing to do."""
+    """Return the name of the file that marks a command as done; a changed line under the same id has another
+    name.
+    """
     return hashlib.sha256(f"{command.id}\0{command.line}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _folder(working_dir: str | None) -> str:
-    """A folder as a shell word in which only the two known variables are expanded."""
+    """Return a folder as a shell word in which only the two known variables are expanded."""
     return _word(working_dir, _KNOWN_FOLDER) if working_dir else "''"
 
 
 def _expanded(text: str, names: tuple[str, ...]) -> str:
-    """A shell word in which `${NAME}` is expanded for these names, and nothing else."""
+    """Return a shell word in which `${NAME}` is expanded for these names, and nothing else."""
     known = [name for name in names if _NAME.fullmatch(name)]
     return _word(text, re.compile(rf"\$\{{({'|'.join(known)})\}}")) if known else _quote(text)
 

@@ -1,4 +1,4 @@
-"""How many sessions of its user are open in a workspace, by what its job answers when it is asked. Pure."""
+"""Parses a job's answer to the question how many user sessions are open in its workspace. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ TIMEOUT_S = 2.0
 
 
 def shells_of(output: bytes | None) -> int | None:
-    """The number; None where the job could not be asked, or says anything else: one of an older version does."""
+    """Return the number; None where the job could not be asked, or answers anything else, as older versions do."""
     text = (output or b"").strip()
     return int(text) if text.isdigit() else None

@@ -1,7 +1,7 @@
-"""The shell scripts of a job, as they lie in the package: `sh/README.md` is their map.
+"""Reads the shell scripts of a job from the package. `sh/README.md` is their map.
 
-`sh/bin` has those that a process executes, `sh/lib` those that another one sources. In a job all of them stand in one
-folder, so no two have the same name.
+`sh/bin` has those that a process executes, `sh/lib` those that another one sources. In a job all of them are in
+one folder, so no two have the same name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SOURCED = re.compile(r'^\. "\$(?:here|\{0%/\*\})/([a-z_]+\.sh)"\n', re.MULTILIN
 
 @cache
 def script(name: str) -> str:
-    """The text of one of them by its file name. Raises FileNotFoundError."""
+    """Return the text of a script by its file name. Raises FileNotFoundError."""
     folder = files(__package__) / "sh"
     for part in ("bin", "lib"):
         if (file := folder / part / name).is_file():
@@ -25,10 +25,10 @@ def script(name: str) -> str:
 
 
 def bare(name: str) -> str:
-    """The same without its comments."""
+    """Return a script without its comments."""
     return _COMMENT.sub("", script(name))
 
 
 def program(name: str) -> str:
-    """The same as one text, with that of each script that it sources in its place: it needs no file beside it."""
+    """Return a script with the scripts that it sources inlined, without comments: it needs no file beside it."""
     return _SOURCED.sub(lambda sourced: program(sourced[1]), bare(name))

@@ -1,4 +1,4 @@
-"""Dev Containers (containers.dev): a `devcontainer.json` to the workload that a job runs, and what is left out.
+"""Dev Containers (containers.dev): translates a `devcontainer.json` to a workload, and reports what is left out.
 
     >>> from wsdash.devfile.devcontainer import load_devcontainer, translate_devcontainer
     >>> text = '''{
@@ -11,8 +11,8 @@
     >>> translation.workload.image, [port.number for port in translation.workload.ports]
     ('mcr.microsoft.com/devcontainers/python:3.12', [8000])
 
-Compose files and what they name are read by the caller: `missing_files` says which, until it says none.
-Importing this package costs nothing.
+The caller reads compose files and the files that they name: call `missing_files` until it returns none.
+Importing this package is cheap.
 """
 
 from __future__ import annotations

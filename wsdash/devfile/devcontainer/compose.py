@@ -1,5 +1,5 @@
-"""Compose files (the Compose Specification) as far as a job has a counterpart: one service is the workspace, the
-others are containers beside it.
+"""Reads Compose files (the Compose Specification) as far as a job has a counterpart: one service is the
+workspace, the others are containers beside it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ _APPENDED = ("ports", "expose", "volumes", "env_file", "depends_on")
 
 @dataclass(frozen=True, slots=True)
 class ComposeService:
-    """One service: texts are interpolated. `env` None values are those of the user's machine."""
+    """One service, its texts interpolated. A variable in `env` with the value None is taken from the user's
+    machine.
+    """
 
     name: str
     image: str | None
@@ -70,7 +72,7 @@ class ComposeService:
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """The services of all files together, and what could not be read of them."""
+    """The services of all files together, and the parts that could not be read."""
 
     services: Mapping[str, ComposeService]
     volumes: frozenset[str]
@@ -78,9 +80,9 @@ class Compose:
 
 
 def compose_files(root: Object, file: str) -> list[str]:
-    """The paths of the compose files that a Dev Container names, from the repository's root.
+    """Return the paths of the compose files that a Dev Container names, from the repository's root.
 
-    Those that lead out of it are left out, and so are missing when they are read.
+    Paths that lead outside the repository are left out, and so are reported as missing.
     """
     value = root.get("dockerComposeFile")
     named = value if isinstance(value, Array) else [value]
@@ -88,7 +90,7 @@ def compose_files(root: Object, file: str) -> list[str]:
 
 
 def sibling_path(file: str, name: str) -> str | None:
-    """The path that `name` has, seen from the folder of `file`; None where it is outside of the repository."""
+    """Resolve `name` from the folder of `file`; None where the result is outside the repository."""
     if not name or name.startswith("/") or "\0" in name or "\\" in name:
         return None
     path = posixpath.normpath(posixpath.join(posixpath.dirname(file), name))
@@ -96,7 +98,7 @@ def sibling_path(file: str, name: str) -> str | None:
 
 
 def needed(files: list[str], have: Mapping[str, bytes | None]) -> list[str]:
-    """What the compose files need beside them: `.env` of the first one's folder, and env_file of services."""
+    """Return the files that compose files need: `.env` in the first one's folder, and env_file of services."""
     if not files:
         return []
     names = [*files, posixpath.join(posixpath.dirname(files[0]), ".env")]
@@ -110,7 +112,7 @@ def needed(files: list[str], have: Mapping[str, bytes | None]) -> list[str]:
 
 
 def read_compose(files: list[str], have: Mapping[str, bytes | None]) -> Compose:
-    """The files merged, each over those before it. What is wrong with them is in the report."""
+    """Merge the files, later ones over earlier ones. Errors go to the report."""
     environ = dotenv(have.get(posixpath.join(posixpath.dirname(files[0]), ".env"))) if files else {}
     merged, diagnostics = Object(), []
     for file in files:
@@ -156,7 +158,7 @@ def _object(value: Value) -> Object:
 
 
 def _merge(below: Object, above: Object) -> None:
-    """As Compose does for the keys that count here: mappings go into each other, some lists are joined."""
+    """Merge as Compose does for the keys used here: mappings recursively, some lists by joining."""
     for key, value in above.items():
         before = below.get(key)
         if isinstance(before, Object) and isinstance(value, Object):
@@ -175,7 +177,9 @@ def _merge(below: Object, above: Object) -> None:
 
 
 def _pairs(value: Value) -> Iterator[tuple[str, str | None, Mark]]:
-    """`environment` as a list or a mapping; None for a variable of the user's machine."""
+    """Return `environment`, a list or a mapping, as pairs; None for the value of a variable of the user's
+    machine.
+    """
     if isinstance(value, Object):
         for name, one in value.items():
             yield name, plain_text(one), value.values_at.get(name, START)

@@ -1,4 +1,4 @@
-"""A `devcontainer.json` that has been read: its text and its values, each with its place."""
+"""A parsed `devcontainer.json`: its text, and its values with their places."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from wsdash.devfile.parse.tree import START, Finding, Object, Tree, diagnostic
 
 @dataclass(frozen=True, slots=True)
 class DevContainer:
-    """`file` is its path from the repository's root, from where the files that it names are found."""
+    """A parsed `devcontainer.json`. `file` is its path from the repository's root; paths in it are relative to
+    its folder.
+    """
 
     file: str
     text: str
@@ -22,20 +24,20 @@ class DevContainer:
 
     @property
     def root(self) -> Object:
-        """The properties."""
+        """The mapping at the top level."""
         assert isinstance(self.tree.root, Object)
         return self.tree.root
 
 
 def is_devcontainer(file: str) -> bool:
-    """Whether a file of this name is taken for a Dev Container, and not for a devfile."""
+    """Whether a file of this name is parsed as a Dev Container, not as a devfile."""
     return PurePosixPath(file).name.endswith("devcontainer.json")
 
 
 def load_devcontainer(text: str | bytes, *, file: str = ".devcontainer/devcontainer.json") -> DevContainer:
-    """Read it as JSON with comments, as the reference implementation does: trailing commas are taken.
+    """Parse JSON with comments and trailing commas, as the reference implementation does.
 
-    Raises `DevfileError` where it is no such JSON, or no mapping.
+    Raises `DevfileError` for other text, or a top level that is no mapping.
     """
     try:
         decoded = decode(text)

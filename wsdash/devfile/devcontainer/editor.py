@@ -1,6 +1,8 @@
-"""`customizations.vscode`: settings where VS Code looks for a machine's; extensions where they can be installed.
+"""`customizations.vscode`: writes settings to VS Code's machine settings, and installs extensions where
+possible.
 
-VS Code reads `~/.vscode-server/data/Machine/settings.json` when it comes by Remote-SSH ("Developing with Remote-SSH").
+VS Code reads `~/.vscode-server/data/Machine/settings.json` when it connects by Remote-SSH ("Developing with
+Remote-SSH").
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ _MACHINE = "$HOME/.vscode-server/data/Machine"
 
 
 def editor(root: Object, report: Report) -> tuple[Command, ...]:
-    """The step that puts them there, which hinders no other; none where nothing is asked for."""
+    """Return the step that installs them, whose failure stops no other step; none where nothing is requested."""
     customizations = report.mapping(root, "customizations")
     vscode = report.mapping(customizations, "vscode", ("customizations",))
     lines = []

@@ -1,4 +1,4 @@
-"""containerEnv, remoteEnv and what runArgs set: one environment, for a job has but one."""
+"""Merges containerEnv, remoteEnv and the variables of runArgs: a job has only one environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wsdash.workload import EnvVar
 
 
 class Environment:
-    """Of two values for one name the last counts."""
+    """The environment of a Dev Container's job. The last value of a name counts."""
 
     def __init__(self, report: Report, substitute: Substitution) -> None:
         self._report = report
@@ -21,12 +21,15 @@ class Environment:
 
     @property
     def variables(self) -> tuple[EnvVar, ...]:
+        """The variables in the order in which their names were first set."""
         return tuple(self._variables.values())
 
     def set(
         self, name: str, value: str, path: KeyPath, *, in_container: bool = True, is_raw: bool = False
     ) -> None:
-        """Put it in, or say why not. A raw value holds no variables of the Dev Container."""
+        """Set a variable, or report why it cannot be. A raw value is not searched for variables of the Dev
+        Container.
+        """
         if name in RESERVED_ENV:
             message = f"{name} is not set: the workspace sets it to where its sources are"
             self._report.add("ignored.env-reserved", path, message, "drop it")
@@ -43,7 +46,7 @@ class Environment:
                 self._substitute.knows(name, found.text)
 
     def take(self, holder: Object, key: str, *, in_container: bool) -> None:
-        """All of a property; null takes a variable away."""
+        """Set all variables of a property; null removes a variable."""
         for name, value in self._report.mapping(holder, key).items():
             path: KeyPath = (key, name)
             text = plain_text(value)

@@ -16,7 +16,7 @@ LARGEST = 256 * 1024
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The text with its variables replaced, and those that have no value. `$$` is a `$`."""
+    """Replace variables in the text; also return the names that have no value. `$$` is a `$`."""
     missing: list[str] = []
 
     def value(found: re.Match[str]) -> str:
@@ -37,7 +37,7 @@ def interpolate(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 def dotenv(data: bytes | None) -> dict[str, str]:
-    """The variables of a `.env` file: one a line, quotes taken off. Lines that are none are passed over."""
+    """Parse a `.env` file: one variable a line, quotes removed. Other lines are skipped."""
     found: dict[str, str] = {}
     text = (data or b"")[:LARGEST].decode("utf-8", "replace").replace("\0", "")
     for line in text.splitlines():

@@ -23,7 +23,7 @@ USUAL_WAIT = "updateContentCommand"
 
 
 def lifecycle(root: Object, report: Report, substitute: Substitution) -> tuple[tuple[Step, ...], str | None]:
-    """The steps of postStart, and the id of the one after which the workspace is ready."""
+    """Return the steps of postStart, and the id of the step after which the workspace is ready."""
     _not_run(root, report)
     steps = [
         step
@@ -40,7 +40,7 @@ def lifecycle(root: Object, report: Report, substitute: Substitution) -> tuple[t
 
 
 def _awaited(wanted: Value, steps: list[Step]) -> str | None:
-    """The last step that readiness waits for, of those that there are."""
+    """Return the last existing step that readiness waits for."""
     last = ORDER.index(str(wanted)) if wanted in ORDER else -1
     before = [step.id for step in steps if ORDER.index(step.id) <= last]
     if len(before) == len(steps):
@@ -62,7 +62,7 @@ def _not_run(root: Object, report: Report) -> None:
 
 
 def shown(value: Value) -> str | None:
-    """A command as one line for people, None where there is none."""
+    """Return a command as one line for people, None where there is none."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, Array):
@@ -86,7 +86,7 @@ def _step(name: str, value: Value, path: KeyPath, report: Report, substitute: Su
 def _command(
     name: str, value: Value, path: KeyPath, report: Report, substitute: Substitution
 ) -> Command | None:
-    """A text is for a shell; a list is run without one, so each word is quoted."""
+    """Return a text as it is, for a shell; a list, which runs without a shell, with each word quoted."""
     if value is None or value == "" or value == []:
         return None
     if isinstance(value, str):

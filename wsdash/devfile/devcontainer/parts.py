@@ -17,7 +17,7 @@ _UNITS = {"": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 
 
 def ports(root: Object, report: Report) -> tuple[Port, ...]:
-    """forwardPorts and appPort, with what portsAttributes say of them."""
+    """Return forwardPorts and appPort, with their portsAttributes."""
     attributes = report.mapping(root, "portsAttributes")
     listed = report.items(root, "forwardPorts")
     app_port = root.get("appPort")
@@ -66,7 +66,7 @@ def _port_name(label: Value, number: int, taken: set[str]) -> str:
 
 
 def volumes(root: Object, report: Report, substitute: Substitution) -> tuple[Volume, ...]:
-    """Mounts of the type volume; others are of the user's machine."""
+    """Return mounts of the type volume; other types refer to the user's machine and are reported."""
     found: dict[str, Volume] = {}
     for path, value in report.items(root, "mounts"):
         mount = _mount(value, path, report)
@@ -90,7 +90,7 @@ def volumes(root: Object, report: Report, substitute: Substitution) -> tuple[Vol
 
 
 def _mount(value: Value, path: KeyPath, report: Report) -> dict[str, str]:
-    """The parts of a mount, with docker's shorter names written out."""
+    """Return the parts of a mount, with docker's short names replaced by the long ones."""
     if isinstance(value, str):
         pairs = [part.partition("=")[::2] for part in value.split(",")]
     elif isinstance(value, Object):
@@ -103,7 +103,7 @@ def _mount(value: Value, path: KeyPath, report: Report) -> dict[str, str]:
 
 
 def resources(root: Object, report: Report) -> Resources:
-    """hostRequirements as what a runner is asked for."""
+    """Return hostRequirements as a resource request to the runner."""
     wanted = report.mapping(root, "hostRequirements")
     cpus, memory = wanted.get("cpus"), wanted.get("memory")
     cores = float(cpus) if isinstance(cpus, int | float) and not isinstance(cpus, bool) and cpus > 0 else None
@@ -126,7 +126,7 @@ def resources(root: Object, report: Report) -> Resources:
 
 
 def secrets(root: Object, report: Report) -> tuple[Secret, ...]:
-    """Recommended secrets: names, whose values the provider is to give."""
+    """Return the recommended secrets: names whose values the provider supplies."""
     found = []
     for name, about in report.mapping(root, "secrets").items():
         if not ENV_NAME.fullmatch(name):

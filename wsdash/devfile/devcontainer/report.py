@@ -1,4 +1,4 @@
-"""Collects findings about a Dev Container, and reads its values with a finding where they are wrong."""
+"""Collects findings about a Dev Container, and reads its values with a finding for each wrong one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsdash.devfile.parse.tree import Array, Finding, KeyPath, Object, Tree, Val
 
 
 class Report:
-    """Findings about one file; `file` is set for those beside the Dev Container itself."""
+    """Findings about one file; `file` is set for files other than the Dev Container itself."""
 
     def __init__(self, tree: Tree, file: str | None = None) -> None:
         self._tree = tree
@@ -18,7 +18,7 @@ class Report:
         self.diagnostics: list[Diagnostic] = []
 
     def add(self, code: str, path: KeyPath, message: str, hint: str = "", *, on_key: bool = False) -> None:
-        """Note it. Hostile files could have very many, of which more than are shown are not kept."""
+        """Add a finding. At most as many as are shown are kept, because hostile files could cause very many."""
         if len(self.diagnostics) <= 10 * MAX_DIAGNOSTICS:
             found = Finding(code, path, message, hint, on_key).located(self._tree)
             file = found.file or self._file
@@ -27,13 +27,13 @@ class Report:
             )
 
     def wrong(self, path: KeyPath, value: object, right: str) -> None:
-        """A value that is not what the property takes."""
+        """Report a value that the property does not accept."""
         named = show(path[-1])[1:-1] if path else "this"
         message = f"{named} is left out: {show(value)} is not {right}"
         self.add("devcontainer.type", path, message, f"write {right}")
 
     def text(self, holder: Object, key: str, path: KeyPath) -> str | None:
-        """A text without NUL; None where there is none."""
+        """Return a text without NUL; None where there is none."""
         value = holder.get(key)
         if value is None:
             return None
@@ -43,7 +43,7 @@ class Report:
         return None
 
     def mapping(self, holder: Object, key: str, path: KeyPath = ()) -> Object:
-        """A mapping; an empty one where there is none."""
+        """Return a mapping; an empty one where there is none."""
         value = holder.get(key)
         if isinstance(value, Object):
             return value
@@ -52,7 +52,7 @@ class Report:
         return Object()
 
     def items(self, holder: Object, key: str, path: KeyPath = ()) -> list[tuple[KeyPath, Value]]:
-        """The items of a list with their places; none where there is none."""
+        """Return the items of a list with their places; none where there is no list."""
         value = holder.get(key)
         if isinstance(value, Array):
             return [((*path, key, index), item) for index, item in enumerate(value)]
@@ -62,12 +62,12 @@ class Report:
 
 
 def texts(values: Mapping[str, Value]) -> dict[str, str]:
-    """What of a mapping is text, numbers and flags being written as JSON does."""
+    """Return the scalars of a mapping as texts, numbers and booleans written as in JSON."""
     return {key: plain for key, value in values.items() if (plain := plain_text(value)) is not None}
 
 
 def plain_text(value: Value) -> str | None:
-    """A scalar as a text, None for what is none."""
+    """Return a scalar as a text, None for any other value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):

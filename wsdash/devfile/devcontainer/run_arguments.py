@@ -1,4 +1,4 @@
-"""`runArgs`: arguments of `docker run`. A job is started by its runner, so few of them can be honoured."""
+"""`runArgs`: arguments of `docker run`. The runner starts the job, so few of them can be honoured."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ _SILENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RunArguments:
-    """What can be honoured: variables with their places, and the user."""
+    """The arguments that can be honoured: variables with their places, and the user."""
 
     env: tuple[tuple[KeyPath, str, str | None], ...] = ()
     user: str | None = None
 
 
 def run_arguments(root: Object, report: Report) -> RunArguments:
-    """A variable without a value is the one of the user's machine: its value is None."""
+    """Parse `runArgs`. A variable without a value is taken from the user's machine: its value is None."""
     env: list[tuple[KeyPath, str, str | None]] = []
     user = None
     for path, option, value in _options(root, report):
@@ -132,7 +132,7 @@ def run_arguments(root: Object, report: Report) -> RunArguments:
 
 
 def _options(root: Object, report: Report) -> Iterator[tuple[KeyPath, str, str | None]]:
-    """Each option with its value, as docker splits them: `--a=b`, `--a b`, `-eA=B`."""
+    """Yield each option with its value, split as docker does: `--a=b`, `--a b`, `-eA=B`."""
     words = []
     for path, word in report.items(root, "runArgs"):
         if isinstance(word, str) and "\0" not in word:

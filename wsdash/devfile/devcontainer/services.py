@@ -1,4 +1,4 @@
-"""The containers beside the one that the user works in, and its mounts, from a compose file."""
+"""Translates a compose file's other services to containers beside the main one, and the main one's volumes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _IDLE = re.compile(
 
 
 def idle(words: tuple[str, ...]) -> bool:
-    """Whether a command does nothing but keep a container alive, which a job does by itself."""
+    """Whether a command only keeps a container alive, which a job does by itself."""
     return not words or _IDLE.fullmatch(" ".join(words)) is not None
 
 
 def service_containers(
     root: Object, main: ComposeService, compose: Compose, report: Report
 ) -> tuple[Service, ...]:
-    """`runServices` and what they depend on, all services where it is absent."""
+    """Return the containers of `runServices` and their dependencies; of all services where it is absent."""
     if "runServices" in root:
         wanted = [name for _, name in report.items(root, "runServices") if isinstance(name, str)]
         wanted += main.depends_on
@@ -87,7 +87,7 @@ def _service(service: ComposeService, image: str, compose: Compose) -> Service:
 
 
 def main_volumes(main: ComposeService, compose: Compose) -> tuple[Volume, ...]:
-    """Named volumes of the service that the user works in. Its sources are the job's clone."""
+    """Return named volumes of the main service. Its mounted sources are replaced by the job's clone."""
     found = []
     for source, target in main.volumes:
         if source in compose.volumes or not source:

@@ -1,7 +1,7 @@
-"""The variables `${...}` of a Dev Container (containers.dev, "Variables in devcontainer.json").
+"""Substitutes the variables `${...}` of a Dev Container (containers.dev, "Variables in devcontainer.json").
 
-A job is not on the user's machine: what is "local" there is what the caller gives, and folders are where the
-job has cloned the project. What only the job knows is left as `${NAME}`, with the name among `expands`.
+A job does not run on the user's machine: "local" values are those that the caller gives, and folders are where
+the job clones the project. Values known only inside the job stay as `${NAME}`, with the name among `expands`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOURCE = "PROJECT_SOURCE"
 
 @dataclass(frozen=True, slots=True)
 class Substituted:
-    """A text in which the job puts the values of the variables `expands` in place of `${NAME}`."""
+    """A text in which the job replaces `${NAME}` by the value of each variable in `expands`."""
 
     text: str
     expands: tuple[str, ...] = ()
@@ -32,7 +32,9 @@ class Substituted:
 
 @dataclass(slots=True)
 class Substitution:
-    """`local_env` is what the user lets a job have of the environment here. `folder_name` is the project's."""
+    """Substitutes variables. `local_env` holds the local variables that jobs may have; `folder_name` is the
+    project's.
+    """
 
     report: Report
     local_env: Mapping[str, str]
@@ -41,11 +43,11 @@ class Substitution:
     _container_env: dict[str, str] = field(default_factory=dict)
 
     def knows(self, name: str, value: str) -> None:
-        """A variable of the container whose value is known before it runs."""
+        """Add a variable of the container whose value is known before it runs."""
         self._container_env[name] = value
 
     def __call__(self, text: str, path: KeyPath, *, in_container: bool = True) -> Substituted:
-        """`in_container` says that the text is used where `${containerEnv:...}` has a meaning."""
+        """Substitute in the text. `in_container`: `${containerEnv:...}` has a meaning there."""
         expands: list[str] = []
 
         def value(found: re.Match[str]) -> str:

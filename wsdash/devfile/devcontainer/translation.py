@@ -1,7 +1,7 @@
-"""A Dev Container to the workload that a job runs, and the report of what is not carried over.
+"""Translates a Dev Container to a job's workload, and reports everything that is not carried over.
 
-Source: containers.dev, "Dev Container metadata reference". What needs an image to be built is an error that names
-the remedy: a job starts from an image that is there.
+Source: containers.dev, "Dev Container metadata reference". A property that needs an image to be built is an
+error that names the remedy: a job starts from an existing image.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ _PRIVILEGES = ("privileged", "capAdd", "securityOpt", "init")
 
 
 def missing_files(document: DevContainer, files: Mapping[str, bytes | None]) -> list[str]:
-    """Paths from the repository's root that are to be read before translating, and are not in `files` yet.
+    """Return paths, from the repository's root, to read before translating: those not in `files` yet.
 
-    A file that is not there is given as None. Ask again after reading: compose files name others.
+    Give None for a file that does not exist. Ask again after reading: compose files name others.
     """
     if "dockerComposeFile" not in document.root:
         return []
@@ -87,7 +87,7 @@ def missing_files(document: DevContainer, files: Mapping[str, bytes | None]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What the container is made from."""
+    """The image or compose service that the container is made from."""
 
     image: str | None
     service: ComposeService | None = None
@@ -103,11 +103,11 @@ def translate_devcontainer(
     image: str | None = None,
     local_env: Mapping[str, str] | None = None,
 ) -> Translation:
-    """The workload of a Dev Container.
+    """Translate a Dev Container to a workload.
 
-    `files` holds what `missing_files` asked for. `image` is used in place of whatever the Dev Container is made
-    from: one that was built before. `local_env` is what a job may have of this machine's environment. Never
-    raises for what the document holds; a part that is in error is left out and reported.
+    `files` holds the files that `missing_files` asked for. `image` replaces the image or build of the Dev
+    Container: one that was built before. `local_env` holds the variables of this machine that a job may have.
+    Never raises for the document's content; an invalid part is left out and reported.
     """
     root, report = document.root, Report(document.tree)
     folder = source.folder if source is not None else "project"
@@ -160,7 +160,7 @@ def _compose(document: DevContainer, files: Mapping[str, bytes | None]) -> Compo
 def _base(
     root: Object, report: Report, substitute: Substitution, compose: Compose | None, given: str | None
 ) -> _Base:
-    """The image, and with a compose file the service that the user works in and those beside it."""
+    """Return the image; with a compose file, the main service and the containers beside it."""
     service = None
     services: tuple[Service, ...] = ()
     found_volumes: tuple[Volume, ...] = ()
@@ -211,7 +211,9 @@ def _image(
 
 
 def _entrypoint(root: Object, base: _Base, report: Report) -> tuple[str, ...]:
-    """The service's own command runs beside the workspace, unless it only keeps the container alive."""
+    """Return the service's own command, which runs beside the workspace unless it only keeps the container
+    alive.
+    """
     override = root.get("overrideCommand", base.service is None)
     if not isinstance(override, bool):
         report.wrong(("overrideCommand",), override, "true or false")
@@ -229,7 +231,7 @@ def _entrypoint(root: Object, base: _Base, report: Report) -> tuple[str, ...]:
 def _user(
     root: Object, report: Report, substitute: Substitution, by_argument: str | None, base: _Base
 ) -> str | None:
-    """A job has one user: the one that tools use, else the container's."""
+    """Return the one user of a job: the user of tools, else the container's."""
     named = report.text(root, "remoteUser", ()) or report.text(root, "containerUser", ()) or by_argument
     user = named or (base.service.user if base.service else None)
     if user is None:
@@ -244,12 +246,12 @@ def _user(
 
 
 def _without_doubles(found: tuple[Volume, ...]) -> tuple[Volume, ...]:
-    """One volume a path; two that are named alike at two paths share a folder, as they do in Compose."""
+    """Keep one volume for each path; volumes of one name at two paths share a folder, as in Compose."""
     return tuple({volume.path.rstrip("/"): volume for volume in reversed(found)}.values())[::-1]
 
 
 def _report_unsupported(root: Object, report: Report) -> None:
-    """What no job has a counterpart for."""
+    """Report properties that have no counterpart in a job."""
     features = root.get("features")
     if isinstance(features, Object) and features:
         names = ", ".join(name.rpartition("/")[2] for name in list(features)[:8])

@@ -1,4 +1,4 @@
-"""JSON text to a tree with positions. A devfile whose first sign is `{` is JSON, never YAML.
+"""Parses JSON text to a tree with positions. A devfile whose first character is `{` is JSON, never YAML.
 
 Source: devfile/library, pkg/devfile/parser/context/content.go.
 """
@@ -24,9 +24,9 @@ _YAML_HINT = "a file whose first sign is { is read as JSON; begin with --- if it
 
 
 def read_json(text: str, *, comments: bool = False) -> tuple[Tree, list[Diagnostic]]:
-    """The tree of the text, and what is wrong with it. Raises `DevfileError` where it is not JSON.
+    """Return the text's tree and its diagnostics. Raises `DevfileError` for invalid JSON.
 
-    With `comments` they are skipped, and a comma after the last item is taken: JSON as editors write it.
+    With `comments`, comments and trailing commas are accepted: JSON as editors write it.
     """
     reader = _Reader(text, comments)
     at = reader.blank(0)

@@ -1,4 +1,4 @@
-"""Text or bytes of a devfile to a tree: encoding, size, and whether it is YAML or JSON."""
+"""Parses text or bytes of a devfile to a tree; detects the encoding, checks the size, chooses YAML or JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from wsdash.devfile.limits import MAX_BYTES
 from wsdash.devfile.parse.tree import START, Mark, Tree, diagnostic
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What YAML 1.1 section 4.1.1 does not allow in a stream; lone surrogates among it."""
+"""Characters that YAML 1.1 section 4.1.1 does not allow in a stream, including lone surrogates."""
 
 
 def decode(data: str | bytes) -> str:
-    """The text, without a byte order mark. Raises `DevfileError` on size, encoding and control characters."""
+    """Return the text without a byte order mark. Raises `DevfileError` for its size, encoding or control
+    characters.
+    """
     size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"the file has {size} bytes, more than the {MAX_BYTES} that a devfile may have"
@@ -48,7 +50,7 @@ def _mark(text: str, at: int) -> Mark:
 
 
 def read(text: str) -> tuple[Tree, list[Diagnostic]]:
-    """The tree of a decoded text, and what is wrong with it that did not hinder reading.
+    """Return the tree of a decoded text, and diagnostics of problems that did not prevent reading.
 
     Raises `DevfileError` where nothing can be read.
     """

@@ -1,4 +1,4 @@
-"""The values of a document, each knowing where in the text it stands."""
+"""The values of a document with their places in the text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ Value: TypeAlias = Union[str, int, float, bool, "Object", "Array", None]
 
 
 class Mark(NamedTuple):
-    """A place in the text, both counted from 1. `file` is the parent's that holds it, None for the document's own."""
+    """A place in the text; line and column count from 1. `file` is the parent's that holds it, None for the
+    document's own.
+    """
 
     line: int
     column: int
@@ -27,7 +29,7 @@ START = Mark(1, 1)
 
 
 class Object(dict[str, Value]):
-    """A mapping that keeps the places of its keys and values."""
+    """A mapping that records the places of its keys and values."""
 
     __slots__ = ("keys_at", "values_at")
 
@@ -36,22 +38,24 @@ class Object(dict[str, Value]):
         self.values_at: dict[str, Mark] = {}
 
     def put(self, key: str, value: Value, key_at: Mark, value_at: Mark) -> None:
+        """Set a key with its value and the places of both."""
         self[key] = value
         self.keys_at[key] = key_at
         self.values_at[key] = value_at
 
     def take(self, other: Object, key: str) -> None:
-        """The key with its value and places as they are in another mapping."""
+        """Copy a key, its value and their places from another mapping."""
         self.put(key, other[key], other.keys_at.get(key, START), other.values_at.get(key, START))
 
     def drop(self, key: str) -> None:
+        """Remove a key and its places, if it is there."""
         self.pop(key, None)
         self.keys_at.pop(key, None)
         self.values_at.pop(key, None)
 
 
 class Array(list[Value]):
-    """A list that keeps the places of its items."""
+    """A list that records the places of its items."""
 
     __slots__ = ("items_at",)
 
@@ -59,19 +63,20 @@ class Array(list[Value]):
         self.items_at: list[Mark] = []
 
     def put(self, value: Value, at: Mark) -> None:
+        """Append an item with its place."""
         self.append(value)
         self.items_at.append(at)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A parsed document before it is given a meaning."""
+    """A parsed document before validation."""
 
     root: Value
     start: Mark = START
 
     def position(self, path: KeyPath) -> Mark:
-        """Where the value at `path` begins; where it is absent, its nearest surrounding value."""
+        """Return where the value at `path` begins; where it is absent, its nearest surrounding value."""
         mark = self.start
         for node, step in self._walk(path):
             if isinstance(node, Object) and isinstance(step, str) and step in node.values_at:
@@ -81,14 +86,14 @@ class Tree:
         return mark
 
     def key_position(self, path: KeyPath) -> Mark:
-        """Where the key that `path` ends with begins; the value's place where it is an item of a list."""
+        """Return where the key that `path` ends with begins; for an item of a list, the value's place."""
         node = self.get(path[:-1])
         if path and isinstance(node, Object) and path[-1] in node.keys_at:
             return node.keys_at[str(path[-1])]
         return self.position(path)
 
     def get(self, path: KeyPath) -> Value:
-        """The value at `path`, None where there is none."""
+        """Return the value at `path`, None where there is none."""
         value = self.root
         for node, step in self._walk(path):
             value = _child(node, step)
@@ -102,7 +107,7 @@ class Tree:
 
 
 def copied(value: Value, file: str | None = None) -> Value:
-    """A copy of the value; where a file is given, one that says of all its places that they are in it."""
+    """Return a copy of the value; with `file`, all of its places are marked as in that file."""
     if isinstance(value, Object):
         mapping = Object()
         for key, item in value.items():
@@ -130,7 +135,7 @@ def _child(node: Value, step: str | int) -> Value:
 
 
 class Finding(NamedTuple):
-    """A remark about the value at `path`, or about its key. Its severity belongs to the profile."""
+    """A problem with the value at `path`, or with its key. Its severity depends on the profile."""
 
     code: str
     path: KeyPath
@@ -139,10 +144,11 @@ class Finding(NamedTuple):
     on_key: bool = False
 
     def located(self, tree: Tree) -> Diagnostic:
+        """Return the finding as a diagnostic with its place in the tree."""
         mark = tree.key_position(self.path) if self.on_key else tree.position(self.path)
         return diagnostic(self.code, mark, self.message, self.hint)
 
 
 def diagnostic(code: str, mark: Mark, message: str, hint: str = "") -> Diagnostic:
-    """A remark about a place in the text, with the lenient profile's severity."""
+    """Return a diagnostic for a place in the text, with the lenient profile's severity."""
     return Diagnostic(mark.line, mark.column, LENIENT[code], code, message, hint, mark.file)

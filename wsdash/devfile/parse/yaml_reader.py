@@ -1,7 +1,7 @@
-"""YAML text to a tree with positions, safe on hostile input.
+"""Parses YAML text to a tree with positions, safe on hostile input.
 
-Works on the parser's events, so that depth, size and aliases are bounded while reading, nothing recurses,
-and no tag ever constructs an object. Where PyYAML has its C parser it is used.
+It works on the parser's events, so that depth, size and aliases are bounded while reading, nothing recurses,
+and no tag ever constructs an object. It uses PyYAML's C parser where there is one.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _SYNTAX_HINTS = (
 
 
 class _Ignored:
-    """Stands where a key was that cannot be one."""
+    """Stands for an invalid key."""
 
 
 class _Merge:
-    """Stands where the key `<<` was."""
+    """Stands for the key `<<`."""
 
 
 _IGNORED = _Ignored()
@@ -62,7 +62,7 @@ _MERGE = _Merge()
 
 @dataclass(slots=True)
 class _Frame:
-    """A mapping or list that is being read. `key` is the mapping's key that waits for its value."""
+    """A mapping or list being read. `key` is the mapping's key that waits for its value."""
 
     value: Object | Array
     mark: Mark
@@ -82,9 +82,9 @@ class _Anchor:
 
 
 def read_yaml(text: str) -> tuple[Tree | None, list[Diagnostic]]:
-    """The tree of the text's first document, None where it holds none, and what is wrong with it.
+    """Return the tree of the text's first document, None where it holds none, and its diagnostics.
 
-    Raises `DevfileError` where reading cannot go on: a syntax error, or a limit is exceeded.
+    Raises `DevfileError` for a syntax error, or a limit that is exceeded.
     """
     reader = _Reader()
     try:

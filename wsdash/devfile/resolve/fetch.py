@@ -1,9 +1,9 @@
-"""Fetches the text of a parent devfile by https, as little trusted as the devfile that names it.
+"""Fetches a parent devfile by https. The address is as little trusted as the devfile that names it.
 
-Nothing of the user's goes along: no credentials, no cookies. Addresses that only this machine or its network
-can reach are refused unless the user allows the host, and the connection goes to the very address that was looked
-at, so that a name that means something else a moment later changes nothing. No proxy is asked: it would look the
-name up once more, and be given what the environment holds for it.
+No credentials or cookies are sent. Addresses that only this machine or its network can reach are refused unless
+the user allows the host. The connection goes to the very address that was checked, so a later change of the
+name's address has no effect. No proxy is used: it would look the name up again, and receive the credentials
+that the environment holds for it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOT_GLOBAL = tuple(
         ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10"),
     )
 )
-"""What `ipaddress` takes for global, some of it in older versions only (IANA's special-purpose address registries;
+"""Addresses that `ipaddress` takes for global, some of it in older versions only (IANA's special-purpose address registries;
 RFC 3879 and 7526 for what is out of use)."""
 _SAFE = "/%:=&?~#+!$,;'@()*[]"
 """Signs of a path or query that stay as they are (RFC 3986, section 2); what is quoted already among them."""
@@ -51,7 +51,7 @@ def fetch(
     timeout_s: float = TIMEOUT_S,
     ca_file: str | None = None,
 ) -> bytes:
-    """What stands at the address, redirects followed. Blocks for at most `timeout_s` seconds.
+    """Return the text at the address, redirects followed. Blocks for at most `timeout_s` seconds.
 
     `allowed_hosts` may be on this machine or its network. `ca_file` holds certificate authorities that are
     trusted beside the usual ones. Raises `FetchError`.
@@ -78,7 +78,7 @@ def fetch(
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is on the open Internet, also where it is an IPv4 address in IPv6's clothes."""
+    """Whether the address is on the open Internet; an IPv4 address embedded in an IPv6 one is unwrapped."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address in _NAT64:
@@ -105,7 +105,7 @@ def _context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _get(url: str, allowed: Collection[str], context: ssl.SSLContext, deadline: float) -> bytes | str:
-    """The text, or the address where it is now. Raises what `fetch` catches, and `FetchError`."""
+    """Return the text, or the address of a redirect. Raises the errors that `fetch` catches, and `FetchError`."""
     host, port, target = _parts(url)
     connection = http.client.HTTPSConnection(host, port, context=context)
     connection.auto_open = 0  # it would look the name up again
@@ -137,7 +137,7 @@ def _body(answer: http.client.HTTPResponse, url: str) -> bytes:
 
 
 def _parts(url: str) -> tuple[str, int, str]:
-    """Host, port and path of an address that may be fetched."""
+    """Return host, port and path of an address that may be fetched."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -156,7 +156,7 @@ def _parts(url: str) -> tuple[str, int, str]:
 
 
 def _addresses_of(host: str, port: int, allowed: Collection[str], deadline: float) -> list[str]:
-    """The addresses of the host, all of which may be reached."""
+    """Return the host's addresses, after checking that all of them may be reached."""
     addresses = _looked_up(host, port, deadline)
     if host not in {name.lower() for name in allowed}:
         for address in addresses:
@@ -169,7 +169,7 @@ def _addresses_of(host: str, port: int, allowed: Collection[str], deadline: floa
 
 
 def _looked_up(host: str, port: int, deadline: float) -> list[str]:
-    """In a thread, for a look-up has no time limit that could be set."""
+    """Look the host up in a thread, because getaddrinfo has no timeout."""
     answers: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -192,7 +192,7 @@ def _looked_up(host: str, port: int, deadline: float) -> list[str]:
 def _connected(
     host: str, port: int, allowed: Collection[str], context: ssl.SSLContext, deadline: float
 ) -> ssl.SSLSocket:
-    """A connection to an address that was looked at, the first that answers; the certificate is the host's."""
+    """Connect to the first checked address that answers; the certificate must be the host's."""
     addresses = _addresses_of(host, port, allowed, deadline)
     for left_over, address in zip(reversed(range(len(addresses))), addresses, strict=True):
         try:
@@ -210,7 +210,7 @@ def _connected(
 
 
 class _Timed(ssl.SSLSocket):
-    """Every wait ends at the deadline, however little comes at a time."""
+    """A stream whose every wait ends at the deadline, however slowly the data arrives."""
 
     deadline = math.inf
 

@@ -1,7 +1,7 @@
-"""A devfile with its parents: read one after another, merged, and the variables replaced.
+"""Flattens a devfile: reads its parents one after another, merges them, and replaces the variables.
 
-Source: devfile/library, pkg/devfile/parser/parse.go. Reading and fetching are the caller's: the walk asks for a
-path or an https address and is given what stands there.
+Source: devfile/library, pkg/devfile/parser/parse.go. The caller reads and fetches: the walk asks for a path or
+an https address and gets its text.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def flatten(
     path: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Document:
-    """The devfile with its parents, overrides and variables applied. It has no parent any more.
+    """Return the devfile with its parents, overrides and variables applied. The result has no parent.
 
-    `path` is where the document stands among the files that `read_parent` gives, its `file` where None; parents
-    are named by their paths from there. Parents by address and those of a registry are fetched by
-    `fetch_parent`; without it each is an error. `variables` count more than the file's own. What goes wrong is
-    in the document's `diagnostics`, those about a parent with its file. Raises only what `read_parent` raises,
-    and `fetch_parent` beside `FetchError`.
+    `path` is the document's place among the files that `read_parent` gives, its `file` where None; parents are
+    named by their paths from there. `fetch_parent` fetches parents by address and from a registry; without it
+    each is an error. `variables` override the file's own. Problems are in the result's `diagnostics`, those
+    about a parent with its file. Raises only the errors that `read_parent` raises, and those of `fetch_parent`
+    other than `FetchError`.
     """
     walk = _flattening(document, path, variables, may_fetch=fetch_parent is not None)
     try:
@@ -122,7 +122,7 @@ def _flattening(
 def _with_parents(
     document: Document, chain: tuple[str, ...], may_fetch: bool, *, of_registry: bool = False
 ) -> _Walk:
-    """`chain` holds the paths from the first document to this one."""
+    """Merge the document's parents. `chain` holds the paths from the first document to this one."""
     named = document.devfile.parent
     if named is None:
         return document
@@ -158,7 +158,7 @@ def _with_parents(
 
 
 def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Finding:
-    """The path of the parent's file, or its address; or why it has none that could be read."""
+    """Return the path or address of the parent's file; or the problem why it has none that can be read."""
     if parent.uri is None and parent.kubernetes:
         message = "the parent is a resource in a Kubernetes cluster, which is not read"
         return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
@@ -183,7 +183,7 @@ def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Fi
 
 
 def _problem(url: str) -> str:
-    """Why this is no address to fetch from; a password in it is not repeated."""
+    """Return why the address cannot be fetched from; a password in it is not repeated."""
     try:
         place = urlsplit(url).netloc
     except ValueError:
@@ -196,15 +196,17 @@ def _problem(url: str) -> str:
 
 
 def _is_elsewhere(uri: str, child: str) -> bool:
-    """Whether it is an address, or relative to one: a fetched parent names no file of the repository."""
+    """Whether the parent is at an address, or relative to one: a fetched parent names no file of the
+    repository.
+    """
     return _SCHEME.match(uri) is not None or child.startswith(_HTTPS)
 
 
 def _address(parent: Parent, child: str) -> str | Finding:
-    """Where a parent is fetched from. One of a registry is at `devfiles/ID/VERSION` of it.
+    """Return the address to fetch a parent from. A registry's parent is at its `devfiles/ID/VERSION`.
 
-    A relative address is joined onto the whole path of its child's, the file's name included, and keeps its query:
-    as devfile/library does (pkg/devfile/parser/parse.go, parseFromURI and getDevfileFromRegistry).
+    A relative address is joined onto the whole path of its child's, the file's name included, and keeps its
+    query: as devfile/library does (pkg/devfile/parser/parse.go, parseFromURI and getDevfileFromRegistry).
     """
     if parent.uri is None:
         registry = (parent.registry_url or "").rstrip("/")
@@ -234,7 +236,7 @@ def _address(parent: Parent, child: str) -> str | Finding:
 
 
 def _file(uri: str, child: str) -> str | Finding:
-    """The path of a file beside the child."""
+    """Return the path of a file relative to the child."""
     where: KeyPath = ("parent", "uri")
     target = posixpath.normpath(posixpath.join(posixpath.dirname(child), uri))
     if not uri.isprintable() or target == ".":
@@ -246,7 +248,7 @@ def _file(uri: str, child: str) -> str | Finding:
 
 
 def _placed(parent: Document) -> Document:
-    """The parent's document, all of whose places say that they are in its file."""
+    """Return the parent's document with all of its places marked as in its file."""
     tree = Tree(copied(parent.tree.root, parent.file), parent.tree.start._replace(file=parent.file))
     diagnostics = tuple(replace(remark, file=parent.file) for remark in parent.diagnostics)
     return replace(parent, tree=tree, diagnostics=diagnostics)

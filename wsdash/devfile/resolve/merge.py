@@ -1,8 +1,8 @@
-"""One devfile's tree into another's: a parent's elements overridden, then the child's own added.
+"""Merges two devfile trees: overrides a parent's elements, then adds the child's own.
 
 Source: devfile/api, pkg/utils/overriding (a Kubernetes strategic merge). Mappings are merged key by key and
 lists of named elements by name or id; any other value is replaced whole. Nothing is changed in place, and every
-value keeps the place that it was written at.
+value keeps the place where it was written.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _KEYED = ("attributes", "variables")
 def merge(
     child: Object, parent: Object, broken: frozenset[str] = frozenset()
 ) -> tuple[Object, list[Finding]]:
-    """The child with all that its parent brings in, and how the two do not fit, at the child's paths.
+    """Return the child merged with its parent, and the conflicts of the two, at the child's paths.
 
-    The parent is flattened already; where it has a `parent` left, that one could not be read, and it stays.
-    `broken` names elements that were taken out of the parent, which an override may name all the same.
+    The parent is flattened already; a `parent` left in it could not be read, and stays. `broken` names elements
+    that were removed from the parent, which an override may name all the same.
     """
     overrides = child.get("parent")
     findings: list[Finding] = []
@@ -63,7 +63,7 @@ def _names(value: Value, key: str) -> set[str]:
 
 
 def _known(parent: Object, overrides: Object) -> Object:
-    """Of the overrides those that name something that the parent has."""
+    """Return the overrides that name an element of the parent."""
     known = Object()
     for field, model in OVERRIDES.items():
         items, key = overrides.get(field), _key(model)
@@ -86,7 +86,7 @@ def _known(parent: Object, overrides: Object) -> Object:
 
 
 def _unknown_overrides(parent: Object, overrides: Object, broken: frozenset[str]) -> Iterator[Finding]:
-    """Overrides of what the parent does not have."""
+    """Report overrides of elements that the parent does not have."""
     hint = "write it outside of parent, if the devfile itself brings it in"
     for field, model in OVERRIDES.items():
         items, key = overrides.get(field), _key(model)
@@ -106,7 +106,7 @@ def _unknown_overrides(parent: Object, overrides: Object, broken: frozenset[str]
 
 
 def _repeats(parent: Object, child: Object) -> Iterator[Finding]:
-    """What both define. A child changes an element of its parent under `parent` only."""
+    """Report elements that both define. A child changes an element of its parent under `parent` only."""
     for field, model in OVERRIDES.items():
         items, key = child.get(field), _key(model)
         names = _names(parent.get(field), key)
@@ -127,7 +127,7 @@ def _repeats(parent: Object, child: Object) -> Iterator[Finding]:
 
 
 def _united(field: str, parent: Value, child: Value) -> Value:
-    """The parent's part, then what the child adds to it. What both have is the parent's."""
+    """Return the parent's part, followed by the child's additions. The parent's value of a common element wins."""
     if isinstance(parent, Array) and isinstance(child, Array):
         model = OVERRIDES.get(field)
         taken = _names(parent, _key(model)) if model else {text for text in parent if isinstance(text, str)}
@@ -149,9 +149,10 @@ def _united(field: str, parent: Value, child: Value) -> Value:
 
 
 def _overridden(base: Object, patch: Object, model: type[Element]) -> Object:
-    """The base with the patch's values; where the patch names another type of element, that type's alone.
+    """Return the base with the patch's values; where the patch names another type of element, that type's
+    alone.
 
-    An empty text or list is an absent one to the format, and overrides nothing.
+    An empty text or list counts as absent in this format, and overrides nothing.
     """
     choices = ONE_OF.get(model, ())
     replaced = [choice for choice in choices if choice not in patch] if patch.keys() & set(choices) else []
@@ -173,7 +174,7 @@ def _overridden(base: Object, patch: Object, model: type[Element]) -> Object:
 
 
 def _overridden_map(base: Object, patch: Object) -> Object:
-    """Variables, attributes, remotes, annotations: value for value, and null takes a key away."""
+    """Merge variables, attributes, remotes or annotations value by value; null removes a key."""
     result = Object()
     for key in dict.fromkeys([*base, *patch]):
         if key not in patch or patch[key] is not None:
@@ -182,9 +183,9 @@ def _overridden_map(base: Object, patch: Object) -> Object:
 
 
 def _overridden_list(base: Array, patch: Array, model: type[Element]) -> Array:
-    """Elements by name or id. The order is a strategic merge's, which others may rely on.
+    """Merge elements by name or id. The order is that of a strategic merge, which others may rely on.
 
-    The patch's order counts, and what only the base has stands before what followed it in the base.
+    The patch's order counts; elements of the base alone come before those that followed them in the base.
     """
     key = _key(model)
     places: dict[str, int] = {}
@@ -215,6 +216,6 @@ def _overridden_list(base: Array, patch: Array, model: type[Element]) -> Array:
 
 
 def _name(item: Value, key: str) -> str:
-    """The element's name, empty where it has none."""
+    """Return the element's name, empty where it has none."""
     name = item.get(key) if isinstance(item, Object) else None
     return name if isinstance(name, str) else ""

@@ -1,7 +1,7 @@
-"""`{{name}}` references and the fields in which they are replaced.
+"""Replaces `{{name}}` references in the fields that allow them.
 
-Source: devfile/api, pkg/validation/variables. One pass: what a variable brings in is not scanned again.
-A document of schema 2.0.0 has no variables and is left alone.
+Source: devfile/api, pkg/validation/variables. One pass: substituted text is not scanned again. A document of
+schema 2.0.0 has no variables and is left alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _E = TypeVar("_E", bound=Element)
 
 
 class TooLarge(ValueError):
-    """Replacing would make a text longer than allowed."""
+    """The replacement would make a text longer than allowed."""
 
 
 def substitute(text: str, values: Mapping[str, str], limit: int = MAX_BYTES) -> tuple[str, tuple[str, ...]]:
@@ -63,9 +63,9 @@ def substitute(text: str, values: Mapping[str, str], limit: int = MAX_BYTES) -> 
 def apply_variables(
     document: Document, extra: Mapping[str, str] | None = None
 ) -> tuple[Document, list[Diagnostic]]:
-    """The document with its variables replaced, and a remark on each reference that has no value.
+    """Replace the document's variables; return it with a diagnostic for each reference without a value.
 
-    `extra` values count more than the file's own. A document that is flat has them replaced already.
+    `extra` values override the file's own. The variables of a flat document are replaced already.
     """
     if document.flat:
         return document, []

@@ -1,4 +1,4 @@
-"""A devfile that has been read: its text, its typed content, and what is wrong with its structure."""
+"""A parsed devfile: its text, its typed content, and the diagnostics of its structure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`version` is the schema that applies. `devfile` holds what could be read of the content.
+    """A parsed devfile. `version` is the schema that applies; `devfile` holds the valid part of the content.
 
-    `diagnostics` tell what is wrong with text and structure; `check` adds what the rules say.
-    `dropped` are names and ids of elements that are too broken to be in `devfile`; `inherits` tells that the
-    file names a parent that is not merged into it. `parents` holds the texts of those that are, by file.
-    `flat` tells that the document went through `flatten`: its variables are replaced.
+    `diagnostics` are about text and structure; `check` adds those of the rules. `dropped` are names and ids of
+    elements that are too broken to be in `devfile`; `inherits`: the file names a parent that is not merged into
+    it. `parents` holds the texts of merged parents, by file. `flat`: the document went through `flatten`, so
+    its variables are replaced.
     """
 
     file: str
@@ -44,11 +44,12 @@ class Document:
         return self.tree.key_position(path)
 
     def locate(self, finding: Finding) -> Diagnostic:
+        """Return the finding as a diagnostic with its place in this document."""
         return finding.located(self.tree)
 
     @property
     def broken(self) -> bool:
-        """Whether text or structure have an error."""
+        """Whether text or structure has an error."""
         return any(d.severity == "error" for d in self.diagnostics)
 
 

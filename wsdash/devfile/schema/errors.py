@@ -1,4 +1,4 @@
-"""Validation errors in our own words, each at the path of the value it is about."""
+"""Words pydantic's validation errors as findings, each at the path of its value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONGEST_GUESS = 40
 
 
 def explain(error: ErrorDetails, tree: Tree, prefix: KeyPath = (), root: type[Element] = Devfile) -> Finding:
-    """The finding for one of pydantic's errors. `prefix` is the path of what was validated, `root` its model."""
+    """Return the finding for a pydantic error. `prefix` is the path of the validated value, `root` its model."""
     kind = error["type"]
     path: KeyPath = (*prefix, *error["loc"])
     value = tree.get(path)
@@ -86,7 +86,7 @@ def _unknown(path: KeyPath, model: type[Element] | None, version: str) -> Findin
 
 
 def is_unused(key: str, version: str) -> bool:
-    """Whether the schema of that version still has the field, and the reference parser passes over it."""
+    """Whether that version's schema still has the field but the reference parser ignores it."""
     return key in ("github", "sparseCheckoutDirs") and version.partition("-")[0] == "2.0.0"
 
 

@@ -1,4 +1,4 @@
-"""What the models say about their fields, as tables for walking a tree beside them."""
+"""Tables of the models' fields, for walking a tree beside its models."""
 
 from __future__ import annotations
 

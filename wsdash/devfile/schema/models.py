@@ -19,12 +19,16 @@ from pydantic_core import PydanticCustomError
 
 @dataclass(frozen=True, slots=True)
 class Since:
+    """Marks a field with the schema version that introduced it."""
+
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`by_us` marks fields that only wsdash substitutes in; the reference parser forgets them."""
+    """Marks a field in which `{{variables}}` are substituted. `by_us`: only wsdash does; the reference parser
+    does not.
+    """
 
     by_us: bool = False
 
@@ -42,7 +46,7 @@ def _not_null(value: object) -> object:
 
 
 def _whole(value: object) -> object:
-    """`8080.0` is an integer to JSON Schema."""
+    """Return `8080.0` as an integer, which it is to JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -61,13 +65,13 @@ StrMap = dict[StrictStr, StrictStr]
 
 
 class Element(BaseModel):
-    """What all elements share: unknown fields are found, nothing can be changed."""
+    """The base of all elements: immutable, and unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=False)
 
 
 class Metadata(Element):
-    """Open to other keys, and the same in all versions for that reason."""
+    """The metadata. Other keys are allowed, so it is the same in all versions."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -88,11 +92,15 @@ class Metadata(Element):
 
 
 class EnvEntry(Element):
+    """An environment variable of a container or command."""
+
     name: Text
     value: Text
 
 
 class Endpoint(Element):
+    """A port that a container listens on, and how it is exposed."""
+
     name: Name
     target_port: Integer
     exposure: Literal["public", "internal", "none"] = "public"
@@ -104,16 +112,22 @@ class Endpoint(Element):
 
 
 class VolumeMount(Element):
+    """Mounts the volume component `name` at `path`, by default `/NAME`."""
+
     name: Name
     path: Text = ""
 
 
 class Annotation(Element):
+    """Annotations of the Kubernetes Deployment and Service made for a container."""
+
     deployment: StrMap = {}
     service: StrMap = {}
 
 
 class Container(Element):
+    """A container component. Memory and CPU are Kubernetes quantities."""
+
     image: Text
     command: Texts = ()
     args: Texts = ()
@@ -131,11 +145,15 @@ class Container(Element):
 
     @property
     def mounts_sources(self) -> bool:
-        """Default true, but false in a pod of its own (devfile/api, component_container.go)."""
+        """Whether the sources are mounted: by default true, but false in a pod of its own (devfile/api,
+        component_container.go).
+        """
         return not self.dedicated_pod if self.mount_sources is None else self.mount_sources
 
 
 class Volume(Element):
+    """A volume component; `size` is a Kubernetes quantity."""
+
     size: Text = ""
     ephemeral: Annotated[Bool, V21] = False
 
@@ -150,25 +168,35 @@ class Manifest(Element):
 
 
 class CheckoutFrom(Element):
+    """The revision to check out, and the remote to take it from."""
+
     revision: Text = ""
     remote: Text = ""
 
 
 class Git(Element):
+    """A Git source: the addresses of its remotes by name."""
+
     remotes: Annotated[StrMap, TEMPLATE]
     checkout_from: Given[CheckoutFrom] = None
 
 
 class DockerfileGit(Git):
+    """A Dockerfile in a Git repository, at the path `file_location`."""
+
     file_location: Text = ""
 
 
 class DevfileRegistry(Element):
+    """A Dockerfile of the stack `id` in a devfile registry."""
+
     id: Text
     registry_url: Text = ""
 
 
 class Dockerfile(Element):
+    """The source and the build options of an image; one of `uri`, `devfile_registry` and `git` is set."""
+
     uri: Annotated[Given[Str], TEMPLATE] = None
     devfile_registry: Given[DevfileRegistry] = None
     git: Given[DockerfileGit] = None
@@ -178,12 +206,16 @@ class Dockerfile(Element):
 
 
 class Image(Element):
+    """An image component, built from a Dockerfile."""
+
     image_name: Text
     dockerfile: Dockerfile
     auto_build: Bool = False
 
 
 class Component(Element):
+    """A named component of exactly one type, whose field is set."""
+
     name: Name
     attributes: Attributes = {}
     container: Given[Container] = None
@@ -201,11 +233,15 @@ class Component(Element):
 
 
 class Group(Element):
+    """The group of a command, and whether the command is the group's default."""
+
     kind: Literal["build", "run", "test", "debug", "deploy"]
     is_default: Bool = False
 
 
 class Exec(Element):
+    """Runs a command line in a container component."""
+
     command_line: Text
     component: Str
     working_dir: Text = ""
@@ -216,12 +252,16 @@ class Exec(Element):
 
 
 class Apply(Element):
+    """Starts or deploys a component."""
+
     component: Str
     label: Text = ""
     group: Given[Group] = None
 
 
 class Composite(Element):
+    """Runs other commands by their ids, one after another or in parallel."""
+
     commands: tuple[Str, ...] = ()
     parallel: Bool = False
     label: Text = ""
@@ -229,6 +269,8 @@ class Composite(Element):
 
 
 class Command(Element):
+    """A command of exactly one type, whose field is set."""
+
     id: Name
     attributes: Attributes = {}
     exec: Given[Exec] = None
@@ -242,11 +284,14 @@ class Command(Element):
 
     @property
     def group(self) -> Group | None:
+        """The group of the command, whatever its type."""
         body = self.exec or self.apply or self.composite
         return body.group if body else None
 
 
 class Events(Element):
+    """The ids of the commands that each event runs."""
+
     pre_start: tuple[Str, ...] = ()
     post_start: tuple[Str, ...] = ()
     pre_stop: tuple[Str, ...] = ()
@@ -254,10 +299,14 @@ class Events(Element):
 
 
 class Zip(Element):
+    """A source that is a zip archive at an address."""
+
     location: Text = ""
 
 
 class Project(Element):
+    """A project to clone; `clone_path` is relative to the projects folder."""
+
     name: Name
     attributes: Attributes = {}
     clone_path: Text = ""
@@ -266,6 +315,8 @@ class Project(Element):
 
 
 class StarterProject(Element):
+    """An example project from which a new one can start. wsdash does not use it."""
+
     name: Name
     attributes: Attributes = {}
     description: Text = ""
@@ -275,12 +326,14 @@ class StarterProject(Element):
 
 
 class KubernetesParent(Element):
+    """A parent that is a DevWorkspaceTemplate in a Kubernetes cluster."""
+
     name: Str
     namespace: Str = ""
 
 
 class Parent(Element):
-    """The parent, and overrides of its elements: these need only a name or id, so they are kept as written."""
+    """The parent, and overrides of its elements, which need only a name or id and so are kept as written."""
 
     uri: Given[Str] = None
     id: Given[Str] = None
@@ -297,6 +350,8 @@ class Parent(Element):
 
 
 class Devfile(Element):
+    """The whole document."""
+
     schema_version: Str
     metadata: Given[Metadata] = None
     attributes: Annotated[Attributes, V21] = {}

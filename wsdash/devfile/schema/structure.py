@@ -1,6 +1,6 @@
-"""Does the tree have the devfile's structure? And the typed model of the part that has.
+"""Validates the structure of a tree, and builds the typed model of its valid part.
 
-Errors do not hide each other: the broken elements are reported and taken out, and what remains is read.
+Errors do not hide each other: broken elements are reported and removed, and the rest is read.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ _SHORT_ENDPOINT = 15
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """`dropped` holds the names and ids of the elements that were taken out because they are broken.
+    """The typed devfile and its findings. `dropped` holds names and ids of elements that were removed as
+    broken.
 
-    `inherits` tells that the file names a parent, even where what it says of it is broken.
+    `inherits`: the file names a parent, even if its description is broken.
     """
 
     version: str
@@ -62,9 +63,10 @@ class Structure:
 
 
 def build(tree: Tree) -> Structure:
-    """The typed devfile. Broken elements are removed from the tree itself, so that paths agree with the model.
+    """Return the typed devfile. Broken elements are removed from the tree itself, so that paths agree with the
+    model.
 
-    Raises `DevfileError` where the text is no devfile of a version that has a schema.
+    Raises `DevfileError` where the text is no devfile of a known schema version.
     """
     root = tree.root
     if not isinstance(root, Object):
@@ -81,9 +83,9 @@ def build(tree: Tree) -> Structure:
 
 
 def rebuild(tree: Tree, version: str) -> Structure:
-    """The typed devfile of a tree that was put together of others that were read and built already.
+    """Return the typed devfile of a tree that was merged from trees that were built already.
 
-    Only overrides can have broken its elements, so nothing else is reported once more.
+    Only overrides can have broken its elements, so nothing else is reported again.
     """
     root = tree.root
     assert isinstance(root, Object)
@@ -109,7 +111,9 @@ def _structure(
 
 
 def _is_open(error: ErrorDetails, tree: Tree, version: str) -> bool:
-    """Whether the version's schema does not know the metadata field, and the reference parser takes the value."""
+    """Whether the version's schema does not know the metadata field, and the reference parser accepts the
+    value.
+    """
     path: KeyPath = error["loc"]
     if len(path) < 2 or path[0] != "metadata" or METADATA_SINCE.get(str(path[1]), version) <= version:
         return False
@@ -117,7 +121,7 @@ def _is_open(error: ErrorDetails, tree: Tree, version: str) -> bool:
 
 
 def _model(root: Object) -> tuple[Devfile, list[ErrorDetails]]:
-    """The model, or an empty one and the errors."""
+    """Return the model, or an empty one and the errors."""
     try:
         return Devfile.model_validate(root), []
     except ValidationError as error:
@@ -129,7 +133,7 @@ def _refusal(tree: Tree, finding: Finding) -> DevfileError:
 
 
 def _version(tree: Tree, root: Object) -> tuple[str, list[Finding]]:
-    """The version whose schema applies, and what is wrong with how it is written.
+    """Return the version whose schema applies, and the problems of its notation.
 
     The part before the first `-` selects the schema (devfile/library, context/apiVersion.go).
     """
@@ -156,7 +160,7 @@ def _version(tree: Tree, root: Object) -> tuple[str, list[Finding]]:
 
 
 def _not_a_devfile(root: Object) -> Finding | None:
-    """Names files that are taken for devfiles, None where the file looks like one."""
+    """Recognize files that are mistaken for devfiles; None where the file looks like one."""
     api, path = str(root.get("apiVersion", "")), ("apiVersion",)
     if api.startswith("workspace.devfile.io/"):
         message = f"this is a Kubernetes resource ({show(root.get('kind', 'DevWorkspace'))}), not a devfile"
@@ -175,7 +179,7 @@ def _not_a_devfile(root: Object) -> Finding | None:
 
 
 def _shape(root: Object, version: str) -> Iterator[Finding]:
-    """What pydantic cannot say: alternatives, fields that came later, and limits that changed."""
+    """Check the rules that pydantic cannot express: alternatives, newer fields, and limits that changed."""
     for path, value, model in elements(root):
         if choices := ONE_OF.get(model):
             yield from _one_of(path, value, model, choices, version)
@@ -239,7 +243,7 @@ def _repeated(path: KeyPath, metadata: Object) -> Iterator[Finding]:
 
 
 def _override_findings(tree: Tree, root: Object, version: str) -> list[Finding]:
-    """Errors inside a parent's overrides, where only the type and the name or id are required."""
+    """Find errors in a parent's overrides, where only the type and the name or id are required."""
     findings: list[Finding] = []
     parent = root.get("parent")
     for key, model in OVERRIDES.items():
@@ -275,7 +279,7 @@ def _override_findings(tree: Tree, root: Object, version: str) -> list[Finding]:
 
 
 def _to_remove(error: ErrorDetails) -> KeyPath:
-    """What to take out so that the rest can be read: an optional field, else the element around it."""
+    """Return the path to remove so that the rest can be read: an optional field, else the element around it."""
     path: KeyPath = error["loc"]
     model = model_at(path[:-1]) if path and isinstance(path[-1], str) else None
     info = fields_of(model).get(str(path[-1])) if model else None
@@ -285,14 +289,14 @@ def _to_remove(error: ErrorDetails) -> KeyPath:
 
 
 def _element(path: KeyPath) -> KeyPath:
-    """The innermost list item around the value; its top-level field where there is none."""
+    """Return the innermost list item around the value; its top-level field where there is none."""
     while len(path) > 1 and not isinstance(path[-1], int):
         path = path[:-1]
     return path
 
 
 def _remove(tree: Tree, paths: Iterable[KeyPath]) -> set[str]:
-    """Take values out of the tree; returns the names and ids that went with them."""
+    """Remove values from the tree; return the names and ids that were removed with them."""
     names: set[str] = set()
     holders: dict[int, tuple[Object | Array, set[str | int]]] = {}
     for path in paths:

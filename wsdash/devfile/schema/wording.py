@@ -1,4 +1,4 @@
-"""How messages name the elements of a devfile."""
+"""Names the elements of a devfile in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A container's environment, entrypoint, ports, volumes, resources, and the containers beside it."""
+"""Translates a container: environment, entrypoint, ports, volumes, resources; and the containers beside it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STORAGE_TYPE = "controller.devfile.io/storage-type"
 def env_vars(
     entries: tuple[EnvEntry, ...], path: KeyPath, report: Report, *, reserved: bool = True
 ) -> tuple[EnvVar, ...]:
-    """The variables that a process can be given. Of two with one name the last counts, as in Kubernetes."""
+    """Return the variables that a process can have. The last value of a name counts, as in Kubernetes."""
     found: dict[str, EnvVar] = {}
     for index, entry in enumerate(entries):
         here = (*path, "env", index)
@@ -49,7 +49,7 @@ def env_vars(
 
 
 def entrypoint(main: LocatedContainer, report: Report) -> tuple[str, ...]:
-    """What runs in the background beside the workspace: only with the attribute `overrideCommand: false`."""
+    """Return the command that runs in the background beside the workspace, if `overrideCommand: false` is set."""
     container, attributes = main.container, main.component.attributes
     written = (*container.command, *container.args)
     override = attributes.get("overrideCommand", True)
@@ -88,7 +88,7 @@ def _without_nul(words: tuple[str, ...], path: KeyPath, report: Report) -> tuple
 
 
 def ports(main: LocatedContainer, report: Report) -> tuple[Port, ...]:
-    """The main container's endpoints."""
+    """Return the main container's endpoints as ports."""
     found = []
     for index, endpoint in enumerate(main.container.endpoints):
         here = (*main.path, "endpoints", index)
@@ -125,7 +125,7 @@ def ports(main: LocatedContainer, report: Report) -> tuple[Port, ...]:
 
 
 def volumes(document: Document, main: LocatedContainer, report: Report) -> tuple[Volume, ...]:
-    """The main container's mounts, with what their volume components say."""
+    """Return the main container's mounts, with the sizes of their volume components."""
     components = {c.name: c.volume for c in document.devfile.components if c.volume}
     all_ephemeral = document.devfile.attributes.get(_STORAGE_TYPE) == "ephemeral"
     found: dict[str, Volume] = {}
@@ -155,7 +155,7 @@ def volumes(document: Document, main: LocatedContainer, report: Report) -> tuple
 
 
 def resources(container: Container) -> Resources:
-    """The quantities that can be read; the rules name the others."""
+    """Return the quantities that are valid; the rules report the others."""
     return Resources(
         cpu_limit=_quantity(container.cpu_limit, cores_of),
         cpu_request=_quantity(container.cpu_request, cores_of),
@@ -165,7 +165,7 @@ def resources(container: Container) -> Resources:
 
 
 def unreadable_resources(placed: LocatedContainer) -> Iterator[Finding]:
-    """Quantities that are left out because they cannot be read."""
+    """Report quantities that are left out because they are invalid."""
     values = resources(placed.container)
     for key in ("memory_limit", "memory_request", "cpu_limit", "cpu_request"):
         text = getattr(placed.container, key)
@@ -184,7 +184,7 @@ _N = TypeVar("_N", int, float)
 
 
 def _quantity(text: str, read: Callable[[str], _N]) -> _N | None:
-    """None for nothing, zero (no limit in Kubernetes), and what cannot be read."""
+    """Parse a quantity; None where it is absent, zero (no limit in Kubernetes) or invalid."""
     try:
         value = read(text) if text else None
     except ValueError:
@@ -193,7 +193,7 @@ def _quantity(text: str, read: Callable[[str], _N]) -> _N | None:
 
 
 def service(placed: LocatedContainer, report: Report) -> Service:
-    """A container beside the main one: it runs what its image or its command says."""
+    """Return a container beside the main one, which runs the command of its image or its own."""
     container, component = placed.container, placed.component
     _report_unsupported(placed, report)
     listening = (
@@ -240,7 +240,7 @@ def _report_unsupported(placed: LocatedContainer, report: Report) -> None:
 
 
 def unsupported_in_container(placed: LocatedContainer, component: Component) -> Iterator[Finding]:
-    """What no container here has."""
+    """Report fields that no container of a job supports."""
     container, name, path = placed.container, show(component.name), placed.path
     if container.dedicated_pod:
         message = f"{name} gets no pod of its own"

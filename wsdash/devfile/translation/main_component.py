@@ -1,7 +1,7 @@
-"""Which container the workspace itself is.
+"""Chooses the container that is the workspace.
 
-GitLab's marker `gl/inject-editor` decides, else the only container, else the first one with the sources
-(GitLab workspaces, "Devfile"; devfile section on mountSources). A guess is reported as a diagnostic.
+GitLab's marker `gl/inject-editor` decides, else the only container, else the first one with the sources (GitLab
+workspaces, "Devfile"; devfile section on mountSources). A guess is reported as a diagnostic.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def init_containers(document: Document) -> frozenset[str]:
 def choose_main(
     document: Document, wanted: str | None
 ) -> tuple[LocatedContainer | None, tuple[LocatedContainer, ...], list[Finding]]:
-    """The main container, the others that run beside it, and what the user should know about the choice."""
+    """Return the main container, the others that run beside it, and findings about the choice."""
     init = init_containers(document)
     every = [LocatedContainer(*found) for found in containers(document)]
     candidates = [placed for placed in every if placed.component.name not in init] or every

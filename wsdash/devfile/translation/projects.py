@@ -1,4 +1,4 @@
-"""Projects to the source that the job clones."""
+"""Translates projects to the source that the job clones."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wsdash.devfile.translation.container import Report
 from wsdash.workload import Source
 
 _URL = re.compile(r"(?:https?|ssh|git)://[^\s\x00-\x20-]\S*|(?!-)[\w.-]+@[\w.-]+:(?!-)\S+")
-"""What a devfile may have cloned: no local paths, no options, none of Git's command transports."""
+"""Addresses that a devfile may have cloned: no local paths, no options, none of Git's command transports."""
 
 
 def source_of(document: Document, given: Source | None, report: Report) -> Source | None:
-    """The given source, or the first project's; in the folder that the first project says.
+    """Return the given source, or the first project's; its folder is the first project's.
 
     `$PROJECT_SOURCE` is the first project's clonePath, else its name (devfile/library, generator/utils.go).
     """

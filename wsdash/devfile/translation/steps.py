@@ -1,4 +1,4 @@
-"""Commands and events to the steps that a job runs."""
+"""Translates commands and events to the steps that a job runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROOTS = re.compile(r"\$\{(PROJECTS_ROOT|PROJECT_SOURCE)\}(?=/|$)")
 
 
 class Steps:
-    """Unfolds the commands of one document. `used` collects the ids of commands that some event runs."""
+    """Resolves the commands of one document. `used` collects the ids of commands that some event runs."""
 
     def __init__(self, document: Document, main: LocatedContainer, report: Report) -> None:
         self.used: set[str] = set()
@@ -34,7 +34,7 @@ class Steps:
         self._left = MAX_STEPS
 
     def event(self, name: str, entries: Iterable[str], *, starts: bool) -> tuple[Step, ...]:
-        """The steps of an event. `starts` says that its apply commands are init containers (preStart)."""
+        """Return the steps of an event. `starts`: its apply commands are init containers (preStart)."""
         self._left = MAX_STEPS
         steps = []
         for index, entry in enumerate(entries):
@@ -135,7 +135,7 @@ class Steps:
         return CommandStep(command.id, body.command_line, folder, env, body.label or None)
 
     def _apply(self, command: Command, path: KeyPath, starts: bool) -> Step | None:
-        """An init container is run in the main one where the image is the same; others have no place here."""
+        """Run an init container in the main one if both have the same image; report all others as ignored."""
         target = command.apply.component if command.apply else ""
         where = (*path, "component")
         if not starts or target not in self._containers:
@@ -161,9 +161,9 @@ class Steps:
 
 
 def working_dir(written: str, source_mapping: str) -> str | None:
-    """The folder in terms of `$PROJECTS_ROOT` and `$PROJECT_SOURCE`, None where the devfile names none.
+    """Return the folder in terms of `$PROJECTS_ROOT` and `$PROJECT_SOURCE`, None where the devfile names none.
 
-    Where the sources are is the job's choice, so a folder below the devfile's own sourceMapping follows it.
+    The job chooses the place of the sources, so a folder below the devfile's own sourceMapping moves with them.
     """
     if not written:
         return None

@@ -1,6 +1,6 @@
-"""A devfile to the workload that a job runs, and the report of what is not carried over.
+"""Translates a devfile to a job's workload, and reports everything that is not carried over.
 
-The table of what becomes what follows GitLab's workspaces where a CI job can, and names the remedy where not.
+The translation follows GitLab's workspaces where a CI job can, and names the remedy where it cannot.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ _UNSUPPORTED_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """`main` is the name of the component that the workspace runs in, None where there is no container.
+    """The workload. `main` is the name of the component that the workspace runs in, None where there is no
+    container.
 
-    `diagnostics` name everything of the devfile that is not in `workload`, and what to do about it.
+    `diagnostics` name everything in the devfile that is not in `workload`, and the remedy.
     """
 
     workload: Workload
@@ -54,7 +55,7 @@ class Translation:
 
     @property
     def usable(self) -> bool:
-        """Whether nothing stands against running the workload."""
+        """Whether the workload can run: no diagnostic is an error."""
         return self.main is not None and all(d.severity != "error" for d in self.diagnostics)
 
 
@@ -65,12 +66,12 @@ def translate(
     main: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Translation:
-    """The workload of a devfile.
+    """Return the workload of a devfile.
 
-    `source` is what to clone, None for the devfile's own first project. `main` names the component that the
-    workspace runs in, where the devfile does not say. `variables` count more than the file's own, and are for a
-    document that is not flat: `flatten` has replaced them. A devfile with a parent is to be flattened first.
-    Never raises for what the document holds; a part that is in error is left out and reported.
+    `source` is the repository to clone, None for the devfile's own first project. `main` names the component
+    that the workspace runs in, where the devfile does not say. `variables` override the file's own, and are for
+    a document that is not flat: `flatten` has replaced them. A devfile with a parent must be flattened first.
+    Never raises for the document's content; an invalid part is left out and reported.
     """
     filled, diagnostics = apply_variables(document, variables)
     findings: list[Finding] = list(_unsupported(filled))
@@ -153,7 +154,7 @@ def _unsupported_in_main(main: LocatedContainer) -> Iterator[Finding]:
 
 
 def _unsupported(document: Document) -> Iterator[Finding]:
-    """What has no place in a job, whichever component is the main one."""
+    """Report parts that have no counterpart in a job, whichever component is the main one."""
     devfile = document.devfile
     if document.inherits and not document.flat:
         message = "the parent is not read, so what it brings in is missing"

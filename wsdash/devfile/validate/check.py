@@ -1,4 +1,4 @@
-"""Everything that is wrong with a devfile, at once."""
+"""Checks a devfile: reports all of its problems at once."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ def check(
     fetch_parent: FetchParent | None = None,
     path: str | None = None,
 ) -> Verdict:
-    """The verdict on a devfile, with every remark in the order of the text.
+    """Return the verdict on a devfile, with every diagnostic in the order of the text.
 
-    `variables` are values given from outside; they count more than the file's own. `read_parent`, `fetch_parent`
-    and `path` are those of `flatten`; where a parent is not read for want of them, it is not held against the file
-    that elements are missing. Never raises for what the text holds. Raises `ValueError` for a profile that is not
-    in `PROFILES`.
+    `variables` are given from outside; they override the file's own. `read_parent`, `fetch_parent` and `path`
+    are those of `flatten`; where they are absent and a parent is not read, missing elements are no errors.
+    Never raises for the text's content. Raises `ValueError` for a profile that is not in `PROFILES`.
     """
     if profile not in PROFILES:
         raise ValueError(f"there is no profile {profile!r}; known: {', '.join(PROFILES)}")
@@ -70,7 +69,7 @@ def _flat(
     path: str | None,
     variables: Mapping[str, str] | None,
 ) -> Document:
-    """The document with its parents; one that would have to be fetched is a rule's to remark on, not an error."""
+    """Return the document with its parents; a parent that needs fetching is left to a rule, and is no error."""
     from wsdash.devfile.resolve.flatten import flatten
 
     flat = flatten(
@@ -82,7 +81,7 @@ def _flat(
 
 
 def _gitlab(document: Document, variables: Mapping[str, str] | None) -> list[Diagnostic]:
-    """GitLab's restrictions, which come before parents are read: it takes none."""
+    """Apply GitLab's restrictions before parents are read, because GitLab supports none."""
     from wsdash.devfile.resolve.variables import apply_variables
     from wsdash.devfile.validate.gitlab_rules import restrictions, yaml_subset
 

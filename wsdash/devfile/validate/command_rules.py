@@ -1,4 +1,4 @@
-"""Rules about commands, events and projects: who names whom. See `wsdash.devfile.validate.rules`."""
+"""Rules about commands, events and projects: references among them. See `wsdash.devfile.validate.rules`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def command_targets(document: Document) -> Findings:
 
 
 def composites(document: Document) -> Findings:
-    """CMP-1, CMP-2: composites name existing commands and never come back to themselves."""
+    """CMP-1, CMP-2: composites name existing commands and never contain themselves."""
     graph = {
         command.id: [part.lower() for part in (command.composite.commands if command.composite else ())]
         for command in document.devfile.commands
@@ -77,7 +77,7 @@ def groups(document: Document) -> Findings:
 
 
 def events(document: Document) -> Findings:
-    """EVT-1 to EVT-6: events name existing commands of the right kind, and composites made of those only."""
+    """EVT-1 to EVT-6: events name existing commands of the right kind, and composites of such commands only."""
     commands = {command.id: command for command in document.devfile.commands}
     for event, kind in EVENTS.items():
         named = _event(document, event)
@@ -126,7 +126,7 @@ def _event(document: Document, event: str) -> tuple[str, ...]:
 
 
 def projects(document: Document) -> Findings:
-    """PRJ-1 to PRJ-6: how many remotes a Git source may have, and which one is checked out."""
+    """PRJ-1 to PRJ-6: the number of remotes that a Git source may have, and the remote that is checked out."""
     for index, project in enumerate(document.devfile.projects):
         if project.git:
             yield from _remotes(

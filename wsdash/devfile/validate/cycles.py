@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 def cycles(graph: Mapping[str, Sequence[str]]) -> set[str]:
-    """The nodes that can reach themselves. Takes time in proportion to nodes and edges.
+    """Return the nodes that can reach themselves. Takes time proportional to nodes and edges.
 
     Tarjan's strongly connected components, without recursion.
     """

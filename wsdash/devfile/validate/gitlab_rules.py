@@ -1,7 +1,7 @@
-"""What GitLab Workspaces refuses besides what the reference parser refuses.
+"""GitLab Workspaces' restrictions beyond those of the reference parser.
 
-Source: GitLab, "Workspaces" (doc/user/workspace), sections on devfile validation rules; the places where the page
-and a running instance are known to differ follow the instance. GitLab's own word is its GraphQL mutation
+Source: GitLab, "Workspaces" (doc/user/workspace), sections on devfile validation rules; where the page and a
+running instance are known to differ, the rules follow the instance. The authority is GitLab's GraphQL mutation
 `devfileValidate`.
 """
 
@@ -30,7 +30,9 @@ _DATE = re.compile(r"-?[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\s].*)?")
 
 
 def yaml_subset(text: str) -> Iterator[Diagnostic]:
-    """GitLab's YAML parser takes no alias, and no date without quotes. The text is known to be YAML or JSON."""
+    """Report aliases and dates without quotes, which GitLab's YAML parser refuses. The text is valid YAML or
+    JSON.
+    """
     if text.lstrip().startswith("{"):
         return
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -47,7 +49,7 @@ def _at(event: AliasEvent | ScalarEvent, message: str, hint: str) -> Diagnostic:
 
 
 def restrictions(document: Document) -> Findings:
-    """All of GitLab's restrictions on one document; it applies them before and after variables are replaced."""
+    """Apply all of GitLab's restrictions to one document; GitLab does before and after variables are replaced."""
     yield from top_level(document)
     yield from component_types(document)
     yield from main_component(document)
@@ -59,6 +61,7 @@ def restrictions(document: Document) -> Findings:
 
 
 def top_level(document: Document) -> Findings:
+    """GitLab reads one schema version only, and refuses some top-level keys, such as `parent`."""
     root = document.tree.root
     written = document.devfile.schema_version
     if written != VERSION:
@@ -77,6 +80,7 @@ def top_level(document: Document) -> Findings:
 
 
 def component_types(document: Document) -> Findings:
+    """GitLab needs at least one component, takes containers and volumes only, and limits a volume's name."""
     if not document.devfile.components:
         yield Finding("gitlab.component", (), "GitLab needs at least one component")
     for index, component in enumerate(document.devfile.components):
@@ -94,7 +98,7 @@ def component_types(document: Document) -> Findings:
 
 
 def main_component(document: Document) -> Findings:
-    """Exactly one; GitLab counts every value but false and null as true."""
+    """Exactly one component has the marker; GitLab counts every value but false and null as true."""
     values = [component.attributes.get(INJECT_EDITOR) for component in document.devfile.components]
     marked = [index for index, value in enumerate(values) if value is not None and value is not False]
     if not marked and document.devfile.components:
@@ -109,6 +113,7 @@ def main_component(document: Document) -> Findings:
 
 
 def container_fields(document: Document) -> Findings:
+    """GitLab refuses some fields of a container, and takes `overrideCommand` only as a boolean."""
     for path, component, container in containers(document):
         refused = {
             "dedicatedPod": container.dedicated_pod,
@@ -133,6 +138,7 @@ def container_fields(document: Document) -> Findings:
 
 
 def commands(document: Document) -> Findings:
+    """GitLab refuses composite commands, most fields of an exec command, and `hotReloadCapable: true`."""
     for index, command in enumerate(document.devfile.commands):
         path: KeyPath = ("commands", index, command.kind)
         if command.composite:
@@ -149,6 +155,7 @@ def commands(document: Document) -> Findings:
 
 
 def events(document: Document) -> Findings:
+    """GitLab knows no preStop and postStop; postStart must name exec commands by their exact ids."""
     given = document.devfile.events
     if given is None:
         return
@@ -165,7 +172,7 @@ def events(document: Document) -> Findings:
 
 
 def reserved_names(document: Document) -> Findings:
-    """Names that begin with gl- are GitLab's own."""
+    """Names that begin with gl- are reserved for GitLab."""
     for path, name in _names(document):
         if name.lower().startswith("gl-"):
             yield Finding(
@@ -199,7 +206,7 @@ def _names(document: Document) -> Iterator[tuple[KeyPath, str]]:
 
 
 def overrides(document: Document) -> Findings:
-    """Attributes that would reach into the pod."""
+    """GitLab refuses attributes that would change the pod."""
     refused: list[KeyPath] = [("attributes", "pod-overrides")]
     for index in range(len(document.devfile.components)):
         refused += [("components", index, "attributes", f"{what}-overrides") for what in ("pod", "container")]

@@ -1,8 +1,8 @@
-"""What the elements of a devfile must say about each other, one function a rule.
+"""Rules about the relations of a devfile's elements, one function a rule.
 
-Source: devfile/api, pkg/validation/validation-rule.md; the ids in the docstrings are those of our table of
-its rules. Rules marked "ours" refuse what could never run. All take a document whose variables are replaced,
-and none looks at elements that are too broken to be read. `wsdash.devfile.codes` has the severities.
+Source: devfile/api, pkg/validation/validation-rule.md; the ids in the docstrings are those of our table of its
+rules. Rules marked "ours" refuse devfiles that could never run. All take a document whose variables are
+replaced, and skip elements that are too broken to be read. `wsdash.devfile.codes` has the severities.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def has_components(document: Document) -> Findings:
 
 
 def parent(document: Document) -> Findings:
+    """Ours: a parent that was not read is reported, because references to its elements are not checked."""
     if document.devfile.parent:
         message = "the parent is not read, so references to its elements are not checked"
         yield Finding("parent.not-read", ("parent",), message)
@@ -60,7 +61,7 @@ def _unique(kind: str, named: Iterable[tuple[KeyPath, str]]) -> Findings:
 
 
 def images(document: Document) -> Findings:
-    """Ours: an empty image name, or one with blanks in it, can never be pulled."""
+    """Ours: an image name that is empty or has blanks can never be pulled."""
     for path, component, container in containers(document):
         if not container.image or container.image.split() != [container.image]:
             message = f"the image of component {show(component.name)} is {show(container.image)}"
@@ -86,7 +87,7 @@ def env(document: Document) -> Findings:
 
 
 def no_nul(document: Document) -> Findings:
-    """Ours: no process can be given a NUL character."""
+    """Ours: no argument or variable of a process can hold a NUL character."""
     for path, _, container in containers(document):
         texts = [((*path, "image"), container.image)]
         texts += [((*path, "env", i, "value"), e.value) for i, e in enumerate(container.env)]
@@ -205,7 +206,7 @@ def ports(document: Document) -> Findings:
 
 
 def agreeing_annotations(document: Document) -> Findings:
-    """ANN-1: containers that share a pod do not disagree about one of its annotations."""
+    """ANN-1: containers that share a pod have no different values for one of its annotations."""
     seen: dict[tuple[str, str], str] = {}
     for path, _, container in containers(document):
         if not container.annotation or container.dedicated_pod:
