@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Where the virtual environment's Python has gone, it is made anew.
+# Where the virtual environment's Python has gone, it is made again.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.run $(VENV)/.test)
 
 .PHONY: run check test lint coverage torture e2e bench clean

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 WHERE = (
     "wsdash/*.py",
     "wsdash/*.sh",
+    "wsdash/*.md",
     "wsdash/*.tcss",
     "docs/*.md",
     "README.md",
@@ -32,6 +33,8 @@ INSTEAD: Mapping[str, str] = {
     "losses": "unsupported fields, or unsaved work",
     "told": "reported, printed or known",
     "shuts? out": "revoke",
+    "anew": "again, or the prefix re-",
+    "mend(s|ed|ing)?": "fix or correct",
     "heretofore|hitherto|thereof|therein|whereof|wherein": "plain words",
 }
 """A regular expression for whole words, whatever their case, and the words to use instead."""
