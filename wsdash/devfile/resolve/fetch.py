@@ -36,8 +36,8 @@ _NOT_GLOBAL = tuple(
         ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10"),
     )
 )
-"""Addresses that `ipaddress` takes for global, some of it in older versions only (IANA's special-purpose address registries;
-RFC 3879 and 7526 for what is out of use)."""
+"""Addresses that `ipaddress` takes for global, some of it in older versions only (IANA's special-purpose address
+registries; RFC 3879 and 7526 for what is out of use)."""
 _SAFE = "/%:=&?~#+!$,;'@()*[]"
 """Signs of a path or query that stay as they are (RFC 3986, section 2); what is quoted already among them."""
 
