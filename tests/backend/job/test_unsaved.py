@@ -512,6 +512,93 @@ def test_a_workspace_without_a_source(projects: Projects) -> None:
     assert projects.look("").uncommitted == ("?? loose",)
 
 
+@dataclass
+class Conversion:
+    """A way in which Git's own conversions make the working tree differ from what is committed."""
+
+    attributes: str
+    here: bytes
+    setting: tuple[str, str] = ("core.quotePath", "true")
+    scope: str = "local"
+
+
+CONVERSIONS = {
+    "eol": Conversion("* text=auto eol=crlf", b"a\r\nb\r\n"),
+    "autocrlf of the repository": Conversion("", b"a\r\nb\r\n", ("core.autocrlf", "true")),
+    "autocrlf of the user": Conversion("", b"a\r\nb\r\n", ("core.autocrlf", "true"), "user"),
+    "core.eol": Conversion("* text", b"a\r\nb\r\n", ("core.eol", "crlf")),
+    "own attributes": Conversion("* text eol=crlf", b"a\r\nb\r\n", scope="info"),
+    "ident": Conversion("* ident", b"$Id: 0123 $\n"),
+    "encoding": Conversion("text working-tree-encoding=UTF-16LE", "caf\u00e9\n".encode("utf-16-le")),
+}
+
+
+def convert(projects: Projects, conversion: Conversion) -> Path:
+    """A file `text` that is committed and pushed, and clean for Git, with other bytes than the commit has."""
+    app = projects.app
+    (projects.folder / "home").mkdir(exist_ok=True)
+    config = projects.folder / "home/.gitconfig" if conversion.scope == "user" else app / ".git/config"
+    git(app, "config", "--file", str(config), *conversion.setting)
+    if conversion.scope == "user":
+        git(app, "config", *conversion.setting)
+    (app / ".git/info").mkdir(exist_ok=True)
+    attributes = app / (".git/info/attributes" if conversion.scope == "info" else ".gitattributes")
+    attributes.write_text(f"{conversion.attributes}\n")
+    (app / "text").write_bytes(conversion.here)
+    git(app, "add", "--all")
+    git(app, "commit", "--quiet", "-m", "Converted")
+    git(app, "push", "--quiet", "origin", "HEAD:refs/heads/converted")
+    if conversion.scope == "user":
+        git(app, "config", "--unset", conversion.setting[0])
+    assert (app / "text").read_bytes() != git_bytes(app, "HEAD:text")
+    return app / "text"
+
+
+def git_bytes(folder: Path, name: str) -> bytes:
+    return subprocess.run(["git", "show", name], cwd=folder, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("moment", ["racy", "stale"])
+@pytest.mark.parametrize("name", CONVERSIONS)
+def test_a_file_that_git_would_convert_to_what_is_committed_is_no_change(
+    projects: Projects, name: str, moment: str
+) -> None:
+    """Where the index cannot tell by the file's times, its content is compared as Git compares it."""
+    text = convert(projects, CONVERSIONS[name])
+    if moment == "racy":
+        # Written in the very moment of the index, so that equal times prove nothing.
+        index = projects.app / ".git/index"
+        os.utime(index, ns=(index.stat().st_atime_ns, text.stat().st_mtime_ns))
+    else:
+        os.utime(text, (1, 1))
+    assert not projects.look()
+    text.write_bytes(text.read_bytes() + "mine\n".encode("utf-16-le" if name == "encoding" else "ascii"))
+    assert projects.look().uncommitted == (" M text",)
+
+
+def test_a_file_that_is_not_in_its_encoding_is_a_change_and_no_problem(projects: Projects) -> None:
+    text = convert(projects, CONVERSIONS["encoding"])
+    text.write_bytes(b"odd")
+    work = projects.look()
+    assert work.uncommitted == (" M text",)
+    assert work.totals.is_whole
+
+
+def test_a_file_under_a_filter_is_a_change_unless_the_index_knows_its_times(projects: Projects) -> None:
+    """Nobody but the filter, a program that is not run, could say that it is none."""
+    app = projects.app
+    git(app, "config", "filter.x.clean", "tr a-z A-Z")
+    (app / ".gitattributes").write_text("text filter=x\n")
+    (app / "text").write_text("small\n")
+    os.utime(app / "text", (1, 1))
+    git(app, "add", "--all")
+    git(app, "commit", "--quiet", "-m", "Filtered")
+    git(app, "push", "--quiet", "origin", "HEAD:refs/heads/filtered")
+    assert not projects.look()
+    os.utime(app / "text", (2, 2))
+    assert projects.look().uncommitted == (" M text",)
+
+
 def test_the_home_folder_is_sized_and_holds_nothing_back(projects: Projects) -> None:
     (projects.folder / "home").mkdir()
     (projects.folder / "home/.profile").write_text("x" * 9000)

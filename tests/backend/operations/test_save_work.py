@@ -308,6 +308,56 @@ def test_all_of_a_repository_comes_back_into_an_empty_folder(place: Place) -> No
     assert state_of(place.restore(place.keep(), place.empty())) == state_of(place.app)
 
 
+UTF16 = "caf\u00e9\n".encode("utf-16-le")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "setting", "here", "as_git_writes", "changed"),
+    [
+        ("* text=auto eol=crlf", "", b"a\r\n", b"a\r\n", b"a\r\nlone\n"),
+        ("* text=auto eol=crlf", "", b"a\n", b"a\r\n", b"a\nmixed\r\n"),
+        ("* text=auto", "", b"a\r\n", b"a\n", b"b\r\n"),
+        ("", "core.autocrlf", b"a\r\n", b"a\n", b"b\r\n"),
+        ("text working-tree-encoding=UTF-16LE", "", UTF16, UTF16, b"odd"),
+    ],
+    ids=["eol", "eol, otherwise here", "auto", "autocrlf", "encoding"],
+)
+def test_a_file_that_is_clean_for_git_comes_back_as_git_writes_it_and_a_changed_one_byte_for_byte(
+    place: Place, attributes: str, setting: str, here: bytes, as_git_writes: bytes, changed: bytes
+) -> None:
+    app = place.app
+    if setting:
+        git(app, "config", setting, "true")
+    (app / ".gitattributes").write_text(f"{attributes}\n")
+    (app / "text").write_bytes(here)
+    git(app, "add", "--all")
+    git(app, "commit", "--quiet", "-m", "Mine")
+    os.utime(app / "text", (1, 1))
+    clone = place.restore(place.keep(), place.clone())
+    assert (clone / "text").read_bytes() == as_git_writes
+    assert git(clone, "status", "--porcelain") == ""
+    (app / "text").write_bytes(changed)
+    assert (place.restore(place.keep(), place.empty()) / "text").read_bytes() == changed
+
+
+def test_an_expanded_id_comes_back(place: Place) -> None:
+    (place.app / ".gitattributes").write_text("* ident\n")
+    commit_files(place.app, {"text": "$Id$\n"}, "Mine")
+    (place.app / "text").unlink()
+    git(place.app, "checkout", "--quiet", "text")
+    clone = place.restore(place.keep(), place.clone())
+    assert (clone / "text").read_bytes() == (place.app / "text").read_bytes() != b"$Id$\n"
+
+
+def test_bytes_as_committed_come_back_where_something_else_is_staged(place: Place) -> None:
+    (place.app / ".gitattributes").write_text("text text eol=crlf\n")
+    commit_files(place.app, {"text": "a\n"}, "Mine")
+    (place.app / "text").write_text("b\n")
+    git(place.app, "add", "text")
+    (place.app / "text").write_text("a\n")
+    assert state_of(place.restore(place.keep(), place.clone())) == state_of(place.app)
+
+
 def test_a_branch_that_has_gone_on_elsewhere_is_not_moved(place: Place) -> None:
     commit_files(place.app, {"mine": "m\n"}, "Mine")
     kept = place.keep()
@@ -510,3 +560,17 @@ def test_what_cannot_be_kept_is_named_and_nothing_is_kept(place: Place, fault: s
     with pytest.raises(UserError, match=r"cannot be kept, so it is not deleted: (app|file)"):
         place.keep()
     assert not (place.folder / "kept").exists()
+
+
+def test_a_file_that_cannot_be_proven_to_come_back_is_named(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place.app / "file").write_text("mine\n")
+    text = shell.script
+    monkeypatch.setattr(
+        shell,
+        "script",
+        lambda name: text(name).replace("restore_bytes || return", '(cd "$folder" && echo x >file)'),
+    )
+    with pytest.raises(UserError, match=r"app: file could not be proven to come back as it is"):
+        place.keep()

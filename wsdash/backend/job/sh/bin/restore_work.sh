@@ -125,8 +125,10 @@ restore_tree() {
   in_place diff-tree -r -z --no-renames --no-commit-id --name-only --diff-filter=D "$base" "$work" >"$scratch/gone" || return
   (cd "$folder" && xargs -0 rm -f -- <"$scratch/gone") 2>/dev/null
   in_place diff-tree -r -z --no-renames --no-commit-id --name-only --diff-filter=d "$base" "$work" >"$scratch/changed" || return
-  restore_bytes || return
   index=$(in_place rev-parse --quiet --verify 'refs/kept/index^{tree}') || index=$work
+  # Also a file that is as committed but not as staged: its bytes may not be those that Git has checked out.
+  in_place diff-tree -r -z --no-renames --no-commit-id --name-only --diff-filter=d "$index" "$work" >>"$scratch/changed" || return
+  restore_bytes || return
   in_place read-tree "$index" || return
   in_place update-index -q --refresh >/dev/null 2>&1
   return 0

@@ -8,7 +8,8 @@
 #             what came with a clone. A repository in this file system is a remote only where it is shown to outlive
 #             the job (`classify_remote`). Without a remote, all of them.
 #   stashes   every entry
-#   changes   to the index and the tree, and untracked files that the repository's own rules do not ignore
+#   changes   to the index and the tree, and untracked files that the repository's own rules do not ignore. A file is
+#             changed where it is for Git, with its built-in conversions (`compare_as`).
 # and outside of repositories every file that is not in a folder of $caches; also in the folder of a submodule that is not
 # there.
 # Ignored files, the home folder and volumes are counted and sized; they are not unsaved work.
@@ -25,7 +26,7 @@
 #     ignored|home FILES KIB      no unsaved work
 #   A newline within a name is printed as the byte 1.
 #
-# No configuration of a repository is obeyed, and nothing of it is written: Git works in a repository beside it, a
+# No configuration of a repository is obeyed but how line ends are converted, and nothing of it is written: Git works in a repository beside it, a
 # copy of its refs and index that borrows its objects.
 
 # shellcheck source=/dev/null

@@ -127,12 +127,14 @@ pack_unit() {
   for index in index.staged index.work; do [ ! -f "$S/index" ] || cp -p "$S/index" "$S/$index"; done
   if [ -n "$tree" ]; then
     cd "$tree" || refuse "${where:-.} cannot be entered" || return
+    compare_as bytes
     sed 's/^...//' "$S/changes" | tr '\012\001' '\000\012' >"$scratch/paths"
     GIT_INDEX_FILE=$S/index.work shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/errors" ||
       refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
     # Unmerged files of a merge are kept as they are in the tree.
     shadow_git ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
     [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
+    compare_as git
   fi
   # Without a working tree, as if all were as committed.
   if [ -z "$tree" ] && [ -n "$head" ]; then

@@ -54,6 +54,24 @@ differs() {
   refuse "${where:-.}: $1 could not be proven to come back as it is"
 }
 
+changed() { # FILE, as a line
+  refuse "${where:-.}: $1 changed while it was packed"
+}
+
+# Files below this folder that are not as in an index, into $scratch/differing: those that were packed as changed by their
+# bytes, the others also by what Git makes of them, as they come back as Git writes them.
+list_differing() { # INDEX
+  for view in bytes git; do
+    compare_as "$view"
+    cp -p "$S/$1" "$S/index.$view" || return
+    GIT_INDEX_FILE=$S/index.$view shadow_git update-index -q --refresh >/dev/null 2>&1
+    GIT_INDEX_FILE=$S/index.$view shadow_git diff-files --name-only -z --ignore-submodules >"$scratch/names" 2>/dev/null || return
+    lines <"$scratch/names" >"$scratch/differing.$view"
+  done
+  sed 's/^...//' "$S/changes" | cat - "$scratch/differing.git" >"$scratch/exact"
+  awk 'NR == FNR { exact[$0]; next } $0 in exact' "$scratch/exact" "$scratch/differing.bytes" >"$scratch/differing"
+}
+
 prove_unit() {
   restored_folder
   head=$(sed -n 's/ HEAD$//p' "$S/tips")
@@ -75,19 +93,16 @@ prove_unit() {
   restored log --walk-reflogs --format=%H refs/stash -- | cmp -s - "$scratch/stashes" || differs 'the list of stashes' || return
   [ -n "$tree" ] || return 0
   # Here and there: the very files of the commit that was packed.
-  for index in index.work index.proof; do
-    if [ "$index" = index.proof ]; then
-      tree=$folder
-      GIT_INDEX_FILE=$S/index.proof shadow_git read-tree refs/kept/work || return
-    fi
-    cd "$tree" || return
-    GIT_INDEX_FILE=$S/$index shadow_git update-index -q --refresh >/dev/null 2>&1
-    GIT_INDEX_FILE=$S/$index shadow_git diff-files --quiet --ignore-submodules || differs 'what changed in its files meanwhile' || return
-  done
+  cd "$tree" && list_differing index.work || differs 'the working tree' || return
+  [ ! -s "$scratch/differing" ] || changed "$(head -n 1 "$scratch/differing")" || return
+  tree=$folder
+  GIT_INDEX_FILE=$S/index.proof shadow_git read-tree refs/kept/work && cd "$tree" && list_differing index.proof || differs 'the working tree' || return
+  [ ! -s "$scratch/differing" ] || differs "$(head -n 1 "$scratch/differing")" || return
   load_unit "${unit##*/}"
   cp "$S/changes" "$scratch/changes"
   collect_changes >"$scratch/report"
-  cmp -s "$S/changes" "$scratch/changes" || differs 'what changed in its files meanwhile'
+  cmp -s "$S/changes" "$scratch/changes" ||
+    changed "$(sort "$S/changes" "$scratch/changes" | uniq -u | sed '1!d; s/^...//')"
 }
 
 prove_loose() { # LIST FOLDER FILE

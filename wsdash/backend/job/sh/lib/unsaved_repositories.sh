@@ -11,8 +11,9 @@ tab=$(printf '\t')
 # Nothing of the environment changes what Git does.
 set_surroundings() {
   for name in $(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
-  unset CDPATH XDG_CONFIG_HOME
   real_home=${HOME:-}
+  real_settings=${XDG_CONFIG_HOME:-$real_home/.config}/git
+  unset CDPATH XDG_CONFIG_HOME
   scratch=$(mktemp -d "${TMPDIR:-/tmp}/wsdash-unsaved.XXXXXX") || return
   trap 'rm -rf "$scratch"' EXIT
   trap 'exit 1' HUP INT TERM PIPE
@@ -194,8 +195,9 @@ open_unit() { # NUMBER
   [ ! -d "$common/reftable" ] || cp -R -P "$common/reftable" "$S/"
   cp "$git_folder/HEAD" "$S/HEAD"
   [ ! -f "$common/info/exclude" ] || cp "$common/info/exclude" "$S/info/exclude"
-  # Bytes as they are, whatever the attributes of the project would make of them.
-  echo '* -text -filter -ident -working-tree-encoding' >"$S/info/attributes"
+  [ ! -f "$common/info/attributes" ] || cp "$common/info/attributes" "$S/attributes.git"
+  echo '* -text -filter -ident -working-tree-encoding' >"$S/attributes.bytes"
+  compare_as git
   format=$(setting "$common" path extensions.objectformat) || format=sha1
   storage=$(setting "$common" path extensions.refstorage) || storage=files
   filemode=$(setting "$common" bool core.filemode) || filemode=true
@@ -208,8 +210,48 @@ open_unit() { # NUMBER
       [ "$storage" = files ] || printf '\trefstorage = %s\n' "${storage%%[!a-z0-9]*}"
     fi
   } >"$S/config"
+  copy_conversions
   copy_index
   shadow_git rev-parse --git-dir >/dev/null 2>"$scratch/errors" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 1; }
+}
+
+# How files are compared from now on:
+#   git    by what the conversions that are built into Git make of them, as the repository's attributes and configuration ask:
+#          line ends, encoding, $Id$. They run no program. A filter would: none is configured here, so that a file under one
+#          counts as changed where its times are not those in the index, as nobody but the filter could say that it is not.
+#   bytes  as they are
+compare_as() { # git|bytes
+  if [ -f "$S/attributes.$1" ]; then cp "$S/attributes.$1" "$S/info/attributes"; else : >"$S/info/attributes"; fi
+}
+
+# The settings by which Git converts files: the machine's, the user's, the repository's. Files that they include are not read.
+copy_conversions() {
+  set -- /etc/gitconfig "$real_settings/config" "$real_home/.gitconfig" "$common/config"
+  [ "$(setting "$common" bool extensions.worktreeconfig)" != true ] || set -- "$@" "$git_folder/config.worktree"
+  autocrlf=false
+  eol=native
+  attributes=$real_settings/attributes
+  for file in "$@"; do
+    [ -f "$file" ] || continue
+    ! value=$(converting --get core.autocrlf) || case $(printf '%s' "$value" | tr '[:upper:]' '[:lower:]') in
+      '' | true | yes | on | 1) autocrlf=true ;;
+      input) autocrlf=input ;;
+      *) autocrlf=false ;;
+    esac
+    ! value=$(converting --get core.eol) || case $(printf '%s' "$value" | tr '[:upper:]' '[:lower:]') in
+      lf | crlf) eol=$value ;;
+      *) eol=native ;;
+    esac
+    ! value=$(converting --type=path --get core.attributesfile) || attributes=$value
+  done
+  printf '[core]\n\tautocrlf = %s\n\teol = %s\n\tsafecrlf = false\n' "$autocrlf" "$eol" >>"$S/config"
+  case $attributes in /*) ;; *) attributes= ;; esac
+  [ ! -f "$attributes" ] || [ ! -r "$attributes" ] || cp "$attributes" "$S/attributes.user"
+  (cd "$scratch" && git config --file "$S/config" core.attributesFile "$S/attributes.user")
+}
+
+converting() { # ARGUMENT...: of the settings in `file`
+  (cd "$scratch" && HOME=$real_home git config --file "$file" "$@" 2>/dev/null)
 }
 
 # With its times, which spare looking into unchanged files and say which may have changed since.
