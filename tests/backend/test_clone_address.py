@@ -15,6 +15,7 @@ from wsdash.backend.clone_address import (
     BadAddress,
     Credential,
     redacted,
+    scoped,
     settings_for,
     shown,
     split,
@@ -22,7 +23,14 @@ from wsdash.backend.clone_address import (
     without_secrets,
 )
 from wsdash.backend.git.credential_files import KeptCredentials
+from wsdash.backend.providers.gitlab.tunnel.git_credentials import CredentialServer
+from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
+from wsdash.config.settings import GitLabSettings
 from wsdash.workload import Command, EnvVar, Source, Workload
+
+SHELL = Path(clone_address.__file__).parent / "job" / "sh"
+OWN = "!f() { printf 'username=user\\npassword=own\\n'; }; f"
+"""A helper that stands for the user's own."""
 
 TOKEN = "glpat-SecretSecretSecret"
 
@@ -165,7 +173,7 @@ def test_a_workload_gives_the_credentials_of_all_that_it_clones() -> None:
     workload = Workload(source=Source("https://ada:1111@host/app"), post_start=(dotfiles,))
     clean, credentials = taken_out(workload)
     assert [credential.line for credential in credentials] == [
-        "https://ada:1111@host/app",
+        "https://ada:1111@host",
         "https://ada:2222@dots/d",
     ]
     output = repr((clean, credentials))
@@ -218,6 +226,64 @@ def test_git_gets_them_for_their_host_alone_and_asks_no_other_helper(tmp_path: P
     assert git("config", "user.name") == "Ada\n"
 
 
+FILL_IN_A_JOB = f"""
+. '{SHELL}/lib/common.sh'
+. '{SHELL}/lib/git_settings.sh'
+git_setting 'credential.https://host.helper' '!f() {{ printf "username=job\\npassword=own\\n"; }}; f'
+give_credentials
+exec git credential fill
+"""
+"""Asks as Git does in a job, whose GitLab has its job token for an answer."""
+
+
+@pytest.mark.parametrize("spelling", ["group/dots", "group/dots.git"])
+async def test_a_credential_of_dotfiles_serves_their_repository_alone(tmp_path: Path, spelling: str) -> None:
+    dotfiles = Command("dotfiles", "x", env=(EnvVar("DOTFILES", f"https://ada:2222@host/{spelling}"),))
+    workload = Workload(source=Source("https://host/group/app.git"), post_start=(dotfiles,))
+    kept = KeptCredentials(tmp_path)
+    kept.keep("git-credentials", taken_out(workload)[1])
+    credentials = kept.of("git-credentials")
+    served = CredentialServer((), JobTunnel(None, GitLabSettings("https://host", "group/jobs")), kept.of)
+    for path, wanted in {
+        "group/dots": "2222",
+        "group/dots.git": "2222",
+        "group/app.git": "own",
+        "group/dots-of-others.git": "own",
+    }.items():
+        asked = f"url=https://host/{path}\n\n"
+        environ = {"PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
+        for command, more in (
+            (["sh", "-c", FILL_IN_A_JOB], {"WSDASH_SCRIPTS": str(tmp_path)}),
+            (["git", "-c", f"credential.helper={OWN}", "credential", "fill"], settings_for(credentials, {})),
+        ):
+            done = subprocess.run(
+                command, env=environ | more, input=asked, capture_output=True, text=True, check=True
+            )
+            assert f"password={wanted}\n" in done.stdout
+        answer = await served._answer("git-credentials", "https", "host", path)
+        assert answer.get("password", "own") == wanted
+    assert await served._answer("git-credentials", "https", "host") == {}
+
+
+def test_a_credential_of_the_source_serves_its_submodules_beside_that_of_dotfiles() -> None:
+    dotfiles = Command("dotfiles", "x", env=(EnvVar("DOTFILES", "https://ada:2222@host/dots"),))
+    workload = Workload(source=Source("https://ada:1111@host/app"), post_start=(dotfiles,))
+    lines = [one.line for one in scoped(taken_out(workload)[1])]
+    assert lines == ["https://ada:1111@host", "https://ada:2222@host/dots", "https://ada:2222@host/dots.git"]
+
+
+def test_credentials_that_were_kept_without_a_path_serve_their_host_as_before(tmp_path: Path) -> None:
+    (tmp_path / "w1").write_text("https://ada:1111@host\nhttps://bob:2222@host/dots.git\n")
+    kept = KeptCredentials(tmp_path)
+    newer = Credential("https", "host", "bob", "3333", "dots.git")
+    kept.keep("w1", [newer])
+    assert {one.url: one.password for one in kept.of("w1")} == {
+        "https://host": "1111",
+        "https://host/dots": "3333",
+        "https://host/dots.git": "3333",
+    }
+
+
 def test_kept_credentials_are_the_users_alone_and_go_with_the_workspace(tmp_path: Path) -> None:
     kept = KeptCredentials(tmp_path / "credentials")
     assert kept.of("w1") == ()
@@ -226,7 +292,8 @@ def test_kept_credentials_are_the_users_alone_and_go_with_the_workspace(tmp_path
     kept.keep("w1", [*newer, Credential("https", "host", "ada", "another", "dots")])
     assert kept.file("w1").stat().st_mode & 0o777 == 0o600
     assert [c.line for c in kept.of("w1")] == [
-        *("https://ada:newer@host", "https://bob@b", "https://ada:another@host/dots")
+        *("https://ada:newer@host", "https://bob@b"),
+        *("https://ada:another@host/dots", "https://ada:another@host/dots.git"),
     ]
     kept.drop("w1")
     kept.drop("w1")

@@ -77,6 +77,10 @@ class Credential:
         """The address by which Git's settings name it."""
         return f"{self.protocol}://{self.host}{f'/{self.path}' if self.path else ''}"
 
+    def for_host(self) -> Credential:
+        """The same for the whole host."""
+        return Credential(self.protocol, self.host, self.username, self.password)
+
     @property
     def line(self) -> str:
         """As it stands in a file of git-credential-store(1); one without a colon before its `@` has no password."""
@@ -238,7 +242,7 @@ def redacted(text: str) -> str:
 
 def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
     """Return the workload with clean addresses for its source and dotfiles, and the credentials removed from
-    them.
+    them: the source's for its whole host, where submodules need it, that of dotfiles for their repository.
 
     An address that cannot be used as it is becomes the part of it that is safe to show.
     """
@@ -258,6 +262,7 @@ def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
 
     if workload.source is not None and (url := clean(workload.source.url)) != workload.source.url:
         workload = replace(workload, source=replace(workload.source, url=url))
+        found = [one.for_host() for one in found]
     steps = tuple(
         replace(
             step, env=tuple(replace(v, value=clean(v.value)) if v.name == DOTFILES else v for v in step.env)
@@ -276,16 +281,18 @@ DOTFILES = "DOTFILES"
 
 
 def scoped(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
-    """Scope credentials: the first for each host counts for the whole host, the others only for their own
-    repository.
+    """Return the first credential for each host and each repository; those for hosts come first.
+
+    A repository counts by its name with `.git` and without: GitLab redirects from one to the other, and Git then
+    asks for credentials by the new path.
     """
-    hosts: dict[tuple[str, str], Credential] = {}
-    others: dict[str, Credential] = {}
+    found: dict[str, Credential] = {}
     for one in credentials:
-        whole = Credential(one.protocol, one.host, one.username, one.password)
-        if hosts.setdefault((one.protocol, one.host), whole) != whole and one.path:
-            others.setdefault(one.url, one)
-    return (*hosts.values(), *others.values())
+        bare = one.path.removesuffix(".git")
+        for path in dict.fromkeys((one.path, bare, f"{bare}.git")) if bare else [one.path]:
+            same = Credential(one.protocol, one.host, one.username, one.password, path)
+            found.setdefault(same.url, same)
+    return tuple(sorted(found.values(), key=lambda one: one.path != ""))
 
 
 def settings_for(credentials: Iterable[Credential], environ: Mapping[str, str]) -> dict[str, str]:

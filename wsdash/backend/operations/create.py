@@ -125,11 +125,13 @@ def project_name(url: str) -> str:
 
 
 def split_request(request: CreateRequest) -> tuple[CreateRequest, tuple[Credential, ...]]:
-    """The request with a clean address, and the credential that was taken out of it. Raises `UserError`."""
+    """The request with a clean address, and the credential that was taken out of it, for its whole host: submodules
+    need it too. Raises `UserError`.
+    """
     if request.source is None:
         return request, ()
     address, found = split_address(request.source)
-    return replace(request, source=address), found
+    return replace(request, source=address), tuple(one.for_host() for one in found)
 
 
 def split_address(address: str, field: str = "source") -> tuple[str, tuple[Credential, ...]]:
@@ -295,7 +297,7 @@ class Creation:
         if isinstance(provider, ChecksWorkload):
             progress("asking what the context gives")
             limitations = tuple(await provider.limitations(found.workload))
-        return replace(found, limitations=limitations, credentials=(*credentials, *found.credentials, *own))
+        return replace(found, limitations=limitations, credentials=(*own, *credentials, *found.credentials))
 
     async def create(
         self, preview: Preview, policy: Policy | None = None, values: Mapping[str, str] | None = None

@@ -5,8 +5,8 @@
 #   sh credentials.sh serve    passes questions on to stdout, and answers from stdin back
 #
 # A question is a line, get ID PROTOCOL HOST [PATH]; its answer a line, ID, with lines as of `git credential` up to an empty
-# one. Environment: WSDASH_RUN; WSDASH_CREDENTIALS: addresses of hosts for which that machine has some, so that it is
-# waited for.
+# one. Environment: WSDASH_RUN; WSDASH_CREDENTIALS: addresses of hosts and repositories for which that machine has some, so
+# that it is waited for.
 
 here=${0%/*}
 # shellcheck source=/dev/null
@@ -35,7 +35,9 @@ get() {
   case $protocol$host in '' | *[!A-Za-z0-9.:_-]*) exit 0 ;; esac
   case $path in *[!A-Za-z0-9._~/+-]*) path= ;; esac
   seconds_left=0
-  case " ${WSDASH_CREDENTIALS:-} " in *" $protocol://$host "*) seconds_left=${WSDASH_RECEIVE_S:-120} ;; esac
+  case " ${WSDASH_CREDENTIALS:-} " in
+    *" $protocol://$host "* | *" $protocol://$host/${path:-/} "*) seconds_left=${WSDASH_RECEIVE_S:-120} ;;
+  esac
   until is_served; do
     if [ "$seconds_left" -le 0 ] || [ -e "$WSDASH_RUN/unreachable" ]; then exit 0; fi
     sleep 1

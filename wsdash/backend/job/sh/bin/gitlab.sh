@@ -120,7 +120,7 @@ configure_git() {
   export GIT_CONFIG_COUNT=0
   [ ! -f "$here/credentials.sh" ] ||
     git_setting credential.helper "!sh '$(in_quotes "$here")/credentials.sh'"
-  # Hosts, and repositories for which that machine has other credentials than for the rest of their host.
+  # Hosts, and repositories for which alone that machine has credentials.
   for url in ${WSDASH_CREDENTIALS:-}; do
     case ${url#*://} in */*) git_setting "credential.$url.useHttpPath" true ;; esac
   done
