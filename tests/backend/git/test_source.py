@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend.git.source import SourceError, open_repository, url_of
+from wsdash.backend.git.source import SourceError, cause, explain, open_repository, url_of
 
 
 @pytest.fixture
@@ -99,3 +99,63 @@ async def test_without_git_it_says_so(repository: Path, monkeypatch: pytest.Monk
 async def test_a_server_that_does_not_answer_is_unreachable_not_wrong() -> None:
     error = await said("https://127.0.0.1:1/a.git")
     assert error.unreachable
+
+
+SSH_ADVICE = """fatal: Could not read from remote repository.
+
+Please make sure you have the correct access rights
+and the repository exists.
+"""
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        (
+            "ssh: connect to host h port 22: Connection refused\r\n" + SSH_ADVICE,
+            "ssh: connect to host h port 22: Connection refused",
+        ),
+        (
+            "Warning: Permanently added 'h' (ED25519) to the list of known hosts.\n"
+            "git@h: Permission denied (publickey).\n" + SSH_ADVICE,
+            "git@h: Permission denied (publickey).",
+        ),
+        (
+            "No ED25519 host key is known for h and you have requested strict checking.\n"
+            "Host key verification failed.\n" + SSH_ADVICE,
+            "Host key verification failed.",
+        ),
+        (
+            "ssh: Could not resolve hostname h: Name or service not known\n" + SSH_ADVICE,
+            "ssh: Could not resolve hostname h: Name or service not known",
+        ),
+        (
+            "remote: \nremote: ========\nremote: \nremote: ERROR: The project could not be found.\nremote: \n"
+            "remote: ========\nremote: \n" + SSH_ADVICE,
+            "The project could not be found.",
+        ),
+        ("Welcome.\nERROR: Repository not found.\n" + SSH_ADVICE, "Repository not found."),
+        (SSH_ADVICE, "Could not read from remote repository."),
+        (
+            "fatal: unable to access 'https://h/a/': Could not resolve host: h\n",
+            "unable to access 'https://h/a/': Could not resolve host: h",
+        ),
+        (
+            "error: RPC failed; HTTP 500\nfatal: expected flush after ref listing\nhint: try again\n",
+            "expected flush after ref listing",
+        ),
+        ("", "git gave no reason"),
+    ],
+)
+def test_the_line_that_tells_the_cause_is_shown(printed: str, told: str) -> None:
+    assert cause(printed) == told
+    message = str(explain(printed, "git@h:g/app.git", None))
+    assert "the repository exists" not in message
+
+
+async def test_a_failure_of_ssh_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "GIT_SSH_COMMAND", "echo 'ssh: connect to host h port 22: Connection refused' >&2; false"
+    )
+    error = await said("git@h:g/app.git")
+    assert str(error) == "git@h:g/app.git: ssh: connect to host h port 22: Connection refused"

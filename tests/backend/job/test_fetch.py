@@ -137,6 +137,16 @@ def test_a_server_that_does_not_answer_may_be_asked_again(job: Job) -> None:
     assert code == EXIT_SOURCE_FAILED, log
 
 
+def test_a_failure_of_ssh_is_told_without_git_s_advice(job: Job, tmp_path: Path) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\necho 'ssh: connect to host h port 22: Connection refused' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    job.environment["GIT_SSH_COMMAND"] = str(ssh)
+    code, log = job.fetch(of("git@h:g/app.git"))
+    assert code == EXIT_SOURCE_FAILED
+    assert "Connection refused" in log and "Please make sure" not in log and "and the repository" not in log
+
+
 def test_without_git_the_log_says_so(job: Job, repository: Path) -> None:
     tools = job.folder / "bin"
     tools.mkdir()

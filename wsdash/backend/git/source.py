@@ -102,7 +102,7 @@ class RepositoryFiles:
             )
         code, data, error = await self._git(self._repository, "cat-file", "blob", f"FETCH_HEAD:{name}")
         if code != 0:
-            raise SourceError(f"{name} cannot be read: {_last_line(error)}")
+            raise SourceError(f"{name} cannot be read: {cause(os.fsdecode(error))}")
         return data
 
 
@@ -197,7 +197,7 @@ async def _must(git: Git, repository: Path, url: str, ref: str | None, *argument
 
 def explain(answer: str, url: str, ref: str | None) -> SourceError:
     """Translate Git's error output into a message for the user."""
-    line = _last_line(answer.encode())
+    line = cause(answer)
     if "couldn't find remote ref" in answer or "not our ref" in answer or "unadvertised object" in answer:
         if ref is None:
             return SourceError(f"{url} has no commit yet", "Commit something to it first.")
@@ -210,6 +210,12 @@ def explain(answer: str, url: str, ref: str | None) -> SourceError:
         )
     if "does not appear to be a git repository" in answer or "not found" in answer.lower():
         return SourceError(f"{url} is not a Git repository", "Check the address, and that you may read it.")
+    if "Host key verification failed" in answer:
+        return SourceError(
+            f"{url}: {line}",
+            "Connect to the host once by ssh, compare its key with the one that it publishes, and accept it.",
+            unreachable=True,
+        )
     if (
         "could not read Username" in answer
         or "Authentication failed" in answer
@@ -222,6 +228,24 @@ def explain(answer: str, url: str, ref: str | None) -> SourceError:
     return SourceError(f"{url}: {line}", "Check the address and the network.", unreachable=True)
 
 
-def _last_line(text: bytes) -> str:
-    lines = [line.strip() for line in os.fsdecode(text).splitlines() if line.strip()]
-    return lines[-1].removeprefix("fatal: ") if lines else "git gave no reason"
+_NO_CAUSE = re.compile(
+    r"\W*|hint: .*|warning: .*|Please make sure you have the correct access rights|and the repository exists\.",
+    re.I,
+)
+"""Lines without a letter, remarks, and the advice that Git prints after any failure of ssh."""
+_SSH_FAILED = ("fatal: Could not read from remote repository.", "fatal: the remote end hung up unexpectedly")
+"""Git's lines (connect.c, pkt-line.c) where ssh, or the server, has said why in the lines before."""
+
+
+def cause(answer: str) -> str:
+    """Return the line of Git's error output that tells the cause.
+
+    That is the server's `ERROR:`, else Git's `fatal:`, else the last line; where Git only says that ssh failed,
+    ssh's own last line.
+    """
+    lines = [line.strip().removeprefix("remote:").strip() for line in answer.splitlines()]
+    lines = [line for line in lines if not _NO_CAUSE.fullmatch(line)]
+    told = [line for line in lines if line not in _SSH_FAILED]
+    named = [line for begin in ("ERROR: ", "fatal: ") for line in told if line.startswith(begin)]
+    found = named or told[-1:] or lines[-1:]
+    return re.sub(r"^(?:fatal|error): ", "", found[0], flags=re.I) if found else "git gave no reason"

@@ -29,9 +29,13 @@ is_permanent() {
   return 1
 }
 
-# Git prints addresses as its settings rewrite them (url.BASE.insteadOf): what stands before their host is left out.
+# Git prints addresses as its settings rewrite them (url.BASE.insteadOf): what stands before their host is left out. So is
+# the advice that it gives after any failure of ssh, which would hide the cause.
 show_answer() {
   while read -r answer || [ -n "$answer" ]; do
+    case $answer in
+      'Please make sure you have the correct access rights' | 'and the repository exists.') continue ;;
+    esac
     shown=
     while :; do
       case $answer in
