@@ -6,6 +6,7 @@ Everything here is a frozen value; nothing does I/O.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -173,3 +174,19 @@ class Workload:
     secrets: tuple[Secret, ...] = ()
     home_files: tuple[str, ...] = ()
     git_identity: GitIdentity | None = None
+
+
+def names_a_user(image: str) -> bool:
+    """Whether the reference of an image has something before an `@` other than a name with a digest behind it.
+
+    The grammar of references (distribution, "reference/reference.go") has no user and no password: such a
+    reference can never be pulled, and it may hold a secret.
+    """
+    return "@" in image and not re.fullmatch(r"[^@]*@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]+", image)
+
+
+NO_USER = (
+    "an image's reference has no user and no password",
+    "name the image alone, and log in to its registry where the job runs",
+)
+"""The message and the hint about an image for which `names_a_user` holds. They hold no part of it."""

@@ -127,3 +127,34 @@ async def test_a_dev_container_of_this_machine_has_its_files_there(tmp_path: Pat
     (tmp_path / ".git").mkdir()
     seen = await preview(None, str(tmp_path / ".devcontainer" / "devcontainer.json"))
     assert seen.workload.image == "python:3.12"
+
+
+@pytest.mark.parametrize(
+    ("devfile", "image"),
+    [
+        (DEVFILE, "u:MARKER@reg/x"),
+        (DEVFILE, "MARKER@reg/x:1"),
+        (DEVFILE, "u:MARKER@reg/x@sha256:0123456789abcdef"),
+        ("schemaVersion: 2.2.0\ncomponents: [{name: a, container: {image: 'u:MARKER@reg/x'}}]\n", None),
+        ('{"image": "u:MARKER@reg/x"}', None),
+    ],
+)
+async def test_an_image_with_a_password_is_refused_without_being_told(
+    devfile: str, image: str | None, tmp_path: Path
+) -> None:
+    name = ".devcontainer.json" if devfile.startswith("{") else "devfile.yaml"
+    repository = make_repository(tmp_path / "demo", devfile=None, files={name: devfile})
+    with pytest.raises(UserError) as refused:
+        request = CreateRequest(str(repository), image=image)
+        await look_and_translate(request, "web", Capabilities("plain", False), lambda _: None)
+    error = refused.value
+    assert error.field == ("image" if image else "devfile")
+    assert "has no user and no password" in str(error)
+    assert "MARKER" not in " ".join((str(error), error.hint, *error.details, repr(request)))
+
+
+@pytest.mark.parametrize("image", ["debian", "reg:5000/a/b:1", f"reg/x:1@sha256:{'0a' * 32}", "$REGISTRY/x"])
+async def test_an_image_is_taken_as_it_is_named(image: str) -> None:
+    request = CreateRequest(None, image=image)
+    seen = await look_and_translate(request, "web", Capabilities("plain", False), lambda _: None)
+    assert seen.workload.image == image

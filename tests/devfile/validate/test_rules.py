@@ -18,6 +18,8 @@ BROKEN = [
     ("ID-2 command ids are unique", "name.duplicate", commands(RUN, RUN.replace("run", "^run"))),
     ("ENV-2 a container may not set PROJECT_SOURCE", "env.reserved",
      devfile(container="env: [{name: ^PROJECT_SOURCE, value: x}]")),
+    ("an image's reference has no password", "image.invalid",
+     devfile().replace("image: debian", "image: ^u:MARKER@reg/x")),
     ("RES-1 memory is a quantity", "quantity.invalid", devfile(container="memoryLimit: ^512MB")),
     ("RES-1 cpu is a quantity", "quantity.invalid", devfile(container="cpuRequest: ^two")),
     ("RES-2 a request is not above its limit", "quantity.request-over-limit",

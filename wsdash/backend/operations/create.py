@@ -28,7 +28,7 @@ from wsdash.backend.providers.types import Capabilities, Limitation
 from wsdash.backend.store.store import NameTaken
 from wsdash.config.settings import Personal
 from wsdash.model import Desired, Policy, Workspace
-from wsdash.workload import GitIdentity, Secret, Source, Workload
+from wsdash.workload import NO_USER, GitIdentity, Secret, Source, Workload, names_a_user
 
 if TYPE_CHECKING:
     from wsdash.devfile import Diagnostic
@@ -54,7 +54,7 @@ class CreateRequest:
     context: str = "local"
     main: str | None = None
     secrets: tuple[str, ...] = ()
-    image: str | None = None
+    image: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +177,8 @@ async def look_and_translate(
     elsewhere, by default from the open Internet alone. `personal` is what the user has in all,
     and `identity` who the user is to Git.
     """
+    if request.image and names_a_user(request.image):
+        raise UserError(*NO_USER, field="image")
     fetch = fetch or fetcher()
     if request.source is None:
         found = await described_here(request.devfile, fetch)

@@ -9,7 +9,7 @@ from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.diagnostics import show
 from wsdash.devfile.parse.tree import Object
 from wsdash.devfile.translation.container import ENV_NAME
-from wsdash.workload import EnvVar, Service, Volume
+from wsdash.workload import NO_USER, EnvVar, Service, Volume, names_a_user
 
 _IDLE = re.compile(
     r"sleep (infinity|inf|\d+[smhd]?)|tail -f /dev/null"
@@ -55,6 +55,8 @@ def service_containers(
 
 def _service(service: ComposeService, image: str, compose: Compose) -> Service:
     report = compose.report
+    if names_a_user(image):
+        report.add("image.invalid", (*service.path, "image"), *NO_USER)
     if service.is_built:
         message = f"the image {show(image)} is taken as it is in its registry; it is not built"
         report.add("compose.build", service.path, message, "build it once and push it")

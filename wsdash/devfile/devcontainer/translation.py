@@ -22,7 +22,7 @@ from wsdash.devfile.devcontainer.substitution import Substitution
 from wsdash.devfile.diagnostics import bounded, show
 from wsdash.devfile.parse.tree import Object
 from wsdash.devfile.translation.translate import Translation
-from wsdash.workload import Service, Source, Volume, Workload
+from wsdash.workload import NO_USER, Service, Source, Volume, Workload, names_a_user
 
 BUILD_HINT = (
     "build it once (devcontainer build --push true --image-name IMAGE --workspace-folder .) and give IMAGE: as"
@@ -175,6 +175,8 @@ def _base(
             services = service_containers(root, service, compose, report)
             found_volumes = main_volumes(service, compose)
     image = given or _image(root, report, substitute, service)
+    if image and names_a_user(image):
+        report.add("image.invalid", ("image" if service is None else "service",), *NO_USER)
     return _Base(image, service, services, found_volumes)
 
 

@@ -28,7 +28,7 @@ from wsdash.devfile.translation.container import (
 from wsdash.devfile.translation.main_component import INJECT_EDITOR, LocatedContainer, choose_main
 from wsdash.devfile.translation.projects import source_of
 from wsdash.devfile.translation.steps import Steps
-from wsdash.workload import Secret, Source, Workload
+from wsdash.workload import NO_USER, Secret, Source, Workload, names_a_user
 
 _OVERRIDES = ("pod-overrides", "container-overrides")
 _SECRETS = "wsdash/secrets"
@@ -99,6 +99,8 @@ def _workload(
     steps = Steps(document, main, report)
     events = document.devfile.events or Events()
     for placed in (main, *others):
+        if names_a_user(placed.container.image):
+            report(Finding("image.invalid", (*placed.path, "image"), *NO_USER))
         for finding in unsupported_in_container(placed, placed.component):
             report(finding)
     for finding in _unsupported_in_main(main):

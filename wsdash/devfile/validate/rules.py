@@ -17,6 +17,7 @@ from wsdash.devfile.schema.document import Document
 from wsdash.devfile.schema.elements import RESERVED_ENV, containers, endpoints, is_unknown, names_known
 from wsdash.devfile.schema.models import Component
 from wsdash.devfile.validate.command_rules import command_targets, composites, events, groups, projects
+from wsdash.workload import NO_USER, names_a_user
 
 Findings = Iterator[Finding]
 Rule = Callable[[Document], Findings]
@@ -63,7 +64,9 @@ def _unique(kind: str, named: Iterable[tuple[KeyPath, str]]) -> Findings:
 def images(document: Document) -> Findings:
     """Ours: an image name that is empty or has blanks can never be pulled."""
     for path, component, container in containers(document):
-        if not container.image or container.image.split() != [container.image]:
+        if names_a_user(container.image):
+            yield Finding("image.invalid", (*path, "image"), *NO_USER)
+        elif not container.image or container.image.split() != [container.image]:
             message = f"the image of component {show(component.name)} is {show(container.image)}"
             yield Finding(
                 "image.invalid",
