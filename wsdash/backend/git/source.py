@@ -245,7 +245,7 @@ def cause(answer: str) -> str:
     """
     lines = [line.strip().removeprefix("remote:").strip() for line in answer.splitlines()]
     lines = [line for line in lines if not _NO_CAUSE.fullmatch(line)]
-    told = [line for line in lines if line not in _SSH_FAILED]
-    named = [line for begin in ("ERROR: ", "fatal: ") for line in told if line.startswith(begin)]
-    found = named or told[-1:] or lines[-1:]
+    reported = [line for line in lines if line not in _SSH_FAILED]
+    named = [line for begin in ("ERROR: ", "fatal: ") for line in reported if line.startswith(begin)]
+    found = named or reported[-1:] or lines[-1:]
     return re.sub(r"^(?:fatal|error): ", "", found[0], flags=re.I) if found else "git gave no reason"
