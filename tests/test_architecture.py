@@ -94,7 +94,7 @@ WITHOUT = {
     "commands/update",
     "config/values",
     "model",
-    "screens/asking",
+    "screens/confirm_text",
     "screens/availability",
     "screens/base",
     "screens/confirm",

@@ -21,7 +21,7 @@ from wsdash.backend.operations.create import CreateRequest, free_name, project_n
 from wsdash.backend.operations.save_work import SavedWork
 from wsdash.backend.providers.local import LocalProvider
 from wsdash.backend.providers.types import PollIntervals
-from wsdash.backend.reconcile import leader
+from wsdash.backend.reconcile import leader_election
 from wsdash.backend.service import Service
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.reader import WorkspaceRow
@@ -430,7 +430,7 @@ async def test_an_id_means_its_workspace_also_where_another_one_is_called_so(
 async def test_a_new_workspace_is_in_the_backup_soon_after(
     paths: Paths, repository: Path, leaves_nothing_running: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leader, "BACKUP_S", 0.05)
+    monkeypatch.setattr(leader_election, "BACKUP_S", 0.05)
     async with Service.open(paths) as service:
         reconciling = asyncio.create_task(service.reconcile("daemon"))
         await created(service, repository)

@@ -16,7 +16,7 @@ import pytest
 from tests.cli.conftest import PYTHON, Command
 from tests.conftest import processes_of
 from tests.waiting import until_sync
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.paths import Paths
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_running")
@@ -130,11 +130,11 @@ def test_after_a_restart_of_the_machine_no_supervisor_is_taken_for_alive(
 ) -> None:
     """Its pid may be another process now, with the same ticks: the boot differs."""
     wsdash("daemon", "--stop")
-    record = records.read(supervisor_file(paths))
+    record = json_files.read(supervisor_file(paths))
     assert record is not None and row(wsdash)["healthy"] is True
-    records.write(supervisor_file(paths), {**record, "boot_id": "another boot"})
+    json_files.write(supervisor_file(paths), {**record, "boot_id": "another boot"})
     assert row(wsdash)["healthy"] is False
-    records.write(supervisor_file(paths), record)
+    json_files.write(supervisor_file(paths), record)
 
 
 def test_one_that_is_not_wanted_running_is_not_waited_for(

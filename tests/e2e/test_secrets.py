@@ -23,7 +23,7 @@ from tests.gitlab_server.state import Token, Variable
 from tests.repositories import git
 from tests.waiting import until_sync
 from wsdash.backend.providers.features import secret_store_of
-from wsdash.backend.providers.registry import ProviderPool
+from wsdash.backend.providers.provider_pool import ProviderPool
 from wsdash.paths import Paths
 
 MARKERS = {

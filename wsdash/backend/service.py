@@ -27,10 +27,10 @@ from wsdash.backend.operations.unsaved_work import Work
 from wsdash.backend.operations.update import Update, Updates
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.features import RemoteSecretStore
-from wsdash.backend.providers.registry import ALWAYS_POLLED, Maker, ProviderPool
+from wsdash.backend.providers.provider_pool import ALWAYS_POLLED, Maker, ProviderPool
 from wsdash.backend.providers.types import UnsavedWork
 from wsdash.backend.reconcile.failures import log_failures
-from wsdash.backend.reconcile.leader import LeaderElector
+from wsdash.backend.reconcile.leader_election import LeaderElector
 from wsdash.backend.store import database
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store

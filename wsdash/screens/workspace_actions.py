@@ -13,9 +13,9 @@ from textual.screen import Screen
 from wsdash.backend.errors import NotSaved, WsdashError
 from wsdash.screens.action import Action, Danger
 from wsdash.screens.actions import BY_ID
-from wsdash.screens.asking import ENDING, consequence, done, warnings
 from wsdash.screens.availability import Subject
 from wsdash.screens.base import ActionMixin, View
+from wsdash.screens.confirm_text import ENDING, consequence, done, warnings
 
 if TYPE_CHECKING:
     from wsdash.backend.store.reader import WorkspaceRow

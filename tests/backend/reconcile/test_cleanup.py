@@ -28,7 +28,7 @@ from wsdash.backend.reconcile import cleanup
 from wsdash.backend.store import database
 from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.store import Store
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.locks import filling
 from wsdash.backend.system.processes import ProcessIdentity
@@ -85,8 +85,8 @@ def fill(paths: Paths, layout: Layout, workspace: Workspace = OWN) -> None:
     files.scripts.mkdir(parents=True)
     (files.scripts / "secrets.sh").write_text(SECRET)
     files.log.write_text(SECRET)
-    records.write(files.spec, {"workspace": workspace.id, "attempt": f"{workspace.id}-a1"})
-    records.write(files.exit, {"cause": "cancelled"})
+    json_files.write(files.spec, {"workspace": workspace.id, "attempt": f"{workspace.id}-a1"})
+    json_files.write(files.exit, {"cause": "cancelled"})
     deep = layout.workspace(workspace.id) / "projects" / "app" / ".git"
     deep.mkdir(parents=True)
     (deep / "config").write_text(SECRET)

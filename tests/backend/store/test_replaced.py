@@ -15,7 +15,7 @@ import pytest
 
 from tests.waiting import until
 from wsdash.backend.errors import UserError
-from wsdash.backend.reconcile.leader import LEASE_RETRY_S
+from wsdash.backend.reconcile.leader_election import LEASE_RETRY_S
 from wsdash.backend.service import Service
 from wsdash.backend.store import database
 from wsdash.backend.store.errors import StateRemoved

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.base import Provider
-from wsdash.backend.providers.registry import ProviderPool
+from wsdash.backend.providers.provider_pool import ProviderPool
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store
 from wsdash.model import Attempt, Workspace

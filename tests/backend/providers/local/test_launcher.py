@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.backend.providers.contract import RUN, STAY, Harness, attempt, workspace
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.model import Cause, JobState
 from wsdash.workload import Command, Workload
 
@@ -48,10 +48,10 @@ async def test_processes_launching_at_once_make_one_job(root: Path, plain: Harne
 async def test_a_job_that_cannot_be_run_at_all_says_why(plain: Harness, root: Path) -> None:
     await plain.provider.launch(workspace(), attempt(), Workload(post_start=(Command("one", STAY),)))
     await plain.provider.force_cancel(attempt())
-    spec = records.read(files(root).spec)
+    spec = json_files.read(files(root).spec)
     assert spec is not None
     (root / "jobs" / attempt(2).id).mkdir()
-    records.write(files(root, 2).spec, {**spec, "attempt": attempt(2).id, "stages": [_broken_stage(spec)]})
+    json_files.write(files(root, 2).spec, {**spec, "attempt": attempt(2).id, "stages": [_broken_stage(spec)]})
     await plain.provider.launch(workspace(), attempt(2), Workload())
     job = await plain.ended(attempt(2))
     assert (job.cause, job.exit_code) == (Cause.USER_CODE, 127)

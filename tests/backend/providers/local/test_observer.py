@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.backend.providers.contract import ENDED, Harness, attempt
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.model import Cause, JobState
 
 
@@ -18,9 +18,9 @@ def files(root: Path, number: int = 1) -> JobFiles:
 async def test_after_a_reboot_a_job_has_ended(plain: Harness, root: Path) -> None:
     await plain.launch(plain.workload("true"))
     await plain.provider.force_cancel(attempt())
-    record = records.read(files(root).supervisor)
+    record = json_files.read(files(root).supervisor)
     assert record is not None
-    records.write(files(root).supervisor, {**record, "boot_id": "another boot"})
+    json_files.write(files(root).supervisor, {**record, "boot_id": "another boot"})
     files(root).exit.unlink()
     plain.provider = plain.make()
     job = await plain.job(attempt())
@@ -32,10 +32,10 @@ async def test_after_a_reboot_a_job_has_ended(plain: Harness, root: Path) -> Non
 async def test_a_pid_that_was_given_to_another_process_is_not_mistaken(plain: Harness, root: Path) -> None:
     await plain.launch(plain.workload("true"))
     await plain.provider.force_cancel(attempt())
-    record = records.read(files(root).supervisor)
+    record = json_files.read(files(root).supervisor)
     assert record is not None
     bystander = await asyncio.create_subprocess_exec("sleep", "60")
-    records.write(files(root).supervisor, {**record, "pid": bystander.pid})
+    json_files.write(files(root).supervisor, {**record, "pid": bystander.pid})
     files(root).exit.unlink()
     plain.provider = plain.make()
     job = await plain.job(attempt())

@@ -16,7 +16,7 @@ from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.local.files import remove, staging
 from wsdash.backend.providers.local.layout import JobFiles, Layout
 from wsdash.backend.providers.local.terminate import Ender
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 
 ByContainer = Callable[[Path, str], None]
 """Empties a folder as the root of a container of an image, as far as it can."""
@@ -44,7 +44,7 @@ def destroy(layout: Layout, ender: Ender, workspace_id: str, by_container: ByCon
 
 def jobs_of(layout: Layout, workspace_id: str) -> dict[JobFiles, dict[str, object]]:
     """The jobs of a workspace, also those whose launch was not completed, with what `spec.json` says."""
-    found = {files: records.read(files.spec) or {} for files in all_jobs(layout)}
+    found = {files: json_files.read(files.spec) or {} for files in all_jobs(layout)}
     return {files: spec for files, spec in found.items() if spec.get("workspace") == workspace_id}
 
 

@@ -16,7 +16,7 @@ from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.sandbox import detect
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Isolation, JobPaths
-from wsdash.backend.system import locks, records
+from wsdash.backend.system import json_files, locks
 from wsdash.model import Attempt, Workspace
 from wsdash.paths import make_folder, write_private
 from wsdash.workload import Workload
@@ -78,8 +78,8 @@ class Launcher:
         try:
             draft.folder.mkdir(mode=0o700)
             # Whose it is comes first: by that a delete finds it.
-            records.write(draft.spec, spec)
-            records.write(draft.workspace, record)
+            json_files.write(draft.spec, spec)
+            json_files.write(draft.workspace, record)
             draft.scripts.mkdir(mode=0o700)
             for name, text in (scripts() | {"workload.sh": rendered.encode()}).items():
                 write_private(draft.scripts / name, text)

@@ -21,7 +21,7 @@ from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.rules.leftovers import AskIds, Ids, Leftover
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.locks import clearing, is_locked
 from wsdash.backend.system.processes import stat_of
 
@@ -82,7 +82,11 @@ def _half_launched(layout: Layout) -> list[JobFiles]:
         files
         for files in destroy.all_jobs(layout)
         if files.folder.name.startswith(".")
-        or (records.read(files.spec) is None and not files.supervisor.exists() and not is_locked(files.lock))
+        or (
+            json_files.read(files.spec) is None
+            and not files.supervisor.exists()
+            and not is_locked(files.lock)
+        )
     ]
 
 
@@ -102,7 +106,7 @@ def _owned(layout: Layout) -> dict[str, list[Path]]:
         for entry in os.scandir(room) if room.is_dir() else ():
             owned.setdefault(entry.name, []).append(Path(entry))
     for files in destroy.all_jobs(layout):
-        owner = (records.read(files.spec) or {}).get("workspace")
+        owner = (json_files.read(files.spec) or {}).get("workspace")
         if isinstance(owner, str):
             owned.setdefault(owner, []).append(files.folder)
     return owned

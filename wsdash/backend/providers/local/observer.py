@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles, Layout
 from wsdash.backend.providers.types import LogChunk
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.locks import is_locked
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
@@ -54,14 +54,14 @@ class Observer:
         files = self._files.get(attempt_id)
         if files is None:
             files = self._files[attempt_id] = JobFiles(self._layout.jobs / attempt_id)
-        ending = records.read(files.exit)
+        ending = json_files.read(files.exit)
         seen = self._read(attempt_id, files)
         if ending is None and seen is not None:
             job = self._living_job(files, seen)
             if job is not None:
                 return job
             # It may have ended between the two looks.
-            ending, seen = records.read(files.exit), self._read(attempt_id, files)
+            ending, seen = json_files.read(files.exit), self._read(attempt_id, files)
             if ending is None and seen is not None:
                 return _unwatched(seen, files)
         if ending is None:
@@ -77,17 +77,17 @@ class Observer:
     def _read(self, attempt_id: str, files: JobFiles) -> _Seen | None:
         seen = self._living.get(attempt_id)
         if seen is None:
-            supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
+            supervisor = ProcessIdentity.from_record(json_files.read(files.supervisor))
             if supervisor is None:
                 return None
             base = replace(_base(attempt_id, files), job_id=str(supervisor.pid))
             seen = self._living[attempt_id] = _Seen(base, supervisor)
         signature = _signature(files.state)
-        if signature != seen.state_signature and (state := records.read(files.state)) is not None:
+        if signature != seen.state_signature and (state := json_files.read(files.state)) is not None:
             seen.state_signature = signature
             seen.base = _with_state(seen.base, state)
         signature = _signature(files.beat)
-        if signature != seen.beat_signature and (beat := _beat(records.read(files.beat))) is not None:
+        if signature != seen.beat_signature and (beat := _beat(json_files.read(files.beat))) is not None:
             seen.beat_signature = signature
             seen.base = replace(seen.base, beat=beat)
         return seen
@@ -119,7 +119,7 @@ def _written_at(files: JobFiles) -> float | None:
 
 
 def _base(attempt_id: str, files: JobFiles) -> JobObservation:
-    spec = records.read(files.spec) or {}
+    spec = json_files.read(files.spec) or {}
     return JobObservation(
         attempt_id=attempt_id,
         state=JobState.STARTING,

@@ -58,7 +58,7 @@ from wsdash.backend.providers.types import (
     ProviderSnapshot,
     ShellCommand,
 )
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Attempt, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
@@ -351,7 +351,7 @@ class LocalProvider(
             raise NotRunning(
                 f"{workspace.name} {state}, so there is nothing to enter", "Start it, or wait until it runs."
             )
-        spec = records.read(files.spec) or {}
+        spec = json_files.read(files.spec) or {}
         given = spec.get("env")
         env = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
         shown = {name: self._environ[name] for name in _TERMINAL if name in self._environ}
@@ -389,5 +389,5 @@ def _can_be_entered(job: JobObservation, files: JobFiles) -> bool:
         return False
     if job.isolation != "bubblewrap":
         return True
-    inner = ProcessIdentity.from_record(records.read(files.sandbox))
+    inner = ProcessIdentity.from_record(json_files.read(files.sandbox))
     return inner is not None and inner.is_alive()

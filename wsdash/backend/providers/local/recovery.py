@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.types import FoundWorkspace, Inventory, Orphan
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.config.settings import LOCAL, policy
 from wsdash.model import Attempt, Cause, Desired, End, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Source, Workload
@@ -71,7 +71,7 @@ def inventory(
     folders: dict[str, list[JobFiles]] = {workspace_id: [] for workspace_id in workspace_ids(layout)}
     for entry in sorted(layout.jobs.iterdir()) if layout.jobs.is_dir() else ():
         files = JobFiles(entry)
-        owner = (records.read(files.spec) or {}).get("workspace")
+        owner = (json_files.read(files.spec) or {}).get("workspace")
         if not entry.name.startswith(".") and _is_id(entry.name) and isinstance(owner, str) and _is_id(owner):
             folders.setdefault(owner, []).append(files)
     known: list[FoundWorkspace] = []
@@ -150,7 +150,7 @@ def _read(files: JobFiles) -> Record | None:
     """What the folder of one job says; None where that is no workspace."""
     from pydantic import TypeAdapter, ValidationError
 
-    values = records.read(files.workspace)
+    values = json_files.read(files.workspace)
     if values is None:
         return _read_of_earlier(files)
     if values.pop("format", None) != FORMAT:
@@ -164,7 +164,7 @@ def _read(files: JobFiles) -> Record | None:
 
 def _read_of_earlier(files: JobFiles) -> Record | None:
     """The name, source and image of a job that was launched without a record. Its steps are not known."""
-    spec = records.read(files.spec) or {}
+    spec = json_files.read(files.spec) or {}
     env = spec.get("env")
     name = env.get("WSDASH_WORKSPACE") if isinstance(env, dict) else None
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -195,7 +195,7 @@ def _assignments(files: JobFiles) -> dict[str, str]:
 
 
 def _number_of(files: JobFiles) -> int:
-    number = (records.read(files.spec) or {}).get("number")
+    number = (json_files.read(files.spec) or {}).get("number")
     return number if isinstance(number, int) else 0
 
 

@@ -16,7 +16,7 @@ from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.main import take_lock
 from wsdash.backend.providers.local.supervisor.marks import Mark
-from wsdash.backend.system import locks, records
+from wsdash.backend.system import json_files, locks
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Cause
 
@@ -45,8 +45,8 @@ class Ender:
             return
         # First the request, then the signal: a supervisor that is just starting reads the request by itself.
         with contextlib.suppress(OSError):
-            records.write(files.cancel, {"grace_s": grace_s, "at": self._clock()})
-        supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
+            json_files.write(files.cancel, {"grace_s": grace_s, "at": self._clock()})
+        supervisor = ProcessIdentity.from_record(json_files.read(files.supervisor))
         if supervisor is not None:
             supervisor.send(signal.SIGTERM)
             return
@@ -65,7 +65,7 @@ class Ender:
         Raises ProviderError when something of it cannot be ended.
         """
         self.cancel(files, owner, 0.0)
-        supervisor = ProcessIdentity.from_record(records.read(files.supervisor))
+        supervisor = ProcessIdentity.from_record(json_files.read(files.supervisor))
         if supervisor is not None:
             supervisor.send(signal.SIGCONT)  # one that was stopped would not act on the request
         if supervisor is not None and not _await_end(supervisor, _PATIENCE_S):
@@ -88,7 +88,7 @@ class Ender:
 
     def _sweep(self, files: JobFiles) -> None:
         """Ends what a supervisor that is gone has left, then records the end."""
-        spec = records.read(files.spec) or {}
+        spec = json_files.read(files.spec) or {}
         cleanup = spec.get("cleanup")
         for argv in cleanup if isinstance(cleanup, list) else []:
             _run_quietly(argv)
@@ -101,11 +101,11 @@ class Ender:
 
     def _mark_never_launched(self, files: JobFiles, owner: dict[str, object]) -> None:
         if not files.spec.exists():
-            records.write(files.spec, {**owner, "created_at": self._clock()})
+            json_files.write(files.spec, {**owner, "created_at": self._clock()})
         self._record(files, {"cause": Cause.CANCELLED, "message": "cancelled before it was started"})
 
     def _record(self, files: JobFiles, ending: dict[str, object]) -> None:
-        records.write_reserved(files.exit, {"exit_code": None, **ending, "at": self._clock()})
+        json_files.write_reserved(files.exit, {"exit_code": None, **ending, "at": self._clock()})
         notify.send(self._listeners, files.folder.name)
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.supervisor.notify import Listener
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 
@@ -70,7 +70,7 @@ class Watch:
         for attempt_id in attempt_ids - self._pidfds.keys():
             with contextlib.suppress(ValueError, OSError):
                 supervisor = ProcessIdentity.from_record(
-                    records.read(self._layout.job(attempt_id).supervisor)
+                    json_files.read(self._layout.job(attempt_id).supervisor)
                 )
                 if supervisor is not None and supervisor.is_alive():
                     found[attempt_id] = os.pidfd_open(supervisor.pid)

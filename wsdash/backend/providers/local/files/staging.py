@@ -26,7 +26,7 @@ from wsdash.backend.archive.streams import in_thread
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.locks import clearing
 
 
@@ -118,5 +118,5 @@ def _remove(layout: Layout, workspace_id: str) -> None:
 
 def _was_launched(layout: Layout, workspace_id: str) -> bool:
     """Whether a job is the workspace's, which then was committed: a store that does not know it has lost it."""
-    specs = (records.read(Path(entry) / "spec.json") or {} for entry in os.scandir(layout.jobs))
+    specs = (json_files.read(Path(entry) / "spec.json") or {} for entry in os.scandir(layout.jobs))
     return any(spec.get("workspace") == workspace_id for spec in specs)

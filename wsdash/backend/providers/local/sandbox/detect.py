@@ -18,7 +18,7 @@ from typing import Literal
 
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import KINDS, Host, Isolation, JobPaths, Kind
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import boot_id
 
 _TIMEOUT_S = 30.0
@@ -58,7 +58,7 @@ def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> Dete
         "boot_id": boot_id(),
         "environ": [environ.get(n, "") for n in (FORCE, "PATH", "HOME", "DOCKER_HOST", "CONTAINER_HOST")],
     }
-    kept = records.read(cache)
+    kept = json_files.read(cache)
     if kept is not None and kept.get("key") == key and not again:
         found = _from_record(kept)
         if found is not None:
@@ -71,7 +71,7 @@ def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> Dete
         "notes": found.notes,
     }
     try:
-        records.write(cache, record)
+        json_files.write(cache, record)
     except OSError:
         return found
     return found

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 _NS_GET_USERNS = 0xB701
@@ -24,7 +24,7 @@ _OTHERS = ("mnt", "ipc", "uts", "pid")
 
 def main(sandbox: str, *argv: str) -> None:
     """Runs argv in the sandbox and ends with its exit code."""
-    inner = ProcessIdentity.from_record(records.read(Path(sandbox)))
+    inner = ProcessIdentity.from_record(json_files.read(Path(sandbox)))
     if inner is None or not inner.is_alive():
         sys.exit("wsdash: the workspace's job has ended just now; the same command waits for the next one")
     try:

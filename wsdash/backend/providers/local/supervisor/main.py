@@ -15,7 +15,7 @@ from pathlib import Path
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import marks, process_tree
 from wsdash.backend.providers.local.supervisor.supervisor import Supervisor
-from wsdash.backend.system import environments, records
+from wsdash.backend.system import environments, json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 _LOCK_WAIT_S = 2.0
@@ -46,17 +46,17 @@ def _begin(files: JobFiles, listeners: Path, environ: dict[str, str]) -> Supervi
     lock = take_lock(files.lock, _LOCK_WAIT_S, until=files.supervisor)
     if lock is None:
         return None
-    spec = records.read(files.spec)
+    spec = json_files.read(files.spec)
     if spec is None or files.exit.exists() or files.supervisor.exists():
         os.close(lock)
         return None
     own = ProcessIdentity.of(os.getpid())
     assert own is not None
     process_tree.become_subreaper()
-    records.reserve(files.exit)
+    json_files.reserve(files.exit)
     supervisor = Supervisor(files, spec, listeners, environ)
     supervisor.listen_to_signals()
-    records.write(files.supervisor, {**own.record(), "mark": marks.take_on(files.folder)})
+    json_files.write(files.supervisor, {**own.record(), "mark": marks.take_on(files.folder)})
     return supervisor
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import read_file, stat_of
 
 VARIABLE = "WSDASH_JOB"
@@ -42,7 +42,7 @@ class Mark:
     @classmethod
     def of(cls, files: JobFiles) -> Mark:
         """As the job's supervisor has recorded it."""
-        number = (records.read(files.supervisor) or {}).get("mark")
+        number = (json_files.read(files.supervisor) or {}).get("mark")
         return cls(files.folder, number if isinstance(number, int) else None)
 
     def is_of(self, pid: int) -> bool:

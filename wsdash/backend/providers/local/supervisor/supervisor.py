@@ -22,7 +22,7 @@ from wsdash.backend.providers.local.supervisor.job_log import JobLog
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.supervisor.memory import OomKills
 from wsdash.backend.providers.local.supervisor.progress import Progress, beat_record
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 TYPE_CHECKING = False  # as mypy allows; supervisors need no `typing`, which takes long to load
@@ -95,12 +95,12 @@ class Supervisor:
             ending["message"] = f"{ending['message']}\nStill running, and not ours to end: {left}"
         self._progress.state = "ended"
         self._save_state()
-        records.write_reserved(self._files.exit, {**ending, "at": time.time()})
+        json_files.write_reserved(self._files.exit, {**ending, "at": time.time()})
         self._notify()
 
     def _ask(self, default_grace_s: float) -> None:
         """Takes note that the job is to end; a shorter grace than before counts."""
-        request = records.read(self._files.cancel) or {}
+        request = json_files.read(self._files.cancel) or {}
         grace_s = request.get("grace_s", default_grace_s)
         grace_s = float(grace_s) if isinstance(grace_s, int | float) else default_grace_s
         kill_at = time.monotonic() + grace_s
@@ -215,7 +215,7 @@ class Supervisor:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             inner = ProcessIdentity.of(json.loads(text)["child-pid"])
             if inner is not None:
-                records.write(self._files.sandbox, inner.record())
+                json_files.write(self._files.sandbox, inner.record())
 
     def _tend(self) -> int:
         """Takes the main process's output until it ends or must be ended. Its status as a shell gives it."""
@@ -236,7 +236,7 @@ class Supervisor:
         self._main_signalled = True
         self._progress.state = "ending"
         self._changed()
-        inner = ProcessIdentity.from_record(records.read(self._files.sandbox))
+        inner = ProcessIdentity.from_record(json_files.read(self._files.sandbox))
         inside = proc.children(inner.pid) if inner is not None and inner.is_alive() else []
         for pid in inside[:1] or [self._main or 0]:
             with contextlib.suppress(ProcessLookupError):
@@ -340,7 +340,7 @@ class Supervisor:
         disk = os.statvfs(self._folder)
         record = beat_record(message, time.time(), memory, disk.f_bavail * disk.f_frsize)
         with contextlib.suppress(OSError):
-            records.write_in_place(self._files.beat, record)
+            json_files.write_in_place(self._files.beat, record)
         if first:
             self._notify()
 
@@ -355,7 +355,7 @@ class Supervisor:
         self._state_due = None
         self._state_written = time.monotonic()
         with contextlib.suppress(OSError):
-            records.write(self._files.state, self._progress.record())
+            json_files.write(self._files.state, self._progress.record())
         self._notify()
 
     def _notify(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.providers.registry import ProviderPool
+from wsdash.backend.providers.provider_pool import ProviderPool
 from wsdash.paths import Paths
 
 CONTEXT = '[contexts.work]\nprovider = "gitlab"\nurl = "https://gitlab.example.com"\nproject = "group/app"\n'

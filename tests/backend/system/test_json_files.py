@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.system import records
+from wsdash.backend.system import json_files
 
 
 @given(record=st.dictionaries(st.text(), st.integers() | st.text() | st.none()))
 def test_a_record_is_read_back(tmp_path: Path, record: dict[str, object]) -> None:
-    records.write(tmp_path / "r.json", record)
-    assert records.read(tmp_path / "r.json") == record
+    json_files.write(tmp_path / "r.json", record)
+    assert json_files.read(tmp_path / "r.json") == record
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["r.json"]
 
 
@@ -25,7 +25,7 @@ def test_a_record_is_read_back(tmp_path: Path, record: dict[str, object]) -> Non
 def test_what_is_no_record_reads_as_none(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "r.json"
     file.write_bytes(data)
-    found = records.read(file)
+    found = json_files.read(file)
     assert found is None or isinstance(found, dict)
 
 
@@ -43,25 +43,25 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_the_end_is_recorded_on_a_full_disk(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     file = tmp_path / "exit.json"
-    records.reserve(file)
+    json_files.reserve(file)
     request.getfixturevalue("full_disk")
-    records.write_reserved(file, {"cause": "cancelled"})
-    assert records.read(file) == {"cause": "cancelled"}
+    json_files.write_reserved(file, {"cause": "cancelled"})
+    assert json_files.read(file) == {"cause": "cancelled"}
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["exit.json"]
 
 
 def test_a_failed_write_leaves_the_old_record(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     file = tmp_path / "state.json"
-    records.write(file, {"old": 1})
+    json_files.write(file, {"old": 1})
     request.getfixturevalue("full_disk")
     with pytest.raises(OSError, match="No space"):
-        records.write(file, {"new": 2})
-    assert records.read(file) == {"old": 1}
+        json_files.write(file, {"new": 2})
+    assert json_files.read(file) == {"old": 1}
 
 
 def test_a_heartbeat_is_overwritten_in_place(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     file = tmp_path / "beat.json"
-    records.write_in_place(file, {"at": 1})
+    json_files.write_in_place(file, {"at": 1})
     request.getfixturevalue("full_disk")
-    records.write_in_place(file, {"at": 22})
-    assert records.read(file) == {"at": 22}
+    json_files.write_in_place(file, {"at": 22})
+    assert json_files.read(file) == {"at": 22}
