@@ -354,3 +354,21 @@ def test_names_that_look_a_little_like_tokens_are_names(address: str) -> None:
 
 def test_a_token_in_an_error_text_is_not_shown() -> None:
     assert redacted(f"fatal: {TOKEN} is no good") == "fatal: *** is no good"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no access token for https://gitlab.example.com, and no terminal",
+        "(see https://gitlab.example.com/docs). Then https://gitlab.example.com: or 'https://other.example:8443'",
+        "Is unix:///var/run/docker.sock there?",
+        "https://",
+    ],
+)
+def test_an_address_in_a_sentence_is_shown_with_what_follows_it(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_a_secret_of_an_address_in_a_sentence_is_hidden_whatever_follows_it() -> None:
+    for end in ("", ".", ", and", "). Then", ":", " more"):
+        assert redacted(f"no https://ann:p,a.s:s;w)@host/app.git{end}") == f"no https://host/app.git{end}"

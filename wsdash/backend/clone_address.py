@@ -216,6 +216,8 @@ def _shown(address: str) -> str:
     scheme, rest = found[1], found[2]
     authority, tail = _authority(rest)
     user, _, host = authority.rpartition("@")
+    if not authority and "@" not in rest:  # unix:///run/socket
+        return f"{scheme}://{_without_query(tail)}"
     if hides_a_secret(rest):
         if scheme.lower() == "file":
             return f"{scheme}://{f'{HIDDEN}@' if '@' in authority else ''}{host}{_without_query(tail)}"
@@ -236,7 +238,10 @@ def _shown_without_scheme(address: str) -> str:
 
 def redacted(text: str) -> str:
     """Return the text, such as an error's, without tokens and with each address reduced to its safe part."""
-    text = re.sub(IN_TEXT, lambda found: shown(found[0]), text) if "://" in text else text
+    if "://" in text:
+        text = re.sub(
+            rf"{IN_TEXT}?(?=[,.;:!?)\]}}]*(?:[\s'\"`<>|\\]|$))", lambda found: shown(found[0]), text
+        )
     return re.sub(_TOKEN_ANYWHERE, HIDDEN, text)
 
 
