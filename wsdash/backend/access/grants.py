@@ -1,4 +1,6 @@
-"""What the relay lets in: one attempt of one workspace, by a proof that is used once, then by the job's own key."""
+"""Grants: the attempt of a workspace that the relay admits, by a one-time proof first, then by the job's own
+key.
+"""
 
 from __future__ import annotations
 

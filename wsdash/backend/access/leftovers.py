@@ -1,4 +1,4 @@
-"""What access has on this machine of workspaces that are gone: grants, sockets, and what their SSH servers read."""
+"""Leftovers of deleted workspaces in the access folder: grants, sockets, and files of their SSH servers."""
 
 from __future__ import annotations
 

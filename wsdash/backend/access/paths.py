@@ -21,12 +21,13 @@ _PLACES = ("/tmp", "/var/tmp")
 
 @dataclass(frozen=True, slots=True)
 class AccessFolder:
-    """`root` lies in the state folder."""
+    """The files and sockets of access, below `root` in the state folder."""
 
     root: Path
 
     @classmethod
     def of(cls, paths: Paths) -> AccessFolder:
+        """Return the access folder of this user's state."""
         return cls(paths.state / "access")
 
     @property
@@ -73,17 +74,19 @@ class AccessFolder:
 
     @property
     def user_key(self) -> Path:
-        """What the user's ssh shows to workspaces."""
+        """The private key with which the user's ssh logs in to workspaces."""
         return self.root / "user_key"
 
     @property
     def host_authority(self) -> Path:
-        """What signs the keys of the workspaces' SSH servers."""
+        """The authority that signs the keys of the workspaces' SSH servers."""
         return self.root / "host_authority"
 
     @property
     def known_hosts(self) -> Path:
-        """Whom the user's ssh believes: the authority, and the keys of servers that know no certificates."""
+        """The host keys that the user's ssh trusts: the authority, and the keys of servers without
+        certificates.
+        """
         return self.root / "known_hosts"
 
     @property
@@ -93,19 +96,22 @@ class AccessFolder:
 
     @property
     def lock(self) -> Path:
+        """The lock that the running relay holds."""
         return self.root / "relay.lock"
 
     @property
     def log(self) -> Path:
+        """The relay's log."""
         return self.root / "relay.log"
 
     @property
     def grants(self) -> Path:
+        """The folder of grants, one file for each workspace."""
         return self.root / "grants"
 
     @property
     def local(self) -> Path:
-        """What the servers of workspaces on this machine read."""
+        """The folder of files that the SSH servers of local workspaces read."""
         return self.root / "local"
 
     @property

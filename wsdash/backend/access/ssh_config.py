@@ -1,4 +1,4 @@
-"""What the user's own ssh needs so that `ssh NAME.wsdash`, scp, rsync and desktop editors come in. Pure."""
+"""The configuration with which the user's ssh, scp, rsync and desktop editors reach `NAME.wsdash`. Pure."""
 
 from __future__ import annotations
 

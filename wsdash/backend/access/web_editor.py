@@ -1,4 +1,4 @@
-"""The editor in the browser: what `editor.sh` answers, and how a user gets from a browser to it. Pure."""
+"""The editor in the browser: parses the answer of `editor.sh`, and tells how a browser reaches it. Pure."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Editor:
 
     @property
     def path(self) -> str:
-        """What stands in an address after the port."""
+        """The part of the editor's address after the port."""
         return f"/?tkn={self.token}" if self.kind == "vscode" else "/"
 
     @property
     def password(self) -> str | None:
-        """What its own page asks for, where it takes none from the address."""
+        """The password that the editor's own page asks for, where it takes none from the address."""
         return self.token if self.kind == "code-server" else None
 
 

@@ -1,4 +1,4 @@
-"""Connecting to a GitLab: which credentials there are for an instance, and what they may do there."""
+"""Connects to a GitLab: finds credentials for an instance, and checks their rights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ContextRequest:
-    """What the user typed of a context. An empty token is one that is there already."""
+    """The user's input for a context. An empty token means one that is stored already."""
 
     name: str
     url: str
@@ -35,7 +35,9 @@ class ContextRequest:
 
 @dataclass(frozen=True, slots=True)
 class ContextPreview:
-    """What would be added, and what GitLab says of it. `token_source` is empty for a token that was typed."""
+    """The context as it would be added, and GitLab's findings. `token_source` is empty for a token that was
+    typed.
+    """
 
     name: str
     settings: GitLabSettings
@@ -82,7 +84,7 @@ async def preview(
 
 
 def _settings_typed(request: ContextRequest, project: str, paths: Paths) -> GitLabSettings:
-    """What the form does not ask for stays as it was."""
+    """Return the settings; those that the form does not ask for keep their values."""
     before = context_file.read(paths).contexts.get(request.name)
     old = before.gitlab if before is not None else None
     kept = asdict(old) if old else {}

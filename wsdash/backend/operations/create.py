@@ -1,4 +1,4 @@
-"""From what the user typed to what would be created: the source looked at, the devfile translated."""
+"""Previews and creates workspaces: reads the source, translates the devfile."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """What the user typed. `source` None is no repository at all; it may hold a secret until `split_request`.
+    """The user's request. `source` None is no repository at all; it may hold a secret until `split_request`.
 
-    `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run
-    in where several could be it. An empty context is the default one of config.toml. `secrets` are names of
-    variables that the provider gives the job, beside those that the devfile names. `image` is used in place
-    of what it is made from otherwise, as one that was built before.
+    `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run in
+    where several could be it. An empty context is the default one of config.toml. `secrets` are names of
+    variables that the provider gives the job, beside those that the devfile names. `image` replaces the image
+    of the devfile, as one that was built before.
     """
 
     source: str | None = field(repr=False)
@@ -59,7 +59,7 @@ class CreateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would be created: shown before the user confirms, and then created exactly so.
+    """The workspace as it would be created: shown before the user confirms, and then created exactly so.
 
     `devfile_path` is None where the default devfile is used. `job` is the rendered job, as text.
     """
@@ -249,7 +249,7 @@ def _not_started(workload: Workload, found: Description, capabilities: Capabilit
 
 
 class Creation:
-    """New workspaces: looked at first, then created exactly so."""
+    """Previews new workspaces, and creates them exactly as previewed."""
 
     def __init__(self, state: State, queries: Queries, lifecycle: Lifecycle, contexts: Contexts) -> None:
         self._state = state
@@ -274,6 +274,9 @@ class Creation:
         progress: Callable[[str], None],
         credentials: tuple[Credential, ...],
     ) -> Preview:
+        """Read the source and translate its devfile into a preview of the workspace `name`. Raises
+        `WsdashError`.
+        """
         config = await self._contexts.config()
         provider = self._state.provider_of(request.context)
         progress("looking at what jobs run in here")

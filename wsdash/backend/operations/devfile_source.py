@@ -1,4 +1,4 @@
-"""What says how a workspace is made: a devfile or a Dev Container, found, read with all that it names, translated."""
+"""Finds the devfile or Dev Container of a workspace, reads it with the files that it names, and translates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a workspace is where it is: one sentence, and the evidence behind it. Pure."""
+"""Explains a workspace's phase: one sentence, and the evidence. Pure."""
 
 from __future__ import annotations
 

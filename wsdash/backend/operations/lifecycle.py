@@ -127,6 +127,7 @@ class Lifecycle:
             ) from None
 
     async def save(self, workspace: Workspace) -> None:
+        """Have the live job save its work elsewhere. Raises `NotSaved` where that fails."""
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
         if not attempts or not attempts[-1].is_live:
             return
@@ -142,6 +143,7 @@ class Lifecycle:
     async def set_desired_state(
         self, workspace: Workspace, desired: Desired, *, new_generation: bool, text: str
     ) -> Workspace:
+        """Commit the desired state, and ensure that a reconciler runs. Raises `WorkspaceGone`."""
         try:
             changed = await self._state.store.set_desired_state(
                 workspace.id,

@@ -1,6 +1,8 @@
-"""What a user has in every new workspace: dotfiles, applied once, and home files in its checkpoints. Pure.
+"""Adds a user's settings to every new workspace: dotfiles, applied once, and home files in its checkpoints.
+Pure.
 
-The names and their order are those that GitHub Codespaces tries ("Personalizing GitHub Codespaces for your account").
+The names and their order are those that GitHub Codespaces tries ("Personalizing GitHub Codespaces for your
+account").
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ CHANGES_S = 0.5
 
 
 class Queries:
-    """What is known of workspaces."""
+    """Read-only queries about workspaces."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -59,6 +59,7 @@ class Queries:
         return await self._state.read(lambda: self._state.reader.events(workspace.id, limit=limit))
 
     async def why(self, workspace_id: str) -> Explanation:
+        """Return the explanation of the workspace's phase. Raises `NoSuchWorkspace`."""
         return why(await self.detail(workspace_id), self._state.clock())
 
     async def plan(self) -> list[PlannedStep]:

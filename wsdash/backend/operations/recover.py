@@ -1,4 +1,4 @@
-"""The state store rebuilt from what a provider has: which workspaces come back, and what is left over."""
+"""Rebuilds the state store from a provider's data: the workspaces that can be restored, and the leftovers."""
 
 from __future__ import annotations
 

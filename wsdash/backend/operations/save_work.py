@@ -1,7 +1,7 @@
-"""What only a workspace has, on the user's machine before it is deleted: Git bundles, and tars of other files.
+"""Saves a workspace's unsaved work on this machine before a delete: Git bundles, and tars of other files.
 
-The workspace's job, or a sandbox, makes them and proves that they bring all of it back; nothing of them is opened here.
-`restore.sh`, which is ours and stands beside them, takes them into a clone.
+The workspace's job, or a sandbox, makes them and verifies that they restore everything; this process does not
+open them. `restore.sh`, written by wsdash beside them, restores them into a clone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whatever every operation works on: the state store of this user, and the providers of its contexts."""
+"""The state that every operation uses: this user's state store, and the providers of its contexts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a report of a fault needs: the facts of wsdash on this machine as texts, with secrets removed.
+"""Collects the data of a fault report: wsdash's facts on this machine as texts, with secrets removed.
 
-A job's own log and the files of workspaces are no part of it.
+Jobs' own logs and the files of workspaces are not included.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
 
     def __call__(self, text: str) -> str:
+        """Return the text with its secrets hidden."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         text = _ASSIGNMENT.sub(lambda found: found[1] + found[2] + HIDDEN, redacted(text))

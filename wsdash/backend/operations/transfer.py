@@ -1,4 +1,4 @@
-"""Workspaces from one context or machine to another: out into an archive, and in from one."""
+"""Moves workspaces between contexts or machines: exports one to an archive, and imports one from it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came of an export. `size` is the archive's, in bytes."""
+    """The result of an export. `size` is the archive's, in bytes."""
 
     workspace: Workspace
     size: int
@@ -40,7 +40,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What the user asked for. `file` is a path or an open descriptor; `name` None is the archive's own."""
+    """The user's request. `file` is a path or an open descriptor; `name` None is the archive's own."""
 
     file: Path | int
     name: str | None = None
@@ -95,7 +95,7 @@ def _begin(target: ArchiveWriter, description: Manifest) -> None:
 
 
 async def _still_wanted(store: Store, workspace: Workspace) -> None:
-    """What is being deleted may be half gone."""
+    """Raise UserError if the workspace was deleted during the export: the archive may be incomplete."""
     now = await store.workspace(workspace.id)
     if now.desired is Desired.DELETED:
         raise UserError(f"{workspace.name} is being deleted", "What there was to export is going or gone.")

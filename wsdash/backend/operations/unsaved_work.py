@@ -1,4 +1,4 @@
-"""What only a workspace has: looked for, recorded, and kept on this machine."""
+"""Searches a workspace for unsaved work, records the result, and saves the work on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOOK_S = 3.0
 
 
 class Work:
-    """Work that is nowhere else."""
+    """Operations on work that exists nowhere but in a workspace."""
 
     def __init__(self, state: State, queries: Queries) -> None:
         self._state = state

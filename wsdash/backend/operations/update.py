@@ -1,4 +1,4 @@
-"""Updates of a workspace: from the job that it runs to the one that its devfile makes now."""
+"""Updates a workspace: from the job that it runs to the job that its devfile now describes."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Provider(Protocol):
         """Up to `limit` bytes of the attempt's log. An offset past the end gives an empty chunk."""
 
     async def capabilities(self) -> Capabilities:
-        """What jobs get here, found out by trying it."""
+        """Return the capabilities that jobs have here, found by testing them."""
 
     async def aclose(self) -> None:
         """Let go of watches and helpers. Jobs go on."""

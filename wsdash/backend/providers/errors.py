@@ -1,4 +1,4 @@
-"""Why a provider did not do what it was asked."""
+"""Errors of providers, by what the caller can do about them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from wsdash.backend.errors import WsdashError
 
 
 class ProviderError(WsdashError):
-    """The provider refused."""
+    """The provider refused a call; `hint` names the remedy, `retry_at` the earliest retry."""
 
     exit_code = 4
     retry_at: float | None = None

@@ -1,7 +1,7 @@
-"""What some providers can do beside `Provider`, each asked by `isinstance`.
+"""Optional features of a provider beside `Provider`, each detected by `isinstance`.
 
-A display lacks the part that its provider lacks; a verb that needs it ends in `NotSupported`, which names the provider
-and the remedy. Each docstring says which it is.
+The dashboard omits the parts whose feature is missing; a verb that needs a missing feature fails with
+`NotSupported`, which names the provider and the remedy. Each docstring names the effect.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Who may log in when many want to: a budget for logins that are not finished, apart from tunnels. Pure.
+"""Limits logins in progress with a budget of their own, apart from tunnels. Pure.
 
-Jobs of one runner share its address, so a host cannot be refused for what one job on it does. Where a budget is used
-up, one that does not go on ends, and a job that connects goes on: of these the one that has come the least far, and of
-such the one that has rested for the longest time, for on a busy machine a job may take longer for a step than a
-stranger that says nothing. Each has a second for each step, or hundreds that connect at once would end one another.
+Jobs of one runner share its address, so a host cannot be refused for what one of its jobs does. When a budget
+is used up, a stalled login is ended and the new one continues: the login with the fewest steps, and of several
+the one that has stalled longest, because on a busy machine a job may take longer for a step than a client that
+says nothing. Each step may take a second, or hundreds of simultaneous logins would end one another.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOGIN_RATE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a process may hold: tunnels, logins that are not finished, and connections of the user in one tunnel.
+    """The limits of a process: tunnels, logins in progress, and connections of the user in one tunnel.
 
     A tunnel takes two file descriptors, and one for each connection of the user.
     """
@@ -49,10 +49,12 @@ class Connection(Protocol):
     """A connection whose login is not finished. `progress` is the number of steps that are done."""
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """The address that the connection comes from."""
 
     @property
-    def progress(self) -> int: ...
+    def progress(self) -> int:
+        """The number of login steps that are done."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,9 @@ class Logins:
     _logins: dict[int, _Login] = field(default_factory=dict)
 
     def begin(self, connection: Connection, now: float) -> Connection | None:
-        """Take one more; the one that must end for it, which is itself where all others go on."""
+        """Add a login; return the connection that must end to make room, which is itself if no other has
+        stalled.
+        """
         for login in self._logins.values():
             if (progress := login.connection.progress) != login.progress:
                 login.progress, login.moved_at = progress, now

@@ -49,7 +49,7 @@ ENROLLED = "wsdash-enrolled"
 
 
 class JobConnection(asyncssh.SSHServer):
-    """One connection of a job. Whatever is not allowed here, asyncssh refuses by itself."""
+    """One connection of a job. asyncssh refuses every request that no method here allows."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -72,17 +72,21 @@ class JobConnection(asyncssh.SSHServer):
         return sum(steps) + (self.grant is not None) + self._enrols
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Record the peer's address, and admit the connection to the logins in progress."""
         self._connection = conn
         self.host = str(conn.get_extra_info("peername", ("?",))[0])
         self._relay.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Close the connection's tunnel, and free its place."""
         self._relay.forget(self)
 
     # --- login ----------------------------------------------------------------------------------
 
     async def begin_auth(self, username: str) -> bool:
-        """An error on this side is no answer: the job would give up at a refusal."""
+        """Find the attempt's grant. If it cannot be read the connection ends without an answer: jobs give up at
+        a refusal.
+        """
         with self._nothing_read():
             try:
                 self.grant = await asyncio.to_thread(self._relay.grants.find, username)
@@ -97,14 +101,17 @@ class JobConnection(asyncssh.SSHServer):
         return True
 
     def password_auth_supported(self) -> bool:
+        """Refuse passwords."""
         return False
 
     def kbdint_auth_supported(self) -> bool:
+        """Offer keyboard-interactive logins, by which jobs enrol."""
         return True
 
     def get_kbdint_challenge(
         self, username: str, lang: str, submethods: str
     ) -> tuple[str, str, str, list[tuple[str, bool]]]:
+        """Ask for the parts of the enrolment."""
         return "", "", "", [(f"part {number}:", False) for number in range(1, PARTS + 1)]
 
     async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
@@ -134,15 +141,18 @@ class JobConnection(asyncssh.SSHServer):
         return True
 
     def public_key_auth_supported(self) -> bool:
+        """Offer logins by key, for enrolled jobs."""
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Accept only the key that the job left when it enrolled."""
         grant = self.grant
         if grant is None or not grant.job_key:
             return False
         return key.export_public_key("openssh").decode().split()[:2] == grant.job_key.split()[:2]
 
     def auth_completed(self) -> None:
+        """Close the connection after an enrolment; after a login by key, the job must listen within `LISTEN_S`."""
         assert self._connection is not None
         if self._enrols:  # it has left its keys, and that is all that a proof is for
             asyncio.get_running_loop().call_soon(self._connection.close)
@@ -161,7 +171,7 @@ class JobConnection(asyncssh.SSHServer):
     # --- what it asks for -----------------------------------------------------------------------
 
     async def unix_server_requested(self, listen_path: str) -> asyncssh.SSHListener | bool:
-        """Each further request takes the place of the one before."""
+        """Open the tunnel under the workspace's virtual name; a further request replaces it."""
         if self.grant is None or self._enrols or listen_path != self.grant.path:
             return self._refuse("to listen under %.80r", listen_path)
         self._requests += 1
@@ -175,21 +185,27 @@ class JobConnection(asyncssh.SSHServer):
                 return False
 
     def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        """Refuse to listen at a TCP port."""
         return self._refuse("to listen at %.80r port %s", listen_host, listen_port)
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        """Refuse a TCP connection."""
         return self._refuse("a connection to %.80r port %s", dest_host, dest_port)
 
     def unix_connection_requested(self, dest_path: str) -> bool:
+        """Refuse a connection to a Unix socket."""
         return self._refuse("a connection to %.80r", dest_path)
 
     def session_requested(self) -> bool:
+        """Refuse a session."""
         return self._refuse("a session")
 
     def tun_requested(self, unit: int | None) -> bool:
+        """Refuse a tun device."""
         return self._refuse("a tunnel device")
 
     def tap_requested(self, unit: int | None) -> bool:
+        """Refuse a tap device."""
         return self._refuse("a tunnel device")
 
     def _refuse(self, what: str, *arguments: object) -> bool:
@@ -208,7 +224,7 @@ class JobConnection(asyncssh.SSHServer):
         return None if self._connection is None or self._connection.is_closed() else self._connection
 
     def end(self) -> None:
-        """Without a word, so that the job takes it for a network fault and reconnects."""
+        """Close the connection without a message, so that the job takes it for a network fault and reconnects."""
         if self._connection is not None:
             self._connection.abort()
 
@@ -219,7 +235,9 @@ class JobConnection(asyncssh.SSHServer):
 
     @contextmanager
     def _nothing_read(self) -> Iterator[None]:
-        """asyncssh keeps all that comes while one of its packets is answered, however much it is."""
+        """Pause reading meanwhile: asyncssh buffers, without bound, the data that arrives while it answers a
+        packet.
+        """
         transport = self._transport()
         if transport is None:
             yield
@@ -237,7 +255,7 @@ class JobConnection(asyncssh.SSHServer):
 
 
 class Relay:
-    """What all connections share."""
+    """The state that all connections share: grants, logins in progress, tunnels."""
 
     def __init__(self, folder: AccessFolder, limits: Limits) -> None:
         self.folder = folder
@@ -251,7 +269,7 @@ class Relay:
     # --- who is here ----------------------------------------------------------------------------
 
     def admit(self, connection: JobConnection) -> None:
-        """One that must make room is ended, and its place is free at once."""
+        """Add a login in progress; end the one that must make room, whose place is free at once."""
         must_end = self._logins.begin(connection, time.monotonic())
         if isinstance(must_end, JobConnection):
             log.warning("%s: too many want to log in, and one that did not go on was ended", must_end.host)
@@ -259,7 +277,7 @@ class Relay:
             must_end.end()
 
     def logged_in(self, connection: JobConnection) -> None:
-        """An attempt has one connection: its next one takes the place of the one before."""
+        """Count the connection as a tunnel. It replaces an earlier connection of the same attempt."""
         assert connection.grant is not None
         self._logins.end(connection)
         attempt_id = connection.grant.attempt_id
@@ -275,6 +293,7 @@ class Relay:
         self._connections.add(connection)
 
     def forget(self, connection: JobConnection) -> None:
+        """Remove a connection that has ended, and close its tunnel."""
         self._logins.end(connection)
         self._leave(connection)
 
@@ -286,7 +305,7 @@ class Relay:
     # --- tunnels --------------------------------------------------------------------------------
 
     async def listen(self, connection: JobConnection, grant: Grant) -> Tunnel | bool:
-        """Raises `OSError` and `PathError`."""
+        """Open the attempt's tunnel; False if it may not listen or has ended. Raises `OSError` and `PathError`."""
         if await asyncio.to_thread(self.grants.standing, grant) is GrantStatus.SUPERSEDED:
             log.warning("%s: refused %s, a newer attempt may listen", connection.host, grant.attempt_id)
             return False

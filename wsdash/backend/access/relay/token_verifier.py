@@ -1,4 +1,4 @@
-"""Whether what a job shows proves that it is the attempt that a grant is for."""
+"""Verifies a job's one-time proof, a GitLab id token or a secret, against its attempt's grant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEEWAY_S = 60.0
 
 
 class NotProven(Exception):
-    """The reason, for the log: it holds nothing of what was shown."""
+    """The proof is invalid. The message, for the log, holds nothing of the proof."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The socket of a workspace on this machine, and what goes through it to the job's end of the connection."""
+"""A workspace's socket on this machine, and the channels through its tunnel to the job."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ _serial = itertools.count()
 
 
 class Session(SSHLocalPathForwarder):
-    """A connection of the user through a tunnel. asyncssh's own waits for the job's answer without end."""
+    """A connection of the user through a tunnel. Its wait for the job's answer is bounded, unlike asyncssh's
+    own.
+    """
 
     def __init__(self, tunnel: Tunnel) -> None:
         super().__init__(tunnel.connection, tunnel.open)
         self._tunnel = tunnel
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accept the connection, or close it at once if the tunnel has too many."""
         if len(self._tunnel.sessions) >= self._tunnel.most_sessions:
             transport.close()
             return
@@ -36,6 +39,7 @@ class Session(SSHLocalPathForwarder):
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Free the connection's place in the tunnel."""
         self._tunnel.sessions.discard(self)
         super().connection_lost(exc)
 
@@ -92,7 +96,7 @@ class Tunnel(asyncssh.SSHListener):
             self._end()
 
     def _link(self, path: Path) -> None:
-        """By the workspace's name too, by which `ssh NAME.wsdash` finds it."""
+        """Link the socket under the workspace's name, where `ssh NAME.wsdash` finds it."""
         if not self.grant.name:
             return
         link = path.with_name(f".{os.getpid()}.{next(_serial)}")
@@ -122,9 +126,11 @@ class Tunnel(asyncssh.SSHListener):
         return found
 
     def get_port(self) -> int:
+        """Return 0: a Unix socket has no port."""
         return 0
 
     def close(self) -> None:
+        """Stop listening, and remove the socket unless a newer attempt has replaced it."""
         if not self.is_closed:
             self.is_closed = True
             self._end()
@@ -138,4 +144,4 @@ class Tunnel(asyncssh.SSHListener):
                 self._path.unlink()
 
     async def wait_closed(self) -> None:
-        """It closes at once."""
+        """Return at once: closing is immediate."""

@@ -139,28 +139,35 @@ class GitLabProvider(
         self._forced: set[str] = set()
 
     def check_secret(self, name: str, value: str) -> None:
+        """Raise `PermanentError` for a value that GitLab cannot mask."""
         ci_variables.check(name, value)
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
+        """Store secrets as masked CI/CD variables of the project."""
         await self._secrets.keep(workspace, values)
 
     async def keep_credentials(
         self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
     ) -> None:
+        """Store credentials of the workspace's addresses for its jobs."""
         await self._secrets.keep_credentials(workspace, credentials)
 
     def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
+        """Return the credentials that are stored on this machine. Blocks."""
         return self._kept.of(workspace.id)
 
     async def forget_lost(self, ask_ids: Callable[[], Awaitable[Ids]]) -> None:
+        """Remove secrets of workspaces that the state store does not know."""
         await self._secrets.forget_lost(ask_ids)
 
     # --- jobs -----------------------------------------------------------------------------------
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
+        """Start the attempt's pipeline, or return the job that it has already."""
         return await self._launcher.launch(workspace, attempt, workload)
 
     async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
+        """Do what else a launch does, for an attempt whose pipeline was found running."""
         await self._launcher.adopted(workspace, attempt)
 
     async def observe(self) -> ProviderSnapshot:
@@ -231,6 +238,7 @@ class GitLabProvider(
         return await self._deletion.remove(workspace.id)
 
     async def end_orphan(self, orphan: Orphan) -> None:
+        """Remove the credentials, jobs and branches of a workspace that nobody can describe."""
         await asyncio.to_thread(self._kept.drop, orphan.workspace_id)
         await self._deletion.remove(orphan.workspace_id)
 
@@ -243,6 +251,7 @@ class GitLabProvider(
         return await read_inventory(self._session, context)
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
+        """Make this state store the workspace's owner, by a commit to its branch."""
         await self._launcher.take_over(workspace, workload)
 
     # --- looking inside -------------------------------------------------------------------------
@@ -259,6 +268,7 @@ class GitLabProvider(
         return await self._logs.read(project.id, pipeline_id, offset, limit, has_ended=has_ended)
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+        """Return the ssh command for a shell or a command in the job. Raises `NotRunning` for an ended attempt."""
         await self._refuse_an_ended(workspace, attempt)
         return await self._tunnel.shell(workspace, argv)
 
@@ -285,6 +295,7 @@ class GitLabProvider(
     async def forwarding(
         self, workspace: Workspace, attempt: Attempt, where: str, there: int | str
     ) -> tuple[str, ...]:
+        """Return the ssh command that forwards to a port or a socket of the job. Raises as `shell` does."""
         await self._refuse_an_ended(workspace, attempt)
         return await self._tunnel.forwarding(workspace, where, there)
 
@@ -337,9 +348,11 @@ class GitLabProvider(
         )
 
     async def limitations(self, workload: Workload) -> list[Limitation]:
+        """Return requested features that the project does not give its jobs."""
         return await limitations_of(self._api, self._settings, workload)
 
     async def aclose(self) -> None:
+        """Stop the services of tunnels, and close the connections to GitLab."""
         if self._shared is not None:
             self._shared.users -= 1
         await self._services.aclose()

@@ -123,6 +123,7 @@ class Launcher:
         )
 
     def found(self, again: bool) -> detect.DetectedIsolation:
+        """Return the kinds of isolation that work here; `again` tests them anew. Raises `PermanentError`."""
         if self._isolation is not None:
             imageless = Isolation("plain") if self._isolation.is_container else self._isolation
             return detect.DetectedIsolation(self._isolation, imageless, ())
@@ -135,6 +136,7 @@ class Launcher:
             raise as_provider_error(error) from error
 
     def job_paths(self, workspace: Workspace, attempt_id: str) -> JobPaths:
+        """Return the places of the attempt's files on this machine."""
         return JobPaths(
             attempt_id,
             workspace=self.workspace(workspace),
@@ -154,12 +156,14 @@ class Launcher:
         return Isolation(kind, {"bubblewrap": "bwrap"}.get(kind, kind))
 
     def workspace(self, workspace: Workspace) -> Path:
+        """Return the workspace's folder. Raises `PermanentError` for an id that is no folder's name."""
         try:
             return self._layout.workspace(workspace.id)
         except ValueError as error:
             raise PermanentError(str(error)) from error
 
     def files(self, attempt: Attempt) -> JobFiles:
+        """Return the files of the attempt's job. Raises `PermanentError` for an id that is no folder's name."""
         try:
             return self._layout.job(attempt.id)
         except ValueError as error:
@@ -180,9 +184,11 @@ def _isolation_notes(isolation: Isolation, workload: Workload) -> tuple[str, ...
 
 
 def as_provider_error(error: OSError) -> ProviderError:
+    """Return the error as a provider's, with a hint for a full disk."""
     where = f": {error.filename}" if error.filename else ""
     return ProviderError(f"{(error.strerror or str(error)).lower()}{where}", space_hint(str(error)))
 
 
 def space_hint(text: str) -> str:
+    """Return the hint for an error that reports a full disk, "" for any other."""
     return "Free some disk space." if "No space left" in text else ""

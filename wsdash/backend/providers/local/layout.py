@@ -68,12 +68,15 @@ class Layout:
         self.trash = root / "trash"
 
     def workspace(self, workspace_id: str) -> Path:
+        """Return the workspace's folder. Raises ValueError for an invalid id."""
         return self.workspaces / checked_id(workspace_id)
 
     def secrets_of(self, workspace_id: str) -> Path:
+        """Return the file of the workspace's secrets. Raises ValueError for an invalid id."""
         return self.secrets / checked_id(workspace_id)
 
     def job(self, attempt_id: str) -> JobFiles:
+        """Return the files of an attempt's job. Raises ValueError for an invalid id."""
         return JobFiles(self.jobs / checked_id(attempt_id))
 
     def make(self) -> None:

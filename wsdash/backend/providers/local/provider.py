@@ -112,6 +112,7 @@ class LocalProvider(
     # --- jobs -----------------------------------------------------------------------------------
 
     def check_secret(self, name: str, value: str) -> None:
+        """Raise `PermanentError` for a name or value that no shell variable can have."""
         try:
             render_secrets({name: value})
         except ValueError as error:
@@ -133,6 +134,7 @@ class LocalProvider(
         )
 
     def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
+        """Return the credentials that are stored for the workspace's jobs. Blocks."""
         return self._credentials.of(checked_id(workspace.id))
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
@@ -210,9 +212,11 @@ class LocalProvider(
         return await asyncio.to_thread(self._inside, workspace, attempt, "enter", argv)
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        """Return the output of ports.sh in the running job; None where it cannot be asked. Untrusted."""
         return await self._ask_job(workspace, attempt, "listening", ports.MOST_BYTES, ports.TIMEOUT_S)
 
     async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
+        """Return the job's number of open sessions as text; None where it cannot be asked. Untrusted."""
         return await self._ask_job(workspace, attempt, "shells", sessions.MOST_BYTES, sessions.TIMEOUT_S)
 
     async def _ask_job(

@@ -52,6 +52,7 @@ class GitLabApi:
     # Who and what.
 
     async def user(self) -> User:
+        """Return the user that the token belongs to."""
         return _of(User, await self.client.call("get", "/user", what="your user"), "your user")
 
     async def token(self) -> Token | None:
@@ -63,6 +64,7 @@ class GitLabApi:
         return _of(Token, reply, "the token's scopes")
 
     async def version(self) -> Version:
+        """Return the instance's version."""
         return (await self.version_and_skew())[0]
 
     async def version_and_skew(self) -> tuple[Version, float]:
@@ -71,6 +73,7 @@ class GitLabApi:
         return _of(Version, reply, "its version"), reply.skew
 
     async def project(self, path: str | int) -> Project:
+        """Return a project by its full path or id. Raises `NotFound`."""
         what = f"the project {path}"
         return _of(Project, await self.client.call("get", _project(path), what=what), what)
 
@@ -89,6 +92,7 @@ class GitLabApi:
             return None
 
     async def protected_branches(self, project: int) -> list[ProtectedBranch] | None:
+        """Return the protected branches and patterns; None where the user may not see them."""
         what = "the project's protected branches"
         try:
             return await self._pages(ProtectedBranch, f"/projects/{project}/protected_branches", {}, what)
@@ -150,6 +154,7 @@ class GitLabApi:
     # The repository.
 
     async def file_exists(self, project: int, path: str, ref: str) -> bool:
+        """Whether the repository has this file at the ref."""
         file = f"/projects/{project}/repository/files/{quote(path, safe='')}"
         try:
             await self.client.call("head", file, query={"ref": ref}, what=f"the file {path}")
@@ -182,12 +187,14 @@ class GitLabApi:
         return _of(Commit, await self.client.call("post", path, body=body, what=what), what)
 
     async def branches(self, project: int, prefix: str) -> list[Branch]:
+        """Return all branches whose names begin with the prefix."""
         what = f"the branches {prefix}*"
         return await self._pages(
             Branch, f"/projects/{project}/repository/branches", {"search": f"^{prefix}"}, what
         )
 
     async def branch(self, project: int, name: str) -> Branch:
+        """Return one branch. Raises `NotFound`."""
         what = f"the branch {name}"
         return _of(Branch, await self.client.call("get", _branch(project, name), what=what), what)
 
@@ -204,6 +211,7 @@ class GitLabApi:
     async def create_pipeline(
         self, project: int, ref: str, inputs: Mapping[str, str], variables: Mapping[str, str] | None = None
     ) -> Pipeline:
+        """Start a pipeline for the ref, with inputs and variables."""
         body: dict[str, object] = {"ref": ref}
         if variables:
             body["variables"] = [{"key": name, "value": value} for name, value in variables.items()]
@@ -256,6 +264,7 @@ class GitLabApi:
         return _of(Job, await self.client.call("post", path, query=query, what=what), what)
 
     async def cancel_pipeline(self, project: int, pipeline: int) -> Pipeline:
+        """Cancel all jobs of a pipeline."""
         what = f"ending pipeline {pipeline}"
         path = f"/projects/{project}/pipelines/{pipeline}/cancel"
         return _of(Pipeline, await self.client.call("post", path, what=what), what)

@@ -47,16 +47,21 @@ class Version(_Reply):
 
     @property
     def parts(self) -> tuple[int, int]:
+        """The major and minor version as numbers; 0 for a part that is none."""
         numbers = self.version.split("-")[0].split(".")
         major, minor = ([*numbers, "0", "0"])[:2]
         return (int(major) if major.isdecimal() else 0, int(minor) if minor.isdecimal() else 0)
 
 
 class Access(_Reply):
+    """A role, by its number, in a project or a group."""
+
     access_level: int = 0
 
 
 class Permissions(_Reply):
+    """The user's roles in a project, directly and by its group."""
+
     project_access: Access | None = None
     group_access: Access | None = None
 
@@ -118,6 +123,8 @@ class Runner(_Reply):
 
 
 class JobPipeline(_Reply):
+    """The pipeline of a job."""
+
     id: int
 
 
@@ -139,6 +146,8 @@ class Job(_Reply):
 
 
 class Commit(_Reply):
+    """The last commit of a branch."""
+
     id: str
     message: str = ""
     committed_date: Instant | None = None
@@ -152,10 +161,14 @@ class Branch(_Reply):
 
 
 class ProtectedBranch(_Reply):
+    """An item of GET /projects/:id/protected_branches; the name may be a pattern."""
+
     name: str
 
 
 class AllowedProject(_Reply):
+    """A project in the job token's allowlist."""
+
     id: int
 
 

@@ -92,6 +92,7 @@ REASONS = {name: Reason(cause, text) for cause, names in _BY_CAUSE.items() for n
 
 
 def is_known(failure_reason: str | None) -> bool:
+    """Whether `REASONS` has this failure reason."""
     return failure_reason in REASONS
 
 

@@ -40,6 +40,7 @@ class CacheKeys:
             self._sending.start(attempt_id, self._send, workspace_id, attempt_id)
 
     async def aclose(self) -> None:
+        """Cancel the tasks that send keys, and await their end."""
         await self._sending.aclose()
 
     async def _send(self, workspace_id: str, attempt_id: str) -> None:

@@ -50,6 +50,7 @@ class CredentialServer:
             self._serving.start(attempt_id, self._serve, workspace_id)
 
     async def aclose(self) -> None:
+        """Cancel the tasks that answer jobs, and await their end."""
         await self._serving.aclose()
 
     async def _serve(self, workspace_id: str) -> None:

@@ -76,6 +76,7 @@ class TunnelHeartbeats:
         self._of_before &= set(attempt_ids)
 
     async def aclose(self) -> None:
+        """Cancel the tasks that follow jobs, and await their end."""
         await self._following.aclose()
 
     async def _follow(self, workspace_id: str, attempt_id: str) -> None:

@@ -33,9 +33,11 @@ class PendingImports:
         self._sent: set[str] = set()
 
     def has(self, workspace_id: str) -> bool:
+        """Whether imported files of this workspace wait to be sent. Blocks."""
         return self._file(workspace_id).exists()
 
     def drop(self, workspace_id: str) -> None:
+        """Remove the workspace's imported files. Blocks."""
         self._file(workspace_id).unlink(missing_ok=True)
 
     @asynccontextmanager

@@ -55,6 +55,7 @@ class JobTunnel:
 
     @property
     def is_configured(self) -> bool:
+        """Whether jobs can reach this machine, because config.toml names it."""
         return self._relay_client is not None
 
     async def ensure_relay(self) -> None:
@@ -123,6 +124,7 @@ class JobTunnel:
         return ShellCommand(command, dict(os.environ), by_tunnel=True)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
+        """Return the ssh command that forwards to a port or a socket of the job, once its tunnel is open."""
         relay_client = await self._wait_connected(workspace.id, workspace.name)
         return await asyncio.to_thread(relay_client.forward, workspace.id, workspace.name, where, there)
 
@@ -132,6 +134,7 @@ class JobTunnel:
         return await asyncio.to_thread(relay_client.ssh, workspace_id, name, argv)
 
     async def is_connected(self, workspace: Workspace) -> bool:
+        """Whether the workspace's job holds its tunnel now."""
         return self._relay_client is not None and await asyncio.to_thread(
             self._relay_client.is_connected, workspace.id
         )

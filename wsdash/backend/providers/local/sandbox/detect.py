@@ -239,6 +239,7 @@ def _empty_image() -> bytes:
 
 
 def run(argv: list[str], environ: Mapping[str, str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end; a timeout or a failed start gives exit code 1 and the reason as errors."""
     try:
         return subprocess.run(
             argv, input=data, capture_output=True, timeout=_TIMEOUT_S, env=dict(environ), cwd="/", check=False

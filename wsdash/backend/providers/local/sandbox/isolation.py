@@ -51,6 +51,7 @@ class Isolation:
 
     @property
     def is_container(self) -> bool:
+        """Whether jobs run in a container of podman or docker."""
         return self.kind in ("podman", "docker")
 
 
@@ -79,29 +80,36 @@ class JobPaths:
 
     @property
     def job(self) -> Path:
+        """The folder that holds the job's scripts."""
         return self.scripts.parent
 
     @property
     def projects(self) -> Path:
+        """The workspace's folder of projects."""
         return self.workspace / "projects"
 
     @property
     def home(self) -> Path:
+        """The workspace's home folder."""
         return self.workspace / "home"
 
     @property
     def tmp(self) -> Path:
+        """The workspace's temporary folder."""
         return self.workspace / "tmp"
 
     @property
     def volumes(self) -> Path:
+        """The folder that holds the workspace's volumes."""
         return self.workspace / "volumes"
 
     def volume(self, volume: Volume) -> Path:
+        """The folder of one volume."""
         return self.volumes / volume.name
 
 
 def container_name(attempt_id: str) -> str:
+    """Return the container's name for an attempt."""
     return f"wsdash-{attempt_id}"
 
 

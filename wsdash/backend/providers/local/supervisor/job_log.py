@@ -53,6 +53,7 @@ class JobLog:
         return last_words(self._tail, own_error=own_error, most=_MESSAGE_LINES)
 
     def close(self) -> None:
+        """Close the log's file."""
         os.close(self._descriptor)
 
     def _append(self, data: bytes) -> int:

@@ -21,6 +21,7 @@ class OomKills:
         self._before = self._now()
 
     def has_grown(self) -> bool:
+        """Whether the kernel has ended a process for want of memory since the count began."""
         return self._now() > self._before
 
     def _now(self) -> int:

@@ -82,5 +82,6 @@ class Listener:
         return found
 
     def close(self) -> None:
+        """Close the socket and remove its file."""
         self.socket.close()
         self._path.unlink(missing_ok=True)

@@ -36,6 +36,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def all_pids() -> list[int]:
+    """Return the pids of all processes in /proc."""
     return [int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit()]
 
 
