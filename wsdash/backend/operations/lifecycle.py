@@ -143,7 +143,9 @@ class Lifecycle:
     async def set_desired_state(
         self, workspace: Workspace, desired: Desired, *, new_generation: bool, text: str
     ) -> Workspace:
-        """Commit the desired state, and ensure that a reconciler runs. Raises `WorkspaceGone`."""
+        """Commit the desired state and nudge the reconciler. Raises `UserError` for a workspace that is being
+        deleted, `WorkspaceGone` for one that is gone.
+        """
         try:
             changed = await self._state.store.set_desired_state(
                 workspace.id,

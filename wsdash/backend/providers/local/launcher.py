@@ -123,7 +123,7 @@ class Launcher:
         )
 
     def found(self, again: bool) -> detect.DetectedIsolation:
-        """Return the kinds of isolation that work here; `again` tests them anew. Raises `PermanentError`."""
+        """Return the kinds of isolation that work here; `again` repeats the tests. Raises `PermanentError`."""
         if self._isolation is not None:
             imageless = Isolation("plain") if self._isolation.is_container else self._isolation
             return detect.DetectedIsolation(self._isolation, imageless, ())

@@ -124,7 +124,9 @@ class JobTunnel:
         return ShellCommand(command, dict(os.environ), by_tunnel=True)
 
     async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
-        """Return the ssh command that forwards to a port or a socket of the job, once its tunnel is open."""
+        """Return the ssh command that forwards to a port or a socket of the job, once its tunnel is open.
+        Raises `PermanentError`.
+        """
         relay_client = await self._wait_connected(workspace.id, workspace.name)
         return await asyncio.to_thread(relay_client.forward, workspace.id, workspace.name, where, there)
 
