@@ -62,7 +62,7 @@ WITHOUT = {
     "backend/providers/local/supervisor/process_tree",
     "backend/providers/unsaved_work",
     "backend/reconcile/failures",
-    "backend/reconcile/leader",
+    "backend/reconcile/leader_election",
     "backend/reconcile/reconciler",
     "backend/reconcile/unsaved_search",
     "backend/rules/crashes",
