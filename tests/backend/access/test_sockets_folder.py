@@ -138,6 +138,7 @@ def test_a_relay_of_an_older_version_is_replaced_and_its_job_dials_the_new_one(
         until_sync(lambda: is_reachable(relay), 30, "the tunnel")
     finally:
         os.kill(relay.pid, 15)
+        until_sync(lambda: not client.is_running(), what="its end, after which its sockets are gone")
 
 
 def test_a_relay_that_was_taken_for_one_that_does_not_run_is_known_again(

@@ -271,11 +271,9 @@ async def test_a_dashboard_goes_on_by_itself_when_its_state_folder_was_moved_awa
         assert not paths.state.exists()
 
         elsewhere.rename(paths.state)
-        await until(lambda: session.stale_reason == "", 20.0, "it reads again")
+        await until(lambda: session.stale_reason == "", what="it reads again")
         await until(
-            lambda: session.reconciling and session.reconciling.by == "this",
-            LEASE_S / 2,
-            "it reconciles again",
+            lambda: session.reconciling and session.reconciling.by == "this", what="it reconciles again"
         )
         assert session.service is not None
         old = await session.service.queries.find("old")
