@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from textual.pilot import Pilot
 
 from tests.screens.conftest import Running, notifications, until
 from tests.screens.stub import FAILED_STEP, NOW, StubService, attempt, event
 from wsdash.backend.job.ports import Listener, ports
 from wsdash.model import Beat, Cause, End, StepResult
+from wsdash.screens import workspace_actions
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.widgets.line_view import LineScroll
 from wsdash.screens.workspaces import WorkspacesScreen
@@ -102,6 +104,22 @@ async def test_it_closes_when_the_workspace_is_gone(stub: StubService, running: 
         stub.change([found for found in stub.rows if found.workspace.name != "billing"])
         await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
         assert "billing is gone" in notifications(pilot)
+
+
+async def test_a_key_that_is_typed_as_it_closes_acts_on_no_other_workspace(
+    stub: StubService, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_actions, "CLOSED_ITSELF_S", 1000.0)  # however busy the machine is
+    async with running() as pilot:
+        await opened(pilot)
+        stub.change([found for found in stub.rows if found.workspace.name != "billing"])
+        await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
+        await pilot.press("x", "S", "D", "r", "q")
+        assert isinstance(pilot.app.screen, WorkspacesScreen)
+        assert [verb for verb, _ in stub.asked] == ["reconcile"]
+        pilot.app.screen.asked_at -= 1000.0  # a while later keys are for the list
+        await pilot.press("x")
+        await until(pilot, lambda: [verb for verb, _ in stub.asked] == ["reconcile", "stop"])
 
 
 async def test_the_keys_of_the_list_mean_the_same_here(stub: StubService, running: Running) -> None:

@@ -157,6 +157,10 @@ class ActionMixin:
         else:
             self.asked_at = _time.get_time()
 
+    def ignore_keys_for(self, seconds: float) -> None:
+        """The user cannot know yet that this screen is in front: keys typed until then were for another one."""
+        self.asked_at = _time.get_time() + seconds
+
     def current(self) -> WorkspaceRow | None:
         """The one workspace that the screen is about, or that is selected."""
         return None

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from wsdash.model import Workspace
 
 
+CLOSED_ITSELF_S = 1.0
+"""Nobody reacts sooner to a screen that has closed by itself."""
+
+
 class WorkspaceActionsMixin(ActionMixin):
     """Mixed into screens that have a current workspace."""
 
@@ -76,12 +80,18 @@ class WorkspaceActionsMixin(ActionMixin):
         self._for_each_workspace("delete")
 
     def left_if_gone(self, name: str) -> bool:
-        """Close the screen when its workspace is not there any more. True if it is gone."""
+        """Close the screen when its workspace is not there any more. True if it is gone.
+
+        A key that is typed as it closes was for this workspace, and acts on none of the screen behind.
+        """
         if self.current() is not None or not self.dashboard.connected:
             return False
         screen = cast(Screen[object], self)
         if screen.is_current:
             self.dashboard.notify_user(f"{name} is gone")
+            behind = screen.app.screen_stack[-2]
+            if isinstance(behind, ActionMixin):
+                behind.ignore_keys_for(CLOSED_ITSELF_S)
             screen.dismiss()
         return True
 

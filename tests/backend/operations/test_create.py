@@ -153,6 +153,15 @@ async def test_an_image_with_a_password_is_refused_without_being_told(
     assert "MARKER" not in " ".join((str(error), error.hint, *error.details, repr(request)))
 
 
+@pytest.mark.parametrize("ref", ["HEAD", "@"])
+async def test_gits_own_name_of_the_default_branch_is_no_branch(ref: str, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "demo")
+    request = CreateRequest(str(repository), ref=ref)
+    seen = await look_and_translate(request, "web", Capabilities("plain", False), lambda _: None)
+    assert seen.ref is None
+    assert seen.workload.source is not None and seen.workload.source.ref is None
+
+
 @pytest.mark.parametrize("image", ["debian", "reg:5000/a/b:1", f"reg/x:1@sha256:{'0a' * 32}", "$REGISTRY/x"])
 async def test_an_image_is_taken_as_it_is_named(image: str) -> None:
     request = CreateRequest(None, image=image)

@@ -295,17 +295,22 @@ def test_files_of_writers_that_died_are_removed_and_those_of_living_ones_stay(
     ended.wait()
     (job / f".state.json.{ended.pid}").write_text("{}")
     (job / f".state.json.{os.getpid()}").write_text("{}")
+    for name, written in ((".state.json.w0123abc", 1), (".state.json.w0456def", time.time())):
+        (job / name).write_text("{}")
+        os.utime(job / name, (written, written))
     Listener(layout.listeners, "1-gone").socket.close()
     listening = Listener(layout.listeners, "2-there")
     config = paths.credentials_file
     config.parent.mkdir(parents=True, exist_ok=True)
-    for name in (f".{config.name}-old", f".{config.name}-new", ".gitignore"):
+    for name in (f".{config.name}-old", f".{config.name}.w0123abc", f".{config.name}-new", ".gitignore"):
         (config.parent / name).write_text(SECRET)
-    for name in (f".{config.name}-old", ".gitignore"):
+    for name in (f".{config.name}-old", f".{config.name}.w0123abc", ".gitignore"):
         os.utime(config.parent / name, (1, 1))
     cleanup.clean(paths)
     assert not (job / f".state.json.{ended.pid}").exists()
     assert (job / f".state.json.{os.getpid()}").exists()
+    assert not (job / ".state.json.w0123abc").exists()
+    assert (job / ".state.json.w0456def").exists()
     assert [entry.name for entry in layout.listeners.iterdir()] == ["2-there"]
     listening.close()
     assert sorted(file.name for file in config.parent.iterdir()) == [f".{config.name}-new", ".gitignore"]

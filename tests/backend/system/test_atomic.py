@@ -59,8 +59,8 @@ def test_what_cannot_be_written_leaves_the_old_file_and_no_draft(
 
 
 def test_drafts_of_processes_that_died_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:
-    dead, living = tmp_path / ".file.0123abcd", tmp_path / ".file.89abcdef"
-    others = [tmp_path / ".file.name.01234567", tmp_path / ".file.longer-than-that"]
+    dead, living = tmp_path / ".file.w0123abc", tmp_path / ".file.w89abcde"
+    others = [tmp_path / ".file.name.w0123456", tmp_path / ".file.longer-than-that"]
     for draft in (dead, living, *others):
         draft.write_bytes(b"a secret")
     for draft in (dead, *others):

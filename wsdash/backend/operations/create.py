@@ -179,6 +179,9 @@ async def look_and_translate(
     """
     if request.image and names_a_user(request.image):
         raise UserError(*NO_USER, field="image")
+    if request.ref in ("HEAD", "@"):
+        # Git's names of the default branch, which a job cannot check out as a branch.
+        request = replace(request, ref=None)
     fetch = fetch or fetcher()
     if request.source is None:
         found = await described_here(request.devfile, fetch)

@@ -71,7 +71,7 @@ def _of_state(paths: Paths) -> list[Leftover]:
     found += [Leftover(path, "a workspace that is gone") for path in owned if {path.name, path.stem} & gone]
     # Tokens and keys on their way into the file of that name.
     secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
-    drafts = [path for file in secret for path in file.parent.glob(f".{file.name}-*") if _is_old(path)]
+    drafts = [path for file in secret for path in file.parent.glob(f".{file.name}[.-]*") if _is_old(path)]
     drafts += [path for path in owned if path.name.startswith(".") and _is_old(path)]
     found += [Leftover(path, "a process that died while it wrote") for path in drafts]
     tries = [path for layout in _layouts(paths) for path in layout.root.glob(".probe-*")]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
+_DRAFT = re.compile(r"\..+\.w[0-9a-f]{7}")
 ABANDONED_S = 600.0
 """A draft this much older than a new one is of a process that died."""
 
@@ -13,11 +16,11 @@ ABANDONED_S = 600.0
 def write(file: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
     """Replace a file, or make it: a reader sees the old content or the new one, and a failure leaves the old one.
 
-    The draft is beside it as `.NAME.RANDOM`; those of processes that died are removed. With `durable` the new content
+    The draft is beside it as `.NAME.wRANDOM`; those of processes that died are removed. With `durable` the new content
     survives a power cut that comes after the return. A symbolic link is replaced, not followed. Blocks. Raises OSError.
     """
     # Not tempfile, which loads more than the supervisor does.
-    draft = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
+    draft = file.with_name(f".{file.name}.w{os.urandom(4).hex()[1:]}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -49,12 +52,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_abandoned(file: Path, before: float) -> None:
-    prefix = f".{file.name}."
-    with contextlib.suppress(OSError), os.scandir(file.parent) as entries:
+def abandoned(folder: Path, before: float) -> Iterator[Path]:
+    """The drafts of any file in a folder that were written before an instant, in seconds since the epoch."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            # Another file may begin with the same name.
-            if entry.name.startswith(prefix) and len(entry.name) == len(prefix) + 8:
+            if _DRAFT.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
                     if entry.stat(follow_symlinks=False).st_mtime < before:
-                        Path(entry.path).unlink()
+                        yield Path(entry.path)
+
+
+def _remove_abandoned(file: Path, before: float) -> None:
+    for draft in abandoned(file.parent, before):
+        if draft.name.rpartition(".")[0] == f".{file.name}":
+            with contextlib.suppress(OSError):
+                draft.unlink()

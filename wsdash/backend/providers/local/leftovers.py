@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +22,12 @@ from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.rules.leftovers import AskIds, Ids, Leftover
-from wsdash.backend.system import json_files
+from wsdash.backend.system import atomic, json_files
 from wsdash.backend.system.locks import clearing, is_locked
 from wsdash.backend.system.processes import stat_of
 
 _DRAFT = re.compile(r"\..+\.(\d{1,9})")
-"""The name of a record while it is written: `.NAME.PID` (records.py)."""
+"""The name of a record while a version before this one wrote it: `.NAME.PID`."""
 _LONGEST_S = 10.0
 
 
@@ -97,6 +98,7 @@ def _drafts_of_records(layout: Layout) -> Iterator[Path]:
                 found = _DRAFT.fullmatch(entry.name)
                 if found is not None and stat_of(int(found[1])) is None:
                     yield Path(entry)
+        yield from atomic.abandoned(files.folder, time.time() - atomic.ABANDONED_S)
 
 
 def _owned(layout: Layout) -> dict[str, list[Path]]:
