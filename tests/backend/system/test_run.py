@@ -48,6 +48,16 @@ async def test_what_it_started_ends_with_it_where_the_caller_gives_up(tmp_path: 
     await until(lambda: not group_exists(int((tmp_path / "pid").read_text())))
 
 
+async def test_a_caller_may_give_up_at_any_moment(tmp_path: Path) -> None:
+    for turns in range(40):
+        task = asyncio.create_task(shell("sleep 1000 & wait"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 60)
+
+
 async def test_what_a_command_leaves_running_lives_on_and_holds_nobody_up() -> None:
     found = await shell("sleep 1000 & echo $!")
     pid = int(found.output)

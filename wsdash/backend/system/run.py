@@ -40,11 +40,20 @@ async def capture(
     live on. Raises OSError where it cannot be started.
     """
     pipe = asyncio.subprocess.PIPE
-    transport, command = await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Command(limit), *argv,
-        stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=cwd, start_new_session=True,
+    starting = asyncio.ensure_future(
+        asyncio.get_running_loop().subprocess_exec(
+            lambda: _Command(limit), *argv,
+            stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=cwd, start_new_session=True,
+        )
     )  # fmt: skip
-    pid, exit_code = transport.get_pid(), None
+    try:
+        transport, command = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # A transport of asyncio that is cancelled before its pipes are connected waits for them for ever.
+        with suppress(OSError):
+            await _end(*await starting)
+        raise
+    exit_code = None
     try:
         _feed(transport, stdin)
         await _first(command.exited, command.too_much, timeout_s)
@@ -54,11 +63,17 @@ async def capture(
             exit_code = transport.get_returncode()
     finally:
         if exit_code is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+            await _end(transport, command)
         transport.close()
-        await command.exited.wait()
     return Captured(exit_code, bytes(command.output), bytes(command.errors))
+
+
+async def _end(transport: asyncio.SubprocessTransport, command: _Command) -> None:
+    """Kill it with all that it has started in its session."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    transport.close()
+    await command.exited.wait()
 
 
 class _Command(asyncio.SubprocessProtocol):
