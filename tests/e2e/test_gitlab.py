@@ -177,7 +177,7 @@ def test_a_job_whose_token_gitlab_takes_no_more_saves_its_work_and_ends(work: Wo
         for path in (f"/pipelines/{job.pipeline.id}/metadata$", "/api/v4/job$")
     ]
     until_sync(lambda: job.status == "success", PATIENCE_S, "the job to end by itself")
-    assert b"it saves its work and ends" in bytes(job.trace)
+    assert b"the job saves its work and ends" in bytes(job.trace)
     for refusal in refusals:
         work.server.faults.remove(refusal)
     work.wait_for(phase="running", attempt=2)
