@@ -200,3 +200,13 @@ def relay(tmp_path: Path) -> Iterator[Running]:
     yield running
     running.close()
     shutil.rmtree(folder.sockets)
+
+
+@pytest.fixture
+def job(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
+    found = relay.job(tmp_path, name="web")
+    assert found.enrol()
+    found.open_tunnel()
+    until_sync(lambda: relay.folder.socket("w1").exists(), 30, "the tunnel")
+    yield found
+    found.close()

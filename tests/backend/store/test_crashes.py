@@ -16,7 +16,7 @@ import pytest
 
 from wsdash.backend.service import Service
 from wsdash.backend.store import database
-from wsdash.backend.store.errors import DatabaseError, explain, lock_holders
+from wsdash.backend.store.errors import explain
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import Store
 from wsdash.paths import Paths
@@ -35,18 +35,6 @@ for number in range(300):
     )
 os.kill(os.getpid(), 9)
 """
-
-
-@pytest.fixture
-def store_with_a_workspace(paths: Paths) -> Paths:
-    database.prepare(paths)
-    connection = database.connect(paths.database)
-    connection.execute(
-        "INSERT INTO workspace (id, name, context, desired, generation, policy, workload, created_at,"
-        " desired_changed_at) VALUES ('demo', 'demo', 'local', 'stopped', 1, '{}', '{}', 1, 1)"
-    )
-    connection.close()
-    return paths
 
 
 def kill_amid_a_transaction(paths: Paths, journal_mode: str = "TRUNCATE") -> None:
@@ -171,63 +159,3 @@ def as_nobody(work: Callable[[], str]) -> str:
         output = answer.read()
     os.waitpid(pid, 0)
     return output
-
-
-HOLDS_THE_LOCK = """
-import sqlite3, sys, time
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
-db.execute("BEGIN EXCLUSIVE")
-print("locked", flush=True)
-time.sleep(600)
-"""
-
-
-def test_who_locks_the_store_is_named(store_with_a_workspace: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = store_with_a_workspace.database
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDS_THE_LOCK, str(file)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
-        assert lock_holders(file) == [holder.pid]
-        impatient = sqlite3.connect(file, timeout=0)
-        with pytest.raises(sqlite3.OperationalError) as failed:
-            impatient.execute("BEGIN IMMEDIATE")
-        output = explain(failed.value, file)
-        assert f"process {holder.pid}" in output and "state.db" in output and f"kill {holder.pid}" in output
-        holder.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, holder.pid, os.WSTOPPED)
-        assert f"kill -CONT {holder.pid}" in explain(failed.value, file)
-        impatient.close()
-    finally:
-        holder.kill()
-        holder.communicate()
-
-
-def test_a_folder_in_the_place_of_the_store_is_named(paths: Paths) -> None:
-    paths.database.mkdir()
-    with pytest.raises(DatabaseError, match=r"state\.db is not a file.*Move it away"):
-        database.prepare(paths)
-    with pytest.raises(DatabaseError, match="not a file"):
-        names_by_reader(paths)
-
-
-CREATES_WHERE_FILES_CANNOT_GROW = """
-import resource
-from wsdash.backend.store import database, errors
-from wsdash.paths import Paths
-paths = Paths.from_environment()
-resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
-try:
-    database.prepare(paths)
-except errors.DatabaseError as error:
-    print(error)
-"""
-
-
-def test_a_first_start_where_files_cannot_grow_says_so(paths: Paths) -> None:
-    output = subprocess.run(
-        [sys.executable, "-c", CREATES_WHERE_FILES_CANNOT_GROW], capture_output=True, text=True, check=True
-    ).stdout
-    assert "cannot grow" in output and "8192 bytes" in output and "ulimit" in output
-    assert names_by_reader(paths) == []

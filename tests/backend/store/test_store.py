@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
-import sqlite3
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.backend.builders import NOW, attempt, job, workspace
+from tests.backend.store.leases import fence
 from wsdash.backend.store import database
 from wsdash.backend.store.errors import DatabaseError
-from wsdash.backend.store.fenced_store import FencedStore
-from wsdash.backend.store.lease import LEASE_S, LeaseLost
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.store import NameTaken, Store
-from wsdash.backend.system.processes import ProcessIdentity, boot_id
 from wsdash.model import Cause, Desired, End, Observation, StepResult
 from wsdash.paths import Paths
 from wsdash.workload import Command, EnvVar, Parallel, Port, Resources, Sequential, Source, Volume, Workload
@@ -38,18 +32,6 @@ def paths(tmp_path: Path) -> Paths:
 async def store(paths: Paths) -> AsyncIterator[Store]:
     async with Store.open(paths) as opened:
         yield opened
-
-
-async def fence(store: Store, now: float = 0.0) -> FencedStore:
-    fenced = await FencedStore.acquire(store, "daemon", ProcessIdentity.own(), now)
-    assert fenced is not None
-    return fenced
-
-
-async def token(store: Store, owner: str, holder: ProcessIdentity, now: float) -> int | None:
-    """The token that the lease is acquired with, None where it is not."""
-    fenced = await FencedStore.acquire(store, owner, holder, now)
-    return None if fenced is None else fenced.token
 
 
 async def test_a_workload_comes_back_as_it_was(store: Store) -> None:
@@ -103,74 +85,6 @@ async def test_every_act_leaves_its_event_in_the_same_transaction(store: Store, 
     assert events[-2].evidence == {"why": "rule 1"}
 
 
-async def test_a_writer_whose_lease_was_taken_changes_nothing(store: Store) -> None:
-    await store.create_workspace(workspace(), Workload(), "created")
-    old = await fence(store)
-    await old.give_up_lease()
-    new = await fence(store)
-    assert new.token == old.token + 1
-    with pytest.raises(LeaseLost):
-        await old.record_intent(attempt(launched=None), "too late", {})
-    assert await store.attempts("w1") == []
-    await new.record_intent(attempt(launched=None), "in time", {})
-    assert len(await store.attempts("w1")) == 1
-
-
-async def test_a_held_lease_is_not_given_to_another(store: Store) -> None:
-    fenced = await fence(store, now=0.0)
-    assert await token(store, "dashboard", ProcessIdentity.own(), LEASE_S - 1) is None
-    await fenced.renew(LEASE_S - 1)
-    assert await token(store, "dashboard", ProcessIdentity.own(), LEASE_S + 1) is None
-    assert await token(store, "dashboard", ProcessIdentity.own(), 2 * LEASE_S) == fenced.token + 1
-
-
-async def test_the_lease_of_a_killed_process_is_free_at_once(store: Store) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    holder = ProcessIdentity.of(child.pid)
-    assert holder is not None
-    assert await token(store, "daemon", holder, 0.0) == 1
-    assert await token(store, "dashboard", ProcessIdentity.own(), 1.0) is None
-    child.kill()
-    child.communicate()
-    assert await token(store, "dashboard", ProcessIdentity.own(), 1.0) == 2
-
-
-async def test_a_pid_that_was_given_to_another_process_holds_nothing(store: Store) -> None:
-    own = ProcessIdentity.own()
-    assert await token(store, "daemon", ProcessIdentity(own.pid, own.ticks - 1, boot_id()), 0.0) == 1
-    assert await token(store, "dashboard", own, 1.0) == 2
-    assert await token(store, "daemon", ProcessIdentity(own.pid, own.ticks, "before"), 99.0) == 3
-
-
-async def test_a_cancelled_caller_does_not_tear_its_transaction(store: Store) -> None:
-    await store.create_workspace(workspace(), Workload(), "created")
-    fenced = await fence(store)
-    task = asyncio.create_task(fenced.record_intent(attempt(launched=None), "launch", {}))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await fenced.renew(1.0)  # waits for its turn, so the first has ended
-    assert len(await store.attempts("w1")) == 1
-
-
-async def test_a_transaction_that_fails_after_its_caller_was_cancelled_logs_no_traceback(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    await store.create_workspace(workspace(), Workload(), "created")
-    former = await fence(store)
-    await fence(store, LEASE_S + 1)
-    task = asyncio.create_task(former.record_intent(attempt(launched=None), "launch", {}))
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    del task
-    assert await store.attempts("w1") == []
-    await store.update_workload("w1", Workload(), 2.0)  # waits for its turn, so the first has ended
-    gc.collect()
-    assert caplog.messages == []
-
-
 async def test_what_was_observed_comes_back_for_everybody(store: Store, paths: Paths) -> None:
     from dataclasses import replace
 
@@ -222,44 +136,3 @@ async def test_on_a_full_disk_the_ballast_makes_room_and_then_the_error_is_clear
                     "w1", Desired.STOPPED, new_generation=False, now=NOW, text=large
                 )
         assert (await store.workspace("w1")).desired is Desired.STOPPED
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from wsdash.backend.store.database import connect
-db = connect(Path(sys.argv[1]))
-for n in range(int(sys.argv[2])):
-    db.execute("BEGIN IMMEDIATE")
-    count = db.execute("SELECT generation FROM workspace").fetchone()[0]
-    db.execute("UPDATE workspace SET generation = ?", (count + 1,))
-    db.execute("COMMIT")
-    print(n, flush=True)
-"""
-
-
-async def test_several_processes_write_without_losing_a_write(store: Store, paths: Paths) -> None:
-    await store.create_workspace(workspace(), Workload(), "created")
-    command = [sys.executable, "-c", WRITER, str(paths.database), "50"]
-    writers = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]
-    assert [writer.wait() for writer in writers] == [0, 0, 0]
-    assert (await store.workspace("w1")).generation == 151
-
-
-async def test_an_acknowledged_write_survives_kill_9(store: Store, paths: Paths) -> None:
-    await store.create_workspace(workspace(), Workload(), "created")
-    for _ in range(5):
-        before = (await store.workspace("w1")).generation
-        command = [sys.executable, "-c", WRITER, str(paths.database), "100000"]
-        writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert writer.stdout is not None
-        acknowledged = [writer.stdout.readline() for _ in range(20)]
-        writer.kill()
-        acknowledged += writer.stdout.readlines()
-        writer.wait()
-        writer.stdout.close()
-        complete = [line for line in acknowledged if line.endswith("\n")]
-        assert (await store.workspace("w1")).generation >= before + len(complete)
-    check = sqlite3.connect(paths.database)
-    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    check.close()

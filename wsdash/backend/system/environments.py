@@ -26,9 +26,10 @@ _BASIC = re.compile(
 )
 _FOR_GIT = re.compile(
     r"(https?|no|all|HTTPS?|NO|ALL)_(proxy|PROXY)|\w*SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|DISPLAY|XAUTHORITY"
-    r"|WAYLAND_DISPLAY|REGISTRY_AUTH_FILE|(GIT|SSH|GCM|GPG|GNUPG|DOCKER|CONTAINERS?|PODMAN|KRB5|DBUS)\w*",
+    r"|WAYLAND_DISPLAY|REGISTRY_AUTH_FILE|GIT_\w*|(SSH|GCM|GPG|GNUPG|DOCKER|CONTAINERS?|PODMAN|KRB5|DBUS)\w*",
     re.ASCII,
 )
+# Those of Git Credential Manager only name a store, as GCM_CREDENTIAL_STORE does.
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|WSDASH_GIT_")
 
 received: dict[str, str] = {}
@@ -46,8 +47,12 @@ def basic(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def for_git(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables with which Git, ssh, container engines and keyrings work as they do for the user."""
-    return basic(environ) | {k: v for k, v in environ.items() if _FOR_GIT.fullmatch(k)}
+    """Return the variables with which Git, ssh, container engines and keyrings work as they do for the user.
+
+    No token, key or password is among them, whatever program reads it: the name tells.
+    """
+    settings = {k: v for k, v in environ.items() if _FOR_GIT.fullmatch(k)}
+    return basic(environ) | {k: v for k, v in settings.items() if k.startswith("GCM_") or not is_secret(k)}
 
 
 def tokens(environ: Mapping[str, str]) -> dict[str, str]:
