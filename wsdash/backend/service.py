@@ -94,7 +94,7 @@ class Service:
         with ThreadPoolExecutor(1, "wsdash-reader") as thread:
             loop = asyncio.get_running_loop()
             notices = await loop.run_in_executor(thread, database.prepare, paths)
-            reader = Reader(paths)
+            reader = Reader(paths, makes_store=False)
             try:
                 async with Store.open(paths) as store:
                     state = State(paths, store, reader, thread, ProviderPool(paths, makers), clock, notices)

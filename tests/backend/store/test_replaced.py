@@ -22,7 +22,7 @@ from wsdash.backend.store.errors import StateRemoved
 from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.lease import LEASE_S, LeaseLost
 from wsdash.backend.store.reader import Reader
-from wsdash.backend.store.repair import copy_database
+from wsdash.backend.store.repair import await_file, copy_database
 from wsdash.backend.store.store import Store
 from wsdash.backend.store.transactions import Transactions
 from wsdash.backend.system.clock import boot_time
@@ -252,6 +252,27 @@ async def test_a_removed_state_folder_ends_the_reconciler_and_is_not_made_again(
         assert not paths.state.exists()
 
 
+@pytest.mark.parametrize("had_it_open", [True, False])
+async def test_a_reader_makes_no_state_folder_again_however_late_it_is_removed(
+    with_old_and_backup: Paths, monkeypatch: pytest.MonkeyPatch, had_it_open: bool
+) -> None:
+    paths = with_old_and_backup
+    copy = copy_of(paths)
+    reading = Reader(paths, makes_store=False)
+    if had_it_open:
+        assert [row.workspace.name for row in reading.workspaces(0.0)] == ["old"]
+        copy.replace(paths.database)
+
+    def removed_just_after(looked_for: Paths) -> None:
+        await_file(looked_for)
+        paths.state.rename(paths.state.with_name("moved"))
+
+    monkeypatch.setattr("wsdash.backend.store.reader.await_file", removed_just_after)
+    with pytest.raises(StateRemoved, match="was removed"):
+        reading.workspaces(0.0)
+    assert not paths.state.exists()
+
+
 async def test_a_dashboard_goes_on_by_itself_when_its_state_folder_was_moved_away_and_back(
     with_old_and_backup: Paths,
 ) -> None:
@@ -264,6 +285,7 @@ async def test_a_dashboard_goes_on_by_itself_when_its_state_folder_was_moved_awa
     session.start()
     try:
         await until(lambda: session.reconciling and session.reconciling.by == "this", what="it reconciles")
+        await until(lambda: session.isolation, what="it has found out what jobs run in")
         paths.state.rename(elsewhere)
         await until(lambda: "was removed" in session.stale_reason, what="it says that the folder is gone")
         assert session.reconciling is None

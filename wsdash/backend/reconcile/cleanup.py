@@ -18,7 +18,6 @@ from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.rules.leftovers import Ids, Leftover
 from wsdash.backend.store.reader import Reader
-from wsdash.backend.store.repair import await_file
 from wsdash.backend.store.secret_notes import SecretNote, SecretNotes
 from wsdash.paths import Paths
 
@@ -85,8 +84,7 @@ def _layouts(paths: Paths) -> Iterator[Layout]:
 
 
 def _ids(paths: Paths) -> Ids:
-    await_file(paths)  # a state folder that is being removed is not made again
-    reader = Reader(paths)
+    reader = Reader(paths, makes_store=False)
     try:
         return reader.ids()
     finally:

@@ -71,14 +71,18 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def prepare(paths: Paths) -> list[str]:
+def prepare(paths: Paths, *, makes_folder: bool = True) -> list[str]:
     """Make the file ready for use; return what was done to it, as sentences for the user.
 
     A damaged file is moved aside and replaced by the newest good backup. Raises `NewerSchema` when the file can
     only be read, and `DatabaseError` when it cannot be used at all.
+
+    A process that had the store open makes no folder anew: `StateRemoved` is raised where it is gone, however shortly
+    before.
     """
     path = paths.database
-    paths.prepare()
+    if makes_folder:
+        paths.prepare()
     try:
         notices = repair.repair(paths)
         connection = connect(path)
@@ -88,8 +92,10 @@ def prepare(paths: Paths) -> list[str]:
         finally:
             connection.close()
     except sqlite3.Error as error:
+        repair.check_not_removed(paths)
         raise DatabaseError(explain(error, path)) from error
     except OSError as error:
+        repair.check_not_removed(paths)
         raise DatabaseError(f"{error.filename or path}: {error.strerror}. Free some space there.") from error
     return notices
 

@@ -71,8 +71,10 @@ class PlannedStep:
 class Reader:
     """A read-only connection to the state store. Not for use by two threads at a time."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, *, makes_store: bool = True) -> None:
+        """Without `makes_store` the store must be there already: a missing one was removed, and is not made anew."""
         self._paths = paths
+        self._makes_store = makes_store
         self._connection: sqlite3.Connection | None = None
         self._identity: FileIdentity | None = None
         self._log: FileIdentity | None = None
@@ -292,7 +294,7 @@ class Reader:
             if not is_damage(error):
                 raise
         self.close()
-        self.notices += prepare(self._paths)
+        self._prepare()
         return self._present_file().execute(sql, values).fetchall()
 
     def _present_file(self) -> sqlite3.Connection:
@@ -303,9 +305,9 @@ class Reader:
         """
         if self._connection is not None and file_identity(self._paths.database) == self._identity:
             return self._connection
-        if self._identity is not None:
+        if not self._makes_store:
             await_file(self._paths)
-            if file_identity(self._paths.database) != self._identity:
+            if self._identity is not None and file_identity(self._paths.database) != self._identity:
                 with suppress(OSError):  # then it is left to a process that may
                     part_from_log(self._paths.database, self._log)
         self.close()
@@ -314,6 +316,7 @@ class Reader:
         if self._identity is None:
             self._identity = file_identity(self._paths.database)
         self._log = log_identity(self._paths.database)
+        self._makes_store = False
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
@@ -328,5 +331,8 @@ class Reader:
             return connect(self._paths.database, read_only=True)
         except sqlite3.Error:
             pass
-        self.notices += prepare(self._paths)
+        self._prepare()
         return connect(self._paths.database, read_only=True)
+
+    def _prepare(self) -> None:
+        self.notices += prepare(self._paths, makes_folder=self._makes_store)

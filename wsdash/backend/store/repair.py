@@ -63,13 +63,18 @@ def await_file(paths: Paths) -> None:
     """
     give_up = time.monotonic() + _REPLACING_S
     while not paths.database.exists():
-        if not paths.state.is_dir():
-            raise StateRemoved(
-                f"{paths.state} was removed. Move it back if it is elsewhere, or start wsdash again for an empty one."
-            )
+        check_not_removed(paths)
         if time.monotonic() > give_up:
             return
         time.sleep(0.02)
+
+
+def check_not_removed(paths: Paths) -> None:
+    """Raise `StateRemoved` if the state folder, which was there before, is gone."""
+    if not paths.state.is_dir():
+        raise StateRemoved(
+            f"{paths.state} was removed. Move it back if it is elsewhere, or start wsdash again for an empty one."
+        )
 
 
 def part_from_log(path: Path, log: FileIdentity | None) -> None:

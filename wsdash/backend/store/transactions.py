@@ -170,7 +170,7 @@ class Transactions:
                 part_from_log(self._paths.database, self._log)
         before, identity = self._connection, self._identity
         try:
-            notices = await asyncio.to_thread(prepare, self._paths)
+            notices = await asyncio.to_thread(prepare, self._paths, makes_folder=False)
             await self._connect()
         except PathError as error:
             raise DatabaseError(str(error)) from error
