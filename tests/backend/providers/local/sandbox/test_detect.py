@@ -33,6 +33,15 @@ def test_a_program_on_the_path_that_cannot_run_anything_is_not_used(tmp_path: Pa
     assert "bubblewrap does not work here" in notes
 
 
+def test_a_container_engine_whose_processes_may_stay_is_given_no_token(tmp_path: Path) -> None:
+    fake(tmp_path, "podman", f"env >>{tmp_path}/seen; exit 1")
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "DOCKER_HOST": "unix:///here"}
+    detect.find(tmp_path, {**environ, "GITLAB_TOKEN": "glpat-planted", "AWS_SECRET_ACCESS_KEY": "planted"})
+    seen = (tmp_path / "seen").read_text()
+    assert "DOCKER_HOST=unix:///here" in seen
+    assert "planted" not in seen
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     found = detect.find(tmp_path, {"PATH": str(tmp_path)})
     assert found.best.kind == "plain"

@@ -18,7 +18,7 @@ from typing import Literal
 
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import KINDS, Host, Isolation, JobPaths, Kind
-from wsdash.backend.system import json_files
+from wsdash.backend.system import environments, json_files
 from wsdash.backend.system.processes import boot_id
 
 _TIMEOUT_S = 30.0
@@ -239,10 +239,17 @@ def _empty_image() -> bytes:
 
 
 def run(argv: list[str], environ: Mapping[str, str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    # An engine leaves processes that stay, with its environment (podman's pause process): no token is in it.
     """Run a command to its end; a timeout or a failed start gives exit code 1 and the reason as errors."""
     try:
         return subprocess.run(
-            argv, input=data, capture_output=True, timeout=_TIMEOUT_S, env=dict(environ), cwd="/", check=False
+            argv,
+            input=data,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            env=environments.for_git(environ),
+            cwd="/",
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(argv, 1, b"", f"no answer within {_TIMEOUT_S:.0f} s".encode())

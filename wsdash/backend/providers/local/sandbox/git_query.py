@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Host, Isolation, JobPaths
 from wsdash.backend.providers.types import CheckoutQuery
+from wsdash.backend.system import environments
 from wsdash.backend.system.run import capture
 from wsdash.workload import Workload
 
@@ -42,7 +43,7 @@ async def ask(
                 isolation, job_paths, host, workload.image, env, Path(scratch), question.argv
             )
             if isolation.is_container:
-                return (argv if job_paths.projects.is_dir() else None), dict(environ)
+                return (argv if job_paths.projects.is_dir() else None), environments.for_git(environ)
             return argv, env
 
         argv, env = await asyncio.to_thread(prepared)
