@@ -16,7 +16,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.repositories import make_repository
 from wsdash import cli
-from wsdash.backend.access.web_editor import Editor
+from wsdash.backend.job.web_editor import Editor
 from wsdash.backend.operations import connect_gitlab
 from wsdash.backend.providers.types import Finding
 from wsdash.backend.system.environments import GITLAB_TOKENS

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsdash.backend.access.web_editor import PORT, Editor, has_display, laptop_line, to_clipboard
 from wsdash.backend.errors import UserError
+from wsdash.backend.job.web_editor import PORT, Editor, has_display, laptop_line, to_clipboard
 from wsdash.commands.console import DONE, FAILED, print_json, print_stderr
 from wsdash.commands.run_service import with_service
 from wsdash.commands.ssh import number_of, once_entered

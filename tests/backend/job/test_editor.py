@@ -14,7 +14,7 @@ import pytest
 
 from tests.backend.job.scripts import HERE
 from tests.waiting import until_sync
-from wsdash.backend.access.web_editor import Editor, NoEditor, editor_of
+from wsdash.backend.job.web_editor import Editor, NoEditor, editor_of
 
 PROGRAM = f"""\
 #!{sys.executable}

@@ -6,24 +6,13 @@ import json
 from typing import Any
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.devfile.examples import column_of, devfile
+from tests.devfile.parse.yaml_values import YAML_VALUES
 from wsdash.devfile import load
 from wsdash.devfile.parse.json_reader import read_json
 from wsdash.devfile.parse.reader import read
 from wsdash.devfile.parse.tree import Array, Mark, Object, Value
-
-YAML_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**18), 10**18)
-    | st.text("ab: #-{}[]'\"\n*&!|>%@,?\t\u20ac", max_size=9),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text("abc: *&", max_size=5), inner, max_size=4)
-    ),
-    max_leaves=20,
-)
 
 
 @given(YAML_VALUES)

@@ -8,23 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.devfile.examples import devfile, places
+from tests.devfile.parse.yaml_values import YAML_VALUES
 from wsdash.devfile import load
 from wsdash.devfile.parse.reader import read
 from wsdash.devfile.parse.tree import Array, Object, Value
-
-YAML_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**18), 10**18)
-    | st.text("ab: #-{}[]'\"\n*&!|>%@,?\t\u20ac", max_size=9),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text("abc: *&", max_size=5), inner, max_size=4)
-    ),
-    max_leaves=20,
-)
 
 
 def value_of(text: str) -> Value:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.devfile.examples import column_of
 from tests.devfile.hostile import DEVFILES, YAML_SOUP
+from tests.devfile.resolve.children import CHILD, codes, content, flat
 from wsdash.devfile import (
     DevfileError,
-    Document,
     Folder,
     caret,
     check,
@@ -43,25 +41,6 @@ commands:
     exec: {component: dev, commandLine: make install}
 events: {postStart: [install]}
 """
-CHILD = """\
-schemaVersion: 2.2.0
-metadata: {name: child}
-parent: {uri: base.yaml}
-"""
-
-
-def flat(child: str, **files: str) -> Document:
-    """`base` stands for the file base.yaml."""
-    return flatten(load(child), read_parent={f"{name}.yaml": text for name, text in files.items()}.get)
-
-
-def codes(document: Document) -> list[str]:
-    return [remark.code for remark in document.diagnostics]
-
-
-def content(document: Document) -> dict[str, Any]:
-    value: dict[str, Any] = yaml.safe_load(to_yaml(document))
-    return value
 
 
 def test_a_child_has_all_that_its_parent_brings_and_its_own_metadata() -> None:

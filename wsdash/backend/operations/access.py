@@ -18,7 +18,7 @@ from wsdash.backend.system.run import capture
 from wsdash.model import Attempt, Workspace
 
 if TYPE_CHECKING:
-    from wsdash.backend.access.web_editor import Editor
+    from wsdash.backend.job.web_editor import Editor
 
 _ANOTHER_CONTEXT = "Its log says what it does; a workspace in a context of another provider can be entered."
 
@@ -92,7 +92,7 @@ class Access:
 
     async def editor(self, workspace_id: str, *, attempt: int | None = None) -> Editor:
         """The editor in the browser, started if it does not run. `attempt` as in `shell`, and raises as that does."""
-        from wsdash.backend.access import web_editor
+        from wsdash.backend.job import web_editor
 
         workspace = await self._state.find(workspace_id)
         command = await self.shell(workspace.id, web_editor.START, attempt=attempt)

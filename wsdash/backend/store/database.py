@@ -77,7 +77,7 @@ def prepare(paths: Paths, *, makes_folder: bool = True) -> list[str]:
     A damaged file is moved aside and replaced by the newest good backup. Raises `NewerSchema` when the file can
     only be read, and `DatabaseError` when it cannot be used at all.
 
-    A process that had the store open makes no folder anew: `StateRemoved` is raised where it is gone, however shortly
+    A process that had the store open makes no folder again: `StateRemoved` is raised where it is gone, however shortly
     before.
     """
     path = paths.database

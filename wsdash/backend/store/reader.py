@@ -72,7 +72,7 @@ class Reader:
     """A read-only connection to the state store. Not for use by two threads at a time."""
 
     def __init__(self, paths: Paths, *, makes_store: bool = True) -> None:
-        """Without `makes_store` the store must be there already: a missing one was removed, and is not made anew."""
+        """Without `makes_store` the store must be there already: a missing one was removed, and is not made again."""
         self._paths = paths
         self._makes_store = makes_store
         self._connection: sqlite3.Connection | None = None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.access.web_editor import (
+from wsdash.backend.job.web_editor import (
     Editor,
     NoEditor,
     editor_of,
