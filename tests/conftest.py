@@ -41,7 +41,7 @@ SLOW = (
     "screens/test_app.py",
     "screens/test_snapshots.py",
     "screens/test_terminal.py",
-    "screens/test_type_ahead.py",
+    "screens/test_typeahead.py",
     "simulation",
     "torture/test_torture.py",
     "test_benchmarks.py",

@@ -86,7 +86,6 @@ WITHOUT = {
     "screens/palette",
     "screens/session",
     "screens/text/detail",
-    "screens/typeahead",
     "screens/update_form",
     "screens/widgets/key_bar",
     "screens/widgets/log_view",

@@ -202,7 +202,7 @@ def test_sensible_keys_follow_the_phase() -> None:
     "action", [action for action in on(ScreenKind.LIST) if action.keys and action.opens is not Opens.PROGRAM]
 )
 async def test_an_action_that_opens_something_says_so(running: Running, action: Action) -> None:
-    """The bursts of `test_type_ahead` are made from what it says."""
+    """The bursts of `test_typeahead` are made from what it says."""
     async with running() as pilot:
         screen = pilot.app.screen
         assert isinstance(screen, WorkspacesScreen)

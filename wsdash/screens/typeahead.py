@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import math
 import select
+import selectors
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from textual import events
@@ -175,6 +178,19 @@ async def _all_answer(pumps: list[MessagePump]) -> None:
 
 
 def is_input_waiting(app: App[Any]) -> bool:
-    """Whether the terminal has sent bytes that Textual's thread has not read yet."""
-    descriptor = getattr(app._driver, "fileno", None)
-    return isinstance(descriptor, int) and bool(select.select([descriptor], [], [], 0)[0])
+    """Whether the terminal has sent bytes of which Textual's thread has not made events yet.
+
+    A key has the time at which its event is made, which on a busy machine may be long after it was read. The
+    thread has made them all when it waits for more (in `select`) and no more bytes are there.
+    """
+    driver = app._driver
+    descriptor = getattr(driver, "fileno", None)
+    if not isinstance(descriptor, int):
+        return False
+    if select.select([descriptor], [], [], 0)[0]:
+        return True
+    thread: Thread | None = getattr(driver, "_key_thread", None)
+    if thread is None or not thread.is_alive() or thread.ident is None:
+        return False
+    frame = sys._current_frames().get(thread.ident)
+    return frame is not None and frame.f_code.co_filename != selectors.__file__

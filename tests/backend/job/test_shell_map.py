@@ -91,7 +91,8 @@ def test_python_gives_the_variables_of_the_protocol_and_no_other() -> None:
     for folder in ("backend/providers", "backend/access"):
         for text in python_files(PACKAGE / folder).values():
             given |= set(VARIABLE.findall(text))
-    given |= set(VARIABLE.findall((PACKAGE / "backend/job/render.py").read_text()))
+    for module in ("render.py", "web_editor.py"):
+        given |= set(VARIABLE.findall((PACKAGE / "backend/job" / module).read_text()))
     assert {name for name in given if not OF_WSDASH_ITSELF.fullmatch(name)} == protocol.ENVIRONMENT
 
 

@@ -5,17 +5,24 @@ On a real (pseudo-)terminal, for every key of the table of actions that opens so
 
 from __future__ import annotations
 
+import os
 import re
+import selectors
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Thread
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from textual.app import App
 
 from tests.screens.in_terminal import rows
 from tests.screens.terminal import Terminal, environment
 from wsdash.screens.action import Action, Opens, ScreenKind
 from wsdash.screens.actions import on
 from wsdash.screens.availability import Subject
+from wsdash.screens.typeahead import is_input_waiting
 
 KEYS = {
     "enter": b"\r", "escape": b"\x1b", "f1": b"\x1bOP", "ctrl+p": b"\x10", "tab": b"\t", "space": b" ",
@@ -271,3 +278,38 @@ def test_what_is_confirmed_in_a_form_is_seen_first(start: Start) -> None:
     assert dashboard.asked == []
     dashboard.types(b"\r")
     dashboard.has_done("create api")
+
+
+def app_reading(descriptor: int, thread: Thread | None) -> App[None]:
+    """The part of an app that tells whether input waits: its driver's terminal and the thread that reads it."""
+    return cast("App[None]", SimpleNamespace(_driver=SimpleNamespace(fileno=descriptor, _key_thread=thread)))
+
+
+def test_input_waits_until_textuals_thread_has_made_keys_of_all_that_it_has_read() -> None:
+    read_end, write_end = os.pipe()
+    may_go_on, reads = Event(), Event()
+
+    def read_keys() -> None:
+        with selectors.SelectSelector() as selector:
+            selector.register(read_end, selectors.EVENT_READ)
+            selector.select()
+            os.read(read_end, 100)
+            reads.set()
+            may_go_on.wait()
+            selector.select()
+
+    thread = Thread(target=read_keys, daemon=True)
+    app = app_reading(read_end, thread)
+    os.write(write_end, b"Dy")
+    assert is_input_waiting(app)
+    thread.start()
+    assert reads.wait(30)
+    assert is_input_waiting(app)
+    may_go_on.set()
+    while is_input_waiting(app):
+        assert thread.is_alive()
+    os.write(write_end, b"q")
+    thread.join(30)
+    assert is_input_waiting(app)
+    os.read(read_end, 1)
+    assert not is_input_waiting(app)
