@@ -7,7 +7,6 @@ import math
 import os
 import sys
 import time
-import unicodedata
 from collections.abc import Sequence
 
 from wsdash.model import Phase
@@ -104,6 +103,8 @@ def cells(text: str) -> int:
     """How many columns of a terminal the text takes, colours not counted."""
     if text.isascii() and "\x1b" not in text:
         return len(text)
+    import unicodedata
+
     count, in_sequence = 0, False
     for char in text:
         if char == "\x1b":

@@ -8,10 +8,14 @@ from dataclasses import asdict
 from functools import cache
 
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.commands.console import instant
 from wsdash.model import Attempt, Event, StepResult, UnsavedRecord, Workspace
 from wsdash.paths import Paths
+
+TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+if TYPE_CHECKING:
+    from wsdash.backend.store.details import WorkspaceDetail
+    from wsdash.backend.store.reader import WorkspaceRow
 
 
 def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import binascii
 from collections.abc import Sequence
 
 from wsdash.model import Attempt, Cause, Policy, Workspace
@@ -37,7 +37,7 @@ def backoff_s(crash_count: int, attempt_id: str, policy: Policy) -> float:
     if crash_count <= 1 or not policy.ladder_s:
         return 0.0
     step = policy.ladder_s[min(crash_count - 2, len(policy.ladder_s) - 1)]
-    return step * zlib.crc32(attempt_id.encode(errors="surrogatepass")) / 0xFFFFFFFF
+    return step * binascii.crc32(attempt_id.encode(errors="surrogatepass")) / 0xFFFFFFFF
 
 
 def is_crash(attempt: Attempt, policy: Policy) -> bool:

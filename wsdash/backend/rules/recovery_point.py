@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from wsdash.backend.rules.status import words_for_seconds
 from wsdash.model import Attempt, Cause
+
+TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+if TYPE_CHECKING:
+    from typing import Literal
 
 _SAVES = frozenset({Cause.CANCELLED, Cause.DEADLINE})
 

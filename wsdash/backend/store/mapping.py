@@ -51,22 +51,27 @@ _RENAMED_JOB_FIELDS = {
 @lru_cache(maxsize=4096)
 def workspace_of(row: sqlite3.Row) -> Workspace:
     """Return the workspace of a row, cached: most rows are the same as when they were read last."""
+    # In the order of `WORKSPACE_COLUMNS`: a row finds a value by its place several times as fast as by its name.
+    (
+        workspace_id, name, context, source_url, ref, devfile_path, desired, generation, policy, created_at,
+        desired_changed_at, deleted_at, autostop_not_before, unsaved,
+    ) = row  # fmt: skip
     return Workspace(
-        id=row["id"],
-        name=row["name"],
-        context=row["context"],
+        id=workspace_id,
+        name=name,
+        context=context,
         # An earlier version wrote addresses as they were typed.
-        source_url=row["source_url"] and without_secrets(row["source_url"]),
-        ref=row["ref"],
-        devfile_path=row["devfile_path"],
-        desired=Desired(row["desired"]),
-        generation=row["generation"],
-        policy=policy_of(row["policy"]),
-        created_at=row["created_at"],
-        desired_changed_at=row["desired_changed_at"],
-        deleted_at=row["deleted_at"],
-        autostop_not_before=row["autostop_not_before"],
-        unsaved=None if row["unsaved"] is None else unsaved_of(row["unsaved"]),
+        source_url=source_url and without_secrets(source_url),
+        ref=ref,
+        devfile_path=devfile_path,
+        desired=Desired(desired),
+        generation=generation,
+        policy=policy_of(policy),
+        created_at=created_at,
+        desired_changed_at=desired_changed_at,
+        deleted_at=deleted_at,
+        autostop_not_before=autostop_not_before,
+        unsaved=None if unsaved is None else unsaved_of(unsaved),
     )
 
 

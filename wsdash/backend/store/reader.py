@@ -14,8 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from wsdash.backend.errors import WorkspaceGone
-from wsdash.backend.rules.decide import Decision, decide
-from wsdash.backend.rules.leftovers import Ids
+from wsdash.backend.rules.decide import decide
 from wsdash.backend.rules.recovery_point import RecoveryPoint, recovery_point
 from wsdash.backend.rules.status import has_lost_its_supervisor, status
 from wsdash.backend.store import mapping
@@ -30,6 +29,11 @@ from wsdash.backend.system.supervision import Supervision
 from wsdash.model import Attempt, Event, Observation, Status, Workspace
 from wsdash.paths import Paths
 
+TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+if TYPE_CHECKING:
+    from wsdash.backend.rules.leftovers import Ids
+    from wsdash.backend.store.details import PlannedStep, WorkspaceDetail
+
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceRow:
@@ -43,29 +47,6 @@ class WorkspaceRow:
     attempt: Attempt | None
     event: Event | None
     saved: RecoveryPoint | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkspaceDetail:
-    """One workspace with its attempts and events, newest first; `workload` is JSON text, without secrets of
-    addresses.
-
-    `superseded` are paths of checkpoints that could not be given to a later job; they are kept for the user.
-    """
-
-    row: WorkspaceRow
-    attempts: tuple[Attempt, ...]
-    events: tuple[Event, ...]
-    workload: str
-    superseded: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """The reconciler's next step for one workspace."""
-
-    workspace: Workspace
-    decision: Decision
 
 
 class Reader:
@@ -179,6 +160,7 @@ class Reader:
         # A list is quicker without these.
         from wsdash.backend.git.hide_secrets import SecretHider
         from wsdash.backend.store.checkpoint_files import CheckpointStore
+        from wsdash.backend.store.details import WorkspaceDetail
 
         superseded = CheckpointStore(self._paths.state / "checkpoints").superseded(workspace.id)
         return WorkspaceDetail(
@@ -203,6 +185,8 @@ class Reader:
 
     def plan(self, now: float) -> list[PlannedStep]:
         """Return the next step for every workspace, computed from the store as the reconciler does."""
+        from wsdash.backend.store.details import PlannedStep
+
         observed = self._context_observations()
         steps = []
         for row in self._query(
@@ -220,6 +204,8 @@ class Reader:
 
         Nothing of the latter is removed here.
         """
+        from wsdash.backend.rules.leftovers import Ids
+
         found = self._query(
             "SELECT id, deleted_at, EXISTS (SELECT 1 FROM event WHERE workspace_id = workspace.id"
             " AND kind = 'released') AS lives_elsewhere FROM workspace"

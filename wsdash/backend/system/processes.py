@@ -7,7 +7,6 @@ clock is set. Standard library only, and no dataclass: every supervisor loads th
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -78,6 +77,8 @@ class ProcessIdentity:
         try:
             if not self.is_alive():
                 return False
+            import signal  # it makes enumerations, which nobody needs who only looks
+
             signal.pidfd_send_signal(descriptor, number)
         except ProcessLookupError:
             return False
