@@ -1,7 +1,7 @@
-"""The command line: which verbs there are, what they take, and which function answers.
+"""The command line: the table of verbs, their arguments, and the functions that run them.
 
-Only the verb that is asked for is set up, and only what it needs is imported, for `wsdash list` is run often
-and by scripts.
+Only the parser of the given verb is built, and only the modules that it needs are imported: scripts run
+`wsdash list` often.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ INTERRUPTED = 130
 _OUTPUT_ERRORS = (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 EPILOG = """\
-exit codes: 0 done; 1 it failed; 2 usage; 3 no such workspace or context; 4 the provider refused or cannot be
+exit codes: 0 done; 1 failed; 2 usage error; 3 no such workspace or context; 4 the provider refused or cannot be
 reached; 5 timed out waiting
 """
 
 
 class Verb:
-    """One verb: what it is for, the function that answers (`module:function`), and what it takes."""
+    """A verb: its help text, the function that runs it (`module:function` below `commands`) and its arguments."""
 
     __slots__ = ("answer", "arguments", "purpose")
 
     def __init__(self, purpose: str, answer: str, *arguments: Callable[[ArgumentParser], object]) -> None:
+        """Add the arguments by calling each of `arguments` with the verb's parser."""
         self.purpose = purpose
         self.answer = answer
         self.arguments = arguments
 
 
 QUICK = frozenset({"list", "show", "events", "why", "plan"})
-"""Verbs that read, print and end, with no service and no event loop."""
+"""Verbs that only read the state store and print, without the service and an event loop."""
 
 VERBS: dict[str, Verb] = {
     "create": Verb(
-        "make a workspace from a Git repository",
+        "create a workspace from a Git repository",
         "create:create",
         arguments.create_options,
         arguments.wait,
@@ -55,14 +56,17 @@ VERBS: dict[str, Verb] = {
         arguments.as_json,
     ),
     "list": Verb(
-        "all workspaces and their phases", "list:list_workspaces", arguments.list_options, arguments.as_json
+        "list all workspaces and their phases",
+        "list:list_workspaces",
+        arguments.list_options,
+        arguments.as_json,
     ),
     "show": Verb(
-        "one workspace: job, steps, attempts, events", "show:show", arguments.name, arguments.as_json
+        "show one workspace: job, steps, attempts and events", "show:show", arguments.name, arguments.as_json
     ),
-    "start": Verb("want workspaces running", "lifecycle:start", arguments.names, arguments.wait),
+    "start": Verb("start workspaces", "lifecycle:start", arguments.names, arguments.wait),
     "stop": Verb(
-        "want workspaces stopped; their files stay",
+        "stop workspaces and keep their files",
         "lifecycle:stop",
         arguments.names,
         arguments.force,
@@ -78,7 +82,7 @@ VERBS: dict[str, Verb] = {
         arguments.wait,
     ),
     "update": Verb(
-        "run what a workspace's devfile says now",
+        "apply the current devfile of a workspace's source",
         "update:update",
         arguments.name,
         arguments.choices,
@@ -87,7 +91,7 @@ VERBS: dict[str, Verb] = {
         arguments.yes,
     ),
     "delete": Verb(
-        "remove workspaces with all their files",
+        "delete workspaces and all their files",
         "lifecycle:delete",
         arguments.names,
         arguments.keep,
@@ -95,14 +99,14 @@ VERBS: dict[str, Verb] = {
         arguments.yes,
     ),
     "extend": Verb(
-        "put off the autostop of workspaces", "lifecycle:extend", arguments.names, arguments.hours
+        "postpone the autostop of workspaces", "lifecycle:extend", arguments.names, arguments.hours
     ),
-    "logs": Verb("the log of a workspace's job", "ssh:logs", arguments.name, arguments.logs_options),
-    "events": Verb("what happened to a workspace", "show:events", arguments.name, arguments.as_json),
+    "logs": Verb("print the log of a workspace's job", "ssh:logs", arguments.name, arguments.logs_options),
+    "events": Verb("print the events of a workspace", "show:events", arguments.name, arguments.as_json),
     "why": Verb(
-        "why a workspace is where it is, in a sentence", "show:why", arguments.name, arguments.as_json
+        "explain the phase of a workspace in a sentence", "show:why", arguments.name, arguments.as_json
     ),
-    "plan": Verb("what the reconciler would do next, and why", "show:plan", arguments.as_json),
+    "plan": Verb("print the next step of the reconciler for each workspace", "show:plan", arguments.as_json),
     "ssh": Verb(
         "open a shell in a workspace, or run a command: NAME -- CMD...",
         "ssh:ssh",
@@ -117,18 +121,22 @@ VERBS: dict[str, Verb] = {
         arguments.timeout,
     ),
     "import": Verb(
-        "make a workspace from an archive", "transfer:import_", arguments.import_options, arguments.as_json
+        "create a workspace from an archive", "transfer:import_", arguments.import_options, arguments.as_json
     ),
     "devfile": Verb(
-        "check a devfile, flatten it, or print the job it becomes",
+        "check a devfile, flatten it, or print the job that it becomes",
         "devfiles:devfile",
         arguments.devfile_options,
     ),
-    "context": Verb("the places where workspaces run", "contexts:context", arguments.context_actions),
-    "daemon": Verb("keep jobs alive without a dashboard", "daemon:daemon", arguments.daemon_options),
+    "context": Verb(
+        "list, add or remove contexts: the places where workspaces run",
+        "contexts:context",
+        arguments.context_actions,
+    ),
+    "daemon": Verb("run the reconciler without a dashboard", "daemon:daemon", arguments.daemon_options),
     "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", arguments.as_json),
     "support": Verb(
-        "write an archive for a report of a fault, with secrets removed",
+        "write an archive for a bug report, with secrets removed",
         "support:support",
         arguments.support_options,
     ),
@@ -141,7 +149,7 @@ VERBS: dict[str, Verb] = {
         arguments.as_json,
     ),
     "ports": Verb(
-        "what a workspace listens on; forward one of its ports",
+        "list the ports of a workspace, or forward one",
         "ports:ports",
         arguments.name,
         arguments.ports_options,
@@ -149,19 +157,19 @@ VERBS: dict[str, Verb] = {
         arguments.as_json,
     ),
     "connect": Verb(
-        "hand a connection to a workspace to ssh: what ssh-config has it run",
+        "carry an ssh connection to a workspace; `ssh NAME.wsdash` runs this",
         "proxy_command:connect",
         arguments.name,
         arguments.timeout,
     ),
     "ssh-config": Verb(
-        "have `ssh NAME.wsdash` lead into workspaces",
+        "set up `ssh NAME.wsdash` for all workspaces",
         "ports:ssh_config",
         arguments.ssh_config_action,
         arguments.yes,
     ),
     "recover": Verb(
-        "rebuild workspaces from what GitLab or their folders have of them",
+        "rebuild lost workspaces from GitLab or from their folders",
         "recover:recover",
         arguments.recover_options,
         arguments.yes,
@@ -175,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     verb = argv[0] if argv and argv[0] in VERBS else ""
     if verb in QUICK:
-        gc.disable()  # a sixth of a quick verb's time would go into looking for garbage that is not there
+        gc.disable()  # a collection takes a sixth of a quick verb's time and finds nothing
     try:
         _fill_streams()
         code = _answer(argv, verb)
@@ -197,14 +205,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(error) if problem is None else _no_output(problem)
     finally:
         if verb in QUICK:
-            gc.freeze()  # so that the interpreter's end does not look through everything either
+            gc.freeze()  # else the interpreter collects everything once more when it ends
             gc.enable()
 
 
 def _fill_streams() -> None:
-    """A stream that was closed leads nowhere: else the next file that is opened would take its place.
+    """Open each standard stream that the caller closed: otherwise the next file opened would take its number.
 
-    A closed standard output is replaced by one that rejects writes, so that output which is lost is an error.
+    A closed standard output is replaced by one that rejects writes, so that lost output is an error.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         if descriptor == 1:
@@ -217,7 +225,10 @@ def _fill_streams() -> None:
 
 
 def _output_problem(error: Exception | None = None) -> str | None:
-    """Why standard output does not take what was printed, in the system's words; `error` may be of that or not."""
+    """Return the system's message if standard output cannot be written to, None if it can.
+
+    `error` is the exception that ended the verb; it may or may not come from standard output.
+    """
     try:
         sys.stdout.flush()
         if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_ERRORS:
@@ -233,11 +244,13 @@ def _no_output(problem: str) -> int:
     from wsdash.commands.errors import report
 
     _forget_output()
-    return report(UserError(f"standard output cannot be written to: {problem}", "Print to another place."))
+    return report(
+        UserError(f"standard output cannot be written to: {problem}", "Redirect the output to another file.")
+    )
 
 
 def _forget_output() -> None:
-    """What is still in the buffer must not fail again at exit."""
+    """Discard what is still in the buffer, which must not fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -259,7 +272,7 @@ def _answer(argv: list[str], verb: str) -> int:
     paths = Paths.from_environment()
     fault = (
         _config_fault(paths) if verb and verb not in ("doctor", "support") else None
-    )  # these say so themselves
+    )  # these two report it themselves
     try:
         return function_of(verb)(args, paths)
     except Exception as error:
@@ -285,7 +298,7 @@ def _config_fault(paths: Paths) -> str | None:
 
 
 def function_of(verb: str) -> Callable[[Namespace, Paths], int]:
-    """The function that answers the verb; "" is the dashboard."""
+    """Return the function that runs the verb; that of "" runs the dashboard."""
     module, _, name = (VERBS[verb].answer if verb else "dashboard:dashboard").partition(":")
     function: Callable[[Namespace, Paths], int] = getattr(
         importlib.import_module(f"wsdash.commands.{module}"), name
@@ -294,10 +307,10 @@ def function_of(verb: str) -> Callable[[Namespace, Paths], int]:
 
 
 def build_parser(verbs: Iterable[str]) -> ArgumentParser:
-    """A parser that knows these verbs, and the options of the dashboard."""
+    """Return a parser for these verbs and for the options of the dashboard."""
     parser = ArgumentParser(
         prog="wsdash",
-        description="Development workspaces from a terminal. Without a verb: the dashboard.",
+        description="Development workspaces on CI runners. Without a verb, wsdash opens the dashboard.",
         epilog=EPILOG,
         formatter_class=_help,
     )
@@ -316,12 +329,12 @@ def build_parser(verbs: Iterable[str]) -> ArgumentParser:
 
 
 def _help(prog: str) -> HelpFormatter:
-    """Help of a fixed width: argparse would ask the terminal at every start, help or not."""
+    """Return a formatter of a fixed width: argparse would ask the terminal for its width at every start."""
     return HelpFormatter(prog, width=80)
 
 
 def split_command(argv: list[str]) -> tuple[list[str], list[str]]:
-    """What stands before the first `--`, and what stands after it and belongs to the workspace."""
+    """Split at the first `--`: the arguments of wsdash, and the command to run in the workspace."""
     if "--" not in argv:
         return argv, []
     cut = argv.index("--")
@@ -334,5 +347,5 @@ def _unknown_verb(word: str) -> Exception:
     from wsdash.backend.errors import UserError
 
     near = difflib.get_close_matches(word, VERBS, 1, 0.5)
-    hint = f"Did you mean `wsdash {near[0]}`?" if near else "`wsdash --help` names them all."
+    hint = f"Did you mean `wsdash {near[0]}`?" if near else "`wsdash --help` lists the verbs."
     return UserError(f"there is no verb {word}", hint, exit_code=2)

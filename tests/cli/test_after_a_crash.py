@@ -71,7 +71,7 @@ def test_ssh_waits_for_the_job_that_takes_the_place_of_one_that_was_killed_with_
     assert "running, as wanted" not in wsdash("plan").stdout
     inside = wsdash("ssh", running, "--", "echo", "inside")
     assert (inside.returncode, inside.stdout) == (0, "inside\n"), inside.stderr
-    assert "waiting for the one that takes its place" in inside.stderr
+    assert "waiting for its replacement" in inside.stderr
     assert row(wsdash)["attempt"] == 2
 
 
@@ -82,7 +82,7 @@ def test_ports_are_those_of_the_job_that_takes_the_place_of_one_that_was_killed_
     serve = "nohup python3 -m http.server 18081 --bind 127.0.0.1 >/dev/null 2>&1 &"
     asked = wsdash("ports", running, "--json")
     assert asked.returncode == 0, asked.stderr
-    assert "waiting for the one that takes its place" in asked.stderr
+    assert "waiting for its replacement" in asked.stderr
     assert row(wsdash)["attempt"] == 2
     assert wsdash("ssh", running, "--", "sh", "-c", serve).returncode == 0
 
@@ -119,7 +119,7 @@ def test_ssh_by_name_waits_too(wsdash: Command, running: str, environment: Path,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as connecting:  # fmt: skip
         _, output = connecting.communicate(timeout=60)
-    assert "waiting for the one that takes its place" in output
+    assert "waiting for its replacement" in output
     assert "nothing to enter" not in output
     # The way in opens as soon as the job's server answers; the reconciler may look a moment later.
     until_sync(lambda: row(wsdash)["phase"] == "running", what="a look at the job that took its place")
@@ -149,7 +149,7 @@ def test_one_that_is_not_wanted_running_is_not_waited_for(
     assert inside.returncode == 1
     assert f"wsdash start {running} --wait" in inside.stderr
     ports = wsdash("ports", running)
-    assert (ports.returncode, ports.stderr) == (0, "It says nothing of ports.\n")
+    assert (ports.returncode, ports.stderr) == (0, "Its devfile declares no ports.\n")
     assert time.monotonic() - began < 30
 
 

@@ -30,11 +30,11 @@ def test_the_ssh_client(version: str, level: str, words: str) -> None:
     ("bind", "addresses", "levels", "words"),
     [
         ("0.0.0.0", ("10.0.0.5",), [], ""),
-        ("127.0.0.1", ("10.0.0.5",), ["blocked"], "listens at 127.0.0.1 alone"),
-        ("::1", ("10.0.0.5", "::1"), ["blocked"], "listens at ::1 alone"),
+        ("127.0.0.1", ("10.0.0.5",), ["blocked"], "listens only at 127.0.0.1,"),
+        ("::1", ("10.0.0.5", "::1"), ["blocked"], "listens only at ::1,"),
         ("0.0.0.0", (), ["blocked"], "cannot resolve jump.example"),
-        ("0.0.0.0", (LOOP, "::1"), ["warning"], "only jobs that run on it"),
-        ("127.0.0.1", (LOOP,), ["warning"], "only jobs that run on it"),
+        ("0.0.0.0", (LOOP, "::1"), ["warning"], "only jobs on this machine"),
+        ("127.0.0.1", (LOOP,), ["warning"], "only jobs on this machine"),
     ],
 )
 def test_the_name_and_the_address_that_it_listens_at(
@@ -54,7 +54,7 @@ def test_the_name_and_the_address_that_it_listens_at(
         (
             ConnectResult((LOOP,), problem="timed out"),
             "blocked",
-            "not reached at jump.example port 8022: timed out",
+            "cannot be reached at jump.example port 8022: timed out",
         ),
     ],
 )

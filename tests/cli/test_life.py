@@ -185,7 +185,7 @@ def test_delete_asks_on_a_terminal_and_names_unsaved_work(wsdash: Command, repos
         if state == "stopped":
             assert wsdash("stop", "web", "--wait").returncode == 0
         asked = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "delete", "web"], timeout=60, encoding="utf-8")
-        asked.expect("web has work that is nowhere else: 1 commit and 2 files")
+        asked.expect("web has unsaved work: 1 commit and 2 files")
         asked.expect("notes.txt")
         asked.expect("On no branch")
         asked.expect(r"Delete web with all its files\? \[y/N\]")
@@ -289,7 +289,7 @@ def test_the_daemon_is_started_found_and_stopped(wsdash: Command) -> None:
     assert wsdash("daemon", "--status").stdout == started.stdout
     assert wsdash("daemon", "--stop").returncode == 0
     assert wsdash("daemon", "--status").returncode == 1
-    assert wsdash("daemon", "--stop").stdout == "No daemon runs.\n"
+    assert wsdash("daemon", "--stop").stdout == "No daemon is running.\n"
 
 
 def test_a_long_log_of_a_daemon_is_put_away_by_the_daemon_itself(wsdash: Command, paths: Paths) -> None:
@@ -299,7 +299,7 @@ def test_a_long_log_of_a_daemon_is_put_away_by_the_daemon_itself(wsdash: Command
     until_sync(lambda: paths.daemon_log.stat().st_size < 10_000, what="a new log")
     assert paths.daemon_log.with_suffix(".log.1").read_text().startswith("an old line\n")
     assert wsdash("daemon", "--stop").returncode == 0
-    assert "ended; jobs go on" in paths.daemon_log.read_text()
+    assert "ended; jobs keep running" in paths.daemon_log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -497,7 +497,7 @@ def test_a_running_workspace_without_git_is_kept(wsdash: Command, tmp_path: Path
     assert wsdash("create", "--no-source", "--name", "web", "--yes", "--wait").returncode == 0
     wsdash("ssh", "web", "--", "sh", "-c", "mkdir deep; echo kept >deep/file; ln -s file deep/link")
     asked = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "delete", "web"], timeout=60, encoding="utf-8")
-    asked.expect("web has work that is nowhere else: 2 files")
+    asked.expect("web has unsaved work: 2 files")
     asked.expect("outside of any Git repository:")
     asked.expect("deep/file")
     asked.sendline("n")
@@ -515,7 +515,7 @@ def test_nothing_is_deleted_whose_work_cannot_be_kept(wsdash: Command) -> None:
     done = wsdash("delete", "web", "--keep-work", "--yes")
     assert done.returncode == 1
     assert "cannot be kept, so it is not deleted: tools cannot be looked into" in done.stderr
-    assert "It was stopped for this: `wsdash start web` has it run again." in done.stderr
+    assert "The workspace was stopped for this: `wsdash start web` starts it again." in done.stderr
     assert rows(wsdash)["web"]["phase"] == "stopped"
 
 
@@ -599,12 +599,10 @@ def test_a_workspace_without_an_editor_is_named_with_what_would_bring_one(
     assert "injector_image" in done.stderr
 
 
-def test_update_shows_what_the_devfile_changes_and_starts_the_job_anew(
-    wsdash: Command, repository: Path
-) -> None:
+def test_update_shows_the_changes_of_the_job_and_replaces_it(wsdash: Command, repository: Path) -> None:
     assert wsdash("create", str(repository), "--name", "web", "--wait").returncode == 0
     same = wsdash("update", "web", "--yes")
-    assert (same.returncode, "says already" in same.stdout) == (0, True)
+    assert (same.returncode, "already runs its current devfile" in same.stdout) == (0, True)
     assert wsdash("ssh", "web", "--", "sh", "-c", "echo mine >mine.txt").returncode == 0
     commit_files(repository, {"devfile.yaml": DEVFILE.replace("value: hello", "value: good day")}, "Greet")
     assert wsdash("update", "web").returncode == 2  # it asks, and nobody is there to answer
@@ -618,7 +616,7 @@ def test_update_shows_what_the_devfile_changes_and_starts_the_job_anew(
     assert "updated" in wsdash("events", "web").stdout
     assert wsdash("stop", "web", "--wait").returncode == 0
     commit_files(repository, {"devfile.yaml": DEVFILE}, "Greet as before")
-    assert "when it is started" in wsdash("update", "web", "--yes").stdout
+    assert "from its next start on" in wsdash("update", "web", "--yes").stdout
     assert rows(wsdash)["web"]["phase"] == "stopped"
     assert wsdash("start", "web", "--wait").returncode == 0
     assert wsdash("ssh", "web", "--", "sh", "-c", "echo $GREETING").stdout == "hello\n"

@@ -298,7 +298,7 @@ def test_secrets_of_a_killed_create_go_though_the_store_was_lost_as_well(
             lambda: work.project.variables == {"WSDASH_0123456789_TOKEN": others}, PATIENCE_S, "it is removed"
         )
         until_sync(
-            lambda: "nothing is left of deleted workspaces" in user.run("doctor", code=None),
+            lambda: "nothing is left over from deleted workspaces" in user.run("doctor", code=None),
             PATIENCE_S,
             "no note",
         )

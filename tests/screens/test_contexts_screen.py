@@ -124,7 +124,7 @@ async def test_another_context_is_made_the_default_one(stub: StubService, runnin
         screen = await contexts(pilot)
         await pilot.press("j", "u")
         await until(pilot, lambda: ("use_context", "work") in stub.asked)
-        assert "new workspaces are made in work" in notifications(pilot)
+        assert "new workspaces are created in work" in notifications(pilot)
         await until(pilot, lambda: screen.selected is not None and screen.selected.name == "work")
 
 

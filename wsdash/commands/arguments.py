@@ -18,42 +18,50 @@ def _completed_by(action: Action, function: str) -> None:
 
 
 def name(parser: ArgumentParser) -> None:
+    """Add NAME, one workspace."""
     _completed_by(
         parser.add_argument("name", metavar="NAME", help="a workspace's name or id"), "workspace_names"
     )
 
 
 def names(parser: ArgumentParser) -> None:
+    """Add NAME..., one or more workspaces."""
     action = parser.add_argument("names", metavar="NAME", nargs="+", help="names or ids of workspaces")
     _completed_by(action, "workspace_names")
 
 
 def as_json(parser: ArgumentParser) -> None:
+    """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def wait(parser: ArgumentParser) -> None:
-    parser.add_argument("--wait", action="store_true", help="wait until it is done, and show how far it is")
+    """Add `--wait` and `--timeout`."""
+    parser.add_argument("--wait", action="store_true", help="wait until it is done, and print the progress")
     timeout(parser)
 
 
 def now(parser: ArgumentParser) -> None:
+    """Add `--now`."""
     parser.add_argument(
-        "--now", action="store_true", help="end the job at once: what it has not saved is lost"
+        "--now", action="store_true", help="end the job at once; work that it has not saved is lost"
     )
 
 
 def force(parser: ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="end the job though its work cannot be saved")
+    """Add `--force` of the verbs that end a job."""
+    parser.add_argument("--force", action="store_true", help="end the job even if its work cannot be saved")
 
 
 def hours(parser: ArgumentParser) -> None:
+    """Add `--hours`."""
     parser.add_argument(
         "--hours", type=seconds, default=1.0, metavar="H", help="by how many hours (%(default)g)"
     )
 
 
 def timeout(parser: ArgumentParser) -> None:
+    """Add `--timeout`, in seconds."""
     parser.add_argument(
         "--timeout",
         type=seconds,
@@ -64,6 +72,7 @@ def timeout(parser: ArgumentParser) -> None:
 
 
 def seconds(text: str) -> float:
+    """Parse a positive, finite number. Raises `ValueError`."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise ValueError(text)
@@ -74,23 +83,29 @@ seconds.__name__ = "number of seconds"
 
 
 def keep(parser: ArgumentParser) -> None:
+    """Add `--keep-work`."""
     parser.add_argument(
         "--keep-work",
         action="store_true",
-        help="first put what is nowhere else into files here, and prove that they bring it back",
+        help="first save unsaved work to files on this machine, and test that it can be restored",
     )
 
 
 def yes(parser: ArgumentParser) -> None:
+    """Add `--yes`."""
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
 def context(parser: ArgumentParser) -> None:
-    action = parser.add_argument("--context", metavar="C", help="where it runs (the default context)")
+    """Add `--context` of the verbs that make a workspace."""
+    action = parser.add_argument(
+        "--context", metavar="C", help="the context to run it in (the default context)"
+    )
     _completed_by(action, "context_names")
 
 
 def create_options(parser: ArgumentParser) -> None:
+    """Add the arguments of `create`."""
     parser.add_argument(
         "source", metavar="SOURCE", nargs="?", help="a Git URL or folder (the repository of this directory)"
     )
@@ -99,10 +114,11 @@ def create_options(parser: ArgumentParser) -> None:
     parser.add_argument("--ref", metavar="R", help="a branch, tag or commit (the default branch)")
     parser.add_argument("--devfile", metavar="PATH", help="a path in the repository, or of a file here")
     choices(parser)
-    parser.add_argument("--no-source", action="store_true", help="a workspace without a repository")
+    parser.add_argument("--no-source", action="store_true", help="create a workspace without a repository")
 
 
 def choices(parser: ArgumentParser) -> None:
+    """Add what `create` and `update` take in place of the devfile's own: component, image and secrets."""
     parser.add_argument("--component", metavar="NAME", help="the devfile's component to run in")
     parser.add_argument("--image", metavar="IMAGE", help="a container image in place of the devfile's")
     parser.add_argument(
@@ -110,41 +126,57 @@ def choices(parser: ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="a variable that the job gets: a masked one of the project, or else with your environment's value",
+        help="a variable for the job: a masked one of the project, else the one of your environment; may be repeated",
     )
 
 
 def list_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="deleted workspaces too")
+    """Add the options of `list`."""
+    parser.add_argument("--all", action="store_true", help="include deleted workspaces")
 
 
 def logs_options(parser: ArgumentParser) -> None:
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+    """Add the options of `logs`."""
+    parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the job ends")
     parser.add_argument("--attempt", type=int, metavar="N", help="the log of attempt N (the newest)")
 
 
 def devfile_options(parser: ArgumentParser) -> None:
+    """Add the actions of `devfile` with their arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="report all problems of devfiles")
-    check.add_argument("files", metavar="FILE", nargs="+")
-    check.add_argument("--profile", choices=("lenient", "library", "gitlab"), default="lenient")
+    check.add_argument("files", metavar="FILE", nargs="+", help="devfiles or devcontainer.json files")
+    check.add_argument(
+        "--profile",
+        choices=("lenient", "library", "gitlab"),
+        default="lenient",
+        help="the rules of wsdash (lenient, the default), devfile/library or GitLab Workspaces",
+    )
     as_json(check)
     flatten = actions.add_parser("flatten", help="print a devfile with its parents and variables applied")
-    flatten.add_argument("file", metavar="FILE")
+    flatten.add_argument("file", metavar="FILE", help="a devfile")
     as_json(flatten)
     render = actions.add_parser("render", help="print the job that a devfile becomes")
-    render.add_argument("file", metavar="FILE")
-    render.add_argument("--provider", choices=("local", "gitlab"), default="local")
-    render.add_argument("--name", metavar="N", help="the workspace that it is for")
-    check.add_argument("--fetch", action="store_true", help="fetch parents by their addresses too")
+    render.add_argument("file", metavar="FILE", help="a devfile or devcontainer.json")
+    render.add_argument(
+        "--provider",
+        choices=("local", "gitlab"),
+        default="local",
+        help="print it as a local job (the default) or as a GitLab pipeline",
+    )
+    render.add_argument("--name", metavar="N", help="the name of the workspace in the printed job")
+    check.add_argument("--fetch", action="store_true", help="also fetch parents that are given by URL")
     for action in (flatten, render):
-        action.add_argument("--offline", action="store_true", help="fetch no parent by its address")
+        action.add_argument(
+            "--offline", action="store_true", help="do not fetch parents that are given by URL"
+        )
 
 
 def context_actions(parser: ArgumentParser) -> None:
+    """Add the actions of `context` with their arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    as_json(actions.add_parser("list", help="the contexts, and which is the default"))
-    add = actions.add_parser("add", help="connect to a project of a GitLab")
+    as_json(actions.add_parser("list", help="list the contexts, and which one is the default"))
+    add = actions.add_parser("add", help="add a project of a GitLab, or change such a context")
     add.add_argument("name", metavar="NAME", help="a name of your choice")
     add.add_argument("--url", metavar="U", help="the GitLab's address, with its sub-path if it has one")
     add.add_argument(
@@ -153,28 +185,32 @@ def context_actions(parser: ArgumentParser) -> None:
     add.add_argument(
         "--placement",
         choices=("source", "own"),
-        help="source: the project of the code; own: one of your own, which clones",
+        help="source: run in the project of the code; own: run in a project of yours, which clones the code",
     )
     add.add_argument(
         "--tag", metavar="T", action="append", help="a tag that the runner must have; may be repeated"
     )
-    add.add_argument("--image", metavar="I", help="the image where a devfile names none")
+    add.add_argument("--image", metavar="I", help="the image for devfiles that name none")
     add.add_argument("--job-timeout", metavar="T", help="how long a job may run: 90m, 8h, 2d (the project's)")
-    add.add_argument("--ca-file", metavar="F", help="certificate authorities to trust beside the usual ones")
-    add.add_argument("--injector-image", metavar="I", help="an image that brings GitLab's fork of VS Code")
+    add.add_argument("--ca-file", metavar="F", help="a file of further certificate authorities to trust")
+    add.add_argument("--injector-image", metavar="I", help="an image that contains GitLab's fork of VS Code")
     add.add_argument(
         "--volume", metavar="PATH", help="a folder that the runner mounts into its jobs (needs --tag)"
     )
     add.add_argument("--token-stdin", action="store_true", help="read the access token from standard input")
-    add.add_argument("--force", action="store_true", help="add it even where no workspace would run")
+    add.add_argument("--force", action="store_true", help="add it even if no workspace could run there")
     yes(add)
     as_json(add)
-    for action, purpose in (("use", "make it the default"), ("remove", "take it out of config.toml")):
+    for action, purpose in (
+        ("use", "make a context the default"),
+        ("remove", "remove a context from config.toml"),
+    ):
         named = actions.add_parser(action, help=purpose).add_argument("name", metavar="NAME")
         _completed_by(named, "context_names")
 
 
 def daemon_options(parser: ArgumentParser) -> None:
+    """Add the options of `daemon`."""
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--detach", action="store_true", help="start it in the background")
     one.add_argument(
@@ -182,52 +218,73 @@ def daemon_options(parser: ArgumentParser) -> None:
     )
     one.add_argument("--stop", action="store_true", help="end the daemon; jobs go on")
     parser.add_argument(
-        "--idle-exit", type=seconds, metavar="S", help="end after S seconds without anything to do"
+        "--idle-exit", type=seconds, metavar="S", help="end after S seconds with nothing to do"
     )
 
 
 def support_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="FILE", help="where to write it (a new file in this folder)")
+    """Add the options of `support`."""
+    parser.add_argument("--output", metavar="FILE", help="the archive to write (a new file in this folder)")
 
 
 def shell(parser: ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    """Add the name of a shell."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that reads the script")
 
 
 def export_options(parser: ArgumentParser) -> None:
+    """Add the arguments of `export`, besides NAME."""
     parser.add_argument(
-        "file", metavar="FILE", help="where to write: NAME.tar.gz, NAME.tar, or - for standard output"
+        "file", metavar="FILE", help="the archive to write: NAME.tar.gz, NAME.tar, or - for standard output"
     )
-    parser.add_argument("--force", action="store_true", help="replace a FILE that is there")
-    parser.add_argument("--stop", action="store_true", help="stop it first, and wait until it has ended")
+    parser.add_argument("--force", action="store_true", help="replace an existing FILE")
+    parser.add_argument(
+        "--stop", action="store_true", help="also stop the workspace: before the copy, on a GitLab after it"
+    )
 
 
 def import_options(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="what `wsdash export` wrote, or - for standard input")
+    """Add the arguments of `import`."""
+    parser.add_argument(
+        "file", metavar="FILE", help="an archive from `wsdash export`, or - for standard input"
+    )
     parser.add_argument("--name", metavar="N", help="the workspace's name (the one it had)")
     context(parser)
-    parser.add_argument("--start", action="store_true", help="want it running (it comes in stopped)")
+    parser.add_argument("--start", action="store_true", help="start it (otherwise it is stopped)")
 
 
 def recover_options(parser: ArgumentParser) -> None:
-    action = parser.add_argument("--context", metavar="C", help="only this context (all of them)")
+    """Add the options of `recover`."""
+    action = parser.add_argument("--context", metavar="C", help="only this context (all contexts)")
     _completed_by(action, "context_names")
     parser.add_argument(
         "--adopt",
         metavar="NAME",
         action="append",
         default=[],
-        help="take over one that another machine keeps alive",
+        help="take over a workspace that another machine manages",
     )
     parser.add_argument("--end", metavar="ID", action="append", default=[], help="end and remove an orphan")
 
 
 def ports_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--forward", metavar="PORT[:HERE]", help="forward this port until ctrl+c")
+    """Add the options of `ports`, besides NAME."""
     parser.add_argument(
-        "--socket", metavar="PATH", help="to a socket that only you can use, not to a port here"
+        "--forward",
+        metavar="PORT[:HERE]",
+        help="forward PORT to the port HERE (PORT) of this machine until ctrl+c",
+    )
+    parser.add_argument(
+        "--socket",
+        metavar="PATH",
+        help="forward from this Unix socket, which only you can use, instead of a port",
     )
 
 
 def ssh_config_action(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=("install", "uninstall", "show"))
+    """Add the action of `ssh-config`."""
+    parser.add_argument(
+        "action",
+        choices=("install", "uninstall", "show"),
+        help="add an Include line to ~/.ssh/config, remove it, or print the configuration",
+    )

@@ -1,4 +1,4 @@
-"""Completion in shells: what it completes, and the script that a shell reads."""
+"""Completion in shells: the script that a shell reads, and the candidates for names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def completion(args: Namespace, paths: Paths) -> int:
-    """Print the script: `eval "$(wsdash completion bash)"`."""
+    """Print the completion script, for `eval "$(wsdash completion bash)"`."""
     from argcomplete.shell_integration import shellcode
 
     print(shellcode(["wsdash"], shell=args.shell))
@@ -19,13 +19,14 @@ def completion(args: Namespace, paths: Paths) -> int:
 
 
 def answer(parser: ArgumentParser) -> None:
-    """Answer a shell that asks through argcomplete's environment, and leave the process."""
+    """Complete the command line in argcomplete's environment variables, and end the process."""
     import argcomplete
 
     argcomplete.autocomplete(parser)
 
 
 def workspace_names(**_: object) -> list[str]:
+    """Return the names of all workspaces, for argcomplete."""
     from wsdash.commands.open_reader import reading
 
     with reading(Paths.from_environment()) as reader:
@@ -33,6 +34,7 @@ def workspace_names(**_: object) -> list[str]:
 
 
 def context_names(**_: object) -> list[str]:
+    """Return the names of all contexts, for argcomplete."""
     from wsdash.config.settings import load_config
 
     return list(load_config(Paths.from_environment().config_file).contexts)

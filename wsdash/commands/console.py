@@ -1,4 +1,4 @@
-"""How the command line prints: JSON for scripts; for people tables that fit, colour only where it helps."""
+"""Output of the command line: JSON for scripts, and tables that fit the terminal for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USAGE = 2
 NOT_FOUND = 3
 PROVIDER = 4
 TIMED_OUT = 5
-"""The exit codes of design section 10."""
+"""The exit codes (docs/reference/README.md)."""
 
 SIGNS = {
     Phase.PENDING: ("○", ".", 36),
@@ -37,13 +37,13 @@ SIGNS = {
     Phase.DELETED: ("◌", "-", 0),
     Phase.UNKNOWN: ("?", "?", 33),
 }
-"""For each phase the dashboard's sign, its sign in ASCII, and a colour (SGR). A test holds the signs together."""
+"""The sign of each phase as in the dashboard, its sign in ASCII, and its colour (SGR). A test compares the signs."""
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output, in ASCII, so that it suits every terminal and locale.
+    """Print one JSON document, in ASCII, which every terminal and locale can show.
 
-    Indented for people; for programs an array has an item a line, which Python writes several times as fast.
+    It is indented, but an array for a program has one item per line, which Python writes several times as fast.
     """
     if isinstance(value, list) and not sys.stdout.isatty():
         encode = json.JSONEncoder(allow_nan=False).encode
@@ -53,7 +53,7 @@ def print_json(value: object) -> None:
 
 
 def instant(at: float | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds; None for what has not happened or never will."""
+    """Return the time in ISO 8601, UTC, with milliseconds; None if it is None or infinite ("never")."""
     if at is None or not math.isfinite(at):
         return None
     whole, milliseconds = divmod(round(at * 1000), 1000)
@@ -61,6 +61,7 @@ def instant(at: float | None) -> str | None:
 
 
 def local_time(at: float) -> str:
+    """Return seconds since the epoch as date and time in the local time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
@@ -68,23 +69,24 @@ def print_stderr(text: str) -> None:
     """Print a line on standard error; standard output is kept for the result."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError:  # there is no other stream, and what is in the buffer must not fail again at exit
+    except OSError:  # not reported anywhere; the buffer is discarded, or the flush at exit would fail too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def coloured(stream: TextIO) -> bool:
-    """Whether colour may be used: a terminal that has it, and NO_COLOR is not set (https://no-color.org)."""
+    """Whether to write colours: to a terminal that has them, unless NO_COLOR is set (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def phase_sign(phase: Phase, stream: TextIO, condition: str = "") -> str:
-    """The phase as a sign and its word, in colour where the stream may have it; with what troubles it."""
+    """Return the phase as a sign and its name, coloured if the stream allows it, with the condition if there is one."""
     sign, ascii_sign, colour = SIGNS[Phase.UNHEALTHY if condition else phase]
     text = f"{sign if encodes(stream, sign) else ascii_sign} {phase}{f', {condition}' if condition else ''}"
     return f"\x1b[{colour}m{text}\x1b[0m" if colour and coloured(stream) else text
 
 
 def encodes(stream: TextIO, text: str) -> bool:
+    """Whether the stream's encoding has all characters of the text."""
     try:
         text.encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -93,14 +95,14 @@ def encodes(stream: TextIO, text: str) -> bool:
 
 
 def screen_width() -> int:
-    """The terminal's columns (or `COLUMNS`), 80 where there is no terminal."""
+    """Return the terminal's width in columns, at least 40; `COLUMNS` overrides it; 80 without a terminal."""
     import shutil
 
     return max(40, shutil.get_terminal_size().columns)
 
 
 def cells(text: str) -> int:
-    """How many columns of a terminal the text takes, colours not counted."""
+    """Return the number of terminal columns that the text takes, without its colour sequences."""
     if text.isascii() and "\x1b" not in text:
         return len(text)
     import unicodedata
@@ -117,7 +119,7 @@ def cells(text: str) -> int:
 
 
 def fit(text: str, width: int) -> str:
-    """Untrusted text on one line in at most so many columns; what is cut off shows as `..`."""
+    """Return untrusted text on one line of at most `width` columns; `..` marks text that was cut off."""
     text = one_line(text)
     if cells(text) <= width:
         return text
@@ -127,7 +129,7 @@ def fit(text: str, width: int) -> str:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """An aligned table no wider than the screen. The last column takes what is left, and is cut to it."""
+    """Print an aligned table no wider than the screen. The last column gets the rest of the width, and is cut to it."""
     table = [list(heads), *map(list, rows)]
     widths = [max(cells(row[n]) for row in table) for n in range(len(heads) - 1)]
     left = max(10, screen_width() - sum(widths) - 2 * len(widths))
@@ -139,10 +141,11 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def ask(question: str) -> bool:
-    """Ask on the terminal; anything but yes is no."""
+    """Ask on the terminal. Any answer but "y" or "yes" is no."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def can_ask() -> bool:
+    """Whether standard input and standard error are terminals."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""`wsdash context`: which there are, which one new workspaces are made in, adding and removing."""
+"""`wsdash context`: list, add and remove contexts, and choose the default."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def context(args: Namespace, paths: Paths) -> int:
-    """Only adding asks GitLab: the other actions load no event loop."""
+    """Run an action of `context`. Only `add` connects to GitLab; the other actions start no event loop."""
     config = load_config(paths.config_file)
     if args.action == "list":
         return _list(args, config)
@@ -41,14 +41,14 @@ def context(args: Namespace, paths: Paths) -> int:
     if args.name not in config.contexts:
         raise UserError(
             f"there is no context {args.name}",
-            f"There are: {', '.join(config.contexts)}.",
+            f"The contexts are: {', '.join(config.contexts)}.",
             exit_code=NOT_FOUND,
         )
     if args.action == "use":
         from wsdash.backend.operations import context_file
 
         context_file.use(args.name, paths)
-        print(f"New workspaces are made in the context {args.name}.")
+        print(f"New workspaces are created in the context {args.name}.")
         return DONE
     return _remove(args.name, paths)
 
@@ -82,12 +82,12 @@ def _remove(name: str, paths: Paths) -> int:
             row.workspace.name for row in reader.workspaces(time.time()) if row.workspace.context == name
         ]
     default = context_file.remove(name, paths, users)
-    print(f"The context {name} is removed; new workspaces are made in {default}.")
+    print(f"The context {name} is removed; new workspaces are created in {default}.")
     return DONE
 
 
 def _add(args: Namespace, config: Config, paths: Paths) -> int:
-    """Ask for what is missing, ask GitLab what the token may do, then write it all down."""
+    """Ask for missing values, check the token's rights on GitLab, then write the context and the token."""
     import asyncio
 
     from wsdash.backend.operations import connect_gitlab, context_file
@@ -107,8 +107,8 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
         if args.json:
             print_json(_plain(args.name, partial, findings, added=False))
         raise UserError(
-            f"the context {args.name} is not added, for no workspace would run there",
-            "Fix what is blocked, or add --force.",
+            f"the context {args.name} is not added: no workspace could run there",
+            "Fix the findings marked 'blocked', or add --force.",
         )
     kept = context_file.add(args.name, partial, token if source is None else None, paths)
     if args.json:
@@ -116,13 +116,13 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
         return DONE
     where = f"its token is in {kept}" if kept else f"its token is from {source}"
     print(f"The context {args.name} is {'changed' if before else 'added'}; {where}.")
-    print(f"`wsdash create SOURCE --context {args.name}` makes a workspace there;", end=" ")
+    print(f"`wsdash create SOURCE --context {args.name}` creates a workspace there;", end=" ")
     print(f"`wsdash context use {args.name}` makes it the default.")
     return DONE
 
 
 def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: str) -> GitLabSettings:
-    """What was typed, over what the context had before."""
+    """Return the context's earlier settings, overridden by those of the command line."""
     from wsdash.backend.operations import context_file
 
     typed = {
@@ -140,13 +140,13 @@ def _settings(args: Namespace, old: GitLabSettings | None, url: str, project: st
 
 
 def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str, str | None]:
-    """A token, and where it is from; None for one that was typed, which is then kept."""
+    """Return a token and its source; the source is None for a token that was typed, which is then stored."""
     from wsdash.backend.operations import connect_gitlab
 
     if args.token_stdin:
         token = sys.stdin.readline().strip()
         if not token:
-            raise UserError("there is no token on standard input", "Give it as one line.", USAGE)
+            raise UserError("there is no token on standard input", "Pipe it in as one line.", USAGE)
         return token, None
     for credential in connect_gitlab.credentials(settings.url, paths):
         question = f"Use the access token that is in {credential.source}?"
@@ -155,15 +155,17 @@ def _token(args: Namespace, settings: GitLabSettings, paths: Paths) -> tuple[str
     if not can_ask():
         raise UserError(
             f"there is no access token for {settings.url}, and no terminal to ask on",
-            "Pipe it in with --token-stdin. An argument would be seen by all who list processes.",
+            "Pipe it in with --token-stdin. An argument would be visible in the list of processes.",
             USAGE,
         )
     import getpass
 
-    print_stderr(f"Make a token with the scope api: {settings.url}/-/user_settings/personal_access_tokens")
+    print_stderr(f"Create a token with the scope api: {settings.url}/-/user_settings/personal_access_tokens")
     token = getpass.getpass("Access token (not shown): ").strip()
     if not token:
-        raise UserError("no token was given", "", USAGE)
+        raise UserError(
+            "no token was given", "Type it at the prompt, or pipe it in with --token-stdin.", USAGE
+        )
     return token, None
 
 
@@ -192,7 +194,7 @@ def _asked(question: str, option: str) -> str:
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if found is None:
-        raise UserError(f"{text} is no length of time", "Write 90m, 8h or 2d.", USAGE)
+        raise UserError(f"{text} is not a duration", "Write 90m, 8h or 2d.", USAGE)
     return float(found[1]) * _UNITS[found[2]]
 
 

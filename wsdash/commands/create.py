@@ -1,4 +1,4 @@
-"""`wsdash create`: look at the source, show what would run, ask, create."""
+"""`wsdash create`: read the source, show the job that will run, ask, and create the workspace."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def create(args: Namespace, paths: Paths) -> int:
+    """Show the job that will run, ask, and create the workspace."""
     if paths.notice:
         print_stderr(paths.notice)
     request = _request(args, paths)
@@ -69,7 +70,7 @@ def _request(args: Namespace, paths: Paths) -> CreateRequest:
 
 
 def _repository_here() -> str:
-    """The top folder of the Git repository of the present directory. Raises `UserError`."""
+    """Return the top folder of the Git repository of the current directory. Raises `UserError`."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=False
@@ -78,7 +79,7 @@ def _repository_here() -> str:
         raise UserError("git is not installed on this machine", "Install it (apt-get install git).") from None
     if found.returncode != 0:
         raise UserError(
-            "no SOURCE is given, and the present directory is in no Git repository",
+            "no SOURCE is given, and the current directory is not in a Git repository",
             "Give a URL or a folder: `wsdash create SOURCE`; or --no-source for an empty workspace.",
             USAGE,
         )
@@ -86,15 +87,16 @@ def _repository_here() -> str:
 
 
 def show_progress(text: str) -> None:
+    """Print a step of the preview, if standard error is a terminal."""
     if sys.stderr.isatty():
         print_stderr(f"{one_line(text)} ...")
 
 
 def _show(preview: Preview) -> None:
-    """What would be created, on standard error."""
+    """Print the preview on standard error."""
     facts = {
         "source": f"{preview.source_url or 'none'} at {preview.ref or 'its default branch'}",
-        "devfile": preview.devfile_path or "none: the default one",
+        "devfile": preview.devfile_path or "none, the default devfile is used",
         "image": preview.workload.image or "none",
         "runs in": preview.isolation,
     }
@@ -108,7 +110,7 @@ def _show(preview: Preview) -> None:
 
 
 def print_remarks(preview: Preview) -> None:
-    """What of the devfile is left out, and what the context does not give."""
+    """Print the devfile's diagnostics, and the limitations of the context."""
     for remark in preview.diagnostics:
         file = remark.file or preview.devfile_path or "devfile"
         place = f"{file}:{remark.line}:{remark.column}"
@@ -121,7 +123,7 @@ def print_remarks(preview: Preview) -> None:
 
 
 def _values(preview: Preview, args: Namespace) -> dict[str, str]:
-    """Of secrets that the context does not have: typed, or from the environment where `--secret` names them."""
+    """Return values for secrets that the context does not have: from the environment for `--secret`, or typed."""
     found = {name: os.environ[name] for name in args.secret if os.environ.get(name)}
     wanted = {secret.name: secret for secret in preview.asks}
     values = {name: value for name, value in found.items() if name in wanted}

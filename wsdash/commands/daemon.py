@@ -27,6 +27,7 @@ LOOK_S = 0.05
 
 
 def daemon(args: Namespace, paths: Paths) -> int:
+    """Run the reconciler, start it in the background, report it or stop it."""
     if args.status:
         return _status(paths)
     if args.stop:
@@ -37,7 +38,7 @@ def daemon(args: Namespace, paths: Paths) -> int:
 
 
 def holder(paths: Paths) -> Lease | None:
-    """The lease, if somebody reconciles now."""
+    """Return the lease if a process holds it now, that is, if a reconciler is running."""
     with reading(paths) as reader:
         lease = reader.lease()
     return lease if lease is not None and lease.is_held(boot_time()) else None
@@ -57,31 +58,35 @@ def _status(paths: Paths) -> int:
 
 
 def _stop(paths: Paths) -> int:
-    """End the daemon, never a dashboard. Jobs go on."""
+    """Stop the daemon, never a dashboard. Jobs keep running."""
     lease = holder(paths)
     if lease is None:
-        print("No daemon runs.")
+        print("No daemon is running.")
         return DONE
     if lease.owner != "daemon":
         raise UserError(
             f"a {lease.owner} reconciles (pid {lease.holder.pid}), not a daemon",
-            "Leave that dashboard instead.",
+            "Quit that dashboard instead.",
         )
     try:
         os.kill(lease.holder.pid, signal.SIGTERM)
     except ProcessLookupError:
         pass
     except PermissionError:
-        raise UserError(f"the daemon (pid {lease.holder.pid}) is another user's", "Ask that user.") from None
+        raise UserError(
+            f"the daemon (pid {lease.holder.pid}) belongs to another user", "Ask that user."
+        ) from None
     deadline = time.monotonic() + WAIT_S
     while lease.holder.is_alive():
         if time.monotonic() > deadline:
             raise UserError(
                 f"the daemon (pid {lease.holder.pid}) did not end within {WAIT_S:g} s",
-                f"`kill -9 {lease.holder.pid}` ends it; jobs are not harmed.",
+                f"`kill -9 {lease.holder.pid}` ends it; jobs keep running.",
             )
         time.sleep(LOOK_S)
-    print(f"The daemon (pid {lease.holder.pid}) has ended. Jobs go on, and nobody replaces them.")
+    print(
+        f"The daemon (pid {lease.holder.pid}) has ended. Jobs keep running, and stopped jobs are not restarted."
+    )
     return DONE
 
 
@@ -111,7 +116,7 @@ def _last_line(log: Path) -> str:
 
 
 def _run(paths: Paths, idle_exit_s: float | None) -> int:
-    """Reconcile in the foreground until a signal comes, or until idle for that long."""
+    """Reconcile in the foreground until a signal, or until there was nothing to do for that many seconds."""
     import asyncio
     import contextlib
     import logging
@@ -141,14 +146,14 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
             log.info("a %s reconciles already (pid %s)", found.by, found.pid)
         with contextlib.suppress(asyncio.CancelledError):
             await work
-        log.info("ended; jobs go on")
+        log.info("ended; jobs keep running")
 
     with_service(paths, reconcile)
     return DONE
 
 
 def _is_standard_error(file: Path) -> bool:
-    """Whether what this process prints goes to that file, as that of a detached daemon does."""
+    """Whether standard error is that file, as in a detached daemon."""
     try:
         return os.path.samestat(os.fstat(2), file.stat())
     except OSError:

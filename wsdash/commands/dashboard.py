@@ -13,11 +13,12 @@ from wsdash.paths import Paths
 
 
 def dashboard(args: Namespace, paths: Paths) -> int:
+    """Run the dashboard. Raises `UserError` without a terminal that can draw it."""
     streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual draws on the last
     if not all(stream.isatty() for stream in streams) or os.environ.get("TERM", "dumb") == "dumb":
         raise UserError(
             "the dashboard needs a terminal that can move its cursor, and there is none",
-            "`wsdash list` prints the workspaces; `wsdash --help` names the other verbs.",
+            "`wsdash list` prints the workspaces; `wsdash --help` lists the verbs.",
             USAGE,
         )
     settings = load_config(paths.config_file).dashboard

@@ -1,4 +1,4 @@
-"""`wsdash devfile`: check, flatten, and show the job that a devfile becomes."""
+"""`wsdash devfile`: check a devfile, flatten it, or print the job that it becomes."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ COLOURS = {"error": 31, "warning": 33, "info": 36}
 
 
 def devfile(args: Namespace, paths: Paths) -> int:
+    """Run an action of `devfile`."""
     return {"check": _check, "flatten": _flatten, "render": _render}[args.action](args)
 
 
 @dataclass
 class _File:
-    """A devfile that was named on the command line, and its parents, which are named as seen from here."""
+    """A devfile of the command line with its parents, whose paths are shown relative to the current directory."""
 
     name: str
     offline: bool = False
@@ -86,7 +87,7 @@ class _File:
         return path if path.startswith("https://") else os.path.relpath(self.folder.root / path)
 
     def named(self, remark: Diagnostic) -> Diagnostic:
-        """The remark with the parent's file as one would name it here."""
+        """Return the remark with the parent's path relative to the current directory."""
         return replace(remark, file=self.shown(remark.file)) if remark.file else remark
 
     def print_diagnostics(self, remarks: Iterable[Diagnostic], stream: TextIO) -> None:
@@ -115,7 +116,7 @@ def _check(args: Namespace) -> int:
 
 
 def _verdict(file: _File, profile: Profile) -> Verdict:
-    """A Dev Container is right where it becomes a job: there are no profiles of it."""
+    """Check the file. Profiles apply to devfiles only: a Dev Container is accepted if it can become a job."""
     if not is_devcontainer(file.name):
         return check(
             file.text,
@@ -133,7 +134,7 @@ def _verdict(file: _File, profile: Profile) -> Verdict:
 
 
 def _of_container(file: _File) -> Translation:
-    """Raises `DevfileError`."""
+    """Translate a Dev Container with the files that it refers to. Raises `DevfileError`."""
     document = load_devcontainer(file.text, file=file.path)
     files: dict[str, bytes | None] = {}
     while missing := missing_files(document, files):
@@ -142,7 +143,7 @@ def _of_container(file: _File) -> Translation:
 
 
 def _plain(file: _File, verdict: Verdict) -> dict[str, object]:
-    """`file` stands in a remark only where it is about a parent."""
+    """Return the verdict as JSON; a remark has the key `file` only if it is about a parent."""
     remarks = [asdict(file.named(remark)) for remark in verdict.diagnostics]
     return {
         "file": verdict.file,
@@ -152,7 +153,7 @@ def _plain(file: _File, verdict: Verdict) -> dict[str, object]:
 
 
 def _flatten(args: Namespace) -> int:
-    """The flat devfile on standard output, remarks on standard error."""
+    """Print the flat devfile on standard output, remarks on standard error."""
     file = _File(args.file, offline=args.offline)
     if is_devcontainer(file.name):
         raise UserError(f"{file.name} is a Dev Container, which has no parents", "Use check or render.")
@@ -161,12 +162,12 @@ def _flatten(args: Namespace) -> int:
         return FAILED
     hider = SecretHider()
     print((to_json if args.json else to_yaml)(document, hider.of_devfile), end="")
-    _print_left_out(hider, "Who uses it gives them to Git as a credential, or writes them in.")
+    _print_left_out(hider, "Git needs them as a credential, or back in the file, to read that address.")
     return DONE
 
 
 def _render(args: Namespace) -> int:
-    """The job on standard output, remarks on standard error."""
+    """Print the job on standard output, remarks on standard error."""
     from wsdash.backend.job.render import render
 
     file = _File(args.file, offline=args.offline)
@@ -175,7 +176,7 @@ def _render(args: Namespace) -> int:
         return FAILED
     hider = SecretHider()
     workload = hider.of_workload(translation.workload)
-    _print_left_out(hider, "The job of a workspace has those that its commands need.")
+    _print_left_out(hider, "The job of a workspace gets those that its commands need.")
     if args.provider == GITLAB:
         print(_pipeline(workload, args.name or "example"), end="")
         return DONE
@@ -186,7 +187,7 @@ def _render(args: Namespace) -> int:
 
 
 def _print_left_out(hider: SecretHider, hint: str) -> None:
-    """Print a line that names what was left out."""
+    """Print one line that names the addresses whose credentials were left out."""
     if not hider.addresses:
         return
     first, *more = dict.fromkeys(hider.addresses)
@@ -212,7 +213,7 @@ def _translation(file: _File) -> Translation | None:
 
 
 def _pipeline(workload: Workload, name: str) -> str:
-    """The CI configuration of a first attempt, as a context without settings would run it. Raises `UserError`."""
+    """Return the CI configuration of a first attempt in a context with default settings. Raises `UserError`."""
     from wsdash.backend.providers.gitlab.ci.config import Identity, NotRenderable, Options, render
     from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
 
@@ -240,7 +241,7 @@ def _print_remarks(file: _File, remarks: tuple[Diagnostic, ...]) -> bool:
 
 
 def _read(file: str) -> bytes:
-    """At most one byte more than a devfile may have, which is enough to refuse the file."""
+    """Read at most one byte more than the size limit, which is enough to reject the file. Raises `UserError`."""
     try:
         with Path(file).open("rb") as stream:
             return stream.read(MAX_BYTES + 1)

@@ -1,4 +1,4 @@
-"""`wsdash doctor`: is this machine fit for wsdash, and is its state in order."""
+"""`wsdash doctor`: checks that wsdash can work on this machine, and that its state is in order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COLOURS = {"ok": 32, "warning": 33, "blocked": 31}
 
 
 def doctor(args: Namespace, paths: Paths) -> int:
-    """Exit code 1 when something is broken."""
+    """Print all findings. The exit code is 1 if a finding is "broken"."""
     findings = _findings(paths)
     is_blocked = any(finding.level == "blocked" for finding in findings)
     if args.json:
@@ -53,7 +53,7 @@ def doctor(args: Namespace, paths: Paths) -> int:
 
 
 def findings_json(paths: Paths) -> list[dict[str, object]]:
-    """As `doctor --json` prints them."""
+    """Return the findings as `doctor --json` prints them."""
     return [_as_json(finding) for finding in _findings(paths)]
 
 
@@ -71,9 +71,9 @@ def _as_json(finding: Finding) -> dict[str, object]:
 
 
 def _looked(look: Callable[[Paths], Iterator[Finding]], paths: Paths) -> Iterator[Finding]:
-    """What it finds, about what it is called after where it says no other subject.
+    """Yield the findings of a look; the look's name is the subject of those that have none.
 
-    A look that fails in a way that the user can fix is a finding itself.
+    An error that the user can fix becomes a finding itself.
     """
     subject = look.__name__.strip("_").replace("_", " ")
     try:
@@ -142,13 +142,13 @@ def _database(paths: Paths) -> Iterator[Finding]:
 def _why_no_wal(paths: Paths) -> str:
     kind = file_system(paths.database)
     if kind in NETWORK_FILE_SYSTEMS:
-        return f"a write-ahead log needs shared memory, which {kind} does not give"
+        return f"a write-ahead log needs shared memory, which {kind} does not have"
     return "before SQLite 3.51.3 (3.50.7, 3.44.6) a write-ahead log can lose pages (the WAL-reset bug)"
 
 
 def _config(paths: Paths) -> Iterator[Finding]:
     config = load_config(paths.config_file)
-    there = "" if paths.config_file.exists() else " (not there: the defaults hold)"
+    there = "" if paths.config_file.exists() else " (no such file, the defaults apply)"
     yield Finding("ok", f"{paths.config_file}{there}, default context {config.default_context}")
 
 
@@ -158,7 +158,11 @@ def _git(paths: Paths) -> Iterator[Finding]:
     except FileNotFoundError:
         yield Finding("blocked", "not installed, so no source can be fetched", "apt-get install git")
     except subprocess.TimeoutExpired:
-        yield Finding("blocked", "`git --version` did not answer within 10 s", "Look at what git is.")
+        yield Finding(
+            "blocked",
+            "`git --version` did not answer within 10 s",
+            "Check which program `git` is: `command -v git`.",
+        )
     else:
         yield Finding("ok" if done.returncode == 0 else "blocked", done.stdout or done.stderr)
 
@@ -172,7 +176,7 @@ def _isolation(paths: Paths) -> Iterator[Finding]:
 
 
 def _contexts(paths: Paths) -> Iterator[Finding]:
-    """What each GitLab says that its context's token may do; asking changes nothing."""
+    """Yield what each GitLab permits the context's token to do. The requests change nothing."""
     try:
         contexts = load_config(paths.config_file).contexts.values()
     except ConfigError:
@@ -201,7 +205,7 @@ def _access(paths: Paths) -> Iterator[Finding]:
 
 
 def _sources(context: str, paths: Paths) -> set[str]:
-    """Where the code of a context's workspaces comes from."""
+    """Return the source addresses of a context's workspaces."""
     with reading(paths) as reader:
         workspaces = [row.workspace for row in reader.workspaces(time.time())]
     return {found.source_url for found in workspaces if found.context == context and found.source_url}
@@ -217,21 +221,21 @@ def _reconciler(paths: Paths) -> Iterator[Finding]:
     waiting = [row.workspace.name for row in rows if row.workspace.desired is not Desired.STOPPED]
     if waiting:
         text = f"no reconciler is running, so nothing is done for {', '.join(waiting[:5])}"
-        yield Finding("blocked", text, "`wsdash daemon --detach` starts it; so does the dashboard.")
+        yield Finding("blocked", text, "`wsdash daemon --detach` starts one; so does the dashboard.")
     else:
         yield Finding("ok", "no reconciler is running, and none is needed")
 
 
 def _jobs(paths: Paths) -> Iterator[Finding]:
-    """Jobs and folders on this machine that the state store does not know (invariants I2 and I7)."""
+    """Find jobs and folders on this machine that the state store does not know (invariants I2 and I7)."""
     plan = with_service(paths, lambda service: service.recovery.recovery_plan(LOCAL.name))
     for known in plan.lost:
-        text = f"the state store has lost the workspace {known.workspace.name}; its folder is there"
-        yield Finding("warning", text, "`wsdash recover` brings it back; so does a daemon or dashboard.")
+        text = f"the state store has lost the workspace {known.workspace.name}; its folder still exists"
+        yield Finding("warning", text, "`wsdash recover` rebuilds it; so does the next daemon or dashboard.")
     for orphan in plan.orphans:
-        jobs = f"; it runs as {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
-        text = f"{orphan.workspace_id} is no workspace that is known here: {orphan.reason}{jobs}"
-        remedy = f"It is left alone. `wsdash recover --end {orphan.workspace_id}` ends and removes it."
+        jobs = f"; its jobs: {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
+        text = f"{orphan.workspace_id} is not a known workspace: {orphan.reason}{jobs}"
+        remedy = f"wsdash leaves it alone. `wsdash recover --end {orphan.workspace_id}` ends and removes it."
         yield Finding("warning", text, remedy)
     if not (plan.lost or plan.orphans):
         yield Finding("ok", "every job belongs to a workspace")
@@ -240,7 +244,7 @@ def _jobs(paths: Paths) -> Iterator[Finding]:
 def _left_over(paths: Paths) -> Iterator[Finding]:
     found = cleanup.find(paths)
     for one in found[:MOST_LEFTOVERS]:
-        text = f"{one.path} is left of {one.what}"
+        text = f"{one.path} is left over from {one.what}"
         yield Finding("warning", text, "It is removed when the next daemon or dashboard starts.")
     if len(found) > MOST_LEFTOVERS:
         yield Finding("warning", f"and {len(found) - MOST_LEFTOVERS} more")
@@ -248,11 +252,11 @@ def _left_over(paths: Paths) -> Iterator[Finding]:
     for note in elsewhere:
         text = f"{note.project} at {note.url} may hold secrets of {note.workspace_id}, a workspace not known here"
         remedy = (
-            "The next daemon or dashboard removes them, unless `wsdash recover` can bring the workspace back."
+            "The next daemon or dashboard removes them, unless `wsdash recover` can rebuild the workspace."
         )
         yield Finding("warning", text, remedy)
     if not found and not elsewhere:
-        yield Finding("ok", "nothing is left of deleted workspaces or of processes that died")
+        yield Finding("ok", "nothing is left over from deleted workspaces or from processes that died")
 
 
 def _disk(paths: Paths) -> Iterator[Finding]:
@@ -261,7 +265,7 @@ def _disk(paths: Paths) -> Iterator[Finding]:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     level: Level = "blocked" if free < NO_SPACE else "warning" if free < LITTLE_SPACE else "ok"
-    remedy = "" if level == "ok" else f"Free some: workspaces and state are in {paths.state}."
+    remedy = "" if level == "ok" else f"Free some space: workspaces and state are in {paths.state}."
     yield Finding(level, f"{free / 2**30:.1f} GiB free for {paths.state}", remedy)
 
 
@@ -272,15 +276,19 @@ def _terminal(paths: Paths) -> Iterator[Finding]:
         return
     size = shutil.get_terminal_size()
     colours = (
-        "24-bit colour" if os.environ.get("COLORTERM") in ("truecolor", "24bit") else "colours as TERM says"
+        "24-bit colour"
+        if os.environ.get("COLORTERM") in ("truecolor", "24bit")
+        else "colours according to TERM"
     )
     if os.environ.get("NO_COLOR"):
-        colours = "no colour wanted (NO_COLOR)"
+        colours = "no colours (NO_COLOR is set)"
     yield Finding("ok", f"{term}, {size.columns}x{size.lines}, {colours}")
     if term == "dumb":
-        yield Finding("warning", "a dumb terminal cannot show the dashboard", "Set TERM to what it is.")
+        yield Finding(
+            "warning", "a dumb terminal cannot show the dashboard", "Set TERM to the type of the terminal."
+        )
     if size.columns < 80 or size.lines < 24:
-        yield Finding("warning", "the dashboard is made for 80x24 and more", "Enlarge the window.")
+        yield Finding("warning", "the dashboard is designed for 80x24 and more", "Enlarge the window.")
     if not encodes(sys.stdout, "●"):
         yield Finding(
             "warning",
@@ -290,7 +298,7 @@ def _terminal(paths: Paths) -> Iterator[Finding]:
 
 
 def _addresses(paths: Paths) -> Iterator[Finding]:
-    """Earlier versions stored addresses as they were typed."""
+    """Find credentials in stored addresses: earlier versions stored addresses as they were typed."""
     if not paths.database.exists():
         return
     connection = connect(paths.database, read_only=True)

@@ -1,4 +1,4 @@
-"""Checks that jobs can reach the relay by the host name they are given. Looks, then rules."""
+"""Checks that jobs can reach the relay by the host name that they are given."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from wsdash.paths import Paths
 
 CONNECT_S = 5.0
 OLDEST_SSH = (8, 2)
-"""What came by then is used: `^` before a list of ciphers, and certificates signed by sk and ed25519 keys."""
+"""The first version with what wsdash uses: `^` before a list of ciphers, certificates signed by sk and ed25519 keys."""
 _VERSION = re.compile(r"OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectResult:
-    """Connecting to the relay as a job does: `answer` is the first bytes, `problem` why there are none."""
+    """The result of connecting to the relay as a job does: the first bytes of the answer, or the problem."""
 
     addresses: tuple[str, ...]
     answer: bytes = b""
@@ -30,18 +30,18 @@ class ConnectResult:
 
 
 def access_findings(paths: Paths) -> Iterator[Finding]:
-    """Nothing where no context needs a way in. Raises `ConfigError`."""
+    """Yield findings about ssh and the relay; none if no context is a GitLab. Raises `ConfigError`."""
     from wsdash.backend.access.relay_client import RelayClient
 
     config = load_config(paths.config_file)
     if not any(context.gitlab is not None for context in config.contexts.values()):
         return
     if config.access.host is None:
-        text = "workspaces of a GitLab cannot be entered: their jobs do not know where this machine is"
+        text = "workspaces of a GitLab cannot be entered: their jobs do not know the address of this machine"
         yield Finding("warning", text, "Set host in [access] of config.toml (docs/access.md).")
         return
     if shutil.which("ssh") is None:
-        yield Finding("blocked", "there is no ssh on this machine", "Install openssh-client.")
+        yield Finding("blocked", "ssh is not installed on this machine", "Install openssh-client.")
         return
     yield from client_findings(_version_of_ssh())
     relay_client = RelayClient(paths, config.access)
@@ -58,12 +58,10 @@ def access_findings(paths: Paths) -> Iterator[Finding]:
 
 
 def client_findings(version: str) -> Iterator[Finding]:
-    """`version` is what `ssh -V` says."""
+    """Check the version in the output of `ssh -V`."""
     found = _VERSION.search(version)
     if found is None:
-        text = (
-            f"the ssh of this machine says that it is {version.strip()[:60]!r}: only OpenSSH is known to work"
-        )
+        text = f"`ssh -V` prints {version.strip()[:60]!r}: only OpenSSH is known to work"
         yield Finding("warning", text, subject="ssh")
     elif (int(found[1]), int(found[2])) < OLDEST_SSH:
         oldest = ".".join(map(str, OLDEST_SSH))
@@ -75,24 +73,24 @@ def client_findings(version: str) -> Iterator[Finding]:
 
 
 def name_findings(host: str, bind: str, addresses: tuple[str, ...]) -> Iterator[Finding]:
-    """Whether the relay listens where the name leads, as far as this machine can tell."""
+    """Check that the relay listens at the addresses of the name, as far as this machine knows them."""
     if not addresses:
         text = f"this machine cannot resolve {host}, the name that jobs connect to"
         yield Finding("blocked", text, "Set host in [access] to a name that runners can resolve.")
         return
     here = [address for address in addresses if ipaddress.ip_address(address).is_loopback]
     if _is_loopback(bind) and len(here) < len(addresses):
-        text = f"the relay listens at {bind} alone, and {host} leads to {', '.join(addresses)}"
+        text = f"the relay listens only at {bind}, but {host} resolves to {', '.join(addresses)}"
         yield Finding("blocked", text, 'Set bind in [access], such as bind = "0.0.0.0".')
     elif len(here) == len(addresses):
-        text = f"{host} is this machine itself: only jobs that run on it find it by that name"
+        text = f"{host} is a loopback address: only jobs on this machine can connect to it"
         yield Finding("warning", text, "Set host to this machine's name as runners see it.")
 
 
 def relay_findings(where: str, reached: ConnectResult) -> Iterator[Finding]:
-    """What answers there."""
+    """Report which program answers at the relay's address."""
     if reached.problem:
-        text = f"the relay is not reached at {where}: {reached.problem}"
+        text = f"the relay cannot be reached at {where}: {reached.problem}"
         hint = "Check the name, bind, and the firewall for that port: it must let TCP in from the runners."
         yield Finding("blocked", text, hint)
     elif reached.answer.startswith(b"SSH-2.0-wsdash"):

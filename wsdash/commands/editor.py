@@ -1,4 +1,4 @@
-"""`wsdash open`: the workspace's editor, in a browser here or on the machine that the user sits at."""
+"""`wsdash open`: opens the workspace's editor in a browser, here or on the user's own machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HERE = "127.0.0.1"
 
 
 def open_editor(args: Namespace, paths: Paths) -> int:
-    """Start the editor if need be, and lead a browser to it: until ctrl+c where something must go on for that."""
+    """Start the editor unless it runs, and open or print its address. Runs until ctrl+c if it has to forward a port."""
     return with_service(paths, lambda service: _open(service, args, paths))
 
 
@@ -38,7 +38,7 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
     from wsdash.backend.access.paths import AccessFolder
 
     async def ask(row: WorkspaceRow) -> tuple[Workspace, Editor]:
-        print_stderr(f"{row.workspace.name}: asking for its editor ...")
+        print_stderr(f"{row.workspace.name}: starting its editor ...")
         return row.workspace, await service.access.editor(row.workspace.id, attempt=number_of(row))
 
     meant = await service.queries.find(args.name)
@@ -61,7 +61,7 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
         if not await _is_up(where, process):
             raise UserError(
                 f"the editor of {workspace.name} cannot be reached",
-                f"`wsdash ssh {workspace.name}` shows whether anything can.",
+                f"`wsdash ssh {workspace.name}` shows whether its job can be reached.",
             )
         if shown:
             _show(where, workspace.name, editor)
@@ -77,7 +77,7 @@ async def _open(service: Service, args: Namespace, paths: Paths) -> int:
 
 
 async def _until_ended(process: asyncio.subprocess.Process) -> int:
-    """Until the way breaks; or this process is asked to end, and must leave neither ssh nor socket."""
+    """Wait until the forwarding ends or a signal asks this process to end, so that no ssh and no socket remain."""
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
@@ -89,13 +89,13 @@ async def _until_ended(process: asyncio.subprocess.Process) -> int:
 
 
 def _link(socket: Path, target: str) -> None:
-    """A short name, for the path of a socket may have a hundred characters only."""
+    """Make a short name for the socket: the path of a Unix socket may have about a hundred characters only."""
     socket.unlink(missing_ok=True)
     socket.symlink_to(target)
 
 
 def _explain(name: str, editor: Editor, socket: str, *, json: bool) -> None:
-    """What to type on the machine that the user sits at, also put into its clipboard."""
+    """Print the ssh command to run on the user's own machine, and copy it to that machine's clipboard (OSC 52)."""
     line = laptop_line(socket, getpass.getuser(), os.environ, sockets.gethostname())
     address = f"http://localhost:{PORT}{editor.path}"
     if json:
@@ -104,14 +104,14 @@ def _explain(name: str, editor: Editor, socket: str, *, json: bool) -> None:
         )
         sys.stdout.flush()
         return
-    print(f"The editor of {name} is at {socket}, which only you can use. On the machine that you sit at run")
+    print(f"The editor of {name} is at {socket}, which only you can use. On your own machine, run")
     print(f"\n    {line}\n")
     print(f"and open {address}")
     if editor.password:
         print(f"It asks for the password {editor.password}")
     if sys.stdout.isatty():
         print(
-            f"{to_clipboard(line)}The command is in your clipboard, where your terminal allows that (OSC 52)."
+            f"{to_clipboard(line)}The command is in your clipboard, if your terminal supports that (OSC 52)."
         )
     sys.stdout.flush()
 
@@ -125,14 +125,12 @@ def _show(where: str, name: str, editor: Editor) -> None:
     print(f"The editor of {name}: {address}")
     if editor.password:
         print(f"It asks for the password {editor.password}")
-    print_stderr(
-        "Everybody who is logged in on this machine can reach that port; the password keeps them out."
-    )
+    print_stderr("All users of this machine can reach that port; the password keeps them out.")
     sys.stdout.flush()
 
 
 async def _shown_from(socket: str, where: str, name: str, editor: Editor) -> int:
-    """Let a port of this machine lead to a socket of it, for browsers know none."""
+    """Forward a local TCP port to the editor's Unix socket, which browsers cannot open."""
 
     async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -20,13 +20,13 @@ from wsdash.sanitize import one_line, printable
 def fail(error: BaseException) -> int:
     """Print an error and its hint, and return the exit code.
 
-    What nobody expected is written to a report, with the way to it in the code but no values.
+    An unexpected error is written to a crash report with its stack, but without values.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     try:
         paths = Paths.from_environment()
-    except PathError as problem:  # no folder of ours is known, so no report can be written either
+    except PathError as problem:  # without a state folder no crash report can be written either
         return report(UserError(str(problem)))
     known = _known(error, paths)
     if known is not None:
@@ -46,7 +46,7 @@ def report(error: WsdashError) -> int:
 
 
 def _known(error: BaseException, paths: Paths) -> WsdashError | None:
-    """The error as one that the user can fix, None if it is not."""
+    """Return the error as one that the user can fix, None if it is not."""
     if isinstance(error, WsdashError):
         return error
     if isinstance(error, NoSuchWorkspace):

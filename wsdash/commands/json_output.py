@@ -1,4 +1,4 @@
-"""Workspaces, attempts and events as the command line's JSON. Keys are stable: scripts rely on them."""
+"""The command line's JSON of workspaces, attempts and events. Keys are stable: scripts rely on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
-    """One workspace as in `list --json` (design section 10: these keys are stable)."""
+    """Return one workspace as in `list --json` (design section 10: these keys are stable)."""
     workspace, attempt = row.workspace, row.attempt
     seen = attempt.last_observation if attempt else None
     beat = seen.beat if seen else None
@@ -48,7 +48,7 @@ def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
 
 
 def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
-    """One workspace as in `show --json`: the row, its attempts and events."""
+    """Return one workspace as in `show --json`: the row, its attempts and events."""
     seen = detail.row.attempt.last_observation if detail.row.attempt else None
     return {
         **row_json(detail.row, paths),
@@ -93,6 +93,7 @@ def _attempt_json(attempt: Attempt) -> dict[str, object]:
 
 
 def event_json(event: Event) -> dict[str, object]:
+    """Return one event as in `events --json`."""
     return {
         "id": event.id,
         "at": instant(event.at),
@@ -105,13 +106,13 @@ def event_json(event: Event) -> dict[str, object]:
 
 
 def folder_of(workspace: Workspace, paths: Paths) -> str | None:
-    """Where the workspace's files are on this machine: only the local provider keeps them here."""
+    """Return the path of the workspace's files on this machine; None unless the local provider keeps them here."""
     return _folders(paths, workspace.context).get(workspace.id)
 
 
 @cache
 def _folders(paths: Paths, context: str) -> dict[str, str]:
-    """The folders of a local provider's workspaces by id; one look for a whole list."""
+    """Return the folders of a local provider's workspaces by id, cached so that a list scans the disk once."""
     try:
         return {entry.name: entry.path for entry in os.scandir(Layout(paths.contexts / context).workspaces)}
     except OSError:

@@ -1,4 +1,4 @@
-"""The verbs that set the desired state of workspaces: start, stop, restart, delete."""
+"""The verbs that set the desired state of workspaces, and extend, which postpones their autostop."""
 
 from __future__ import annotations
 
@@ -26,23 +26,27 @@ if TYPE_CHECKING:
     from wsdash.backend.service import Service
 
 SHOWN = 10
-"""Lines of each kind of unsaved work that a question names; more are counted."""
+"""The number of lines of each kind of unsaved work that a question prints; the others are counted."""
 
 
 def start(args: Namespace, paths: Paths) -> int:
+    """Set the desired state of workspaces to running."""
     return _each(args, paths, "start", frozenset({Phase.RUNNING, Phase.FAILED}))
 
 
 def stop(args: Namespace, paths: Paths) -> int:
-    # What is deleted once it has stopped (delete_after_stopped_hours) may be gone before anybody sees it stopped.
+    """Set the desired state of workspaces to stopped, after saving their work."""
+    # With delete_after_stopped_hours the workspace may be deleted before the wait sees it stopped.
     return _each(args, paths, "stop", frozenset({Phase.STOPPED, Phase.DELETED}))
 
 
 def restart(args: Namespace, paths: Paths) -> int:
+    """Replace the jobs of workspaces, after saving their work."""
     return _each(args, paths, "restart", frozenset({Phase.RUNNING, Phase.FAILED}))
 
 
 def extend(args: Namespace, paths: Paths) -> int:
+    """Put off the autostop of workspaces."""
     worst = DONE
     for name in dict.fromkeys(args.names):
         try:
@@ -58,17 +62,18 @@ def extend(args: Namespace, paths: Paths) -> int:
 
 
 def delete(args: Namespace, paths: Paths) -> int:
+    """Set the desired state of workspaces to deleted, after asking."""
     if not args.yes and not can_ask():
         raise UserError(
             "delete asks first, and there is no terminal to ask on",
-            "Add --yes if it shall be deleted.",
+            "Add --yes to delete without a question.",
             USAGE,
         )
     return _each(args, paths, "delete", frozenset({Phase.DELETED}))
 
 
 def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> int:
-    """Do it to every workspace named, also when one fails; the worst exit code is the answer."""
+    """Run the verb on every workspace, also after one fails. Returns the highest exit code."""
     worst = DONE
     for name in dict.fromkeys(args.names):
         try:
@@ -92,7 +97,7 @@ def _each(args: Namespace, paths: Paths, verb: str, goal: frozenset[Phase]) -> i
 
 
 def _found(name: str, paths: Paths) -> Workspace:
-    """Whom the user means, once: what is asked and done from then on names the same id. Raises `NoSuchWorkspace`."""
+    """Look the name up once, so that the question and the action are about the same id. Raises `NoSuchWorkspace`."""
     with reading(paths) as reader:
         return reader.find(name)
 
@@ -113,14 +118,14 @@ async def _one(
     if getattr(args, "keep_work", False):
         await _keep(service, workspace_id, args.timeout)
     if verb == "restart" and not unsaved:
-        await service.work.look_again(workspace_id)  # when it has stopped, the reconciler looks
+        await service.work.look_again(workspace_id)  # when the job has stopped, the reconciler does this
     workspace = await operations[verb](workspace_id)
     if getattr(args, "now", False):
         await service.lifecycle.end_now(workspace_id)
     await service.daemon.ensure_reconciler()
     if not args.wait:
         print_stderr(
-            f"{workspace.name}: {verb} is on its way (`wsdash show {workspace.name}` shows the progress)."
+            f"{workspace.name}: {verb} is requested (`wsdash show {workspace.name}` shows the progress)."
         )
         return DONE
     row = await wait_showing(service, workspace, goal, args.timeout)
@@ -133,7 +138,7 @@ async def _one(
 
 
 async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
-    """With its job ended where its files stay on this machine, so that nobody writes what would not be kept."""
+    """Keep unsaved work. A job whose files are on this machine is stopped first: no later change would be kept."""
     row = await service.queries.row(workspace_id)
     name = row.workspace.name
     is_ended_first = (
@@ -148,7 +153,9 @@ async def _keep(service: Service, workspace_id: str, timeout_s: float) -> None:
     except WsdashError as error:
         if not is_ended_first:
             raise
-        hint = f"{error.hint} It was stopped for this: `wsdash start {name}` has it run again.".strip()
+        hint = (
+            f"{error.hint} The workspace was stopped for this: `wsdash start {name}` starts it again.".strip()
+        )
         raise UserError(error.message, hint, error.exit_code) from error
 
 
@@ -157,37 +164,35 @@ def accept(error: NotSaved, verb: str, *, force: bool) -> None:
     if not force and not can_ask():
         raise error
     print_stderr(f"{error.message[0].upper()}{error.message[1:]}.")
-    if not force and not ask(f"{verb.capitalize()} it all the same?"):
+    if not force and not ask(f"{verb.capitalize()} it anyway?"):
         raise error
 
 
 def _print_kept(workspace: Workspace, kept: SavedWork) -> None:
-    """Where it is, and the commands that bring it back."""
+    """Print the location of the kept work, and the commands that restore it."""
     name = workspace.name
     if kept.checkpoint is not None:
         print_stderr(
-            f"{name}: no job of it can be asked. Its last checkpoint, of {local_time(kept.at)}, is kept, with its"
+            f"{name}: its job cannot be reached, so its last checkpoint, of {local_time(kept.at)}, is kept."
         )
-        print_stderr("  files in refs/kept/wsdash/work once you have fetched it into a clone:")
+        print_stderr("  In a clone, this command puts the files into refs/kept/wsdash/work:")
         print_stderr(f"  git fetch {quote(str(kept.checkpoint))} '+refs/*:refs/kept/*'")
     elif kept.script is None:
-        print_stderr(f"{name} has nothing that is nowhere else.")
+        print_stderr(f"{name} has no unsaved work.")
     else:
-        print_stderr(
-            f"{name}: what is nowhere else is kept in {kept.folder}, and was restored once to prove it."
-        )
+        print_stderr(f"{name}: its unsaved work is kept in {kept.folder}; restoring it was tested once.")
         if kept.has_project:
             source = workspace.source_url
             clone = f"a fresh clone of {one_line(source)}" if source else "an empty folder"
-            print_stderr(f"To have it back, run in {clone}:")
+            print_stderr(f"To restore it, run in {clone}:")
             print_stderr(f"  sh {quote(str(kept.script))}")
         if kept.has_other_files:
-            print_stderr("What lay beside the project comes back, in an empty folder, with:")
+            print_stderr("To restore the files outside of the project, run in an empty folder:")
             print_stderr(f"  sh {quote(str(kept.script))} beside")
 
 
 def _confirmed(workspace: Workspace, paths: Paths) -> bool:
-    """Ask once, and name what would be lost."""
+    """Ask once, naming the unsaved work that would be lost."""
     name = workspace.name
 
     async def look(service: Service) -> UnsavedWork | None:
@@ -198,7 +203,7 @@ def _confirmed(workspace: Workspace, paths: Paths) -> bool:
         print_stderr(f"Whether {name} has unsaved work is not known now.")
         return ask(f"Delete {name} with all its files?")
     if unsaved.totals.words:
-        print_stderr(f"{name} has work that is nowhere else: {unsaved.totals.words}.")
+        print_stderr(f"{name} has unsaved work: {unsaved.totals.words}.")
     for title, lines in unsaved_parts(unsaved):
         print_stderr(f"{title}:")
         for line in lines[:SHOWN]:

@@ -1,4 +1,4 @@
-"""`wsdash list`: all workspaces and their phases. It loads no more than it shows, for scripts call it often."""
+"""`wsdash list`: all workspaces and their phases. It loads only what it prints, since scripts run it often."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 def list_workspaces(args: Namespace, paths: Paths) -> int:
+    """Print all workspaces as a table or as JSON."""
     now = time.time()
     with reading(paths) as reader:
         rows = reader.workspaces(now, deleted=args.all, events=False)
     if args.json:
         print_json([row_json(row, paths) for row in rows])
     elif not rows:
-        print("No workspaces yet. Make one from a Git repository:\n\n    wsdash create SOURCE\n")
-        print("SOURCE is a URL or a folder; without it, it is the repository that you are in.")
+        print("No workspaces yet. Create one from a Git repository:\n\n    wsdash create SOURCE\n")
+        print("SOURCE is a URL or a folder; without SOURCE, the repository of the current directory is used.")
     else:
         print_table(
             ("NAME", "PHASE", "PROJECT", "AGE", "SAVED", "REASON"),

@@ -1,4 +1,4 @@
-"""The state store, opened for reading for the length of one command: no asyncio, no service."""
+"""Opens the state store for one command that only reads: no asyncio, no service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wsdash.paths import Paths
 
 @contextmanager
 def reading(paths: Paths) -> Iterator[Reader]:
-    """Prints its notices at the end, such as that a damaged store was restored."""
+    """Open the state store for reading, and print its notices at the end (a damaged store was restored)."""
     reader = Reader(paths)
     try:
         yield reader
@@ -25,7 +25,7 @@ def reading(paths: Paths) -> Iterator[Reader]:
 
 
 def unknown_workspace(name: str, paths: Paths) -> UserError:
-    """The error for a name that no workspace has, with the nearest one that some workspace has."""
+    """Return the error for an unknown name, with a similar name that exists in the hint."""
     import difflib
 
     with reading(paths) as reader:
@@ -34,7 +34,7 @@ def unknown_workspace(name: str, paths: Paths) -> UserError:
     if near:
         hint = f"Did you mean {near[0]}?"
     elif names:
-        hint = "`wsdash list` shows those that there are."
+        hint = "`wsdash list` shows all workspaces."
     else:
-        hint = "There is none: `wsdash create SOURCE` makes one."
+        hint = "No workspace exists yet: `wsdash create SOURCE` creates one."
     return UserError(f"there is no workspace {name}", hint, NOT_FOUND)

@@ -1,4 +1,4 @@
-"""`wsdash ssh-config` and `wsdash ports`: the ways into a workspace besides a shell."""
+"""`wsdash ssh-config` and `wsdash ports`: access to a workspace by ssh and by its ports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def ssh_config(args: Namespace, paths: Paths) -> int:
-    """Show what the user's ssh needs, or have it included by ~/.ssh/config, once."""
+    """Print wsdash's part of the ssh configuration, or include it in `~/.ssh/config`, or remove that line."""
     from wsdash.backend.access.keys import make_keys
     from wsdash.backend.access.paths import AccessFolder
     from wsdash.backend.access.ssh_config import stanza, with_include, without_include
@@ -43,27 +43,27 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
             _replace(own, after)
         with suppress(FileNotFoundError):
             included.unlink()
-        print(f"{own} includes nothing of wsdash's any more.")
+        print(f"{own} no longer includes the configuration of wsdash.")
         return DONE
     make_keys(folder)
     after = with_include(before, included)
     if after != before:
-        print_stderr(f"One line is put before all others in {own}: Include {included}")
+        print_stderr(f"This line is added at the top of {own}: Include {included}")
         if not args.yes and not can_ask():
             raise UserError("there is no terminal to ask on", "Add --yes.", USAGE)
-        if not args.yes and not ask("Put it there?"):
+        if not args.yes and not ask("Add it?"):
             print_stderr("Nothing was changed.")
             return FAILED
     write_stanza(folder)
     renew(folder)
     if after != before:
         _replace(own, after)
-    print("`ssh NAME.wsdash` leads into a workspace; scp, rsync and editors use the same name.")
+    print("`ssh NAME.wsdash` opens a shell in a workspace; scp, rsync and editors use the same name.")
     return DONE
 
 
 def ports(args: Namespace, paths: Paths) -> int:
-    """What the workspace listens on, by its devfile and by its processes; or forward a port until ctrl+c."""
+    """List the ports of the devfile and those with a listening process; or forward a port until ctrl+c."""
     from wsdash.commands.run_service import with_service
 
     if args.forward is None:
@@ -78,22 +78,29 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
 
     number, _, local = args.forward.partition(":")
     if not (number.isdecimal() and (local or number).isdecimal()):
-        raise UserError(f"{args.forward} is no port", "Write 8080, or 8080:9090 for another one here.", USAGE)
+        raise UserError(
+            f"{args.forward} is not a port",
+            "Write 8080, or 8080:9090 for the port 9090 of this machine.",
+            USAGE,
+        )
     where = args.socket or f"127.0.0.1:{local or number}"
     command = with_service(paths, lambda service: _forward(service, args, where, int(number)))
     if args.socket:
         print_stderr(
-            f"{args.socket} leads to port {number} of {args.name} until ctrl+c. Nobody else can use it."
+            f"{args.socket} forwards to port {number} of {args.name} until ctrl+c. Only you can use it."
         )
     else:
-        print_stderr(f"http://{where} leads to port {number} of {args.name} until ctrl+c.")
-        print_stderr("Everybody who is logged in on this machine can use it; --socket PATH keeps it to you.")
+        print_stderr(f"http://{where} forwards to port {number} of {args.name} until ctrl+c.")
+        print_stderr("All users of this machine can use it; with --socket PATH only you can.")
     sys.stderr.flush()
     os.execvpe(command[0], list(command), os.environ)
 
 
 async def _forward(service: Service, args: Namespace, where: str, number: int) -> tuple[str, ...]:
-    """Once it can be entered, as `ssh` waits for that. Raises `WsdashError`, at once where nothing is forwarded."""
+    """Return the command that forwards the port, once the workspace can be entered.
+
+    Raises `WsdashError`, at once if the workspace runs on this machine, where no port needs forwarding.
+    """
     from wsdash.commands.ssh import number_of, once_entered
 
     workspace = await service.queries.find(args.name)
@@ -108,7 +115,7 @@ async def _forward(service: Service, args: Namespace, where: str, number: int) -
 
 
 async def _ports(service: Service, name: str, timeout_s: float) -> Ports:
-    """In one that is wanted running once it can be entered, as `ssh` waits for that; else by its devfile alone."""
+    """List the ports. If the desired state is running, wait as `ssh` does; otherwise only the devfile is read."""
     from wsdash.backend.providers.errors import NotRunning
     from wsdash.commands.ssh import ENTERED, number_of, once_entered
 
@@ -117,13 +124,13 @@ async def _ports(service: Service, name: str, timeout_s: float) -> Ports:
         if found.is_known:
             return found
         if row.status.phase not in ENTERED:
-            raise NotRunning(f"the job of {name} does not answer", f"`wsdash why {name}` tells more.")
+            raise NotRunning(f"the job of {name} does not answer", f"`wsdash why {name}` explains it.")
         try:
-            await service.access.shell(row.workspace.id, attempt=number_of(row))  # waits for the way in
+            await service.access.shell(row.workspace.id, attempt=number_of(row))  # waits for its tunnel
         except NotRunning:
             raise
         except WsdashError as error:
-            print_stderr(f"{one_line(error.message)}, so this is what its devfile says.")
+            print_stderr(f"{one_line(error.message)}, so only the ports of its devfile are listed.")
             return found
         return await service.access.ports(row.workspace.id)
 
@@ -139,9 +146,9 @@ def _show(found: Ports, *, json: bool) -> None:
         return
     if not found.ports:
         print_stderr(
-            "It says nothing of ports, and listens at none."
+            "Its devfile declares no ports, and none of its processes listens on one."
             if found.is_known
-            else "It says nothing of ports."
+            else "Its devfile declares no ports."
         )
     print_table(
         ("PORT", "NAME", "PROTOCOL", "EXPOSURE", "PATH", "LISTENS"),
@@ -184,11 +191,11 @@ def _read(file: Path) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    """All of the new text or all of the old is there; a link stays a link, and the mode stays."""
+    """Write the file atomically, through a symbolic link and with the mode that it has. Raises `UserError`."""
     try:
         target = file.resolve()
         target.parent.mkdir(mode=0o700, exist_ok=True)
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
         atomic.write(target, text.encode(), mode=mode, durable=True)
     except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}", "Fix its rights.") from error
+        raise UserError(f"{file} cannot be written: {error.strerror}", "Fix its permissions.") from error

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 LOOK_S = 0.25
 LOOKS_OF_ONE_RECONCILER = 20
 SHOWN_EVENTS = ("provider-error", "in-progress", "leftovers")
-"""Kinds of events that are printed: why the workspace waits, and what the user has to do."""
+"""Kinds of events that are printed: they explain a delay, or ask the user to act."""
 
 
 async def wait_showing(
     service: Service, workspace: Workspace, phases: frozenset[Phase], timeout_s: float
 ) -> WorkspaceRow:
-    """Wait for one of the phases; each new phase or step is a line on standard error.
+    """Wait for one of the phases, and print each new phase or step on standard error.
 
-    Raises `UserError` with exit code 5 when the time is over.
+    Raises `UserError` with exit code 5 after `timeout_s`.
     """
     progress = _Progress()
     showing = asyncio.create_task(_show_changes(service, workspace, progress))
@@ -39,7 +39,7 @@ async def wait_showing(
 
 
 class _Progress:
-    """Prints each phase, and each step of a starting job, once. Reasons that count seconds do not repeat."""
+    """Prints each phase, and each step of a starting job, once. A changed number of seconds is not printed again."""
 
     def __init__(self) -> None:
         self._last_shown = ""
@@ -51,7 +51,7 @@ class _Progress:
         if key != self._last_shown:
             print_stderr(f"{row.workspace.name}: {status.phase} ({one_line(status.reason)})")
             self._last_shown = key
-        # A problem may last, and be fixed meanwhile.
+        # A problem is printed once while it lasts, and again if it returns.
         problem = row.event.text if row.event is not None and row.event.kind in SHOWN_EVENTS else ""
         if problem and problem != self._problem:
             print_stderr(f"{row.workspace.name}: {one_line(problem)}")
@@ -59,9 +59,9 @@ class _Progress:
 
 
 async def _show_changes(service: Service, workspace: Workspace, progress: _Progress) -> None:
-    with suppress(NoSuchWorkspace):  # the wait says so
+    with suppress(NoSuchWorkspace):  # `wait_for` raises it too
         while True:
             for _ in range(LOOKS_OF_ONE_RECONCILER):
                 progress.show(await service.queries.row(workspace.id))
                 await asyncio.sleep(LOOK_S)
-            await service.daemon.ensure_reconciler()  # the one that there was may have ended
+            await service.daemon.ensure_reconciler()  # the previous one may have ended

@@ -1,4 +1,4 @@
-"""`wsdash connect`: what `ssh NAME.wsdash` runs where no job of a GitLab holds a line that it could take at once."""
+"""`wsdash connect`: run by `ssh NAME.wsdash` unless an open tunnel of a GitLab job can be used at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def connect(args: Namespace, paths: Paths) -> NoReturn:
-    """Wait for a workspace that starts, and become what carries ssh's bytes to it and back."""
+    """Wait until the workspace runs, then become the process that copies ssh's bytes to it and back."""
     from wsdash.backend.access import proxy_command
 
     name = args.name.removesuffix(".wsdash")
@@ -34,12 +34,12 @@ def connect(args: Namespace, paths: Paths) -> NoReturn:
 
 
 async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> socket.socket:
-    """Raises `UserError`."""
+    """Return a connected socket to the workspace's SSH server. Raises `UserError`."""
     from wsdash.backend.access.local_sshd import serve
     from wsdash.backend.access.paths import AccessFolder
 
     async def way_in(row: WorkspaceRow) -> tuple[Workspace, ShellCommand]:
-        # Which waits for a line, where it is one.
+        # For a job of a GitLab this waits for its tunnel.
         return row.workspace, await service.access.shell(row.workspace.id, attempt=number_of(row))
 
     workspace, command = await once_entered(service, (await service.queries.find(name)).id, timeout_s, way_in)

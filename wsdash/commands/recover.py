@@ -1,4 +1,4 @@
-"""`wsdash recover`: the workspaces of a context, rebuilt from what GitLab or this machine's folders have of them."""
+"""`wsdash recover`: rebuilds the workspaces of a context from GitLab or from the folders of this machine."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def recover(args: Namespace, paths: Paths) -> int:
+    """Show what can be recovered in each context, ask, and rebuild it."""
     config = load_config(paths.config_file)
     if args.context is not None and args.context not in config.contexts:
         raise UserError(
@@ -48,11 +49,11 @@ def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
 def _chosen(
     plan: Plan, adopt: Sequence[str], end: Sequence[str]
 ) -> tuple[list[FoundWorkspace], list[Orphan]]:
-    """The workspaces that are rebuilt, and the orphans that are ended. Raises UserError for an unknown name."""
+    """Return the workspaces to rebuild and the orphans to end. Raises `UserError` for an unknown name."""
     unknown = set(adopt) - {name for found in (*plan.lost, *plan.elsewhere) for name in _names(found)}
     unknown |= set(end) - {orphan.workspace_id for orphan in plan.orphans}
     if unknown:
-        raise UserError(f"there is no {', '.join(sorted(unknown))} to be adopted or ended", "", NOT_FOUND)
+        raise UserError(f"there is no {', '.join(sorted(unknown))} to adopt or end", "", NOT_FOUND)
     wanted = [found for found in plan.lost if found.workspace.name not in end]
     wanted += [found for found in plan.elsewhere if any(name in adopt for name in _names(found))]
     return wanted, [orphan for orphan in plan.orphans if orphan.workspace_id in end]
@@ -96,7 +97,7 @@ async def _carry_out(
     for found in wanted:
         await service.recovery.take_in(context, found)
         if not silent:
-            print(f"{found.workspace.name} is back, wanted {found.workspace.desired}.")
+            print(f"{found.workspace.name} is rebuilt; its desired state is {found.workspace.desired}.")
     for orphan in ends:
         await service.recovery.end_orphan(context, orphan)
         if not silent:
@@ -109,21 +110,21 @@ def _show(plan: Plan) -> None:
     print_stderr(f"In the context {plan.context}:")
     for found in plan.lost:
         source = found.workspace.source_url or "no source"
-        job = "a job of it runs" if found.is_live else "nothing of it runs"
+        job = "its job is running" if found.is_live else "no job is running"
         print_stderr(
             f"  lost       {found.workspace.name}: {one_line(source)}, {len(found.attempts)} attempts; {job}"
         )
     for found in plan.elsewhere:
-        print_stderr(f"  elsewhere  {found.workspace.name}: kept alive by {one_line(found.kept_by)}.")
+        print_stderr(f"  elsewhere  {found.workspace.name}: managed by {one_line(found.kept_by)}.")
         print_stderr(
-            f"             --adopt {found.workspace.name} takes it over; the other machine then lets go of it."
+            f"             --adopt {found.workspace.name} takes it over; the other machine then releases it."
         )
     for orphan in plan.orphans:
         jobs = f", jobs {', '.join(orphan.job_ids)}" if orphan.job_ids else ""
         print_stderr(f"  orphan     {orphan.workspace_id}: {one_line(orphan.reason)}{jobs}.")
         print_stderr(f"             --end {orphan.workspace_id} ends and removes it.")
     if plan.others:
-        print_stderr(f"  {plan.others} branches are other users' and are left alone.")
+        print_stderr(f"  {plan.others} branches belong to other users and are left alone.")
     if not (plan.lost or plan.elsewhere or plan.orphans):
         print_stderr(f"  Nothing is missing: {plan.present} workspaces are known here.")
 

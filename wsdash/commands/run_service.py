@@ -1,4 +1,4 @@
-"""The service, opened for the length of one command, on an event loop of its own."""
+"""Opens the service for one command, on an event loop of its own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 def with_service(paths: Paths, body: Callable[[Service], Awaitable[T]]) -> T:
-    """Run the body with an open service. Raises `KeyboardInterrupt` on ctrl+c."""
+    """Run the body with an open service, and return its result. Raises `KeyboardInterrupt` on ctrl+c."""
     interrupted = False
 
     async def run() -> T:
-        # The loop's own turn for ctrl+c: asyncio.run cancels amid whatever runs, which can break a future's end.
+        # Handle ctrl+c in the loop: asyncio.run cancels at any point, which can break a future's end.
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
 

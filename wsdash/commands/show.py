@@ -1,4 +1,4 @@
-"""The quick verbs about one workspace, which only read: show, events, why; and the plan for all of them."""
+"""The verbs that only read: show, events and why for one workspace, plan for all."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ STEPS: dict[type[Decision], str] = {
 
 
 def show(args: Namespace, paths: Paths) -> int:
+    """Print one workspace with its steps, attempts and events."""
     now = time.time()
     with reading(paths) as reader:
         detail = reader.detail(reader.find(args.name).id, now, events=20)
@@ -72,7 +73,7 @@ def show(args: Namespace, paths: Paths) -> int:
 
 
 def _looked_again(detail: WorkspaceDetail, paths: Paths, now: float) -> bool:
-    """Refresh the record of unsaved work where that is quick; True if it was tried."""
+    """Refresh the record of unsaved work if that is quick. Returns True if it was tried."""
     workspace = detail.row.workspace
     has_folder = folder_of(workspace, paths) is not None
     if not is_worth_asking(workspace, detail.row.attempt, now, has_folder=has_folder):
@@ -86,6 +87,7 @@ def _looked_again(detail: WorkspaceDetail, paths: Paths, now: float) -> bool:
 
 
 def events(args: Namespace, paths: Paths) -> int:
+    """Print the events of a workspace, oldest first; as JSON newest first."""
     with reading(paths) as reader:
         found = reader.events(reader.find(args.name, deleted=True).id, limit=1000)
     if args.json:
@@ -97,6 +99,7 @@ def events(args: Namespace, paths: Paths) -> int:
 
 
 def why(args: Namespace, paths: Paths) -> int:
+    """Print why the workspace is in its phase, and the evidence for it."""
     from wsdash.backend.operations.explain import why as explain_why
 
     now = time.time()
@@ -114,6 +117,7 @@ def why(args: Namespace, paths: Paths) -> int:
 
 
 def plan(args: Namespace, paths: Paths) -> int:
+    """Print the reconciler's next step for each workspace."""
     now = time.time()
     with reading(paths) as reader:
         steps = reader.plan(now)
@@ -155,7 +159,9 @@ def _print_detail(detail: WorkspaceDetail, paths: Paths, now: float) -> None:
     for name, value in _facts(row, seen, paths, now):
         print(f"  {name:<10} {one_line(value)}")
     if detail.superseded:
-        print("\nCheckpoints that no later job has, each a bundle for `git fetch FILE 'refs/*:refs/kept/*'`")
+        print(
+            "\nCheckpoints that no later job contains; each is a bundle for `git fetch FILE 'refs/*:refs/kept/*'`"
+        )
         for file in detail.superseded:
             print(f"  {file}")
     if seen and seen.steps:
@@ -175,16 +181,16 @@ def _facts(
     row: WorkspaceRow, seen: JobObservation | None, paths: Paths, now: float
 ) -> Iterator[tuple[str, str]]:
     workspace = row.workspace
-    yield "wanted", workspace.desired.value
+    yield "desired", workspace.desired.value
     yield "context", workspace.context
     yield "source", f"{workspace.source_url or 'none'} at {workspace.ref or 'its default branch'}"
-    yield "devfile", workspace.devfile_path or "none: the default one"
+    yield "devfile", workspace.devfile_path or "none, the default devfile is used"
     yield "folder", folder_of(workspace, paths) or "not on this machine"
     yield "created", _ago(workspace.created_at, now)
-    yield "runs in", (seen.isolation if seen else None) or "nothing now"
+    yield "runs in", (seen.isolation if seen else None) or "no job now"
     yield "work", sentence(row.saved, now)
     yield "unsaved", record_words(workspace.unsaved, now) if workspace.unsaved else "not looked for yet"
-    yield "last beat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"
+    yield "heartbeat", _ago(seen.beat.at, now) if seen and seen.beat else "none yet"
     if seen and seen.tunnel_status:
         yield "tunnel", seen.tunnel_status
     if seen and seen.warning:
@@ -199,7 +205,7 @@ def _step_words(step: StepResult, now: float) -> str:
 
 
 def _attempt_words(attempt: Attempt, now: float) -> str:
-    start = f"#{attempt.number} wanted {_ago(attempt.intended_at, now)}"
+    start = f"#{attempt.number} created {_ago(attempt.intended_at, now)}"
     if attempt.end is None:
         return f"{start}, not ended"
     return f"{start}, ended {_ago(attempt.end.at, now)}: {attempt.end.tail(MOST_LINES)}"

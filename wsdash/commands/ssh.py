@@ -1,4 +1,4 @@
-"""The verbs that look into a running workspace: ssh and logs."""
+"""The verbs ssh and logs, and waiting until a workspace can be entered."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ENTERED = frozenset({Phase.RUNNING, Phase.UNHEALTHY})
 ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.BACKING_OFF, Phase.UNKNOWN})
-"""Of a workspace that is wanted running: it will be entered, or fail."""
+"""With the desired state running, these phases lead to one of `ENTERED` or to failed."""
 CHUNK = 65536
 LOOK_S = 0.25
 
 
 def ssh(args: Namespace, paths: Paths) -> int:
-    """Become the shell or command in the workspace, so that its exit code is ours.
+    """Open a shell or run a command in the workspace, with its exit code as the result.
 
-    A shell by a line that is lost, with its job or without, is opened again once the workspace can be entered.
+    An interactive shell whose connection is lost is opened again once the workspace can be entered.
     """
     workspace = with_service(paths, lambda service: service.queries.find(args.name))
     command = with_service(
@@ -57,7 +57,10 @@ def ssh(args: Namespace, paths: Paths) -> int:
 
 
 def _lend_terminal(command: ShellCommand) -> int:
-    """Its exit code. Keys such as ctrl+c are its own; a handler, unlike ignoring, is not inherited by it."""
+    """Run the command on this terminal and return its exit code. Keys such as ctrl+c go to the command.
+
+    The signals get a handler here, because ignored signals would be inherited by the command.
+    """
     numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:
@@ -68,7 +71,10 @@ def _lend_terminal(command: ShellCommand) -> int:
 
 
 async def _shell_again(service: Service, workspace_id: str, timeout_s: float) -> ShellCommand:
-    """Once it can be entered. Raises `UserError` for one that will not be, or not in time."""
+    """Return a shell command once the workspace can be entered.
+
+    Raises `UserError` if it does not run any more, or after `timeout_s`.
+    """
     end = asyncio.get_running_loop().time() + timeout_s
     while True:
         row = await service.queries.row(workspace_id)
@@ -101,16 +107,16 @@ async def _shell(
 async def once_entered(
     service: Service, workspace_id: str, timeout_s: float, act: Callable[[WorkspaceRow], Awaitable[T]]
 ) -> T:
-    """Do it in the workspace once that can be entered; again in the next job where this one is gone.
+    """Call `act` once the workspace can be entered; again with the next job if this one has gone.
 
-    Raises `UserError`, at once for one that will not run by itself.
+    Raises `UserError`, at once if the workspace will not run by itself.
     """
     clock = asyncio.get_running_loop().time
     end = clock() + timeout_s
     is_announced = False
     row = await service.queries.row(workspace_id)
     if row.workspace.desired is Desired.RUNNING and row.status.phase is Phase.UNKNOWN:
-        with suppress(WsdashError):  # who runs jobs may be silent while the way into this one stands
+        with suppress(WsdashError):  # the provider may not answer although the tunnel of the job is open
             return await act(row)
     while True:
         row = await wait_until_entered(service, workspace_id, max(1.0, end - clock()))
@@ -120,19 +126,19 @@ async def once_entered(
             if clock() > end:
                 raise
         if not is_announced:
-            print_stderr(f"{row.workspace.name}: its job is gone; waiting for the one that takes its place")
+            print_stderr(f"{row.workspace.name}: its job is gone; waiting for its replacement")
             is_announced = True
         await service.daemon.ensure_reconciler()
         await asyncio.sleep(LOOK_S)
 
 
 def number_of(row: WorkspaceRow) -> int | None:
-    """The number of the row's attempt, so that nothing is done to the job of a later one."""
+    """Return the number of the row's attempt, so that an action never reaches the job of a later attempt."""
     return None if row.attempt is None else row.attempt.number
 
 
 async def wait_until_entered(service: Service, workspace_id: str, timeout_s: float) -> WorkspaceRow:
-    """Wait while it starts. Raises `UserError`, at once for one that will not run by itself."""
+    """Wait while the workspace starts. Raises `UserError`, at once if it will not run by itself."""
     row = await service.queries.row(workspace_id)
     workspace = row.workspace
     if row.status.phase in ON_THE_WAY and workspace.desired is Desired.RUNNING:
@@ -145,14 +151,14 @@ async def wait_until_entered(service: Service, workspace_id: str, timeout_s: flo
     elif row.workspace.desired is Desired.STOPPED:
         hint = f"`wsdash start {workspace.name} --wait` starts it."
     else:
-        hint = f"`wsdash why {workspace.name}` tells more."
+        hint = f"`wsdash why {workspace.name}` explains it."
     raise UserError(f"{workspace.name} is {row.status.phase}: {one_line(row.status.reason)}", hint)
 
 
 def logs(args: Namespace, paths: Paths) -> int:
-    """What the job wrote, byte for byte; on a terminal as text without control sequences.
+    """Print the job's output: unchanged into a file or pipe, without control sequences on a terminal.
 
-    What is wsdash's own protocol, or a runner's timestamps and marks, is left out.
+    wsdash's own protocol, and a runner's timestamps and marks, are left out.
     """
     writer = _ToTerminal() if sys.stdout.isatty() else _Raw()
     with_service(paths, lambda service: _copy_log(service, args, writer))
@@ -174,7 +180,7 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
             break
         ended = chunk.ended or await _has_ended(service, workspace, number)
         if not ended:
-            # Who would note the end of the job may have ended with it.
+            # The reconciler, which records the end of the job, may have ended too.
             if looks % LOOKS_OF_ONE_RECONCILER == 0:
                 await service.daemon.ensure_reconciler()
             looks += 1
@@ -189,18 +195,18 @@ async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool)
         if attempt is not None:
             return attempt.number
         if not wait:
-            raise UserError(f"{workspace.name} has no log yet: no job was launched", "Follow it with -f.")
+            raise UserError(f"{workspace.name} has no log yet: no job was launched", "`-f` waits for it.")
         await asyncio.sleep(LOOK_S)
 
 
 async def _has_ended(service: Service, workspace: Workspace, number: int) -> bool:
-    """Whether the job is known to have ended, also when its log went with the workspace."""
+    """Whether the job is recorded as ended, also if its log was deleted with the workspace."""
     attempts = await service.queries.attempts(workspace.id)
     return any(attempt.number == number and not attempt.is_live for attempt in attempts)
 
 
 class _Raw:
-    """For files and pipes: byte for byte."""
+    """Writes to files and pipes, byte for byte."""
 
     def write(self, data: bytes) -> None:
         if data:
@@ -212,7 +218,7 @@ class _Raw:
 
 
 class _ToTerminal:
-    """For people: whole lines, as text, without control sequences."""
+    """Writes whole lines of text to a terminal, without control sequences."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -234,7 +240,7 @@ class _ToTerminal:
 
 
 def _left_standing(text: str) -> str:
-    """What a terminal would show in the end: a carriage return takes back what stands before it in its line."""
+    """Return the text that a terminal would show in the end: a carriage return overwrites the start of its line."""
     lines = text.replace("\r\n", "\n").split("\n")
     return printable("\n".join(line.rpartition("\r")[2] for line in lines))
 

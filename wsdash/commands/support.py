@@ -1,4 +1,4 @@
-"""`wsdash support`: one archive for a report of a fault, with secrets removed."""
+"""`wsdash support`: writes an archive for a bug report, with secrets removed."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ from wsdash.config.settings import Config, ConfigError, load_config
 from wsdash.paths import PathError, Paths
 
 MOST_EVENTS = 200
-"""Of each workspace, the newest."""
+"""The number of newest events of each workspace that the archive has."""
 _LIBRARIES = ("aiosqlite", "asyncssh", "pydantic", "python-gitlab", "pyyaml", "textual")
 _README = """\
-Facts about wsdash on one machine, for a report of a fault: versions, what `wsdash doctor` says, the configuration,
+Facts about wsdash on one machine, for a bug report: versions, the findings of `wsdash doctor`, the configuration,
 workspaces and their events, the logs of the daemon and the relay, crash reports. Logs of jobs and files of workspaces
-are not part of it. Known secrets, and what looks like one, were replaced by ***. Read it before you send it.
+are not included. Known secrets, and texts that look like one, were replaced by ***. Read it before you send it.
 """
 
 
 def support(args: Namespace, paths: Paths) -> int:
+    """Write the archive for a bug report."""
     now = time.time()
     name = f"wsdash-support-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}"
     file = Path(args.output or f"{name}.tar.gz")
@@ -53,7 +54,7 @@ def support(args: Namespace, paths: Paths) -> int:
         ) from error
     print(file)
     print(
-        "Known secrets were removed. Read it before you send it: `tar -tzf` lists what it holds.",
+        "Known secrets were removed. Read it before you send it: `tar -tzf` lists its files.",
         file=sys.stderr,
     )
     return DONE

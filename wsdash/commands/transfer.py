@@ -29,18 +29,19 @@ SHOWN = 10
 """The number of file names that are printed; the rest is counted."""
 AT_REST = frozenset({Phase.STOPPED})
 ENDED = frozenset({Phase.STOPPED, Phase.FAILED})
-"""Phases in which nothing changes the files."""
+"""Phases in which no job changes the files."""
 
 
 def export(args: Namespace, paths: Paths) -> int:
+    """Copy a workspace into an archive."""
     if args.file == "-" and os.isatty(STDOUT):
         raise UserError(
-            "an archive is nothing for a terminal to show", "Give a FILE, or send it into a pipe.", USAGE
+            "an archive cannot be printed on a terminal", "Give a FILE, or pipe the output.", USAGE
         )
     file = STDOUT if args.file == "-" else Path(args.file)
     done = with_service(paths, lambda service: _export(service, args, file))
     name = done.workspace.name
-    _print_names(done.packed.skipped, "was left out, for it is no file, folder or link")
+    _print_names(done.packed.skipped, "was left out: it is not a file, folder or link")
     _print_names(done.packed.changed, "changed while it was copied")
     if args.file == "-":
         print_stderr(f"{name} is exported ({megabytes(done.size)}).")
@@ -69,7 +70,7 @@ async def _export(service: Service, args: Namespace, file: Path | int) -> Export
 async def _export_from_job(
     service: Service, args: Namespace, row: WorkspaceRow, file: Path | int
 ) -> Exported:
-    """Its files are with its job alone, so they are copied before that ends."""
+    """Export files that only the job has: they are copied before `--stop` ends it."""
     print_stderr(f"{row.workspace.name} is {row.status.phase}: its files are copied while they may change.")
     done = await _copy(service, args, row, file)
     if args.stop:
@@ -87,10 +88,9 @@ async def _copy(service: Service, args: Namespace, row: WorkspaceRow, file: Path
 
 
 def import_(args: Namespace, paths: Paths) -> int:
+    """Make a workspace from an archive."""
     if args.file == "-" and os.isatty(STDIN):
-        raise UserError(
-            "there is no archive on standard input", "Give a FILE, or send one into a pipe.", USAGE
-        )
+        raise UserError("there is no archive on standard input", "Give a FILE, or pipe one in.", USAGE)
     row = with_service(paths, lambda service: _import(service, args, paths))
     name = row.workspace.name
     if args.json:
@@ -119,7 +119,7 @@ async def _import(service: Service, args: Namespace, paths: Paths) -> WorkspaceR
 
 
 class Progress:
-    """How many bytes have passed, on one line of a terminal that is overwritten, once it takes a while."""
+    """Shows the number of copied bytes on one line of a terminal, after the first second."""
 
     FIRST_S = 1.0
     AGAIN_S = 0.2
@@ -134,6 +134,7 @@ class Progress:
         return self
 
     def __call__(self, count: int) -> None:
+        """Show the number of bytes copied so far, if it is time to."""
         if self._is_shown and time.monotonic() >= self._next:
             self._next = time.monotonic() + self.AGAIN_S
             self._has_shown = True
@@ -145,7 +146,7 @@ class Progress:
 
 
 def megabytes(count: int) -> str:
-    """Bytes in units of a thousand, as disks are sold."""
+    """Return a number of bytes in kB or MB (powers of 1000)."""
     return f"{count / 1_000_000:,.1f} MB" if count >= 100_000 else f"{count / 1000:,.1f} kB"
 
 

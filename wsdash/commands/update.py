@@ -1,4 +1,4 @@
-"""`wsdash update`: have a workspace run what its devfile says now, after showing what that changes."""
+"""`wsdash update`: applies the current devfile of a workspace, after showing the changes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ COLOURS = {"+": 32, "-": 31, "@": 36}
 
 
 def update(args: Namespace, paths: Paths) -> int:
+    """Show what an update of the devfile changes, ask, and apply it."""
     found = with_service(paths, lambda service: _look(service, args))
     preview = found.preview
     if not found.changes:
-        print(f"{preview.name} runs what its devfile says already.")
+        print(f"{preview.name} already runs its current devfile.")
         return DONE
     print_remarks(preview)
     for line in found.changes:
@@ -35,7 +36,7 @@ def update(args: Namespace, paths: Paths) -> int:
     if not args.yes:
         if not can_ask():
             raise UserError("update asks first, and there is no terminal to ask on", "Add --yes.", USAGE)
-        if not ask(f"Run this from now on? The job of {preview.name} is saved, ended and started again."):
+        if not ask(f"Apply this? The work of {preview.name} is saved, and its job is replaced."):
             print_stderr("Nothing was changed.")
             return FAILED
     try:
@@ -63,12 +64,12 @@ def _shown(line: str) -> str:
 async def _update(service: Service, update: Update, args: Namespace, *, unsaved: bool) -> int:
     workspace = await service.updates.update(update, unsaved=unsaved)
     if workspace.desired is not Desired.RUNNING:
-        print(f"{workspace.name} runs it when it is started.")
+        print(f"{workspace.name} uses it from its next start on.")
         return DONE
     await service.daemon.ensure_reconciler()
     if not args.wait:
         print_stderr(
-            f"{workspace.name}: update is on its way (`wsdash show {workspace.name}` shows the progress)."
+            f"{workspace.name}: update is requested (`wsdash show {workspace.name}` shows the progress)."
         )
         return DONE
     row = await wait_showing(service, workspace, frozenset({Phase.RUNNING, Phase.FAILED}), args.timeout)
@@ -77,5 +78,5 @@ async def _update(service: Service, update: Update, args: Namespace, *, unsaved:
             f"{workspace.name} failed: {one_line(row.status.reason)}",
             f"`wsdash logs {workspace.name}` shows why.",
         )
-    print(f"{workspace.name} runs what its devfile says now.")
+    print(f"{workspace.name} runs its current devfile.")
     return DONE

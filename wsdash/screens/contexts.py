@@ -120,12 +120,12 @@ class ContextsScreen(WsdashScreen[None]):
 
     async def _use(self, name: str) -> None:
         await self.dashboard.service.contexts.use_context(name)
-        self.dashboard.notify_user(f"new workspaces are made in {name}")
+        self.dashboard.notify_user(f"new workspaces are created in {name}")
         await self._read()
 
     async def _remove(self, name: str) -> None:
         default = await self.dashboard.service.contexts.remove_context(name)
-        self.dashboard.notify_user(f"the context {name} is removed; new workspaces are made in {default}")
+        self.dashboard.notify_user(f"the context {name} is removed; new workspaces are created in {default}")
         await self._read()
 
     async def _read(self, select: str | None = None) -> None:

@@ -79,7 +79,7 @@ class UpdateScreen(FormScreen["Workspace", "Update"]):
     def preview_lines(self, preview: Update, width: int) -> list[Line]:
         """Remarks about the devfile, and the job's difference."""
         if not preview.changes:
-            return [((f"{plain(self._workspace.name)} runs what its devfile says already.", Tone.GOOD),)]
+            return [((f"{plain(self._workspace.name)} already runs its current devfile.", Tone.GOOD),)]
         lines = [*remark_lines(preview.preview, width), (), (("WHAT IS NEW IN ITS JOB", Tone.TITLE),)][1:]
         for line in preview.changes:
             tone = TONES.get(line[:1], Tone.PLAIN)

@@ -10,9 +10,7 @@ from pathlib import Path
 from wsdash.backend.access import proxy_command
 from wsdash.backend.access.paths import AccessFolder
 
-ABOUT = (
-    "# wsdash: so that ssh NAME.wsdash leads into a workspace; `wsdash ssh-config uninstall` takes it out."
-)
+ABOUT = "# wsdash: makes `ssh NAME.wsdash` open a workspace. `wsdash ssh-config uninstall` removes this."
 
 FAST_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """First these: what goes to a workspace is encrypted twice, and most processors do AES by themselves."""
