@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -95,14 +94,8 @@ def _ssh(
         return _time([*_direct(job, access, port), "true"])
 
     ours, floor = medians_in_turn(runs, by_tunnel, direct)
-    control = ["-o", "ControlMaster=auto", "-o", f"ControlPath={access.sockets}/c", "-o", "ControlPersist=60"]
-    master = [*relay_client._ssh("w1", "w1"), *control, "-o", "BatchMode=yes", "w1.wsdash"]
-    subprocess.run([*master, "true"], check=True, capture_output=True)
-    again = statistics.median(_time([*master, "true"]) for _ in range(runs))
-    subprocess.run([*master[:-1], "-O", "exit", "w1.wsdash"], check=True, capture_output=True)
     return [
         Figure("ssh NAME true, more than direct ssh to the same sshd", (ours - floor) * 1000, "ms", 30),
-        Figure("ssh NAME true, once the master is up", again * 1000, "ms", 100),
     ]
 
 

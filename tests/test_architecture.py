@@ -22,7 +22,6 @@ DECISIONS = (
 )
 WITHOUT = {
     "app",
-    "backend/access/local_sshd",
     "backend/access/relay/token_verifier",
     "backend/access/relay/tunnel",
     "backend/git/hide_secrets",
@@ -68,7 +67,6 @@ WITHOUT = {
     "commands/progress",
     "commands/recover",
     "commands/show",
-    "commands/ssh",
     "commands/transfer",
     "commands/update",
     "config/values",

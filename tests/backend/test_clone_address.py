@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from hypothesis import given
@@ -227,8 +228,8 @@ def test_git_gets_them_for_their_host_alone_and_asks_no_other_helper(tmp_path: P
 
 
 FILL_IN_A_JOB = f"""
-. '{SHELL}/lib/common.sh'
-. '{SHELL}/lib/git_settings.sh'
+. {quote(str(SHELL))}/lib/common.sh
+. {quote(str(SHELL))}/lib/git_settings.sh
 git_setting 'credential.https://host.helper' '!f() {{ printf "username=job\\npassword=own\\n"; }}; f'
 give_credentials
 exec git credential fill

@@ -269,7 +269,7 @@ def test_on_a_terminal_a_log_is_text_without_control_sequences(wsdash: Command, 
     loud = make_repository(tmp_path / "loud", devfile=DEVFILE.replace("%s from", r"\033]0;owned\007%s from"))
     assert wsdash("create", str(loud), "--wait").returncode == 0
     assert "\x1b]0;owned\x07hello" in wsdash("logs", "loud").stdout
-    seen = pexpect.run(f"{PYTHON[0]} -m wsdash logs loud", timeout=60).decode()
+    seen = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "logs", "loud"], timeout=60, encoding="utf-8").read()
     assert "hello from loud" in seen
     assert "\x1b" not in seen
 

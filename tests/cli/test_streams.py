@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from wsdash.paths import Paths
 
 def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", "-c", line.replace("wsdash", f"{sys.executable} -m wsdash")],
+        ["sh", "-c", line.replace("wsdash", shlex.join([sys.executable, "-m", "wsdash"]))],
         env={**os.environ, "PYTHONUNBUFFERED": "", **more},
         capture_output=True,
         text=True,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -169,7 +169,7 @@ def test_a_reader_that_leaves_early_makes_no_noise(environment: Path) -> None:
 
 
 def test_a_closed_standard_output_is_no_crash(environment: Path) -> None:
-    script = f"exec {sys.executable} -m wsdash list >&-"
+    script = f"exec {shlex.join(PYTHON)} list >&-"
     done = subprocess.run(["sh", "-c", script], stderr=subprocess.PIPE, text=True, timeout=60)
     assert "Traceback" not in done.stderr
     assert not Paths.from_environment().crash_reports.exists()

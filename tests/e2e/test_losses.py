@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -187,7 +188,7 @@ def _command_of(process: psutil.Process) -> list[str]:
 @pytest.fixture
 def losses(tmp_path: Path, paths: Paths, leaves_nothing_running: None) -> Iterator[Losses]:
     truth = tmp_path / "truth"
-    devfile = DEVFILE.format(truth=truth, root=ROOT, python=sys.executable)
+    devfile = DEVFILE.format(truth=truth, root=ROOT, python=shlex.quote(sys.executable))
     with working(tmp_path, paths, Runner, devfile=devfile) as work:
         text = paths.config_file.read_text()
         paths.config_file.write_text(

@@ -30,9 +30,20 @@ class ConnectResult:
 
 
 def access_findings(paths: Paths) -> Iterator[Finding]:
-    """Yield findings about ssh and the relay; none if no context is a GitLab. Raises `ConfigError`."""
+    """Find what stands in the way of ssh: to local workspaces, and by the relay where a context needs one.
+
+    Raises `ConfigError`.
+    """
+    from wsdash.backend.access.local_sshd import why_no_terminal
     from wsdash.backend.access.relay_client import RelayClient
 
+    if (reason := why_no_terminal()) is not None:
+        yield Finding(
+            "warning",
+            f"{reason}: `ssh -t NAME.wsdash` opens no shell in local workspaces",
+            "`wsdash ssh NAME` opens one.",
+            subject="ssh",
+        )
     config = load_config(paths.config_file)
     if not any(context.gitlab is not None for context in config.contexts.values()):
         return

@@ -17,7 +17,7 @@ from wsdash.paths import PathError, Paths
 from wsdash.sanitize import one_line, printable
 
 
-def fail(error: BaseException) -> int:
+def fail(error: BaseException, *, on_one_line: bool = False) -> int:
     """Print an error and its hint, and return the exit code.
 
     An unexpected error is written to a crash report with its stack, but without values.
@@ -30,13 +30,20 @@ def fail(error: BaseException) -> int:
         return report(UserError(str(problem)))
     known = _known(error, paths)
     if known is not None:
-        return report(known)
+        return report(known, on_one_line=on_one_line)
     print_stderr(words(error, write_report(error, paths.crash_reports, time.time())))
     return FAILED
 
 
-def report(error: WsdashError) -> int:
-    """Print the error and its hint on standard error, and return the exit code."""
+def report(error: WsdashError, *, on_one_line: bool = False) -> int:
+    """Print the error and its hint on standard error, and return the exit code.
+
+    On one line it is for programs that show the last line only, or each line by itself.
+    """
+    if on_one_line:
+        hint = f". {error.hint}" if error.hint else ""
+        print_stderr(f"wsdash: {one_line(error.message)}{one_line(hint)}")
+        return error.exit_code
     print_stderr(f"wsdash: {one_line(error.message)}")
     if error.hint:
         print_stderr(f"  {one_line(error.hint)}")

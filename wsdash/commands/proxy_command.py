@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from wsdash.backend.errors import UserError
+from wsdash.commands.console import print_stderr
+from wsdash.commands.errors import fail
 from wsdash.commands.run_service import with_service
 from wsdash.commands.ssh import number_of, once_entered
 from wsdash.paths import Paths
@@ -27,7 +29,10 @@ def connect(args: Namespace, paths: Paths) -> NoReturn:
     from wsdash.backend.access import proxy_command
 
     name = args.name.removesuffix(".wsdash")
-    line = with_service(paths, lambda service: _line(service, paths, name, args.timeout))
+    try:
+        line = with_service(paths, lambda service: _line(service, paths, name, args.timeout))
+    except Exception as error:  # ssh adds lines of its own below, and editors show each line by itself
+        sys.exit(fail(error, on_one_line=True))
     line.set_inheritable(True)
     carrier = [sys.executable, "-S", "-E", str(Path(proxy_command.__file__)), "--carry", str(line.fileno())]
     os.execv(sys.executable, carrier)
@@ -35,7 +40,7 @@ def connect(args: Namespace, paths: Paths) -> NoReturn:
 
 async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> socket.socket:
     """Return a connected socket to the workspace's SSH server. Raises `UserError`."""
-    from wsdash.backend.access.local_sshd import serve
+    from wsdash.backend.access.local_sshd import serve, why_no_terminal
     from wsdash.backend.access.paths import AccessFolder
 
     async def way_in(row: WorkspaceRow) -> tuple[Workspace, ShellCommand]:
@@ -45,6 +50,8 @@ async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> 
     workspace, command = await once_entered(service, (await service.queries.find(name)).id, timeout_s, way_in)
     folder = AccessFolder.of(paths)
     if not command.by_tunnel:
+        if sys.stderr.isatty() and (reason := why_no_terminal()) is not None:
+            print_stderr(f"wsdash: {reason}. For a shell use `wsdash ssh {workspace.name}`.")
         return await asyncio.to_thread(serve, folder, workspace.id, workspace.name)
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

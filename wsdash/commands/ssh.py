@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -34,6 +35,8 @@ ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.BAC
 """With the desired state running, these phases lead to one of `ENTERED` or to failed."""
 CHUNK = 65536
 LOOK_S = 0.25
+AT_ONCE_S, MOST_LOST_AT_ONCE = 5.0, 3
+"""Connections that were lost so soon, so many in a row, are not tried again: the workspace refuses shells."""
 
 
 def ssh(args: Namespace, paths: Paths) -> int:
@@ -50,10 +53,21 @@ def ssh(args: Namespace, paths: Paths) -> int:
         if command.cwd is not None:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), command.env)
-    while command.lost_connection(code := _lend_terminal(command)):
+    lost_at_once = 0
+    while True:
+        began = time.monotonic()
+        code = _lend_terminal(command)
+        if not command.lost_connection(code):
+            return code
+        lost_at_once = lost_at_once + 1 if time.monotonic() - began < AT_ONCE_S else 0
+        if lost_at_once == MOST_LOST_AT_ONCE:
+            raise UserError(
+                f"{workspace.name} closes each connection as soon as it is to start a shell",
+                f"`wsdash ssh {workspace.name} -- COMMAND` runs a command without a terminal;"
+                f" `wsdash logs {workspace.name}` may tell more.",
+            )
         print_stderr(f"The connection to {workspace.name} is lost; reconnecting. ctrl+c gives up.")
         command = with_service(paths, lambda service: _shell_again(service, workspace.id, args.timeout))
-    return code
 
 
 def _lend_terminal(command: ShellCommand) -> int:

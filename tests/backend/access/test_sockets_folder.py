@@ -50,8 +50,10 @@ def test_a_relay_that_starts_removes_the_sockets_of_one_that_was_killed(relay: R
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(gone))
     relay.folder.named("web").symlink_to(gone.name)
-    shared = relay.folder.sockets / "c-0123"  # one of ssh's own
+    other = (
+        relay.folder.sockets / "c-0123"
+    )  # of an ssh that shares its connection, as an earlier version had it do
     with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(shared))
+        left.bind(str(other))
     relay.start()
-    assert [file.name for file in relay.folder.sockets.iterdir()] == [shared.name]
+    assert [file.name for file in relay.folder.sockets.iterdir()] == [other.name]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import psutil
 import pytest
@@ -16,8 +17,7 @@ from tests.backend.job.scripts import HERE
 from tests.waiting import until_sync
 from wsdash.backend.job.web_editor import Editor, NoEditor, editor_of
 
-PROGRAM = f"""\
-#!{sys.executable}
+LISTEN = """\
 import os, socket, sys, time
 arguments = sys.argv[1:]
 print(*arguments, flush=True)
@@ -26,6 +26,11 @@ server = socket.socket(socket.AF_UNIX)
 server.bind(arguments[arguments.index(option) + 1])
 server.listen()
 time.sleep(60)
+"""
+PROGRAM = f"""\
+#!/bin/sh
+# A line of #! takes no blanks, which the path of Python may have.
+exec {quote(sys.executable)} -c {quote(LISTEN)} "$@"
 """
 
 

@@ -6,6 +6,7 @@ of wsdash's own authority, and whatever is asked for runs in the workspace, by `
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import re
@@ -48,6 +49,27 @@ def serve(
         argv = [str(Path(sshd).resolve()), "-i", "-e", "-f", str(config)]
         detach(argv, log=folder.log, env=environments.basic(environ), connection=there)
     return here
+
+
+def why_no_terminal() -> str | None:
+    """Return why an sshd of this user cannot give a session a terminal, or None where it can.
+
+    An sshd that is not root ends where it would have to give the terminal away to the group `tty` (pty_setowner of
+    OpenSSH's sshpty.c). Terminals have that group where /dev/pts is mounted with its number (devpts, `gid=`).
+    """
+    try:
+        group = grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return None
+    ours, theirs = os.openpty()
+    try:
+        found = os.fstat(theirs).st_gid
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    if os.geteuid() == 0 or found == group:
+        return None
+    return f"/dev/pts is not mounted with gid={group}, so that sshd can give a terminal to root alone"
 
 
 def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mapping[str, str]) -> Path:

@@ -14,8 +14,8 @@ from wsdash.paths import PathError, Paths, private_folder
 
 LONGEST_PATH = 107
 """Bytes of a Unix socket's path: `sun_path` of unix(7) is 108 with the zero at its end."""
-LONGEST_NAME = 60
-"""Bytes of the longest name in the folder: `c-%C` of ssh's ControlPath, to which ssh adds 17 while it binds."""
+LONGEST_NAME = 40
+"""Bytes of the longest name of a socket in the folder: `ID.sock`, and what it is called while it is bound."""
 _PLACES = ("/tmp", "/var/tmp")
 
 

@@ -22,7 +22,6 @@ def main() -> int:
     if where == ["--carry"]:
         carry(int(name))
         return 0
-    speak_to_the_terminal()
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.connect(_of_name(where[1], name) if where[0] == "--in" else where[0])
@@ -45,13 +44,6 @@ def _of_name(root: str, name: str) -> str:
     with open(os.path.join(root, "sockets"), "rb") as record:  # noqa: PTH118, PTH123 - pathlib is slow to load
         folder = os.fsdecode(record.read().rstrip(b"\n"))
     return os.path.join(folder, os.readlink(os.path.join(folder, f"{name}.sock")))  # noqa: PTH115, PTH118
-
-
-def speak_to_the_terminal() -> None:
-    """An ssh that will share its connection (ControlPersist) has taken standard error away, also for reasons."""
-    with contextlib.suppress(OSError):
-        if os.path.sameopenfile(2, os.open(os.devnull, os.O_RDWR)):
-            os.dup2(os.open("/dev/tty", os.O_WRONLY), 2)
 
 
 def hand_over(connection: socket.socket) -> None:

@@ -25,6 +25,10 @@ def stanza(folder: AccessFolder, user: str) -> str:
     All is stated that a session depends on, for ssh takes the rest from what the user's configuration has for all
     hosts. Options that add up (LocalForward, SendEnv, IdentityFile) do no harm.
 
+    Connections are not shared (ControlMaster): a shared one outlives the ssh that made it, with its forwarded ports,
+    leads into a workspace that was deleted and made again, and takes the helper's standard error away. The tunnel that
+    a job holds is open already, so a connection of its own costs little.
+
     The helper carries the bytes, and does not hand over a descriptor (ProxyUseFdpass): ssh starts it by the user's
     shell. bash reads start-up files where standard input is a socket, and what they print would take the place of the
     descriptor.
@@ -70,9 +74,9 @@ def stanza(folder: AccessFolder, user: str) -> str:
         "ServerAliveInterval": "10",
         "ServerAliveCountMax": "3",
         "Ciphers": FAST_CIPHERS,
-        "ControlMaster": "auto",
-        "ControlPath": f'{word(folder.sockets)[:-1]}/c-%C"',
-        "ControlPersist": "10m",
+        "ControlMaster": "no",
+        "ControlPath": "none",
+        "ControlPersist": "no",
     }
     lines = "".join(f"    {key} {value}\n" for key, value in options.items())
     return f"""# Written by wsdash.

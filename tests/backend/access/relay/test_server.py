@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -258,7 +259,9 @@ def test_fifty_sessions_at_once(relay: Running, job: ConnectedJob) -> None:
 
 
 def _argv(relay: Running, command: str) -> list[str]:
-    helper = f"{sys.executable} -S -E {proxy_command.__file__} {relay.folder.socket('w1')} w1"
+    helper = shlex.join(
+        [sys.executable, "-S", "-E", proxy_command.__file__, str(relay.folder.socket("w1")), "w1"]
+    )
     options = {
         "ProxyCommand": helper,
         "ProxyUseFdpass": "yes",

@@ -110,7 +110,7 @@ def escape(how: str, tag: str) -> str:
         "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); os.chdir(chr(47)); "
         f'os.closerange(0, 4096); os.execve({sys.executable!r}, ["{tag}", "-c", "import time; time.sleep(600)"], {{}})'
     )
-    return f"env -i {sys.executable} -c {shlex.quote(code)}"
+    return f"env -i {shlex.quote(sys.executable)} -c {shlex.quote(code)}"
 
 
 def called(tag: str) -> list[int]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -113,7 +114,9 @@ async def test_a_sandboxed_job_cannot_change_the_machine_or_see_what_is_the_user
     secret.write_text("secret")
     try:
         await sandboxed.launch(sandboxed.workload("true"))
-        tries = f"cat {secret}; ls {root}/jobs; touch /usr/x /etc/x; ls /run/*.sock; ls -A ~ | wc -l"
+        tries = (
+            f"cat {quote(str(secret))}; ls {root}/jobs; touch /usr/x /etc/x; ls /run/*.sock; ls -A ~ | wc -l"
+        )
         _, output = await sandboxed.run_inside(
             "sh", "-c", f"({tries}) 2>/dev/null; mount -o remount,rw / 2>&1"
         )
