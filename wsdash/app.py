@@ -1,4 +1,4 @@
-"""The Textual app: wiring, themes, signals, and what happens when something fails."""
+"""The Textual app: it connects screens and service, and handles signals and errors."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from wsdash.paths import Paths
 from wsdash.screens.action import ScreenKind
 from wsdash.screens.actions import BY_ID
 from wsdash.screens.base import NotConnected, Notification, Severity, View
-from wsdash.screens.session import ServiceOpener, Session
+from wsdash.screens.session import ServiceOpener, Session, rows_in_store
+from wsdash.screens.text import header
 from wsdash.screens.text.glyphs import ASCII, UNICODE
 from wsdash.screens.text.rows import ends_ahead
-from wsdash.screens.text.spans import Line, Tone, plain
+from wsdash.screens.text.spans import Line, plain
 from wsdash.screens.theme import DARK, MONO, THEMES, WithoutColour
 from wsdash.screens.typeahead import TypeAhead, Typed
 from wsdash.screens.workspaces import WorkspacesScreen
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 TOAST_S = {"information": 4.0, "warning": 6.0, "error": 10.0}
 MAX_NOTIFICATIONS = 500
 SLOW_S = 1.0
-"""What takes longer to open than that is announced."""
+"""A program that takes longer to open is announced."""
 
 
 def _palette() -> type[Provider]:
@@ -71,9 +72,10 @@ class WsdashApp(App[None], inherit_bindings=False):
         theme: str | None = None,
         no_color: bool = False,
     ) -> None:
-        """`read_rows` gives the first rows at an instant, all where no number is given; it blocks.
+        """Take the paths and, for tests, other sources of time, rows and the service.
 
-        The first paint has a screenful of them. The rest is read after it, and `open_service` is called.
+        `read_rows` returns the first rows at an instant, or all if the number is None; it blocks. The first paint has a
+        screenful of rows. After it the others are read, and `open_service` is called.
         """
         super().__init__(ansi_color=True if no_color else None)
         self.paths = paths
@@ -82,7 +84,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.notifications: list[Notification] = []
         self._warned: set[tuple[str, float]] = set()
         self.last_words: list[str] = []
-        """What went wrong when the screen was already gone."""
+        """Errors after the screen was closed, printed on standard error."""
         self.shell_process: int | None = None
         self.typed = TypeAhead(self, self._deliver)
         self.set_class(ascii, "-ascii")
@@ -93,7 +95,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         if no_color:
             self._filters = [WithoutColour()]
         self.theme = MONO.name if no_color else theme or DARK.name
-        self._read_rows = read_rows or (lambda now, first: _rows_in_store(paths, now, first))
+        self._read_rows = read_rows or (lambda now, first: rows_in_store(paths, now, first))
         self._exit_code: int | None = None
         self.session = Session(
             open_service or (lambda: _service(paths)),
@@ -105,51 +107,44 @@ class WsdashApp(App[None], inherit_bindings=False):
 
     @property
     def service(self) -> Service:
+        """Return the open service. Raises `NotConnected` while it is being opened."""
         if self.session.service is None:
             raise NotConnected("the store is still being opened")
         return self.session.service
 
     @property
     def connected(self) -> bool:
+        """Whether the service is open."""
         return self.session.service is not None
 
     @property
     def rows(self) -> list[WorkspaceRow]:
+        """Return the workspaces as last read."""
         return self.session.rows
 
     @property
     def has_all_rows(self) -> bool:
+        """Whether `rows` has all workspaces, not only the first screenful."""
         return self.session.has_all_rows
 
     @property
     def stale_reason(self) -> str:
+        """Return why the rows may be out of date; empty if they are current."""
         return self.session.stale_reason
 
     @property
     def context_label(self) -> Line:
-        isolation, context = self.session.isolation, self.session.context
-        if isolation is None or context is None:
-            return ()
-        words = {"plain": "plain processes"}.get(isolation, plain(isolation))
-        name = (plain(context), Tone.STRONG)
-        if self.session.honours_image:
-            return (name, (f": {words}", Tone.MUTED))
-        return (name, (f": {words}; ", Tone.MUTED), ("the devfile's image is not used", Tone.WARN))
+        """Return the default context and its isolation, for the header."""
+        session = self.session
+        return header.context_label(session.context, session.isolation, honours_image=session.honours_image)
 
     @property
     def reconciler_status(self) -> Line:
-        now = self.session.reconciling
-        if now is None:
-            if self.stale_reason:
-                return (("no reconciler is running", Tone.WARN),)
-            return (("opening ...", Tone.MUTED),)
-        return {
-            "this": (("this dashboard keeps jobs alive", Tone.MUTED),),
-            "daemon": ((f"the daemon ({now.pid}) keeps jobs alive", Tone.MUTED),),
-            "dashboard": ((f"another dashboard ({now.pid}) keeps jobs alive", Tone.MUTED),),
-        }.get(now.by, (("taking over ...", Tone.MUTED),))
+        """Return which process is the reconciler, for the header."""
+        return header.reconciler_status(self.session.reconciling, is_stale=bool(self.stale_reason))
 
     def notify_user(self, text: str, hint: str = "", *, severity: Severity = "information") -> None:
+        """Show a toast, and keep the notification for the page of messages."""
         message = "\n".join(plain(part) for part in (*text.split("\n"), *hint.split("\n")) if part)
         self.notifications = [
             *self.notifications[1 - MAX_NOTIFICATIONS :],
@@ -158,6 +153,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.notify(message, severity=severity, timeout=TOAST_S[severity], markup=False)
 
     async def guard(self, work: Coroutine[Any, Any, object]) -> None:
+        """Await `work`, and notify the user of an error."""
         try:
             await work
         except Exception as error:
@@ -175,17 +171,20 @@ class WsdashApp(App[None], inherit_bindings=False):
             path = crash.report(error, self.paths.crash_reports, self.clock())
             where = f"The report is in {path}." if path else ""
             self.notify_user(
-                f"{prefix}something failed in wsdash ({type(error).__name__}).", where, severity="error"
+                f"{prefix}unexpected error in wsdash ({type(error).__name__}).", where, severity="error"
             )
 
     def reload(self) -> None:
+        """Read the store soon."""
         self.session.reload()
 
     def refresh_context(self) -> None:
+        """Read the default context again."""
         self.session.refresh_context()
 
     def open_workspace(self, workspace: Workspace, view: View) -> None:
-        # What the first paint does not show is loaded when it is first asked for.
+        """Open a view of a workspace. Views are imported when they are first opened."""
+        # Imported here because the first paint does not need them.
         from wsdash.screens.detail import DetailScreen
         from wsdash.screens.log import LogScreen
         from wsdash.screens.workload_page import WorkloadScreen
@@ -195,23 +194,27 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.push_screen(kinds[view](workspace))
 
     def open_help(self, where: ScreenKind) -> None:
+        """Open the keys of a kind of screen."""
         from wsdash.screens.help_page import HelpScreen
 
         self.push_screen(HelpScreen(where, self.glyphs))
 
     def open_messages(self) -> None:
+        """Open the notifications so far."""
         from wsdash.screens.notifications import MessagesScreen
 
         self.push_screen(MessagesScreen())
 
     def enter_shell(self, workspace: Workspace) -> None:
+        """Lend the terminal to a shell in the workspace."""
         self._lend(self._shell(workspace), f"a shell in {workspace.name}")
 
     def open_editor(self, workspace: Workspace) -> None:
+        """Lend the terminal to `wsdash open`."""
         self._lend(self._editor(workspace), f"the editor of {workspace.name}")
 
     def _lend(self, work: Coroutine[Any, Any, None], what: str) -> None:
-        """Lend the terminal. What has been typed ahead was for the other program, which cannot be given it."""
+        """Lend the terminal to another program. Keys typed before it starts are dropped: it cannot get them."""
 
         async def lent() -> None:
             slow = self.set_timer(SLOW_S, lambda: self.notify_user(f"opening {what} ... esc stops it"))
@@ -226,7 +229,7 @@ class WsdashApp(App[None], inherit_bindings=False):
 
         name = workspace.name
         command = await self.service.access.shell(workspace.id)
-        notice = f"a shell in {name}; leave it to come back."
+        notice = f"a shell in {name}; exit it to come back."
         code = await lend_terminal(self, command.argv, command.env, command.cwd, notice)
         if command.lost_connection(code):
             again = (sys.executable, "-m", "wsdash", "ssh", workspace.id)
@@ -236,11 +239,11 @@ class WsdashApp(App[None], inherit_bindings=False):
         self._taken_back()
 
     async def _editor(self, workspace: Workspace) -> None:
-        """What `wsdash open` says must be read, and may have to go on, before the dashboard covers it."""
+        """Run `wsdash open`, and wait for enter, so that its output can be read before the dashboard covers it."""
         from wsdash.screens.shell import lend_terminal
 
         opening = (sys.executable, "-m", "wsdash", "open", workspace.id)
-        argv = ("sh", "-c", '"$@"; printf "\\nenter leads back to wsdash. "; read -r _', "sh", *opening)
+        argv = ("sh", "-c", '"$@"; printf "\\npress enter to return to wsdash. "; read -r _', "sh", *opening)
         await lend_terminal(self, argv, os.environ, None, f"the editor of {workspace.name}")
         self._taken_back()
 
@@ -252,6 +255,7 @@ class WsdashApp(App[None], inherit_bindings=False):
     # Life
 
     def get_default_screen(self) -> Screen[Any]:
+        """Return the list, with a screenful of rows from the store."""
         screenful = shutil.get_terminal_size().lines
         try:
             self.session.rows = self._read_rows(self.clock(), screenful)
@@ -261,6 +265,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         return WorkspacesScreen()
 
     def on_mount(self) -> None:
+        """Open the service after the first paint, and read the rows that are missing."""
         self.app_resume_signal.subscribe(self, self._resumed)
         if self.has_all_rows:
             self.call_after_refresh(self._connect)
@@ -269,11 +274,12 @@ class WsdashApp(App[None], inherit_bindings=False):
             self.typed.hold(rest)
 
     def _resumed(self, _app: App[Any]) -> None:
-        """Back from ctrl+z: the terminal has forgotten what stood there, and Textual paints only changes."""
+        """Repaint everything after ctrl+z: the terminal was cleared, and Textual paints only changes."""
         self.screen.refresh()
         self.reload()
 
     async def on_event(self, event: events.Event) -> None:
+        """Pass keys and pasted text through `TypeAhead`, which delivers them in order."""
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             await self.typed.take(event)
         else:
@@ -288,7 +294,7 @@ class WsdashApp(App[None], inherit_bindings=False):
             self.notify_user(self.paths.notice, severity="warning")
 
     async def _read_the_rest(self) -> None:
-        """After the first paint. The keyboard waits for it: a key is for the whole list."""
+        """Read all rows after the first paint. Keys wait for it, since they apply to the whole list."""
         painted = asyncio.Event()
         self.call_after_refresh(painted.set)
         await painted.wait()
@@ -310,14 +316,14 @@ class WsdashApp(App[None], inherit_bindings=False):
                 changed()
 
     def _warn_of_ends(self) -> None:
-        """Once of each."""
+        """Warn once of each autostop and autodelete that comes soon."""
         for end in ends_ahead(self.session.rows, self.clock()):
             if end.key not in self._warned:
                 self._warned.add(end.key)
                 self.notify_user(end.text, end.hint, severity="warning")
 
     def _later_changed(self) -> None:
-        """From the session's tasks, which are not the app's, to the app's own."""
+        """Call `_session_changed` in the app's task, from one of the session's tasks."""
         self.call_later(self._session_changed)
 
     def _later_failed(self, error: BaseException, what: str) -> None:
@@ -327,7 +333,7 @@ class WsdashApp(App[None], inherit_bindings=False):
             self.last_words.append(f"{what}: {_sentence(error)}")
 
     def leave(self, code: int) -> None:
-        """A signal asks us to end: give the terminal back first."""
+        """Exit because of a signal: end the program that has the terminal first."""
         if self.shell_process is not None:
             if code == 128 + signal.SIGINT:  # ctrl+c in the shell is the shell's own
                 return
@@ -337,7 +343,7 @@ class WsdashApp(App[None], inherit_bindings=False):
             self.exit(return_code=code)
 
     def _fatal_error(self) -> None:
-        """Textual's own would print every local variable, and a token may be in one."""
+        """Write a crash report. Textual would print local variables, which may hold a token."""
         error = sys.exc_info()[1] or self._exception or RuntimeError("unknown")
         path = crash.report(error, self.paths.crash_reports, self.clock())
         self._exit_renderables.append(Text(crash.words(error, path)))
@@ -351,7 +357,7 @@ def run(
     mouse: bool | None = None,
     theme: str | None = None,
 ) -> int:
-    """Show the dashboard until the user leaves it. Returns the exit code."""
+    """Run the dashboard until the user quits. Returns the exit code."""
     if mouse is None:  # over SSH each movement would be bytes, and the terminal's own selection is missed
         mouse = not os.environ.get("SSH_CONNECTION")
     return asyncio.run(_run(paths, only_ascii=ascii, mouse=mouse, theme=theme))
@@ -367,21 +373,11 @@ async def _run(paths: Paths, *, only_ascii: bool, mouse: bool, theme: str | None
     finally:
         await app.session.close()
     if app.session.handed_over:
-        app.last_words.append("A daemon keeps your workspaces running (wsdash daemon --status).")
+        app.last_words.append("The reconciler is a daemon now (wsdash daemon --status).")
     with suppress(OSError):  # the terminal may be gone
         for words in app.last_words:
             print(f"wsdash: {plain(words)}", file=sys.stderr)
     return app.return_code or 0
-
-
-def _rows_in_store(paths: Paths, now: float, first: int | None) -> list[WorkspaceRow]:
-    from wsdash.backend.store.reader import Reader
-
-    reader = Reader(paths)
-    try:
-        return reader.workspaces(now, first=first)
-    finally:
-        reader.close()
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ def report(error: BaseException, folder: Path, now: float) -> Path | None:
 def words(error: BaseException, path: Path | None) -> str:
     """Return the sentence for the terminal. It never contains the error's own text, which may hold secrets."""
     where = f"The report is in {path}." if path else "No report could be written."
-    return f"wsdash has failed ({type(error).__name__}). {where} Your workspaces run on."
+    return f"wsdash has failed ({type(error).__name__}). {where} Your workspaces keep running."
 
 
 def _unused(folder: Path, stem: str) -> Path:

@@ -32,5 +32,5 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """As `printable`, on one line: each run of white space is a space."""
+    """Return the text as `printable` does, on one line: each run of white space becomes one space."""
     return " ".join(printable(text).split())

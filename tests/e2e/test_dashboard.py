@@ -58,7 +58,7 @@ def reconciles(paths: Paths) -> str | None:
     return lease.owner if lease is not None and lease.is_held(boot_time()) else None
 
 
-def create_the_first(screen: Dashboard, process: str = "this dashboard keeps jobs alive") -> None:
+def create_the_first(screen: Dashboard, process: str = "reconciler: this dashboard") -> None:
     screen.sees("No workspaces yet", "Press a to create the first one", process)
     screen.press("a")
     screen.sees("step 1 of 2", "demo")
@@ -76,7 +76,7 @@ def test_a_workspace_from_its_first_key_to_its_last(dashboard: Open) -> None:
     screen.press("q")
     screen.sees("enter open")
     screen.press("s")
-    screen.sees("leave it to come back")
+    screen.sees("exit it to come back")
     screen.press("clear; cat greeting.txt; echo in-$((40+2))\r")
     screen.sees("hello from demo", "in-42")
     screen.press("exit\r")
@@ -122,7 +122,7 @@ def test_when_its_connection_drops_the_workspace_lives_on(dashboard: Open, paths
     screen.ends()
     assert psutil.pid_exists(int(before["job"]["id"]))
     again = dashboard()
-    again.sees("running", "attempt #1", "keeps jobs")
+    again.sees("running", "attempt #1", "reconciler: this dashboard")
     (after,) = listed()
     assert after["job"] == before["job"], "the same job, not a second one"
 
@@ -137,7 +137,7 @@ def test_two_dashboards_show_one_truth(dashboard: Open, paths: Paths) -> None:
     second.sees("■ stopped")
     first.press("q")
     first.ends()
-    second.sees("this dashboard keeps jobs alive")
+    second.sees("reconciler: this dashboard")
     second.press("S")
     second.sees("running", "attempt #2")
 
@@ -156,20 +156,20 @@ def test_a_killed_daemon_is_replaced_by_the_next_dashboard_which_adopts_its_jobs
     assert lease is not None
     os.kill(lease.holder.pid, signal.SIGKILL)
     again = dashboard()
-    again.sees("running", "attempt #1", "this dashboard keeps jobs alive")
+    again.sees("running", "attempt #1", "reconciler: this dashboard")
 
 
 def test_two_dashboards_and_a_daemon_keep_one_job_alive_between_them(dashboard: Open, paths: Paths) -> None:
     subprocess.run([sys.executable, "-m", "wsdash", "daemon", "--detach"], check=True, capture_output=True)
     first, second = dashboard(), dashboard()
-    create_the_first(first, "the daemon (")
-    second.sees("running", "attempt #1", "the daemon (")
+    create_the_first(first, "reconciler: daemon (")
+    second.sees("running", "attempt #1", "reconciler: daemon (")
     reader = Reader(paths)
     lease = reader.lease()
     reader.close()
     assert lease is not None
     os.kill(lease.holder.pid, signal.SIGKILL)
-    process = "this dashboard keeps jobs alive"
+    process = "reconciler: this dashboard"
 
     def one_of_them_took_over() -> bool:
         second.read()

@@ -47,7 +47,7 @@ def running(stub: StubService, tmp_path: Path) -> Running:
             await until(pilot, lambda: app.connected and app.session.isolation is not None)
             yield pilot
             assert not [
-                shown.text for shown in app.notifications if "something failed in wsdash" in shown.text
+                shown.text for shown in app.notifications if "unexpected error in wsdash" in shown.text
             ]
         await app.session.close()
 

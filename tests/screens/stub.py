@@ -322,7 +322,7 @@ class StubService:
 
     async def preview(self, request: CreateRequest, progress: Callable[[str], None] = print) -> Preview:
         self.previews.append(request)
-        progress("looking at the repository")
+        progress("reading the repository")
         await self.released.wait()
         if "preview" in self.refusals:
             raise self.refusals["preview"]

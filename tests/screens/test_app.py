@@ -54,7 +54,7 @@ async def test_a_fault_of_ours_in_a_background_task_is_printed_and_reported_with
         await pilot.press("x")
         await until(
             pilot,
-            lambda: any("something failed in wsdash (RuntimeError)" in text for text in notifications(pilot)),
+            lambda: any("unexpected error in wsdash (RuntimeError)" in text for text in notifications(pilot)),
         )
         assert app.is_running
     await app.session.close()

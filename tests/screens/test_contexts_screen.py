@@ -83,14 +83,16 @@ async def test_a_token_that_is_typed_is_not_shown_and_not_kept_in_the_draft(
         await until(pilot, lambda: any("the keyring" in text for text in notifications(pilot)))
 
 
-async def test_where_nothing_would_run_nothing_is_added(stub: StubService, running: Running) -> None:
+async def test_a_context_where_no_workspace_could_run_is_not_added(
+    stub: StubService, running: Running
+) -> None:
     stub.findings = (Finding("blocked", "your role is too low", "Ask for the role Developer."),)
     async with running((80, 24)) as pilot:
         screen = await form(pilot, name="work", url=URL, project="group/app")
         text = await checked(pilot, screen)
         assert "blocked   your role is too low\n          Ask for the role Developer." in text
         await pilot.press("enter")
-        assert "no workspace would run there" in notifications(pilot)[-1]
+        assert "no workspace could run there" in notifications(pilot)[-1]
         await pilot.press("escape")
         assert screen.query_one("#url", Input).value == URL
         assert ("add_context", "work") not in stub.asked
@@ -152,7 +154,7 @@ async def test_removing_asks_and_what_hinders_it_is_told(stub: StubService, runn
 async def test_this_machine_cannot_be_changed_and_the_way_on_is_named(running: Running) -> None:
     async with running((80, 24)) as pilot:
         screen = await contexts(pilot)
-        assert "a connects a GitLab" in screen.query_one("#below", LineView).text
+        assert "a adds a GitLab" in screen.query_one("#below", LineView).text
         await pilot.press("enter")
         assert "nothing to change" in notifications(pilot)[-1]
         await pilot.press("escape")

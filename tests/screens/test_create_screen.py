@@ -135,9 +135,9 @@ async def test_a_slow_look_at_the_repository_shows_progress_and_can_be_stopped(
         fill(pilot, source=DEMO)
         await pilot.press("enter")
         progress = form_of(pilot).query_one("#progress", LineView)
-        await until(pilot, lambda: "looking at the repository ... esc stops it" in progress.text)
+        await until(pilot, lambda: "reading the repository ... esc stops it" in progress.text)
         await pilot.press("escape")
-        await until(pilot, lambda: "looking" not in progress.text)
+        await until(pilot, lambda: "reading" not in progress.text)
         assert form_of(pilot).query_one("#source", Input).value == DEMO
 
 

@@ -36,7 +36,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         )
         started.append(terminal)
         terminal.read_until("workspace-0000")
-        terminal.read_until("keeps jobs alive")
+        terminal.read_until("reconciler: this dashboard")
         terminal.settle()
         return terminal
 
@@ -107,7 +107,7 @@ def test_the_shell_has_the_terminal_and_the_dashboard_comes_back_intact(start: S
     terminal.signal(signal.SIGUSR1)  # what changes meanwhile is not painted over the shell
     terminal.type(b"hello\n")
     terminal.read_until("you said hello")
-    terminal.read_until("keeps jobs alive")
+    terminal.read_until("reconciler: this dashboard")
     terminal.settle()
     assert "▲ unhealthy".encode() in terminal.take()
     terminal.type(b"j")
@@ -121,7 +121,7 @@ def test_ctrl_c_in_the_shell_is_the_shells_own(start: Start) -> None:
     terminal.type(b"s")
     terminal.read_until("say something:")
     terminal.type(b"\x03")
-    terminal.read_until("keeps jobs alive")
+    terminal.read_until("reconciler: this dashboard")
     terminal.settle()
     terminal.take()
     terminal.type(b"q")

@@ -63,7 +63,7 @@ class Dashboard:
             "tests.screens.in_terminal", str(folder), str(count), "various", env=environment(folder)
         )
         self.terminal.wait_for(
-            lambda shown: "keeps jobs alive" in shown and "local: podman" in shown, "the list"
+            lambda shown: "reconciler: this dashboard" in shown and "local: podman" in shown, "the list"
         )
 
     @property
@@ -233,7 +233,7 @@ def test_what_follows_the_key_of_a_program_is_no_key_of_the_dashboard(start: Sta
     dashboard.terminal.read_until("you said hello")
     dashboard.is_back()
     dashboard.types(b"oxrS")
-    dashboard.terminal.read_until("enter leads back to wsdash.")
+    dashboard.terminal.read_until("press enter to return to wsdash.")
     dashboard.types(b"\n")
     dashboard.is_back()
     dashboard.types(b"jjjjx")

@@ -47,7 +47,7 @@ async def test_the_difference_is_shown_before_anything_is_updated(
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, WorkspacesScreen))
         assert ("update", name) in stub.asked
-        assert f"{name} runs what its devfile says now" in notifications(pilot)
+        assert f"{name} is updated" in notifications(pilot)
 
 
 async def test_where_nothing_is_new_nothing_is_started_anew(stub: StubService, running: Running) -> None:
@@ -55,7 +55,7 @@ async def test_where_nothing_is_new_nothing_is_started_anew(stub: StubService, r
     async with running((80, 24)) as pilot:
         await opened(pilot)
         await previewed(pilot)
-        assert "runs what its devfile says already" in form_of(pilot).query_one("#job", LineScroll).text
+        assert "already runs its current devfile" in form_of(pilot).query_one("#job", LineScroll).text
         await pilot.press("enter")
         await pilot.pause()
         assert not any(verb == "update" for verb, _ in stub.asked)

@@ -114,13 +114,13 @@ async def test_movement_keys(running: Running) -> None:
             assert selected(pilot) == name, keys
 
 
-async def test_the_header_says_who_keeps_jobs_alive_and_that_the_image_is_not_used(
+async def test_the_header_names_the_reconciler_and_that_the_image_is_not_used(
     stub: StubService, running: Running
 ) -> None:
     stub.isolation = Capabilities("plain", False)
     stub.reconciler_status = Reconciling("daemon", 99)
     async with running() as pilot:
-        await until(pilot, lambda: "the daemon (99) keeps jobs alive" in text_of(pilot, "#place"))
+        await until(pilot, lambda: "reconciler: daemon (99)" in text_of(pilot, "#place"))
         assert "plain processes; the devfile's image is not used" in text_of(pilot, "#place")
 
 
@@ -237,7 +237,7 @@ LIVED_IN = Beat(NOW, shells=2)
     ("seen", "warning"),
     [
         ({"beat": LIVED_IN}, "api-gateway: 2 shells are open in it."),
-        ({"checkpoint_error": "the disk is full"}, "cannot be kept (the disk is full)"),
+        ({"checkpoint_error": "the disk is full"}, "cannot be saved (the disk is full)"),
     ],
 )
 async def test_ending_a_job_asks_where_somebody_is_in_it_or_work_cannot_be_saved(
@@ -411,7 +411,7 @@ async def test_ctrl_c_only_says_how_to_leave(running: Running) -> None:
     async with running() as pilot:
         await pilot.press("ctrl+c")
         assert pilot.app.is_running
-        assert notifications(pilot) == ["ctrl+q leaves wsdash, q closes a view. Workspaces run on."]
+        assert notifications(pilot) == ["ctrl+q quits wsdash, q closes a view. Workspaces keep running."]
 
 
 async def test_with_a_mouse_rows_and_keys_can_be_clicked(running: Running) -> None:

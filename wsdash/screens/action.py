@@ -34,7 +34,7 @@ class Group(StrEnum):
 
 
 class Danger(Enum):
-    """What an action can cost. What destroys always asks; what interrupts asks when it is for several."""
+    """The cost of an action. DESTROYS always asks first; INTERRUPTS asks if it applies to several workspaces."""
 
     NONE = 0
     INTERRUPTS = 1
@@ -42,7 +42,7 @@ class Danger(Enum):
 
 
 class Opens(Enum):
-    """Where the next keys go after an action that opens something."""
+    """The place that gets the next keys, for an action that opens something."""
 
     LINE = "a line to type in"
     FORM = "a form"
@@ -53,10 +53,10 @@ class Opens(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that the user can do.
+    """An action that the user can do.
 
-    `available` gives the reason why not, or None. `hint` is its place in the key bar, 0 for none. Done to several
-    workspaces at once (`bulk`) every action asks.
+    `available` returns the reason why it cannot be done now, or None. `hint` is its place in the key bar, 0 for none.
+    A `bulk` action can be done to several marked workspaces at once, and then always asks first.
     """
 
     id: str
@@ -86,10 +86,10 @@ KEY_NAMES = {
 
 
 def key_name(key: str) -> str:
-    """A key as people write it."""
+    """Return the key's usual name."""
     return KEY_NAMES.get(key, key)
 
 
 def key_names(action: Action) -> str:
-    """All keys of an action, as people write them."""
+    """Return the names of all keys of an action."""
     return " ".join(key_name(key) for key in action.keys)

@@ -1,4 +1,4 @@
-"""The one table of actions. Bindings, key bar, palette, help page and the documentation come from it.
+"""The table of all actions: bindings, key bar, palette, help page and docs/keys.md are made from it.
 
 An id such as `workspace.restart` is public and is not renamed. A key means one thing everywhere.
 """
@@ -28,7 +28,7 @@ EVERYWHERE = frozenset(ScreenKind)
 ON_WORKSPACE = frozenset({ScreenKind.LIST, ScreenKind.DETAIL, ScreenKind.LOG})
 ON_LIST = frozenset({ScreenKind.LIST})
 LIST_AND_DETAIL = frozenset({ScreenKind.LIST, ScreenKind.DETAIL})
-SIDEWAYS = "In a log: what is beside the screen. In a question: the other button."
+SIDEWAYS = "In a log: scroll sideways. In a question: the other button."
 TO_READ = frozenset(
     {ScreenKind.LIST, ScreenKind.DETAIL, ScreenKind.LOG, ScreenKind.PAGE, ScreenKind.CONTEXTS}
 )
@@ -51,13 +51,9 @@ def _on_log(verb: str, key: str, title: str, text: str, hint: int = 0) -> Action
     return Action(f"log.{verb}", (key,), title, text, Group.LOG, frozenset({ScreenKind.LOG}), hint=hint)
 
 
-def _move(
-    verb: str, keys: str, title: str, text: str = "", where: frozenset[ScreenKind] = TO_SCROLL
-) -> Action:
+def _move(verb: str, keys: str, title: str, text: str, where: frozenset[ScreenKind] = TO_SCROLL) -> Action:
     hint = 25 if verb.startswith("page") else 0
-    return Action(
-        f"move.{verb}", tuple(keys.split()), title, text or f"{title}.", Group.MOVE, where, hint=hint
-    )
+    return Action(f"move.{verb}", tuple(keys.split()), title, text, Group.MOVE, where, hint=hint)
 
 
 def _view(verb: str, keys: str, title: str, text: str, where: frozenset[ScreenKind], **more: Any) -> Action:  # noqa: ANN401
@@ -90,7 +86,7 @@ ACTIONS: tuple[Action, ...] = (
         "open",
         "enter d",
         "Open",
-        "Show the workspace: its steps, attempts and everything that happened to it.",
+        "Show the workspace: its steps, attempts and events.",
         where=ON_LIST,
         available=each(lambda _: None),
         hint=2,
@@ -110,7 +106,7 @@ ACTIONS: tuple[Action, ...] = (
         "editor",
         "o",
         "Editor",
-        "Open its editor in a browser, here or on the machine that you sit at.",
+        "Open its editor in a browser, here or on your own machine.",
         where=ON_WORKSPACE,
         available=each(can_enter),
         hint=15,
@@ -129,7 +125,7 @@ ACTIONS: tuple[Action, ...] = (
         "restart",
         "r",
         "Restart",
-        "End the job and run a new one; files are kept. Starts a stopped one, and clears a failed one.",
+        "Replace the job and keep the files. Also starts a stopped or failed workspace.",
         where=ON_WORKSPACE,
         available=each(can_restart),
         danger=Danger.INTERRUPTS,
@@ -140,7 +136,7 @@ ACTIONS: tuple[Action, ...] = (
         "start",
         "S",
         "Start",
-        "Run a stopped or failed workspace.",
+        "Start a stopped or failed workspace.",
         where=ON_WORKSPACE,
         available=each(can_start),
         bulk=True,
@@ -149,7 +145,7 @@ ACTIONS: tuple[Action, ...] = (
         "update",
         "U",
         "Update",
-        "Read its devfile again; you see what is new before its job is saved and started again.",
+        "Apply its current devfile; you see the changes before its work is saved and its job replaced.",
         where=ON_WORKSPACE,
         available=each(can_restart),
         opens=Opens.FORM,
@@ -158,7 +154,7 @@ ACTIONS: tuple[Action, ...] = (
         "extend",
         "e",
         "Extend",
-        "Put its autostop off by an hour.",
+        "Postpone its autostop by an hour.",
         where=ON_WORKSPACE,
         available=each(can_extend),
         bulk=True,
@@ -178,7 +174,7 @@ ACTIONS: tuple[Action, ...] = (
         "end_now",
         "X",
         "End now",
-        "End the job at once, when it never ends by itself: what it has not saved is lost. Asks first.",
+        "End a job that does not stop by itself; work that it has not saved is lost. Asks first.",
         where=ON_WORKSPACE,
         available=each(can_end_now),
         danger=Danger.DESTROYS,
@@ -200,15 +196,15 @@ ACTIONS: tuple[Action, ...] = (
         "workload",
         "y",
         "Workload",
-        "Show what the job runs, as the devfile made it.",
+        "Show the workload of the job, as translated from the devfile.",
         available=each(lambda _: None),
         opens=Opens.VIEW,
     ),
     Action(
         "form.accept",
         ("enter",),
-        "Go on",
-        "See what would come of what you have typed; then do it.",
+        "Continue",
+        "Show a preview; then confirm it.",
         Group.FORM,
         frozenset({ScreenKind.FORM}),
         with_service,
@@ -218,7 +214,7 @@ ACTIONS: tuple[Action, ...] = (
         "list.mark",
         ("space",),
         "Mark",
-        "Mark or unmark the workspace; actions are then done to all marked ones.",
+        "Mark or unmark the workspace. Actions apply to all marked workspaces.",
         Group.LIST,
         ON_LIST,
         with_workspace,
@@ -228,7 +224,7 @@ ACTIONS: tuple[Action, ...] = (
         "list.mark_all",
         ("*",),
         "Mark all",
-        "Mark all that the filter shows, or unmark them.",
+        "Mark or unmark all workspaces that the filter shows.",
         Group.LIST,
         ON_LIST,
         with_workspace,
@@ -237,45 +233,45 @@ ACTIONS: tuple[Action, ...] = (
         "add",
         "a",
         "Add",
-        "Connect a GitLab; you see what it says before anything is changed.",
+        "Add a project of a GitLab; you see its answer before anything is saved.",
         1,
         opens=Opens.FORM,
     ),
     _on_context(
-        "change", "enter", "Change", "Change where it is, its token, placement or tags.", 2, opens=Opens.FORM
+        "change", "enter", "Change", "Change its address, token, placement or tags.", 2, opens=Opens.FORM
     ),
-    _on_context("use", "u", "Make default", "Make new workspaces in it.", 3),
+    _on_context("use", "u", "Make default", "Create new workspaces in it by default.", 3),
     _on_context(
         "remove",
         "D",
         "Remove",
-        "Forget a context that no workspace is in. Asks first.",
+        "Remove a context that has no workspaces. Asks first.",
         4,
         danger=Danger.DESTROYS,
         opens=Opens.QUESTION,
     ),
     _on_log("next", "n", "Next match", "Go to the next line that matches.", hint=9),
-    _on_log("previous", "N", "Previous match", "Go to the match before."),
+    _on_log("previous", "N", "Previous match", "Go to the previous line that matches."),
     _on_log("only", "&", "Only matches", "Hide the lines that do not match, or show them again.", hint=10),
     _on_log("follow", "f", "Follow", "Stay at the end as the log grows.", hint=11),
-    _on_log("wrap", "w", "Wrap", "Break long lines, or cut them.", hint=12),
-    _on_log("older", "[", "Older", "Show the log of the attempt before.", hint=18),
-    _on_log("newer", "]", "Newer", "Show the log of the attempt after.", hint=19),
-    _move("down", "j down", "Down"),
-    _move("up", "k up", "Up"),
-    _move("top", "g home", "To the top"),
-    _move("bottom", "G end", "To the bottom"),
-    _move("half_down", "ctrl+d", "Half a page down"),
-    _move("half_up", "ctrl+u", "Half a page up"),
-    _move("page_down", "pagedown ctrl+f", "A page down"),
-    _move("page_up", "pageup", "A page up"),
+    _on_log("wrap", "w", "Wrap", "Wrap or cut long lines.", hint=12),
+    _on_log("older", "[", "Older", "Show the log of the previous attempt.", hint=18),
+    _on_log("newer", "]", "Newer", "Show the log of the next attempt.", hint=19),
+    _move("down", "j down", "Down", "Move down by one line."),
+    _move("up", "k up", "Up", "Move up by one line."),
+    _move("top", "g home", "To the top", "Move to the first line."),
+    _move("bottom", "G end", "To the bottom", "Move to the last line."),
+    _move("half_down", "ctrl+d", "Half a page down", "Move down by half a page."),
+    _move("half_up", "ctrl+u", "Half a page up", "Move up by half a page."),
+    _move("page_down", "pagedown ctrl+f", "A page down", "Move down by a page."),
+    _move("page_up", "pageup", "A page up", "Move up by a page."),
     _move("left", "left", "Left", SIDEWAYS, frozenset({ScreenKind.LOG, ScreenKind.DIALOG})),
     _move("right", "right", "Right", SIDEWAYS, frozenset({ScreenKind.LOG, ScreenKind.DIALOG})),
     _view(
         "find",
         "/",
         "Find",
-        "In the list: show only what matches. In a log: go to the next match.",
+        "In the list: show only matching workspaces. In a log: go to the next match.",
         frozenset({ScreenKind.LIST, ScreenKind.LOG}),
         hint=8,
         opens=Opens.LINE,
@@ -284,7 +280,7 @@ ACTIONS: tuple[Action, ...] = (
         "pane",
         "tab",
         "Other pane",
-        "Scroll the other half of the screen.",
+        "Move to the other part of the screen.",
         frozenset({ScreenKind.DETAIL}),
         hint=29,
     ),
@@ -293,14 +289,14 @@ ACTIONS: tuple[Action, ...] = (
         "back",
         "escape",
         "Back",
-        "One level back: clear the filter or the marks, then close the view.",
+        "Go back one level: clear the filter or the marks, then close the view.",
         EVERYWHERE,
     ),
     _view(
         "close",
         "q",
         "Close",
-        "Close this view; in the list, leave wsdash. Workspaces run on.",
+        "Close this view; in the list, quit wsdash. Workspaces keep running.",
         EVERYWHERE,
         hint=90,
     ),
@@ -308,7 +304,7 @@ ACTIONS: tuple[Action, ...] = (
         "contexts",
         "c",
         "Contexts",
-        "See where workspaces run, connect a GitLab, choose where new ones are made.",
+        "List the contexts, add a GitLab, choose the default for new workspaces.",
         frozenset({ScreenKind.LIST}),
         hint=20,
         opens=Opens.VIEW,
@@ -331,25 +327,25 @@ ACTIONS: tuple[Action, ...] = (
         hint=91,
         opens=Opens.LINE,
     ),
-    _program("theme", "", "Colours", "Choose other colours.", TO_READ, opens=Opens.LINE),
-    _program("help", "? f1", "Help", "All keys of this view.", EVERYWHERE, hint=92, opens=Opens.VIEW),
+    _program("theme", "", "Theme", "Choose another theme.", TO_READ, opens=Opens.LINE),
+    _program("help", "? f1", "Help", "Show all keys of this view.", EVERYWHERE, hint=92, opens=Opens.VIEW),
     _program("suspend", "ctrl+z", "Suspend", "Put wsdash in the background; fg brings it back.", EVERYWHERE),
-    _program("interrupt", "ctrl+c", "How to leave", "Says how to leave.", EVERYWHERE),
-    _program("quit", "ctrl+q", "Quit", "Leave wsdash from anywhere. Workspaces run on.", EVERYWHERE),
+    _program("interrupt", "ctrl+c", "How to quit", "Show how to quit.", EVERYWHERE),
+    _program("quit", "ctrl+q", "Quit", "Quit wsdash from any view. Workspaces keep running.", EVERYWHERE),
 )
 
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
 
 
 def on(where: ScreenKind) -> tuple[Action, ...]:
-    """The actions of one kind of screen, in the table's order."""
+    """Return the actions of one kind of screen, in the table's order."""
     return tuple(action for action in ACTIONS if where in action.where)
 
 
 def footer_actions(where: ScreenKind) -> tuple[Action, ...]:
-    """The actions of the key bar, in its order. In the list those on a workspace stand beside it."""
+    """Return the actions of the key bar, in its order. In the list, actions on a workspace are in the summary."""
     chosen = [action for action in on(where) if action.hint and action.keys]
-    if where is not ScreenKind.FORM:  # elsewhere it goes without saying that a page can be scrolled
+    if where is not ScreenKind.FORM:  # other screens scroll with the usual keys
         chosen = [action for action in chosen if action.group is not Group.MOVE]
     if where is ScreenKind.LIST:
         chosen = [action for action in chosen if action.group is not Group.WORKSPACE or action.hint == 1]
@@ -359,7 +355,7 @@ def footer_actions(where: ScreenKind) -> tuple[Action, ...]:
 
 
 def available_actions(where: ScreenKind, subject: Subject) -> tuple[Action, ...]:
-    """What can be done to the workspace now: the keys that make sense, but for what is seldom next."""
+    """Return the actions that can be done to the workspace now, without those that are rarely next."""
     if not subject.rows:
         return ()
     return tuple(
@@ -372,13 +368,13 @@ def available_actions(where: ScreenKind, subject: Subject) -> tuple[Action, ...]
 
 
 def bar_key(action: Action, where: ScreenKind) -> str:
-    """The key that the key bar shows. In a form letters are typed, so it is one that is no character."""
+    """Return the key that the key bar shows. In a form letters are typed, so the key is not a character there."""
     typed = where is ScreenKind.FORM
     return next((key for key in action.keys if not typed or len(key) > 1), action.keys[0])
 
 
 def markdown(actions: Iterable[Action] = ACTIONS) -> str:
-    """The page `docs/keys.md`."""
+    """Return the page `docs/keys.md`."""
     listed = list(actions)
     lines = ["# Keys of the dashboard", ""]
     for group in Group:

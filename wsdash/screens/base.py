@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Severity = Literal["information", "warning", "error"]
 Result = TypeVar("Result")
 READ_S = 0.005
-"""What the terminal has sent is read within that time, as a rule."""
+"""Bytes that the terminal has sent are usually read within that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +83,24 @@ class Dashboard(Protocol):
     context_label: Line
     """The default context and its isolation."""
     reconciler_status: Line
-    """Which process reconciles."""
+    """The process that is the reconciler."""
     stale_reason: str
     """Why the rows may be out of date; empty when they are current."""
 
     def open_workspace(self, workspace: Workspace, view: View) -> None:
-        """Show this view of a workspace above the present screen."""
+        """Open a view of a workspace above the current screen."""
 
     def open_help(self, where: ScreenKind) -> None:
-        """Show the keys of a screen."""
+        """Open the page with the keys of a kind of screen."""
 
     def open_messages(self) -> None:
-        """Show the notifications so far."""
+        """Open the page with the notifications so far."""
 
     def enter_shell(self, workspace: Workspace) -> None:
-        """Leave the screen to a shell in the workspace, and come back."""
+        """Lend the terminal to a shell in the workspace, and come back when it ends."""
 
     def open_editor(self, workspace: Workspace) -> None:
-        """Lend the terminal to `wsdash open`, which starts the workspace's editor and says how to reach it."""
+        """Lend the terminal to `wsdash open`, which starts the workspace's editor and prints its address."""
 
 
 class NotConnected(Exception):
@@ -110,7 +110,7 @@ class NotConnected(Exception):
 
 
 def bindings_of(where: ScreenKind) -> list[BindingType]:
-    """The bindings of one kind of screen, from the table of actions alone."""
+    """Return the bindings of one kind of screen, made from the table of actions."""
     return [
         Binding(
             ",".join(action.keys),
@@ -129,9 +129,14 @@ class Movable(Protocol):
     """A widget that the movement keys move."""
 
     @property
-    def page(self) -> int: ...
-    def move(self, by: int) -> None: ...
-    def move_to_end(self, last: bool) -> None: ...
+    def page(self) -> int:
+        """The number of lines that are visible at once."""
+
+    def move(self, by: int) -> None:
+        """Move by that many lines, upwards if negative."""
+
+    def move_to_end(self, last: bool) -> None:
+        """Move to the last or the first line."""
 
 
 class ActionMixin:
@@ -143,43 +148,44 @@ class ActionMixin:
 
     @property
     def dashboard(self) -> Dashboard:
+        """Return the app, as far as screens use it."""
         return cast(Dashboard, cast(Screen[object], self).app)
 
     def ask(self, widget: Announced) -> None:
-        """From now on this is a question: no key that was typed before the widget is painted answers it."""
+        """Make this screen a question: keys typed before `widget` is painted do not answer it."""
         self.asked_at = math.inf
         widget.when_painted(self._asked)
 
     def _asked(self) -> None:
         screen = cast(Screen[object], self)
-        if is_input_waiting(screen.app):  # which was typed before, too
+        if is_input_waiting(screen.app):  # keys that were typed before, too
             screen.set_timer(READ_S, self._asked)
         else:
             self.asked_at = _time.get_time()
 
     def ignore_keys_for(self, seconds: float) -> None:
-        """The user cannot know yet that this screen is in front: keys typed until then were for another one."""
+        """Ignore keys for that long: the user cannot have seen yet that this screen is in front."""
         self.asked_at = _time.get_time() + seconds
 
     def current(self) -> WorkspaceRow | None:
-        """The one workspace that the screen is about, or that is selected."""
+        """Return the workspace that the screen shows, or that is selected."""
         return None
 
     def subject(self, action: Action) -> Subject:
-        """The workspaces that the action would apply to."""
+        """Return the workspaces that the action would apply to."""
         current = self.current()
         return Subject((current,) if current else (), self.dashboard.connected)
 
     def movable(self) -> Movable | None:
-        """The widget that the movement keys move."""
+        """Return the widget that the movement keys move."""
         return None
 
     def why_not(self, action: Action) -> str | None:
-        """The reason why the action cannot be done now, or None."""
+        """Return the reason why the action cannot be done now, or None."""
         return action.available(self.subject(action))
 
     async def action_perform(self, action_id: str) -> None:
-        """The one Textual action: every key, palette entry and click ends here."""
+        """Perform an action by its id: the only Textual action, used by keys, palette and clicks."""
         await self.perform(BY_ID[action_id])
 
     async def perform(self, action: Action) -> None:
@@ -196,43 +202,51 @@ class ActionMixin:
             await result
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str, *, exclusive: bool = False) -> Worker[None]:
-        """Run `work` in a worker of the screen, which cancels it on close."""
+        """Run `work` in a worker of the screen, which cancels it when it closes."""
         screen = cast(Screen[object], self)
         return screen.run_worker(
             self.dashboard.guard(work), name=name, group=name, exclusive=exclusive, exit_on_error=False
         )
 
     def store_changed(self) -> None:
-        """The store has changed: show what is true now."""
+        """Show the rows of the store, which have changed."""
 
     def refresh_keys(self) -> None:
-        """Draw the key bar again, for what is available has changed."""
+        """Draw the key bar again, since other actions may be available now."""
         for bar in cast(Screen[object], self).query(KeyBar):
             bar.rebuild()
 
     # Movement, the same everywhere.
     def action_move_down(self) -> None:
+        """Move one line down."""
         self._move(1)
 
     def action_move_up(self) -> None:
+        """Move one line up."""
         self._move(-1)
 
     def action_move_half_down(self) -> None:
+        """Move half a page down."""
         self._move_pages(0.5)
 
     def action_move_half_up(self) -> None:
+        """Move half a page up."""
         self._move_pages(-0.5)
 
     def action_move_page_down(self) -> None:
+        """Move a page down."""
         self._move_pages(1)
 
     def action_move_page_up(self) -> None:
+        """Move a page up."""
         self._move_pages(-1)
 
     def action_move_top(self) -> None:
+        """Move to the first line."""
         self._move_to_end(False)
 
     def action_move_bottom(self) -> None:
+        """Move to the last line."""
         self._move_to_end(True)
 
     def _move(self, by: int) -> None:
@@ -253,27 +267,35 @@ class ActionMixin:
 
     # Views that every screen can open.
     def action_view_refresh(self) -> None:
+        """Read the store again."""
         self.dashboard.reload()
 
     def action_app_help(self) -> None:
+        """Open the help of this kind of screen."""
         self.dashboard.open_help(self.WHERE)
 
     def action_app_messages(self) -> None:
+        """Open the page of messages."""
         self.dashboard.open_messages()
 
     def action_app_palette(self) -> None:
+        """Open the command palette."""
         cast(Screen[object], self).app.action_command_palette()
 
     def action_app_theme(self) -> None:
+        """Open the choice of themes."""
         cast(Screen[object], self).app.search_themes()
 
     def action_app_suspend(self) -> None:
+        """Suspend the dashboard, as ctrl+z does in a shell."""
         cast(Screen[object], self).app.action_suspend_process()
 
     def action_app_interrupt(self) -> None:
-        self.dashboard.notify_user("ctrl+q leaves wsdash, q closes a view. Workspaces run on.")
+        """Notify the user how to quit."""
+        self.dashboard.notify_user("ctrl+q quits wsdash, q closes a view. Workspaces keep running.")
 
     async def action_app_quit(self) -> None:
+        """Quit the dashboard."""
         cast(Screen[object], self).app.exit()
 
 
@@ -283,20 +305,24 @@ class WsdashScreen(ActionMixin, Screen[Result], Generic[Result]):
     AUTO_FOCUS = ""
 
     def action_view_back(self) -> None:
+        """Close the screen."""
         self.dismiss()
 
     async def action_view_close(self) -> None:
+        """Close the screen."""
         self.dismiss()
 
 
 class WsdashDialog(ActionMixin, ModalScreen[Result], Generic[Result]):
-    """A question over the screen that asked it. Closing it answers None."""
+    """A dialog above the screen that opened it. Closing it returns None."""
 
     WHERE = ScreenKind.DIALOG
     BINDINGS = bindings_of(ScreenKind.DIALOG)
 
     def action_view_back(self) -> None:
+        """Close the dialog."""
         self.dismiss()
 
     def action_view_close(self) -> None:
+        """Close the dialog."""
         self.dismiss()

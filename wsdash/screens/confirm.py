@@ -1,4 +1,4 @@
-"""The question before something is destroyed, or done to several workspaces at once."""
+"""The confirmation of actions that destroy something or apply to several workspaces."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from wsdash.screens.text.spans import Line, Tone, plain, wrap
 from wsdash.screens.widgets.line_view import Announced, LineScroll
 
 FRAME = 8
-"""Lines of the border, the buttons and the space between."""
+"""The height of the border, the buttons and the space between them, in lines."""
 LOW, LOW_FRAME = 18, 3
-"""On a terminal of fewer lines, the buttons are one line high, and nothing stands between."""
+"""Below this height of the terminal the buttons are one line high, without space between."""
 
 
 class Box(Announced, Vertical):
-    """What frames the question."""
+    """The frame of the dialog."""
 
 
 class ConfirmScreen(WsdashDialog[bool]):
-    """Names what will be done to what, with Cancel focused. Answers True only for a clear yes.
+    """Names the action and its targets, with Cancel focused. Returns True only if the user confirms.
 
-    `targets` are the names of what it is done to, by id; `warnings` are sentences shown first.
+    `targets` are the names of the targets by id; `warnings` are sentences shown first.
     """
 
     asked_at = math.inf
@@ -51,6 +51,7 @@ class ConfirmScreen(WsdashDialog[bool]):
         self._found: dict[str, list[Line]] = {}
 
     def compose(self) -> ComposeResult:
+        """Yield the frame with the text and the buttons."""
         names = list(self._targets.values())
         title = f"{self._verb} {names[0]}?" if len(names) == 1 else f"{self._verb} {len(names)} workspaces?"
         with Box(id="dialog") as dialog:
@@ -63,28 +64,32 @@ class ConfirmScreen(WsdashDialog[bool]):
                 yield Button(self._verb, id="yes", variant="error" if self._look else "primary")
 
     def on_mount(self) -> None:
+        """Focus Cancel, and look for unsaved work."""
         self.set_focus(self.query_one("#no", Button))
         if self._look:
             self.spawn(self._look_for_unsaved_work(), "unsaved work")
 
     def on_resize(self) -> None:
-        """The text has what the frame and the buttons leave, so that these are always seen."""
+        """Limit the height of the text, so that frame and buttons are always visible."""
         frame = LOW_FRAME if self.app.size.height < LOW else FRAME
         self.set_class(self.app.size.height < LOW, "-low")
         self.query_one(LineScroll).styles.max_height = max(1, self.app.size.height * 9 // 10 - frame)
 
     def movable(self) -> LineScroll:
+        """Return the text."""
         return self.query_one(LineScroll)
 
     def action_move_left(self) -> None:
+        """Focus the other button."""
         self.focus_previous(Button)
 
     def action_move_right(self) -> None:
+        """Focus the other button."""
         self.focus_next(Button)
 
     @property
     def text(self) -> str:
-        """What the question says, for tests."""
+        """Return the text of the dialog, for tests."""
         return self.query_one(LineScroll).text
 
     @on(Button.Pressed)
@@ -92,7 +97,7 @@ class ConfirmScreen(WsdashDialog[bool]):
         self.dismiss(event.button.id == "yes")
 
     def _text(self, width: int, _height: int) -> list[Line]:
-        """What could be lost comes first, and what is known to be safe last."""
+        """Build the text: work that may be lost first, then workspaces without unsaved work."""
         lines: list[Line] = [
             ((text, Tone.WARN),) for warning in self._warnings for text in wrap(plain(warning), width)
         ]
@@ -115,7 +120,7 @@ class ConfirmScreen(WsdashDialog[bool]):
             self.query_one(LineScroll).rebuild()
 
     async def _unsaved(self, target: str, name: str) -> list[Line]:
-        """Never raises: not knowing is an answer that the user needs."""
+        """Return the unsaved work of a workspace. Never raises: an error is shown as "not known"."""
         try:
             work = await self.dashboard.service.work.unsaved_work(target)
         except Exception as error:
@@ -136,5 +141,5 @@ class ConfirmScreen(WsdashDialog[bool]):
 
 
 def _worst_first(lines: list[Line]) -> int:
-    """What is known to be lost, what nobody knows, what is still looked for, what is safe."""
+    """Sort key: unsaved work, not known, still being looked for, no unsaved work."""
     return [Tone.BAD, Tone.WARN, Tone.MUTED, Tone.GOOD].index(lines[0][0][1])

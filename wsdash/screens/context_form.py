@@ -1,4 +1,4 @@
-"""Connect to a GitLab: its address and a project, then what the token may do there, then yes."""
+"""The form for a context of a GitLab: address, project and token, then the check, then the confirmation."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ LEVELS = {"ok": Tone.GOOD, "warning": Tone.WARN, "blocked": Tone.BAD}
 
 
 class ConnectScreen(FormScreen[str, "ContextPreview"]):
-    """Answers the context's name. The first one that is not local becomes the default one."""
+    """Adds or changes a context of a GitLab. Returns its name. The first such context becomes the default."""
 
     FIELDS: Mapping[str, Field] = {
-        "name": Field("Name", "what you call this context, for example: work"),
+        "name": Field("Name", "a name of your choice, for example: work"),
         "url": Field("Address", "of the GitLab, for example https://gitlab.com"),
-        "token": Field(
-            "Token", "with the scope api; empty for one that other programs have here", is_secret=True
-        ),
+        "token": Field("Token", "with the scope api; empty to use one found on this machine", is_secret=True),
         "project": Field("Project", "group/name, whose runners run the workspaces; empty to see yours"),
-        "placement": Field("Placement", "source (it holds the code) or own (it clones it); empty: source"),
-        "tags": Field("Tags", "of the runners to use, with blanks between them; empty for any"),
-        "ca_file": Field("CA file", "certificates, where the GitLab has an authority of its own"),
+        "placement": Field("Placement", "source: has the code (default); own: clones the code"),
+        "tags": Field("Tags", "of the runners to use, separated by blanks; empty for any"),
+        "ca_file": Field("CA file", "certificates, if the GitLab has its own authority"),
     }
-    INTRO = "Workspaces run as CI jobs of a project. You see first what GitLab says."
+    INTRO = "Workspaces run as CI jobs of a project. Nothing is saved before you confirm."
     LOOKING = "asking GitLab"
     VERTICAL_BREAKPOINTS = [(0, "-dense"), (30, "-tall")]  # noqa: RUF012
 
     async def look(self) -> ContextPreview:
+        """Ask GitLab what the token may do in the project. Raises `WsdashError`."""
         from wsdash.backend.operations.connect_gitlab import ContextRequest
 
         request = ContextRequest(
@@ -48,6 +47,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         return await self.dashboard.service.contexts.check_context(request)
 
     async def accept(self, preview: ContextPreview) -> str:
+        """Write the context and its token. Raises `WsdashError`."""
         service = self.dashboard.service
         kept = await service.contexts.add_context(preview)
         config = await service.contexts.config()
@@ -60,14 +60,16 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         return preview.name
 
     def refusal(self, preview: ContextPreview) -> str:
-        return "no workspace would run there; esc goes back" if preview.is_blocked else ""
+        """Return a reason if no workspace could run there."""
+        return "no workspace could run there; esc goes back" if preview.is_blocked else ""
 
     def heading(self, preview: ContextPreview | None) -> Line:
+        """Return the title with the step."""
         title = ("Connect a GitLab", Tone.TITLE)
         if preview is None:
-            return (title, ("  step 1 of 2: where", Tone.MUTED))
+            return (title, ("  step 1 of 2: address and project", Tone.MUTED))
         if preview.is_blocked:
-            return (title, ("  step 2 of 2: no workspace would run there; esc goes back", Tone.BAD))
+            return (title, ("  step 2 of 2: no workspace could run there; esc goes back", Tone.BAD))
         return (
             title,
             ("  step 2 of 2: enter adds ", Tone.MUTED),
@@ -76,6 +78,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         )
 
     def preview_lines(self, preview: ContextPreview, width: int) -> list[Line]:
+        """Return the settings and GitLab's answers."""
         settings = preview.settings
         lines = facts(
             [
@@ -88,7 +91,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
             ],
             width,
         )
-        lines += [(), (("WHAT GITLAB SAYS", Tone.TITLE),)]
+        lines += [(), (("GITLAB'S ANSWER", Tone.TITLE),)]
         for finding in preview.findings:
             for index, text in enumerate(wrap(plain(finding.message), max(20, width - 10))):
                 level = finding.level if index == 0 else ""
@@ -102,7 +105,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
 
 
 def draft_of(context: Context) -> dict[str, str]:
-    """What the form begins with when a context is changed."""
+    """Return the initial values of the form for a context that is changed."""
     settings = context.gitlab
     if settings is None:
         return {"name": context.name}

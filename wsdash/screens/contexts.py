@@ -1,4 +1,4 @@
-"""The contexts: where workspaces run, and where new ones are made."""
+"""The screen of contexts: the places where workspaces run, and the default for new ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ContextList(OptionList, inherit_bindings=False):
 
     @property
     def page(self) -> int:
-        """Lines that are seen at once."""
+        """Return the number of lines that are visible at once."""
         return max(1, self.scrollable_content_region.height)
 
     def move(self, by: int) -> None:
@@ -39,7 +39,7 @@ class ContextList(OptionList, inherit_bindings=False):
 
 
 class ContextsScreen(WsdashScreen[None]):
-    """Adding, changing, removing contexts, and choosing the default one."""
+    """Lists the contexts, to add, change and remove them and to choose the default."""
 
     WHERE: ClassVar[ScreenKind] = ScreenKind.CONTEXTS
     BINDINGS = bindings_of(ScreenKind.CONTEXTS)
@@ -49,6 +49,7 @@ class ContextsScreen(WsdashScreen[None]):
         self._config: Config | None = None
 
     def compose(self) -> ComposeResult:
+        """Yield heading, list and key bar."""
         yield LineView(lambda _width, _height: [self._heading()], id="head")
         yield LineView(self._columns, id="columns", margin=0)
         yield ContextList(id="contexts")
@@ -56,15 +57,17 @@ class ContextsScreen(WsdashScreen[None]):
         yield KeyBar(self.WHERE, self.why_not)
 
     def on_mount(self) -> None:
+        """Focus the list, and read the contexts."""
         self.query_one(ContextList).focus()
         self.spawn(self._read(), "contexts", exclusive=True)
 
     def movable(self) -> ContextList:
+        """Return the list."""
         return self.query_one(ContextList)
 
     @property
     def selected(self) -> Context | None:
-        """The context under the cursor."""
+        """Return the context under the cursor."""
         place = self.query_one(ContextList).highlighted
         if self._config is None or place is None:
             return None
@@ -73,12 +76,15 @@ class ContextsScreen(WsdashScreen[None]):
     # Actions
 
     def action_view_refresh(self) -> None:
+        """Read the contexts again."""
         self.spawn(self._read(), "contexts", exclusive=True)
 
     def action_context_add(self) -> None:
+        """Open an empty form."""
         self._open_form({})
 
     def action_context_change(self) -> None:
+        """Open the form with the selected context."""
         from wsdash.screens.context_form import draft_of
 
         context = self.selected
@@ -90,11 +96,13 @@ class ContextsScreen(WsdashScreen[None]):
             self._open_form(draft_of(context))
 
     def action_context_use(self) -> None:
+        """Make the selected context the default."""
         context = self.selected
         if context is not None:
             self.spawn(self._use(context.name), "use")
 
     def action_context_remove(self) -> None:
+        """Remove the selected context, after asking."""
         from wsdash.screens.confirm import ConfirmScreen
 
         context = self.selected
@@ -106,7 +114,9 @@ class ContextsScreen(WsdashScreen[None]):
             if yes:
                 self.spawn(self._remove(name), "remove")
 
-        consequence = "wsdash forgets it, and its token where no other context needs that. GitLab keeps all."
+        consequence = (
+            "Its settings are removed, and its token if no other context uses it. GitLab is not changed."
+        )
         self.app.push_screen(ConfirmScreen("Remove", {name: name}, consequence), answered)
 
     def _open_form(self, draft: dict[str, str]) -> None:
@@ -143,7 +153,7 @@ class ContextsScreen(WsdashScreen[None]):
     def _moved(self) -> None:
         self.query_one("#below", LineView).rebuild()
 
-    # What stands on the screen
+    # Drawing
 
     def _heading(self) -> Line:
         return (("Contexts", Tone.TITLE), ("  where workspaces run", Tone.MUTED))
@@ -163,6 +173,6 @@ class ContextsScreen(WsdashScreen[None]):
         if context is None:
             return ()
         if len(self._config.contexts if self._config else ()) == 1:
-            return (("a", Tone.KEY), (" connects a GitLab, whose runners then run workspaces.", Tone.PLAIN))
+            return (("a", Tone.KEY), (" adds a GitLab, whose runners can run workspaces.", Tone.PLAIN))
         count = len([row for row in self.dashboard.rows if row.workspace.context == context.name])
         return ((f"{count} workspaces in {plain(context.name)}", Tone.MUTED),)

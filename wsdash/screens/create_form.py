@@ -1,4 +1,4 @@
-"""Create a workspace: what to make it from, then the job that it will run, then yes."""
+"""The form for a new workspace: the source, then a preview of the job, then the confirmation."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ SEVERITIES = {"error": Tone.BAD, "warning": Tone.WARN, "info": Tone.MUTED}
 
 
 class CreateScreen(FormScreen[str, "Preview"]):
-    """Answers the new workspace's id."""
+    """Creates a workspace. Returns its id."""
 
     FIELDS: Mapping[str, Field] = {
         "source": Field("Source", "URL or path of a Git repository; empty for none"),
         "ref": Field("Ref", "branch, tag or commit; empty for the default branch"),
         "devfile": Field("Devfile", "path in the repository, or of a file here; empty to look for one"),
-        "component": Field("Component", "of the devfile, to work in; empty for its main one"),
+        "component": Field("Component", "of the devfile, to work in; empty for the main component"),
         "image": Field("Image", "a container image in place of the one that the devfile names"),
         "name": Field("Name", "lower-case letters, digits and dashes; empty for one made from the source"),
         "context": Field("Context", "where its job runs; empty for the default one, see c in the list"),
     }
     INTRO = "Nothing runs before you have seen the job. All fields may be left empty."
-    LOOKING = "looking at the repository"
+    LOOKING = "reading the repository"
     VERTICAL_BREAKPOINTS = [(0, "-dense"), (30, "-tall")]  # noqa: RUF012
 
     async def look(self) -> Preview:
+        """Read the source, and return the job that would run. Raises `WsdashError`."""
         from wsdash.backend.service import CreateRequest
 
         request = CreateRequest(
@@ -47,6 +48,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
         return await self.dashboard.service.creation.preview(request, self.show_progress)
 
     async def accept(self, preview: Preview) -> str | None:
+        """Create the workspace, after asking for values of secrets. Raises `WsdashError`."""
         values: dict[str, str] | None = {}
         if preview.asks:
             from wsdash.screens.secrets_form import SecretsScreen
@@ -57,8 +59,9 @@ class CreateScreen(FormScreen[str, "Preview"]):
         return (await self.dashboard.service.creation.create(preview, values=values)).id
 
     def heading(self, preview: Preview | None) -> Line:
+        """Return the title with the step."""
         if preview is None:
-            return (("New workspace", Tone.TITLE), ("  step 1 of 2: what to make it from", Tone.MUTED))
+            return (("New workspace", Tone.TITLE), ("  step 1 of 2: source", Tone.MUTED))
         return (
             ("New workspace", Tone.TITLE),
             ("  step 2 of 2: enter creates ", Tone.MUTED),
@@ -67,7 +70,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
         )
 
     def preview_lines(self, preview: Preview, width: int) -> list[Line]:
-        """Facts, remarks about the devfile, and the job in full."""
+        """Return facts, remarks about the devfile, and the job in full."""
         lines = facts(
             [
                 ("name", preview.name),
@@ -87,7 +90,7 @@ class CreateScreen(FormScreen[str, "Preview"]):
 
 
 def remark_lines(preview: Preview, width: int) -> list[Line]:
-    """The diagnostics of the devfile, and the limitations of the context."""
+    """Return the diagnostics of the devfile and the limitations of the context."""
     lines: list[Line] = []
     if preview.diagnostics:
         kind = "DEV CONTAINER" if (preview.devfile_path or "").endswith(".json") else "DEVFILE"
@@ -95,7 +98,7 @@ def remark_lines(preview: Preview, width: int) -> list[Line]:
         for diagnostic in preview.diagnostics:
             lines += diagnostic_lines(diagnostic, width)
     if preview.limitations:
-        lines += [(), (("WHAT THE CONTEXT DOES NOT GIVE", Tone.TITLE),)]
+        lines += [(), (("LIMITATIONS OF THE CONTEXT", Tone.TITLE),)]
         for limitation in preview.limitations:
             lines += [((text, Tone.WARN),) for text in wrap(plain(limitation.text), width)]
             lines += [
@@ -105,7 +108,7 @@ def remark_lines(preview: Preview, width: int) -> list[Line]:
 
 
 def diagnostic_lines(diagnostic: Diagnostic, width: int) -> list[Line]:
-    """`line 7: warning: ...`, and what to do below."""
+    """Return `line 7: warning: ...`, with the hint below."""
     tone = SEVERITIES.get(diagnostic.severity, Tone.PLAIN)
     place = (
         f"{plain(diagnostic.file)} line {diagnostic.line}" if diagnostic.file else f"line {diagnostic.line}"
@@ -118,7 +121,7 @@ def diagnostic_lines(diagnostic: Diagnostic, width: int) -> list[Line]:
 
 
 def repository_here(folder: Path | None = None) -> str | None:
-    """The repository that the user stands in, to be suggested as the source."""
+    """Return the repository that contains the folder (the current directory), as the default source."""
     here = folder or Path.cwd()
     for place in (here, *here.parents):
         if (place / ".git").exists():

@@ -1,4 +1,4 @@
-"""One workspace whole: why it is as it is, its facts, steps, attempts, and everything that happened."""
+"""The screen of one workspace: the reason of its phase, facts, steps, attempts and events."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 STEP_LOG = 4096
 STEP_LINES = 5
 PORTS_S = 10.0
-"""Between two questions to the job what it listens on, while somebody looks."""
+"""The interval in which the job is asked for its ports while the screen is open."""
 
 
 class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
-    """Two halves to scroll: now, and the timeline."""
+    """Two parts that scroll: the current state and the timeline."""
 
     WHERE: ClassVar[ScreenKind] = ScreenKind.DETAIL
     BINDINGS = bindings_of(ScreenKind.DETAIL)
@@ -45,6 +45,7 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._ports: Ports | None = None
 
     def compose(self) -> ComposeResult:
+        """Yield heading, both parts and the key bar."""
         yield LineView(self._heading, id="head")
         with Container(id="halves"):
             yield LineScroll(self._now, id="now")
@@ -52,6 +53,7 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         yield KeyBar(self.WHERE, self.why_not)
 
     def on_mount(self) -> None:
+        """Read everything once, and the ports every `PORTS_S`."""
         self.query_one("#now", LineScroll).border_title = "Now"
         self.query_one("#timeline", LineScroll).border_title = "Timeline, newest first"
         self.query_one("#now", LineScroll).focus()
@@ -61,16 +63,20 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self.set_interval(PORTS_S, lambda: self.spawn(self._read_ports(), "ports", exclusive=True))
 
     def movable(self) -> LineScroll:
+        """Return the part that has the focus."""
         return self.focused if isinstance(self.focused, LineScroll) else self.query_one("#now", LineScroll)
 
     def current(self) -> WorkspaceRow | None:
+        """Return the workspace's row."""
         return row_of(self.dashboard.rows, self._workspace.id)
 
     def store_changed(self) -> None:
+        """Read the workspace again, or close the screen if it is gone."""
         if not self.left_if_gone(self._workspace.name):
             self.spawn(self._read(), "detail", exclusive=True)
 
     def action_view_pane(self) -> None:
+        """Focus the other part."""
         self.focus_next(LineScroll)
 
     async def _read(self) -> None:
@@ -86,14 +92,14 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
                 self._redraw()
 
     async def _read_ports(self) -> None:
-        """What it listens on changes without a change in the store."""
+        """Ask the job for its ports, which change without a change in the store."""
         ports = await self.dashboard.service.access.ports(self._workspace.id)
         if ports != self._ports:
             self._ports = ports
             self._redraw()
 
     async def _last_lines(self, number: int, step: StepResult) -> list[str]:
-        """The last lines of what the step wrote."""
+        """Return the last lines of the step's output."""
         start, end = step.log_start or 0, step.log_end or 0
         start = max(start, end - STEP_LOG)
         chunk = await self.dashboard.service.queries.read_log(

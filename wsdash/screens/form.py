@@ -1,4 +1,4 @@
-"""A form in two steps: what is typed, then what would come of it, to be confirmed."""
+"""A form in two steps: fields, then a preview to confirm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Preview = TypeVar("Preview")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`hint` stands in the empty field. A secret is not shown, and not kept in the draft."""
+    """A field of a form. `hint` is shown while it is empty. A secret is masked and not kept in the draft."""
 
     label: str
     hint: str
@@ -32,14 +32,14 @@ class Field:
 
 
 class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
-    """Answers what `accept` gives. What is typed is kept in `draft`, whatever happens."""
+    """A form that returns the result of `accept`. The typed values are kept in `draft`, also after an error."""
 
     WHERE: ClassVar[ScreenKind] = ScreenKind.FORM
     BINDINGS = bindings_of(ScreenKind.FORM)
     FIELDS: Mapping[str, Field]
     INTRO: ClassVar[str]
     LOOKING: ClassVar[str]
-    """What is being done between the two steps."""
+    """The text shown while the preview is made."""
 
     def __init__(self, draft: Draft) -> None:
         super().__init__()
@@ -48,33 +48,34 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         self._progress = ""
         self._errors: dict[str, tuple[str, str]] = {}
         self._details: tuple[str, ...] = ()
-        """What is wrong in more than a sentence, to be read before the user goes back."""
+        """Details of an error, shown before the user goes back to the fields."""
 
     @abstractmethod
     async def look(self) -> Preview:
-        """What would come of what was typed. Raises `WsdashError` with its field."""
+        """Return the preview for the typed values. Raises `WsdashError` with its field."""
 
     @abstractmethod
     async def accept(self, preview: Preview) -> Result | None:
-        """Do it; None where the user wants to see the form again. Raises `WsdashError` with its field."""
+        """Carry it out; None shows the form again. Raises `WsdashError` with its field."""
 
     @abstractmethod
     def heading(self, preview: Preview | None) -> Line:
-        """The first line of the screen, in either step."""
+        """Return the first line of the screen, in either step."""
 
     @abstractmethod
     def preview_lines(self, preview: Preview, width: int) -> list[Line]:
-        """What is shown before the user confirms."""
+        """Return the text that the user confirms."""
 
     def refusal(self, preview: Preview) -> str:
-        """Why it cannot be confirmed; empty where it can."""
+        """Return why the preview cannot be confirmed; empty if it can."""
         return ""
 
     def typed(self, field: str) -> str:
-        """What stands in a field, without blanks around it."""
+        """Return the value of a field, without blanks around it."""
         return self.query_one(f"#{field}", Input).value.strip()
 
     def compose(self) -> ComposeResult:
+        """Yield heading, fields, preview and key bar."""
         yield LineView(self._heading, id="head")
         with Vertical(id="form"):
             yield LineView(self._intro, id="intro", margin=0)
@@ -97,6 +98,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         yield KeyBar(self.WHERE, self.why_not)
 
     def on_mount(self) -> None:
+        """Focus the first field."""
         self._first.focus()
 
     @property
@@ -104,11 +106,13 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         return self.query_one(f"#{next(iter(self.FIELDS))}", Input)
 
     def why_not(self, action: Action) -> str | None:
+        """Return a reason for the scrolling keys too, if there is no text to scroll."""
         if action.group is Group.MOVE and self._preview is None and not self._details:
             return "there is nothing to scroll yet"
         return super().why_not(action)
 
     def movable(self) -> LineScroll:
+        """Return the preview."""
         return self.query_one(LineScroll)
 
     # Doing
@@ -126,6 +130,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         await self.action_perform("form.accept")
 
     def action_form_accept(self) -> None:
+        """Show the preview, or confirm it."""
         if self._details:
             self._show_preview(None)
         elif self._preview is None:
@@ -136,6 +141,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
             self.spawn(self._accept(self._preview), "accept", exclusive=True)
 
     def action_view_back(self) -> None:
+        """Cancel the preview that is being made, or go back to the fields, or close the form."""
         if self._progress:
             self.workers.cancel_group(self, "preview")
             self.show_progress("")
@@ -145,10 +151,11 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
             self.dismiss(None)
 
     async def action_view_close(self) -> None:
+        """Close the form."""
         self.dismiss(None)
 
     async def _look(self) -> None:
-        """What is wrong is shown beside its field."""
+        """Make the preview; an error is shown beside its field."""
         from wsdash.backend.service import WsdashError
 
         self._errors = {}
@@ -187,13 +194,13 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
         self.query_one(f"#{field}", Input).focus()
 
     def show_progress(self, text: str) -> None:
-        """What is being waited for; nothing where it is empty."""
+        """Show the current step of the preview; an empty text removes it."""
         self._progress = text
         if self.is_mounted:
             self.query_one("#progress", LineView).rebuild()
 
     def _show_preview(self, preview: Preview | None, details: tuple[str, ...] = ()) -> None:
-        """Show what would come of it, or what is wrong with it; or the fields where there is neither."""
+        """Show the preview or the details of an error; with neither, the fields."""
         self._preview, self._details = preview, details
         is_text = preview is not None or bool(details)
         self.set_class(is_text, "-previewed")
@@ -206,7 +213,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
             (self.query_one(f"#{wrong}", Input) if wrong else self._first).focus()
         self._redraw()
 
-    # What stands on the screen
+    # Drawing
 
     def _redraw(self) -> None:
         for view in self.query(LineView):
@@ -218,9 +225,7 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
 
     def _heading(self, _width: int, _height: int) -> list[Line]:
         if self._details:
-            return [
-                (("This must be fixed first", Tone.BAD), ("  esc goes back to what you typed", Tone.MUTED))
-            ]
+            return [(("This must be fixed first", Tone.BAD), ("  esc goes back to the fields", Tone.MUTED))]
         return [self.heading(self._preview)]
 
     def _intro(self, width: int, height: int) -> list[Line]:
@@ -237,7 +242,9 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
 
     def _progress_line(self, width: int, _height: int) -> list[Line]:
         if not self._progress:
-            return [(("enter", Tone.KEY), (" goes on, tab to the next field, esc cancels", Tone.MUTED))]
+            return [
+                (("enter", Tone.KEY), (" continues, tab moves to the next field, esc cancels", Tone.MUTED))
+            ]
         glyph = self.dashboard.glyphs.running
         return [((fit(f"{glyph} {plain(self._progress)} ... esc stops it", width).rstrip(), Tone.BUSY),)]
 
@@ -248,12 +255,12 @@ class FormScreen(WsdashScreen[Result | None], Generic[Result, Preview]):
 
 
 def _unmoved(line: str, width: int) -> list[str]:
-    """Wrapped, but for a line of a file and the caret below it, which must stay where they are."""
+    """Wrap a line; a quoted line of a file and its caret are cut instead, so that they stay aligned."""
     return [line[:width]] if line.startswith("    ") else wrap(line, width)
 
 
 def facts(pairs: list[tuple[str, str]], width: int) -> list[Line]:
-    """One line each: what it is, and what it says."""
+    """Return one line for each pair of label and value."""
     return [
         ((fit(label, 10), Tone.MUTED), (text, Tone.PLAIN))
         for label, value in pairs

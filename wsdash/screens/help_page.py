@@ -1,4 +1,4 @@
-"""All keys of the view that the user comes from, out of the table of actions."""
+"""The page of keys, made from the table of actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TITLE_WIDTH = 18
 
 
 class HelpScreen(PageScreen):
-    """Made from the same table that the keys come from, so that it cannot be wrong."""
+    """The keys of one kind of screen, from the same table that the bindings come from."""
 
     def __init__(self, where: ScreenKind, glyphs: Glyphs) -> None:
         super().__init__()
@@ -21,14 +21,16 @@ class HelpScreen(PageScreen):
         self._glyphs = glyphs
 
     def heading(self) -> Line:
+        """Return the title."""
         return (("Help", Tone.TITLE), (f"  keys in {self._where.value}", Tone.MUTED))
 
     def lines(self, width: int, height: int) -> list[Line]:
+        """Return the keys by group."""
         return help_lines(on(self._where), width)
 
 
 def help_lines(actions: tuple[Action, ...], width: int) -> list[Line]:
-    """The actions by group: keys, title and what it does, wrapped to the width."""
+    """Return the actions by group, with keys, title and description, wrapped to the width."""
     lines: list[Line] = []
     for group in Group:
         members = [action for action in actions if action.group is group]
@@ -39,7 +41,7 @@ def help_lines(actions: tuple[Action, ...], width: int) -> list[Line]:
             texts = wrap(action.help, max(20, width - KEYS_WIDTH - TITLE_WIDTH))
             lines.append(
                 (
-                    (fit(key_names(action) or "(by name)", KEYS_WIDTH), Tone.KEY),
+                    (fit(key_names(action) or "(palette)", KEYS_WIDTH), Tone.KEY),
                     (fit(action.title, TITLE_WIDTH), Tone.STRONG),
                     (texts[0], Tone.PLAIN),
                 )

@@ -1,4 +1,4 @@
-"""The log of one attempt: it follows, searches, filters, and stays quick with 100 MB."""
+"""The log of one attempt, to follow, search and filter; fast enough for 100 MB."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 PAINT_S = 0.25
-"""What arrives in between is painted together."""
+"""The shortest interval between two paints."""
 SLOWEST_POLL_S = 1.0
 
 
 class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
-    """Reads the log by chunks and keeps where its lines are, never its text."""
+    """Reads the log in chunks, and keeps the positions of its lines, not its text."""
 
     WHERE: ClassVar[ScreenKind] = ScreenKind.LOG
     BINDINGS = bindings_of(ScreenKind.LOG)
@@ -49,6 +49,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._looked_through: Matches | None = None
 
     def compose(self) -> ComposeResult:
+        """Yield heading, counts, log and key bar."""
         yield LineView(self._heading, id="head")
         with Horizontal(id="state"):
             yield LineView(self._state, id="counts")
@@ -56,20 +57,25 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         yield KeyBar(self.WHERE, self.why_not)
 
     def on_mount(self) -> None:
+        """Focus the log, and start reading."""
         self.trace_view.focus()
         self.spawn(self._begin(), "attempts")
 
     @property
     def trace_view(self) -> TraceView:
+        """Return the widget that shows the log."""
         return self.query_one(TraceView)
 
     def movable(self) -> TraceView:
+        """Return the log."""
         return self.trace_view
 
     def current(self) -> WorkspaceRow | None:
+        """Return the workspace's row."""
         return row_of(self.dashboard.rows, self._workspace.id)
 
     def store_changed(self) -> None:
+        """Look for a new attempt, or close the screen if the workspace is gone."""
         if self.left_if_gone(self._workspace.name):
             return
         self.query_one("#head", LineView).rebuild()
@@ -83,7 +89,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._show_attempt(self._attempt or (self._numbers[-1] if self._numbers else 1))
 
     async def _see_new_attempts(self) -> None:
-        """A new attempt while the newest one is followed to its end: go on with it."""
+        """Read the attempts. If the newest one was followed, continue with the one that replaced it."""
         detail = await self.dashboard.service.queries.detail(self._workspace.id)
         was_newest = not self._numbers or self._attempt == self._numbers[-1]
         numbers = sorted(attempt.number for attempt in detail.attempts)
@@ -107,7 +113,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self.spawn(self._read(number), "log", exclusive=True)
 
     async def _read(self, number: int) -> None:
-        """Read to the end, then stay there; paint at most every `PAINT_S`."""
+        """Read to the end, then poll for more; paint at most every `PAINT_S`."""
         view = self.trace_view
         loop = asyncio.get_running_loop()
         pause, painted = PAINT_S, 0.0
@@ -151,7 +157,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self.spawn(self._fetch(message.blocks), "fetch", exclusive=True)
 
     async def _fetch(self, blocks: frozenset[int]) -> None:
-        """Bytes for the screen; neighbouring blocks come in one call."""
+        """Read the bytes of some blocks, and show them."""
         view, number = self.trace_view, self._attempt
         for block in sorted(blocks):
             start, end = view.index.span(block)
@@ -166,7 +172,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
 
     @on(TraceView.Moved)
     def _on_moved(self) -> None:
-        """Who scrolls up wants to stay there; who comes to the end wants to go on."""
+        """Follow the log if the reader has scrolled to the end; stop following otherwise."""
         self._following = self.trace_view.at_end
         self._redraw()
 
@@ -174,10 +180,11 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
 
     @property
     def _looking(self) -> bool:
-        """Whether earlier lines are still being looked through."""
+        """Whether earlier lines are still being searched."""
         return self.trace_view.matches is not self._looked_through
 
     async def action_view_find(self) -> None:
+        """Open the line for the words to find."""
         line = self.query_one("#state", Horizontal)
         if not line.query(FindInput):
             matches = self.trace_view.matches
@@ -185,6 +192,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         line.query_one(FindInput).focus()
 
     async def on_find_input_left(self, message: FindInput.Left) -> None:
+        """Search for the words that were typed."""
         await message.control.remove()
         self.trace_view.focus()
         self._find(message.words)
@@ -202,7 +210,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._redraw()
 
     async def _look_through(self, matches: Matches, top: int) -> None:
-        """All lines so far, from the first; goes to the first match below the top of the screen."""
+        """Search all lines so far, and go to the first match below the top of the screen."""
         view, number = self.trace_view, self._attempt
         line, offset, gone, carry = 0, 0, False, b""
         loop = asyncio.get_running_loop()
@@ -233,15 +241,17 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._redraw()
 
     def action_log_next(self) -> None:
+        """Go to the next match."""
         self._step(1)
 
     def action_log_previous(self) -> None:
+        """Go to the previous match."""
         self._step(-1)
 
     def _step(self, direction: int) -> None:
         view = self.trace_view
         if view.matches is None:
-            self.dashboard.notify_user("Nothing to go to: / finds text first", severity="warning")
+            self.dashboard.notify_user("There are no matches: find text with / first", severity="warning")
             return
         here = view.here if view.here is not None else view.top
         found = view.matches.after(here) if direction > 0 else view.matches.before(here)
@@ -261,8 +271,9 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             self._redraw()
 
     def action_log_only(self) -> None:
+        """Hide the lines that do not match, or show them again."""
         if self.trace_view.matches is None:
-            self.dashboard.notify_user("Nothing to hide yet: / finds text first", severity="warning")
+            self.dashboard.notify_user("There are no matches: find text with / first", severity="warning")
             return
         self._only = not self._only
         self._apply_only()
@@ -272,30 +283,36 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         view = self.trace_view
         view.show_only(view.matches.lines if self._only and view.matches else None)
 
-    # The view
+    # Drawing
 
     def action_log_follow(self) -> None:
+        """Start or stop following the log."""
         self._following = not self._following
         if self._following:
             self.trace_view.follow()
         self._redraw()
 
     def action_log_wrap(self) -> None:
+        """Wrap or cut long lines."""
         self.trace_view.set_wrap(not self.trace_view.wrapped)
         if self._following:
             self.trace_view.follow()
         self._redraw()
 
     def action_move_left(self) -> None:
+        """Scroll to the left."""
         self.trace_view.move_sideways(-1)
 
     def action_move_right(self) -> None:
+        """Scroll to the right."""
         self.trace_view.move_sideways(1)
 
     def action_log_older(self) -> None:
+        """Show the log of the previous attempt."""
         self._other_attempt(-1)
 
     def action_log_newer(self) -> None:
+        """Show the log of the next attempt."""
         self._other_attempt(1)
 
     def _other_attempt(self, by: int) -> None:
@@ -308,6 +325,7 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._show_attempt(numbers[place])
 
     def action_view_back(self) -> None:
+        """Clear the search, or close the screen."""
         if self.trace_view.matches is not None:
             self._find("")
         else:

@@ -1,4 +1,4 @@
-"""The notifications of this run, to read again."""
+"""The page of messages: the notifications of this run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ TONES = {"information": Tone.PLAIN, "warning": Tone.WARN, "error": Tone.BAD}
 
 
 class MessagesScreen(PageScreen):
-    """The newest message first."""
+    """The notifications of this run, newest first."""
 
     def heading(self) -> Line:
+        """Return the title."""
         return (("Messages", Tone.TITLE), ("  newest first", Tone.MUTED))
 
     def lines(self, width: int, height: int) -> list[Line]:
+        """Return the notifications with their times."""
         lines: list[Line] = []
         for notification in reversed(self.dashboard.notifications):
             at = time.strftime("%H:%M:%S  ", time.localtime(notification.at))
@@ -27,4 +29,4 @@ class MessagesScreen(PageScreen):
             ]
             lines.append(((at, Tone.MUTED), (texts[0], TONES[notification.severity])))
             lines += [((" " * len(at) + text, TONES[notification.severity]),) for text in texts[1:]]
-        return lines or [(("Nothing yet. Errors and notices are kept here.", Tone.MUTED),)]
+        return lines or [(("No messages yet. Errors and notices are kept here.", Tone.MUTED),)]

@@ -16,17 +16,19 @@ from wsdash.screens.text.spans import plain
 
 Entry = tuple[str, str, Callable[[], Awaitable[None] | None]]
 MOST_WORKSPACES = 50
-"""That are offered at once; typing on finds the others."""
+"""The number of workspaces listed at once; more letters find the others."""
 
 
 class EverythingProvider(Provider):
-    """Answers from what is at hand, so that typing never waits."""
+    """Finds actions and workspaces in memory, so that typing never waits."""
 
     async def discover(self) -> Hits:
+        """Yield all actions and some workspaces, for an empty query."""
         for title, explanation, run in (*self._actions(), *self._workspaces("")):
             yield DiscoveryHit(title, run, help=explanation)
 
     async def search(self, query: str) -> Hits:
+        """Yield the actions and workspaces that match the query."""
         matcher = self.matcher(query)
         for title, explanation, run in (*self._actions(), *self._workspaces(query)):
             score = matcher.match(title)
@@ -63,9 +65,9 @@ class EverythingProvider(Provider):
 
 
 def nearest(query: str, titles: Iterable[str], most: int) -> list[str]:
-    """Those that hold all letters of the query in their order, the shortest stretch first.
+    """Return titles with all letters of the query in this order, the shortest match first.
 
-    The palette's own matching weighs each title with care, which is too slow for ten thousand of them.
+    The palette's own matching rates each title in more detail, which is too slow for ten thousand titles.
     """
     letters = [re.escape(letter) for letter in query.lower() if not letter.isspace()]
     stretch = re.compile(".*?".join(letters))

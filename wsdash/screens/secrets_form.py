@@ -1,4 +1,4 @@
-"""Asks for the values of secrets that a new workspace expects, and nobody has given yet."""
+"""The form for values of secrets that a new workspace expects and the context does not have."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class SecretsScreen(FormScreen[dict[str, str], None]):
-    """Answers the values by name, without those left empty; None where the user goes back."""
+    """Asks for values of secrets. Returns those that are not empty, by name; None if the user goes back."""
 
-    INTRO = "Kept for this workspace alone; what you leave empty is not given to it."
+    INTRO = "Values are kept for this workspace only; empty ones are not set."
     LOOKING = ""
 
     def __init__(self, preview: Preview) -> None:
@@ -27,12 +27,14 @@ class SecretsScreen(FormScreen[dict[str, str], None]):
         }
 
     def action_form_accept(self) -> None:
+        """Return the values, without a preview."""
         self.spawn(self._accept(None), "accept", exclusive=True)
 
     async def look(self) -> None:
-        """What is typed here is not shown again."""
+        """Return None: secrets have no preview."""
 
     async def accept(self, preview: None) -> dict[str, str]:
+        """Check the values, and return them. Raises `WsdashError` with the field."""
         values: dict[str, str] = {}
         for field, name in self._names.items():
             if value := self.typed(field):
@@ -41,6 +43,7 @@ class SecretsScreen(FormScreen[dict[str, str], None]):
         return values
 
     def heading(self, preview: None) -> Line:
+        """Return the title."""
         return (
             ("Secrets of ", Tone.TITLE),
             (plain(self._of.name), Tone.STRONG),
@@ -48,4 +51,5 @@ class SecretsScreen(FormScreen[dict[str, str], None]):
         )
 
     def preview_lines(self, preview: None, width: int) -> list[Line]:
+        """Return no lines: secrets have no preview."""
         return []

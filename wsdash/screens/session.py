@@ -1,4 +1,4 @@
-"""The open service beside the screen: it keeps jobs alive, watches the store, and hands over at the end."""
+"""The service while the dashboard runs: it reconciles, watches the store, and hands over to a daemon at the end."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wsdash.backend.service import Reconciling, Service
     from wsdash.backend.store.reader import WorkspaceRow
+    from wsdash.paths import Paths
 
 REREAD_S = 20.0
-"""Phases also change because time passes: what nobody looks at becomes unknown."""
+"""The store is read again after that long without a change, since phases also depend on the time."""
 GAP_S = 0.2
 LONGEST_GAP_S = 2.0
-"""Between two readings: short while the list changes, longer when only heartbeats arrive."""
+"""The pause between two reads grows from `GAP_S` to this while only heartbeats arrive."""
 
 ServiceOpener = Callable[[], AbstractAsyncContextManager["Service"]]
 
 
 class Session:
-    """Lives as long as the dashboard and a little longer: `close` is called when the screen is gone."""
+    """The service while the dashboard runs. `close` is called after the screen is gone."""
 
     def __init__(
         self,
@@ -40,34 +41,34 @@ class Session:
         self.service: Service | None = None
         self.rows: list[WorkspaceRow] = []
         self.has_all_rows = True
-        """False between the first paint and the moment at which the rest is read."""
+        """False from the first paint until all rows were read once."""
         self.reconciling: Reconciling | None = None
         self.honours_image: bool | None = None
         self.isolation: str | None = None
         self.context: str | None = None
-        """The default one; None while it is not known."""
+        """The name of the default context; None while it is not known."""
         self.stale_reason = ""
         self.handed_over = False
 
     def start(self) -> None:
-        """Open the service in the background, once."""
+        """Open the service in the background, unless it is open or being opened."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._live(), name="session")
 
     def reload(self) -> None:
-        """Read the store soon; open it again if that failed before."""
+        """Read the store soon, or open it again if that failed."""
         self._look.set()
         if self._task is not None and self._task.done() and not self._closing.is_set():
             self.start()
 
     def refresh_context(self) -> None:
-        """Find out again what new jobs run in."""
+        """Read the isolation of the default context again."""
         if self.service is not None:
-            work = self._report_errors(self._find_out_isolation(self.service), "finding out what jobs run in")
+            work = self._report_errors(self._find_out_isolation(self.service), "reading the default context")
             self._finding = asyncio.get_running_loop().create_task(work)
 
     async def close(self) -> None:
-        """Stop reconciling, let a daemon take over where that is needed, close the service."""
+        """Stop reconciling, start a daemon if jobs need one, and close the service."""
         self._closing.set()
         if self._task is not None:
             await self._task
@@ -80,10 +81,10 @@ class Session:
                 tasks = [
                     asyncio.create_task(self._report_errors(work, what))
                     for work, what in (
-                        (service.reconcile("dashboard"), "keeping the jobs alive"),
+                        (service.reconcile("dashboard"), "reconciling"),
                         (self._watch(service), "watching the store"),
                         (self._keep_reading(service), "reading the store"),
-                        (self._find_out_isolation(service), "finding out what jobs run in"),
+                        (self._find_out_isolation(service), "reading the default context"),
                     )
                 ]
                 try:
@@ -95,7 +96,7 @@ class Session:
                 with self._reporting("handing over to the daemon"):
                     self.handed_over = await service.daemon.hand_over()
         except Exception as error:
-            self.stale_reason = "the store cannot be used; what is shown may be old"
+            self.stale_reason = "the store cannot be used; the list may be out of date"
             self._failed(error, "opening the store")
             self._changed()
         finally:
@@ -127,7 +128,7 @@ class Session:
                     await self._look.wait()
 
     async def _read(self, service: Service) -> bool:
-        """Whether anything is different now."""
+        """Read rows and reconciler. Returns True if anything has changed."""
         before = (self.rows, self.reconciling, self.stale_reason)
         try:
             self.rows = await service.queries.workspaces()
@@ -152,7 +153,7 @@ class Session:
 
 
 class _ErrorReporter:
-    """Reports an exception of background work as a notification."""
+    """Reports an exception of background work to the `failed` callback."""
 
     def __init__(self, failed: Callable[[BaseException, str], None], what: str) -> None:
         self._failed = failed
@@ -166,3 +167,14 @@ class _ErrorReporter:
             return False
         self._failed(error, self._what)
         return True
+
+
+def rows_in_store(paths: Paths, now: float, first: int | None) -> list[WorkspaceRow]:
+    """Read the first rows, or all for None, for the first paint. Blocks."""
+    from wsdash.backend.store.reader import Reader
+
+    reader = Reader(paths)
+    try:
+        return reader.workspaces(now, first=first)
+    finally:
+        reader.close()

@@ -10,12 +10,15 @@ from typing import Protocol
 
 
 class Lender(Protocol):
-    """The app, which forwards a signal to end to the process that has the terminal."""
+    """The app, which sends a signal to exit to the process that has the terminal."""
 
     shell_process: int | None
 
-    def batch_update(self) -> AbstractContextManager[None]: ...
-    def suspend(self) -> AbstractContextManager[None]: ...
+    def batch_update(self) -> AbstractContextManager[None]:
+        """Return a context without repaints."""
+
+    def suspend(self) -> AbstractContextManager[None]:
+        """Return a context in which the terminal is restored for another program."""
 
 
 async def lend_terminal(
@@ -23,8 +26,7 @@ async def lend_terminal(
 ) -> int:
     """Run a program on the terminal until it ends, and return its exit code.
 
-    The event loop goes on meanwhile: jobs are kept alive while the user works in the shell. Nothing is
-    painted until the terminal is ours again.
+    The event loop keeps running, and with it the reconciler. Nothing is painted meanwhile.
     """
     with app.batch_update(), _left_to_the_program(), app.suspend():
         print(f"wsdash: {notice}", flush=True)
@@ -42,7 +44,7 @@ async def lend_terminal(
 
 @contextmanager
 def _left_to_the_program() -> Iterator[None]:
-    """Keys such as ctrl+c are the program's. A handler, unlike ignoring, is not inherited by it."""
+    """Leave keys such as ctrl+c to the program. A handler, unlike ignoring, is not inherited by it."""
     numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:

@@ -14,30 +14,34 @@ from wsdash.screens.widgets.line_view import LineScroll, LineView
 
 
 class PageScreen(WsdashScreen[None]):
-    """A title, text that scrolls, and the keys. A page says what its lines are."""
+    """A title, text that scrolls, and the key bar. Subclasses return the lines."""
 
     WHERE: ClassVar[ScreenKind] = ScreenKind.PAGE
     BINDINGS = bindings_of(ScreenKind.PAGE)
 
     def compose(self) -> ComposeResult:
+        """Yield heading, text and key bar."""
         yield LineView(lambda width, height: [self.heading()], id="head")
         yield LineScroll(self.lines, id="page")
         yield KeyBar(self.WHERE, self.why_not)
 
     def on_mount(self) -> None:
+        """Focus the text."""
         self.page.focus()
 
     @property
     def page(self) -> LineScroll:
+        """Return the text."""
         return self.query_one(LineScroll)
 
     def movable(self) -> LineScroll:
+        """Return the text."""
         return self.page
 
     def heading(self) -> Line:
-        """The first line of the screen."""
+        """Return the first line of the screen."""
         return (("wsdash", Tone.TITLE),)
 
     def lines(self, width: int, height: int) -> list[Line]:
-        """The text for this width."""
+        """Return the text for this size."""
         return []

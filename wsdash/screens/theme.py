@@ -1,4 +1,4 @@
-"""Colours: two themes of our own, the terminal's own sixteen, and none at all."""
+"""The themes: a dark one, a light one, and one without colours."""
 
 from __future__ import annotations
 
@@ -54,15 +54,16 @@ LIGHT = Theme(
     },
 )
 MONO = replace(BUILTIN_THEMES["ansi-dark"], name="wsdash-mono")
-"""Leaves background and text to the terminal; `WithoutColour` takes what is left of colour."""
+"""Uses the terminal's own background and text colour; `WithoutColour` removes the other colours."""
 
 THEMES = (DARK, LIGHT, MONO)
 
 
 class WithoutColour(LineFilter):
-    """Takes all colours away and leaves bold, reverse and underline: what NO_COLOR asks for."""
+    """Removes all colours and keeps bold, reverse and underline, for NO_COLOR."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Return the segments without colours."""
         return [
             Segment(text, style.without_color if style is not None else None, control)
             for text, style, control in segments

@@ -1,8 +1,8 @@
-"""Type-ahead: keys act in the order in which they were typed, each on what the one before has led to.
+"""Type-ahead: keys act in the order in which they were typed, each on the result of the key before it.
 
-Textual queues a change of focus, the mounting of a screen and the messages of a widget behind the keys that have
-arrived already: of `/xyz` in one read the letters would reach the list, and not the line that `/` opens. Here
-the next key is handed on when all that the one before has begun is done.
+Textual queues changes of focus, the mounting of screens and messages of widgets behind keys that have already
+arrived: of `/xyz` in one read, the letters would reach the list instead of the line that `/` opens. Here the next
+key is delivered when everything that the one before started is done.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 Typed = events.Key | events.Paste
 QUIET_ROUNDS = 2
 MOST_ROUNDS = 100
-"""Of asking whether all is done: something that never rests must not lock the keyboard."""
+"""The limit of rounds in which to wait: a widget that is never idle must not block the keyboard."""
 CLOSED_S = 0.05
-"""How often to look whether a widget that was asked has been closed meanwhile, and never answers."""
+"""The interval in which to look for widgets that were closed meanwhile: they never answer."""
 LEAVING = frozenset({"escape", "q", "ctrl+c", "ctrl+q"})
 
 
 class TypeAhead:
-    """The keys and the pasted text of one app that wait for what came before them."""
+    """Keys and pasted text that wait until earlier ones have been handled."""
 
     def __init__(self, app: App[Any], deliver: Callable[[Typed], Awaitable[None]]) -> None:
-        """`deliver` gives a key to the widget that has the focus."""
+        """Take the app, and `deliver`, which passes a key to the focused widget."""
         self._app = app
         self._deliver = deliver
         self._waiting: deque[Typed] = deque()
@@ -49,11 +49,11 @@ class TypeAhead:
 
     @property
     def at_rest(self) -> bool:
-        """Whether all that was typed has been taken, and all that it began is done."""
+        """Whether all keys have been handled, and everything that they started is done."""
         return self._task is None
 
     async def take(self, event: Typed) -> None:
-        """Hand it on, now or as soon as what came before is done."""
+        """Deliver the event now, or queue it until earlier ones are done."""
         if self._leave is not None:
             if isinstance(event, events.Key) and event.key in LEAVING:
                 self._leave()
@@ -64,23 +64,23 @@ class TypeAhead:
             self._task = asyncio.create_task(self._go_on(), name="type-ahead")
 
     def wait_for(self, worker: Worker[Any]) -> None:
-        """The key that is being handled looks whether it must ask first: the next one waits for that.
+        """Let the next key wait for the worker of the key that is being handled, which may ask a question.
 
-        For work that ends in a moment, for the keyboard does nothing meanwhile.
+        The worker must end in a moment, since keys are not handled meanwhile.
         """
         self._looking = worker
 
     def hold(self, worker: Worker[Any]) -> None:
-        """No key was typed, but the next one waits for the worker: also work that ends in a moment."""
+        """Let the next key wait for the worker although no key is being handled. It must end in a moment."""
         self._looking = worker
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="type-ahead")
 
     @contextmanager
     def dropped(self, leave: Callable[[], None]) -> Iterator[None]:
-        """While another program is given the terminal: what was typed for it in advance is no key of ours.
+        """Drop keys while another program is started on the terminal: they were typed for it.
 
-        A key that leaves a view calls `leave`, for giving it may take time.
+        A key that closes a view calls `leave`, since starting the program may take long.
         """
         self._leave = leave
         self._waiting.clear()
@@ -109,7 +109,7 @@ class TypeAhead:
         self._task = None
 
     async def _hand_on(self, event: Typed) -> None:
-        """In the task of the app, where keys are always handled."""
+        """Deliver the event in the task of the app, where Textual handles keys."""
         done = asyncio.Event()
 
         async def deliver() -> None:
@@ -122,11 +122,11 @@ class TypeAhead:
             await done.wait()
 
     def _is_wanted(self, event: Typed) -> bool:
-        """A question takes no key that was typed before it stood on the screen."""
+        """Whether the event may be delivered: a question takes no key typed before it was shown."""
         return event.time > getattr(self._app.screen, "asked_at", -math.inf)
 
     async def _answer_of_search(self, event: Typed) -> None:
-        """The command palette searches beside the keys; one that chooses waits for what was searched for."""
+        """Wait for the command palette's search before a key that chooses one of its results."""
         screen = self._app.screen
         if isinstance(screen, CommandPalette) and not (isinstance(event, events.Key) and event.is_printable):
             searches = [
@@ -139,7 +139,7 @@ class TypeAhead:
             await self._settle()
 
     async def _settle(self) -> None:
-        """Wait until no screen or widget has anything left to do: twice in a row none had a message waiting."""
+        """Wait until no screen or widget has anything left to do: twice in a row no message was waiting."""
         quiet = 0
         before: list[MessagePump] = []
         for _ in range(MOST_ROUNDS):
@@ -152,13 +152,13 @@ class TypeAhead:
             before = pumps
 
     def _pumps(self) -> list[MessagePump]:
-        """The app, its screens, and the widgets of the screen in front."""
+        """Return the app, its screens, and the widgets of the front screen."""
         stack = self._app.screen_stack
         return [self._app, *stack, *(stack[-1].walk_children() if stack else ())]
 
 
 async def _all_answer(pumps: list[MessagePump]) -> None:
-    """Wait until each has done what was waiting for it; one that was closed has nothing to do."""
+    """Wait until each pump has handled its waiting messages; closed ones are skipped."""
     missing: set[MessagePump] = set()
     answered = asyncio.Event()
 
@@ -178,10 +178,10 @@ async def _all_answer(pumps: list[MessagePump]) -> None:
 
 
 def is_input_waiting(app: App[Any]) -> bool:
-    """Whether the terminal has sent bytes of which Textual's thread has not made events yet.
+    """Whether the terminal has sent bytes that Textual's thread has not turned into events yet.
 
-    A key has the time at which its event is made, which on a busy machine may be long after it was read. The
-    thread has made them all when it waits for more (in `select`) and no more bytes are there.
+    A key's time is that of its event, which on a busy machine may be long after it was read. The thread is done when
+    it waits in `select` and no bytes are there.
     """
     driver = app._driver
     descriptor = getattr(driver, "fileno", None)

@@ -1,4 +1,4 @@
-"""Have a workspace run what its devfile says now: it is read again, the difference is shown, then yes."""
+"""The form that applies the current devfile: choices, then the changes of the job, then the confirmation."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ TONES = {"+": Tone.GOOD, "-": Tone.BAD, "@": Tone.MUTED}
 
 
 class UpdateScreen(FormScreen["Workspace", "Update"]):
-    """Answers the workspace that was updated."""
+    """Applies the current devfile of a workspace. Returns the workspace."""
 
     FIELDS: Mapping[str, Field] = {
-        "component": Field("Component", "of the devfile, to work in; empty for its main one"),
+        "component": Field("Component", "of the devfile, to work in; empty for the main component"),
         "image": Field("Image", "a container image in place of the one that the devfile names"),
     }
-    INTRO = "What you chose when you made it, choose again. Nothing runs before you see it."
-    LOOKING = "looking at the repository"
+    INTRO = "Repeat the choices made when it was created. You see the changes first."
+    LOOKING = "reading the repository"
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__({})
         self._workspace = workspace
 
     async def look(self) -> Update:
+        """Read the devfile again, and return the changes of the job. Raises `WsdashError`."""
         from wsdash.backend.service import CreateRequest
 
         choices = CreateRequest(None, main=self.typed("component") or None, image=self.typed("image") or None)
@@ -39,9 +40,11 @@ class UpdateScreen(FormScreen["Workspace", "Update"]):
         )
 
     def refusal(self, preview: Update) -> str:
-        return "" if preview.changes else f"{self._workspace.name} runs what its devfile says already"
+        """Return a reason if nothing changes."""
+        return "" if preview.changes else f"{self._workspace.name} already runs its current devfile"
 
     async def accept(self, preview: Update) -> Workspace | None:
+        """Update the workspace; ask first if its work cannot be saved. Raises `WsdashError`."""
         from wsdash.backend.errors import NotSaved
 
         try:
@@ -59,28 +62,29 @@ class UpdateScreen(FormScreen["Workspace", "Update"]):
         question = ConfirmScreen(
             "Update",
             {self._workspace.id: self._workspace.name},
-            "What has come since it was last saved is lost if its job ends now.",
+            "Work since the last checkpoint is lost if the job ends now.",
             warnings=[f"{message[0].upper()}{message[1:]}."],
         )
         return await self.app.push_screen_wait(question)
 
     def heading(self, preview: Update | None) -> Line:
+        """Return the title with the step."""
         name = (plain(self._workspace.name), Tone.STRONG)
         if preview is None:
-            return (("Update ", Tone.TITLE), name, ("  step 1 of 2: read its devfile again", Tone.MUTED))
+            return (("Update ", Tone.TITLE), name, ("  step 1 of 2: choices", Tone.MUTED))
         if not preview.changes:
-            return (("Update ", Tone.TITLE), name, ("  nothing is new, esc goes back", Tone.MUTED))
+            return (("Update ", Tone.TITLE), name, ("  no changes, esc goes back", Tone.MUTED))
         return (
             ("Update ", Tone.TITLE),
             name,
-            ("  step 2 of 2: enter saves its work and runs this, esc goes back", Tone.MUTED),
+            ("  step 2 of 2: enter applies this, esc goes back", Tone.MUTED),
         )
 
     def preview_lines(self, preview: Update, width: int) -> list[Line]:
-        """Remarks about the devfile, and the job's difference."""
+        """Return remarks about the devfile, and the changes of the job."""
         if not preview.changes:
             return [((f"{plain(self._workspace.name)} already runs its current devfile.", Tone.GOOD),)]
-        lines = [*remark_lines(preview.preview, width), (), (("WHAT IS NEW IN ITS JOB", Tone.TITLE),)][1:]
+        lines = [*remark_lines(preview.preview, width), (), (("CHANGES OF ITS JOB", Tone.TITLE),)][1:]
         for line in preview.changes:
             tone = TONES.get(line[:1], Tone.PLAIN)
             lines += [((text, tone),) for text in wrap(plain(line), width)]

@@ -1,4 +1,4 @@
-"""What a workspace's job runs, as the devfile made it."""
+"""The page with the workload of a workspace's job, as translated from the devfile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class WorkloadScreen(PageScreen):
-    """The workload's JSON, as an indented outline."""
+    """The workload of a workspace as an indented outline."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
@@ -22,9 +22,11 @@ class WorkloadScreen(PageScreen):
         self._workload: str | None = None
 
     def heading(self) -> Line:
-        return ((plain(self._workspace.name), Tone.TITLE), ("  workload: what its job runs", Tone.MUTED))
+        """Return the title."""
+        return ((plain(self._workspace.name), Tone.TITLE), ("  workload of its job", Tone.MUTED))
 
     def on_mount(self) -> None:
+        """Read the workload."""
         super().on_mount()
         self.spawn(self._read(), "workload")
 
@@ -34,13 +36,14 @@ class WorkloadScreen(PageScreen):
         self.query_one(LineScroll).rebuild()
 
     def lines(self, width: int, height: int) -> list[Line]:
+        """Return the outline."""
         if self._workload is None:
             return [(("reading ...", Tone.MUTED),)]
         return outline(json.loads(self._workload), width)
 
 
 def outline(value: object, width: int, depth: int = 0) -> list[Line]:
-    """A JSON value as indented lines; what is empty is left out."""
+    """Return a JSON value as indented lines, without empty values."""
     pad = "  " * depth
     lines: list[Line] = []
     if isinstance(value, dict):

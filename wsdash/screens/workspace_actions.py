@@ -23,32 +23,38 @@ if TYPE_CHECKING:
 
 
 CLOSED_ITSELF_S = 1.0
-"""Nobody reacts sooner to a screen that has closed by itself."""
+"""Keys are ignored for that long after a screen has closed by itself: nobody reacts sooner."""
 
 
 class WorkspaceActionsMixin(ActionMixin):
-    """Mixed into screens that have a current workspace."""
+    """The actions of screens that have a current workspace."""
 
     def action_workspace_shell(self) -> None:
+        """Open a shell in the workspace."""
         row = self.current()
         if row is not None:
             self.dashboard.enter_shell(row.workspace)
 
     def action_workspace_editor(self) -> None:
+        """Open the workspace's editor."""
         row = self.current()
         if row is not None:
             self.dashboard.open_editor(row.workspace)
 
     def action_workspace_open(self) -> None:
+        """Open the workspace."""
         self._show("detail")
 
     def action_workspace_logs(self) -> None:
+        """Open the log."""
         self._show("log")
 
     def action_workspace_workload(self) -> None:
+        """Open the workload."""
         self._show("workload")
 
     def action_workspace_update(self) -> None:
+        """Open the form that applies the current devfile."""
         row = self.current()
         if row is None:
             return
@@ -56,33 +62,39 @@ class WorkspaceActionsMixin(ActionMixin):
 
         def updated(workspace: Workspace | None) -> None:
             if workspace is not None:
-                self.dashboard.notify_user(f"{workspace.name} runs what its devfile says now")
+                self.dashboard.notify_user(f"{workspace.name} is updated")
                 self.dashboard.reload()
 
         cast(Screen[object], self).app.push_screen(UpdateScreen(row.workspace), updated)
 
     def action_workspace_start(self) -> None:
+        """Start the workspaces."""
         self._for_each_workspace("start")
 
     def action_workspace_stop(self) -> None:
+        """Stop the workspaces."""
         self._for_each_workspace("stop")
 
     def action_workspace_extend(self) -> None:
+        """Postpone the autostop of the workspaces by an hour."""
         self._for_each_workspace("extend")
 
     def action_workspace_restart(self) -> None:
+        """Restart the workspaces."""
         self._for_each_workspace("restart")
 
     def action_workspace_end_now(self) -> None:
+        """End the jobs of the workspaces at once."""
         self._for_each_workspace("end_now")
 
     def action_workspace_delete(self) -> None:
+        """Delete the workspaces."""
         self._for_each_workspace("delete")
 
     def left_if_gone(self, name: str) -> bool:
-        """Close the screen when its workspace is not there any more. True if it is gone.
+        """Close the screen if its workspace does not exist any more. Returns True then.
 
-        A key that is typed as it closes was for this workspace, and acts on none of the screen behind.
+        Keys typed as it closes were for this workspace, so the screen behind ignores them.
         """
         if self.current() is not None or not self.dashboard.connected:
             return False
@@ -101,10 +113,10 @@ class WorkspaceActionsMixin(ActionMixin):
             self.dashboard.open_workspace(row.workspace, view)
 
     def action_started(self, rows: Sequence[WorkspaceRow]) -> None:
-        """Called when an action on these rows has started."""
+        """Do something once an action on these rows has started; a hook for subclasses."""
 
     def _for_each_workspace(self, verb: str) -> None:
-        """Do it to every workspace of the subject that allows it, after at most one question."""
+        """Run the verb on every workspace of the subject that allows it, after at most one question."""
         action = BY_ID[f"workspace.{verb}"]
         subject = self.subject(action)
         rows = self._allowed(action, subject)
@@ -117,10 +129,10 @@ class WorkspaceActionsMixin(ActionMixin):
             shells = {row.workspace.id: number for row, number in zip(rows, counts, strict=True)}
             self._confirm(verb, action, subject, rows, warnings(verb, rows, shells))
 
-        self.dashboard.typed.wait_for(self.spawn(look(), f"who is in what {verb} ends"))
+        self.dashboard.typed.wait_for(self.spawn(look(), f"open shells before {verb}"))
 
     async def _shells(self, row: WorkspaceRow) -> int | None:
-        """How many shells are in it now; None where nobody says."""
+        """Return the number of shells that are open now; None if it cannot be found out."""
         with suppress(WsdashError):
             return await self.dashboard.service.access.shells(row.workspace.id)
         return None
@@ -128,7 +140,7 @@ class WorkspaceActionsMixin(ActionMixin):
     def _confirm(
         self, verb: str, action: Action, subject: Subject, rows: list[WorkspaceRow], found: list[str]
     ) -> None:
-        """Run it, or ask first where it destroys, there is a warning, or several are marked."""
+        """Run the verb; ask first if it destroys, if there is a warning, or for several workspaces."""
 
         def confirmed(yes: bool | None) -> None:
             if yes:
@@ -157,9 +169,9 @@ class WorkspaceActionsMixin(ActionMixin):
         self.spawn(self._run(verb, workspaces, unsaved=unsaved), f"{verb} {names}")
 
     async def _run(self, verb: str, workspaces: Sequence[Workspace], *, unsaved: bool) -> None:
-        """One after the other, so that an error names its workspace.
+        """Run the verb on one workspace after the other, so that an error names its workspace.
 
-        Those whose work cannot be saved go on, and the user is asked once about all of them.
+        Workspaces whose work cannot be saved are left alone, and the user is asked once about all of them.
         """
         service = self.dashboard.service
         operations: dict[str, Callable[[str], Coroutine[Any, Any, object]]] = {
@@ -201,7 +213,7 @@ class WorkspaceActionsMixin(ActionMixin):
         question = ConfirmScreen(
             BY_ID[f"workspace.{verb}"].title,
             {workspace.id: workspace.name for workspace in workspaces},
-            "What has come since it was last saved is lost if its job ends now.",
+            "Work since the last checkpoint is lost if the job ends now.",
             warnings=[f"{text[0].upper()}{text[1:]}." for _, text in problems],
             look_for_unsaved=False,
         )

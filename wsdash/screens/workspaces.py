@@ -1,4 +1,4 @@
-"""The main screen: the list of workspaces, and what the selected one is doing and why."""
+"""The main screen: the list of workspaces, and a summary of the selected one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 EMPTY: tuple[Line, ...] = (
     (("No workspaces yet.", Tone.TITLE),),
     (),
-    (("A workspace is one job that clones a repository, prepares it as its", Tone.PLAIN),),
-    (("devfile says, and stays up so that you can work in it.", Tone.PLAIN),),
-    (("wsdash keeps that job alive, also when you leave.", Tone.PLAIN),),
+    (("A workspace is a job that clones a repository, runs the setup of its", Tone.PLAIN),),
+    (("devfile, and keeps running so that you can work in it.", Tone.PLAIN),),
+    (("wsdash restarts the job when it ends, also after you quit.", Tone.PLAIN),),
     (),
     (("Press ", Tone.PLAIN), ("a", Tone.KEY), (" to create the first one.", Tone.PLAIN)),
     (("Press ", Tone.PLAIN), ("c", Tone.KEY), (" to run workspaces on a GitLab.", Tone.PLAIN)),
@@ -40,7 +40,7 @@ EMPTY: tuple[Line, ...] = (
 
 
 class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
-    """The root of the dashboard."""
+    """The first screen of the dashboard."""
 
     WHERE: ClassVar[ScreenKind] = ScreenKind.LIST
     BINDINGS = bindings_of(ScreenKind.LIST)
@@ -58,6 +58,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._wanted_selection: str | None = None
 
     def compose(self) -> ComposeResult:
+        """Yield header, list, summary and key bar."""
         with Container(id="head"):
             yield LineView(self._context_line, id="place")
         with Horizontal(id="state"):
@@ -70,25 +71,30 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         yield KeyBar(self.WHERE, self.why_not)
 
     def on_mount(self) -> None:
+        """Show the rows."""
         self.show_rows()
 
     @property
     def table(self) -> WorkspaceTable:
+        """Return the list."""
         return self.query_one(WorkspaceTable)
 
     def movable(self) -> WorkspaceTable:
+        """Return the list."""
         return self.table
 
     @property
     def selected(self) -> WorkspaceRow | None:
-        """The workspace under the cursor."""
+        """Return the workspace under the cursor."""
         key = self.table.selected
         return next((row for row in self._shown if row.workspace.id == key), None)
 
     def current(self) -> WorkspaceRow | None:
+        """Return the workspace under the cursor."""
         return self.selected
 
     def subject(self, action: Action) -> Subject:
+        """Return the marked workspaces for a `bulk` action, else the selected one."""
         if action.bulk and self._marked:
             marked = tuple(row for row in self._shown if row.workspace.id in self._marked)
             if marked:
@@ -96,16 +102,17 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         return super().subject(action)
 
     def action_started(self, rows: Sequence[WorkspaceRow]) -> None:
-        """Marks are for one action."""
+        """Remove the marks: they are for one action."""
         self._marked -= {row.workspace.id for row in rows}
         self.table.set_marked(self._marked)
         self._redraw()
 
     def store_changed(self) -> None:
+        """Show the rows."""
         self.show_rows()
 
     def show_rows(self) -> None:
-        """Show the app's rows, through the filter; what has not changed is not painted."""
+        """Show the app's rows, filtered. Only changed rows are painted."""
         rows = self.dashboard.rows
         now = self.dashboard.clock()
         known = {row.workspace.id for row in rows}
@@ -125,7 +132,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         self._wanted_selection = workspace_id
         self.show_rows()
 
-    # What stands on the screen
+    # Drawing
 
     def _redraw(self) -> None:
         self.query_one("#place", LineView).rebuild()
@@ -172,7 +179,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         return [shortened(joined(parts), width, self.dashboard.glyphs.ellipsis)]
 
     def _marked_words(self) -> Line:
-        """How many are marked, and how many of them no action reaches since the filter hides them."""
+        """Return the number of marks, and of those that the filter hides, which no action reaches."""
         hidden = len(self._marked - {row.workspace.id for row in self._shown})
         text = f"{len(self._marked)} marked" + (f", {hidden} of them hidden and left alone" if hidden else "")
         return ((text, Tone.KEY), (", esc unmarks", Tone.MUTED))
@@ -189,7 +196,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         return summary(row, keys, self.dashboard.clock(), width, height, self.dashboard.glyphs)
 
     def _wait_for_age(self, now: float) -> None:
-        """One timer, for the moment at which the first shown age becomes another one."""
+        """Start one timer, for the moment at which the first shown age changes."""
         if self._age_timer is not None:
             self._age_timer.stop()
             self._age_timer = None
@@ -211,6 +218,7 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
     # Actions
 
     def action_workspace_create(self) -> None:
+        """Open the form for a new workspace."""
         from wsdash.screens.create_form import CreateScreen, repository_here
 
         if not self._draft:
@@ -222,17 +230,19 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             self.show_created(workspace_id)
 
     def show_created(self, workspace_id: str) -> None:
-        """Select a workspace that has just been made."""
+        """Select a workspace that has just been created."""
         self._filter = ""
         self.select(workspace_id)
         self.dashboard.reload()
 
     def action_app_contexts(self) -> None:
+        """Open the contexts."""
         from wsdash.screens.contexts import ContextsScreen
 
         self.app.push_screen(ContextsScreen())
 
     def action_list_mark(self) -> None:
+        """Mark or unmark the selected workspace, and move down."""
         row = self.selected
         if row is not None:
             self._marked ^= {row.workspace.id}
@@ -241,12 +251,14 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             self._redraw()
 
     def action_list_mark_all(self) -> None:
+        """Mark all shown workspaces, or unmark them if all are marked."""
         shown = frozenset(row.workspace.id for row in self._shown)
         self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
         self.table.set_marked(self._marked)
         self._redraw()
 
     async def action_view_find(self) -> None:
+        """Open the filter."""
         from wsdash.screens.widgets.find_input import FindInput
 
         line = self.query_one("#state", Horizontal)
@@ -255,24 +267,28 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         line.query_one(FindInput).focus()
 
     def on_find_input_typed(self, message: FindInput.Typed) -> None:
+        """Filter the list as the user types."""
         self._filter = message.words
         self.show_rows()
 
     async def on_find_input_left(self, message: FindInput.Left) -> None:
+        """Close the line of the filter, and keep its words."""
         self._filter = message.words
         await message.control.remove()
         self.table.focus()
         self.show_rows()
 
     def action_view_back(self) -> None:
+        """Clear the filter, else the marks."""
         if self._filter:
             self._filter = ""
         elif self._marked:
             self._marked = frozenset()
         else:
-            self.dashboard.notify_user("q leaves wsdash; workspaces run on.")
+            self.dashboard.notify_user("q quits wsdash; workspaces keep running.")
             return
         self.show_rows()
 
     async def action_view_close(self) -> None:
+        """Quit the dashboard."""
         await self.action_app_quit()

@@ -57,7 +57,7 @@ class Lifecycle:
         if workspace.policy.max_hours is None and workspace.policy.idle_minutes is None:
             raise UserError(
                 f"{workspace.name} has no autostop",
-                "max_hours and idle_minutes in config.toml set one for new ones.",
+                "max_hours and idle_minutes in config.toml set one for new workspaces.",
             )
         if row.status.phase not in (Phase.RUNNING, Phase.STARTING):
             raise UserError(f"{workspace.name} is {row.status.phase}", "Only what runs can be kept running.")

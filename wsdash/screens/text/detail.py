@@ -1,4 +1,4 @@
-"""A workspace's story as lines: facts, steps, attempts, timeline. Pure."""
+"""The facts, ports, steps, attempts and events of a workspace as lines. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wsdash.screens.text.spans import Line, Span, Tone, fit, plain, wrap
 
 LABEL = 10
 StepLogs = Mapping[tuple[int, int], Sequence[str]]
-"""The last lines that a step wrote, by attempt number and the step's place."""
+"""The last lines of a step's output, by attempt number and position of the step."""
 
 
 def now_lines(
@@ -30,7 +30,7 @@ def now_lines(
     width: int,
     glyphs: Glyphs,
 ) -> list[Line]:
-    """What it is and does now: why, facts, ports, the steps of the newest attempt, all attempts."""
+    """Return the current state: reason, facts, ports, the steps of the newest attempt, and all attempts."""
     lines = [*why_lines(detail.row, width), (), *fact_lines(detail.row, place, now, width, glyphs)]
     if ports is not None and ports.ports:
         lines += [(), (("PORTS", Tone.TITLE),), *port_lines(ports, width, glyphs)]
@@ -51,7 +51,7 @@ def now_lines(
 
 
 def why_lines(row: WorkspaceRow, width: int) -> list[Line]:
-    """The reason of the phase, in full."""
+    """Return the reason of the phase, in full."""
     tone = TONES[row.status.phase]
     return [
         ((text, Tone.PLAIN if tone is Tone.GOOD else tone),) for text in wrap(plain(row.status.reason), width)
@@ -59,14 +59,14 @@ def why_lines(row: WorkspaceRow, width: int) -> list[Line]:
 
 
 def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Glyphs) -> list[Line]:
-    """One labelled line each."""
+    """Return one labelled line for each fact."""
     workspace, attempt = row.workspace, row.attempt
     facts = [
         ("source", workspace.source_url or "no repository"),
         ("ref", workspace.ref or "the default branch"),
         ("devfile", workspace.devfile_path or "the default one"),
         ("runs in", place),
-        ("wanted", str(workspace.desired)),
+        ("desired", str(workspace.desired)),
         ("work", sentence(row.saved, now, coarse=True)),
         *(
             [("unsaved", record_words(workspace.unsaved, now, coarse=True))]
@@ -88,7 +88,7 @@ def fact_lines(row: WorkspaceRow, place: str, now: float, width: int, glyphs: Gl
 
 
 def port_lines(ports: Ports, width: int, glyphs: Glyphs) -> list[Line]:
-    """`8080  web  node`: the devfile's name for it, and the process that listens."""
+    """Return `8080  web  node`: the port, its name in the devfile, and the process that listens."""
     return [
         (
             (fit(str(port.number), 7), Tone.STRONG),
@@ -108,7 +108,7 @@ def port_lines(ports: Ports, width: int, glyphs: Glyphs) -> list[Line]:
 
 
 def beat_words(beat: Beat, now: float) -> str:
-    """The fields of the last heartbeat. Its age is coarse, so that an idle view is not repainted."""
+    """Return the fields of the last heartbeat. Its age is coarse, so that an idle view is not repainted."""
     parts = [f"{age_words(now - beat.at)} ago"]
     if beat.load is not None:
         parts.append(f"load {beat.load:.1f}")
@@ -120,7 +120,7 @@ def beat_words(beat: Beat, now: float) -> str:
 
 
 def size_words(size: float) -> str:
-    """Bytes as people say them: `512 MiB`."""
+    """Return a size in bytes with a binary unit: `512 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.0f} {unit}"
@@ -129,7 +129,7 @@ def size_words(size: float) -> str:
 
 
 def step_lines(attempt: Attempt, logs: StepLogs, width: int, glyphs: Glyphs) -> list[Line]:
-    """Each step with its outcome; the last words of those that failed."""
+    """Return each step with its outcome, and the last lines of those that failed."""
     steps = attempt.last_observation.steps if attempt.last_observation else ()
     if not steps:
         return [(("none reported yet", Tone.MUTED),)]
@@ -147,7 +147,7 @@ def step_lines(attempt: Attempt, logs: StepLogs, width: int, glyphs: Glyphs) -> 
 
 
 def step_line(step: StepResult, width: int, glyphs: Glyphs) -> Line:
-    """`✓ postStart install   9 s`."""
+    """Return `✓ postStart install   9 s`."""
     if step.ended_at is None:
         sign, tone, outcome = glyphs.running, Tone.BUSY, "running"
     elif step.failed:
@@ -165,11 +165,11 @@ def step_line(step: StepResult, width: int, glyphs: Glyphs) -> Line:
 
 
 def attempt_lines(attempt: Attempt, now: float, width: int, glyphs: Glyphs) -> list[Line]:
-    """Its number, how it ended, how long it took; the job's last words below."""
+    """Return number, start, duration and cause of the end; the job's last output below."""
     started = attempt.launched_at if attempt.launched_at is not None else attempt.intended_at
     number = f"#{attempt.number}"
     if attempt.end is None:
-        took, outcome, tone = age_words(now - started), "alive", Tone.GOOD
+        took, outcome, tone = age_words(now - started), "not ended", Tone.GOOD
         message = attempt.cancel_reason or ""
     else:
         end = attempt.end
@@ -188,9 +188,9 @@ def attempt_lines(attempt: Attempt, now: float, width: int, glyphs: Glyphs) -> l
 
 
 def timeline(events: Sequence[Event], now: float, width: int) -> list[Line]:
-    """Newest first: when, who, what; the evidence below."""
+    """Return the events as they are given, newest first: time, kind and actor; text and evidence below."""
     if not events:
-        return [(("nothing has happened yet", Tone.MUTED),)]
+        return [(("no events yet", Tone.MUTED),)]
     lines: list[Line] = []
     for event in events:
         head: list[Span] = [
@@ -212,7 +212,7 @@ def timeline(events: Sequence[Event], now: float, width: int) -> list[Line]:
 
 
 def evidence_words(evidence: Mapping[str, object]) -> str:
-    """`name: words` pairs; what is empty is left out."""
+    """Return `name: words` pairs, without empty values."""
     return "; ".join(f"{plain(name)}: {plain(words)}" for name, words in facts(evidence).items())
 
 

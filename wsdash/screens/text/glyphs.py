@@ -1,4 +1,4 @@
-"""The signs beside the words. A word always stands with them, so that neither colour nor sign is needed."""
+"""The signs of phases and marks. The words beside them say the same, so that neither sign nor colour is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the store's rows to what the list shows, and the difference between two lists. Pure."""
+"""The lines of the list, made from the store's rows, and the difference between two lists. Pure."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class RowView:
 
 @dataclass(frozen=True, slots=True)
 class RowsPatched:
-    """What has to be painted to get from one list to the next, as keys.
+    """The rows to paint to get from one list to the next, as keys.
 
-    `moved` are those whose place is another one, for whatever reason.
+    `moved` are all rows whose position differs.
     """
 
     added: frozenset[str]
@@ -45,6 +45,7 @@ class RowsPatched:
 
     @property
     def nothing(self) -> bool:
+        """Whether the lists are equal."""
         return not (self.added or self.removed or self.moved or self.changed)
 
     @property
@@ -54,7 +55,7 @@ class RowsPatched:
 
 
 def patch(old: Sequence[RowView], new: Sequence[RowView]) -> RowsPatched:
-    """The difference between two lists of rows with unique keys."""
+    """Return the difference between two lists of rows with unique keys."""
     before = {row.key: (place, row) for place, row in enumerate(old)}
     after = {row.key: (place, row) for place, row in enumerate(new)}
     both = before.keys() & after.keys()
@@ -67,7 +68,7 @@ def patch(old: Sequence[RowView], new: Sequence[RowView]) -> RowsPatched:
 
 
 def row_view(row: WorkspaceRow, now: float, glyphs: Glyphs) -> RowView:
-    """The line of one workspace."""
+    """Return the line of one workspace."""
     phase = row.status.phase
     return RowView(
         key=row.workspace.id,
@@ -83,7 +84,7 @@ def row_view(row: WorkspaceRow, now: float, glyphs: Glyphs) -> RowView:
 
 
 def project_words(row: WorkspaceRow) -> str:
-    """`project@ref`, as much of it as there is."""
+    """Return `project@ref`, without the parts that are not set."""
     workspace = row.workspace
     if not workspace.source_url:
         return "(no repository)"
@@ -91,17 +92,17 @@ def project_words(row: WorkspaceRow) -> str:
 
 
 def health_words(status: Status) -> str:
-    """One word; nothing where nothing is known."""
+    """Return one word; an empty text if nothing is known."""
     return status.condition or {True: "healthy", False: "unhealthy", None: ""}[status.healthy]
 
 
 def age_words(seconds: float) -> str:
-    """Coarse on purpose: a list at rest is not repainted because seconds pass."""
+    """Return an age in one unit, coarse so that an idle list is not repainted every second."""
     return "< 1 min" if seconds < 60 else words_for_seconds(seconds)
 
 
 def next_age_change(seconds: float) -> float:
-    """Seconds until `age_words` says something else."""
+    """Return the seconds until `age_words` changes."""
     for size in (86400.0, 3600.0, 60.0):
         if seconds >= size:
             return size - seconds % size
@@ -109,7 +110,7 @@ def next_age_change(seconds: float) -> float:
 
 
 def matches(row: WorkspaceRow, words: str) -> bool:
-    """Whether all words of the filter occur in what the row says, in any letter case."""
+    """Whether all words of the filter occur in the row, in any letter case."""
     searched = " ".join(
         (
             row.workspace.name,
@@ -124,7 +125,7 @@ def matches(row: WorkspaceRow, words: str) -> bool:
 
 
 def count_words(rows: Sequence[WorkspaceRow]) -> Line:
-    """How many there are in each phase, the worst first, each in its tone."""
+    """Return the number of workspaces in each phase, the worst first, each in its tone."""
     if not rows:
         return (("no workspaces", Tone.MUTED),)
     order = (
@@ -154,7 +155,7 @@ def count_words(rows: Sequence[WorkspaceRow]) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class EndAhead:
-    """An autostop or autodelete that comes soon. `key` is the same as long as it is the same one."""
+    """An autostop or autodelete that comes soon. `key` identifies it over several readings."""
 
     key: tuple[str, float]
     text: str
@@ -162,17 +163,17 @@ class EndAhead:
 
 
 def ends_ahead(rows: Sequence[WorkspaceRow], now: float) -> Iterator[EndAhead]:
-    """The autostops and autodeletes that are so near that the user is to be warned."""
+    """Yield the autostops and autodeletes of which the user is to be warned now."""
     for row in rows:
         until, workspace = row.status.until, row.workspace
         if until is None:
             continue
         if row.status.phase is Phase.RUNNING:
-            before, key, hint = WARNING_S, (workspace.id, until), "e puts it off here."
+            before, key, hint = WARNING_S, (workspace.id, until), "e postpones it."
         elif row.status.phase is Phase.STOPPED:
-            # A deletion that was not announced yet is put off for as long.
+            # A deletion is announced at least that long before.
             before, key = warning(workspace.policy), (workspace.id, workspace.desired_changed_at)
-            hint = "S starts it, which keeps it."
+            hint = "S starts it, so that it is kept."
         else:
             continue
         if until - now <= before:
@@ -180,10 +181,10 @@ def ends_ahead(rows: Sequence[WorkspaceRow], now: float) -> Iterator[EndAhead]:
 
 
 def up_words(row: WorkspaceRow, now: float) -> str:
-    """Which attempt it is, and for how long it has run or since when it has not."""
+    """Return the attempt's number, and for how long it has run or since when it has ended."""
     attempt = row.attempt
     if attempt is None:
-        return "never run"
+        return "no job yet"
     started = attempt.launched_at if attempt.launched_at is not None else attempt.intended_at
     if attempt.end is None:
         return f"attempt #{attempt.number}, for {age_words(now - started)}"
@@ -191,12 +192,12 @@ def up_words(row: WorkspaceRow, now: float) -> str:
 
 
 def row_of(rows: Sequence[WorkspaceRow], workspace_id: str) -> WorkspaceRow | None:
-    """The row of the workspace with this id."""
+    """Return the row of the workspace with this id."""
     return next((row for row in rows if row.workspace.id == workspace_id), None)
 
 
 def time_words(at: float, now: float) -> str:
-    """A local time, with the date when it is not today's."""
+    """Return a local time, with the date if it is not today."""
     then, today = time.localtime(at), time.localtime(now)
     same_day = then[:3] == today[:3]
     return time.strftime("%H:%M:%S" if same_day else "%m-%d %H:%M", then)

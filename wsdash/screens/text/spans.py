@@ -1,4 +1,4 @@
-"""Lines of text for the screen: made safe, measured in cells, cut and wrapped. Knows no widget.
+"""Lines of text for the screen: made safe, measured in cells, cut and wrapped. Independent of widgets.
 
 Text from jobs, repositories and servers is untrusted: screens show it through `plain` alone.
 """
@@ -14,7 +14,7 @@ from wsdash.sanitize import printable
 
 
 class Tone(StrEnum):
-    """What a piece of text is to the reader; the style sheet says how that looks."""
+    """The meaning of a piece of text; the style sheet assigns colours."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -34,10 +34,9 @@ TAB = 8
 
 
 def plain(text: str) -> str:
-    """The text as one line without anything that a terminal would obey.
+    """Return the text as one line, without control characters and sequences.
 
-    Tabs are expanded, line ends become spaces, and what a carriage return would have overwritten is left
-    out, as a terminal would show it.
+    Tabs are expanded, line ends become spaces, and text that a carriage return would have overwritten is left out.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -48,7 +47,7 @@ def plain(text: str) -> str:
 
 
 def fit(text: str, width: int, *, ellipsis: str = "…") -> str:
-    """The text in exactly `width` cells: padded, or cut with an ellipsis."""
+    """Return the text in exactly `width` cells: padded, or cut with an ellipsis."""
     if width <= 0:
         return ""
     length = len(text) if text.isascii() else cell_len(text)
@@ -60,7 +59,7 @@ def fit(text: str, width: int, *, ellipsis: str = "…") -> str:
 
 
 def wrap(text: str, width: int, *, most: int | None = None, ellipsis: str = "…") -> list[str]:
-    """The text in lines of at most `width` cells, broken between words where that is possible.
+    """Return the text in lines of at most `width` cells, broken between words if possible.
 
     All lines are indented as the text is. With more than `most` lines the last one ends with an ellipsis.
     """
@@ -86,12 +85,12 @@ def wrap(text: str, width: int, *, most: int | None = None, ellipsis: str = "…
 
 
 def width_of(line: Line) -> int:
-    """The cells that a line takes."""
+    """Return the number of cells of a line."""
     return sum(cell_len(text) for text, _ in line)
 
 
 def shortened(line: Line, width: int, ellipsis: str) -> Line:
-    """The line without its last spans, as many as it takes to fit."""
+    """Return the line without its last spans, as many as do not fit."""
     if width_of(line) <= width:
         return line
     spans = list(line)
@@ -103,7 +102,7 @@ def shortened(line: Line, width: int, ellipsis: str) -> Line:
 
 
 def joined(parts: Sequence[Line], gap: str = "   ") -> Line:
-    """Several short lines on one, with a gap between them."""
+    """Join short lines into one, with a gap between them."""
     spans: list[Span] = []
     for part in parts:
         if part:

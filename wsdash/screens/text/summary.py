@@ -1,4 +1,4 @@
-"""What the selected workspace is doing and why, and the keys that make sense now. Pure."""
+"""The summary of the selected workspace: phase, reason, facts, and the keys of available actions. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wsdash.screens.text.spans import Line, Span, Tone, joined, plain, width_of,
 
 MOST_STEPS = 3
 TALL = 14
-"""Up to this height the keys stand on the last line, so that they stay where they are."""
+"""Up to this height the keys are on the last line, so that they do not move."""
 
 
 def summary(
     row: WorkspaceRow, keys: Sequence[Action], now: float, width: int, height: int, glyphs: Glyphs
 ) -> list[Line]:
-    """At most `height` lines; what matters most comes first, and the keys always stay."""
+    """Return at most `height` lines, the most important first; the keys are always included."""
     phase = row.status.phase
     tone = Tone.WARN if row.status.condition else TONES[phase]
     title = (
@@ -56,7 +56,7 @@ def summary(
 
 
 def key_lines(keys: Sequence[Action], width: int) -> list[Line]:
-    """`s shell  l log  ...` on as many lines as it takes."""
+    """Return `s shell  l log  ...` on as many lines as needed."""
     lines: list[list[Line]] = [[]]
     for action in keys:
         if not action.keys:
@@ -69,7 +69,7 @@ def key_lines(keys: Sequence[Action], width: int) -> list[Line]:
 
 
 def failed_steps(row: WorkspaceRow, width: int, glyphs: Glyphs) -> list[Line]:
-    """The newest attempt's failed steps, one line each."""
+    """Return the newest attempt's failed steps, one line each."""
     seen = row.attempt.last_observation if row.attempt else None
     failed = [step for step in seen.steps if step.failed] if seen else []
     lines: list[Line] = [
@@ -91,7 +91,7 @@ def step_words(step: StepResult, width: int, glyphs: Glyphs) -> list[str]:
 
 
 def source_lines(row: WorkspaceRow, width: int, glyphs: Glyphs) -> list[Line]:
-    """Where the workspace comes from."""
+    """Return the source and the devfile of the workspace."""
     workspace = row.workspace
     parts: list[tuple[str, str]] = []
     if workspace.source_url:

@@ -1,4 +1,4 @@
-"""The colours of a log line, as styles. Of all that a job may send to a terminal only these are kept.
+"""The colours of a log line, as styles. All other control sequences of a job are removed.
 
 ECMA-48, section 8.3.117 (SGR), with the 256-colour and RGB extensions. Each line starts afresh.
 """
@@ -31,7 +31,7 @@ NOTHING = Style()
 
 
 def coloured(line: str) -> list[tuple[str, Style]]:
-    """A raw line as pieces of plain text with styles."""
+    """Return a raw line as pieces of plain text with styles."""
     line = line.rstrip("\r\n").rpartition("\r")[2]
     if "\x1b" not in line:
         return [(plain(line), NOTHING)]

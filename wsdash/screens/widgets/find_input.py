@@ -1,4 +1,4 @@
-"""The line in which the user types what to find."""
+"""The line in which the user types the words to find."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH = 36
 
 
 class FindInput(Input):
-    """Says what is typed as it is typed. Enter keeps it, escape clears it; both leave the line."""
+    """Reports its words as they are typed. Enter keeps them, escape clears them; both close the line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear", "Clear", show=False)]
     DEFAULT_CSS = f"""
@@ -24,27 +24,30 @@ class FindInput(Input):
 
     @dataclass
     class Typed(Message):
-        """The words have changed."""
+        """The words were changed."""
 
         control_: FindInput
         words: str
 
         @property
         def control(self) -> FindInput:
+            """Return the line."""
             return self.control_
 
         def can_replace(self, message: Message) -> bool:
+            """Let only the newest of several waiting messages be handled."""
             return isinstance(message, type(self))
 
     @dataclass
     class Left(Message):
-        """The line is done with; these words stay in force."""
+        """The line is to be closed, and these words stay in effect."""
 
         control_: FindInput
         words: str
 
         @property
         def control(self) -> FindInput:
+            """Return the line."""
             return self.control_
 
     def __init__(self, words: str = "") -> None:
@@ -52,12 +55,15 @@ class FindInput(Input):
         self.cursor_blink = False
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        """Report the words."""
         event.stop()
         self.post_message(self.Typed(self, event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Close the line, and keep the words."""
         event.stop()
         self.post_message(self.Left(self, event.value))
 
     def action_clear(self) -> None:
+        """Close the line, and clear the words."""
         self.post_message(self.Left(self, ""))

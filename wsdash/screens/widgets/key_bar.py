@@ -13,7 +13,7 @@ from wsdash.screens.widgets.line_view import LineView
 
 
 class KeyBar(LineView):
-    """Shows as many keys as fit; one that does nothing now is muted, and a click does the action."""
+    """Shows as many keys as fit. Keys of unavailable actions are muted; a click performs the action."""
 
     def __init__(self, where: ScreenKind, why_not: Callable[[Action], str | None]) -> None:
         super().__init__(self._keys)
@@ -23,7 +23,7 @@ class KeyBar(LineView):
         self._places: list[tuple[int, int, Action]] = []
 
     def _keys(self, width: int, _height: int) -> list[Line]:
-        """Keys from the left until there is no room; the last ones (close, help) always stay."""
+        """Return keys from the left until there is no room; the last ones (close, help) are always shown."""
         firm = [action for action in self._actions if action.hint >= 90]
         loose = [action for action in self._actions if action.hint < 90]
         while loose and width_of(self._line([*loose, *firm])) > width:
@@ -47,6 +47,7 @@ class KeyBar(LineView):
         return tuple(spans[:-1])
 
     async def on_click(self, event: events.Click) -> None:
+        """Perform the action that was clicked."""
         offset = event.get_content_offset(self)
         if offset is None:
             return

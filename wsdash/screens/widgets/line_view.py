@@ -35,10 +35,10 @@ LINE_CSS = """
 
 
 def strip_of(line: Line, width: int, style_of: Callable[[Tone], Style]) -> Strip:
-    """The line as a strip of exactly `width` cells, in as few segments as possible.
+    """Return the line as a strip of exactly `width` cells, in as few segments as possible.
 
-    A blank shows no foreground, so it takes the style of what stands before it: each change of style costs
-    up to forty bytes.
+    A blank shows no foreground, so it takes the style of the text before it: each change of style costs up to
+    forty bytes.
     """
     merged: list[tuple[str, Tone]] = []
     for text, tone in line:
@@ -59,9 +59,9 @@ BEHIND = ""
 
 
 def changed_cells(old: Strip, new: Strip) -> tuple[int, int] | None:
-    """From the first cell where two strips of one width differ to behind the last; None if they do not.
+    """Return the range of cells in which two strips of one width differ, None if they are equal.
 
-    A wide character is never taken apart.
+    A wide character is never divided.
     """
     if list(old) == list(new):
         return None
@@ -82,7 +82,7 @@ def _is_behind(before: list[Cell], after: list[Cell], at: int) -> bool:
 
 
 def _cells(strip: Strip) -> list[Cell]:
-    """One entry a cell; in what colour a blank would be written does not matter."""
+    """Return one entry for each cell. The foreground colour of blanks is ignored."""
     cells: list[Cell] = []
     for text, style, _ in strip:
         blank = _background(style) if style is not None else None
@@ -105,16 +105,17 @@ def _background(style: Style) -> Style:
 
 
 class Announced(Widget):
-    """Tells when it is painted."""
+    """Calls a function when it is painted."""
 
     _painted: Callable[[], object] | None = None
 
     def when_painted(self, tell: Callable[[], object]) -> None:
-        """Call it once, just before this is painted next."""
+        """Call `tell` once, just before the next paint."""
         self._painted = tell
         self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        """Call the function, then render."""
         if self._painted is not None:
             tell, self._painted = self._painted, None
             tell()
@@ -140,20 +141,20 @@ class _Lines(Widget):
 
     @property
     def text(self) -> str:
-        """All of it, for tests and for people."""
+        """Return all lines as text, for tests."""
         return "\n".join("".join(text for text, _ in line) for line in self._lines)
 
     def show(self, build: Builder) -> None:
-        """Draw other lines, at the place where the reader is; only the cells that differ are repainted."""
+        """Draw other lines and keep the scroll position; only changed cells are repainted."""
         self._build = build
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Draw the same again, for what it is made of has changed."""
+        """Build the lines again, and repaint what has changed."""
         raise NotImplementedError
 
     def _repaint(self, old: Sequence[Line], top: int, height: int) -> None:
-        """Repaint what differs from the old lines, where the first of `height` lines on the screen is number `top`."""
+        """Repaint the cells that differ from the old lines; line `top` is the first of `height` visible lines."""
         for y in range(height):
             span = changed_cells(self._strip(old, top + y), self._strip(self._lines, top + y))
             if span:
@@ -167,7 +168,7 @@ class _Lines(Widget):
 
 
 class LineView(_Lines, Announced):
-    """A few lines in a fixed place, made again for each width."""
+    """A few lines in a fixed place, rebuilt for each width."""
 
     DEFAULT_CSS = f"LineView {{ height: 1; {LINE_CSS} }}"
 
@@ -184,6 +185,7 @@ class LineView(_Lines, Announced):
         self._built_for: Size | None = None
 
     def rebuild(self) -> None:
+        """Build the lines again, and repaint what has changed."""
         size = self.content_size
         if not size.width:  # hidden: it is drawn when it is shown again, also at the size that it had
             self._built_for = None
@@ -192,11 +194,13 @@ class LineView(_Lines, Announced):
         self._repaint(old, 0, size.height)
 
     def on_resize(self) -> None:
+        """Build the lines for the new size."""
         if self._built_for != self.content_size:
             self._lines = self._built()
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        """Return one line as a strip."""
         if self._built_for != self.content_size:  # the first paint comes before the first resize event
             self._lines = self._built()
         return self._strip(self._lines, y)
@@ -214,7 +218,7 @@ class LineView(_Lines, Announced):
 
 
 class LineScroll(_Lines, ScrollView, inherit_bindings=False):
-    """Lines that are longer than their place: a document to scroll through."""
+    """A document of lines that scrolls."""
 
     DEFAULT_CSS = f"""
     LineScroll {{
@@ -235,6 +239,7 @@ class LineScroll(_Lines, ScrollView, inherit_bindings=False):
         self.can_focus = focusable
 
     def rebuild(self) -> None:
+        """Build the lines again, and repaint what has changed."""
         width, height = self.scrollable_content_region.size
         if not width:
             return
@@ -244,6 +249,7 @@ class LineScroll(_Lines, ScrollView, inherit_bindings=False):
         self._repaint(old, self.scroll_offset.y, height)
 
     def on_resize(self) -> None:
+        """Build the lines for the new size."""
         width, height = self.scrollable_content_region.size
         self._lines = tuple(self._build(width, height)) if width else ()
         self.virtual_size = Size(width, len(self._lines))
@@ -259,10 +265,11 @@ class LineScroll(_Lines, ScrollView, inherit_bindings=False):
 
     @property
     def page(self) -> int:
-        """Lines that are seen at once."""
+        """Return the number of lines that are visible at once."""
         return max(1, self.scrollable_content_region.height)
 
     def render_line(self, y: int) -> Strip:
+        """Return one visible line as a strip."""
         return self._strip(self._lines, self.scroll_offset.y + y)
 
     def _strip(self, lines: Sequence[Line], index: int) -> Strip:

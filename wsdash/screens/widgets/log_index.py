@@ -1,4 +1,4 @@
-"""Where the lines of a long log are, without keeping its text. Pure: bytes go in, offsets come out.
+"""The positions of the lines of a long log, without its text. Pure: bytes go in, offsets come out.
 
 A line ends at a line feed, or after `LONGEST` bytes, so that no line is longer than a screen can show.
 Only the start of every `BLOCK`th line is kept: 100 MB of ordinary log cost well under a megabyte.
@@ -18,7 +18,7 @@ BLOCK = 32
 
 
 def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
-    """Whole lines with their line feeds, and the unfinished rest (at most `LONGEST` bytes)."""
+    """Return whole lines with their line feeds, and the unfinished rest (at most `LONGEST` bytes)."""
     parts = data.split(b"\n")
     rest = parts.pop()
     lines: list[bytes] = []
@@ -36,7 +36,7 @@ def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _cut(data: bytes) -> tuple[list[bytes], bytes]:
-    """Pieces of at most `LONGEST` bytes, cut between characters of UTF-8, and what is left."""
+    """Return pieces of at most `LONGEST` bytes, cut between UTF-8 characters, and the rest."""
     pieces: list[bytes] = []
     start = 0
     while len(data) - start > LONGEST:
@@ -51,7 +51,7 @@ def _cut(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 class LineIndex:
-    """Grows with the log. `count` includes an unfinished last line."""
+    """The positions of the lines of a growing log. `count` includes an unfinished last line."""
 
     def __init__(self) -> None:
         self._starts = array("Q", [0])
@@ -61,20 +61,21 @@ class LineIndex:
 
     @property
     def size(self) -> int:
-        """Bytes that have been fed."""
+        """Return the number of bytes fed so far."""
         return self._at + len(self._rest)
 
     @property
     def count(self) -> int:
+        """Return the number of lines."""
         return self._whole + bool(self._rest)
 
     @property
     def whole(self) -> int:
-        """Lines that will not change any more."""
+        """Return the number of lines that are complete."""
         return self._whole
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take the next bytes; gives the lines that are whole now."""
+        """Take the next bytes, and return the lines that they complete."""
         lines, self._rest = split_lines(self._rest + data)
         ends = list(accumulate(map(len, lines), initial=self._at))
         self._at = ends[-1]
@@ -84,16 +85,17 @@ class LineIndex:
         return lines
 
     def block_of(self, line: int) -> int:
+        """Return the number of the block that contains the line."""
         return line // BLOCK
 
     def span(self, block: int) -> tuple[int, int]:
-        """The bytes of one block of lines."""
+        """Return start and end of a block, in bytes."""
         end = self._starts[block + 1] if block + 1 < len(self._starts) else self.size
         return self._starts[block], end
 
 
 class Matches:
-    """The lines that contain the wanted words, as they are found. Capitals count if there are any."""
+    """The lines found so far that contain the wanted words. Letter case counts if the words have capitals."""
 
     def __init__(self, wanted: str) -> None:
         self.wanted = wanted
@@ -105,7 +107,7 @@ class Matches:
         return place < len(self.lines) and self.lines[place] == line
 
     def feed(self, first: int, lines: list[bytes]) -> None:
-        """Look at whole lines, the first of which has this number."""
+        """Search complete lines, the first of which has the number `first`."""
         joined = b"".join(lines)
         if b"\x1b" not in joined and not self.occurs(joined.decode("utf-8", "replace")):
             return
@@ -114,10 +116,11 @@ class Matches:
                 self.lines.append(number)
 
     def occurs(self, text: str) -> bool:
+        """Whether the text contains the words."""
         return self.wanted in (text.lower() if self._fold else text)
 
     def places(self, text: str) -> list[tuple[int, int]]:
-        """Where the words stand in a shown line, as character positions."""
+        """Return the positions of the words in a shown line, in characters."""
         folded = text.lower() if self._fold else text
         found: list[tuple[int, int]] = []
         start = folded.find(self.wanted)
@@ -127,11 +130,11 @@ class Matches:
         return found if len(folded) == len(text) else []
 
     def after(self, line: int) -> int | None:
-        """The next match below this line; None at the end."""
+        """Return the next match below this line; None at the end."""
         place = bisect.bisect_right(self.lines, line)
         return self.lines[place] if place < len(self.lines) else None
 
     def before(self, line: int) -> int | None:
-        """The next match above this line; None at the start."""
+        """Return the next match above this line; None at the start."""
         place = bisect.bisect_left(self.lines, line)
         return self.lines[place - 1] if place else None

@@ -29,7 +29,7 @@ SIDE_STEP = 16
 
 
 class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
-    """Shows the lines of an index, all or only some; asks for bytes when it comes to lines it has not got."""
+    """Shows all or some lines of an index, and requests the bytes of visible lines that it does not have."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"trace--match", "trace--here"}
@@ -46,23 +46,24 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @dataclass
     class Missing(Message):
-        """These blocks of lines are on the screen and not here yet."""
+        """Blocks of visible lines whose bytes are not loaded."""
 
         blocks: frozenset[int]
 
         def can_replace(self, message: Message) -> bool:
+            """Let only the newest of several waiting messages be handled."""
             return isinstance(message, type(self))
 
     @dataclass
     class Moved(Message):
-        """The reader has scrolled by hand."""
+        """The user has scrolled."""
 
     def __init__(self) -> None:
         super().__init__()
         self.index = LineIndex()
         self.matches: Matches | None = None
         self.here: int | None = None
-        """The match that the reader is at."""
+        """The line number of the current match."""
         self._only: array[int] | None = None
         self._wrap = False
         self._side = 0
@@ -73,7 +74,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
     # What is shown
 
     def reset(self) -> None:
-        """Begin with another log."""
+        """Start with another log."""
         self.index = LineIndex()
         self.matches = None
         self.here = None
@@ -86,30 +87,31 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def count(self) -> int:
-        """Lines that can be scrolled through."""
+        """Return the number of lines that can be scrolled to."""
         return len(self._only) if self._only is not None else self.index.count
 
     @property
     def page(self) -> int:
-        """Lines that are seen at once."""
+        """Return the number of lines that are visible at once."""
         return max(1, self.scrollable_content_region.height)
 
     @property
     def wrapped(self) -> bool:
+        """Whether long lines are wrapped."""
         return self._wrap
 
     @property
     def top(self) -> int:
-        """The number of the log's line at the top of the screen."""
+        """Return the number of the log line at the top of the screen."""
         return self._line(min(self.scroll_offset.y, max(0, self.count - 1)))
 
     @property
     def at_end(self) -> bool:
-        """Whether the last line is on the screen."""
+        """Whether the last line is visible."""
         return self.scroll_offset.y >= self._last_top()
 
     def grown(self) -> None:
-        """The index or the matches have grown: more can be scrolled through."""
+        """Extend the scrollable size after the index or the matches have grown."""
         before, self._counted = self._counted, self.count
         extra = self.page - 1 if self._wrap else 0
         size = Size(self.scrollable_content_region.width, self.count + extra)
@@ -122,7 +124,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh_lines(first, self.page)
 
     def show_only(self, lines: array[int] | None) -> None:
-        """Show only these lines, or all; the top line stays near where it was."""
+        """Show only these lines, or all; the top line stays near its place."""
         top = self.top
         self._only = lines
         self.grown()
@@ -130,14 +132,14 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         self.go_to(top)
 
     def set_wrap(self, wrap: bool) -> None:
-        """Break long lines, or cut them."""
+        """Wrap or cut long lines."""
         self._wrap = wrap
         self._side = 0
         self.grown()
         self.refresh()
 
     def show_matches(self, matches: Matches | None) -> None:
-        """Highlight these."""
+        """Highlight these matches."""
         self.matches = matches
         self.here = None
         self.refresh()
@@ -155,17 +157,17 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Moved())
 
     def move_sideways(self, steps: int) -> None:
-        """Show what is left or right of the screen."""
+        """Scroll by some steps to the right, to the left if negative."""
         if not self._wrap:
             self._side = max(0, self._side + steps * SIDE_STEP)
             self.refresh()
 
     def follow(self) -> None:
-        """Scroll to the end without saying so."""
+        """Scroll to the end without a `Moved` message."""
         self.scroll_to(y=self._last_top(), animate=False)
 
     def go_to(self, line: int, *, lead: int = 0) -> None:
-        """Bring a line of the log to the top, with some lines above it."""
+        """Scroll a log line to the top, with `lead` lines above it."""
         place = line
         if self._only is not None:
             place = bisect.bisect_left(self._only, line)
@@ -174,7 +176,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
     # Bytes
 
     def put(self, block: int, data: bytes) -> None:
-        """The bytes of one block of lines."""
+        """Keep the bytes of one block of lines, and forget the blocks that were not used for longest."""
         lines, rest = split_lines(data)
         self._blocks[block] = (len(data), [*lines, rest] if rest else lines)
         self._blocks.move_to_end(block)
@@ -183,14 +185,14 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def missing(self) -> frozenset[int]:
-        """Blocks that are on the screen, or next to it, and not here or not whole."""
+        """Return the blocks on the screen or next to it that are not loaded, or not in full."""
         top = self.scroll_offset.y
         wanted = range(max(0, top - self.page), min(self.count, top + 2 * self.page))
         blocks = {self.index.block_of(self._line(place)) for place in wanted}
         return frozenset(block for block in blocks if not self._is_whole(block))
 
     def text_of(self, line: int) -> bytes | None:
-        """The bytes of a line, None if they are not here."""
+        """Return the bytes of a line, None if they are not loaded."""
         held = self._blocks.get(self.index.block_of(line))
         offset = line % BLOCK
         return held[1][offset] if held is not None and offset < len(held[1]) else None
@@ -203,10 +205,12 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
     # Drawing
 
     def on_resize(self) -> None:
+        """Adapt to the new size."""
         self.grown()
         self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        """Request missing blocks, then render."""
         missing = self.missing()
         if missing:
             self.post_message(self.Missing(missing))
@@ -215,6 +219,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
+        """Return one visible row as a strip."""
         width = self.scrollable_content_region.width
         if self._wrap:
             return self._wrapped[y] if y < len(self._wrapped) else self._blank(width)
@@ -249,7 +254,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         return max(1, -(-cell_len(text) // width))
 
     def _wrap_page(self) -> list[Strip]:
-        """The rows of the screen when long lines are broken."""
+        """Return the visible rows when long lines are wrapped."""
         width = max(1, self.scrollable_content_region.width)
         rows: list[Strip] = []
         place = self.scroll_offset.y
@@ -259,7 +264,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         return rows
 
     def _fold(self, strip: Strip, width: int) -> list[Strip]:
-        """One long strip as rows of this width; a wide character is never cut."""
+        """Return a long strip as rows of this width; a wide character is never cut."""
         rows: list[list[Segment]] = [[]]
         room = width
         for text, style, _ in strip:
@@ -288,7 +293,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def _pieces(text: str, room: int, width: int) -> list[str]:
-    """A text cut for the room that is left in a row, and then for whole rows."""
+    """Cut a text for the room that is left in a row, and then for whole rows."""
     if cell_len(text) <= room:
         return [text]
     first = chop_cells(text, room)[0] if room > 1 else ""
@@ -298,7 +303,7 @@ def _pieces(text: str, room: int, width: int) -> list[str]:
 def _highlighted(
     segments: Sequence[Segment], places: Sequence[tuple[int, int]], style: Style
 ) -> list[Segment]:
-    """Segments with a style laid over some character ranges."""
+    """Return the segments with a style added to some character ranges."""
     if not places:
         return list(segments)
     cuts = sorted({cut for place in places for cut in place})

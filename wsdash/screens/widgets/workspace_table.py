@@ -22,7 +22,7 @@ from wsdash.screens.widgets.line_view import COMPONENTS, LINE_CSS, changed_cells
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """The cells of each column. They follow from the width of the list alone, never from what is in it."""
+    """The width of each column in cells. It depends on the width of the list, never on its content."""
 
     status: int
     health: int
@@ -34,7 +34,7 @@ class Widths:
 
 
 def widths(total: int) -> Widths:
-    """Columns for a list of `total` cells, two of which are the margin for cursor and mark."""
+    """Return the columns for a list of `total` cells, two of which are the margin for cursor and mark."""
     spare = max(0, total - 79)
     name, project = 16 + min(10, spare // 5), 17 + min(14, spare // 4)
     saved = 10 if total >= 100 else 0
@@ -43,7 +43,7 @@ def widths(total: int) -> Widths:
 
 
 def header(total: int) -> Line:
-    """The names of the columns."""
+    """Return the names of the columns."""
     columns = widths(total)
     return (
         (
@@ -61,7 +61,7 @@ def header(total: int) -> Line:
 
 
 class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Rows, a cursor, and marks. Its cursor follows the workspace, not the line."""
+    """Rows, a cursor and marks. The cursor stays on its workspace when rows move."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS | {"table--cursor"}
@@ -76,13 +76,13 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @dataclass
     class Selected(Message):
-        """The cursor stands on another workspace (None: there is none)."""
+        """The cursor moved to another workspace (None: there is none)."""
 
         key: str | None
 
     @dataclass
     class Opened(Message):
-        """A workspace was clicked twice."""
+        """A workspace was double-clicked."""
 
         key: str
 
@@ -96,20 +96,21 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def selected(self) -> str | None:
-        """The key under the cursor."""
+        """Return the key of the row under the cursor."""
         return self._rows[self._cursor].key if self._rows else None
 
     @property
     def cursor(self) -> int:
+        """Return the number of the row under the cursor."""
         return self._cursor
 
     @property
     def page(self) -> int:
-        """Rows that are seen at once."""
+        """Return the number of rows that are visible at once."""
         return max(1, self.scrollable_content_region.height)
 
     def set_rows(self, rows: Sequence[RowView], empty: Sequence[Line] = ()) -> None:
-        """Show these rows, painting only what differs."""
+        """Show these rows, and paint only the difference."""
         was = self.selected
         old, self._rows = self._rows, list(rows)
         patched = patch(old, self._rows)
@@ -137,7 +138,7 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self._refresh_place(place)
 
     def select(self, key: str) -> None:
-        """Put the cursor on this workspace, if it is there."""
+        """Move the cursor to this workspace, if it is listed."""
         for place, row in enumerate(self._rows):
             if row.key == key:
                 self._move_cursor(place)
@@ -151,11 +152,13 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._move_cursor(len(self._rows) - 1 if last else 0)
 
     def on_resize(self) -> None:
+        """Adapt to the new size."""
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
-        self.refresh()  # else what the resize left to be painted would come with the next changed row
+        self.refresh()  # else the rows would be painted only with the next change
         self._scroll_to_cursor()
 
     def on_click(self, event: events.Click) -> None:
+        """Select the clicked workspace, or open it with a double click."""
         offset = event.get_content_offset(self)
         place = self.scroll_offset.y + offset.y if offset else len(self._rows)
         if place < len(self._rows):
@@ -164,6 +167,7 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self.post_message(self.Opened(self._rows[place].key))
 
     def render_line(self, y: int) -> Strip:
+        """Return one visible row as a strip."""
         place = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
         if self._rows:
@@ -223,7 +227,7 @@ class WorkspaceTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh(Region(span[0], y, span[1] - span[0], 1))
 
     def _refresh_place(self, place: int) -> None:
-        """Without the scrollbar's cell, unlike `refresh_line`."""
+        """Repaint a row without the scrollbar's cell, unlike `refresh_line`."""
         y = place - self.scroll_offset.y
         if 0 <= y < self.page:
             self.refresh(Region(0, y, self.scrollable_content_region.width, 1))
