@@ -111,6 +111,7 @@ VERBS: dict[str, Verb] = {
         "open a shell in a workspace, or run a command: NAME -- CMD...",
         "ssh:ssh",
         arguments.name,
+        arguments.during_setup,
         arguments.timeout,
     ),
     "export": Verb(

@@ -33,7 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Namespace:
     )
     monkeypatch.setattr(ssh, "with_service", lambda *_: next(answers))
     monkeypatch.setattr("sys.stdin", Terminal())
-    return Namespace(name="web", command=[], timeout=1.0)
+    return Namespace(name="web", command=[], timeout=1.0, during_setup=False)
 
 
 def connections(monkeypatch: pytest.MonkeyPatch, *ends: tuple[float, int]) -> None:
@@ -64,3 +64,18 @@ def test_a_workspace_that_closes_each_connection_at_once_is_given_up_with_a_way_
         ssh.ssh(asked, paths)
     assert "web closes each connection" in refused.value.message
     assert "`wsdash ssh web -- COMMAND`" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "argv"),
+    [
+        (["cd src && make"], ("sh", "-c", "cd src && make")),
+        (["make"], ("sh", "-c", "make")),
+        (["echo", "a  b", "$HOME"], ("echo", "a  b", "$HOME")),
+        ([], ()),
+    ],
+)
+def test_one_word_is_a_line_for_the_shell_and_several_stay_exact(
+    words: list[str], argv: tuple[str, ...]
+) -> None:
+    assert ssh.command_line(words) == argv

@@ -71,6 +71,15 @@ def timeout(parser: ArgumentParser) -> None:
     )
 
 
+def during_setup(parser: ArgumentParser) -> None:
+    """Add `--during-setup`."""
+    parser.add_argument(
+        "--during-setup",
+        action="store_true",
+        help="enter as soon as the job runs, while its first commands run",
+    )
+
+
 def seconds(text: str) -> float:
     """Parse a positive, finite number. Raises `ValueError`."""
     value = float(text)

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.log_text import LogText
-from wsdash.backend.providers.errors import NotRunning
+from wsdash.backend.providers.errors import NotRunning, PermanentError
 from wsdash.commands.console import DONE, print_stderr
 from wsdash.commands.progress import LOOKS_OF_ONE_RECONCILER, wait_showing
 from wsdash.commands.run_service import with_service
@@ -45,8 +45,9 @@ def ssh(args: Namespace, paths: Paths) -> int:
     An interactive shell whose connection is lost is opened again once the workspace can be entered.
     """
     workspace = with_service(paths, lambda service: service.queries.find(args.name))
+    argv, during_setup = command_line(args.command), args.during_setup
     command = with_service(
-        paths, lambda service: _shell(service, workspace.id, tuple(args.command), args.timeout)
+        paths, lambda service: _shell(service, workspace.id, argv, args.timeout, during_setup)
     )
     sys.stdout.flush()
     if args.command or not command.by_tunnel or not sys.stdin.isatty():
@@ -67,7 +68,9 @@ def ssh(args: Namespace, paths: Paths) -> int:
                 f" `wsdash logs {workspace.name}` may tell more.",
             )
         print_stderr(f"The connection to {workspace.name} is lost; reconnecting. ctrl+c gives up.")
-        command = with_service(paths, lambda service: _shell_again(service, workspace.id, args.timeout))
+        command = with_service(
+            paths, lambda service: _shell_again(service, workspace.id, args.timeout, during_setup)
+        )
 
 
 def _lend_terminal(command: ShellCommand) -> int:
@@ -84,7 +87,14 @@ def _lend_terminal(command: ShellCommand) -> int:
             signal.signal(number, handler)
 
 
-async def _shell_again(service: Service, workspace_id: str, timeout_s: float) -> ShellCommand:
+def command_line(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the command to run, as ssh does: one word is a line for the shell. Several words stay as they are."""
+    return ("sh", "-c", words[0]) if len(words) == 1 else tuple(words)
+
+
+async def _shell_again(
+    service: Service, workspace_id: str, timeout_s: float, during_setup: bool
+) -> ShellCommand:
     """Return a shell command once the workspace can be entered.
 
     Raises `UserError` if it does not run any more, or after `timeout_s`.
@@ -100,7 +110,7 @@ async def _shell_again(service: Service, workspace_id: str, timeout_s: float) ->
             )
         left = end - asyncio.get_running_loop().time()
         try:
-            return await _shell(service, workspace_id, (), max(1.0, left))
+            return await _shell(service, workspace_id, (), max(1.0, left), during_setup)
         except WsdashError:
             if left < 0:
                 raise
@@ -108,22 +118,29 @@ async def _shell_again(service: Service, workspace_id: str, timeout_s: float) ->
 
 
 async def _shell(
-    service: Service, workspace_id: str, argv: tuple[str, ...], timeout_s: float
+    service: Service, workspace_id: str, argv: tuple[str, ...], timeout_s: float, during_setup: bool
 ) -> ShellCommand:
     return await once_entered(
         service,
         workspace_id,
         timeout_s,
         lambda row: service.access.shell(row.workspace.id, argv, attempt=number_of(row)),
+        during_setup=during_setup,
     )
 
 
 async def once_entered(
-    service: Service, workspace_id: str, timeout_s: float, act: Callable[[WorkspaceRow], Awaitable[T]]
+    service: Service,
+    workspace_id: str,
+    timeout_s: float,
+    act: Callable[[WorkspaceRow], Awaitable[T]],
+    *,
+    during_setup: bool = False,
 ) -> T:
     """Call `act` once the workspace can be entered; again with the next job if this one has gone.
 
-    Raises `UserError`, at once if the workspace will not run by itself.
+    With `during_setup` it can be entered as soon as its job runs, whatever its first commands do. Raises `UserError`,
+    at once if the workspace will not run by itself.
     """
     clock = asyncio.get_running_loop().time
     end = clock() + timeout_s
@@ -133,14 +150,17 @@ async def once_entered(
         with suppress(WsdashError):  # the provider may not answer although the tunnel of the job is open
             return await act(row)
     while True:
-        row = await wait_until_entered(service, workspace_id, max(1.0, end - clock()))
+        left = max(1.0, end - clock())
+        row = await wait_until_entered(service, workspace_id, left, during_setup=during_setup)
+        is_starting = row.status.phase is Phase.STARTING
         try:
             return await act(row)
-        except NotRunning:
-            if clock() > end:
+        except PermanentError as error:
+            if clock() > end or not (is_starting or isinstance(error, NotRunning)):
                 raise
         if not is_announced:
-            print_stderr(f"{row.workspace.name}: its job is gone; waiting for its replacement")
+            state = "its job only begins" if is_starting else "its job is gone; waiting for its replacement"
+            print_stderr(f"{row.workspace.name}: {state}")
             is_announced = True
         await service.daemon.ensure_reconciler()
         await asyncio.sleep(LOOK_S)
@@ -151,14 +171,18 @@ def number_of(row: WorkspaceRow) -> int | None:
     return None if row.attempt is None else row.attempt.number
 
 
-async def wait_until_entered(service: Service, workspace_id: str, timeout_s: float) -> WorkspaceRow:
+async def wait_until_entered(
+    service: Service, workspace_id: str, timeout_s: float, *, during_setup: bool = False
+) -> WorkspaceRow:
     """Wait while the workspace starts. Raises `UserError`, at once if it will not run by itself."""
+    entered = ENTERED | {Phase.STARTING} if during_setup else ENTERED
     row = await service.queries.row(workspace_id)
     workspace = row.workspace
     if row.status.phase in ON_THE_WAY and workspace.desired is Desired.RUNNING:
         await service.daemon.ensure_reconciler()
-        row = await wait_showing(service, workspace, ENTERED | {Phase.FAILED, Phase.STOPPED}, timeout_s)
-    if row.status.phase in ENTERED and row.workspace.desired is Desired.RUNNING:
+        ends = entered | {Phase.FAILED, Phase.STOPPED}
+        row = await wait_showing(service, workspace, ends, timeout_s, shows_output=True)
+    if row.status.phase in entered and row.workspace.desired is Desired.RUNNING:
         return row
     if row.status.phase is Phase.FAILED:
         hint = f"`wsdash logs {workspace.name}` shows why; `wsdash restart {workspace.name}` tries again."

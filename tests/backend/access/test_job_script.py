@@ -246,6 +246,19 @@ def test_a_server_that_was_killed_comes_back_and_its_sessions_and_the_line_stand
 
 
 @needs_sshd
+def test_the_language_and_the_colours_of_the_terminal_come_along(
+    job: Job, ssh: UsersSsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("LC_TIME", "C.UTF-8")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("SECRET_OF_MINE", "stays here")
+    job.open_tunnel()
+    done = ssh("sh", "-c", 'echo "$LANG $LC_TIME $COLORTERM ${SECRET_OF_MINE-none}"')
+    assert done.stdout == "C.UTF-8 C.UTF-8 truecolor none\n", done.stderr
+
+
+@needs_sshd
 @pytest.mark.skipif(
     shutil.which("bwrap") is None
     or subprocess.run(_container("true"), check=False, capture_output=True).returncode != 0,

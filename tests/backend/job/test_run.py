@@ -251,6 +251,30 @@ def test_enter_gives_a_command_the_workspace_and_its_exit_code(job: Job) -> None
     assert running.log.strip() == f"hello  there|/usr/bin:/bin:/extra|{job.projects}"
 
 
+@pytest.mark.parametrize(
+    ("known", "given", "taken"),
+    [
+        ("C\\nC.utf8\\nde_DE.utf8\\n", "de_DE.UTF-8", "de_DE.UTF-8"),
+        ("C\\nC.utf8\\n", "de_DE.UTF-8", "C.UTF-8"),
+        ("C\\nPOSIX\\n", "de_DE.UTF-8", "none"),
+        ("", "de_DE.UTF-8", "de_DE.UTF-8"),
+    ],
+    ids=["an image that has it", "with C.UTF-8", "with C alone", "without a list, as musl's"],
+)
+def test_the_language_of_the_terminal_is_one_that_the_image_knows(
+    job: Job, known: str, given: str, taken: str
+) -> None:
+    tools = job.folder / "tools"
+    tools.mkdir()
+    (tools / "locale").write_text(f"#!/bin/sh\nprintf '{known}'\n" if known else "#!/bin/sh\nexit 127\n")
+    (tools / "locale").chmod(0o755)
+    job.environment |= {"PATH": f"{tools}:{job.environment.get('PATH', os.environ['PATH'])}"}
+    job.environment |= {"LANG": given, "LC_TIME": given}
+    running = job.start("enter", Workload(), "sh", "-c", 'echo "${LANG-none} ${LC_TIME-none}"')
+    assert running.process.wait(60) == 0
+    assert running.log.strip() == f"{taken} {taken}"
+
+
 def test_a_login_shell_keeps_the_workloads_environment(job: Job) -> None:
     (job.folder / ".profile").write_text("PATH=/usr/bin:/bin; FROM_PROFILE=yes; export PATH FROM_PROFILE\n")
     workload = Workload(env=(EnvVar("PATH", "/usr/bin:/bin:/extra"),))

@@ -22,7 +22,7 @@ from wsdash.backend.access.known_hosts import alias_of
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay_address import RelayAddress
-from wsdash.backend.access.ssh_config import FAST_CIPHERS, word
+from wsdash.backend.access.ssh_config import FAST_CIPHERS, TERMINAL_VARIABLES, word
 from wsdash.backend.system import environments
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.backend.system.spawn import detach
@@ -188,6 +188,7 @@ class RelayClient:
             "IdentityFile": word(self.folder.user_key),
             "IdentitiesOnly": "yes",
             "ForwardAgent": "no",
+            "SendEnv": TERMINAL_VARIABLES,
             "ServerAliveInterval": "15",
             "Ciphers": FAST_CIPHERS,
             "LogLevel": "ERROR",

@@ -16,6 +16,10 @@ FAST_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """First these: what goes to a workspace is encrypted twice, and most processors do AES by themselves."""
 
 
+TERMINAL_VARIABLES = "LANG LC_* COLORTERM"
+"""Variables of the user's terminal that a session gets; ssh sends TERM with a terminal by itself."""
+
+
 def stanza(folder: AccessFolder, user: str) -> str:
     """The file that is included: one stanza for all workspaces, which need not be rewritten.
 
@@ -70,6 +74,7 @@ def stanza(folder: AccessFolder, user: str) -> str:
         "PermitLocalCommand": "no",
         "RemoteCommand": "none",
         "RequestTTY": "auto",
+        "SendEnv": TERMINAL_VARIABLES,
         "Tunnel": "no",
         "ServerAliveInterval": "10",
         "ServerAliveCountMax": "3",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import sys
 import threading
@@ -63,7 +64,8 @@ from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Attempt, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
-_TERMINAL = ("TERM", "COLORTERM", "LANG")
+_TERMINAL = re.compile(r"TERM|COLORTERM|LANG|LC_[A-Z]+")
+"""Variables of the user's terminal that a session gets."""
 
 
 class LocalProvider(
@@ -358,7 +360,7 @@ class LocalProvider(
         spec = json_files.read(files.spec) or {}
         given = spec.get("env")
         env = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
-        shown = {name: self._environ[name] for name in _TERMINAL if name in self._environ}
+        shown = {name: value for name, value in self._environ.items() if _TERMINAL.fullmatch(name)}
         isolation = self._launcher.isolation_of(str(spec.get("isolation")))
         job_paths = self._launcher.job_paths(workspace, attempt.id)
         terminal = entry == "enter" and (not argv or (sys.stdin is not None and sys.stdin.isatty()))

@@ -233,6 +233,17 @@ job_run() {
 
 # --- enter --------------------------------------------------------------------------------------------
 
+# A terminal's language that the image does not know makes many a program complain.
+fit_locale() {
+  known=$(locale -a 2>/dev/null | tr -d -- - | tr '[:upper:]' '[:lower:]') && [ -n "$known" ] || return 0
+  for name in LANG $(env | sed -n 's/^\(LC_[A-Z]*\)=.*/\1/p'); do
+    eval "value=\${$name:-}"
+    [ -n "$value" ] || continue
+    printf '%s\n' "$known" | grep -qxF "$(printf '%s' "$value" | tr -d -- - | tr '[:upper:]' '[:lower:]')" ||
+      if printf '%s\n' "$known" | grep -qx c.utf8; then export "$name=C.UTF-8"; else unset "$name"; fi
+  done
+}
+
 # The profile of a login shell may set PATH again, so the workload's environment comes after it.
 job_enter() {
   cd "${WSDASH_START_DIR:-$PROJECT_SOURCE}" 2>/dev/null || cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
@@ -240,6 +251,7 @@ job_enter() {
   stdin=other
   [ ! -t 0 ] || stdin=terminal
   mkdir -p "$sessions" && printf '%s\n' "$stdin" >"$sessions/$$"
+  fit_locale
   if [ "$#" -eq 0 ]; then
     shell='sh'
     ! have bash || shell='bash'

@@ -91,6 +91,7 @@ X11Forwarding no
 AllowAgentForwarding yes
 ForceCommand sh '$quoted/tunnel.sh' enter
 Subsystem sftp ${sftp:-internal-sftp}
+AcceptEnv LANG LC_* COLORTERM
 SetEnv SHLVL=1 "HOME=$access/home"
 EOF
   # The user's shell starts each session. What its start-up files print or wait for is none of ours: bash reads them where it
@@ -290,8 +291,12 @@ can connect to the workspace."
 # --- a session ----------------------------------------------------------------------------------------
 
 enter() {
+  # The language and the colours are those of the terminal, not of the job.
+  names=$(env | sed -n -e 's/^\(LC_[A-Z]*\)=.*/\1/p' -e 's/^\(LANG\)=.*/\1/p' -e 's/^\(COLORTERM\)=.*/\1/p')
+  for name in $names; do eval "given_$name=\$$name"; done
   # shellcheck source=/dev/null
   . "$access/environment"
+  for name in $names; do eval "export $name=\"\$given_$name\""; done
   case ${SSH_ORIGINAL_COMMAND:-} in
     # These are no sessions of the user's, so they are no activity.
     'wsdash-checkpoint '*)
