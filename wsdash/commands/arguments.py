@@ -56,7 +56,7 @@ def force(parser: ArgumentParser) -> None:
 def hours(parser: ArgumentParser) -> None:
     """Add `--hours`."""
     parser.add_argument(
-        "--hours", type=seconds, default=1.0, metavar="H", help="by how many hours (%(default)g)"
+        "--hours", type=seconds, default=1.0, metavar="H", help="the number of hours (%(default)g)"
     )
 
 
@@ -223,9 +223,9 @@ def daemon_options(parser: ArgumentParser) -> None:
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--detach", action="store_true", help="start it in the background")
     one.add_argument(
-        "--status", action="store_true", help="show which process reconciles; exit 1 if none does"
+        "--status", action="store_true", help="print which process is the reconciler; exit 1 if there is none"
     )
-    one.add_argument("--stop", action="store_true", help="end the daemon; jobs go on")
+    one.add_argument("--stop", action="store_true", help="stop the daemon; jobs keep running")
     parser.add_argument(
         "--idle-exit", type=seconds, metavar="S", help="end after S seconds with nothing to do"
     )
