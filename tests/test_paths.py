@@ -98,11 +98,11 @@ def test_a_state_folder_of_another_user_is_refused_by_name(tmp_path: Path) -> No
     paths = Paths.from_environment({"WSDASH_HOME": str(tmp_path)})
     paths.state.mkdir()
     os.chown(paths.state, SOMEBODY, SOMEBODY)
-    with pytest.raises(PathError, match=f"{paths.state} is not a folder of yours"):
+    with pytest.raises(PathError, match=f"{paths.state} is not your folder"):
         paths.prepare()
 
 
 @pytest.mark.parametrize("environ", [{"HOME": "relative"}, {"HOME": "./x", "XDG_STATE_HOME": "y"}])
 def test_a_relative_home_is_told(environ: dict[str, str]) -> None:
-    with pytest.raises(PathError, match=r"HOME is '.*', which is no absolute path"):
+    with pytest.raises(PathError, match=r"HOME is '.*', which is not an absolute path"):
         Paths.from_environment(environ)

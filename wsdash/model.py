@@ -53,7 +53,7 @@ class JobState(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a job ended. Causes are kept apart because each has its own remedy (design section 3, rule 6)."""
+    """The cause of a job's end. Each cause has its own remedy (design section 3, rule 6)."""
 
     DEADLINE = "deadline"
     CANCELLED = "cancelled"
@@ -75,41 +75,41 @@ class Policy:
     """The limits that apply to one workspace: restarts, deadlines, autostop, autodelete. Design section 3."""
 
     grace_s: float = 30.0
-    """From a graceful cancel to the force-cancel."""
+    """The time from a graceful cancel to the force-cancel."""
     lost_grace_s: float = 30.0
-    """The same for a job that is cancelled because it has fallen silent."""
+    """The same for a job that is cancelled because its heartbeats are missing."""
     beat_s: float = 10.0
-    """Between two heartbeats of a job."""
+    """The interval of heartbeats."""
     checkpoint_s: float = 60.0
-    """Between two checkpoints of a job that is elsewhere, where something has changed."""
+    """The shortest interval of checkpoints of a job that is not on this machine."""
     suspect_s: float = 30.0
     dead_s: float = 90.0
-    """Heartbeats silent for longer than this, with the provider reachable, mean dead."""
+    """A job without heartbeats for that long is dead, if the provider is reachable."""
     ladder_s: tuple[float, ...] = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-    """Waits before the second and later restarts of an episode; the first restart waits for nothing."""
+    """The waits before the second and later restarts of an episode; the first restart does not wait."""
     start_limit: int = 10
     """Restarts in one episode before the workspace is `failed` and waits for the user."""
     quiet_s: float = 6 * 3600.0
     """A gap between two crashes that ends an episode."""
     absent_s: float = 60.0
-    """How long a provider may not list a job it has just accepted."""
+    """The time for which a provider may not list a job that it has just accepted."""
     held_s: float = 600.0
-    """How long a provider may hold a job back before another one is made in its place."""
+    """The time for which a provider may hold a job back before another one replaces it."""
     queue_s: float = 25 * 3600.0
-    """How long a job may wait for a runner: longer than GitLab, which drops it after a day."""
+    """The time for which a job may wait for a runner: longer than GitLab, which drops it after a day."""
     start_s: float = 1800.0
-    """How long a job that has a runner may take to its first sign of life: images are pulled meanwhile."""
+    """The time from getting a runner to the first heartbeat, in which images are pulled."""
     shortest_run_s: float = 60.0
-    """A planned end sooner than this after the start counts as a crash."""
+    """A planned end earlier than this after the start counts as a crash."""
     max_hours: float | None = None
     idle_minutes: float | None = None
     idle_cpu: float = 0.3
-    """Cores that a container may use and be idle; on a machine that jobs share nobody can tell."""
+    """The number of cores that a container may use while it counts as idle."""
     keep_awake: tuple[str, ...] = ()
-    """Names of processes that are activity while they run, as `/proc/PID/comm` gives them."""
+    """Names of processes that count as activity while they run, as in `/proc/PID/comm`."""
     delete_after_stopped_hours: float | None = None
     delete_unsaved_work: bool = False
-    """Whether that also takes what is nowhere else."""
+    """Whether that also deletes workspaces with unsaved work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +132,22 @@ class Workspace:
     policy: Policy
     created_at: float
     desired_changed_at: float
-    """When the user (or autostop) last changed `desired` or `generation`."""
+    """The time of the last change of `desired` or `generation` by the user or an autostop."""
     deleted_at: float | None = None
     autostop_not_before: float | None = None
-    """Until when the user wants no autostop."""
+    """The time before which the user wants no autostop."""
     unsaved: UnsavedRecord | None = None
-    """What was found when it was last looked for: at a stop, for an autodelete, or since somebody asked."""
+    """The last record of unsaved work: made at a stop, before an autodelete, or on request."""
 
     @property
     def project(self) -> str:
-        """The source's last path part without `.git`, which is what people call the project."""
+        """The last part of the source's path without `.git`, shown as the project's name."""
         return (self.source_url or "").rstrip("/").removesuffix(".git").replace(":", "/").rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class UnsavedRecord:
-    """The unsaved work of a workspace at an instant, and when the deletion by its policy was announced to the
-    user.
-    """
+    """The unsaved work of a workspace at `at`; `announced_at` is the time of the warning of its autodelete."""
 
     at: float
     totals: UnsavedTotals
@@ -165,9 +163,9 @@ class Beat:
     memory: int | None = None
     disk_free: int | None = None
     active_at: float | None = None
-    """When the job last saw its user do something; None where the job cannot tell."""
+    """The time of the user's last activity; None if the job does not know it."""
     shells: int | None = None
-    """Sessions of its user that are open in it: shells, and commands that go on; None where nobody tells."""
+    """The number of open sessions (shells and running commands); None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +190,13 @@ class StepResult:
 
     @property
     def title(self) -> str:
-        """The phase and, where it has one, the command."""
+        """The phase and, if there is one, the command."""
         return f"{self.phase} {self.command}" if self.command else self.phase
 
 
 @dataclass(frozen=True, slots=True)
 class UnsavedTotals:
-    """How much unsaved work a workspace has. `is_whole` is False where something could not be read."""
+    """The amount of unsaved work of a workspace. `is_whole` is False if something could not be read."""
 
     commits: int = 0
     stashes: int = 0
@@ -207,7 +205,7 @@ class UnsavedTotals:
 
     @property
     def holds(self) -> bool:
-        """Whether deleting the workspace would, or might, lose work: unknown counts as unsaved."""
+        """Whether deleting the workspace loses work, or may lose work."""
         return not self.is_whole or self.commits + self.stashes + self.files > 0
 
     @property
@@ -229,10 +227,10 @@ class UnsavedTotals:
 
 @dataclass(frozen=True, slots=True)
 class JobObservation:
-    """One attempt's job as its provider reported it. All but the state may be unknown.
+    """The job of an attempt as its provider reported it. Everything except the state may be unknown.
 
     `message` is the last message of the job, or of the provider about it: untrusted text.
-    `isolation` names what the job runs in: `podman`, `docker`, `bubblewrap`, `plain`, or an executor.
+    `isolation` is the kind of sandbox of the job: `podman`, `docker`, `bubblewrap`, `plain`, or an executor.
     """
 
     attempt_id: str
@@ -241,10 +239,10 @@ class JobObservation:
     url: str | None = None
     created_at: float | None = None
     started_at: float | None = None
-    """When the job itself began and heartbeats are owed; None where it has given no sign of life yet."""
+    """The start of the job, from which on heartbeats are due; None before the first sign of life."""
     ended_at: float | None = None
     ready_at: float | None = None
-    """When postStart was done and the workspace could be used."""
+    """The end of postStart, from which on the workspace can be used."""
     beat: Beat | None = None
     steps: tuple[StepResult, ...] = ()
     exit_code: int | None = None
@@ -254,32 +252,32 @@ class JobObservation:
     workspace_id: str = ""
     number: int = 0
     generation: int = 0
-    """Whose job it is, as the provider keeps it: enough to adopt a job that the store does not know."""
+    """The generation. With `workspace_id` and `number` it suffices to adopt a job that the store does not know."""
     state_since: float | None = None
-    """When the job entered this state; None where the provider does not report it."""
+    """The time at which the job entered this state; None if the provider does not report it."""
     saved_at: float | None = None
-    """As it was then, the work in it is kept outside of the job: the recovery point."""
+    """The recovery point: the state of the work at that time is stored outside of the job."""
     tunnel_status: str | None = None
-    """The state of a running job's ssh tunnel, in words; None where the provider needs no tunnel."""
+    """The state of a running job's ssh tunnel, in words; None if the provider needs no tunnel."""
     warning: str | None = None
     """A limitation of the runner or the image that the user should know about, in words."""
     on_volume: bool = False
-    """Whether its files are on a volume that stays, and is there again for the next job."""
+    """Whether its files are on a volume that the next job gets again."""
     saves_on_exit: bool = True
     """Whether the job saves its files when it exits on its own."""
     checkpoint_error: str | None = None
-    """Why the newest checkpoint could not be made or stored, in words; None after a success."""
+    """The error of the newest checkpoint, in words; None after a success."""
     left: UnsavedTotals | None = None
-    """What only its files had as it ended, where the job itself looked; None where that is not known."""
+    """The unsaved work that the job found as it ended; None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One poll's result for the jobs of one workspace.
 
-    `at` is on the provider's clock. `watching_since` is when the present uninterrupted watch began: after a
-    pause of our own (a suspended laptop, a stopped process) heartbeats get time to arrive before silence counts
-    against a job.
+    `at` is on the provider's clock. `watching_since` is the start of the current uninterrupted watch: after a
+    pause of wsdash itself (a suspended laptop, a stopped process) heartbeats get time to arrive before a job
+    counts as dead.
     """
 
     at: float
@@ -298,13 +296,13 @@ class Observation:
         return Observation(self.at, self.reachable, self.watching_since, jobs, self.last_error)
 
     def job_of(self, attempt_id: str) -> JobObservation | None:
-        """Return the job of an attempt, None where this observation has none."""
+        """Return the job of an attempt, None if this observation has none."""
         return self._by_attempt.get(attempt_id)
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an attempt ended."""
+    """The end of an attempt."""
 
     at: float
     cause: Cause
@@ -322,7 +320,7 @@ class End:
             [line.strip() for line in (self.message or "").splitlines() if line.strip()][-lines:]
         )
         if self.cause is Cause.KILLED and summary:
-            return summary  # which names the signal; the exit code that a shell makes of it is no exit of anything
+            return summary  # it names the signal, from which the exit code is derived
         code = "" if self.exit_code is None else f", exit {self.exit_code}"
         return f"{self.cause}{code}" + (f": {summary}" if summary else "")
 
@@ -347,13 +345,13 @@ class Attempt:
     cancel_requested_at: float | None = None
     cancel_reason: str | None = None
     cancel_cause: Cause | None = None
-    """`CANCELLED` when somebody wanted the end; another cause when the job was cancelled for being dead."""
+    """`CANCELLED` if the end was requested; another cause if the job was cancelled because it was dead."""
     force_cancelled_at: float | None = None
     end: End | None = None
     last_observation: JobObservation | None = None
     """The provider's last report on the job."""
     last_error: str | None = None
-    """Why the provider could not do what it was last asked for this attempt; None once it did."""
+    """The error of the provider's last operation for this attempt; None after a success."""
 
     @property
     def is_live(self) -> bool:
@@ -365,7 +363,7 @@ class Attempt:
 class Event:
     """An event of a workspace, with its cause and evidence, kept for its timeline.
 
-    `actor` is `user`, `reconciler` or `job`. `evidence` holds the facts that led to it.
+    `actor` is `user`, `reconciler` or `job`. `evidence` has the facts that led to it.
     """
 
     id: int
@@ -382,7 +380,7 @@ class Event:
 class Status:
     """A workspace's phase, and the reason in a sentence for users.
 
-    `healthy` is None where nothing is known. `until` is when the phase will change by itself, if it will.
+    `healthy` is None if it is not known. `until` is the time at which the phase changes by itself, if it does.
     """
 
     phase: Phase
@@ -390,5 +388,5 @@ class Status:
     healthy: bool | None = None
     until: float | None = None
     condition: str = ""
-    """The condition of one that runs or starts, beside its phase: `degraded` (a step of its setup failed) or
-    `crash-loop` (its jobs end again and again)."""
+    """A condition beside the phases running and starting: `degraded` (a step of the setup failed) or
+    `crash-loop` (the jobs crash repeatedly)."""

@@ -2,7 +2,7 @@
 
 `WSDASH_HOME` moves all of them under one folder. Without it the XDG base directories apply: state, cache,
 configuration. State must be on a file system of this host, because SQLite's locks do not work over a network:
-where the home directory is on NFS or the like, state goes to `/var/tmp/wsdash-UID`.
+if the home directory is on a network file system, state is kept in `/var/tmp/wsdash-UID`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PathError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The folders of one user's wsdash. `notice` says why state is not in its usual place."""
+    """The folders of one user's wsdash. `notice` is the reason if state is not in its usual place."""
 
     state: Path
     config: Path
@@ -88,7 +88,7 @@ class Paths:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Paths:
-        """Return the folders that the environment names. Raises `PathError` where it names no folder."""
+        """Return the folders that the environment names. Raises `PathError` if it names none."""
         home = environ.get("WSDASH_HOME")
         if home:
             try:
@@ -110,7 +110,7 @@ class Paths:
 
 
 def _base(environ: Mapping[str, str], variable: str, usual: str) -> Path:
-    """Our folder in one of the XDG base directories; a relative one is ignored, as that specification says.
+    """Return wsdash's folder in an XDG base directory; a relative one is ignored, as the specification requires.
 
     Raises `PathError`.
     """
@@ -122,7 +122,7 @@ def _home(environ: Mapping[str, str]) -> Path:
     home = environ.get("HOME") or _home_by_passwd()
     if not home.startswith("/"):
         raise PathError(
-            f"the variable HOME is {home!r}, which is no absolute path. Set it to your home folder, or set WSDASH_HOME."
+            f"HOME is {home!r}, which is not an absolute path. Set it to your home folder, or set WSDASH_HOME."
         )
     return Path(home)
 
@@ -137,7 +137,7 @@ def _home_by_passwd() -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and its missing parents, for the user alone whatever the umask. Raises OSError."""
+    """Make the folder and its missing parents with mode 0700, whatever the umask is. Raises OSError."""
     missing = [folder]
     while not os.path.lexists(missing[-1].parent):
         missing.append(missing[-1].parent)
@@ -153,7 +153,7 @@ def write_private(file: Path, data: bytes) -> None:
 
 
 def private_folder(folder: Path) -> None:
-    """Make the folder with mode 0700, or check that it is the user's and no link.
+    """Make the folder with mode 0700, or check that it belongs to the user and is not a link.
 
     Raises `PathError`, which names the folder and the remedy.
     """
@@ -162,24 +162,23 @@ def private_folder(folder: Path) -> None:
         found = folder.lstat()
     except OSError as error:
         raise PathError(
-            f"{folder} cannot be made: {error.strerror}. "
-            "Set WSDASH_HOME to a folder of yours that can be written to."
+            f"{folder} cannot be made: {error.strerror}. Set WSDASH_HOME to a folder that you can write to."
         ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise PathError(
-            f"{folder} is not a folder of yours (owner: uid {found.st_uid}). "
-            "Set WSDASH_HOME to a folder of yours, or have it removed."
+            f"{folder} is not your folder (owner: uid {found.st_uid}). "
+            "Set WSDASH_HOME to another folder, or have this one removed."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PathError(
-            f"{folder} cannot be written to. Give yourself the right (chmod u+rwx), or set WSDASH_HOME."
+            f"{folder} cannot be written to. Add the permission (chmod u+rwx), or set WSDASH_HOME."
         )
     if found.st_mode & 0o077:
         folder.chmod(0o700)
 
 
 def host_local(folder: Path) -> tuple[Path, str | None]:
-    """Return the folder itself if it is on this host, else one in /var/tmp, and a sentence that says so."""
+    """Return the folder itself if it is on this host, else one in /var/tmp with a sentence for the user."""
     kind = file_system(folder)
     if kind not in NETWORK_FILE_SYSTEMS:
         return folder, None

@@ -59,4 +59,4 @@ def test_what_was_closed_is_not_taken_by_a_file_of_ours(paths: Paths) -> None:
 def test_a_relative_home_is_a_sentence(tmp_path: Path) -> None:
     done = shell("unset WSDASH_HOME; wsdash list", HOME="relative")
     assert done.returncode == 1
-    assert done.stderr.startswith("wsdash: the variable HOME is 'relative'")
+    assert done.stderr.startswith("wsdash: HOME is 'relative'")

@@ -76,7 +76,7 @@ def during_setup(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--during-setup",
         action="store_true",
-        help="enter as soon as the job runs, while its first commands run",
+        help="enter as soon as the job runs, before its setup has ended",
     )
 
 

@@ -53,7 +53,7 @@ def _status(paths: Paths) -> int:
         )
         return FAILED
     version = "" if lease.version == __version__ else f" of wsdash {lease.version}"
-    print(f"A {lease.owner}{version} reconciles (pid {lease.holder.pid}).")
+    print(f"The reconciler is a {lease.owner}{version} (pid {lease.holder.pid}).")
     return DONE
 
 
@@ -65,7 +65,7 @@ def _stop(paths: Paths) -> int:
         return DONE
     if lease.owner != "daemon":
         raise UserError(
-            f"a {lease.owner} reconciles (pid {lease.holder.pid}), not a daemon",
+            f"the reconciler is a {lease.owner} (pid {lease.holder.pid}), not a daemon",
             "Quit that dashboard instead.",
         )
     try:
@@ -103,7 +103,7 @@ def _detach(paths: Paths) -> int:
                     f"the daemon did not start: {_last_line(paths.daemon_log)}", f"See {paths.daemon_log}."
                 )
             time.sleep(LOOK_S)
-    print(f"A {lease.owner} reconciles (pid {lease.holder.pid}).")
+    print(f"The reconciler is a {lease.owner} (pid {lease.holder.pid}).")
     return DONE
 
 
@@ -143,7 +143,7 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
         log.info("wsdash %s, pid %d, state in %s", __version__, os.getpid(), paths.state)
         found = await service.daemon.reconciling()
         if found.by != "nobody":
-            log.info("a %s reconciles already (pid %s)", found.by, found.pid)
+            log.info("the reconciler is a %s already (pid %s)", found.by, found.pid)
         with contextlib.suppress(asyncio.CancelledError):
             await work
         log.info("ended; jobs keep running")

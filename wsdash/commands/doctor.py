@@ -214,7 +214,7 @@ def _sources(context: str, paths: Paths) -> set[str]:
 def _reconciler(paths: Paths) -> Iterator[Finding]:
     lease = holder(paths)
     if lease is not None:
-        yield Finding("ok", f"a {lease.owner} reconciles (pid {lease.holder.pid})")
+        yield Finding("ok", f"{lease.owner} (pid {lease.holder.pid})")
         return
     with reading(paths) as reader:
         rows = reader.workspaces(time.time())

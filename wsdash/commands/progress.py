@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 LOOK_S = 0.25
 LOOKS_OF_ONE_RECONCILER = 20
 OUTPUT_S = 3.0
-"""How often the output of a setup is read while it is waited for."""
+"""The interval in which the output of a setup is read while waiting for it."""
 MOST_LINES = 10
-"""Of the output, at a time: the last ones."""
+"""The number of last lines of the output that are printed at a time."""
 CHUNK = 65536
 SHOWN_EVENTS = ("provider-error", "in-progress", "leftovers")
 """Kinds of events that are printed: they explain a delay, or ask the user to act."""
@@ -85,7 +85,7 @@ async def _show_changes(service: Service, workspace: Workspace, progress: _Progr
 
 
 async def _show_output(service: Service, workspace: Workspace) -> None:
-    """Print the last lines that a starting job has written, every few seconds."""
+    """Print the last lines of a starting job's output, every `OUTPUT_S`."""
     number, offset, text, is_announced = None, 0, LogText(), False
     while True:
         await asyncio.sleep(OUTPUT_S)

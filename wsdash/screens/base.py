@@ -85,7 +85,7 @@ class Dashboard(Protocol):
     reconciler_status: Line
     """The process that is the reconciler."""
     stale_reason: str
-    """Why the rows may be out of date; empty when they are current."""
+    """The reason why the rows may be out of date; empty if they are current."""
 
     def open_workspace(self, workspace: Workspace, view: View) -> None:
         """Open a view of a workspace above the current screen."""
