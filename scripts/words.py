@@ -35,7 +35,11 @@ INSTEAD: Mapping[str, str] = {
     "shuts? out": "revoke",
     "anew": "again, or the prefix re-",
     "mend(s|ed|ing)?": "fix or correct",
-    "heretofore|hitherto|thereof|therein|whereof|wherein": "plain words",
+    "nowhere else": "unsaved",
+    "foretell(s|ing)?|foretold": "predict or compute",
+    "amid": "during",
+    "nobody (can )?tells?": "not known",
+    "heretofore|hitherto|thereof|therein|whereof|wherein|whence|thence|lest": "plain words",
 }
 """A regular expression for whole words, whatever their case, and the words to use instead."""
 

@@ -218,11 +218,11 @@ class UnsavedTotals:
 
     @property
     def sentence(self) -> str:
-        """`1 commit and 1 file are nowhere else`; "" for nothing."""
+        """`1 commit and 1 file are unsaved`; "" for nothing."""
         if not self.words:
             return "" if self.is_whole else "whether it has unsaved work is not known"
         verb = "is" if self.commits + self.stashes + self.files == 1 else "are"
-        return f"{self.words} {verb} nowhere else{'' if self.is_whole else ', and there may be more'}"
+        return f"{self.words} {verb} unsaved{'' if self.is_whole else ', and there may be more'}"
 
 
 @dataclass(frozen=True, slots=True)

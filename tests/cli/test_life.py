@@ -207,7 +207,7 @@ def test_show_tells_what_is_unsaved_now_and_as_of_when(wsdash: Command, reposito
     wsdash("ssh", "web", "--", "sh", "-c", "echo new >notes.txt")
     found = until_sync(lambda: unsaved(wsdash), what="an answer")
     assert (found["files"], found["is_whole"]) == (2, True)
-    assert "2 files are nowhere else, as of " in wsdash("show", "web").stdout
+    assert "2 files are unsaved, as of " in wsdash("show", "web").stdout
     assert "notes.txt" not in wsdash("show", "web").stdout
     wsdash("ssh", "web", "--", "rm", "notes.txt", "greeting.txt")
     assert wsdash("stop", "web", "--wait").returncode == 0

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("leaves_nothing_running")
 
 @pytest.fixture
 def web(wsdash: Command, tmp_path: Path) -> Path:
-    """The project's folder of a running workspace `web` with work that is nowhere else."""
+    """The project's folder of a running workspace `web` with unsaved work."""
     created = wsdash("create", str(make_repository(tmp_path / "web")), "--wait", "--json")
     assert created.returncode == 0, created.stderr
     project = Path(json.loads(created.stdout)["folder"]) / "projects" / "web"

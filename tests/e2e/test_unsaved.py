@@ -67,7 +67,7 @@ def test_one_that_has_something_is_kept_also_what_was_written_as_it_ended(work: 
     work.create()
     work.run("stop", "app", "--wait")
     until_sync(lambda: "not-deleted" in work.run("events", "app"), PATIENCE_S, "the look")
-    assert "not deleted: 1 file is nowhere else" in str(work.row()["reason"])
+    assert "not deleted: 1 file is unsaved" in str(work.row()["reason"])
 
 
 def test_without_a_policy_a_stop_records_it_too(work: Work) -> None:

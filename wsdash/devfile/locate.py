@@ -73,7 +73,7 @@ def find(folder: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The repository around a local devfile, else its folder. Parents are read from nowhere else."""
+    """The repository around a local devfile, else its folder. Parents are read only from there."""
 
     root: Path
 

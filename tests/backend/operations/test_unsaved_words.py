@@ -23,8 +23,8 @@ def test_each_kind_that_there_is_has_a_title_and_its_lines() -> None:
 @pytest.mark.parametrize(
     ("totals", "age", "coarse", "words"),
     [
-        (UnsavedTotals(files=1), 20.0, False, "1 file is nowhere else, as of 20 s ago"),
-        (UnsavedTotals(files=1), 20.0, True, "1 file is nowhere else, as of less than a minute ago"),
+        (UnsavedTotals(files=1), 20.0, False, "1 file is unsaved, as of 20 s ago"),
+        (UnsavedTotals(files=1), 20.0, True, "1 file is unsaved, as of less than a minute ago"),
         (UnsavedTotals(), 20.0, False, "nothing, as of 20 s ago"),
         (UnsavedTotals(), -5.0, False, "nothing, as of 0 s ago"),
         (

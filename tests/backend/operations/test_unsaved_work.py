@@ -1,4 +1,4 @@
-"""Work that is nowhere else is named, recorded and kept."""
+"""Unsaved work is named, recorded and kept."""
 
 from __future__ import annotations
 

@@ -33,8 +33,6 @@ async def test_an_autodelete_leaves_what_is_nowhere_else_and_takes_the_rest_anno
     assert kinds.count("deletion-announced") == 1
     row = (await service.queries.detail(await demo(service))).row
     assert row.status.phase is Phase.STOPPED
-    assert row.status.reason.startswith("not deleted: 2 files are nowhere else")
-    assert (
-        "not deleted: 2 files are nowhere else" in (await service.queries.why(await demo(service))).sentence
-    )
+    assert row.status.reason.startswith("not deleted: 2 files are unsaved")
+    assert "not deleted: 2 files are unsaved" in (await service.queries.why(await demo(service))).sentence
     assert "not-deleted" in [event.kind for event in await service.queries.events(await demo(service))]

@@ -1,4 +1,4 @@
-"""An autodelete takes nothing that is nowhere else, says when it comes, and is announced once before."""
+"""An autodelete takes no unsaved work, says when it comes, and is announced once before."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_unsaved_work_keeps_it_for_good_and_is_named(hours: float) -> None:
     decision = decided(of)
     assert isinstance(decision, Wait)
     assert decision.until == NOW - HOUR + AGAIN_S
-    assert decision_text(of) == "not deleted: 1 commit and 1 file are nowhere else; not started yet"
+    assert decision_text(of) == "not deleted: 1 commit and 1 file are unsaved; not started yet"
     assert isinstance(decided(stopped(hours, found(7, WORK))), LookForUnsaved) or hours < 7
 
 
@@ -118,7 +118,7 @@ def test_only_the_users_word_lets_it_take_unsaved_work() -> None:
     policy = replace(DUE_AFTER_10_H, delete_unsaved_work=True)
     of = stopped(10.1, found(0.01, WORK, announced=1.1))
     assert isinstance(decided(of, policy), Destroy)
-    assert "though 1 commit and 1 file are nowhere else" in decision_text(of, policy)
+    assert "though 1 commit and 1 file are unsaved" in decision_text(of, policy)
 
 
 @given(
@@ -180,5 +180,5 @@ def test_what_is_known_is_told_with_its_age_and_whether_it_is_all() -> None:
     )
     partly = UnsavedRecord(NOW - 20, replace(WORK, is_whole=False))
     assert record_words(partly, NOW) == (
-        "1 commit and 1 file are nowhere else, and there may be more, as of 20 s ago"
+        "1 commit and 1 file are unsaved, and there may be more, as of 20 s ago"
     )

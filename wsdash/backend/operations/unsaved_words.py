@@ -24,7 +24,7 @@ def unsaved_parts(work: UnsavedWork) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def record_words(record: UnsavedRecord, now: float, *, coarse: bool = False) -> str:
-    """`1 file is nowhere else, as of 20 s ago`. Coarse words change once a minute at most."""
+    """`1 file is unsaved, as of 20 s ago`. Coarse words change once a minute at most."""
     seconds = max(0.0, now - record.at)
     age = "less than a minute" if coarse and seconds < 60 else words_for_seconds(seconds)
     return f"{record.totals.sentence or 'nothing'}, as of {age} ago"
