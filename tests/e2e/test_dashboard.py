@@ -122,7 +122,7 @@ def test_when_its_connection_drops_the_workspace_lives_on(dashboard: Open, paths
     screen.ends()
     assert psutil.pid_exists(int(before["job"]["id"]))
     again = dashboard()
-    again.sees("running", "attempt #1", "reconciler: this dashboard")
+    again.sees("running", "attempt #1", "reconciler: ")
     (after,) = listed()
     assert after["job"] == before["job"], "the same job, not a second one"
 

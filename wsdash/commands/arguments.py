@@ -127,7 +127,7 @@ def create_options(parser: ArgumentParser) -> None:
 
 
 def choices(parser: ArgumentParser) -> None:
-    """Add what `create` and `update` take in place of the devfile's own: component, image and secrets."""
+    """Add the options of `create` and `update` that override the devfile: component, image and secrets."""
     parser.add_argument("--component", metavar="NAME", help="the devfile's component to run in")
     parser.add_argument("--image", metavar="IMAGE", help="a container image in place of the devfile's")
     parser.add_argument(

@@ -198,7 +198,7 @@ def _print_left_out(hider: SecretHider, hint: str) -> None:
 
 
 def _translation(file: _File) -> Translation | None:
-    """The translation with its diagnostics; None, with the reason printed, where the file cannot be read."""
+    """Return the translation with its diagnostics; None, after printing the reason, if the file cannot be read."""
     if is_devcontainer(file.name):
         try:
             return _of_container(file)
@@ -225,7 +225,7 @@ def _pipeline(workload: Workload, name: str) -> str:
 
 
 def _flat(file: _File) -> Document | None:
-    """The flat devfile; None, with the reason printed, where the file cannot be read."""
+    """Return the flat devfile; None, after printing the reason, if the file cannot be read."""
     try:
         document = load(file.text, file=file.name)
     except DevfileError as error:

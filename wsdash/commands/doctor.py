@@ -220,7 +220,10 @@ def _reconciler(paths: Paths) -> Iterator[Finding]:
         rows = reader.workspaces(time.time())
     waiting = [row.workspace.name for row in rows if row.workspace.desired is not Desired.STOPPED]
     if waiting:
-        text = f"no reconciler is running, so nothing is done for {', '.join(waiting[:5])}"
+        text = (
+            "no reconciler is running: stopped jobs are not restarted and commands are not executed"
+            f" ({', '.join(waiting[:5])})"
+        )
         yield Finding("blocked", text, "`wsdash daemon --detach` starts one; so does the dashboard.")
     else:
         yield Finding("ok", "no reconciler is running, and none is needed")

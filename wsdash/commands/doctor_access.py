@@ -30,7 +30,7 @@ class ConnectResult:
 
 
 def access_findings(paths: Paths) -> Iterator[Finding]:
-    """Find what stands in the way of ssh: to local workspaces, and by the relay where a context needs one.
+    """Yield findings about ssh: for local workspaces, and by the relay if a context is a GitLab.
 
     Raises `ConfigError`.
     """

@@ -38,7 +38,7 @@ def fail(error: BaseException, *, on_one_line: bool = False) -> int:
 def report(error: WsdashError, *, on_one_line: bool = False) -> int:
     """Print the error and its hint on standard error, and return the exit code.
 
-    On one line it is for programs that show the last line only, or each line by itself.
+    `on_one_line` is for programs that show only the last line, or each line separately.
     """
     if on_one_line:
         hint = f". {error.hint}" if error.hint else ""

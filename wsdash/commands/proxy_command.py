@@ -31,7 +31,7 @@ def connect(args: Namespace, paths: Paths) -> NoReturn:
     name = args.name.removesuffix(".wsdash")
     try:
         line = with_service(paths, lambda service: _line(service, paths, name, args.timeout))
-    except Exception as error:  # ssh adds lines of its own below, and editors show each line by itself
+    except Exception as error:  # ssh prints further lines below, and editors show each line separately
         sys.exit(fail(error, on_one_line=True))
     line.set_inheritable(True)
     carrier = [sys.executable, "-S", "-E", str(Path(proxy_command.__file__)), "--carry", str(line.fileno())]

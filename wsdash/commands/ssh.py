@@ -36,7 +36,7 @@ ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.BAC
 CHUNK = 65536
 LOOK_S = 0.25
 AT_ONCE_S, MOST_LOST_AT_ONCE = 5.0, 3
-"""Connections that were lost so soon, so many in a row, are not tried again: the workspace refuses shells."""
+"""After that many connections in a row that were each lost within `AT_ONCE_S`, the workspace refuses shells."""
 
 
 def ssh(args: Namespace, paths: Paths) -> int:
@@ -63,9 +63,9 @@ def ssh(args: Namespace, paths: Paths) -> int:
         lost_at_once = lost_at_once + 1 if time.monotonic() - began < AT_ONCE_S else 0
         if lost_at_once == MOST_LOST_AT_ONCE:
             raise UserError(
-                f"{workspace.name} closes each connection as soon as it is to start a shell",
+                f"{workspace.name} closes each connection before a shell starts",
                 f"`wsdash ssh {workspace.name} -- COMMAND` runs a command without a terminal;"
-                f" `wsdash logs {workspace.name}` may tell more.",
+                f" `wsdash logs {workspace.name}` may show the reason.",
             )
         print_stderr(f"The connection to {workspace.name} is lost; reconnecting. ctrl+c gives up.")
         command = with_service(
@@ -88,7 +88,7 @@ def _lend_terminal(command: ShellCommand) -> int:
 
 
 def command_line(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the command to run, as ssh does: one word is a line for the shell. Several words stay as they are."""
+    """Return the command to run. As with ssh, a single word is a line for the shell; several words are unchanged."""
     return ("sh", "-c", words[0]) if len(words) == 1 else tuple(words)
 
 
