@@ -40,7 +40,6 @@ WITHOUT = {
     "backend/providers/gitlab/tunnel/git_credentials",
     "backend/providers/gitlab/tunnel/imports",
     "backend/providers/gitlab/tunnel/services",
-    "backend/providers/gitlab/tunnel/tunnel",
     "backend/providers/gitlab/volume_removal",
     "backend/providers/local/destroy",
     "backend/providers/local/job_spec",

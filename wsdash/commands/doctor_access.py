@@ -62,10 +62,12 @@ def access_findings(paths: Paths) -> Iterator[Finding]:
     yield from name_findings(address.host, config.access.bind, reached.addresses)
     if not reached.addresses:
         return
-    if not relay_client.is_running():
+    if relay_client.is_running():
+        yield from relay_findings(where, reached)
+    elif (problem := relay_client.process.problem()) is not None:
+        yield Finding("blocked", f"the relay cannot listen: {problem}", problem.hint)
+    else:
         yield Finding("ok", f"the relay starts with the first workspace of a GitLab, at {where}")
-        return
-    yield from relay_findings(where, reached)
 
 
 def client_findings(version: str) -> Iterator[Finding]:

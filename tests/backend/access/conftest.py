@@ -20,6 +20,9 @@ from tests.waiting import until_sync
 from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.access.keys import make_keys, public_key
 from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.access.relay_client import RelayClient
+from wsdash.config.settings import Access
+from wsdash.paths import Paths
 
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
 
@@ -56,7 +59,7 @@ class Running:
     def start(self, port: int = 0) -> None:
         self.folder.about.unlink(missing_ok=True)
         argv = [*self.within, sys.executable, "-m", "wsdash.backend.access.relay"]
-        argv += [str(self.folder.root), self.bind, str(port)]
+        argv += [str(self.folder.root), self.bind, str(port), "127.0.0.1"]
         with self.folder.log.open("ab") as log:
             self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
         until_sync(self.folder.about.exists, 30, "the relay")
@@ -187,6 +190,10 @@ class ConnectedJob:
         for process in self.processes:
             process.kill()
             process.wait(60)
+
+
+def client_of(tmp_path: Path, port: int = 0, host: str = "127.0.0.1") -> RelayClient:
+    return RelayClient(Paths(tmp_path, tmp_path / "c", tmp_path / "k"), Access(host, "127.0.0.1", port))
 
 
 @pytest.fixture

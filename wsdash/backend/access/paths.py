@@ -100,6 +100,11 @@ class AccessFolder:
         return self.root / "relay.lock"
 
     @property
+    def needed(self) -> Path:
+        """Written to whenever a process of wsdash needs the relay."""
+        return self.root / "needed"
+
+    @property
     def log(self) -> Path:
         """The relay's log."""
         return self.root / "relay.log"

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
-import os
 import shlex
-import signal
 import socket
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from wsdash.backend.access import proxy_command, ssh_files
 from wsdash.backend.access.grants import LOGIN, Grant, Grants, Unreadable
@@ -22,17 +16,10 @@ from wsdash.backend.access.known_hosts import alias_of
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay_address import RelayAddress
+from wsdash.backend.access.relay_process import RelayProcess
 from wsdash.backend.access.ssh_config import FAST_CIPHERS, TERMINAL_VARIABLES, word
-from wsdash.backend.system import environments
-from wsdash.backend.system.processes import ProcessIdentity
-from wsdash.backend.system.spawn import detach
 from wsdash.config.settings import Access
 from wsdash.paths import Paths
-
-START_S = 10.0
-VERSION = 3
-"""Of the relay: raised when what is asked of it here is more than an older one, which still runs, does, and when its
-modules have moved: one that goes on could not load them any more."""
 
 
 class RelayClient:
@@ -41,75 +28,34 @@ class RelayClient:
     def __init__(self, paths: Paths, settings: Access) -> None:
         self.folder = AccessFolder.of(paths)
         self._settings = settings
-        self._address: RelayAddress | None = None
+        self._keys: tuple[str, str] | None = None
+
+    @property
+    def process(self) -> RelayProcess:
+        """The process that serves."""
+        return RelayProcess(self.folder, self._settings)
 
     @property
     def address(self) -> RelayAddress:
-        """Raises `PathError` and `OSError` where the keys cannot be made."""
+        """Raises `PathError` and `OSError` where the keys cannot be made, or no port is free."""
         from wsdash.backend.access.keys import make_keys, public_key
 
-        if self._address is None:
+        if self._keys is None:
             make_keys(self.folder)
-            host_key = public_key(self.folder.host_key)
-            self._address = RelayAddress(
-                str(self._settings.host),
-                self._port(),
-                host_key,
-                public_key(self.folder.user_key),
-                f"wsdash-relay-{hashlib.sha256(host_key.encode()).hexdigest()[:16]}",
-            )
-        return self._address
+            self._keys = public_key(self.folder.host_key), public_key(self.folder.user_key)
+        host_key, user_key = self._keys
+        mark = hashlib.sha256(host_key.encode()).hexdigest()[:16]
+        process = self.process
+        return RelayAddress(process.host, process.port(), host_key, user_key, f"wsdash-relay-{mark}")
 
     def ensure_running(self) -> None:
-        """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end.
-
-        One of an older version ends first, and jobs connect to the new one.
-        """
-        if self.is_running():
-            if self._version() >= VERSION:
-                return
-            self._end_relay()
-        address = self.address
-        argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
-        argv += [str(self.folder.root), self._settings.bind, str(address.port)]
-        started = detach(argv, log=self.folder.log, env=environments.basic(os.environ))
-        end = time.monotonic() + START_S
-        # It ends at once where its port is taken, and where another one runs.
-        while not self.is_running() and started.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
+        """Start the relay unless it runs with these settings and this code. Raises as `address`, and `CannotListen`."""
+        _ = self.address  # its keys are made
+        self.process.ensure()
 
     def is_running(self) -> bool:
         """Whether the relay runs."""
-        found = self._process()
-        return found is not None and found.is_alive()
-
-    def _about(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.folder.about.read_text())
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _process(self) -> ProcessIdentity | None:
-        found = self._about().get("process")
-        return ProcessIdentity.from_record(found if isinstance(found, dict) else None)
-
-    def _version(self) -> int:
-        """The relay's version; 1 for one that does not report it."""
-        found = self._about().get("version", 1)
-        return found if isinstance(found, int) else 1
-
-    def _end_relay(self) -> None:
-        process = self._process()
-        if process is None:
-            return
-        process.send(signal.SIGTERM)
-        end = time.monotonic() + START_S
-        while time.monotonic() < end:
-            with self.folder.lock.open("a") as lock, suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            time.sleep(0.05)
+        return self.process.is_running()
 
     def authorize(self, grant: Grant) -> None:
         """Let an attempt enrol, unless it has done so already. Raises `OSError`."""
@@ -195,16 +141,3 @@ class RelayClient:
         }
         named = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
         return ("env", "SHELL=/bin/sh", "ssh", "-F", "/dev/null", *named)
-
-    def _port(self) -> int:
-        """The configured one, else one that was free once and is kept: jobs that run know it."""
-        if self._settings.port:
-            return self._settings.port
-        file = self.folder.root / "port"
-        try:
-            return int(file.read_text())
-        except (OSError, ValueError):
-            with socket.create_server((self._settings.bind, 0)) as probe:
-                port: int = probe.getsockname()[1]
-            file.write_text(str(port))
-            return port

@@ -178,7 +178,7 @@ def test_after_a_crash_of_the_relay_the_key_still_counts_and_nothing_is_proven_a
 def test_a_second_relay_leaves_at_once(relay: Running) -> None:
     first = relay.port
     argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
-    argv += [str(relay.folder.root), "127.0.0.1", "0"]
+    argv += [str(relay.folder.root), "127.0.0.1", "0", ""]
     assert subprocess.run(argv, timeout=30, check=False).returncode == 0
     assert relay.port == first
 

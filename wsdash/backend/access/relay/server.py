@@ -266,6 +266,11 @@ class Relay:
         self.enrolment = Enrolment(folder, self.grants)
         self._connections: set[JobConnection] = set()
 
+    @property
+    def has_tunnels(self) -> bool:
+        """Whether a job holds a tunnel."""
+        return bool(self._connections)
+
     # --- who is here ----------------------------------------------------------------------------
 
     def admit(self, connection: JobConnection) -> None:

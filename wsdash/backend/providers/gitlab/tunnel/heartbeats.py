@@ -68,7 +68,10 @@ class TunnelHeartbeats:
         """The state of the tunnel of a job that runs, in words."""
         if not self._tunnel.is_configured:
             return NO_ACCESS
-        return UP if attempt_id in self._up else DOWN
+        if attempt_id in self._up:
+            return UP
+        problem = self._tunnel.problem
+        return DOWN if problem is None else f"down: {problem.message}. {problem.hint}"
 
     def forget_all_but(self, attempt_ids: Collection[str]) -> None:
         """Only these still run."""

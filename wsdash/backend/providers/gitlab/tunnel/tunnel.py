@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from wsdash.backend.access.grants import Grant
+from wsdash.backend.access.listening import CannotListen
 from wsdash.backend.access.relay_address import RelayAddress
 from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.job import protocol
@@ -51,7 +52,9 @@ class JobTunnel:
         self._clock = clock
         self._settings = settings
         self.address: RelayAddress | None = None
-        """The address that jobs connect to; None without a relay, and until it has started once."""
+        """The address that jobs connect to; None without a relay, and until it was first asked for."""
+        self.problem: PermanentError | None = None
+        """Why no job can connect to this machine; None while the relay runs."""
 
     @property
     def is_configured(self) -> bool:
@@ -59,14 +62,18 @@ class JobTunnel:
         return self._relay_client is not None
 
     async def ensure_relay(self) -> None:
-        """Have the relay run."""
+        """Have the relay run, with the present settings and code; `problem` says why it does not."""
         if self._relay_client is None:
             return
+        before, self.problem = self.problem, None
         try:
+            self.address = await asyncio.to_thread(lambda client: client.address, self._relay_client)
             await asyncio.to_thread(self._relay_client.ensure_running)
-            self.address = self._relay_client.address
         except (OSError, PathError) as error:
-            log.error("the relay cannot be started: %s", error)
+            hint = error.hint if isinstance(error, CannotListen) else "`wsdash doctor` checks it."
+            self.problem = PermanentError(f"no job can connect to this machine: {error}", hint)
+        if self.problem is not None and str(before) != str(self.problem):
+            log.error("%s", self.problem)
 
     async def authorize(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
         """The relay accepts this pipeline's job for the workspace from now on, and no older one."""
@@ -212,6 +219,8 @@ class JobTunnel:
         await self.ensure_relay()
         end = asyncio.get_running_loop().time() + CONNECT_S
         while not await asyncio.to_thread(self._relay_client.is_connected, workspace_id):
+            if self.problem is not None:
+                raise PermanentError(self.problem.message, self.problem.hint)
             if asyncio.get_running_loop().time() > end:
                 raise PermanentError(
                     f"{name} has no tunnel to this machine",

@@ -1,0 +1,165 @@
+"""The relay as a process: started when it is needed, replaced when its settings or its code have changed, and ended."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from wsdash.backend.access import listening, relay_code
+from wsdash.backend.access.grants import Grants, Unreadable
+from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.system import atomic, environments
+from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.backend.system.spawn import detach
+from wsdash.config.settings import Access
+
+log = logging.getLogger(__name__)
+
+START_S = 10.0
+
+
+class RelayProcess:
+    """Everything here blocks."""
+
+    def __init__(self, folder: AccessFolder, settings: Access) -> None:
+        self._folder = folder
+        self._settings = settings
+
+    @property
+    def host(self) -> str:
+        """This machine's name or address as runners see it; "" where config.toml names none."""
+        return listening.plain_host(self._settings.host or "")
+
+    def ensure(self, before_end: Callable[[], None] = lambda: None) -> None:
+        """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end.
+
+        One with other settings or older code ends first, after a call of `before_end`, and jobs connect to the new one.
+        Raises `CannotListen` and `OSError`.
+        """
+        self._note_need()
+        is_running = self.is_running()
+        port = self.port()
+        if is_running:
+            want = relay_code.needed(self._settings.bind, port, self.host)
+            reason = relay_code.why_replace(self.about(), want)
+            if not reason:
+                return
+            log.info("the relay ends and another one takes its place: %s", reason)
+            before_end()
+            self.end()
+        if not self._is_locked():
+            self._start(port)
+        elif not self._waited(lambda: False):
+            raise OSError(f"the relay does not start; see {self._folder.log}")
+
+    def _start(self, port: int) -> None:
+        listening.check(self._settings.bind, port)
+        argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
+        argv += [str(self._folder.root), self._settings.bind, str(port), self.host]
+        started = detach(argv, log=self._folder.log, env=environments.basic(os.environ))
+        # It ends at once where another one runs, and where its port was taken just now.
+        if not self._waited(lambda: started.poll() is not None):
+            raise OSError(f"the relay does not start; see {self._folder.log}")
+
+    def _waited(self, has_failed: Callable[[], bool]) -> bool:
+        """Whether the relay runs within `START_S`, or before it has failed."""
+        end = time.monotonic() + START_S
+        while not self.is_running():
+            if has_failed() or time.monotonic() > end:
+                return self.is_running()
+            time.sleep(0.05)
+        return True
+
+    def is_running(self) -> bool:
+        """Whether the relay runs."""
+        found = self.process()
+        return found is not None and found.is_alive()
+
+    def about(self) -> dict[str, Any]:
+        """What the relay tells of itself; empty where none has ever run."""
+        try:
+            found = json.loads(self._folder.about.read_text())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def process(self) -> ProcessIdentity | None:
+        """The process that serves, or has served."""
+        found = self.about().get("process")
+        return ProcessIdentity.from_record(found if isinstance(found, dict) else None)
+
+    def end(self) -> bool:
+        """End the relay; whether it has ended within `START_S`. Jobs connect again to the next one."""
+        process = self.process()
+        if process is not None:
+            process.send(signal.SIGTERM)
+        end = time.monotonic() + START_S
+        while self._is_locked():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _is_locked(self) -> bool:
+        try:
+            with self._folder.lock.open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def problem(self) -> listening.CannotListen | None:
+        """Why no relay could listen now; None where one runs or could."""
+        try:
+            if not self._is_locked():
+                listening.check(self._settings.bind, self.port())
+        except listening.CannotListen as error:
+            return error
+        return None
+
+    def _note_need(self) -> None:
+        """For the relay, which ends when nobody has needed it for a while."""
+        with suppress(OSError):
+            self._folder.needed.touch(mode=0o600)
+            os.utime(self._folder.needed)
+
+    # --- its port -------------------------------------------------------------------------------
+
+    def port(self) -> int:
+        """The configured one, else one that was free once and is kept: jobs that run know it. Raises `OSError`."""
+        if self._settings.port:
+            return self._settings.port
+        kept = self._kept_port()
+        if kept and (kept not in listening.ephemeral_ports() or self.is_running() or self._is_of_use(kept)):
+            return kept
+        port = listening.choose_port(self._settings.bind, listening.ephemeral_ports())
+        atomic.write(self._folder.root / "port", f"{port}\n".encode())
+        return port
+
+    def _kept_port(self) -> int:
+        try:
+            return int((self._folder.root / "port").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def _is_of_use(self, port: int) -> bool:
+        """Whether a port that an outgoing connection may take is known to a job, and free."""
+        try:
+            if not Grants(self._folder.grants).all():
+                return False
+            listening.check(self._settings.bind, port)
+        except Unreadable:
+            return True
+        except OSError:
+            return False
+        return True
