@@ -150,7 +150,7 @@ def _after_a_kill(job: ConnectedJob, relay: Running, relay_client: RelayClient, 
 
 
 def _memory(relay: Running, folder: Path, lines: int) -> Figure:
-    """What idle lines add to the relay."""
+    """The load that idle connections add to the relay."""
     before = _resident(relay.pid)
     jobs = [relay.job(folder / "many", f"m{number}") for number in range(lines)]
     for job in jobs:

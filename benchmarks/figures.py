@@ -20,7 +20,7 @@ class Figure:
 
     @property
     def measured(self) -> float:
-        """What the goal speaks of: the ratio where there is a baseline."""
+        """The value that the goal is about: the ratio if there is a baseline."""
         return self.value if self.baseline is None else self.value / self.baseline
 
     @property

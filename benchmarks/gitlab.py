@@ -1,4 +1,4 @@
-"""What workspaces on a GitLab cost: requests, CPU time of a look, and the time to a replacement."""
+"""The costs of workspaces on a GitLab: requests, CPU time of a poll, and the time to a replacement."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def _requests(folder: Path) -> list[Figure]:
 
 
 async def _window(provider: GitLabProvider, number: int) -> tuple[float, float]:
-    """How long somebody's push could come unseen before a restart, and how long it then runs at most, in seconds."""
+    """The window in which a foreign push is not seen before a restart, and the longest run of its job, in seconds."""
     api, looked_at = provider._api, time.perf_counter()
     branch = api.branch
 

@@ -1,4 +1,4 @@
-"""What the dashboard costs while nothing, or one thing, happens."""
+"""The costs of the dashboard while nothing, or one thing, happens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WSDASH = [sys.executable, "-m", "wsdash"]
 class Sizes:
     workspaces: int
     start_s: float
-    """How long the start is given to be over: a whole steady period."""
+    """The time in which the start must be over: a whole steady period."""
     rest_s: float
 
 

@@ -1,4 +1,4 @@
-"""How long until there is something to see, against the least that the same tools need."""
+"""The time to the first output, compared with the minimum that the same tools need."""
 
 from __future__ import annotations
 

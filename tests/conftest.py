@@ -1,4 +1,4 @@
-"""What holds for every test: state in a folder of its own, and an environment that says nothing."""
+"""Fixtures for every test: state in a folder of its own, and an environment without settings."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def isolation() -> str:
-    """What jobs of tests run in: no container engine, whose images cannot be pulled without a network."""
+    """The isolation of jobs of tests: no container engine, since images cannot be pulled without a network."""
     try:
         tried = subprocess.run(["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "true"], check=False)
     except FileNotFoundError:

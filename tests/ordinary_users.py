@@ -37,7 +37,7 @@ START_UP_FILES = (
     ".zshrc",
 )
 IN_THE_WAY = "echo Welcome, the quota is 3 GB\nsleep 3600\n"
-"""What speaks breaks scp and sftp; what never ends holds up everything."""
+"""Start-up files that print break scp and sftp; one that never ends blocks everything."""
 FOR_EVERY_HOST = """\
 Host *
     User deploy

@@ -128,7 +128,7 @@ def file_of_tests(module: str) -> Path:
 
 
 def decisions(source: str) -> int:
-    """How often a source text chooses its way, as McCabe's complexity counts it."""
+    """The number of branches of a source text, as McCabe's complexity counts them."""
     nodes = list(ast.walk(ast.parse(source)))
     filters = sum(len(node.ifs) for node in nodes if isinstance(node, ast.comprehension))
     return filters + sum(isinstance(node, DECISIONS) for node in nodes)

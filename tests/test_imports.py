@@ -1,4 +1,4 @@
-"""What a start may load: nothing that a quick verb or the first paint does not need (design section 2)."""
+"""A start loads nothing that a quick verb or the first paint does not need (design section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose wsdash's files are: the user's alone, whatever the umask, and nobody else's are obeyed."""
+"""wsdash's files are the user's alone, whatever the umask, and files of others are refused."""
 
 from __future__ import annotations
 

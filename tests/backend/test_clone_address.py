@@ -1,4 +1,4 @@
-"""What of a clone address is shown, and what of it Git alone gets."""
+"""The parts of a clone address that are shown, and those that only Git gets."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_workload_gives_the_credentials_of_all_that_it_clones() -> None:
 
 
 def test_git_gets_them_for_their_host_alone_and_asks_no_other_helper(tmp_path: Path) -> None:
-    """What the user's own helpers were told would stay with them."""
+    """The credentials that the user's own helpers would store."""
     config = tmp_path / "config"
     config.write_text(f"[credential]\n\thelper = store --file {tmp_path}/stolen\n")
     credentials = [

@@ -28,7 +28,7 @@ PAGE = ROOT / "docs/reference/README.md"
 SCHEMAS = ROOT / "docs/reference/schemas"
 BACKEND = ROOT / "wsdash/backend"
 KIND_AT = {"_event": 4, "_event_of": 2, "_new_event": 3, "JobEvent": 1, "create_workspace": 3}
-"""Where a call that writes an event has its kind."""
+"""The position of the kind in a call that writes an event."""
 
 
 def table(heading: str) -> list[list[str]]:
@@ -218,7 +218,7 @@ def test_context_add_as_json(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What GitLab says of the token is given here; tests/backend/providers/gitlab/test_preflight.py asks a server."""
+    """GitLab's answers are given here; tests/backend/providers/gitlab/test_preflight.py asks a server."""
 
     async def check(*_: object) -> list[Finding]:
         return [Finding(level, "the project has no runner", "Register one.")]

@@ -1,4 +1,4 @@
-"""What `wsdash doctor` makes of the way by which jobs find this machine: a row a case."""
+"""The findings of `wsdash doctor` about the address by which jobs reach this machine, a row for each case."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def test_delete_asks_on_a_terminal_and_names_unsaved_work(wsdash: Command, repos
 
 
 def unsaved(wsdash: Command) -> dict[str, Any] | None:
-    """What `show` tells of it to scripts."""
+    """The output of `show` for scripts."""
     found: dict[str, Any] | None = json.loads(wsdash("show", "web", "--json").stdout)["unsaved"]
     return found
 

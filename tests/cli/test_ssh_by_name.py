@@ -139,7 +139,7 @@ def test_the_reason_is_one_line_of_standard_error_for_programs_too(
 
 
 def _said(config: Path, host: str) -> str:
-    """What the user reads on the terminal where ssh does not get in."""
+    """The text on the terminal if ssh cannot enter."""
     asked = pexpect.spawn("ssh", ["-F", str(config), host, "true"], encoding="utf-8", timeout=60)
     asked.expect(pexpect.EOF)
     asked.close()

@@ -1,4 +1,4 @@
-"""What the command line answers to words alone: verbs, usage errors, exit codes."""
+"""The command line's verbs, usage errors and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where wsdash keeps its files, and what config.toml may say."""
+"""The paths of wsdash's files, and the settings of config.toml."""
 
 from __future__ import annotations
 

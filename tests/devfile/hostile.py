@@ -211,4 +211,4 @@ PROPERTIES: tuple[tuple[st.SearchStrategy[object], Callable[..., None]], ...] = 
     (CONTAINERS, held_by_a_container),
     (st.tuples(CONTAINERS, COMPOSE | YAML_SOUP), held_by_containers),
 )
-"""What is tried on many examples, and what must hold of each."""
+"""Checks that must hold for each of many examples."""

@@ -1,4 +1,4 @@
-"""How a problem is shown."""
+"""The presentation of a problem."""
 
 from __future__ import annotations
 

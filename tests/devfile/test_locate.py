@@ -1,4 +1,4 @@
-"""Where a repository keeps its devfile."""
+"""The places of a repository's devfile."""
 
 from __future__ import annotations
 

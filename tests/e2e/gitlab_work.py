@@ -52,16 +52,16 @@ class Work:
     paths: Paths
     source: str
     user: OrdinaryUser | None = None
-    """Who uses wsdash, else who runs the tests."""
+    """The user of wsdash, or else the one who runs the tests."""
     asks_command: bool = False
     """Whether rows come from the command, which may be another version's; it takes longer."""
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """What the command prints."""
+        """The standard output of the command."""
         return self._done(*arguments, code=code).stdout
 
     def run_stderr(self, *arguments: str, code: int = 0) -> str:
-        """What the command tells its user beside that."""
+        """The standard error of the command."""
         return self._done(*arguments, code=code).stderr
 
     def _done(self, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:

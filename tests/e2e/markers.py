@@ -42,7 +42,7 @@ class Watch:
 
     @property
     def found(self) -> list[str]:
-        """Where a marker stood, each once."""
+        """The places of markers, each once."""
         output = self._told.read_bytes() if self._told.exists() else b""
         return sorted(self._found | {f"{name} in the arguments of git" for name in self._in(output)})
 

@@ -51,7 +51,7 @@ def listed() -> list[dict[str, Any]]:
 
 
 def reconciles(paths: Paths) -> str | None:
-    """What kind of process holds the lease now."""
+    """The kind of process that holds the lease now."""
     reader = Reader(paths)
     lease = reader.lease()
     reader.close()

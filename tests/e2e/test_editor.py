@@ -47,7 +47,7 @@ FIRST_S = 60_000
 
 @contextmanager
 def port_to(path: str) -> Iterator[int]:
-    """What `ssh -L PORT:SOCKET` does on the user's own machine."""
+    """Forward a port as `ssh -L PORT:SOCKET` does on the user's own machine."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def copy(source: socket.socket, target: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""What `devfile render` prints is a configuration that another reader of GitLab's can run: gitlab-ci-local (npm)."""
+"""The output of `devfile render` is a configuration that another implementation can run: gitlab-ci-local (npm)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a workspace on GitLab has beside its project (home, ignored files) when a runner, a limit or a disk fails."""
+"""The files of a GitLab workspace beside its project (home, ignored files) when a runner, a limit or a disk fails."""
 
 from __future__ import annotations
 

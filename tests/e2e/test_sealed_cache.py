@@ -33,7 +33,7 @@ def work(
 
 
 def open_files(work: Work) -> list[Path]:
-    """What the runner has of the workspace that is not sealed."""
+    """The files of the workspace on the runner that are not sealed."""
     found = [path for path in (work.runner.folder / "builds").rglob("*") if path.is_file()]
     return [path for path in found if b"kept work" in path.read_bytes() and "/run/" not in str(path)]
 

@@ -1,4 +1,4 @@
-"""What only a workspace of a GitLab has is told by its job as it ends, for nobody can ask afterwards."""
+"""A job of a GitLab reports unsaved work as it ends, since it cannot be asked afterwards."""
 
 from __future__ import annotations
 

@@ -308,7 +308,7 @@ def test_a_job_on_this_machine_goes_on_and_all_that_the_version_before_left_is_u
 
 
 def wsdash(*arguments: str) -> str:
-    """What the command prints that is installed in `site`."""
+    """The output of the command that is installed in `site`."""
     argv = [sys.executable, "-m", "wsdash", *arguments]
     done = subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False

@@ -1,4 +1,4 @@
-"""What a runner tells GitLab of a job: the log in patches, that it still runs, how it ended; and what it hears.
+"""A runner's reports to GitLab on a job (log patches, keep-alive, end), and the answers.
 
 GitLab Runner's `network/gitlab.go` and `network/trace.go`.
 """

@@ -1,4 +1,4 @@
-"""Which builds folder a job gets: CI_CONCURRENT_PROJECT_ID of GitLab Runner's `common/build_settings.go`."""
+"""The builds folder of a job: CI_CONCURRENT_PROJECT_ID of GitLab Runner's `common/build_settings.go`."""
 
 from __future__ import annotations
 

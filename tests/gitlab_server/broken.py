@@ -1,4 +1,4 @@
-"""What the server answers while a fault is switched on."""
+"""The server's answers while a fault is switched on."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """What is answered in place of the answer. The bodies are GitLab's (and nginx's) own."""
+    """The response that replaces the real one. The bodies are GitLab's (and nginx's) own."""
 
     TOO_MANY_REQUESTS = "429 of Rack::Attack: plain text, with headers"
     APPLICATION_LIMIT = "429 of the application: JSON, without headers"

@@ -1,4 +1,4 @@
-"""What the server knows, and the state machine of pipelines and jobs.
+"""The server's data, and the state machine of pipelines and jobs.
 
 States, reapers and reasons are those of GitLab's "CI/CD job statuses", `Ci::HasStatus`, and of the workers
 that drop stuck and timed-out builds.
@@ -66,7 +66,7 @@ class Project:
     protected: list[str] = field(default_factory=list)
     """Wildcards of branches that only maintainers may push to."""
     push_rule: str | None = None
-    """What the push rule answers to every push, None for no rule."""
+    """The answer of the push rule to every push, None without a rule."""
     variables_forbidden: bool = True
     quota_exceeded: bool = False
     cancellation_role: int = DEVELOPER
@@ -264,7 +264,7 @@ class State:
             self.finish(job, "canceled", None)
 
     def finish(self, job: Job, status: str, reason: str | None, exit_code: int | None = None) -> None:
-        """What a canceling job ends as is canceled, whatever was reported."""
+        """A canceling job ends as canceled, whatever was reported."""
         if not job.is_live:
             return
         now = self.clock.now()

@@ -242,7 +242,7 @@ class StubService:
         self._changed = asyncio.Event()
 
     def change(self, rows: list[WorkspaceRow]) -> None:
-        """What another process would do to the store."""
+        """Change the store as another process would."""
         self.rows = rows
         self._changed.set()
 

@@ -56,7 +56,7 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """What stands on the screen."""
+        """The text on the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     def wait_for(self, condition: Callable[[str], object], what: str) -> None:
@@ -74,7 +74,7 @@ class Terminal:
                 return
 
     def take(self) -> bytes:
-        """What has been written since the last `take`."""
+        """The bytes written since the last `take`."""
         taken = bytes(self.written)
         self.written.clear()
         return taken
@@ -130,7 +130,7 @@ class Terminal:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """What the program sees, besides the test's own environment."""
+    """The program's environment, besides the test's own."""
     return {
         "WSDASH_HOME": str(folder),
         "TERM": "xterm-256color",

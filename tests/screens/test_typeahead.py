@@ -48,7 +48,7 @@ ON = {
     ScreenKind.PAGE: "Messages  newest first",
     ScreenKind.FORM: "step 1 of 2",
 }
-"""What stands on each."""
+"""A text that each kind of screen shows."""
 
 Start = Callable[[int], "Dashboard"]
 
@@ -119,7 +119,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def keys_of(action: Action, where: ScreenKind) -> list[bytes]:
-    """What the terminal sends for them. In a form a character is typed."""
+    """The bytes that the terminal sends for the keys. In a form a character is typed."""
     keys = [key for key in action.keys if where is not ScreenKind.FORM or len(key) > 1]
     return [KEYS.get(key) or key.encode() for key in keys]
 

@@ -191,7 +191,7 @@ async def test_a_disabled_action_says_why_in_a_message_that_can_be_read_again(
 
 
 async def answered_yes(pilot: Pilot[None]) -> str:
-    """What the question says that stands on the screen, and is answered."""
+    """Return the text of the question on the screen, after answering it."""
     await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
     screen = pilot.app.screen
     assert isinstance(screen, ConfirmScreen)

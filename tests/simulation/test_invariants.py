@@ -30,7 +30,7 @@ faults = st.one_of(
 
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Where the stores of this file are kept: the invariants do not depend on the disk."""
+"""The folder of this file's stores: the invariants do not depend on the disk."""
 
 
 async def play(world: World, script: list[tuple[str, object]]) -> tuple[str, Desired]:

@@ -92,7 +92,7 @@ class Provider:
     is_reachable: bool = True
     drop_replies: bool = False
     blocked: str = ""
-    """Why no job is made, if none is."""
+    """The reason why no job is created, if none is."""
     is_silent: bool = False
     """Whether heartbeats stay away."""
     refuses_acts: bool = False

@@ -161,7 +161,7 @@ class Disk:
         return b"" if number is None else bytes(self._seen[number])
 
     def after_power_cut(self) -> Iterator[dict[str, bytes]]:
-        """What may be on the disk: of each file all since its last sync, or nothing of it; also with names undone.
+        """Possible disk states: of each file all since its last sync, or nothing of it; also with names undone.
 
         Names of one file have one object as their content.
         """

@@ -1,4 +1,4 @@
-"""What children do until they are killed: `python -m tests.syscalls.scenarios SHIM`, told by JSON lines.
+"""The programs of children that are killed: `python -m tests.syscalls.scenarios SHIM`, reported by JSON lines.
 
 What was acknowledged is appended to the file `acknowledged`, a line each.
 """

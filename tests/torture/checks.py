@@ -19,8 +19,8 @@ from tests.torture.world import World
 
 LOOK_S = 0.35
 OVERLAP_S = {"bubblewrap": 0.0, "plain": 0.0, "gitlab": 5.0}
-"""How long two jobs of a workspace may have live processes. A GitLab takes a job for ended whose processes go on for a
-moment, and an older one that still runs must first hear that it is superseded."""
+"""The time for which two jobs of a workspace may have live processes. A GitLab takes a job for ended whose processes go
+on for a moment, and an older one that still runs must first hear that it is superseded."""
 WAY_IN_S = 90.0
 """After so long a workspace that runs must be enterable, whatever of its line was killed."""
 Rows = Sequence[Mapping[str, Any]]
@@ -62,7 +62,7 @@ class Watcher(threading.Thread):
 
 
 def unmet(world: World, rows: Rows, expected: Mapping[str, Expected]) -> list[str]:
-    """What is not yet as it must be once nothing has been killed for a while (I1, I2, I3, I4, I6)."""
+    """The invariants (I1, I2, I3, I4, I6) that do not hold yet, although nothing has been killed for a while."""
     found: list[str] = []
     known = {str(row["id"]) for row in rows}
     by_name = {str(row["name"]): row for row in rows}
@@ -98,7 +98,7 @@ def desired_of(row: Mapping[str, Any] | None) -> str:
 
 
 def wrong_at_rest(world: World, rows: Rows, expected: Mapping[str, Expected]) -> list[str]:
-    """What can be checked once everything has converged, and never gets better: files and the store."""
+    """The violations that remain after everything has converged: files and the store."""
     found = [f"I1 two jobs in one folder: {text}" for text in world.doubles(rows)]
     found += [f"store: {text}" for text in _integrity(world.state / "state.db")]
     found += [f"crash report {file}" for file in _entries(world.state / "crashes")]

@@ -29,7 +29,7 @@ WEIGHTS = {"command": 0.3, "helper": 0.5}
 
 @dataclass
 class Killed:
-    """How many of each role were killed and stopped."""
+    """The numbers of killed and stopped processes of each role."""
 
     kills: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""What the user may expect of each workspace, by the commands that were acknowledged. Pure."""
+"""The expected state of each workspace, by the commands that were acknowledged. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Expected:
     lines: int = 0
 
     def note(self, verb: str, exit_code: int) -> str | None:
-        """What the exit of a command about the name means. The sentence of a violation, if it is one.
+        """Take the exit code of a command about the name. Returns the sentence of a violation, if it is one.
 
         A negative code is a signal's number: the command was killed, and may have done its work or not.
         """

@@ -1,4 +1,4 @@
-"""How far a run has come, in a file from which it can go on, and the table that it gives."""
+"""The progress of a run, in a file from which it can be resumed, and its table of results."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MOST_TOLD = 8
 
 @dataclass
 class Round:
-    """What one round gave. `convergence_s` is None where it did not come within the limit."""
+    """The result of one round. `convergence_s` is None if it did not converge within the limit."""
 
     kills: int = 0
     stops: int = 0
@@ -102,7 +102,7 @@ def play(
 
 
 def _short(violations: list[str]) -> list[str]:
-    """What stands in the report; the evidence has all of it."""
+    """The text for the report; the evidence has everything."""
     more = len(violations) - MOST_TOLD
     return violations if more <= 0 else [*violations[:MOST_TOLD], f"and {more} more"]
 

@@ -1,4 +1,4 @@
-"""What may be expected of a workspace after commands that were acknowledged, refused or killed."""
+"""The expected states of a workspace after commands that were acknowledged, refused or killed."""
 
 from __future__ import annotations
 

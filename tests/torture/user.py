@@ -39,7 +39,7 @@ LOCKED_OUT = ("cannot be written to", "is malformed", "not a database", "disk I/
 
 @dataclass
 class Deeds:
-    """What all users together have done, and heard."""
+    """The commands of all users together, and their answers."""
 
     commands: int = 0
     acknowledged: int = 0

@@ -67,7 +67,7 @@ DATABASE_FILES = ("state.db", "state.db-journal", "state.db-wal", "state.db-shm"
 
 @dataclass(frozen=True)
 class Answer:
-    """How a command of the user's ended; `code` is minus the signal that killed it."""
+    """The end of a user's command; `code` is minus the signal that killed it."""
 
     code: int
     out: str
@@ -168,13 +168,13 @@ class World:
         return finish(process, began, timeout)
 
     def source(self, name: str) -> tuple[str, ...]:
-        """What `create` is told of the repository of a name."""
+        """The arguments of `create` for the repository of a name."""
         if self.server is not None:
             return (f"{self.server.url}/group/{name}.git", "--context", "work")
         return (str(self.folder / "repositories" / name),)
 
     def rows(self) -> list[dict[str, Any]]:
-        """What the list says, of all that are not deleted. Raises RuntimeError when it says nothing."""
+        """The output of `list` for all workspaces that are not deleted. Raises RuntimeError if there is none."""
         answer = self.run("list", "--json")
         try:
             found: list[dict[str, Any]] = json.loads(answer.out)
@@ -183,13 +183,13 @@ class World:
         return found
 
     def lines_file(self, row: Mapping[str, Any]) -> Path | None:
-        """Where the numbered lines of a workspace are on this machine; None for a GitLab."""
+        """The path of a workspace's numbered lines on this machine; None for a GitLab."""
         if self.is_gitlab or not row.get("folder"):
             return None
         return Path(str(row["folder"])) / "projects" / str(row["project"]) / "lines.txt"
 
     def doubles(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """What jobs have written that found the lock of another one of their workspace."""
+        """The lines of jobs that found the lock of another job of their workspace."""
         files = [file.parent / "doubles" for file in map(self.lines_file, rows) if file is not None]
         files += [self.folder / f"{name}.doubles" for name in self.names]
         return [f"{file.parent.name}: {file.read_text().strip()}" for file in files if file.exists()]

@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 from argparse import Action, ArgumentParser
 
+TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    _Actions = _SubParsersAction[ArgumentParser]
+
 TIMEOUT_S = 600.0
-"""Seconds that `--wait` and `ssh` wait unless `--timeout` says otherwise."""
+"""The default of `--timeout`."""
 
 
 def _completed_by(action: Action, function: str) -> None:
-    """Let argcomplete, when it asks, complete this argument by a function of `commands.completion`."""
+    """Let argcomplete complete this argument with a function of `commands.completion`."""
     if "_ARGCOMPLETE" in os.environ:
         from wsdash.commands import completion
 
         action.completer = getattr(completion, function)  # type: ignore[attr-defined]
+
+
+def _action(actions: _Actions, name: str, purpose: str) -> ArgumentParser:
+    """Add an action of a verb, with a sentence for its own help and for that of the verb."""
+    return actions.add_parser(name, help=purpose, description=purpose)
 
 
 def name(parser: ArgumentParser) -> None:
@@ -153,7 +164,7 @@ def logs_options(parser: ArgumentParser) -> None:
 def devfile_options(parser: ArgumentParser) -> None:
     """Add the actions of `devfile` with their arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="report all problems of devfiles")
+    check = _action(actions, "check", "report all problems of devfiles")
     check.add_argument("files", metavar="FILE", nargs="+", help="devfiles or devcontainer.json files")
     check.add_argument(
         "--profile",
@@ -162,10 +173,10 @@ def devfile_options(parser: ArgumentParser) -> None:
         help="the rules of wsdash (lenient, the default), devfile/library or GitLab Workspaces",
     )
     as_json(check)
-    flatten = actions.add_parser("flatten", help="print a devfile with its parents and variables applied")
+    flatten = _action(actions, "flatten", "print a devfile with its parents and variables applied")
     flatten.add_argument("file", metavar="FILE", help="a devfile")
     as_json(flatten)
-    render = actions.add_parser("render", help="print the job that a devfile becomes")
+    render = _action(actions, "render", "print the job that a devfile becomes")
     render.add_argument("file", metavar="FILE", help="a devfile or devcontainer.json")
     render.add_argument(
         "--provider",
@@ -184,8 +195,8 @@ def devfile_options(parser: ArgumentParser) -> None:
 def context_actions(parser: ArgumentParser) -> None:
     """Add the actions of `context` with their arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    as_json(actions.add_parser("list", help="list the contexts, and which one is the default"))
-    add = actions.add_parser("add", help="add a project of a GitLab, or change such a context")
+    as_json(_action(actions, "list", "list the contexts, and which one is the default"))
+    add = _action(actions, "add", "add a project of a GitLab, or change such a context")
     add.add_argument("name", metavar="NAME", help="a name of your choice")
     add.add_argument("--url", metavar="U", help="the GitLab's address, with its sub-path if it has one")
     add.add_argument(
@@ -214,7 +225,9 @@ def context_actions(parser: ArgumentParser) -> None:
         ("use", "make a context the default"),
         ("remove", "remove a context from config.toml"),
     ):
-        named = actions.add_parser(action, help=purpose).add_argument("name", metavar="NAME")
+        named = _action(actions, action, purpose).add_argument(
+            "name", metavar="NAME", help="the name of a context"
+        )
         _completed_by(named, "context_names")
 
 

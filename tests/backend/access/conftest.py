@@ -92,7 +92,7 @@ class Running:
 
 @dataclass
 class ConnectedJob:
-    """What stands in a job: two pairs of keys, an ssh client, and an sshd."""
+    """The programs and keys of a job: two key pairs, an ssh client, and an sshd."""
 
     relay: Running
     folder: Path
@@ -158,7 +158,7 @@ class ConnectedJob:
         return process
 
     def refused(self, *arguments: str, command: tuple[str, ...] = ()) -> str:
-        """What ssh says of a line that does something else."""
+        """The message of ssh about a connection that does something else."""
         argv = [*self.ssh("-o", "BatchMode=yes", *arguments), *command]
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Which attempt the relay lets in: the newest of each workspace, by its own key."""
+"""The attempt that the relay accepts: the newest of each workspace, by its own key."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def job(relay: Running, tmp_path: Path) -> Iterator[Job]:
 
 @dataclass
 class UsersSsh:
-    """What the user's own ssh does."""
+    """The user's own ssh."""
 
     relay_client: RelayClient
 

@@ -1,4 +1,4 @@
-"""Which host keys the user's ssh trusts: certificates of one authority, and pinned keys of servers without any."""
+"""The host keys that the user's ssh trusts: certificates of one authority, and pinned keys of servers without any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What access has of workspaces that are gone is removed, and nothing of those that live."""
+"""Files of deleted workspaces are removed from the access folder, and none of living ones."""
 
 from __future__ import annotations
 

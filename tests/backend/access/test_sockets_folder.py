@@ -1,4 +1,4 @@
-"""Where the sockets of tunnels are: nobody else can take the place, no environment tells it, and they come back."""
+"""The folder of the sockets: no other user can take it, no environment sets it, and removed sockets come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a member of an untrusted archive may become."""
+"""The members of an untrusted archive that become files."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def write(project: Path, truth: Path, pause_s: float = 0.003) -> None:
 
 
 def count(project: Path) -> int:
-    """How many lines there are. Raises AssertionError for a file that is not just these, one after the other."""
+    """The number of lines. Raises AssertionError for a file that does not consist of these lines in their order."""
     file = project / LINES
     lines = file.read_text().splitlines() if file.exists() else []
     assert lines == [str(number) for number in range(1, len(lines) + 1)], lines[-3:]

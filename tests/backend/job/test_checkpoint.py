@@ -119,7 +119,7 @@ class Line:
         return self.process.stdout.readline().decode().split()
 
     def take(self) -> Kept:
-        """What comes next, which must be another one or the same again."""
+        """The next checkpoint, which must be another one or the same again."""
         assert self.process.stdout is not None
         words = self.hear()
         if words[0] == "new":
@@ -190,7 +190,7 @@ def state_of(project: Path) -> dict[str, str]:
 
 
 def written_in(project: Path) -> dict[str, int]:
-    """When each file was last written; of objects only which there are, for git marks those that it meets again."""
+    """The time of each file's last write; of objects only their names, since git touches those that it meets again."""
     files = [p for p in project.rglob("*") if not p.is_symlink()]
     return {str(p): 0 if "objects" in p.parts else p.stat().st_mtime_ns for p in files}
 

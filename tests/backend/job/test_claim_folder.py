@@ -36,7 +36,7 @@ while [ -e "$FOLDER" ]; do sleep 0.1; done 9>&-
 
 @dataclass
 class Host:
-    """Where jobs of one workspace run one after the other, in one folder."""
+    """A folder in which jobs of one workspace run one after the other."""
 
     shell: tuple[str, ...]
     folder: Path

@@ -154,7 +154,7 @@ class World:
             self.disk = None
 
     def check(self) -> None:
-        """What is in the workspace now, against what was shown to be saved."""
+        """The contents of the workspace, compared with those that were shown as saved."""
         there = count(self.project)
         lines = [line.split() for line in self.truth.read_text().splitlines()] if self.truth.exists() else []
         due = [int(number) for number, at in lines if float(at) < self.shown]

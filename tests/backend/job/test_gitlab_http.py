@@ -1,4 +1,4 @@
-"""What the scripts of a GitLab job ask GitLab with: every tool that an image may have, against a real server."""
+"""The HTTP clients of the scripts of a GitLab job: every tool that an image may have, against a real server."""
 
 from __future__ import annotations
 

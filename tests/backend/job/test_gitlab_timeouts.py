@@ -1,4 +1,4 @@
-"""When a job on GitLab ends by itself: before the earliest limit that it can know of."""
+"""A job on GitLab ends by itself before the earliest limit that it can know."""
 
 from __future__ import annotations
 

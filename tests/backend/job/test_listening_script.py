@@ -1,4 +1,4 @@
-"""What `job.sh listening` finds, among real processes with real sockets."""
+"""The result of `job.sh listening` with real processes and sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a workspace listens on: what its job says, next to what its devfile says."""
+"""The ports of a workspace: those of its job, beside those of its devfile."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True).filter(
 
 
 def evaluate(shell: tuple[str, ...], workload: Workload, calls: str) -> bytes:
-    """What the shell prints when it sources the rendered file and then runs the line."""
+    """The output of the shell after sourcing the rendered file and running the line."""
     line = (
         f'say() {{ :; }}\nonce() {{ shift; "$@"; }}\nready() {{ :; }}\nawait() {{ wait; }}\n. "$1"\n{calls}'
     )

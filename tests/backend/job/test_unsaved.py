@@ -1,4 +1,4 @@
-"""What counts as unsaved, told by `unsaved.sh` of real repositories: nothing somebody wrote goes unnoticed."""
+"""`unsaved.sh` reports all unsaved work of real repositories."""
 
 from __future__ import annotations
 
@@ -563,7 +563,7 @@ def git_bytes(folder: Path, name: str) -> bytes:
 def test_a_file_that_git_would_convert_to_what_is_committed_is_no_change(
     projects: Projects, name: str, moment: str
 ) -> None:
-    """Where the index cannot tell by the file's times, its content is compared as Git compares it."""
+    """If the index cannot decide by the file's times, its content is compared as Git compares it."""
     text = convert(projects, CONVERSIONS[name])
     if moment == "racy":
         # Written in the very moment of the index, so that equal times prove nothing.

@@ -1,4 +1,4 @@
-"""Why a workspace is where it is, as a reader is told."""
+"""The explanation of a workspace's phase."""
 
 from __future__ import annotations
 

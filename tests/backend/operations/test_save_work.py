@@ -27,7 +27,7 @@ SUBMODULE = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
 
 
 def answer(files: dict[str, bytes]) -> bytes:
-    """What a job says that keeps these."""
+    """The answer of a job that keeps these."""
     lines = [f"file {name} {len(data)} {hashlib.sha256(data).hexdigest()}" for name, data in files.items()]
     head = "\n".join(["wsdash-kept 1", *lines, "data\n"])
     return head.encode() + b"".join(files.values()) + b"\nwsdash-kept\n"
@@ -204,7 +204,7 @@ LATE: dict[str, Callable[[Place], object]] = {
     "a file that was unchanged": lambda place: (place.app / "lone").write_text("L\n"),
     "a file of a nested repository": lambda place: again(place.app / "nested" / "file", b"Nested"),
 }
-"""What can change after work was packed, and before its workspace is deleted."""
+"""Changes after work was packed, and before its workspace is deleted."""
 
 
 def with_everything(place: Place) -> None:

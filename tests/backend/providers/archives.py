@@ -48,7 +48,7 @@ async def nobody() -> set[str]:
 
 
 def leftovers(root: Path) -> list[str]:
-    """What is on its way in, being removed, or in place."""
+    """The files that are incoming, being removed, or in place."""
     layout = Layout(root)
     return [
         str(path) for folder in (layout.drafts, layout.trash, layout.workspaces) for path in folder.iterdir()

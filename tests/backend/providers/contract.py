@@ -1,4 +1,4 @@
-"""What every provider must do, as tests: subclass `ProviderContract` and give it a `harness` fixture.
+"""The tests that every provider must pass: subclass `ProviderContract` and give it a `harness` fixture.
 
 A test of an optional feature (`features.py`) is skipped where the provider has not got it.
 The jobs of these tests need a POSIX shell with `sleep`, `cat`, `printf` and `test`, and nothing else.

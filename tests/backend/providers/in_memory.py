@@ -49,7 +49,7 @@ class Job:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
-        """When this returns nothing of it runs."""
+        """Afterwards no process of the job runs."""
         self.is_cancelled = True
         while self.running is not None and not self.running.done():
             self.kill()
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass
 class Host:
-    """What outlives a provider: its jobs, and the folders of their workspaces below `root`."""
+    """The state that outlives a provider: its jobs, and the folders of their workspaces below `root`."""
 
     root: Path
     beat_s: float = 10.0

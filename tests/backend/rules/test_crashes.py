@@ -1,4 +1,4 @@
-"""Which ends are crashes, which of them belong together, and how long a restart waits."""
+"""The ends that count as crashes, the episodes that they form, and the waits of restarts."""
 
 from __future__ import annotations
 

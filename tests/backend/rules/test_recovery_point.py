@@ -1,4 +1,4 @@
-"""How much a user could lose: where the work was last kept, and how long ago."""
+"""The recovery point: the place of the last saved work, and its age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with the state store is said in a sentence that names what to do."""
+"""A fault of the state store is reported in a sentence with the remedy."""
 
 from __future__ import annotations
 

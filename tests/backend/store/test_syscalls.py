@@ -111,7 +111,7 @@ def test_commands_of_a_machine_that_lost_power_at_any_system_call(
 def power_cuts(
     victims: Victims, start: Path, folder: Path, scenario: str, *, wal: bool = False
 ) -> Iterator[Path]:
-    """What a power cut at any change of a scenario may leave, each different disk once."""
+    """The disks that a power cut at any change of a scenario may leave, each different one once."""
     running, record, cut = folder / "running", folder / "record", folder / "cut"
     shutil.copytree(start, running)
     disk = Disk(running)
@@ -172,7 +172,7 @@ def acknowledgements(home: Path) -> list[str]:
 
 
 def opened(paths: Paths) -> dict[str, Desired]:
-    """What the next command sees, and the next one that writes."""
+    """The results of the next command, and of the next one that writes."""
     reader = Reader(paths)
     rows = {row.workspace.name: row.workspace.desired for row in reader.workspaces(0.0)}
     reader.close()

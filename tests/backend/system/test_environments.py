@@ -1,4 +1,4 @@
-"""What processes of wsdash get of the user's environment: enough to work, and no secret that /proc would show."""
+"""The environment of wsdash's own processes: enough to work, and no secret that /proc would show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of each property of a Dev Container: it is in the job, or the report says why not and what to do."""
+"""Each property of a Dev Container is in the job, or reported with the reason and a remedy."""
 
 from __future__ import annotations
 

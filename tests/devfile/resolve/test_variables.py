@@ -30,7 +30,7 @@ def test_braces_that_never_close_or_span_lines_are_text() -> None:
 
 @given(st.dictionaries(NAMES, st.text(), max_size=4), NAMES)
 def test_substitution_is_one_pass(values: dict[str, str], name: str) -> None:
-    """What a variable brings in is never scanned for references again."""
+    """The value of a variable is never scanned for references again."""
     values[name] = "{{" + name + "}}"
     assert substitute("{{" + name + "}}", values) == ("{{" + name + "}}", ())
 

@@ -1,4 +1,4 @@
-"""How messages name an element and a value."""
+"""Messages name an element and a value."""
 
 from __future__ import annotations
 

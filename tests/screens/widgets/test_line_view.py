@@ -1,4 +1,4 @@
-"""Which cells of a line are painted again."""
+"""Only changed cells of a line are painted again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the lines of a log are, whatever its bytes and however they arrive."""
+"""The positions of a log's lines, whatever its bytes are and however they arrive."""
 
 from __future__ import annotations
 

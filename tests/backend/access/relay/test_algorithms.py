@@ -24,7 +24,7 @@ OPENSSH_7_4 = {
     "Ciphers": "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com",
     "MACs": "umac-64-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha2-256,hmac-sha1",
 }
-"""What it offers by itself, as far as today's knows it."""
+"""The algorithms that the old version offers by default, as far as the current one knows them."""
 DROPBEAR_2020 = {
     "KexAlgorithms": "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp521,ecdh-sha2-nistp256,"
     "diffie-hellman-group14-sha256",
@@ -41,7 +41,7 @@ def job(relay: Running, tmp_path: Path) -> Iterator[ConnectedJob]:
 
 
 def said_by_ssh(relay: Running, job: ConnectedJob, options: dict[str, str]) -> str:
-    """What ssh tells of a login without any key."""
+    """The messages of ssh about a login without any key."""
     named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
     argv = ["ssh", "-F", "/dev/null", "-vv", *named, "-o", "BatchMode=yes", "-o", "IdentityFile=none"]
     argv += ["-o", f"UserKnownHostsFile={job.folder}/known_hosts", "-o", "HostKeyAlias=wsdash-relay"]

@@ -26,7 +26,7 @@ class Authority:
         file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def context(self, host: str, folder: Path) -> ssl.SSLContext:
-        """What a server for this host presents."""
+        """The certificate that a server for this host presents."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         names = x509.SubjectAlternativeName([x509.DNSName(host)])

@@ -1,4 +1,4 @@
-"""What tests of the GitLab provider share: an instance with a user, a project and a runner."""
+"""Shared by the tests of the GitLab provider: an instance with a user, a project and a runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is one workspace's is no other's: no key, branch, package, folder or process is shared by two of them."""
+"""No key, branch, package, folder or process is shared by two workspaces."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ SCRIPTS, JOBS, DOCUMENTS = "the shell", "the job", "the document"
 
 @pytest.fixture
 def renders(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each part of a configuration was made. A header and a body are a document each."""
+    """The number of times that each part of a configuration was made. A header and a body are a document each."""
     counts: Counter[str] = Counter()
 
     def count(module: Any, name: str, what: str) -> None:  # noqa: ANN401
@@ -87,7 +87,7 @@ async def test_create_is_a_commit_and_a_pipeline_and_a_restart_is_a_look_and_a_p
 
 
 def restart_of(instance: Instance) -> list[str]:
-    """Whose commit is at the head, and a pipeline of it."""
+    """The requests of a restart: for the commit at the head, and for a pipeline of it."""
     number, branch = instance.project.id, f"wsdash/{workspace().id}"
     return [
         f"GET /projects/{number}/repository/branches/{branch}",

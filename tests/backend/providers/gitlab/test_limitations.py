@@ -1,4 +1,4 @@
-"""What a context does not give is said before anything runs: secrets, and code that may not be cloned."""
+"""Limitations of a context are reported before anything runs: secrets, and code that may not be cloned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which jobs the provider listens to, and for whom the relay is kept running."""
+"""The jobs that the provider listens to, and the workspaces for which the relay runs."""
 
 from __future__ import annotations
 

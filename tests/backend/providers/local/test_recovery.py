@@ -160,7 +160,7 @@ async def test_recover_takes_in_what_is_lost_and_names_what_nobody_can_describe(
 
 @pytest.fixture
 async def known(paths: Paths, repository: Path, leaves_nothing_running: None) -> FoundWorkspace:
-    """What the provider tells of one running workspace with its store lost."""
+    """The provider's record of a running workspace whose store was lost."""
     async with reconciling_service(paths) as service:
         await created(service, repository, "demo", ref="main")
     lose_the_store(paths)

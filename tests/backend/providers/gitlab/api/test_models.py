@@ -1,4 +1,4 @@
-"""What GitLab's answers say, as values."""
+"""GitLab's answers as values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long requests wait for GitLab's rate limit."""
+"""The waits of requests for GitLab's rate limit."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Pair:
     providers: list[GitLabProvider]
 
     async def requests(self) -> list[str]:
-        """What a look at both contexts asks."""
+        """The requests of a poll of both contexts."""
         self.instance.server.forget()
         for provider in self.providers:
             look = await provider.observe()

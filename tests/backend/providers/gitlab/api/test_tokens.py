@@ -142,7 +142,7 @@ def test_a_new_token_is_used_without_a_restart(file: Path, tmp_path: Path) -> No
 
 
 def asked(url: str, environ: dict[str, str]) -> str:
-    """What Git would be given for this address, with these variables added to its environment."""
+    """The credentials that Git would get for this address, with these variables added to its environment."""
     done = subprocess.run(
         ["git", "credential", "fill"],
         input=f"url={url}\n\n",

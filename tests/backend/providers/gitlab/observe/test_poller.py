@@ -120,7 +120,7 @@ def add_running(instance: Instance, count: int, status: str = "running") -> None
 async def test_a_look_amid_a_launch_makes_nobody_a_stranger(
     instance: Instance, provider: GitLabProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What older pipelines ran is no news of the branch, once another commit was written to it."""
+    """The commits of older pipelines are no news of the branch, once another commit was written to it."""
     await provider.launch(workspace(), now(instance), WORKLOAD)
     create = provider._api.create_pipeline
 

@@ -1,4 +1,4 @@
-"""Which heartbeat counts where a job gives them through its tunnel and by its pipeline's name."""
+"""The heartbeat that counts if a job sends them through its tunnel and by its pipeline's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How it is found out which kinds of isolation work on this machine."""
+"""The detection of the kinds of isolation that work on this machine."""
 
 from __future__ import annotations
 

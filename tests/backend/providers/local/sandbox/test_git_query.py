@@ -1,4 +1,4 @@
-"""What a question about a workspace's files is told of the machine."""
+"""A query of a workspace's files sees nothing else of the machine."""
 
 from __future__ import annotations
 

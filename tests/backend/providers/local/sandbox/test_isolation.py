@@ -1,4 +1,4 @@
-"""What jobs are kept from, what they are given, and how it is found out what works here."""
+"""The restrictions and permissions of jobs, and the detection of what works on this machine."""
 
 # mypy: disable-error-code="type-abstract"
 
