@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -28,6 +29,8 @@ GIT_IDENTITY = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+PYTHON = (sys.executable, "-m", "wsdash")
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 UNWANTED = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "TMUX", "STY", "LC_ALL")
 SLOW = (
     "backend/access",
@@ -36,7 +39,6 @@ SLOW = (
     "backend/operations/test_save_work.py",
     "backend/reconcile/test_cleanup.py",
     "backend/store/test_syscalls.py",
-    "cli",
     "e2e",
     "screens/test_app.py",
     "screens/test_snapshots.py",
@@ -115,6 +117,23 @@ def leaves_nothing_running(tmp_path: Path) -> Iterator[None]:
     """At the end of the test, end every process that belongs to its folder: daemons, supervisors, jobs."""
     yield
     end_processes_of(tmp_path)
+
+
+@pytest.fixture
+def wsdash(leaves_nothing_running: None, tmp_path: Path) -> Command:
+    """Runs the real command, without a terminal, and returns its output and its exit code."""
+
+    def run(*arguments: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*PYTHON, *arguments],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
 
 
 def end_processes_of(folder: Path) -> None:

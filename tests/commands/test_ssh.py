@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import itertools
+import signal
+import subprocess
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
+import pexpect
 import pytest
 
+from tests.conftest import PYTHON, Command
+from tests.repositories import DEVFILE, make_repository
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.types import ShellCommand
 from wsdash.commands import ssh
@@ -79,3 +85,48 @@ def test_one_word_is_a_line_for_the_shell_and_several_stay_exact(
     words: list[str], argv: tuple[str, ...]
 ) -> None:
     assert ssh.command_line(words) == argv
+
+
+@pytest.mark.usefixtures("plain_jobs")
+def test_following_a_log_ends_with_the_job(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    with subprocess.Popen([*PYTHON, "logs", "web", "-f"], stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        first = following.stdout.readline()
+        assert wsdash("stop", "web", "--wait").returncode == 0
+        assert b"hello from web" in first + following.stdout.read()
+        assert following.wait(30) == 0
+
+
+@pytest.mark.usefixtures("plain_jobs")
+def test_ctrl_c_ends_a_followed_log_quietly(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    with subprocess.Popen(
+        [*PYTHON, "logs", "web", "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 130
+        assert following.stderr.read() == b""
+
+
+@pytest.mark.usefixtures("plain_jobs")
+def test_on_a_terminal_a_log_is_text_without_control_sequences(wsdash: Command, tmp_path: Path) -> None:
+    loud = make_repository(tmp_path / "loud", devfile=DEVFILE.replace("%s from", r"\033]0;owned\007%s from"))
+    assert wsdash("create", str(loud), "--wait").returncode == 0
+    assert "\x1b]0;owned\x07hello" in wsdash("logs", "loud").stdout
+    seen = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "logs", "loud"], timeout=60, encoding="utf-8").read()
+    assert "hello from loud" in seen
+    assert "\x1b" not in seen
+
+
+def test_a_log_on_a_terminal_shows_what_overwriting_leaves(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    writer = ssh._ToTerminal()
+    for piece in (b"10%\r99%\rdo", b"ne\r\nplain\r\r\n\xe6\xbc", b"\xa2\nlast\r"):
+        writer.write(piece)
+    writer.close()
+    assert capsys.readouterr().out == "done\nplain\n漢\nlast\n"

@@ -77,7 +77,7 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
     from wsdash.commands.run_service import with_service
 
     number, _, local = args.forward.partition(":")
-    if not (number.isdecimal() and (local or number).isdecimal()):
+    if not (_is_port(number) and _is_port(local or number)):
         raise UserError(
             f"{args.forward} is not a port",
             "Write 8080, or 8080:9090 for the port 9090 of this machine.",
@@ -94,6 +94,10 @@ def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
         print_stderr("All users of this machine can use it; with --socket PATH only you can.")
     sys.stderr.flush()
     os.execvpe(command[0], list(command), os.environ)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 65536
 
 
 async def _forward(service: Service, args: Namespace, where: str, number: int) -> tuple[str, ...]:

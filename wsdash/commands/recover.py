@@ -28,33 +28,45 @@ def recover(args: Namespace, paths: Paths) -> int:
             f"there is no context {args.context}", "See `wsdash context list`.", exit_code=NOT_FOUND
         )
     contexts = [args.context] if args.context else list(config.contexts)
-    results = [_recover(paths, context, args) for context in contexts]
+    if args.adopt or args.end:  # a name is in one of the contexts, not in each
+        _check_names([_plan(paths, context) for context in contexts], args.adopt, args.end)
+    results = [_recover(paths, _plan(paths, context), args) for context in contexts]
     if args.json:
         print_json(results)
     return DONE
 
 
-def _recover(paths: Paths, context: str, args: Namespace) -> dict[str, object]:
-    plan = with_service(paths, lambda service: service.recovery.recovery_plan(context))
+def _plan(paths: Paths, context: str) -> Plan:
+    return with_service(paths, lambda service: service.recovery.recovery_plan(context))
+
+
+def _check_names(plans: Sequence[Plan], adopt: Sequence[str], end: Sequence[str]) -> None:
+    """Raise `UserError` for a name that no context has."""
+    found = [found for plan in plans for found in (*plan.lost, *plan.elsewhere)]
+    unknown = set(adopt) - {name for one in found for name in _names(one)}
+    unknown |= set(end) - {orphan.workspace_id for plan in plans for orphan in plan.orphans}
+    if unknown:
+        raise UserError(f"there is no {', '.join(sorted(unknown))} to adopt or end", "", NOT_FOUND)
+
+
+def _recover(paths: Paths, plan: Plan, args: Namespace) -> dict[str, object]:
     if not args.json:
         _show(plan)
     wanted, ends = _chosen(plan, args.adopt, args.end)
     if (wanted or ends) and not (args.yes or _confirmed(wanted, ends)):
         wanted, ends = [], []
     if wanted or ends:
-        with_service(paths, partial(_carry_out, context=context, wanted=wanted, ends=ends, silent=args.json))
-    return _as_json(plan, context, wanted, ends)
+        with_service(
+            paths, partial(_carry_out, context=plan.context, wanted=wanted, ends=ends, silent=args.json)
+        )
+    return _as_json(plan, wanted, ends)
 
 
 def _chosen(
     plan: Plan, adopt: Sequence[str], end: Sequence[str]
 ) -> tuple[list[FoundWorkspace], list[Orphan]]:
-    """Return the workspaces to rebuild and the orphans to end. Raises `UserError` for an unknown name."""
-    unknown = set(adopt) - {name for found in (*plan.lost, *plan.elsewhere) for name in _names(found)}
-    unknown |= set(end) - {orphan.workspace_id for orphan in plan.orphans}
-    if unknown:
-        raise UserError(f"there is no {', '.join(sorted(unknown))} to adopt or end", "", NOT_FOUND)
-    wanted = [found for found in plan.lost if found.workspace.name not in end]
+    """Return the workspaces to rebuild and the orphans to end."""
+    wanted = list(plan.lost)
     wanted += [found for found in plan.elsewhere if any(name in adopt for name in _names(found))]
     return wanted, [orphan for orphan in plan.orphans if orphan.workspace_id in end]
 
@@ -69,11 +81,9 @@ def _confirmed(wanted: Sequence[FoundWorkspace], ends: Sequence[Orphan]) -> bool
     return ask(f"{' and '.join(parts).capitalize()}?")
 
 
-def _as_json(
-    plan: Plan, context: str, wanted: Sequence[FoundWorkspace], ends: Sequence[Orphan]
-) -> dict[str, object]:
+def _as_json(plan: Plan, wanted: Sequence[FoundWorkspace], ends: Sequence[Orphan]) -> dict[str, object]:
     return {
-        "context": context,
+        "context": plan.context,
         "recovered": [found.workspace.name for found in wanted],
         "elsewhere": [
             {"name": k.workspace.name, "id": k.workspace.id, "kept_by": k.kept_by}

@@ -279,8 +279,7 @@ class _ToTerminal:
 
 def _left_standing(text: str) -> str:
     """Return the text that a terminal would show in the end: a carriage return overwrites the start of its line."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    return printable("\n".join(line.rpartition("\r")[2] for line in lines))
+    return printable("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")))
 
 
 _Writer = _Raw | _ToTerminal

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 
 from tests.backend.builders import workspace
-from tests.cli.conftest import Command
+from tests.conftest import Command
 from wsdash.model import Workspace
 from wsdash.paths import Paths
 from wsdash.workload import Command as Step

@@ -19,7 +19,7 @@ import pexpect
 import pytest
 
 from tests.backend.builders import workspace
-from tests.cli.conftest import PYTHON, Command
+from tests.conftest import PYTHON, Command
 from tests.repositories import git, make_repository
 from tests.waiting import until_sync
 from wsdash.backend.archive import manifest

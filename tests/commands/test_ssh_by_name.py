@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from tests.backend.access.conftest import SSHD
-from tests.cli.conftest import Command
+from tests.conftest import Command
 from tests.repositories import DEVFILE, make_repository
 from wsdash.backend.access import local_sshd
 from wsdash.paths import Paths

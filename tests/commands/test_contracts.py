@@ -13,7 +13,7 @@ from typing import Any, Literal
 import jsonschema
 import pytest
 
-from tests.cli.conftest import Command
+from tests.conftest import Command
 from tests.repositories import make_repository
 from wsdash import cli
 from wsdash.backend.job.web_editor import Editor

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import PYTHON, Command
-from tests.conftest import processes_of
+from tests.conftest import PYTHON, Command, processes_of
 from tests.waiting import until_sync
 from wsdash.backend.system import json_files
 from wsdash.paths import Paths

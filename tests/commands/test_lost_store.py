@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
-from tests.conftest import processes_of
+from tests.conftest import Command, processes_of
 from tests.waiting import until_sync
 from wsdash.backend.store.repair import copy_database
 from wsdash.paths import Paths

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
+from tests.conftest import Command
 from tests.repositories import make_repository
 from wsdash.paths import Paths
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.backend import builders
+from tests.conftest import Command
+from tests.waiting import until_sync
 from wsdash import cli
-from wsdash.commands.console import SIGNS, cells, fit, instant
-from wsdash.model import Phase, Workspace
-from wsdash.paths import Paths
-from wsdash.screens.text.glyphs import ASCII, UNICODE
+from wsdash.commands.console import cells
+from wsdash.model import Workspace
 
 Fill = Callable[[Iterable[Workspace]], None]
-LIST_KEYS = {
-    "name", "id", "context", "project", "ref", "desired", "phase", "reason", "healthy", "attempt", "job",
-    "created_at", "started_at", "last_beat_at", "saved_at", "folder",
-}  # fmt: skip
 ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -31,27 +30,6 @@ def named(name: str, number: int = 1) -> Workspace:
 def test_the_empty_list_teaches_the_first_step(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list"]) == 0
     assert "wsdash create SOURCE" in capsys.readouterr().out
-
-
-def test_list_json_has_the_keys_that_scripts_rely_on(
-    store_with: Fill, paths: Paths, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store_with([named("web", 1), named("api", 2)])
-    folder = paths.contexts / "local" / "workspaces" / "id2"
-    folder.mkdir(parents=True)
-    assert cli.main(["list", "--json"]) == 0
-    output = capsys.readouterr()
-    rows = json.loads(output.out)
-    assert output.err == ""
-    assert [row["name"] for row in rows] == ["api", "web"]
-    for row in rows:
-        assert row.keys() >= LIST_KEYS
-        assert ISO_8601.fullmatch(row["created_at"])
-    assert rows[0]["project"] == "demo"
-    assert rows[0]["desired"] == "running"
-    assert rows[0]["phase"] == "pending"
-    assert rows[0]["folder"] == str(folder)
-    assert rows[1]["folder"] is None, "nothing of it is on this machine before its first launch"
 
 
 @pytest.mark.parametrize("columns", [80, 120, 200])
@@ -86,7 +64,7 @@ def test_show_tells_one_workspace_whole(store_with: Fill, capsys: pytest.Capture
     assert "user created" in text
     assert cli.main(["show", "id1", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown.keys() >= LIST_KEYS | {"attempts", "events", "steps", "workload", "policy"}
+    assert shown.keys() >= {"name", "attempts", "events", "steps", "workload", "policy"}
     assert shown["workload"]["image"] == "debian:12"
     assert [event["kind"] for event in shown["events"]] == ["created"]
 
@@ -140,26 +118,36 @@ def test_control_sequences_of_a_repository_never_reach_the_screen(
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", capsys.readouterr().out)
 
 
-def test_signs_are_those_of_the_dashboard() -> None:
-    assert {phase: sign for phase, (sign, _, _) in SIGNS.items()} == UNICODE.phases
-    assert {phase: sign for phase, (_, sign, _) in SIGNS.items()} == ASCII.phases
-    assert set(SIGNS) == set(Phase)
+def unsaved(wsdash: Command) -> dict[str, Any] | None:
+    """The unsaved work in `show --json`."""
+    found: dict[str, Any] | None = json.loads(wsdash("show", "web", "--json").stdout)["unsaved"]
+    return found
 
 
-@pytest.mark.parametrize(
-    ("at", "text"),
-    [
-        (0.0, "1970-01-01T00:00:00.000Z"),
-        (1.9996, "1970-01-01T00:00:02.000Z"),
-        (None, None),
-        (float("inf"), None),
-    ],
-)
-def test_instants_are_iso_8601_in_utc(at: float | None, text: str | None) -> None:
-    assert instant(at) == text
+@pytest.mark.usefixtures("plain_jobs")
+def test_show_tells_what_is_unsaved_now_and_as_of_when(wsdash: Command, repository: Path) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    wsdash("ssh", "web", "--", "sh", "-c", "echo new >notes.txt")
+    found = until_sync(lambda: unsaved(wsdash), what="an answer")
+    assert (found["files"], found["is_whole"]) == (2, True)
+    assert "2 files are unsaved, as of " in wsdash("show", "web").stdout
+    assert "notes.txt" not in wsdash("show", "web").stdout
+    wsdash("ssh", "web", "--", "rm", "notes.txt", "greeting.txt")
+    assert wsdash("stop", "web", "--wait").returncode == 0
+    until_sync(lambda: (unsaved(wsdash) or {}).get("files") == 0, what="the look at the stop")
+    assert "nothing, as of " in wsdash("show", "web").stdout
 
 
-def test_what_does_not_fit_is_cut_and_says_so() -> None:
-    assert fit("short", 10) == "short"
-    assert fit("漢字漢字漢字", 7) == "漢字.."
-    assert fit("two\nlines", 20) == "two lines"
+@pytest.mark.usefixtures("plain_jobs")
+def test_show_tells_what_is_known_where_nobody_answers_in_time(
+    wsdash: Command, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    slow = tmp_path / "bin/git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    shown = wsdash("show", "web")
+    assert shown.returncode == 0
+    assert "not looked for yet" in shown.stdout

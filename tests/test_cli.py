@@ -1,4 +1,4 @@
-"""The command line's verbs, usage errors and exit codes."""
+"""The command line itself: verbs, usage errors, exit codes, closed streams, and a config.toml with an error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import shlex
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PYTHON, Command
+from tests.conftest import PYTHON, Command
 from wsdash import __version__, cli
 from wsdash.paths import Paths
 
@@ -159,6 +160,7 @@ def test_a_state_folder_that_cannot_be_used_is_told_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_makes_no_noise(environment: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -168,6 +170,7 @@ def test_a_reader_that_leaves_early_makes_no_noise(environment: Path) -> None:
     assert done.returncode == cli.PIPE_CLOSED
 
 
+@pytest.mark.slow
 def test_a_closed_standard_output_is_no_crash(environment: Path) -> None:
     script = f"exec {shlex.join(PYTHON)} list >&-"
     done = subprocess.run(["sh", "-c", script], stderr=subprocess.PIPE, text=True, timeout=60)
@@ -191,5 +194,98 @@ def test_json_of_nothing_is_an_empty_array(wsdash: Command) -> None:
 
 
 def test_every_verb_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
+    text = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text()
     assert [verb for verb in cli.VERBS if verb not in text] == []
+
+
+def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", line.replace("wsdash", shlex.join([sys.executable, "-m", "wsdash"]))],
+        env={**os.environ, "PYTHONUNBUFFERED": "", **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"), [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")]
+)
+@pytest.mark.parametrize("verb", ["list", "list --json", "doctor --json", "context list", "--help"])
+@pytest.mark.slow
+def test_an_output_that_takes_nothing_is_told(paths: Paths, verb: str, where: str, reason: str) -> None:
+    done = shell(f"wsdash {verb} {where}")
+    assert done.returncode == 1
+    assert f"wsdash: standard output cannot be written to: {reason}" in done.stderr
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+    assert not paths.crash_reports.exists()
+
+
+@pytest.mark.slow
+def test_it_is_told_without_a_buffer_too(paths: Paths) -> None:
+    done = shell("wsdash list >/dev/full", PYTHONUNBUFFERED="1")
+    assert (done.returncode, "cannot be written to: No space" in done.stderr) == (1, True)
+
+
+@pytest.mark.slow
+def test_a_verb_that_acts_does_so_without_any_stream(paths: Paths) -> None:
+    assert shell("wsdash list <&- >&- 2>&-").returncode == 1
+    assert shell("wsdash list 2>/dev/full").returncode == 0
+    assert shell("wsdash show nosuch 2>/dev/full").returncode == 3
+    assert not paths.crash_reports.exists()
+
+
+@pytest.mark.slow
+def test_what_was_closed_is_not_taken_by_a_file_of_ours(paths: Paths) -> None:
+    """A state store that is opened as descriptor 1 would be printed into."""
+    assert shell("wsdash list").returncode == 0
+    for _ in range(2):
+        shell("wsdash list --json >&-; wsdash doctor <&- >&-")
+    done = shell("wsdash list --json")
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
+
+
+@pytest.mark.slow
+def test_a_relative_home_is_a_sentence(tmp_path: Path) -> None:
+    done = shell("unset WSDASH_HOME; wsdash list", HOME="relative")
+    assert done.returncode == 1
+    assert done.stderr.startswith("wsdash: HOME is 'relative'")
+
+
+BROKEN: dict[str, tuple[str | bytes, str]] = {
+    "an unknown key": (
+        "[policy]\ngrace = 3\n",
+        "line 2: policy.grace is no setting of wsdash. It takes grace_s.",
+    ),
+    "no TOML": ("[policy\n", "config.toml: Expected ']' at the end of a table declaration (at line 1"),
+    "no UTF-8": (b"\xff\xfe", "is not UTF-8"),
+}
+
+
+@pytest.fixture(params=BROKEN)
+def said(request: pytest.FixtureRequest, paths: Paths) -> str:
+    text, said = BROKEN[request.param]
+    paths.config.mkdir(parents=True)
+    paths.config_file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return said
+
+
+@pytest.mark.parametrize(
+    "verb", [("list",), ("plan",), ("list", "--json"), ("daemon", "--status"), ("recover",)]
+)
+def test_it_is_told_once(wsdash: Command, said: str, verb: tuple[str, ...]) -> None:
+    done = wsdash(*verb)
+    assert done.stderr.count(said) == 1, done.stderr
+
+
+def test_reading_verbs_answer_all_the_same(wsdash: Command, said: str) -> None:
+    done = wsdash("list", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == []
+
+
+def test_doctor_says_it_as_a_finding(wsdash: Command, said: str) -> None:
+    done = wsdash("doctor")
+    assert said in done.stdout
+    assert said not in done.stderr
+    assert done.returncode == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.cli.conftest import PYTHON, Command
+from tests.conftest import PYTHON, Command
 from tests.repositories import DEVFILE, make_repository
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_running")
