@@ -25,7 +25,9 @@ _TOKEN_ANYWHERE = (
 """A token of GitLab (doc/security/tokens: "Token prefixes"), GitHub or Atlassian, in the middle of any text."""
 _NOTHING_TO_HIDE = rf"(?:https?|ssh)://(?!.*{_TOKEN_ANYWHERE})[A-Za-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~/-]*"
 """An address without a user, a query, a fragment, parameters and tokens: one look shows that it holds no secret."""
-IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>|\\]+"
+# Texts of others may be made to keep a pattern busy: each of these reads a text once, whatever it holds.
+IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]{0,19}://[^\s'\"`<>|\\]++"
+_ENDS_A_SENTENCE = ",.;:!?)]}"
 _HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
 _USER = r"[A-Za-z0-9._+-]+"
 _PLAIN_USER = r"[A-Za-z0-9._+-]{1,19}(?:@[A-Za-z0-9.-]+)?"
@@ -34,8 +36,8 @@ _TOKEN = r"(?:gl[a-z]{1,6}-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)"
 """How tokens of GitLab, GitHub and Atlassian begin."""
 _NEARLY_URL = r"(?is)https?[:/\\]|//|.*://"
 """How an address begins that was to be a URL, and is none."""
-_PASSWORD = r":[^/@]+@"
-SECRET_KEY = r"(?i)((?:^|[?&;#])[^=&;#]*(?:token|secret|pass|auth|cred|key|sig)[^=&;#]*=)[^&;#]*"
+_PASSWORD = r":(?:[^/@:]++:?|:)@"
+SECRET_KEY = r"(?i)((?:^|[&;#])(?=[^=&;#]*?(?:token|secret|pass|auth|cred|key|sig))[^=&;#]*+=)[^&;#]*+"
 _NO_KEY = r"([?#])[^=?#]+(?=#|$)"
 HIDDEN = "***"
 
@@ -239,10 +241,15 @@ def _shown_without_scheme(address: str) -> str:
 def redacted(text: str) -> str:
     """Return the text, such as an error's, without tokens and with each address reduced to its safe part."""
     if "://" in text:
-        text = re.sub(
-            rf"{IN_TEXT}?(?=[,.;:!?)\]}}]*(?:[\s'\"`<>|\\]|$))", lambda found: shown(found[0]), text
-        )
+        text = re.sub(IN_TEXT, lambda found: _shown_in_text(found[0]), text)
     return re.sub(_TOKEN_ANYWHERE, HIDDEN, text)
+
+
+def _shown_in_text(address: str) -> str:
+    """Return the safe part of an address, and what ends a sentence after it as it is."""
+    host = address.index("://") + 4
+    end = host + len(address[host:].rstrip(_ENDS_A_SENTENCE))
+    return shown(address[:end]) + address[end:]
 
 
 def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:

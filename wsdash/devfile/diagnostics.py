@@ -88,19 +88,23 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
 
 
+# Texts of others may be made to keep a pattern busy: each of these reads a text once, whatever it holds.
+_WORD = re.compile(r"[^\s'\"]++")
+_BEFORE_A_HOST = re.compile(r"(?<=://)([^/?#]+|(?=[^/?#:]*+:\d*+[^/?#\d]).*)(?=@)")
+"""In a word up to its last `@`: the user and the password of an address."""
 _SECRETS = tuple(
     map(
         re.compile,
         (
-            # Before the host of an address, and of one without its scheme; the digest of an image is none.
-            r"(?<=://)([^\s/?#'\"]+|[^\s/?#'\"]*:[^\s/?#'\"]*[^\s/?#'\"\d][^\s'\"]*)(?=@)",
+            # Before the host of an address without its scheme; the digest of an image is none.
             r"(?<![^\s'\"{,=/])[\w.+-]{1,80}:([^\s'\"/@]{1,200})(?=@(?!sha\d)\w)",
             # In its query or its parameters: by the name, or without a name.
-            r"(?i)[?&;#][^\s'\"=&;#]{0,80}?(?:token|secret|pass|auth|cred|key|sig)[^\s'\"=&;#]{0,80}=([^\s'\"&;#]+)",
-            r"[?#]([\w-]{20,})(?![^\s'\"])",
+            r"(?i)[?&;#](?:(?=[^\s'\"=&;#]*?(?:token|secret|pass|auth|cred|key|sig))[^\s'\"=&;#]*+=([^\s'\"&;#]++)"
+            r"|[^\s'\"=&;#]++)",
+            r"[?#]([\w-]{20,}+)(?![^\s'\"])",
             # Tokens as GitLab, GitHub and Atlassian make them, wherever they stand.
             r"(?<![A-Za-z0-9])((?:gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rtr?|soat|wt)-|gh[a-z]_|github_pat_"
-            r"|AT[A-Z]TT|ATBB)[\w-]{16,})",
+            r"|AT[A-Z]TT|ATBB)[\w-]{16,}+)",
         ),
     )
 )
@@ -112,12 +116,21 @@ def without_secrets(text: str) -> str:
 
     All other characters keep their columns.
     """
+    if "://" in text:
+        text = _WORD.sub(_without_a_user, text)
     for pattern in _SECRETS:
         text = pattern.sub(_stars, text)
     return text
 
 
+def _without_a_user(word: re.Match[str]) -> str:
+    before, at, host = word[0].rpartition("@")
+    return _BEFORE_A_HOST.sub(_stars, before + at) + host
+
+
 def _stars(found: re.Match[str]) -> str:
+    if found[1] is None:
+        return found[0]
     begin, end = (place - found.start() for place in found.span(1))
     return f"{found[0][:begin]}{'*' * (end - begin)}{found[0][end:]}"
 

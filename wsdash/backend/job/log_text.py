@@ -28,9 +28,10 @@ _STAMP_LENGTH = len(b"2026-11-30T15:04:13.212613Z 00O ")
 _ERASED = rb"\r\x1b\[0K"
 _KINDS = "|".join(KINDS).encode()
 _NOISE = re.compile(
-    rb"%s(?:%s) [^\r\n]*(?:%s|\r?\n|\Z)" % (re.escape(MARK), _KINDS, _ERASED)
-    + rb"|section_(?:start|end):\d+:[^\s\[]*(?:\[[^\]\r\n]*\])?%s" % _ERASED
+    rb"%s(?:%s) [^\r\n]*+(?:%s|\r?\n|\r?(?:\x1b(?:\[0?)?)?\Z|(?=\r))" % (re.escape(MARK), _KINDS, _ERASED)
+    + rb"|section_(?:start|end):\d++:[\w.-]*+(?:\[[^\[\]\r\n]*+\])?%s" % _ERASED
 )
+"""Reads each byte once, whatever a job writes: a message ends before the next line at the latest."""
 _BEGINS = (MARK, b"section_")
 _CONTROL = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _LONGEST_HELD = 4096

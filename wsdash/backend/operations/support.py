@@ -27,11 +27,11 @@ LARGEST_LOG = 512 * 1024
 _SHORTEST = 6
 """Characters: anything shorter stands in any text by chance."""
 _ASSIGNMENT = re.compile(
-    r"(?i)([\w-]*(?:token|secret|passw|passphrase|credential|private_?key|api_?key)[\w-]*)"
+    r"(?i)(?<![\w-])(?=[\w-]*?(?:token|secret|passw|passphrase|credential|private_?key|api_?key))([\w-]++)"
     r"(=|[\"']?\s*[=:]\s*(?=[\"'])|[\"']?\s*[=:]\s*(?=[^\s\"',;&]{8}))"
     r"(\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)"
 )
-"""With blanks between, only what is in quotes or long: `tokens: 3` is a count."""
+"""With blanks between, only what is in quotes or long: `tokens: 3` is a count. Reads each word once."""
 _BEARER = re.compile(r"(?i)\b(bearer|basic|private-token:)\s+[\w+/=.~-]{8,}")
 
 

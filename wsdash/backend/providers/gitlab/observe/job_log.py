@@ -21,7 +21,7 @@ _MESSAGE = re.compile(re.escape(MARK).join((b"(", rb"[^\r\n]*)(?:\r\x1b\[0K)?"))
 CACHE_IS_LOCAL = b"cache will not be downloaded from shared cache server"
 """GitLab Runner, `commands/helpers/cache_extractor.go`."""
 _SCRIPT = re.compile(
-    rb"section_start:\d+:(?:step_|build_)?script\b[^\r\n]*\r\x1b\[0K[^\n]*\n(.*?)"
+    rb"section_start:\d+:(?:step_|build_)?script(?:\[[^\[\]\r\n]*+\])?\r\x1b\[0K[^\n]*+(?:\n|\Z)(.*?)"
     rb"(?:section_end:\d+:(?:step_|build_)?script\b|\Z)",
     re.DOTALL,
 )
