@@ -135,6 +135,12 @@ VERBS: dict[str, Verb] = {
         arguments.context_actions,
     ),
     "daemon": Verb("run the reconciler without a dashboard", "daemon:daemon", arguments.daemon_options),
+    "relay": Verb(
+        "report or stop the relay, to which jobs of a GitLab connect",
+        "relay:relay",
+        arguments.relay_options,
+        arguments.as_json,
+    ),
     "doctor": Verb("check this machine and the state of wsdash", "doctor:doctor", arguments.as_json),
     "support": Verb(
         "write an archive for a bug report, with secrets removed",

@@ -244,6 +244,17 @@ def daemon_options(parser: ArgumentParser) -> None:
     )
 
 
+def relay_options(parser: ArgumentParser) -> None:
+    """Add the options of `relay`."""
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument(
+        "--status",
+        action="store_true",
+        help="print where it listens and who is connected; exit 1 if none runs",
+    )
+    one.add_argument("--stop", action="store_true", help="stop it; jobs keep running")
+
+
 def support_options(parser: ArgumentParser) -> None:
     """Add the options of `support`."""
     parser.add_argument("--output", metavar="FILE", help="the archive to write (a new file in this folder)")

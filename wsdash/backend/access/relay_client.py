@@ -97,6 +97,14 @@ class RelayClient:
             connection.close()
         return True
 
+    def connected(self) -> list[str]:
+        """The names of the workspaces whose jobs hold a tunnel now."""
+        try:
+            grants = Grants(self.folder.grants).all()
+        except Unreadable:
+            return []
+        return sorted(grant.name for grant in grants if self.is_connected(grant.workspace_id))
+
     def ssh(self, workspace_id: str, name: str, argv: Sequence[str]) -> tuple[str, ...]:
         """The user's ssh into a workspace, for a shell or a command."""
         command = [shlex.join(argv)] if argv else []

@@ -45,20 +45,24 @@ class RelayProcess:
         Raises `CannotListen` and `OSError`.
         """
         self._note_need()
-        is_running = self.is_running()
-        port = self.port()
-        if is_running:
-            want = relay_code.needed(self._settings.bind, port, self.host)
-            reason = relay_code.why_replace(self.about(), want)
+        if self.is_running():
+            reason = self.why_replace()
             if not reason:
                 return
             log.info("the relay ends and another one takes its place: %s", reason)
             before_end()
             self.end()
         if not self._is_locked():
-            self._start(port)
+            self._start(self.port())
         elif not self._waited(lambda: False):
             raise OSError(f"the relay does not start; see {self._folder.log}")
+
+    def why_replace(self) -> str:
+        """Why the relay that runs makes room for a new one when it is needed next; "" where it does not."""
+        if not self.is_running():
+            return ""
+        want = relay_code.needed(self._settings.bind, self.port(), self.host)
+        return relay_code.why_replace(self.about(), want)
 
     def _start(self, port: int) -> None:
         listening.check(self._settings.bind, port)
@@ -120,11 +124,11 @@ class RelayProcess:
 
     def problem(self) -> listening.CannotListen | None:
         """Why no relay could listen now; None where one runs or could."""
-        try:
-            if not self._is_locked():
+        if (self._settings.port or self._kept_port()) and not self._is_locked():
+            try:
                 listening.check(self._settings.bind, self.port())
-        except listening.CannotListen as error:
-            return error
+            except listening.CannotListen as error:
+                return error
         return None
 
     def _note_need(self) -> None:
