@@ -27,7 +27,8 @@ class Grant:
     pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`, until `not_after`, in seconds since the
     epoch. `job_key` is the public key that it then made for itself: from there on only that counts, and no proof
     any more; `host_key` is that of its SSH server. `login` is the name of the user that the job runs as; jobs of older
-    versions do not tell it.
+    versions do not tell it. `context` is that of the workspace, `address` the one that the job connects to:
+    `HOST PORT`.
     """
 
     workspace_id: str
@@ -43,6 +44,8 @@ class Grant:
     job_key: str = ""
     host_key: str = ""
     login: str = ""
+    context: str = ""
+    address: str = ""
 
     @property
     def path(self) -> str:

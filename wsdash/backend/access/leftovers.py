@@ -27,7 +27,8 @@ def forget(folder: AccessFolder, workspace_id: str, name: str) -> None:
     if not ID.fullmatch(workspace_id):
         return
     files = [folder.local / f"{workspace_id}{ending}" for ending in _SERVER]
-    files += [folder.grants / f"{workspace_id}.json", folder.socket(workspace_id)]
+    files += [room / f"{workspace_id}.json" for room in (folder.grants, folder.seen)]
+    files.append(folder.socket(workspace_id))
     files.append(folder.sockets / f"{workspace_id}.editor")
     named = folder.socket(f"{name}.wsdash")
     if named.is_symlink() and os.readlink(named) == folder.socket(workspace_id).name:  # noqa: PTH115
@@ -38,7 +39,9 @@ def forget(folder: AccessFolder, workspace_id: str, name: str) -> None:
 
 def find(folder: AccessFolder, ask: AskIds) -> list[Leftover]:
     """What is left of workspaces that are gone, and of writers that died."""
-    seen = [file for room in (folder.local, folder.grants, folder.sockets) for file in _files(room)]
+    seen = [
+        file for room in (folder.local, folder.grants, folder.seen, folder.sockets) for file in _files(room)
+    ]
     ids = ask()
     found = [
         Leftover(file, "a workspace that is gone") for file in seen if _is_orphan(file, folder, ids.deleted)

@@ -44,7 +44,7 @@ class AccessFolder:
 
     def prepare(self) -> None:
         """Make the folders, mode 0700. Raises `PathError` when one is not ours."""
-        for folder in (self.root, self.grants, self.local):
+        for folder in (self.root, self.grants, self.seen, self.local):
             private_folder(folder)
         self.prepare_sockets()
 
@@ -113,6 +113,16 @@ class AccessFolder:
     def grants(self) -> Path:
         """The folder of grants, one file for each workspace."""
         return self.root / "grants"
+
+    @property
+    def seen(self) -> Path:
+        """The folder of what the relay saw of each workspace's job (`sightings.py`)."""
+        return self.root / "seen"
+
+    @property
+    def reached(self) -> Path:
+        """The addresses by which jobs have connected, by context (`sightings.py`)."""
+        return self.root / "reached.json"
 
     @property
     def local(self) -> Path:

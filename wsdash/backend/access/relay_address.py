@@ -17,3 +17,8 @@ class RelayAddress:
     host_key: str
     user_key: str
     audience: str
+
+    @property
+    def text(self) -> str:
+        """`HOST PORT`, as jobs get it."""
+        return f"{self.host} {self.port}"

@@ -8,15 +8,17 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from wsdash.backend.access import proxy_command, ssh_files
+from wsdash.backend.access import proxy_command, sightings, ssh_files
 from wsdash.backend.access.grants import LOGIN, Grant, Grants, Unreadable
 from wsdash.backend.access.known_hosts import alias_of
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay_address import RelayAddress
 from wsdash.backend.access.relay_process import RelayProcess
+from wsdash.backend.access.sightings import Reached, Sighting
 from wsdash.backend.access.ssh_config import FAST_CIPHERS, TERMINAL_VARIABLES, word
 from wsdash.config.settings import Access
 from wsdash.paths import Paths
@@ -63,8 +65,10 @@ class RelayClient:
         now = None
         with suppress(Unreadable):  # what is damaged is rewritten
             now = grants.of_workspace(grant.workspace_id)
-        if now is None or now.attempt_id != grant.attempt_id or not now.job_key:
+        if now is None or now.attempt_id != grant.attempt_id:
             grants.write(grant)
+        elif not now.job_key:
+            grants.write(replace(grant, address=now.address or grant.address))
 
     def revoke_attempt(self, workspace_id: str) -> None:
         """Accept no job of the workspace until the next attempt is authorized."""
@@ -77,6 +81,22 @@ class RelayClient:
             forget(self.folder, workspace_id, name)
         with suppress(OSError):
             ssh_files.write_users(self.folder)
+
+    def grant(self, workspace_id: str) -> Grant | None:
+        """The grant of the workspace's newest attempt. Raises `Unreadable`."""
+        return Grants(self.folder.grants).of_workspace(workspace_id)
+
+    def sighting(self, workspace_id: str) -> Sighting | None:
+        """What the relay saw of the workspace's job; a relay that has ended since has none connected."""
+        found = sightings.read(self.folder.seen, workspace_id)
+        process = self.process.process() if found is not None and found.is_connected else None
+        if found is not None and process is not None and process.pid != found.relay:
+            return replace(found, ended_at=found.connected_at)
+        return found
+
+    def reached(self) -> dict[str, Reached]:
+        """By context, the address by which a job of it has connected last."""
+        return sightings.read_reached(self.folder.reached)
 
     def login(self, workspace_id: str) -> str:
         """The login name of the workspace's job, "" until the job has reported it."""

@@ -46,6 +46,7 @@ FACTS = frozenset(
         "kept",
         "saved",
         "remote",
+        "tunnel",
     }
 ) | frozenset({"unsaved", "run", "cache", "volume", "import", "active", "shells", "load", "memory", "disk"})
 """Names of what a heartbeat says, as `NAME=VALUE` in the name of the pipeline."""

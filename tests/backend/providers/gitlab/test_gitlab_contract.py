@@ -32,7 +32,7 @@ class TestGitLab(ProviderContract):
         with pytest.raises(PermanentError, match="ended"):
             await harness.having(Shells).shell(workspace(), attempt(), ())
         await harness.launch(harness.workload("true"))
-        with pytest.raises(PermanentError, match="no way into"):
+        with pytest.raises(PermanentError, match="cannot be entered"):
             await harness.having(Shells).shell(workspace(), attempt(), ())
         await harness.provider.force_cancel(attempt())
         with pytest.raises(PermanentError, match="ended"):

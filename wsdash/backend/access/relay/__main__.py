@@ -81,6 +81,8 @@ async def serve(folder: AccessFolder, settings: Needed) -> None:
         for task in watching:
             task.cancel()
         acceptor.close()
+        with suppress(OSError):
+            relay.sightings.flush()
 
 
 async def _end_when_unused(folder: AccessFolder, relay: Relay, ended: asyncio.Event) -> None:

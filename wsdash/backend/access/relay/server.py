@@ -29,6 +29,7 @@ from wsdash.backend.access.relay.enrolment import Enrolment
 from wsdash.backend.access.relay.issuer_keys import NoKeys
 from wsdash.backend.access.relay.token_verifier import NotProven
 from wsdash.backend.access.relay.tunnel import Tunnel
+from wsdash.backend.access.sightings import Sightings
 from wsdash.paths import PathError
 
 log = logging.getLogger("wsdash.relay")
@@ -97,6 +98,7 @@ class JobConnection(asyncssh.SSHServer):
             self.grant.attempt_id, time.monotonic()
         ):
             log.warning("%s: %s connects too often, and waits", self.host, self.grant.attempt_id)
+            self._note_refusal("it connects too often")
             self.end()
         return True
 
@@ -126,6 +128,7 @@ class JobConnection(asyncssh.SSHServer):
                 certificate = await self._relay.enrolment.enrol(self.grant, "".join(responses))
         except NotProven as reason:
             log.warning("%s: %s refused, %s", self.host, self.grant.attempt_id, reason)
+            self._note_refusal(reason)
             return False
         except NoKeys:
             self._put_off(f"{self.grant.issuer} does not tell its keys")
@@ -149,7 +152,10 @@ class JobConnection(asyncssh.SSHServer):
         grant = self.grant
         if grant is None or not grant.job_key:
             return False
-        return key.export_public_key("openssh").decode().split()[:2] == grant.job_key.split()[:2]
+        is_right = key.export_public_key("openssh").decode().split()[:2] == grant.job_key.split()[:2]
+        if not is_right:
+            self._note_refusal("its key is not the one that it has enrolled with")
+        return is_right
 
     def auth_completed(self) -> None:
         """Close the connection after an enrolment; after a login by key, the job must listen within `LISTEN_S`."""
@@ -166,7 +172,12 @@ class JobConnection(asyncssh.SSHServer):
 
     def _put_off(self, why: object) -> None:
         log.error("%s: its login is put off: %s", self.host, why)
+        self._note_refusal(f"this machine cannot check it now: {why}")
         self.end()
+
+    def _note_refusal(self, why: object) -> None:
+        if self.grant is not None:
+            self._relay.sightings.note(self.grant, refused_at=time.time(), refusal=str(why), host=self.host)
 
     # --- what it asks for -----------------------------------------------------------------------
 
@@ -182,6 +193,7 @@ class JobConnection(asyncssh.SSHServer):
                 return await self._relay.listen(self, self.grant)
             except (OSError, PathError) as error:
                 log.error("%s: no socket for %s: %s", self.host, self.grant.workspace_id, error)
+                self._note_refusal(f"its socket cannot be made: {error}")
                 return False
 
     def server_requested(self, listen_host: str, listen_port: int) -> bool:
@@ -264,6 +276,7 @@ class Relay:
         self._limits = limits
         self._logins = Logins(limits)
         self.enrolment = Enrolment(folder, self.grants)
+        self.sightings = Sightings(folder.seen, folder.reached, self.grants)
         self._connections: set[JobConnection] = set()
 
     @property
@@ -303,9 +316,11 @@ class Relay:
         self._leave(connection)
 
     def _leave(self, connection: JobConnection) -> None:
-        self._connections.discard(connection)
         if connection.tunnel is not None:
             connection.tunnel.close()
+            if connection in self._connections:
+                self.sightings.note(connection.tunnel.grant, ended_at=time.time())
+        self._connections.discard(connection)
 
     # --- tunnels --------------------------------------------------------------------------------
 
@@ -327,6 +342,7 @@ class Relay:
         if before is not None:
             before.close()
         log.info("%s: %s listens", connection.host, grant.attempt_id)
+        self.sightings.note(grant, connected_at=time.time(), host=connection.host, socket_problem="")
         return tunnel
 
     async def watch(self) -> None:
@@ -340,6 +356,10 @@ class Relay:
 
     async def _look(self) -> None:
         connections = [one for one in self._connections if one.grant is not None]
+        try:
+            await asyncio.to_thread(self.sightings.flush)
+        except OSError as error:
+            log.warning("what is seen of jobs cannot be recorded: %s", error)
         seen = await asyncio.to_thread(lambda: [self._state_of(one) for one in connections])
         for connection, (standing, has_socket) in zip(connections, seen, strict=True):
             assert connection.grant is not None
@@ -369,5 +389,7 @@ class Relay:
             await tunnel.listen()
             await asyncio.to_thread(ssh_files.renew, self.folder)
             log.info("%s: its socket was removed, and is there again", tunnel.grant.workspace_id)
+            self.sightings.note(tunnel.grant, socket_problem="")
         except (OSError, PathError) as error:
             log.error("%s: no socket: %s", tunnel.grant.workspace_id, error)
+            self.sightings.note(tunnel.grant, socket_problem=str(error))

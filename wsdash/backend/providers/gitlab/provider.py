@@ -36,6 +36,7 @@ from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.project import CurrentProject
 from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
+from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.branch import BranchWriter
 from wsdash.backend.providers.gitlab.deletion import Deletion, force_cancel
 from wsdash.backend.providers.gitlab.launcher import Launcher
@@ -269,15 +270,21 @@ class GitLabProvider(
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
         """Return the ssh command for a shell or a command in the job. Raises `NotRunning` for an ended attempt."""
-        await self._refuse_an_ended(workspace, attempt)
-        return await self._tunnel.shell(workspace, argv)
+        reported = await self._refuse_an_ended(workspace, attempt)
+        return await self._tunnel.shell(workspace, argv, reported)
 
-    async def _refuse_an_ended(self, workspace: Workspace, attempt: Attempt) -> None:
-        """GitLab, which may be silent, is asked only where no tunnel stands. Raises NotRunning."""
-        if not await self._tunnel.is_connected(workspace):
-            found = await self._launcher.find(attempt)
-            if found is None or not observation.is_live(found):
-                raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
+    async def _refuse_an_ended(self, workspace: Workspace, attempt: Attempt) -> str:
+        """GitLab, which may be silent, is asked only where no tunnel stands. Raises NotRunning.
+
+        Return what the job reports of its tunnel, "" where it reports nothing.
+        """
+        if await self._tunnel.is_connected(workspace):
+            return ""
+        found = await self._launcher.find(attempt)
+        if found is None or not observation.is_live(found):
+            raise NotRunning(f"the job of {workspace.name} has ended", "Start it first.")
+        beat = pipeline_name.parse(found.name)
+        return "" if beat is None else beat.facts.get("tunnel", "")
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """None where its job has no tunnel to this machine."""
@@ -296,8 +303,8 @@ class GitLabProvider(
         self, workspace: Workspace, attempt: Attempt, where: str, there: int | str
     ) -> tuple[str, ...]:
         """Return the ssh command that forwards to a port or a socket of the job. Raises as `shell` does."""
-        await self._refuse_an_ended(workspace, attempt)
-        return await self._tunnel.forwarding(workspace, where, there)
+        reported = await self._refuse_an_ended(workspace, attempt)
+        return await self._tunnel.forwarding(workspace, where, there, reported)
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
         """Nothing where its job has no tunnel to this machine."""

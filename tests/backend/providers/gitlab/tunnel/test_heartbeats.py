@@ -50,11 +50,10 @@ def test_a_line_that_is_no_heartbeat_of_this_attempt_ends_the_listening(said: by
 
 
 def test_without_access_the_status_says_that_and_why() -> None:
-    said = TunnelHeartbeats(JobTunnel(None, GitLabSettings("https://gitlab.example", "group/app"))).status(
-        "a1"
-    )
+    tunnel = JobTunnel(None, GitLabSettings("https://gitlab.example", "group/app"))
+    said = TunnelHeartbeats(tunnel).status(Heartbeat("w1", "a1", 1, 0))
     assert said.startswith("none: [access] in config.toml does not name this machine")
-    assert "no shell, editor or port" in said
+    assert "Set host in [access]" in said
 
 
 class Job(JobTunnel):

@@ -206,24 +206,38 @@ end() {
   exit 0
 }
 
-# Nobody waits for what can only come through the tunnel.
+# give_up WORD TEXT: nobody waits for what can only come through the tunnel. The heartbeat has the word.
 give_up() {
-  say "$1"
+  say "$2"
+  printf '%s\n' "$1" >"$WSDASH_RUN/tunnel"
   : >"$WSDASH_RUN/unreachable"
   exit 0
+}
+
+# Why the last try has failed, in a word for the heartbeat, which is all that the user's machine hears of a job that does not
+# get through to it.
+note_failure() {
+  if answer_has 'Could not resolve'; then why=no-name
+  elif answer_has 'Connection refused'; then why=closed
+  elif answer_has 'timed out'; then why=timeout
+  elif answer_has 'No route\|unreachable'; then why=no-route
+  elif answer_has 'Host key verification failed'; then why=host-key
+  elif answer_has 'Permission denied'; then why=denied
+  else why=lost; fi
+  { printf '%s\n' "$why" >"$WSDASH_RUN/tunnel"; } 2>/dev/null
 }
 
 connect() {
   umask 077
   mkdir -p "$access"
   if ! have ssh || ! have ssh-keygen; then
-    give_up 'The image has no ssh, so nobody can connect to the workspace: only its log and its state are visible.'
+    give_up no-ssh 'The image has no ssh, so nobody can connect to the workspace: only its log and its state are visible.'
   fi
   if ! find_server; then
-    give_up 'The image has no SSH server (openssh-server or dropbear), so nobody can connect to the workspace.'
+    give_up no-sshd 'The image has no SSH server (openssh-server or dropbear), so nobody can connect to the workspace.'
   fi
   if ! find_user_name; then
-    give_up "The job's user $(id -u) has no name in the image (/etc/passwd), and ssh does not work without: nobody \
+    give_up no-user "The job's user $(id -u) has no name in the image (/etc/passwd), and ssh does not work without: nobody \
 can connect to the workspace."
   fi
   for sftp in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
@@ -232,10 +246,10 @@ can connect to the workspace."
   done
   [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
   if ! { make_key job_key && make_host_key; }; then
-    give_up 'The SSH keys could not be made, so nobody can connect to the workspace.'
+    give_up no-keys 'The SSH keys could not be made, so nobody can connect to the workspace.'
   fi
   if ! authorize_user; then
-    give_up "The image's dropbear is too old to log in to outside of a container: install openssh-server."
+    give_up old-dropbear "The image's dropbear is too old to log in to outside of a container: install openssh-server."
   fi
   printf 'wsdash-relay %s\n' "$WSDASH_RELAY_KEY" >"$access/known_hosts"
   # A runner that ends the job signals every process of it, and the last checkpoint needs the tunnel.
@@ -251,9 +265,10 @@ can connect to the workspace."
       if answer_has '^wsdash-enrolled\|^wsdash-host-certificate'; then
         enrolled=yes
         delay=0.3
+        rm -f "$WSDASH_RUN/tunnel"
         rm -f "$WSDASH_ENROLL_TOKEN_FILE"
         if ! start_server; then
-          give_up "The image's SSH server does not start, so nobody can connect to the workspace: $(
+          give_up sshd-fails "The image's SSH server does not start, so nobody can connect to the workspace: $(
             tail -n 1 "$access/server.log"
           )"
         fi
@@ -266,6 +281,7 @@ can connect to the workspace."
       say "The tunnel to your machine is down: the job connects again."
       [ "$(($(date +%s) - began))" -lt 30 ] || delay=0.3 refused=0
     fi
+    note_failure
     if answer_has 'Permission denied'; then
       refused=$((refused + 1))
       # It may not know of this job yet: nobody may be there who looks.

@@ -51,6 +51,7 @@ compose_name() {
   read -r from 2>/dev/null <"$run/from" && add_fact "from=$from"
   read -r aside 2>/dev/null <"$run/aside" && add_fact "aside=$aside"
   read -r problem 2>/dev/null <"$run/facts" && add_fact "$problem"
+  read -r way_in 2>/dev/null <"$run/tunnel" && add_fact "tunnel=$way_in"
   read -r kept 2>/dev/null <"$run/kept" && add_fact "kept=$kept"
   saved=
   read -r saved 2>/dev/null <"$run/saved" && add_fact "saved=$saved"

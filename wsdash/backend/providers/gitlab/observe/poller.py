@@ -123,7 +123,7 @@ class PipelinePoller:
     def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
         """What was observed before, where nothing that it rests on is another thing now."""
         memory = self._memory
-        status = self._heartbeats.status(beat.attempt_id) if self._heartbeats is not None else None
+        status = self._heartbeats.status(beat) if self._heartbeats is not None else None
         rests_on = (
             pipeline.status,
             beat,

@@ -19,14 +19,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_LINE = 1024
 UP = "up: heartbeats come by it, and shells, ports and checkpoints go by it"
-DOWN = (
-    "down: unreachable until its job reconnects, which it keeps trying; its log shows whether the image lacks ssh."
-    " Nothing is restarted for that"
-)
-NO_ACCESS = (
-    "none: [access] in config.toml does not name this machine as runners see it. Without it there is no shell, editor"
-    " or port here; the job's page, its log and its heartbeats are all there is"
-)
 _ORDER = {
     state: place
     for place, state in enumerate(
@@ -64,14 +56,12 @@ class TunnelHeartbeats:
             sent = replace(sent, facts={**sent.facts, "via": named.facts.get("via", "none")})
         return newer(named, sent)
 
-    def status(self, attempt_id: str) -> str:
-        """The state of the tunnel of a job that runs, in words."""
-        if not self._tunnel.is_configured:
-            return NO_ACCESS
-        if attempt_id in self._up:
+    def status(self, beat: Heartbeat) -> str:
+        """The state of the tunnel of a job that runs, in words. Reads files where it is down."""
+        if beat.attempt_id in self._up:
             return UP
-        problem = self._tunnel.problem
-        return DOWN if problem is None else f"down: {problem.message}. {problem.hint}"
+        why = self._tunnel.why_down(beat.workspace_id, "", beat.facts.get("tunnel", ""))
+        return f"{'down' if self._tunnel.is_configured else 'none'}: {why.text}. {why.hint}"
 
     def forget_all_but(self, attempt_ids: Collection[str]) -> None:
         """Only these still run."""

@@ -18,6 +18,7 @@ from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.job import protocol
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
+from wsdash.backend.providers.gitlab.tunnel.reasons import Reason, reason
 from wsdash.backend.providers.types import ShellCommand
 from wsdash.backend.system import environments
 from wsdash.backend.system.run import capture
@@ -34,6 +35,11 @@ SECRET_S = 3600.0
 """How long a secret may wait for its job to start; a job that starts later is not accepted."""
 CONNECT_S = 8.0
 """How long to wait for a tunnel that is down: a job reconnects within seconds."""
+NO_ACCESS = "[access] in config.toml does not name this machine, so its job cannot connect to it"
+NO_ACCESS_HINT = (
+    "Set host in [access] to this machine's name as runners see it (`wsdash context add` asks for it), then"
+    " `wsdash restart {}`."
+)
 
 
 class JobTunnel:
@@ -88,6 +94,8 @@ class JobTunnel:
             audience=self.address.audience,
             pipeline_id=str(pipeline_id),
             ca_file=self._settings.ca_file,
+            context=workspace.context,
+            address=self.address.text,
         )
         try:
             await asyncio.to_thread(self._relay_client.authorize, grant)
@@ -106,6 +114,8 @@ class JobTunnel:
             workspace.name,
             secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
             not_after=self._clock() + SECRET_S,
+            context=workspace.context,
+            address=self.address.text,
         )
         try:
             await asyncio.to_thread(self._relay_client.authorize, grant)
@@ -124,17 +134,19 @@ class JobTunnel:
         if self._relay_client is not None:
             await asyncio.to_thread(self._relay_client.revoke, workspace.id, workspace.name)
 
-    async def shell(self, workspace: Workspace, argv: tuple[str, ...]) -> ShellCommand:
-        """Raises `PermanentError`, as `forwarding` does."""
-        relay_client = await self._wait_connected(workspace.id, workspace.name)
+    async def shell(self, workspace: Workspace, argv: tuple[str, ...], reported: str = "") -> ShellCommand:
+        """Raises `PermanentError`, as `forwarding` does. `reported` is as in `why_down`."""
+        relay_client = await self._wait_connected(workspace.id, workspace.name, reported)
         command = await asyncio.to_thread(relay_client.ssh, workspace.id, workspace.name, argv)
         return ShellCommand(command, dict(os.environ), by_tunnel=True)
 
-    async def forwarding(self, workspace: Workspace, where: str, there: int | str) -> tuple[str, ...]:
+    async def forwarding(
+        self, workspace: Workspace, where: str, there: int | str, reported: str = ""
+    ) -> tuple[str, ...]:
         """Return the ssh command that forwards to a port or a socket of the job, once its tunnel is open.
         Raises `PermanentError`.
         """
-        relay_client = await self._wait_connected(workspace.id, workspace.name)
+        relay_client = await self._wait_connected(workspace.id, workspace.name, reported)
         return await asyncio.to_thread(relay_client.forward, workspace.id, workspace.name, where, there)
 
     async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -209,23 +221,38 @@ class JobTunnel:
         except (OSError, ValueError, TimeoutError):
             return False
 
-    async def _wait_connected(self, workspace_id: str, name: str) -> RelayClient:
+    def why_down(self, workspace_id: str, name: str, reported: str) -> Reason:
+        """Why the workspace has no tunnel now. `reported` is the word of its job for that, "" for none. Blocks."""
+        if self._relay_client is None:
+            return Reason(NO_ACCESS, NO_ACCESS_HINT.format(name))
+        if self.problem is not None or self.address is None:
+            problem = self.problem or PermanentError(
+                "the relay has not been started yet", "It starts within seconds."
+            )
+            return Reason(problem.message, problem.hint)
+        try:
+            grant = self._relay_client.grant(workspace_id)
+        except OSError as error:
+            return Reason(f"its grant cannot be read: {error}", "`wsdash doctor` checks this machine.")
+        return reason(
+            name or (grant.name if grant else workspace_id),
+            self.address,
+            grant,
+            self._relay_client.sighting(workspace_id),
+            reported,
+        )
+
+    async def _wait_connected(self, workspace_id: str, name: str, reported: str = "") -> RelayClient:
         """The relay, once the tunnel stands. Raises `PermanentError` after `CONNECT_S`."""
         if self._relay_client is None:
-            raise PermanentError(
-                f"there is no way into {name}: its job does not know where this machine is",
-                "Set host in [access] of config.toml to this machine's name as runners see it; then restart it.",
-            )
+            raise PermanentError(f"{name} cannot be entered: {NO_ACCESS}", NO_ACCESS_HINT.format(name))
         await self.ensure_relay()
         end = asyncio.get_running_loop().time() + CONNECT_S
         while not await asyncio.to_thread(self._relay_client.is_connected, workspace_id):
             if self.problem is not None:
                 raise PermanentError(self.problem.message, self.problem.hint)
             if asyncio.get_running_loop().time() > end:
-                raise PermanentError(
-                    f"{name} has no tunnel to this machine",
-                    f"`wsdash logs {name}` says why: its image may have no ssh or sshd, or its runner"
-                    " may not reach this machine.",
-                )
+                why = await asyncio.to_thread(self.why_down, workspace_id, name, reported)
+                raise PermanentError(f"{name} cannot be entered: {why.text}", why.hint)
             await asyncio.sleep(0.2)
         return self._relay_client
