@@ -41,6 +41,7 @@ SLOW = (
     "backend/store/test_syscalls.py",
     "e2e",
     "screens/test_app.py",
+    "screens/test_hang_up.py",
     "screens/test_snapshots.py",
     "screens/test_terminal.py",
     "screens/test_typeahead.py",

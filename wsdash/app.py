@@ -37,6 +37,7 @@ from wsdash.screens.workspaces import WorkspacesScreen
 if TYPE_CHECKING:
     from wsdash.backend.service import Service
     from wsdash.backend.store.reader import WorkspaceRow
+    from wsdash.backend.system.terminal import TerminalProgram
     from wsdash.model import Workspace
 
 TOAST_S = {"information": 4.0, "warning": 6.0, "error": 10.0}
@@ -85,7 +86,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self._warned: set[tuple[str, float]] = set()
         self.last_words: list[str] = []
         """Errors after the screen was closed, printed on standard error."""
-        self.shell_process: int | None = None
+        self.program: TerminalProgram | None = None
         self.typed = TypeAhead(self, self._deliver)
         self.set_class(ascii, "-ascii")
         self.animation_level = "none"
@@ -334,13 +335,17 @@ class WsdashApp(App[None], inherit_bindings=False):
 
     def leave(self, code: int) -> None:
         """Exit because of a signal: end the program that has the terminal first."""
-        if self.shell_process is not None:
+        if self.program is not None:
             if code == 128 + signal.SIGINT:  # ctrl+c in the shell is the shell's own
                 return
             self._exit_code = code
-            os.kill(self.shell_process, signal.SIGHUP)
+            self.program.hang_up()
         else:
             self.exit(return_code=code)
+
+    def terminal_gone(self) -> None:
+        """Exit once the program that had the terminal has ended, if no signal said so before."""
+        self._exit_code = self._exit_code or 128 + signal.SIGHUP
 
     def _fatal_error(self) -> None:
         """Write a crash report. Textual would print local variables, which may hold a token."""

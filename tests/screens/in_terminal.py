@@ -3,7 +3,7 @@
 What it is asked to do stands in FOLDER/asked, a line each.
 
 SIGUSR1 changes the status of one workspace, as another process would. SIGUSR2 makes the app crash. The shell
-of every workspace asks for a line and repeats it.
+of every workspace asks for a line and repeats it, or is the program that LENT names.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Stub(StubService):
     async def shell(
         self, workspace_id: str, argv: tuple[str, ...] = (), *, attempt: int | None = None
     ) -> ShellCommand:
-        return SHELL
+        lent = os.environ.get("LENT")
+        return ShellCommand(tuple(lent.split()), dict(os.environ)) if lent else SHELL
 
 
 def crash() -> None:

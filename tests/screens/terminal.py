@@ -6,12 +6,13 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,18 +24,25 @@ SYNC_QUESTION, SYNC_ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 
 
 class Terminal:
-    """Runs `python -m MODULE ARGUMENTS` in a pseudo-terminal."""
+    """Runs `python -m MODULE ARGUMENTS` in a pseudo-terminal, as the last arguments of `under` if that is given."""
 
     def __init__(
-        self, module: str, *arguments: str, width: int = 120, height: int = 40, env: dict[str, str]
+        self,
+        module: str,
+        *arguments: str,
+        width: int = 120,
+        height: int = 40,
+        env: dict[str, str],
+        under: Sequence[str] = (),
     ) -> None:
+        argv = [*under, sys.executable, "-m", module, *arguments]
         self.written = bytearray()
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             # Not execv: a library may have put COLUMNS and LINES into the C environment behind our back.
-            os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, **env})
+            os.execve(shutil.which(argv[0]) or argv[0], argv, {**os.environ, **env})
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def resize(self, width: int, height: int) -> None:

@@ -217,7 +217,7 @@ async def test_the_jobs_are_kept_alive_while_the_user_is_in_a_shell(
         await until(pilot, lambda: suspended)
         stub.change(stub.rows[:2])
         await until(pilot, lambda: len(app_of(pilot).rows) == 2)
-        await until(pilot, lambda: app_of(pilot).shell_process is None)
+        await until(pilot, lambda: app_of(pilot).program is None)
         assert notifications(pilot) == []
 
 

@@ -6,7 +6,6 @@ import asyncio
 import codecs
 import os
 import signal
-import subprocess
 import sys
 import time
 from argparse import Namespace
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.log_text import LogText
 from wsdash.backend.providers.errors import NotRunning, PermanentError
+from wsdash.backend.system.terminal import TerminalProgram
 from wsdash.commands.console import DONE, print_stderr
 from wsdash.commands.progress import LOOKS_OF_ONE_RECONCILER, wait_showing
 from wsdash.commands.run_service import with_service
@@ -42,7 +42,8 @@ AT_ONCE_S, MOST_LOST_AT_ONCE = 5.0, 3
 def ssh(args: Namespace, paths: Paths) -> int:
     """Open a shell or run a command in the workspace, with its exit code as the result.
 
-    An interactive shell whose connection is lost is opened again once the workspace can be entered.
+    An interactive shell whose connection is lost is opened again once the workspace can be entered. It ends with its
+    terminal, and so does what runs in its foreground.
     """
     workspace = with_service(paths, lambda service: service.queries.find(args.name))
     argv, during_setup = command_line(args.command), args.during_setup
@@ -50,7 +51,7 @@ def ssh(args: Namespace, paths: Paths) -> int:
         paths, lambda service: _shell(service, workspace.id, argv, args.timeout, during_setup)
     )
     sys.stdout.flush()
-    if args.command or not command.by_tunnel or not sys.stdin.isatty():
+    if args.command or not sys.stdin.isatty():
         if command.cwd is not None:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), command.env)
@@ -76,15 +77,25 @@ def ssh(args: Namespace, paths: Paths) -> int:
 def _lend_terminal(command: ShellCommand) -> int:
     """Run the command on this terminal and return its exit code. Keys such as ctrl+c go to the command.
 
-    The signals get a handler here, because ignored signals would be inherited by the command.
+    If the terminal is gone, or a signal asks this process to end, the command ends first. The signals get a handler
+    here, because ignored signals would be inherited by the command.
     """
     numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:
-        return subprocess.run(command.argv, env=command.env, cwd=command.cwd, check=False).returncode
+        return asyncio.run(_run_on_terminal(command))
+    except OSError as error:
+        raise UserError(f"{command.argv[0]}: {error.strerror}", "Is it installed?") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+async def _run_on_terminal(command: ShellCommand) -> int:
+    program = await TerminalProgram.start(command.argv, command.env, command.cwd)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, program.hang_up)
+    return await program.wait()
 
 
 def command_line(words: Sequence[str]) -> tuple[str, ...]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from wsdash.backend.system.terminal import TerminalProgram
+
 
 class Lender(Protocol):
-    """The app, which sends a signal to exit to the process that has the terminal."""
+    """The app, which ends the program that has the terminal before it exits by a signal."""
 
-    shell_process: int | None
+    program: TerminalProgram | None
+
+    def terminal_gone(self) -> None:
+        """Exit: there is no terminal to come back to."""
 
     def batch_update(self) -> AbstractContextManager[None]:
         """Return a context without repaints."""
@@ -26,20 +30,22 @@ async def lend_terminal(
 ) -> int:
     """Run a program on the terminal until it ends, and return its exit code.
 
-    The event loop keeps running, and with it the reconciler. Nothing is painted meanwhile.
+    The event loop keeps running, and with it the reconciler. Nothing is painted meanwhile. If the terminal is gone,
+    the program is ended, and then the app.
     """
     with app.batch_update(), _left_to_the_program(), app.suspend():
         print(f"wsdash: {notice}", flush=True)
         try:
-            process = await asyncio.create_subprocess_exec(*argv, env=dict(env), cwd=cwd)
+            program = app.program = await TerminalProgram.start(argv, env, cwd)
         except OSError as error:
             print(f"wsdash: {argv[0]}: {error.strerror}", flush=True)
             return 127
-        app.shell_process = process.pid
         try:
-            return await process.wait()
+            return await program.wait()
         finally:
-            app.shell_process = None
+            app.program = None
+            if program.is_terminal_gone:
+                app.terminal_gone()
 
 
 @contextmanager
