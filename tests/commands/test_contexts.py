@@ -169,8 +169,14 @@ def test_it_asks_for_the_address_the_token_and_the_project(tmp_path: Path, paths
         terminal.read_until("Project that runs the workspaces: ")
         assert b"group/app" in terminal.written
         terminal.type(b"group/app\n")
+        terminal.read_until("Name of this machine [127.0.0.1], or - for no way in: ")
+        terminal.type(b"\n")
         terminal.read_until("The context work is added")
         assert terminal.wait() == 0
+        assert load_config(paths.config_file).access.host == "127.0.0.1"
+        assert b"the relay answers at 127.0.0.1 port" in terminal.written
+        assert b"the way is untested" in terminal.written
+        assert cli.main(["relay", "--stop"]) == 0
         assert token.encode() not in terminal.written
         assert token not in paths.config_file.read_text()
         assert paths.credentials_file.stat().st_mode & 0o777 == 0o600
@@ -184,7 +190,7 @@ def test_a_token_that_is_there_is_offered_by_where_it_is(tmp_path: Path, paths: 
         server.add_runner()
         env = {"GITLAB_TOKEN": server.add_token(user), "GITLAB_HOST": server.url}
         where = ("--url", server.url, "--project", "group/app")
-        terminal = Terminal("wsdash", "context", "add", "work", *where, env=env)
+        terminal = Terminal("wsdash", "context", "add", "work", *where, "--no-access", env=env)
         terminal.read_until("the variable GITLAB_TOKEN?")
         terminal.type(b"y\n")
         terminal.read_until("its token is from the variable GITLAB_TOKEN")

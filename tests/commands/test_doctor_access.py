@@ -1,12 +1,10 @@
-"""The findings of `wsdash doctor` about the address by which jobs reach this machine, a row for each case."""
+"""The findings of `wsdash doctor` about the ssh of this machine, a row for each case."""
 
 from __future__ import annotations
 
 import pytest
 
-from wsdash.commands.doctor_access import ConnectResult, client_findings, name_findings, relay_findings
-
-NAME, LOOP = "jump.example", "127.0.0.1"
+from wsdash.commands.doctor_access import client_findings
 
 
 @pytest.mark.parametrize(
@@ -24,43 +22,3 @@ def test_the_ssh_client(version: str, level: str, words: str) -> None:
     (found,) = client_findings(version)
     assert found.level == level
     assert words in found.message
-
-
-@pytest.mark.parametrize(
-    ("bind", "addresses", "levels", "words"),
-    [
-        ("0.0.0.0", ("10.0.0.5",), [], ""),
-        ("127.0.0.1", ("10.0.0.5",), ["blocked"], "listens only at 127.0.0.1,"),
-        ("::1", ("10.0.0.5", "::1"), ["blocked"], "listens only at ::1,"),
-        ("0.0.0.0", (), ["blocked"], "cannot resolve jump.example"),
-        ("0.0.0.0", (LOOP, "::1"), ["warning"], "only jobs on this machine"),
-        ("127.0.0.1", (LOOP,), ["warning"], "only jobs on this machine"),
-    ],
-)
-def test_the_name_and_the_address_that_it_listens_at(
-    bind: str, addresses: tuple[str, ...], levels: list[str], words: str
-) -> None:
-    found = list(name_findings(NAME, bind, addresses))
-    assert [one.level for one in found] == levels
-    assert words in "".join(one.message for one in found)
-
-
-@pytest.mark.parametrize(
-    ("reached", "level", "words"),
-    [
-        (ConnectResult((LOOP,), b"SSH-2.0-wsdash\r\n"), "ok", "runners must reach it there too"),
-        (ConnectResult((LOOP,), b"SSH-2.0-OpenSSH_9.2\r\n"), "blocked", "another program answers"),
-        (ConnectResult((LOOP,), b""), "blocked", "another program answers"),
-        (
-            ConnectResult((LOOP,), problem="timed out"),
-            "blocked",
-            "cannot be reached at jump.example port 8022: timed out",
-        ),
-    ],
-)
-def test_what_answers(reached: ConnectResult, level: str, words: str) -> None:
-    (found,) = relay_findings(f"{NAME} port 8022", reached)
-    assert found.level == level
-    assert words in found.message
-    if reached.problem:
-        assert "firewall" in found.hint

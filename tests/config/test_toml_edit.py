@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.config.toml_edit import line_of, with_top_level, without_table
+from wsdash.config.toml_edit import line_of, with_top_level, with_values, without_table
 
 TEXT = """\
 default_context = "local"
@@ -57,3 +57,14 @@ def test_a_table_goes_with_those_inside_it() -> None:
         "c": {"z": 3},
         "e": [{}, {}],
     }
+
+
+@given(
+    st.sampled_from(["", "# a comment\n", "[access]  # mine\nport = 8022\n", "access.port = 8022\n", TEXT])
+)
+def test_keys_are_set_in_a_table_that_keeps_its_others(text: str) -> None:
+    before = tomllib.loads(text)
+    after = with_values(text, ("access",), {"host": "jump.example"})
+    access = {**before.get("access", {}), "host": "jump.example"}
+    assert tomllib.loads(after) == {**before, "access": access}
+    assert ("# mine" in after) == ("# mine" in text)

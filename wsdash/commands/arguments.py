@@ -217,6 +217,11 @@ def context_actions(parser: ArgumentParser) -> None:
     add.add_argument(
         "--volume", metavar="PATH", help="a folder that the runner mounts into its jobs (needs --tag)"
     )
+    way = add.add_mutually_exclusive_group()
+    way.add_argument(
+        "--access-host", metavar="H", help="this machine's name or address, by which runners can reach it"
+    )
+    way.add_argument("--no-access", action="store_true", help="do not set up the way into workspaces")
     add.add_argument("--token-stdin", action="store_true", help="read the access token from standard input")
     add.add_argument("--force", action="store_true", help="add it even if no workspace could run there")
     yes(add)

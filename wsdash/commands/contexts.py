@@ -35,7 +35,7 @@ def context(args: Namespace, paths: Paths) -> int:
     """Run an action of `context`. Only `add` connects to GitLab; the other actions start no event loop."""
     config = load_config(paths.config_file)
     if args.action == "list":
-        return _list(args, config)
+        return _list(args, config, paths)
     if args.action == "add":
         return _add(args, config, paths)
     if args.name not in config.contexts:
@@ -53,25 +53,43 @@ def context(args: Namespace, paths: Paths) -> int:
     return _remove(args.name, paths)
 
 
-def _list(args: Namespace, config: Config) -> int:
+def _list(args: Namespace, config: Config, paths: Paths) -> int:
     contexts = config.contexts.values()
     default = config.default_context
+    ways = _ways(config, paths)
     if args.json:
         print_json(
             [
                 {"name": found.name, "provider": found.provider, "default": found.name == default}
-                | ({"url": found.gitlab.url, "project": found.gitlab.project} if found.gitlab else {})
+                | (
+                    {"url": found.gitlab.url, "project": found.gitlab.project, "access": ways[found.name]}
+                    if found.gitlab
+                    else {}
+                )
                 for found in contexts
             ]
         )
     else:
         places = [(f"{c.gitlab.url}/{c.gitlab.project}" if c.gitlab else "this machine") for c in contexts]
         rows = [
-            (c.name, c.provider, "yes" if c.name == default else "", place)
+            (c.name, c.provider, "yes" if c.name == default else "", ways.get(c.name, ""), place)
             for c, place in zip(contexts, places, strict=True)
         ]
-        print_table(("NAME", "PROVIDER", "DEFAULT", "WHERE"), rows)
+        print_table(("NAME", "PROVIDER", "DEFAULT", "WAY IN", "WHERE"), rows)
     return DONE
+
+
+def _ways(config: Config, paths: Paths) -> dict[str, str]:
+    """Return, for each context of a GitLab, whether a job of it has connected to this machine."""
+    names = [found.name for found in config.contexts.values() if found.gitlab is not None]
+    if not names:
+        return {}
+    from wsdash.backend.access.relay_client import RelayClient
+    from wsdash.backend.operations.check_access import way_of
+
+    client = RelayClient(paths, config.access)
+    reached = client.reached()
+    return {name: way_of(client.process, reached.get(name)) for name in names}
 
 
 def _remove(name: str, paths: Paths) -> int:
@@ -91,6 +109,7 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
     import asyncio
 
     from wsdash.backend.operations import connect_gitlab, context_file
+    from wsdash.commands import context_access
 
     before = config.contexts.get(args.name)
     old = before.gitlab if before is not None else None
@@ -110,10 +129,17 @@ def _add(args: Namespace, config: Config, paths: Paths) -> int:
             f"the context {args.name} is not added: no workspace could run there",
             "Fix the findings marked 'blocked', or add --force.",
         )
+    host = None if blocked else context_access.chosen_host(args, config.access, partial.url)
     kept = context_file.add(args.name, partial, token if source is None else None, paths)
+    if host is not None:
+        context_file.set_access(paths, host)
+    way = None if args.no_access else context_access.try_way(args.name, paths)
     if args.json:
-        print_json(_plain(args.name, partial, findings, added=True))
+        print_json(_plain(args.name, partial, findings, added=True, way=way))
         return DONE
+    if way is not None:
+        print_stderr("The way from its jobs to this machine:")
+        _show(way[1])
     where = f"its token is in {kept}" if kept else f"its token is from {source}"
     print(f"The context {args.name} is {'changed' if before else 'added'}; {where}.")
     print(f"`wsdash create SOURCE --context {args.name}` creates a workspace there;", end=" ")
@@ -205,11 +231,23 @@ def _show(findings: list[Finding]) -> None:
             print_stderr(f"{'':<8} {one_line(finding.hint)}")
 
 
-def _plain(name: str, settings: GitLabSettings, findings: list[Finding], *, added: bool) -> dict[str, object]:
+def _plain(
+    name: str,
+    settings: GitLabSettings,
+    findings: list[Finding],
+    *,
+    added: bool,
+    way: tuple[str | None, list[Finding]] | None = None,
+) -> dict[str, object]:
     return {
         "name": name,
         "url": settings.url,
         "project": settings.project,
         "added": added,
-        "findings": [{"level": f.level, "text": f.message, "hint": f.hint or None} for f in findings],
+        "findings": _plain_findings(findings),
+        "access": None if way is None else {"host": way[0], "findings": _plain_findings(way[1])},
     }
+
+
+def _plain_findings(findings: list[Finding]) -> list[dict[str, object]]:
+    return [{"level": f.level, "text": f.message, "hint": f.hint or None} for f in findings]

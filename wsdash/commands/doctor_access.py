@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wsdash.backend.providers.types import Finding
 from wsdash.config.settings import load_config
 from wsdash.paths import Paths
 
-CONNECT_S = 5.0
+VERSION_S = 5.0
 OLDEST_SSH = (8, 2)
 """The first version with what wsdash uses: `^` before a list of ciphers, certificates signed by sk and ed25519 keys."""
 _VERSION = re.compile(r"OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectResult:
-    """The result of connecting to the relay as a job does: the first bytes of the answer, or the problem."""
-
-    addresses: tuple[str, ...]
-    answer: bytes = b""
-    problem: str = ""
 
 
 def access_findings(paths: Paths) -> Iterator[Finding]:
@@ -36,6 +24,7 @@ def access_findings(paths: Paths) -> Iterator[Finding]:
     """
     from wsdash.backend.access.local_sshd import why_no_terminal
     from wsdash.backend.access.relay_client import RelayClient
+    from wsdash.backend.operations import check_access
 
     if (reason := why_no_terminal()) is not None:
         yield Finding(
@@ -55,19 +44,8 @@ def access_findings(paths: Paths) -> Iterator[Finding]:
         yield Finding("blocked", "ssh is not installed on this machine", "Install openssh-client.")
         return
     yield from client_findings(_version_of_ssh())
-    relay_client = RelayClient(paths, config.access)
-    address = relay_client.address
-    where = f"{address.host} port {address.port}"
-    reached = _connect(address.host, address.port, is_running=relay_client.is_running())
-    yield from name_findings(address.host, config.access.bind, reached.addresses)
-    if not reached.addresses:
-        return
-    if relay_client.is_running():
-        yield from relay_findings(where, reached)
-    elif (problem := relay_client.process.problem()) is not None:
-        yield Finding("blocked", f"the relay cannot listen: {problem}", problem.hint)
-    else:
-        yield Finding("ok", f"the relay starts with the first workspace of a GitLab, at {where}")
+    names = [context.name for context in config.contexts.values() if context.gitlab is not None]
+    yield from check_access.findings(RelayClient(paths, config.access), config.access.bind, names)
 
 
 def client_findings(version: str) -> Iterator[Finding]:
@@ -85,58 +63,6 @@ def client_findings(version: str) -> Iterator[Finding]:
         yield Finding("ok", found[0].replace("_", " "), subject="ssh")
 
 
-def name_findings(host: str, bind: str, addresses: tuple[str, ...]) -> Iterator[Finding]:
-    """Check that the relay listens at the addresses of the name, as far as this machine knows them."""
-    if not addresses:
-        text = f"this machine cannot resolve {host}, the name that jobs connect to"
-        yield Finding("blocked", text, "Set host in [access] to a name that runners can resolve.")
-        return
-    here = [address for address in addresses if ipaddress.ip_address(address).is_loopback]
-    if _is_loopback(bind) and len(here) < len(addresses):
-        text = f"the relay listens only at {bind}, but {host} resolves to {', '.join(addresses)}"
-        yield Finding("blocked", text, 'Set bind in [access], such as bind = "0.0.0.0".')
-    elif len(here) == len(addresses):
-        text = f"{host} is a loopback address: only jobs on this machine can connect to it"
-        yield Finding("warning", text, "Set host to this machine's name as runners see it.")
-
-
-def relay_findings(where: str, reached: ConnectResult) -> Iterator[Finding]:
-    """Report which program answers at the relay's address."""
-    if reached.problem:
-        text = f"the relay cannot be reached at {where}: {reached.problem}"
-        hint = "Check the name, bind, and the firewall for that port: it must let TCP in from the runners."
-        yield Finding("blocked", text, hint)
-    elif reached.answer.startswith(b"SSH-2.0-wsdash"):
-        text = f"the relay answers at {where}; runners must reach it there too"
-        yield Finding("ok", text)
-    else:
-        text = f"another program answers at {where}"
-        yield Finding("blocked", text, "Set another port in [access] of config.toml.")
-
-
-def _is_loopback(bind: str) -> bool:
-    try:
-        return ipaddress.ip_address(bind).is_loopback
-    except ValueError:
-        return bind == "localhost"
-
-
 def _version_of_ssh() -> str:
-    done = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False, timeout=CONNECT_S)
+    done = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False, timeout=VERSION_S)
     return done.stderr
-
-
-def _connect(host: str, port: int, *, is_running: bool) -> ConnectResult:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        return ConnectResult(())
-    addresses = tuple(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
-    if not is_running:
-        return ConnectResult(addresses)
-    try:
-        with socket.create_connection((host, port), CONNECT_S) as line:
-            line.settimeout(CONNECT_S)
-            return ConnectResult(addresses, line.recv(64))
-    except OSError as error:
-        return ConnectResult(addresses, problem=error.strerror or str(error))

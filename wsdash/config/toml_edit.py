@@ -72,6 +72,20 @@ def with_table(text: str, path: tuple[str, ...], values: Mapping[str, object]) -
     return tomlkit.dumps(document)
 
 
+def with_values(text: str, path: tuple[str, ...], values: Mapping[str, object]) -> str:
+    """Return the text with these keys in this table, which keeps its others. Raises ValueError for invalid TOML."""
+    import tomlkit  # not needed to read
+
+    document = tomlkit.parse(text)
+    table: MutableMapping[str, Any] = document
+    for name in path:
+        if name not in table:
+            table[name] = tomlkit.table()
+        table = table[name]
+    table.update(values)
+    return tomlkit.dumps(document)
+
+
 def quoted(text: str) -> str:
     """A text as a TOML basic string, which JSON's strings are."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -124,7 +124,7 @@ class RelayProcess:
 
     def problem(self) -> listening.CannotListen | None:
         """Why no relay could listen now; None where one runs or could."""
-        if (self._settings.port or self._kept_port()) and not self._is_locked():
+        if self.known_port() and not self._is_locked():
             try:
                 listening.check(self._settings.bind, self.port())
             except listening.CannotListen as error:
@@ -149,6 +149,10 @@ class RelayProcess:
         port = listening.choose_port(self._settings.bind, listening.ephemeral_ports())
         atomic.write(self._folder.root / "port", f"{port}\n".encode())
         return port
+
+    def known_port(self) -> int:
+        """The configured one, or the one that is kept; 0 where none was chosen yet."""
+        return self._settings.port or self._kept_port()
 
     def _kept_port(self) -> int:
         try:

@@ -8,11 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wsdash.backend.access.listening import plain_host
 from wsdash.backend.errors import UserError, as_failure
 from wsdash.backend.system import atomic
 from wsdash.config.settings import (
     GITLAB,
     LOCAL,
+    Access,
     Config,
     ConfigError,
     Context,
@@ -21,10 +23,12 @@ from wsdash.config.settings import (
     parse_config,
     read_config,
 )
-from wsdash.config.toml_edit import quoted, with_table, with_top_level, without_table
+from wsdash.config.toml_edit import quoted, with_table, with_top_level, with_values, without_table
 from wsdash.paths import Paths, make_folder
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+HOST = re.compile(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\]-]*")
+"""Names, and addresses of IPv4 and IPv6."""
 
 
 def read(paths: Paths) -> Config:
@@ -135,6 +139,28 @@ def use(name: str, paths: Paths) -> None:
     config = read(paths)
     text = with_top_level(read_config(paths.config_file), "default_context", name)
     save(paths, text, replace(config, default_context=name))
+
+
+def set_access(paths: Paths, host: str) -> None:
+    """Write this machine's name, as runners see it, to config.toml. A name of IPv6 alone has the relay listen at `::`.
+
+    Raises `UserError`.
+    """
+    from wsdash.backend.operations.check_access import needs_ipv6
+
+    if not HOST.fullmatch(host):
+        raise UserError(
+            f"{host!r} is no name or address of a machine",
+            "For example jump.example.com or 10.0.0.5.",
+            exit_code=2,
+            field="access_host",
+        )
+    config = read(paths)
+    needs_all = config.access.bind == Access().bind and needs_ipv6(plain_host(host))
+    bind = "::" if needs_all else config.access.bind
+    values = {"host": host, **({"bind": bind} if needs_all else {})}
+    text = with_values(read_config(paths.config_file), ("access",), values)
+    save(paths, text, replace(config, access=replace(config.access, host=host, bind=bind)))
 
 
 def save(paths: Paths, text: str, meant: Config) -> None:
