@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -468,3 +469,23 @@ async def test_resizing_keeps_the_selection(running: Running) -> None:
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: pilot.app.size.width == 80)
         assert selected(pilot) == "catalog"
+
+
+@pytest.mark.parametrize(
+    ("size", "least"),
+    [
+        ((120, 40), 24), ((80, 24), 13), ((80, 19), 10), ((80, 16), 7), ((80, 13), 9), ((40, 12), 8),
+        ((80, 11), 7), ((80, 8), 4), ((80, 7), 5), ((80, 5), 3), ((80, 3), 3), ((80, 1), 1),
+    ],
+)  # fmt: skip
+async def test_the_list_is_what_stays_in_a_window_of_any_height(
+    stub: StubService, running: Running, size: tuple[int, int], least: int
+) -> None:
+    stub.rows = [row(f"ws-{number:02}") for number in range(40)]
+    async with running(size) as pilot:
+        lines = [
+            "".join(part.text for part in strip) for strip in pilot.app.screen._compositor.render_strips()
+        ]
+        rows = [line for line in lines if re.match(r"[ ▌]*● running ", line)]
+        assert len(rows) >= least, "\n".join(lines)
+        assert any("? Help" in line for line in lines) == (size[1] >= 4), "the footer goes last"

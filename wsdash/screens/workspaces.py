@@ -46,7 +46,10 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
     BINDINGS = bindings_of(ScreenKind.LIST)
     AUTO_FOCUS = "WorkspaceTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-bare"), (4, "-flat"), (8, "-low"), (16, "-shorter"), (20, "-short"), (30, "-tall"),
+    ]  # fmt: skip
+    """The list keeps its rows in low terminals: the summary goes first, then the header, last the footer."""
 
     def __init__(self) -> None:
         super().__init__()
