@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from textual.widgets import Input
 
@@ -357,7 +358,6 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     copied = tmp_path / "copied"
     subprocess.run(["scp", "-q", "-F", str(config), "app.wsdash:devfile.yaml", str(copied)], check=True)
     assert copied.read_text() == DEVFILE
-    subprocess.run(["ssh", "-F", str(config), "-O", "exit", "app.wsdash"], check=True, capture_output=True)
     work.run("ssh-config", "uninstall")
     assert config.read_text() == ""
     assert "the relay answers at 127.0.0.1" in work.run("doctor")
@@ -491,3 +491,58 @@ def test_a_line_that_stands_is_entered_while_gitlab_is_silent(work: Work) -> Non
     work.server.faults.add(Fault.SERVER_ERROR, path="^/api/v4/")
     work.wait_for(phase="unknown")
     assert work.run("ssh", "app", "--", "echo", "inside") == "inside\n"
+
+
+def helpers_of(folder: Path) -> dict[str, int]:
+    """The processes that live as long as the job, by what they are; fewer while one is away."""
+    (run,) = (folder / "runner").glob("**/.wsdash/*/run")
+    script = next(
+        process for process in psutil.process_iter() if _words(process).endswith(f"{run}/job/gitlab.sh start")
+    )
+    found: dict[str, int] = {}
+    for name, words in (("heartbeats", "gitlab.sh report"), ("tunnel", "tunnel.sh connect")):
+        found.update((name, child.pid) for child in script.children() if _words(child).endswith(words))
+    for name, file in (("client", "client"), ("server", "pid")):
+        pid = int((run / "access" / file).read_text() or 0)
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            found[name] = pid
+    return found
+
+
+def _words(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+@pytest.mark.skipif(SSHD is None, reason="there is no sshd (openssh-server)")
+def test_each_helper_of_a_job_comes_back_after_a_kill_and_the_workspace_is_entered(
+    work: Work, tmp_path: Path
+) -> None:
+    work.create()
+    assert work.run("ssh", "app", "--", "echo", "in") == "in\n"
+
+    def all_there() -> dict[str, int] | None:
+        found = helpers_of(tmp_path)
+        return found if len(found) == 4 else None
+
+    before = until_sync(all_there, what="all helpers")
+    for killed in (
+        ["heartbeats"],
+        ["tunnel"],
+        ["client"],
+        ["server"],
+        ["tunnel", "client", "server", "heartbeats"],
+    ):
+        for name in killed:
+            os.kill(before[name], signal.SIGKILL)
+        assert work.run("ssh", "app", "--", "echo", *killed) == " ".join(killed) + "\n"
+
+        def back(killed: list[str] = killed, before: dict[str, int] = before) -> dict[str, int] | None:
+            found = all_there()
+            return found if found and all(found[name] != before[name] for name in killed) else None
+
+        before = until_sync(back, what=f"{killed} again")
+    beat = work.row()["last_beat_at"]
+    until_sync(lambda: work.row()["last_beat_at"] != beat, what="another heartbeat")
+    assert work.row()["attempt"] == 1, "no job was replaced"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -58,3 +60,51 @@ def test_the_longest_name_of_a_workspace_is_found_by_its_link_and_bytes_are_carr
                 assert there.recv(9, socket.MSG_WAITALL) == b"from here"
             assert helper.wait(60) == 0, "it outlived the far end"
     job.close()
+
+
+def listening(path: Path) -> socket.socket:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+    return server
+
+
+def test_an_ssh_server_that_comes_back_is_waited_for(tmp_path: Path) -> None:
+    """The tunnel accepts, and closes where nobody listens in the job."""
+    greetings = iter([b"", b"", b"SSH-2.0-here"])
+    with listening(tmp_path / "s") as tunnel:
+
+        def answer() -> None:
+            for greeting in greetings:
+                there, _ = tunnel.accept()
+                there.sendall(greeting)
+                if not greeting:
+                    there.close()
+
+        Thread(target=answer, daemon=True).start()
+        connection = proxy_command.connect(str(tmp_path / "s"))
+        assert connection.recv(100) == b"SSH-2.0-here", "the greeting is left for ssh"
+        assert connection.gettimeout() is None
+        connection.close()
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["it closes", "it says nothing"])
+def test_a_tunnel_at_whose_end_nobody_greets_is_given_up(tmp_path: Path, closes: bool) -> None:
+    with listening(tmp_path / "s") as tunnel:
+        kept: list[socket.socket] = []
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    there, _ = tunnel.accept()
+                    there.close() if closes else kept.append(there)
+
+        Thread(target=accept, daemon=True).start()
+        with pytest.raises(TimeoutError):
+            proxy_command.connect(str(tmp_path / "s"), patience_s=0.5)
+
+
+def test_where_nobody_listens_it_says_so_at_once(tmp_path: Path) -> None:
+    listening(tmp_path / "s").close()
+    with pytest.raises(ConnectionRefusedError):
+        proxy_command.connect(str(tmp_path / "s"))

@@ -11,8 +11,12 @@ import contextlib
 import os
 import socket
 import sys
+import time
 
 CHUNK = 1 << 17
+ANSWER_S = 8.0
+"""How long the job's SSH server may take to greet (RFC 4253, 4.2): one that was killed is started again meanwhile."""
+AGAIN_S = 0.3
 
 
 def main() -> int:
@@ -22,9 +26,16 @@ def main() -> int:
     if where == ["--carry"]:
         carry(int(name))
         return 0
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.connect(_of_name(where[1], name) if where[0] == "--in" else where[0])
+        connection = connect(_of_name(where[1], name) if where[0] == "--in" else where[0])
+    except TimeoutError:
+        workspace = name.removesuffix(".wsdash")
+        print(
+            f"wsdash: {workspace} has a tunnel to this machine, but its SSH server does not answer."
+            f" `wsdash logs {workspace}` tells more; `wsdash restart {workspace}` starts a new job.",
+            file=sys.stderr,
+        )
+        return 1
     except (OSError, ValueError):
         if name.endswith(".wsdash"):
             os.execv(sys.executable, [sys.executable, "-m", "wsdash", "connect", name])
@@ -35,6 +46,26 @@ def main() -> int:
     else:
         hand_over(connection)
     return 0
+
+
+def connect(path: str, patience_s: float = ANSWER_S) -> socket.socket:
+    """Return a connection to the socket at whose other end an SSH server greets.
+
+    Raises `TimeoutError` where none does in time, and `OSError` where nobody listens at the socket.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(path)
+        connection.settimeout(max(0.01, end - time.monotonic()))
+        with contextlib.suppress(ConnectionError):
+            if connection.recv(1, socket.MSG_PEEK):
+                connection.settimeout(None)
+                return connection
+        connection.close()
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(AGAIN_S)
 
 
 def _of_name(root: str, name: str) -> str:

@@ -167,19 +167,76 @@ forward_signal() {
   [ -z "$job" ] || kill -TERM "$job" 2>/dev/null
 }
 
-# run_job_sh ENTRY: runs it, and passes signals on; sets `status`.
+# run_job_sh ENTRY: runs it, passes signals on, and watches the helpers; sets `status`.
 run_job_sh() {
   sh "$here/job.sh" "$1" "$here/workload.sh" </dev/null 9>&- &
   job=$!
   [ -z "$ended" ] || kill -TERM "$job" 2>/dev/null
-  status=0
-  wait "$job" || status=$?
-  # A trapped signal cuts `wait` short.
-  while kill -0 "$job" 2>/dev/null; do
+  # A trapped signal cuts `wait` short: also the end of any child.
+  trap : CHLD
+  while :; do
+    watch_helpers
     status=0
     wait "$job" || status=$?
+    kill -0 "$job" 2>/dev/null || break
   done
+  trap - CHLD
+  # Also the end of the job itself; its exit code is still there then.
+  if [ "$status" -gt 128 ]; then
+    again=0
+    wait "$job" 2>/dev/null || again=$?
+    [ "$again" -eq 127 ] || status=$again
+  fi
   job=
+}
+
+# --- helpers: the processes that live as long as the job ----------------------------------------------
+
+start_reporter() {
+  sh "$0" report </dev/null &
+  reporter=$!
+  printf '%s\n' "$reporter" >"$run/reporter"
+}
+
+start_tunnel() {
+  WSDASH_ENROLL_TOKEN_FILE="$run/access/enroll-token" sh "$here/tunnel.sh" connect </dev/null 9>&- &
+  tunnel_pid=$!
+}
+
+start_uploader() {
+  sh "$here/checkpoint.sh" upload </dev/null &
+  uploader=$!
+}
+
+# was_killed PID: whether a child was killed. One that has ended by itself has its reason.
+was_killed() {
+  kill -0 "$1" 2>/dev/null && return 1
+  wait "$1" 2>/dev/null
+  [ "$?" -gt 128 ]
+}
+
+# Starts helpers that were killed, as by the system when memory is short: at most one every two seconds.
+watch_helpers() {
+  set_now
+  if [ "$now" -lt "$helpers_not_before" ]; then
+    # Its end wakes this process again.
+    sleep 2 >/dev/null 2>&1 &
+    return 0
+  fi
+  if [ -n "$reporter" ] && was_killed "$reporter"; then
+    say 'The process that sends heartbeats was killed: the job starts it again.'
+    start_reporter
+  elif [ -n "$tunnel_pid" ] && was_killed "$tunnel_pid"; then
+    say 'The process that holds the tunnel to your machine was killed: the job starts it again.'
+    start_tunnel
+  elif [ -n "$uploader" ] && was_killed "$uploader"; then
+    say 'The process that sends checkpoints was killed: the job starts it again.'
+    start_uploader
+  else
+    return 0
+  fi
+  helpers_not_before=$((now + 2))
+  sleep 2 >/dev/null 2>&1 &
 }
 
 read_state() {
@@ -218,6 +275,11 @@ rename_secrets() {
 
 job_start() {
   ended=
+  helpers_not_before=0
+  now=0
+  reporter=
+  tunnel_pid=
+  uploader=
   trap forward_signal TERM INT HUP
   chmod 700 "$run" 2>/dev/null
   printf '%s\n' "${CI_JOB_ID:-}" >"$run/job-id"
@@ -235,27 +297,19 @@ job_start() {
     say 'The image has no curl, wget, python3 or node: heartbeats go through the job log, later and for a shorter time.'
   else
     printf '%s\n' "$http" >"$run/via"
-    sh "$0" report </dev/null &
-    reporter=$!
-    printf '%s\n' "$reporter" >"$run/reporter"
+    start_reporter
   fi
   [ "${WSDASH_ENCRYPT_CACHE:-no}" = yes ] || restore_state
   [ -z "${WSDASH_RELAY:-}" ] || beat_more_often
   choose_checkpoint
-  tunnel_pid=
   if [ -n "${WSDASH_RELAY:-}" ]; then
     (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-${WSDASH_ONE_TIME_SECRET:-}}" >"$run/access/enroll-token")
     # Nobody else in the job may enroll as this job.
     unset WSDASH_ID_TOKEN WSDASH_ONE_TIME_SECRET
     (umask 077; export -p >"$run/access/environment")
-    WSDASH_ENROLL_TOKEN_FILE="$run/access/enroll-token" sh "$here/tunnel.sh" connect </dev/null 9>&- &
-    tunnel_pid=$!
+    start_tunnel
   fi
-  uploader=
-  if [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = yes ]; then
-    sh "$here/checkpoint.sh" upload </dev/null &
-    uploader=$!
-  fi
+  [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = no ] || start_uploader
   editor=
   if [ "$WSDASH_EDITOR" = yes ]; then
     await_editor </dev/null &

@@ -126,8 +126,7 @@ start_server() {
     if kill -0 "$server_pid" 2>/dev/null; then
       printf '%s\n' "$port" >"$access/port"
       printf '%s\n' "$server_pid" >"$access/pid"
-      restart_server &
-      watcher_pid=$!
+      watch_server
       return 0
     fi
     tries=$((tries + 1))
@@ -135,8 +134,15 @@ start_server() {
   return 1
 }
 
+watch_server() {
+  restart_server &
+  watcher_pid=$!
+  printf '%s\n' "$watcher_pid" >"$access/watcher"
+}
+
 # The tunnel leads to the server's port, and stays up during that, as do its sessions. The server ends with a job that was killed.
 restart_server() {
+  read -r server_pid <"$access/pid"
   while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
     if ! kill -0 "$server_pid" 2>/dev/null; then
       say 'The SSH server has ended: the job starts it again.'
@@ -161,7 +167,28 @@ ssh_relay() {
     -o ExitOnForwardFailure=yes -p "${WSDASH_RELAY##* }" "$@" \
     "$WSDASH_ATTEMPT@${WSDASH_RELAY%% *}" >"$access/answer" 2>&1 </dev/null &
   ssh_pid=$!
-  wait "$ssh_pid"
+  printf '%s\n' "$ssh_pid" >"$access/client"
+  while :; do
+    wait "$ssh_pid"
+    # The end of any child cuts `wait` short.
+    if [ -n "${watcher_pid:-}" ] && ! kill -0 "$watcher_pid" 2>/dev/null; then watch_server; fi
+    kill -0 "$ssh_pid" 2>/dev/null || return 0
+  done
+}
+
+# What one that was killed has left: its tunnel stands, and the server with its sessions.
+take_over() {
+  read -r port <"$access/port"
+  watcher_pid=
+  read -r watcher_pid 2>/dev/null <"$access/watcher" && kill -KILL "$watcher_pid" 2>/dev/null
+  watch_server
+  read -r ssh_pid 2>/dev/null <"$access/client" || return 0
+  while kill -0 "$ssh_pid" 2>/dev/null && ! has_ended "$ssh_pid" && kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
+    pause 1 >/dev/null 2>&1 &
+    nap_pid=$!
+    wait "$nap_pid"
+    if ! kill -0 "$watcher_pid" 2>/dev/null; then watch_server; fi
+  done
 }
 
 answer_has() {
@@ -255,9 +282,14 @@ can connect to the workspace."
   # A runner that ends the job signals every process of it, and the last checkpoint needs the tunnel.
   trap '' TERM INT HUP
   trap end USR1
+  trap : CHLD
   delay=0.3
   refused=0
   enrolled=
+  if [ -e "$access/enrolled" ]; then
+    enrolled=yes
+    take_over
+  fi
   while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
     if [ -z "$enrolled" ]; then
       enroll
@@ -272,6 +304,7 @@ can connect to the workspace."
             tail -n 1 "$access/server.log"
           )"
         fi
+        : >"$access/enrolled"
       fi
     fi
     if [ -n "$enrolled" ]; then
