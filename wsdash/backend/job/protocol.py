@@ -39,6 +39,7 @@ FACTS = frozenset(
         "via",
         "started",
         "failed",
+        "ssh",
         "state",
         "from",
         "left",

@@ -50,6 +50,10 @@ DISK_FULL = (
     "the job's disk is full, or takes nothing for another reason (a quota, no inodes, read-only): nothing is saved"
     " until there is room. Remove what is not needed (`wsdash ssh`); the job is not replaced for it"
 )
+SSH_DOWN = (
+    "its SSH server has ended, so ssh cannot enter it; the job starts it again every two seconds, and its log says why"
+    " that fails"
+)
 VOLUME_UNMOUNTED = (
     "this runner does not have the volume, or the workspace's folder there is another user's, so nothing of this job is"
     " kept but by checkpoints: the tags must choose the runner that has it"

@@ -45,6 +45,11 @@ class TestHeartbeats:
         job = observation.observed(self.pipeline, Heartbeat("w", "a", 1, 1), Memory(), 0.0, NOW)
         assert (job.state, job.started_at, job.beat) == (JobState.STARTING, None, None)
 
+    def test_an_ssh_server_that_is_away_is_said(self) -> None:
+        beat = replace(self.beat, facts={**self.beat.facts, "ssh": "down"})
+        job = observation.observed(self.pipeline, beat, Memory(), 0.0, NOW)
+        assert job.warning is not None and "SSH server has ended" in job.warning
+
     def test_a_status_that_nobody_knows_is_taken_for_alive(self) -> None:
         assert observation.is_live(self.pipeline.model_copy(update={"status": "hibernating"}))
 

@@ -46,6 +46,11 @@ compose_name() {
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
   [ "$failed" -eq 0 ] || add_fact "failed=$failed"
   [ -z "$disk_unwritable" ] || add_fact run=unwritable
+  server=
+  if [ -e "$run/access/enrolled" ] && ! is_final; then
+    read -r server 2>/dev/null <"$run/access/pid"
+    kill -0 "$server" 2>/dev/null || add_fact ssh=down
+  fi
   read -r stored 2>/dev/null <"$run/stored" && add_fact "state=$stored"
   read -r left 2>/dev/null <"$run/left" && add_fact "left=$left"
   read -r from 2>/dev/null <"$run/from" && add_fact "from=$from"

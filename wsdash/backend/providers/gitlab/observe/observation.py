@@ -22,6 +22,7 @@ from wsdash.backend.providers.gitlab.messages import (
     CACHE_OLDER,
     CACHE_UNSAVED,
     DISK_FULL,
+    SSH_DOWN,
     STUCK,
     SUPERSEDED_STATE,
     UNSAVED,
@@ -184,6 +185,7 @@ def _left(text: str) -> UnsavedTotals | None:
 
 NOTICES = {
     ("run", "unwritable"): DISK_FULL,
+    ("ssh", "down"): SSH_DOWN,
     ("cache", "missed"): CACHE_MISSED,
     ("cache", "older"): CACHE_OLDER,
     ("cache", "damaged"): CACHE_DAMAGED,
