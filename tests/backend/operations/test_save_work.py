@@ -152,6 +152,7 @@ class Place:
             [*self.shell, str(kept.script), *words], cwd=folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
         return folder
 
 
@@ -546,7 +547,7 @@ def test_what_was_pushed_and_committed_is_not_kept_again(place: Place) -> None:
     assert place.state() != kept.state
 
 
-@pytest.mark.parametrize("fault", ["fifo", "damaged", "lost"])
+@pytest.mark.parametrize("fault", ["fifo", "damaged", "lost", "name"])
 def test_what_cannot_be_kept_is_named_and_nothing_is_kept(place: Place, fault: str) -> None:
     commit_files(place.app, {"a": "a"}, "Mine")
     if fault == "fifo":
@@ -554,6 +555,8 @@ def test_what_cannot_be_kept_is_named_and_nothing_is_kept(place: Place, fault: s
         os.mkfifo(place.app / "file")
     elif fault == "damaged":
         (place.app / "tools/.git/objects").mkdir(parents=True)
+    elif fault == "name":
+        (place.app / "file \x01 of mine").write_text("A name with the byte that stands for a newline.\n")
     else:
         head = git(place.app, "rev-parse", "HEAD:a")
         (place.app / f".git/objects/{head[:2]}/{head[2:]}").unlink()

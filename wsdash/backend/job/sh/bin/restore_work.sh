@@ -27,7 +27,7 @@ complain() {
 
 # In the repository of `folder`, without its hooks.
 in_place() {
-  git -C "$folder" -c core.hooksPath=/dev/null -c gc.auto=0 -c maintenance.auto=0 -c advice.detachedHead=false "$@"
+  git -C "$folder" -c core.hooksPath=/dev/null -c gc.auto=0 -c maintenance.auto=0 -c advice.detachedHead=false -c core.warnAmbiguousRefs=false "$@"
 }
 
 # Only below the current folder, and through no symbolic link.
@@ -63,9 +63,10 @@ restore_repository() { # FILE
   restore_branches
   restore_tree || complain 'its files could not be restored' || return
   restore_stashes
-  in_place for-each-ref --format='%(objectname) %(refname)' refs/kept/tags | while read -r id name; do
-    in_place rev-parse --quiet --verify "refs/tags/${name#refs/kept/tags/}" >/dev/null || in_place update-ref "refs/tags/${name#refs/kept/tags/}" "$id"
-  done
+  in_place for-each-ref --format='tag %(objectname) refs/tags/%(refname:lstrip=3)' refs/kept/tags >"$scratch/tags"
+  create_missing refs/tags "$scratch/tags" || while read -r _ id name; do
+    in_place rev-parse --quiet --verify "$name" >/dev/null || in_place update-ref "$name" "$id"
+  done <"$scratch/tags"
   printf '%s is restored.\n' "${place:-The project}"
 }
 
@@ -79,7 +80,18 @@ keep_before() {
   [ -z "$aside" ] || in_place reset --quiet --hard
 }
 
+# Those refs of `WORD ID REF` lines that are not there, all at once: there may be thousands. Fails where one cannot be made.
+create_missing() { # BELOW FILE
+  in_place for-each-ref --format='%(refname)' "$1" >"$scratch/present"
+  awk -v below="$1/" 'FILENAME != ARGV[2] { present[$0]; next } index($3, below) == 1 && !($3 in present) { print "create " $3 " " $2 }' \
+    "$scratch/present" "$2" | in_place update-ref --stdin 2>/dev/null
+}
+
 restore_branches() {
+  create_missing refs/heads "$scratch/message"
+  # What is left: HEAD, and branches that are not as they were.
+  in_place for-each-ref --format='branch %(objectname) %(refname)' refs/heads >"$scratch/present"
+  awk 'FILENAME != ARGV[2] { present[$0]; next } !($0 in present)' "$scratch/present" "$scratch/message" >"$scratch/branches"
   head=
   commit=
   while read -r kind what name; do
@@ -99,7 +111,7 @@ restore_branches() {
         fi
         ;;
     esac
-  done <"$scratch/message"
+  done <"$scratch/branches"
 }
 
 # HEAD and its files as Git checks them out; then the files that differed from it, byte for byte; then the index.
@@ -163,6 +175,9 @@ section=${1:-project}
 case $section in project | beside) ;; *) echo 'usage: sh restore.sh [beside]' >&2; exit 64 ;; esac
 object_format=
 over=${WSDASH_RESTORE_OVER:-}
+# Without bundles there is none.
+contents=$kept/contents
+[ -e "$contents" ] || contents=/dev/null
 while IFS=$(printf '\t') read -r file object_format line; do
   case $section:$file in beside:beside-* | project:work.bundle | project:repository-*) ;; *) continue ;; esac
   place=$(printf '%sx' "$line" | tr '\001' '\012')
@@ -170,7 +185,7 @@ while IFS=$(printf '\t') read -r file object_format line; do
   place=${place#.}
   place=${place#/}
   restore_repository "$file"
-done <"$kept/contents"
+done <"$contents"
 archive=files.tar
 [ "$section" = project ] || archive=beside.tar
 place=

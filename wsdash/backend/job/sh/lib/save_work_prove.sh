@@ -72,6 +72,12 @@ list_differing() { # INDEX
   awk 'NR == FNR { exact[$0]; next } $0 in exact' "$scratch/exact" "$scratch/differing.bytes" >"$scratch/differing"
 }
 
+# Untracked files that are not in the packed index, into $scratch/left-out: a name with the byte 1 means another file.
+list_left_out() {
+  (cd "$tree" && GIT_INDEX_FILE=$S/index.work shadow_git status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>/dev/null |
+    lines | grep -vxF -f "$S/nested" | sed -n 's/^?? //p' >"$scratch/left-out"
+}
+
 prove_unit() {
   restored_folder
   head=$(sed -n 's/ HEAD$//p' "$S/tips")
@@ -85,13 +91,16 @@ prove_unit() {
     [ "$left" = 0 ] || printf '%s\n' "$name"
   done >"$scratch/lost"
   [ ! -s "$scratch/lost" ] || differs "$(head -n 1 "$scratch/lost")" || return
-  sed -n 's/^branch //p' "$S/message" | while read -r id name; do
+  { echo none && restored for-each-ref --format='%(objectname) %(refname)' refs/heads; } >"$scratch/came"
+  sed -n 's/^branch //p' "$S/message" | grep -vxF -f "$scratch/came" | while read -r id name; do
     [ "$(restored rev-parse --quiet --verify "$name")" = "$id" ] || ! restored cat-file -e "$id" || printf '%s\n' "$name"
   done >"$scratch/lost"
   [ ! -s "$scratch/lost" ] || differs "$(head -n 1 "$scratch/lost")" || return
   sed 's/ .*//' "$S/stashes" >"$scratch/stashes"
   restored log --walk-reflogs --format=%H refs/stash -- | cmp -s - "$scratch/stashes" || differs 'the list of stashes' || return
   [ -n "$tree" ] || return 0
+  list_left_out || differs 'the working tree' || return
+  [ ! -s "$scratch/left-out" ] || differs "$(head -n 1 "$scratch/left-out")" || return
   # Here and there: the very files of the commit that was packed.
   cd "$tree" && list_differing index.work || differs 'the working tree' || return
   [ ! -s "$scratch/differing" ] || changed "$(head -n 1 "$scratch/differing")" || return
