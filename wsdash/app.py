@@ -210,9 +210,9 @@ class WsdashApp(App[None], inherit_bindings=False):
         """Lend the terminal to a shell in the workspace."""
         self._lend(self._shell(workspace), f"a shell in {workspace.name}")
 
-    def open_editor(self, workspace: Workspace) -> None:
-        """Lend the terminal to `wsdash open`."""
-        self._lend(self._editor(workspace), f"the editor of {workspace.name}")
+    def open_editor(self, workspace: Workspace, verb: str = "open") -> None:
+        """Lend the terminal to `wsdash open` or `wsdash code`."""
+        self._lend(self._editor(workspace, verb), f"the editor of {workspace.name}")
 
     def _lend(self, work: Coroutine[Any, Any, None], what: str) -> None:
         """Lend the terminal to another program. Keys typed before it starts are dropped: it cannot get them."""
@@ -239,11 +239,11 @@ class WsdashApp(App[None], inherit_bindings=False):
             self.notify_user(f"{name}: the shell could not be started (exit {code})", severity="error")
         self._taken_back()
 
-    async def _editor(self, workspace: Workspace) -> None:
-        """Run `wsdash open`, and wait for enter, so that its output can be read before the dashboard covers it."""
+    async def _editor(self, workspace: Workspace, verb: str) -> None:
+        """Run the verb, and wait for enter, so that its output can be read before the dashboard covers it."""
         from wsdash.screens.shell import lend_terminal
 
-        opening = (sys.executable, "-m", "wsdash", "open", workspace.id)
+        opening = (sys.executable, "-m", "wsdash", verb, workspace.id)
         argv = ("sh", "-c", '"$@"; printf "\\npress enter to return to wsdash. "; read -r _', "sh", *opening)
         await lend_terminal(self, argv, os.environ, None, f"the editor of {workspace.name}")
         self._taken_back()

@@ -155,6 +155,14 @@ VERBS: dict[str, Verb] = {
         arguments.timeout,
         arguments.as_json,
     ),
+    "code": Verb(
+        "open a workspace's folder in a desktop editor",
+        "desktop_editor:code",
+        arguments.name,
+        arguments.code_options,
+        arguments.timeout,
+        arguments.as_json,
+    ),
     "ports": Verb(
         "list the ports of a workspace, or forward one",
         "ports:ports",

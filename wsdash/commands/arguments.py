@@ -323,6 +323,24 @@ def ssh_config_action(parser: ArgumentParser) -> None:
     """Add the action of `ssh-config`."""
     parser.add_argument(
         "action",
-        choices=("install", "uninstall", "show"),
-        help="add an Include line to ~/.ssh/config, remove it, or print the configuration",
+        choices=("install", "uninstall", "show", "remote"),
+        help="add an Include line to ~/.ssh/config, remove it, or print the configuration: of this machine (show), or "
+        "of another one that connects through this one (remote)",
+    )
+
+
+def code_options(parser: ArgumentParser) -> None:
+    """Add the options of `code`, besides NAME."""
+    from wsdash.config.values import DESKTOP_EDITORS
+
+    parser.add_argument(
+        "--editor",
+        choices=DESKTOP_EDITORS,
+        metavar="E",
+        help=f"{', '.join(DESKTOP_EDITORS)} (the one of config.toml, or the first on the PATH)",
+    )
+    parser.add_argument(
+        "--print",
+        action="store_true",
+        help="print the command and the address for the machine that you sit at",
     )

@@ -30,6 +30,10 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
     from wsdash.backend.access.ssh_config import stanza, with_include, without_include
     from wsdash.backend.access.ssh_files import own_login, renew, write_stanza
 
+    if args.action == "remote":
+        from wsdash.commands.remote_machine import print_remote
+
+        return print_remote(paths)
     folder = AccessFolder.of(paths)
     if args.action == "show":
         print(stanza(folder, own_login()), end="")

@@ -98,13 +98,15 @@ class Personal:
     `dotfiles` is the address of a Git repository that is applied to it; `home_files` are paths below the home
     folder that each checkpoint includes. `git_identity` says whether the name and address of your own Git
     configuration are set in it, where it has none. Its Git may ask yours for credentials for
-    `credential_hosts`.
+    `credential_hosts`. `editor` is the desktop editor that `wsdash code` opens, None for the first one on PATH; a
+    change applies to existing workspaces too.
     """
 
     dotfiles: str | None = None
     home_files: tuple[str, ...] = (".bash_history", ".zsh_history", ".gitconfig", ".config/git")
     git_identity: bool = True
     credential_hosts: tuple[str, ...] = ()
+    editor: str | None = None
 
 
 LOCAL = Context("local", "local")
@@ -205,7 +207,9 @@ def parse_config(text: str, file: Path) -> Config:
     dashboard = check.values(("dashboard",), top.get("dashboard", {}), _takes(Dashboard))
     access = check.values(("access",), top.get("access", {}), _takes(Access))
     personal = check.values(
-        ("personal",), top.get("personal", {}), _takes(Personal, home_files=values.home_files)
+        ("personal",),
+        top.get("personal", {}),
+        _takes(Personal, home_files=values.home_files, editor=values.desktop_editor),
     )
     return Config(default, contexts, Dashboard(**dashboard), own, Access(**access), Personal(**personal))
 

@@ -10,6 +10,8 @@ from typing import Any
 
 VOLUME_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 PLACEMENTS = ("source", "own")
+DESKTOP_EDITORS = ("code", "codium", "cursor", "windsurf", "zed", "gateway")
+"""The keys of `backend.access.desktop_editors`, which is not loaded to check them."""
 
 
 class WrongValue(Exception):
@@ -96,6 +98,13 @@ def process_names(value: object) -> tuple[str, ...]:
     if any(len(name) > 15 or " " in name for name in names):
         raise WrongValue('names of processes, 15 letters at most, such as ["make"]')
     return names
+
+
+def desktop_editor(value: object) -> str:
+    """Accept one of `DESKTOP_EDITORS`."""
+    if value not in DESKTOP_EDITORS:
+        raise WrongValue(f"one of {', '.join(DESKTOP_EDITORS)}")
+    return str(value)
 
 
 def volume(value: object) -> str:

@@ -113,6 +113,15 @@ ACTIONS: tuple[Action, ...] = (
         opens=Opens.PROGRAM,
     ),
     _on_workspace(
+        "desktop_editor",
+        "E",
+        "Desktop editor",
+        "Open its folder in a desktop editor (wsdash code), here or on your own machine.",
+        where=ON_WORKSPACE,
+        available=each(can_enter),
+        opens=Opens.PROGRAM,
+    ),
+    _on_workspace(
         "logs",
         "l",
         "Log",
@@ -362,7 +371,7 @@ def available_actions(where: ScreenKind, subject: Subject) -> tuple[Action, ...]
         action
         for action in on(where)
         if action.group is Group.WORKSPACE
-        and action.id not in ("workspace.create", "workspace.update")
+        and action.id not in ("workspace.create", "workspace.update", "workspace.desktop_editor")
         and not action.available(subject)
     )
 

@@ -99,8 +99,8 @@ class Dashboard(Protocol):
     def enter_shell(self, workspace: Workspace) -> None:
         """Lend the terminal to a shell in the workspace, and come back when it ends."""
 
-    def open_editor(self, workspace: Workspace) -> None:
-        """Lend the terminal to `wsdash open`, which starts the workspace's editor and prints its address."""
+    def open_editor(self, workspace: Workspace, verb: str = "open") -> None:
+        """Lend the terminal to `wsdash open` or `wsdash code`, which open an editor or print how to do it."""
 
 
 class NotConnected(Exception):

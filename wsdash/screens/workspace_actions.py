@@ -41,6 +41,12 @@ class WorkspaceActionsMixin(ActionMixin):
         if row is not None:
             self.dashboard.open_editor(row.workspace)
 
+    def action_workspace_desktop_editor(self) -> None:
+        """Open the workspace's folder in a desktop editor."""
+        row = self.current()
+        if row is not None:
+            self.dashboard.open_editor(row.workspace, "code")
+
     def action_workspace_open(self) -> None:
         """Open the workspace."""
         self._show("detail")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wsdash.backend.access import proxy_command
@@ -18,6 +18,12 @@ FAST_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 
 TERMINAL_VARIABLES = "LANG LC_* COLORTERM"
 """Variables of the user's terminal that a session gets; ssh sends TERM with a terminal by itself."""
+
+KEY_ELSEWHERE = "~/.ssh/wsdash_key"
+KNOWN_HOSTS_ELSEWHERE = "~/.ssh/wsdash_known_hosts"
+"""Copies of the user's key and of the known hosts on another machine."""
+
+_HOSTS = """Host *.wsdash "!*'*"\n"""
 
 
 def stanza(folder: AccessFolder, user: str) -> str:
@@ -43,16 +49,41 @@ def stanza(folder: AccessFolder, user: str) -> str:
     helper = shlex.join(
         [sys.executable, "-S", "-E", str(Path(proxy_command.__file__)), "--in", str(folder.root)]
     )
+    options = _options(
+        f"{helper.replace('%', '%%')} '%n'", user, word(folder.user_key), word(folder.known_hosts)
+    )
+    return f"""# Written by wsdash.
+Include "{folder.ssh_users}"
+{_HOSTS}{options}"""
+
+
+def stanza_elsewhere(way: Sequence[str], environ: Mapping[str, str], user: str) -> str:
+    """The same for another machine, which reaches workspaces through this one.
+
+    `way` is the ssh command that leads here, `environ` the variables by which `wsdash connect` finds its state. The
+    keys are copies, `KEY_ELSEWHERE` and `KNOWN_HOSTS_ELSEWHERE`. What the other machine's configuration says for all
+    hosts may send the inner ssh elsewhere, so its command and forwardings are turned off.
+    """
+    variables = [f"{key}={value}" for key, value in environ.items()]
+    here = shlex.join(["env", *variables, sys.executable, "-m", "wsdash", "connect"])
+    inner = ["-T", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"]
+    program, *words = way
+    there = "{} {}".format(shlex.join([program, *inner, *words]), shlex.quote(f"{here} '\0'"))
+    command = there.replace("%", "%%").replace("\0", "%n")
+    return f"{_HOSTS}{_options(command, user, KEY_ELSEWHERE, KNOWN_HOSTS_ELSEWHERE)}"
+
+
+def _options(proxy_command: str, user: str, key: str, known_hosts: str) -> str:
     options = {
         **({"User": user} if user else {}),
-        "ProxyCommand": f"{helper.replace('%', '%%')} '%n'",
+        "ProxyCommand": proxy_command,
         "ProxyUseFdpass": "no",
         "HostName": "%h",
         "Port": "22",
         "CanonicalizeHostname": "no",
         "ConnectTimeout": "0",
-        "UserKnownHostsFile": word(folder.known_hosts),
-        "GlobalKnownHostsFile": word(folder.known_hosts),
+        "UserKnownHostsFile": known_hosts,
+        "GlobalKnownHostsFile": known_hosts,
         "StrictHostKeyChecking": "yes",
         "RevokedHostKeys": "none",
         "UpdateHostKeys": "no",
@@ -61,7 +92,7 @@ def stanza(folder: AccessFolder, user: str) -> str:
         "CASignatureAlgorithms": "ssh-ed25519",
         "KexAlgorithms": "^curve25519-sha256",
         "MACs": "^hmac-sha2-256-etm@openssh.com",
-        "IdentityFile": word(folder.user_key),
+        "IdentityFile": key,
         "IdentitiesOnly": "yes",
         "PubkeyAuthentication": "yes",
         "PreferredAuthentications": "publickey",
@@ -83,11 +114,7 @@ def stanza(folder: AccessFolder, user: str) -> str:
         "ControlPath": "none",
         "ControlPersist": "no",
     }
-    lines = "".join(f"    {key} {value}\n" for key, value in options.items())
-    return f"""# Written by wsdash.
-Include "{folder.ssh_users}"
-Host *.wsdash "!*'*"
-{lines}"""
+    return "".join(f"    {name} {value}\n" for name, value in options.items())
 
 
 def users(logins: Mapping[str, str]) -> str:

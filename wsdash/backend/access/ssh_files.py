@@ -14,8 +14,13 @@ from wsdash.backend.system import atomic
 
 def write_users(folder: AccessFolder) -> None:
     """Write the login name of each workspace whose job has reported one."""
+    _write(folder.ssh_users, users(reported_logins(folder)))
+
+
+def reported_logins(folder: AccessFolder) -> dict[str, str]:
+    """Return the login name of each workspace whose job has reported one, by the workspaces' names."""
     logins = {grant.name: grant.login for grant in Grants(folder.grants).all()}
-    _write(folder.ssh_users, users({name: login for name, login in logins.items() if LOGIN.fullmatch(login)}))
+    return {name: login for name, login in logins.items() if LOGIN.fullmatch(login)}
 
 
 def write_stanza(folder: AccessFolder) -> None:

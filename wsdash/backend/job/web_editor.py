@@ -14,6 +14,9 @@ START = ("sh", "-c", 'exec sh "$WSDASH_SCRIPTS/editor.sh"')
 """For the workspace's shell: starts it unless it runs."""
 START_S = 90.0
 LARGEST_ANSWER = 64 * 1024
+FOLDER = ("sh", "-c", 'printf "wsdash-folder %s\\n" "$PWD"')
+"""For the workspace's shell: prints the folder in which its shells start, as `folder_of` reads it."""
+FOLDER_S = 30.0
 PORT = 8080
 """The port of the user's own machine that the explanation names."""
 
@@ -53,16 +56,29 @@ def editor_of(output: str, errors: str) -> Editor:
     raise NoEditor(one_line(lines[-1])[:300] if lines else "it did not answer")
 
 
-def laptop_line(socket: str, user: str, environ: Mapping[str, str], host: str) -> str:
-    """The command for the user's own machine that brings a socket of this one to its port `PORT`.
+def folder_of(output: str) -> str | None:
+    """Return the folder that `FOLDER` has printed, which is not trusted; None if it printed none that can be used."""
+    for line in reversed(output.splitlines()):
+        word, _, folder = line.partition(" ")
+        if word == "wsdash-folder":
+            return folder if folder.startswith("/") and folder.isprintable() else None
+    return None
 
-    The address by which they came here is in SSH_CONNECTION (sshd(8): client, its port, server, its port).
+
+def laptop_line(socket: str, user: str, environ: Mapping[str, str], host: str) -> str:
+    """The command for the user's own machine that brings a socket of this one to its port `PORT`."""
+    host, port = came_to(environ, host)
+    words = ["-p", port] if port != "22" else []
+    return shlex.join(["ssh", "-N", *words, "-L", f"{PORT}:{socket}", f"{user}@{host}"])
+
+
+def came_to(environ: Mapping[str, str], host: str) -> tuple[str, str]:
+    """Return the address and port by which the user's own machine reached this one, else `host` and 22.
+
+    They are in SSH_CONNECTION (sshd(8): client, its port, server, its port).
     """
-    came_to = environ.get("SSH_CONNECTION", "").split()
-    if len(came_to) == 4:
-        host = came_to[2]
-    port = ["-p", came_to[3]] if len(came_to) == 4 and came_to[3] != "22" else []
-    return shlex.join(["ssh", "-N", *port, "-L", f"{PORT}:{socket}", f"{user}@{host}"])
+    parts = environ.get("SSH_CONNECTION", "").split()
+    return (parts[2], parts[3]) if len(parts) == 4 else (host, "22")
 
 
 def to_clipboard(text: str) -> str:

@@ -114,6 +114,30 @@ class Access:
                 "Use an image with code-server in it, or injector_image of a GitLab context; `wsdash ssh` works.",
             ) from error
 
+    async def folder(self, workspace_id: str, *, attempt: int | None = None) -> str:
+        """The folder in which the workspace's shells start, in its own sight. `attempt` as in `shell`.
+
+        Raises as that does.
+        """
+        from wsdash.backend.job import web_editor
+
+        workspace = await self._state.find(workspace_id)
+        command = await self.shell(workspace.id, web_editor.FOLDER, attempt=attempt)
+        answer = await capture(
+            command.argv,
+            limit=web_editor.LARGEST_ANSWER,
+            timeout_s=web_editor.FOLDER_S,
+            env=command.env,
+            cwd=command.cwd,
+        )
+        folder = web_editor.folder_of(answer.output.decode(errors="replace"))
+        if folder is None:
+            raise UserError(
+                f"{workspace.name} does not tell where its project is",
+                f"`wsdash ssh {workspace.name} -- pwd` shows why.",
+            )
+        return folder
+
     async def way_to(self, workspace_id: str, socket: str, where: str) -> str | tuple[str, ...]:
         """Where a socket of the workspace is on this machine, or the command that brings it to `where`.
 
