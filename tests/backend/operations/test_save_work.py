@@ -359,6 +359,17 @@ def test_bytes_as_committed_come_back_where_something_else_is_staged(place: Plac
     assert state_of(place.restore(place.keep(), place.clone())) == state_of(place.app)
 
 
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_folder_in_the_place_of_a_file_comes_back(place: Place, staged: bool) -> None:
+    if staged:
+        git(place.app, "rm", "--quiet", "file")
+    else:
+        (place.app / "file").unlink()
+    (place.app / "file").mkdir()
+    (place.app / "file/mine").write_text("m\n")
+    assert state_of(place.restore(place.keep(), place.clone())) == state_of(place.app)
+
+
 def test_a_branch_that_has_gone_on_elsewhere_is_not_moved(place: Place) -> None:
     commit_files(place.app, {"mine": "m\n"}, "Mine")
     kept = place.keep()

@@ -128,8 +128,13 @@ pack_unit() {
   if [ -n "$tree" ]; then
     cd "$tree" || refuse "${where:-.} cannot be entered" || return
     compare_as bytes
-    sed 's/^...//' "$S/changes" | tr '\012\001' '\000\012' >"$scratch/paths"
-    GIT_INDEX_FILE=$S/index.work shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>"$scratch/errors" ||
+    # What is gone first: a folder may have its place, which --remove would take for the file.
+    for names in gone there; do
+      awk -v names="$names" '(/^([MARCT]D| D|D ) / ? "gone" : "there") == names { print substr($0, 4) }' "$S/changes" |
+        tr '\012\001' '\000\012' >"$scratch/$names"
+    done
+    GIT_INDEX_FILE=$S/index.work shadow_git_stdin update-index -z --force-remove --stdin <"$scratch/gone" 2>"$scratch/errors" &&
+      GIT_INDEX_FILE=$S/index.work shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/there" 2>"$scratch/errors" ||
       refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
     # Unmerged files of a merge are kept as they are in the tree.
     shadow_git ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
