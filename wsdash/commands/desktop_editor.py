@@ -15,7 +15,8 @@ from wsdash.backend.access.desktop_editors import DESKTOP_EDITORS, DesktopEditor
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_files import own_login, reported_logins
 from wsdash.backend.errors import UserError
-from wsdash.backend.job.web_editor import came_to, has_display, to_clipboard
+from wsdash.backend.job.web_editor import came_to, has_display
+from wsdash.backend.system.clipboard import copy
 from wsdash.commands.console import DONE, FAILED, can_ask, print_json, print_stderr
 from wsdash.commands.run_service import with_service
 from wsdash.commands.ssh import number_of, once_entered
@@ -152,6 +153,4 @@ def _explain(name: str, place: Place, wanted: str, *, as_json: bool) -> None:
     print(f"or open the address\n\n    {editor.uri(place)}\n")
     print(f"Its ~/.ssh/config needs the lines that `wsdash ssh-config remote` prints here ({here}).")
     if sys.stdout.isatty():
-        print(
-            f"{to_clipboard(line)}The command is in your clipboard, if your terminal supports that (OSC 52)."
-        )
+        print(copy(line, "the command", os.environ))

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError
-from wsdash.backend.job.web_editor import PORT, Editor, has_display, laptop_line, to_clipboard
+from wsdash.backend.job.web_editor import PORT, Editor, has_display, laptop_line
+from wsdash.backend.system.clipboard import copy
 from wsdash.commands.console import DONE, FAILED, print_json, print_stderr
 from wsdash.commands.run_service import with_service
 from wsdash.commands.ssh import number_of, once_entered
@@ -110,9 +111,7 @@ def _explain(name: str, editor: Editor, socket: str, *, json: bool) -> None:
     if editor.password:
         print(f"It asks for the password {editor.password}")
     if sys.stdout.isatty():
-        print(
-            f"{to_clipboard(line)}The command is in your clipboard, if your terminal supports that (OSC 52)."
-        )
+        print(copy(line, "the command", os.environ))
     sys.stdout.flush()
 
 

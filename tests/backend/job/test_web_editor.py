@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import unicodedata
 
 import pytest
@@ -15,7 +14,6 @@ from wsdash.backend.job.web_editor import (
     editor_of,
     has_display,
     laptop_line,
-    to_clipboard,
 )
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -67,10 +65,6 @@ def test_no_answer_does_harm(said: str, complained: str) -> None:
 )
 def test_the_command_names_the_address_by_which_the_user_came(came: str, line: str) -> None:
     assert laptop_line("/run/x.editor", "ada", {"SSH_CONNECTION": came}, "jump") == line
-
-
-def test_the_command_goes_into_the_clipboard_of_the_terminal() -> None:
-    assert to_clipboard("ssh -N") == f"\x1b]52;c;{base64.b64encode(b'ssh -N').decode()}\x07"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import shlex
 from collections.abc import Mapping
@@ -79,11 +78,6 @@ def came_to(environ: Mapping[str, str], host: str) -> tuple[str, str]:
     """
     parts = environ.get("SSH_CONNECTION", "").split()
     return (parts[2], parts[3]) if len(parts) == 4 else (host, "22")
-
-
-def to_clipboard(text: str) -> str:
-    """OSC 52: the terminal, also at the far end of ssh, takes the text into its clipboard (xterm's ctlseqs)."""
-    return f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
 
 
 def has_display(environ: Mapping[str, str]) -> bool:
