@@ -40,12 +40,12 @@ SLOW = (
     "backend/reconcile/test_cleanup.py",
     "backend/store/test_syscalls.py",
     "e2e",
-    "screens/test_app.py",
     "screens/test_hang_up.py",
     "screens/test_snapshots.py",
     "screens/test_terminal.py",
     "screens/test_typeahead.py",
     "simulation",
+    "test_app.py",
     "torture/test_torture.py",
     "test_benchmarks.py",
 )

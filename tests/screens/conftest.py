@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,6 +13,8 @@ from textual.pilot import Pilot
 
 from tests.screens.stub import StubService, dashboard, every_phase
 from wsdash.app import WsdashApp
+from wsdash.config.settings import Config, Context, GitLabSettings
+from wsdash.screens.confirm import ConfirmScreen
 
 Running = Callable[..., AbstractAsyncContextManager[Pilot[None]]]
 
@@ -72,3 +75,32 @@ def app_of(pilot: Pilot[None]) -> WsdashApp:
 def notifications(pilot: Pilot[None]) -> list[str]:
     """The texts of the notifications so far."""
     return [message.text for message in app_of(pilot).notifications]
+
+
+async def answered_yes(pilot: Pilot[None]) -> str:
+    """Return the text of the question on the screen, after answering it."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
+    screen = pilot.app.screen
+    assert isinstance(screen, ConfirmScreen)
+    await until(pilot, lambda: screen.asked_at < math.inf)
+    notifications = screen.text
+    await pilot.press("right", "enter")
+    return notifications
+
+
+@pytest.fixture
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in a repository, so that nothing is suggested."""
+    (tmp_path / "somewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "somewhere")
+
+
+URL = "https://gitlab.example.com"
+
+
+WORK = Context("work", "gitlab", GitLabSettings(URL, "group/app", tags=("large",)))
+
+
+@pytest.fixture
+def with_work(stub: StubService) -> None:
+    stub.configured = Config(contexts={**Config().contexts, "work": WORK})

@@ -17,8 +17,8 @@ from textual.pilot import Pilot
 
 from tests.screens.conftest import app_of, until
 from tests.screens.stub import StubService, dashboard
-from tests.screens.test_detail_screen import tell_a_story
-from tests.screens.test_log_screen import numbered
+from tests.screens.test_detail import tell_a_story
+from tests.screens.test_log import numbered
 from wsdash.backend.providers.types import Capabilities, Finding, Limitation
 from wsdash.backend.service import UnsavedWork
 from wsdash.config.settings import Config, Context, GitLabSettings

@@ -247,11 +247,7 @@ class TraceView(ScrollView, can_focus=True, inherit_bindings=False):
         return min(place, max(0, self.count - 1))
 
     def _height(self, line: int, width: int) -> int:
-        raw = self.text_of(line)
-        if raw is None:
-            return 1
-        text = "".join(piece for piece, _ in coloured(own_line(raw).decode("utf-8", "replace")))
-        return max(1, -(-cell_len(text) // width))
+        return len(self._fold(Strip(self._segments(line)), width))
 
     def _wrap_page(self) -> list[Strip]:
         """Return the visible rows when long lines are wrapped."""
@@ -296,7 +292,7 @@ def _pieces(text: str, room: int, width: int) -> list[str]:
     """Cut a text for the room that is left in a row, and then for whole rows."""
     if cell_len(text) <= room:
         return [text]
-    first = chop_cells(text, room)[0] if room > 1 else ""
+    first = chop_cells(text, room)[0] if cell_len(text[0]) <= room else ""
     return [first, *chop_cells(text[len(first) :], width)]
 
 

@@ -121,32 +121,6 @@ async def test_lines_that_do_not_match_can_be_hidden(stub: StubService, running:
         assert "/error" not in state(pilot)
 
 
-async def test_long_lines_are_cut_or_wrapped_and_can_be_moved_sideways(
-    stub: StubService, running: Running
-) -> None:
-    stub.logs[1] = b"start " + b"0123456789" * 30 + b" end\n"
-    async with running((80, 24)) as pilot:
-        await pilot.press("l")
-        await until(pilot, lambda: isinstance(pilot.app.screen, LogScreen))
-        await until(pilot, lambda: shown(pilot)[0].startswith("start 0123"))
-        assert "end" not in "".join(shown(pilot))
-        await pilot.press("right")
-        await until(
-            pilot, lambda: shown(pilot)[0].startswith("0123456789"[0]) and "start" not in shown(pilot)[0]
-        )
-        await pilot.press("w")
-        await until(pilot, lambda: "".join(shown(pilot)).endswith("end"))
-        assert shown(pilot)[0].startswith("start")
-
-
-async def test_the_end_of_a_wrapped_log_can_be_reached(stub: StubService, running: Running) -> None:
-    stub.logs[1] = b"".join(b"%d " % number + b"x" * 700 + b"\n" for number in range(50)) + b"the very end\n"
-    async with running((80, 24)) as pilot:
-        await opened(pilot, "the very end")
-        await pilot.press("w", "G")
-        await until(pilot, lambda: "the very end" in shown(pilot))
-
-
 async def test_attempts_are_chosen_with_brackets(stub: StubService, running: Running) -> None:
     stub.logs = {1: b"the first attempt\n", 2: b"the second attempt\n"}
     attempts = (attempt("api-gateway", 2), attempt("api-gateway", 1))
@@ -171,15 +145,6 @@ async def test_a_new_attempt_is_followed_without_a_key(stub: StubService, runnin
         stub.attempts["api-gateway"] = (second, attempt("api-gateway", 1))
         stub.change([replace(stub.rows[0], attempt=second), *stub.rows[1:]])
         await until(pilot, lambda: "the second attempt" in shown(pilot))
-
-
-async def test_control_sequences_are_not_shown_and_not_obeyed(stub: StubService, running: Running) -> None:
-    stub.logs[1] = b"\x1b]0;evil\x07\x1b[2J\x1b[31mred\x1b[0m \x9b1mtext\x00 \xff\xfe\n"
-    async with running((80, 24)) as pilot:
-        await pilot.press("l")
-        await until(pilot, lambda: isinstance(pilot.app.screen, LogScreen))
-        await until(pilot, lambda: shown(pilot)[0].startswith("red "))
-        assert "\x1b" not in "".join(shown(pilot))
 
 
 async def test_an_empty_log_says_so(stub: StubService, running: Running) -> None:

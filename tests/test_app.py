@@ -15,9 +15,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.color import Color
-from textual.command import CommandPalette
-from textual.widgets import Input, OptionList
 
+from tests.screens import conftest as screens
 from tests.screens.conftest import Running, app_of, notifications, until
 from tests.screens.stub import NOW, StubService, dashboard, row
 from wsdash import crash
@@ -27,13 +26,12 @@ from wsdash.backend.service import Service
 from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Desired, Phase, Status
 from wsdash.paths import PathError, Paths
-from wsdash.screens.detail import DetailScreen
-from wsdash.screens.help_page import HelpScreen
 from wsdash.screens.theme import WithoutColour
 from wsdash.screens.widgets.line_view import LineView
 from wsdash.screens.widgets.workspace_table import WorkspaceTable
 
 TOKEN = "glpat-do-not-tell"
+utc, stub, running = screens.utc, screens.stub, screens.running
 
 
 def reports(folder: Path) -> list[Path]:
@@ -163,29 +161,6 @@ async def test_messages_show_no_control_sequences_and_no_markup(running: Running
     async with running() as pilot:
         app_of(pilot).notify_user("[red]x[/] \x1b[2Jgone", "line two")
         assert notifications(pilot) == ["[red]x[/] gone\nline two"]
-
-
-async def test_the_palette_finds_actions_and_workspaces(running: Running) -> None:
-    async with running() as pilot:
-        for words, kind in (("Help", HelpScreen), ("Open frontend", DetailScreen)):
-            await pilot.press("colon")
-            await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
-            pilot.app.screen.query_one(Input).value = words
-            options = pilot.app.screen.query_one(OptionList)
-            await until(pilot, lambda: options.option_count == 1)  # noqa: B023
-            await pilot.press("enter")
-            await until(pilot, lambda: isinstance(pilot.app.screen, kind))  # noqa: B023
-            await pilot.press("q")
-
-
-async def test_the_palette_says_why_an_action_is_not_available(running: Running) -> None:
-    async with running() as pilot:
-        await pilot.press("ctrl+p")
-        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
-        pilot.app.screen.query_one(Input).value = "Start"
-        options = pilot.app.screen.query_one(OptionList)
-        why = "not now, api-gateway is running already"
-        await until(pilot, lambda: any(why in str(option.prompt) for option in options.options))
 
 
 async def test_a_shell_that_cannot_be_had_says_why(stub: StubService, running: Running) -> None:

@@ -1,4 +1,4 @@
-"""Contexts in the dashboard: connecting a GitLab shows what it says before anything is changed."""
+"""Connecting a GitLab: its answers are shown before anything is changed."""
 
 from __future__ import annotations
 
@@ -6,31 +6,14 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.screens.conftest import Running, notifications, until
+from tests.screens.conftest import URL, Running, notifications, until
 from tests.screens.stub import StubService
+from tests.screens.test_contexts import contexts
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.types import Finding
-from wsdash.config.settings import Config, Context, GitLabSettings
-from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.context_form import ConnectScreen
 from wsdash.screens.contexts import ContextsScreen
 from wsdash.screens.widgets.line_view import LineScroll, LineView
-from wsdash.screens.workspaces import WorkspacesScreen
-
-URL = "https://gitlab.example.com"
-WORK = Context("work", "gitlab", GitLabSettings(URL, "group/app", tags=("large",)))
-
-
-@pytest.fixture
-def with_work(stub: StubService) -> None:
-    stub.configured = Config(contexts={**Config().contexts, "work": WORK})
-
-
-async def contexts(pilot: Pilot[None]) -> ContextsScreen:
-    await pilot.press("c")
-    await until(pilot, lambda: isinstance(pilot.app.screen, ContextsScreen) and pilot.app.screen.selected)
-    assert isinstance(pilot.app.screen, ContextsScreen)
-    return pilot.app.screen
 
 
 async def form(pilot: Pilot[None], key: str = "a", **fields: str) -> ConnectScreen:
@@ -118,44 +101,3 @@ async def test_a_context_is_changed_from_what_it_was(stub: StubService, running:
         await checked(pilot, screen)
         assert (stub.checked[0].url, stub.checked[0].tags) == (URL, ("large",))
         assert stub.checked[0].project == "group/other"
-
-
-@pytest.mark.usefixtures("with_work")
-async def test_another_context_is_made_the_default_one(stub: StubService, running: Running) -> None:
-    async with running() as pilot:
-        screen = await contexts(pilot)
-        await pilot.press("j", "u")
-        await until(pilot, lambda: ("use_context", "work") in stub.asked)
-        assert "new workspaces are created in work" in notifications(pilot)
-        await until(pilot, lambda: screen.selected is not None and screen.selected.name == "work")
-
-
-@pytest.mark.usefixtures("with_work")
-async def test_removing_asks_and_what_hinders_it_is_told(stub: StubService, running: Running) -> None:
-    async with running() as pilot:
-        await contexts(pilot)
-        await pilot.press("j", "D")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
-        await pilot.press("q")
-        stub.refusals["remove_context"] = UserError(
-            "the context work has workspaces: api", "Delete them first."
-        )
-        await pilot.press("D")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
-        await pilot.press("right", "enter")
-        await until(pilot, lambda: any("has workspaces: api" in text for text in notifications(pilot)))
-        del stub.refusals["remove_context"]
-        await pilot.press("D")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
-        await pilot.press("right", "enter")
-        await until(pilot, lambda: ("remove_context", "work") in stub.asked)
-
-
-async def test_this_machine_cannot_be_changed_and_the_way_on_is_named(running: Running) -> None:
-    async with running((80, 24)) as pilot:
-        screen = await contexts(pilot)
-        assert "a adds a GitLab" in screen.query_one("#below", LineView).text
-        await pilot.press("enter")
-        assert "nothing to change" in notifications(pilot)[-1]
-        await pilot.press("escape")
-        assert isinstance(pilot.app.screen, WorkspacesScreen)

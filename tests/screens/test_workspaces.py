@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
-from tests.screens.conftest import Running, notifications, until
-from tests.screens.stub import NOW, StubService, attempt, dashboard, every_phase, row
-from wsdash.backend.errors import NotSaved, UserError, WorkspaceGone
+from tests.screens.conftest import Running, answered_yes, notifications, until
+from tests.screens.stub import StubService, dashboard, row
 from wsdash.backend.providers.types import Capabilities
 from wsdash.backend.service import Reconciling
-from wsdash.model import Beat, Phase, Status
+from wsdash.model import Phase, Status
 from wsdash.screens.confirm import ConfirmScreen
 from wsdash.screens.detail import DetailScreen
 from wsdash.screens.help_page import HelpScreen
@@ -191,17 +188,6 @@ async def test_a_disabled_action_says_why_in_a_message_that_can_be_read_again(
         assert ("start", "api-gateway") not in stub.asked
 
 
-async def answered_yes(pilot: Pilot[None]) -> str:
-    """Return the text of the question on the screen, after answering it."""
-    await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
-    screen = pilot.app.screen
-    assert isinstance(screen, ConfirmScreen)
-    await until(pilot, lambda: screen.asked_at < math.inf)
-    notifications = screen.text
-    await pilot.press("right", "enter")
-    return notifications
-
-
 async def test_a_mark_that_the_filter_hides_is_no_target(stub: StubService, running: Running) -> None:
     async with running() as pilot:
         await pilot.press("space", "slash", *"docs", "enter")
@@ -230,101 +216,6 @@ async def test_marks_stay_when_the_question_is_declined(stub: StubService, runni
         assert "2 marked" in text_of(pilot, "#counts")
 
 
-LIVED_IN = Beat(NOW, shells=2)
-
-
-@pytest.mark.parametrize(("key", "verb"), [("x", "stop"), ("r", "restart")])
-@pytest.mark.parametrize(
-    ("seen", "warning"),
-    [
-        ({"beat": LIVED_IN}, "api-gateway: 2 shells are open in it."),
-        ({"checkpoint_error": "the disk is full"}, "cannot be saved (the disk is full)"),
-    ],
-)
-async def test_ending_a_job_asks_where_somebody_is_in_it_or_work_cannot_be_saved(
-    stub: StubService, running: Running, key: str, verb: str, seen: dict[str, object], warning: str
-) -> None:
-    first = attempt("api-gateway")
-    assert first.last_observation is not None
-    lived_in = replace(first, last_observation=replace(first.last_observation, **seen))  # type: ignore[arg-type]
-    stub.rows = [row("api-gateway", last=lived_in), *stub.rows[1:]]
-    async with running() as pilot:
-        await pilot.press(key)
-        assert warning in " ".join((await answered_yes(pilot)).split())
-        await until(pilot, lambda: (verb, "api-gateway") in stub.asked)
-
-
-@pytest.mark.parametrize(("key", "verb"), [("x", "stop"), ("r", "restart")])
-async def test_a_shell_that_no_heartbeat_has_told_of_is_asked_about(
-    stub: StubService, running: Running, key: str, verb: str
-) -> None:
-    stub.shells_now = {"api-gateway": 1}
-    async with running() as pilot:
-        await pilot.press(key)
-        assert "api-gateway: a shell is open in it." in " ".join((await answered_yes(pilot)).split())
-        await until(pilot, lambda: (verb, "api-gateway") in stub.asked)
-
-
-async def test_a_shell_that_was_left_since_the_last_heartbeat_is_not_asked_about(
-    stub: StubService, running: Running
-) -> None:
-    first = attempt("api-gateway")
-    assert first.last_observation is not None
-    stub.rows = [
-        row(
-            "api-gateway",
-            last=replace(first, last_observation=replace(first.last_observation, beat=LIVED_IN)),
-        ),
-        *stub.rows[1:],
-    ]
-    stub.shells_now = {"api-gateway": 0}
-    async with running() as pilot:
-        await pilot.press("x")
-        await until(pilot, lambda: ("stop", "api-gateway") in stub.asked)
-
-
-async def test_keys_typed_while_it_is_looked_who_is_in_it_wait_for_the_question(
-    stub: StubService, running: Running
-) -> None:
-    """Else the next `x` would be for what the question is laid over, or the question be answered unread."""
-    stub.shells_now = {"api-gateway": 1}
-    stub.looking.clear()
-    async with running() as pilot:
-        typing = asyncio.create_task(pilot.press("x", "j", "x"))
-        await until(pilot, lambda: stub.asked_who == ["api-gateway"])
-        assert not isinstance(pilot.app.screen, ConfirmScreen)
-        stub.looking.set()
-        await typing
-        assert "a shell is open" in await answered_yes(pilot)
-        await until(pilot, lambda: ("stop", "api-gateway") in stub.asked)
-        assert ("stop", "billing") not in stub.asked
-
-
-async def test_what_was_done_stands_in_the_messages_with_the_way_back(
-    stub: StubService, running: Running
-) -> None:
-    async with running() as pilot:
-        await pilot.press("x")
-        await until(pilot, lambda: "api-gateway stops; S starts it again" in notifications(pilot))
-        await pilot.press("space", "space", "r")
-        await answered_yes(pilot)
-        await until(pilot, lambda: "api-gateway, billing are restarted" in notifications(pilot))
-
-
-async def test_a_question_about_a_deleted_workspace_never_acts_on_another_of_its_name(
-    stub: StubService, running: Running
-) -> None:
-    async with running() as pilot:
-        await pilot.press("D")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
-        again = replace(stub.rows[0].workspace, id="id-another")
-        stub.change([replace(stub.rows[0], workspace=again), *stub.rows[1:]])
-        stub.refusals["delete"] = WorkspaceGone("api-gateway")
-        await answered_yes(pilot)
-        await until(pilot, lambda: any("api-gateway is gone" in text for text in notifications(pilot)))
-        assert ("delete", "another") not in stub.asked
-
-
 async def test_marked_workspaces_are_done_together_after_one_question(
     stub: StubService, running: Running
 ) -> None:
@@ -338,40 +229,6 @@ async def test_marked_workspaces_are_done_together_after_one_question(
         assert ("restart", "api-gateway") in stub.asked
         await pilot.press("escape")
         assert "marked" not in text_of(pilot, "#counts")
-
-
-async def test_of_marked_workspaces_only_the_willing_ones_are_asked_for(
-    stub: StubService, running: Running
-) -> None:
-    async with running() as pilot:
-        await pilot.press("asterisk", "S", "tab", "enter")
-        await until(pilot, lambda: ("start", "docs-site") in stub.asked)
-        await until(pilot, lambda: ("start", "search") in stub.asked)
-        assert ("start", "api-gateway") not in stub.asked
-
-
-async def test_a_refusal_is_told_with_its_remedy(stub: StubService, running: Running) -> None:
-    stub.refusals["stop"] = UserError("api-gateway is being deleted", "Create it again when it is gone.")
-    async with running() as pilot:
-        await pilot.press("x")
-        await until(
-            pilot,
-            lambda: "api-gateway is being deleted\nCreate it again when it is gone." in notifications(pilot),
-        )
-
-
-async def test_work_that_cannot_be_saved_is_asked_about_before_the_job_ends(
-    stub: StubService, running: Running
-) -> None:
-    stub.refusals["stop"] = NotSaved("the work in api-gateway cannot be saved: it takes too long")
-    async with running() as pilot:
-        await pilot.press("x")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))
-        assert isinstance(pilot.app.screen, ConfirmScreen)
-        assert "cannot be saved: it takes too long" in pilot.app.screen.text.replace("\n", " ")
-        assert ("stop", "api-gateway") not in stub.asked
-        await pilot.press("tab", "enter")
-        await until(pilot, lambda: ("stop, unsaved", "api-gateway") in stub.asked)
 
 
 @pytest.mark.parametrize(
@@ -435,40 +292,11 @@ async def test_an_unreadable_store_is_told_and_shown(stub: StubService, running:
         assert "api-gateway" in shown(pilot)[0]
 
 
-async def test_more_rows_than_lines_scroll_with_the_cursor(stub: StubService, running: Running) -> None:
-    stub.rows = [row(f"workspace-{number:03}") for number in range(300)]
-    async with running((80, 24)) as pilot:
-        await pilot.press("G")
-        assert "workspace-299" in "".join(shown(pilot))
-        await pilot.press("g")
-        assert "workspace-000" in "".join(shown(pilot))
-
-
-async def test_a_row_at_rest_is_not_painted_again(stub: StubService, running: Running) -> None:
-    async with running() as pilot:
-        table = screen_of(pilot).query_one(WorkspaceTable)
-        painted: list[object] = []
-        table.refresh = lambda *regions, **_: painted.extend(regions)  # type: ignore[method-assign, assignment]
-        stub.change(every_phase())
-        changed = replace(stub.rows[3], status=Status(Phase.PENDING, "wanted running", None))
-        stub.change([*stub.rows[:3], changed, *stub.rows[4:]])
-        await until(pilot, lambda: painted)
-        assert len(painted) == 1
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45), (160, 10), (40, 12), (80, 10), (80, 6)])
 async def test_every_size_shows_the_list_and_the_keys(running: Running, size: tuple[int, int]) -> None:
     async with running(size) as pilot:
         assert "running" in shown(pilot)[0]
         assert "Help" in screen_of(pilot).query_one("KeyBar", LineView).text
-
-
-async def test_resizing_keeps_the_selection(running: Running) -> None:
-    async with running((120, 40)) as pilot:
-        await pilot.press("j", "j")
-        await pilot.resize_terminal(80, 24)
-        await until(pilot, lambda: pilot.app.size.width == 80)
-        assert selected(pilot) == "catalog"
 
 
 @pytest.mark.parametrize(
