@@ -28,7 +28,7 @@ class Grant:
     epoch. `job_key` is the public key that it then made for itself: from there on only that counts, and no proof
     any more; `host_key` is that of its SSH server. `login` is the name of the user that the job runs as; jobs of older
     versions do not tell it. `context` is that of the workspace, `address` the one that the job connects to:
-    `HOST PORT`.
+    `HOST PORT`; `later` is the one that it got since.
     """
 
     workspace_id: str
@@ -46,6 +46,7 @@ class Grant:
     login: str = ""
     context: str = ""
     address: str = ""
+    later: str = ""
 
     @property
     def path(self) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import shlex
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -50,10 +50,13 @@ class RelayClient:
         process = self.process
         return RelayAddress(process.host, process.port(), host_key, user_key, f"wsdash-relay-{mark}")
 
-    def ensure_running(self) -> None:
-        """Start the relay unless it runs with these settings and this code. Raises as `address`, and `CannotListen`."""
+    def ensure_running(self, before_end: Callable[[], None] = lambda: None) -> None:
+        """Start the relay unless it runs with these settings and this code. `before_end` is called before one ends.
+
+        Raises as `address`, and `CannotListen`.
+        """
         _ = self.address  # its keys are made
-        self.process.ensure()
+        self.process.ensure(before_end)
 
     def is_running(self) -> bool:
         """Whether the relay runs."""
@@ -81,6 +84,22 @@ class RelayClient:
             forget(self.folder, workspace_id, name)
         with suppress(OSError):
             ssh_files.write_users(self.folder)
+
+    def jobs_elsewhere(self) -> list[Grant]:
+        """The grants whose jobs hold a tunnel now and know another address of this machine."""
+        try:
+            grants, address = Grants(self.folder.grants).all(), self.address.text
+        except Unreadable:
+            return []
+        moved = [grant for grant in grants if grant.address and (grant.later or grant.address) != address]
+        return [grant for grant in moved if self.is_connected(grant.workspace_id)]
+
+    def note_address(self, grant: Grant) -> None:
+        """The grant's job knows the present address now. Raises `OSError`."""
+        grants = Grants(self.folder.grants)
+        now = grants.of_workspace(grant.workspace_id)
+        if now is not None and now.attempt_id == grant.attempt_id:
+            grants.write(replace(now, later=self.address.text))
 
     def grant(self, workspace_id: str) -> Grant | None:
         """The grant of the workspace's newest attempt. Raises `Unreadable`."""

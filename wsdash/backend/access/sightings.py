@@ -88,7 +88,7 @@ class Sightings:
         found = Sighting(**{**asdict(before), "relay": os.getpid(), **cut})
         self._seen[grant.workspace_id] = found
         self._changed.add(grant.workspace_id)
-        if "connected_at" in changes and grant.context and grant.address:
+        if "connected_at" in changes and grant.context and grant.address and not grant.later:
             self._new[grant.context] = Reached(grant.address, found.connected_at, found.host)
 
     def flush(self) -> None:

@@ -61,9 +61,10 @@ CHECKPOINT = "wsdash-checkpoint"
 CREDENTIALS = "wsdash-credentials"
 KEYS = "wsdash-keys"
 LISTENING = "wsdash-listening"
+RELAY = "wsdash-relay"
 SHELLS = "wsdash-shells"
 STOP = "wsdash-stop"
-COMMANDS = frozenset({HEARTBEATS, CHECKPOINT, CREDENTIALS, KEYS, LISTENING, SHELLS, STOP})
+COMMANDS = frozenset({HEARTBEATS, CHECKPOINT, CREDENTIALS, KEYS, LISTENING, RELAY, SHELLS, STOP})
 """The commands of the tunnel: what `tunnel.sh enter` runs in place of a session."""
 
 ENVIRONMENT = (

@@ -156,6 +156,14 @@ restart_server() {
 
 # --- the tunnel ---------------------------------------------------------------------------------------
 
+# Sets `relay` to the host and port for the next try: in turn those that the job began with, and those that came later through
+# the tunnel (`move`), which may be wrong.
+choose_relay() {
+  moved=
+  [ "${relay:-$WSDASH_RELAY}" != "$WSDASH_RELAY" ] || read -r moved 2>/dev/null <"$access/relay"
+  relay=${moved:-$WSDASH_RELAY}
+}
+
 # The file `answer` has the output of ssh. It runs in the background, for a trap waits for what runs in the foreground. It is started in the folder
 # of its files, for in a path it would split at blanks and expand % and $.
 ssh_relay() {
@@ -164,8 +172,8 @@ ssh_relay() {
     -o HostKeyAlias=wsdash-relay -o StrictHostKeyChecking=yes -o IdentityFile=job_key \
     -o IdentitiesOnly=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3 \
     -o Ciphers=aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com \
-    -o ExitOnForwardFailure=yes -p "${WSDASH_RELAY##* }" "$@" \
-    "$WSDASH_ATTEMPT@${WSDASH_RELAY%% *}" >"$access/answer" 2>&1 </dev/null &
+    -o ExitOnForwardFailure=yes -p "${relay##* }" "$@" \
+    "$WSDASH_ATTEMPT@${relay%% *}" >"$access/answer" 2>&1 </dev/null &
   ssh_pid=$!
   printf '%s\n' "$ssh_pid" >"$access/client"
   while :; do
@@ -286,11 +294,13 @@ can connect to the workspace."
   delay=0.3
   refused=0
   enrolled=
+  relay=
   if [ -e "$access/enrolled" ]; then
     enrolled=yes
     take_over
   fi
   while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
+    choose_relay
     if [ -z "$enrolled" ]; then
       enroll
       # Not by how the connection ended: a relay that must make room ends one without a word.
@@ -337,6 +347,15 @@ can connect to the workspace."
   end
 }
 
+# move HOST PORT: from the user's machine, whose relay has another address now. The tunnel that stands is not touched.
+move() {
+  case "$1$2" in *[!A-Za-z0-9.:%_-]* | -*) exit 64 ;; esac
+  case ${2:-no} in *[!0-9]*) exit 64 ;; esac
+  umask 077
+  printf '%s %s\n' "$1" "$2" >"$access/relay.new" && mv "$access/relay.new" "$access/relay"
+  exit
+}
+
 # --- a session ----------------------------------------------------------------------------------------
 
 enter() {
@@ -357,6 +376,10 @@ enter() {
       exit
       ;;
     wsdash-keys) exec sh "$here/receive_keys.sh" ;;
+    'wsdash-relay '*)
+      # shellcheck disable=SC2086
+      move ${SSH_ORIGINAL_COMMAND#* }
+      ;;
     wsdash-heartbeats) exec sh "$here/gitlab.sh" heartbeats ;;
     wsdash-listening | wsdash-shells) exec sh "$here/job.sh" "${SSH_ORIGINAL_COMMAND#wsdash-}" "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;

@@ -18,6 +18,7 @@ from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.job import protocol
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.gitlab.ci.pipeline_name import attempt_key
+from wsdash.backend.providers.gitlab.tunnel.announce import send_address
 from wsdash.backend.providers.gitlab.tunnel.reasons import Reason, reason
 from wsdash.backend.providers.types import ShellCommand
 from wsdash.backend.system import environments
@@ -74,7 +75,7 @@ class JobTunnel:
         before, self.problem = self.problem, None
         try:
             self.address = await asyncio.to_thread(lambda client: client.address, self._relay_client)
-            await asyncio.to_thread(self._relay_client.ensure_running)
+            await asyncio.to_thread(_ensure_running, self._relay_client)
         except (OSError, PathError) as error:
             hint = error.hint if isinstance(error, CannotListen) else "`wsdash doctor` checks it."
             self.problem = PermanentError(f"no job can connect to this machine: {error}", hint)
@@ -256,3 +257,8 @@ class JobTunnel:
                 raise PermanentError(f"{name} cannot be entered: {why.text}", why.hint)
             await asyncio.sleep(0.2)
         return self._relay_client
+
+
+def _ensure_running(client: RelayClient) -> None:
+    """Have the relay run. Before one with other settings ends, jobs get the new address through it."""
+    client.ensure_running(lambda: send_address(client))
