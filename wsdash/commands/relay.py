@@ -61,7 +61,9 @@ def _lines(client: RelayClient) -> list[str]:
         f" jobs connect to {about.get('host') or 'no name'}.",
         f"Connected: {', '.join(names) or 'no workspace'}.",
     ]
-    if reason := client.process.why_replace():
+    if (problem := client.process.problem()) is not None:
+        lines.append(f"It goes on with its settings of before: {problem}. {problem.hint}")
+    elif reason := client.process.why_replace():
         lines.append(f"It is replaced when it is needed next: {reason}.")
     return lines
 
@@ -70,7 +72,7 @@ def _plain(client: RelayClient) -> dict[str, object]:
     is_running = client.is_running()
     about = client.process.about() if is_running else {}
     process = client.process.process() if is_running else None
-    problem = None if is_running else client.process.problem()
+    problem = client.process.problem()
     started_at = about.get("started_at")
     return {
         "running": is_running,

@@ -39,6 +39,20 @@ def test_a_changed_port_is_listened_at(client: RelayClient, tmp_path: Path) -> N
     assert other.address.port == port
 
 
+def test_a_relay_goes_on_where_the_port_of_the_new_settings_is_taken(
+    client: RelayClient, tmp_path: Path
+) -> None:
+    client.ensure_running()
+    before = client.process.process()
+    with socket.create_server((LOCAL, 0)) as other:
+        changed = client_of(tmp_path, other.getsockname()[1])
+        with pytest.raises(CannotListen, match="is used by"):
+            changed.ensure_running()
+        assert changed.process.problem() is not None
+        assert client.process.process() == before
+        assert client.is_running()
+
+
 def test_a_taken_port_is_told_at_once_with_its_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ class RelayProcess:
             reason = self.why_replace()
             if not reason:
                 return
+            self._check_other_port()
             log.info("the relay ends and another one takes its place: %s", reason)
             before_end()
             self.end()
@@ -56,6 +57,12 @@ class RelayProcess:
             self._start(self.port())
         elif not self._waited(lambda: False):
             raise OSError(f"the relay does not start; see {self._folder.log}")
+
+    def _check_other_port(self) -> None:
+        """A relay that runs goes on where the next one could not listen. Raises `CannotListen`."""
+        port = self.port()
+        if self.about().get("port") != port:
+            listening.check(self._settings.bind, port)
 
     def why_replace(self) -> str:
         """Why the relay that runs makes room for a new one when it is needed next; "" where it does not."""
@@ -123,12 +130,14 @@ class RelayProcess:
         return False
 
     def problem(self) -> listening.CannotListen | None:
-        """Why no relay could listen now; None where one runs or could."""
-        if self.known_port() and not self._is_locked():
-            try:
+        """Why no relay can listen with the present settings; None where one runs or could."""
+        try:
+            if self.is_running():
+                self._check_other_port()
+            elif self.known_port() and not self._is_locked():
                 listening.check(self._settings.bind, self.port())
-            except listening.CannotListen as error:
-                return error
+        except listening.CannotListen as error:
+            return error
         return None
 
     def _note_need(self) -> None:

@@ -35,11 +35,11 @@ def findings(client: RelayClient, bind: str, contexts: Sequence[str]) -> Iterato
     yield from name_findings(address.host, bind, reached.addresses)
     if not reached.addresses:
         return
-    if client.is_running():
-        yield from relay_findings(where, reached)
-    elif (problem := client.process.problem()) is not None:
+    if (problem := client.process.problem()) is not None:
         yield Finding("blocked", f"the relay cannot listen: {problem}", problem.hint)
         return
+    if client.is_running():
+        yield from relay_findings(where, reached)
     else:
         yield Finding("ok", f"the relay starts with the first workspace of a GitLab, at {where}")
     known = client.reached()
