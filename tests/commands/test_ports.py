@@ -54,6 +54,41 @@ def test_the_users_ssh_configuration_is_changed_once_and_only_after_yes(
     assert config.read_text() == "Host old\n    User me\n"
 
 
+def test_nothing_of_the_users_configuration_is_changed_by_a_byte(
+    wsdash: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    theirs = b"# caf\xe9\r\nHost old\r\n\tUser me\r\n\x0c\n# no end of line"
+    real, link = tmp_path / "dotfiles" / "config", tmp_path / ".ssh" / "config"
+    real.parent.mkdir()
+    link.parent.mkdir(mode=0o700)
+    real.write_bytes(theirs)
+    real.chmod(0o640)
+    link.symlink_to(real)
+    assert wsdash("ssh-config", "install", "--yes").returncode == 0
+    assert real.read_bytes().endswith(theirs)
+    assert wsdash("ssh-config", "uninstall").returncode == 0
+    assert real.read_bytes() == theirs
+    assert link.is_symlink() and real.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_option_that_something_sets_before_the_line_of_wsdash_is_named(
+    wsdash: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = tmp_path / ".ssh" / "config"
+    config.parent.mkdir(mode=0o700)
+    (tmp_path / "tool").write_text("Host *\n    User deploy\n")
+    assert wsdash("ssh-config", "install", "--yes").returncode == 0
+    config.write_text(f"Include {tmp_path / 'tool'}\n{config.read_text()}")
+    refused = wsdash("ssh-config", "install", "--yes")
+    assert (refused.returncode, "user deploy" in refused.stderr) == (1, True)
+    assert "Host * !*.wsdash" in refused.stderr
+    assert "user deploy" in wsdash("doctor").stdout
+    (tmp_path / "tool").write_text("Host * !*.wsdash\n    User deploy\n")
+    assert wsdash("ssh-config", "install", "--yes").returncode == 0
+
+
 @pytest.mark.parametrize("port", ["x", "0", "65536", "8080:http", "-1", "80.5"])
 def test_a_port_that_is_none_is_a_usage_error(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ports", "web", f"--forward={port}"]) == 2

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from wsdash.backend.providers.types import Finding
 from wsdash.config.settings import load_config
@@ -23,7 +24,9 @@ def access_findings(paths: Paths) -> Iterator[Finding]:
     Raises `ConfigError`.
     """
     from wsdash.backend.access.local_sshd import why_no_terminal
+    from wsdash.backend.access.paths import AccessFolder
     from wsdash.backend.access.relay_client import RelayClient
+    from wsdash.backend.access.ssh_files import in_the_way, overridden_by
     from wsdash.backend.operations import check_access
 
     if (reason := why_no_terminal()) is not None:
@@ -33,6 +36,10 @@ def access_findings(paths: Paths) -> Iterator[Finding]:
             "`wsdash ssh NAME` opens one.",
             subject="ssh",
         )
+    folder, own = AccessFolder.of(paths), Path.home() / ".ssh" / "config"
+    if folder.ssh_config.exists() and (found := overridden_by(own, folder)):
+        text = f"{own} overrides wsdash's lines, so ssh NAME.wsdash may fail: {in_the_way(found)}"
+        yield Finding("warning", text, "`wsdash ssh-config install` puts its line first.", subject="ssh")
     config = load_config(paths.config_file)
     if not any(context.gitlab is not None for context in config.contexts.values()):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from argparse import Namespace
@@ -28,7 +29,7 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
     from wsdash.backend.access.keys import make_keys
     from wsdash.backend.access.paths import AccessFolder
     from wsdash.backend.access.ssh_config import stanza, with_include, without_include
-    from wsdash.backend.access.ssh_files import own_login, renew, write_stanza
+    from wsdash.backend.access.ssh_files import in_the_way, overridden_by, own_login, renew, write_stanza
 
     if args.action == "remote":
         from wsdash.commands.remote_machine import print_remote
@@ -62,6 +63,11 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
     renew(folder)
     if after != before:
         _replace(own, after)
+    if found := overridden_by(own, folder):
+        raise UserError(
+            f"{own} includes wsdash's lines, but something before them has the last word: {in_the_way(found)}",
+            "Remove it, or except *.wsdash from it (`Host * !*.wsdash`). `ssh -G any-name.wsdash` shows what counts.",
+        )
     print("`ssh NAME.wsdash` opens a shell in a workspace; scp, rsync and editors use the same name.")
     return DONE
 
@@ -190,12 +196,16 @@ def _plain(port: OpenPort, *, is_known: bool) -> dict[str, object]:
 
 
 def _read(file: Path) -> str:
+    """Return the text as it is, with its line ends and bytes of other encodings. Raises `UserError`."""
     try:
-        return file.read_text(encoding="utf-8")
+        found = file.read_bytes()
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}", "Fix it, and try again.") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}", "Fix its permissions.") from error
+    if b"\0" in found or found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UserError(f"{file} cannot be read: it is not text that ssh reads", "Save it as UTF-8.")
+    return found.decode("utf-8", "surrogateescape")
 
 
 def _replace(file: Path, text: str) -> None:
@@ -204,6 +214,6 @@ def _replace(file: Path, text: str) -> None:
         target = file.resolve()
         target.parent.mkdir(mode=0o700, exist_ok=True)
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-        atomic.write(target, text.encode(), mode=mode, durable=True)
+        atomic.write(target, text.encode("utf-8", "surrogateescape"), mode=mode, durable=True)
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror}", "Fix its permissions.") from error

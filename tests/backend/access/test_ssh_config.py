@@ -7,11 +7,11 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ordinary_users import FOR_EVERY_HOST
-from wsdash.backend.access import ssh_files
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.ssh_config import stanza, users, with_include, without_include
 
@@ -33,23 +33,27 @@ def test_what_was_put_in_is_taken_out_and_nothing_else(text: str) -> None:
     assert without_include(text, FILE) == text
 
 
+@pytest.mark.parametrize(
+    "before", ["Host *\n    User deploy\n", "User deploy\n", "# mine\nMatch all\n  Port 1\n"]
+)
+def test_a_line_that_stands_where_ssh_has_its_answer_already_is_moved_up(before: str) -> None:
+    line = with_include("", FILE).splitlines()[1]
+    moved = with_include(f"{before}{line}\n", FILE)
+    assert moved.index(line) < moved.index(before)
+    assert without_include(moved, FILE) == before
+
+
+def test_other_included_files_may_come_first() -> None:
+    text = f"# tools\nInclude ~/.orb/config\n{with_include('', FILE)}"
+    assert with_include(text, FILE) == text
+
+
 def test_the_stanza_pins_the_workspace_and_forwards_no_agent() -> None:
     text = stanza(AccessFolder(Path("/state/access")), "ada")
     assert "\nHost *.wsdash " in text
     assert "StrictHostKeyChecking yes" in text
     assert 'UserKnownHostsFile "/state/access/known_hosts"' in text
     assert "ForwardAgent no" in text
-
-
-def test_a_configuration_that_an_earlier_version_has_installed_is_renewed_and_none_is_made(
-    tmp_path: Path,
-) -> None:
-    folder = AccessFolder(tmp_path)
-    ssh_files.renew_installed(folder)
-    assert not folder.ssh_config.exists()
-    folder.ssh_config.write_text("ProxyCommand /usr/bin/python3.9 /gone/wsdash/backend/access/connect.py\n")
-    ssh_files.renew_installed(folder)
-    assert folder.ssh_config.read_text() == stanza(folder, ssh_files.own_login())
 
 
 def test_a_name_is_no_shell_to_whom_it_is_handed_and_one_with_an_apostrophe_is_not_ours(

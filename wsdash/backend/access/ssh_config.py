@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,17 @@ KNOWN_HOSTS_ELSEWHERE = "~/.ssh/wsdash_known_hosts"
 """Copies of the user's key and of the known hosts on another machine."""
 
 _HOSTS = """Host *.wsdash "!*'*"\n"""
+
+
+STATED = frozenset(
+    {
+        "user", "proxycommand", "hostname", "port", "userknownhostsfile", "stricthostkeychecking",
+        "hostkeyalgorithms", "casignaturealgorithms", "identityfile", "identitiesonly", "pubkeyauthentication",
+        "preferredauthentications", "pubkeyacceptedalgorithms", "remotecommand", "requesttty", "forwardagent",
+        "controlmaster", "controlpath", "controlpersist", "exitonforwardfailure", "permitlocalcommand",
+    }
+)  # fmt: skip
+"""Options of the stanza without which a session fails or does something else, as `ssh -G` spells them."""
 
 
 def stanza(folder: AccessFolder, user: str) -> str:
@@ -53,7 +65,7 @@ def stanza(folder: AccessFolder, user: str) -> str:
         f"{helper.replace('%', '%%')} '%n'", user, word(folder.user_key), word(folder.known_hosts)
     )
     return f"""# Written by wsdash.
-Include "{folder.ssh_users}"
+{_include(folder.ssh_users)}
 {_HOSTS}{options}"""
 
 
@@ -126,9 +138,12 @@ def users(logins: Mapping[str, str]) -> str:
 
 
 def with_include(text: str, file: Path) -> str:
-    """The user's configuration with the file included, before everything else: a Host line would end it."""
+    """The user's configuration with the file included before everything else: a Host line would end it.
+
+    Where the line stands after a Host or an option, it is moved: ssh takes the first value that it reads.
+    """
     line = _include(file)
-    if line in text.splitlines():
+    if line in _before_options(text):
         return text
     return f"{ABOUT}\n{line}\n\n{without_include(text, file)}"
 
@@ -139,7 +154,7 @@ def without_include(text: str, file: Path) -> str:
     kept: list[str] = []
     at = 0
     while at < len(lines):
-        if lines[at].rstrip("\n") in (ABOUT, _include(file)):
+        if lines[at].strip() in (ABOUT, _include(file)):
             at += 1
             if kept == [] and at < len(lines) and not lines[at].strip():
                 at += 1
@@ -149,10 +164,50 @@ def without_include(text: str, file: Path) -> str:
     return "".join(kept)
 
 
+def _before_options(text: str) -> list[str]:
+    """Return the Include lines that come before any other keyword."""
+    found = []
+    for line in map(str.strip, text.splitlines()):
+        if line and not line.startswith("#"):
+            if not line.lower().startswith("include"):
+                break
+            found.append(line)
+    return found
+
+
 def _include(file: Path) -> str:
-    return f'Include "{file}"'
+    """`Include` splits words as a shell does, then expands patterns (readconf.c, glob(7))."""
+    literal = re.sub(r"([\[\]*?\\])", r"\\\1", str(file))
+    return f"Include {_quoted(literal)}"
 
 
 def word(path: Path) -> str:
-    """As one word of ssh_config(5), whatever blanks it has, and `%` as itself."""
-    return f'"{path}"'.replace("%", "%%")
+    """As one word of ssh_config(5), whatever blanks and quotes it has, and `%` as itself."""
+    return _quoted(str(path)).replace("%", "%%")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def overridden(wanted: str, found: str) -> dict[str, tuple[str, str]]:
+    """Return the options that have another value than wsdash's lines give: the wanted and the found one.
+
+    Both texts are printed by `ssh -G`: with wsdash's file alone, and with the user's configuration. Of options that add
+    up (`IdentityFile`, `SendEnv`) the first one counts.
+    """
+    ours, theirs = _first_values(wanted), _first_values(found)
+    return {
+        key: (value, theirs.get(key, "none"))
+        for key, value in ours.items()
+        if key in STATED and theirs.get(key) != value
+    }
+
+
+def _first_values(printed: str) -> dict[str, str]:
+    """Return the first value of each option."""
+    found: dict[str, str] = {}
+    for line in printed.splitlines():
+        key, _, value = line.partition(" ")
+        found.setdefault(key, value)
+    return found
