@@ -105,7 +105,7 @@ _CHECKPOINT = (
 )
 _JOB = (
     *("common.sh", "job.sh", "activity.sh", "steps.sh", "git_settings.sh"),
-    *("fetch.sh", "ports.sh", "editor.sh"),
+    *("fetch.sh", "ports.sh", "editor.sh", "customize_editor.sh"),
 )
 
 

@@ -1,14 +1,13 @@
-"""`customizations.vscode`: writes settings to VS Code's machine settings, and installs extensions where
-possible.
+"""`customizations.vscode`: a step hands settings and extensions to `customize_editor.sh`, which knows the editors.
 
-VS Code reads `~/.vscode-server/data/Machine/settings.json` when it connects by Remote-SSH ("Developing with
-Remote-SSH").
+`settings` and `extensions` beside it are those of Dev Containers before 2022.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+from typing import Any
 
 from wsdash.devfile.devcontainer.report import Report
 from wsdash.devfile.parse.tree import Array, KeyPath, Object
@@ -17,42 +16,45 @@ from wsdash.workload import Command
 STEP = "vscode"
 LARGEST = 100 * 1024
 """A command line of much more than this starts no process."""
-_MACHINE = "$HOME/.vscode-server/data/Machine"
+MOST_EXTENSIONS = 200
+_SCRIPT = 'sh "$WSDASH_SCRIPTS/customize_editor.sh"'
 
 
 def editor(root: Object, report: Report) -> tuple[Command, ...]:
-    """Return the step that installs them, whose failure stops no other step; none where nothing is requested."""
+    """Return the step that hands them over, whose failure stops no other step; none where nothing is requested."""
     customizations = report.mapping(root, "customizations")
     vscode = report.mapping(customizations, "vscode", ("customizations",))
+    settings: dict[str, Any] = {}
+    extensions: list[str] = []
+    for holder, path in ((root, ()), (vscode, ("customizations", "vscode"))):
+        settings |= _settings(holder, path, report)
+        extensions += _extensions(holder, path, report)
     lines = []
-    for holder, path in ((vscode, ("customizations", "vscode")), (root, ())):
-        lines += _settings(holder, path, report)
-        lines += _extensions(holder, path, report)
+    if settings:
+        text = json.dumps(settings, ensure_ascii=False)
+        lines.append(f"printf '%s\\n' {shlex.quote(text)} | {_SCRIPT} settings")
+    if extensions:
+        names = shlex.join(dict.fromkeys(extensions))
+        lines.append(f"printf '%s\\n' {names} | {_SCRIPT} extensions")
     return (Command(STEP, "\n".join(lines)),) if lines else ()
 
 
-def _settings(holder: Object, path: KeyPath, report: Report) -> list[str]:
+def _settings(holder: Object, path: KeyPath, report: Report) -> dict[str, Any]:
     settings = report.mapping(holder, "settings", path)
-    if not settings:
-        return []
     text = json.dumps(settings, ensure_ascii=False)
     if len(text.encode("utf-8", "replace")) > LARGEST or "\0" in text:
         report.add("devcontainer.editor", (*path, "settings"), "the settings are too large, and left out", "")
-        return []
-    file = f'"{_MACHINE}/settings.json"'
-    return [f'mkdir -p "{_MACHINE}"', f"[ -e {file} ] || printf '%s\\n' {shlex.quote(text)} >{file}"]
+        return {}
+    return dict(settings)
 
 
 def _extensions(holder: Object, path: KeyPath, report: Report) -> list[str]:
     listed = holder.get("extensions")
     names = [one for one in listed if isinstance(one, str)] if isinstance(listed, Array) else []
-    names = [one for one in names if "\0" not in one and not one.startswith("-")][:200]
-    if not names:
-        return []
-    message = (
-        "the extensions are installed where the image has code-server; other editors install them themselves"
-    )
-    report.add("devcontainer.editor", (*path, "extensions"), message, "nothing to do, mostly", on_key=True)
-    words = " ".join(shlex.quote(name) for name in names)
-    install = 'code-server --install-extension "$name" || true'
-    return [f"! command -v code-server >/dev/null || for name in {words}; do {install}; done"]
+    names = [one for one in names if one.isprintable() and " " not in one and not one.startswith("-")]
+    if names:
+        message = "an editor that is opened installs the extensions, if its marketplace has them"
+        report.add(
+            "devcontainer.editor", (*path, "extensions"), message, "nothing to do, mostly", on_key=True
+        )
+    return names[:MOST_EXTENSIONS]

@@ -80,5 +80,5 @@ start() {
 
 umask 077
 find_editor && choose_folder || exit 69
-is_running || start || exit 70
+is_running || { sh "$here/customize_editor.sh" web "$kind" "$program" </dev/null >/dev/null 2>&1; start; } || exit 70
 printf 'wsdash-editor %s %s %s\n' "$kind" "$(cat "$folder/token")" "$folder/socket"

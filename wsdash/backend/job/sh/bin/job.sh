@@ -259,6 +259,9 @@ job_enter() {
     set -- "$shell" -lc '. "$1"; environment; exec "$0" -i' "$shell" "$file"
   fi
   environment
+  # A desktop editor enters so, and brings its server after that.
+  [ ! -e "$HOME/.config/wsdash/editor-extensions" ] ||
+    (sh "${0%/*}/customize_editor.sh" servers </dev/null >/dev/null 2>&1 &)
   exec "$@"
 }
 
