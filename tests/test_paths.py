@@ -37,6 +37,19 @@ def test_each_folder_that_is_made_on_the_way_is_the_users_alone(tmp_path: Path) 
     assert {mode(path) for path in (made, made.parent, made.parent.parent)} == {0o700}
 
 
+@pytest.mark.usefixtures("leaves_nothing_running")
+def test_a_umask_that_takes_the_users_own_rights_locks_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSDASH_HOME", str(tmp_path))
+    monkeypatch.setenv("WSDASH_ISOLATION", "plain")
+    create = [sys.executable, "-m", "wsdash", "create", "--no-source", "--yes", "--wait"]
+    subprocess.run(["sh", "-c", 'umask 777; "$@"', "sh", *create], check=True, capture_output=True)
+    made = {path.name: mode(path) for path in tmp_path.rglob("*") if not path.is_symlink()}
+    subprocess.run([sys.executable, "-m", "wsdash", "daemon", "--stop"], check=True, capture_output=True)
+    assert [name for name, rights in made.items() if not rights & 0o400] == []
+
+
 @pytest.mark.usefixtures("umask", "leaves_nothing_running")
 def test_nobody_else_can_read_or_write_what_a_workspace_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

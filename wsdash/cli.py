@@ -199,6 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = argv[0] if argv and argv[0] in VERBS else ""
     if verb in QUICK:
         gc.disable()  # a collection takes a sixth of a quick verb's time and finds nothing
+    os.umask(os.umask(0o077) & 0o077)  # what wsdash makes it must be able to read and enter
     try:
         _fill_streams()
         code = _answer(argv, verb)
