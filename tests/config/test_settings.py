@@ -129,6 +129,9 @@ GITLAB_TABLE = "[contexts.gl]\nprovider = 'gitlab'\nurl = 'https://gitlab.exampl
         ("[policy]\nmax_hours = true\n", 2, ["a number above 0"]),
         ("[policy]\nmax_hours = nan\n", 2, ["a number above 0"]),
         ("[policy]\nmax_hours = -1\n", 2, ["a number above 0"]),
+        ("[policy]\nmax_hours = 1e308\n", 2, ["a number above 0, up to 10000000"]),
+        (f"[policy]\nmax_hours = 1{'0' * 400}\n", 2, ["a number above 0, up to 10000000"]),
+        (f"[policy]\nstart_limit = 1{'0' * 400}\n", 2, ["a whole number from 1 to 10000000"]),
         ("[policy]\nladder_s = [1, 0]\n", 2, ["above 0"]),
         ("[policy]\nladder_s = 5\n", 2, ["a list"]),
         ("[policy]\nstart_limit = 0\n", 2, ["a whole number from 1"]),
@@ -207,6 +210,11 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_what_is_nested_too_deeply_is_told() -> None:
     with pytest.raises(ConfigError, match="nested too deeply"):
         parse_config("x = " + "[" * 100_000, FILE)
+
+
+def test_a_number_that_python_does_not_read_is_told() -> None:
+    with pytest.raises(ConfigError, match="a number of thousands of digits"):
+        parse_config("x = " + "9" * 5000, FILE)
 
 
 def test_a_file_that_is_not_utf_8_or_not_readable_is_told(tmp_path: Path) -> None:

@@ -188,6 +188,8 @@ def parse_config(text: str, file: Path) -> Config:
         raise ConfigError(f"{file}: {error}. Fix that line (https://toml.io has the rules).") from error
     except RecursionError as error:
         raise ConfigError(f"{file} is nested too deeply. Fix it, or remove it.") from error
+    except ValueError as error:
+        raise ConfigError(f"{file} holds a number of thousands of digits. Fix it, or remove it.") from error
     check = _Check(text, file)
     top = check.values((), document, {"default_context": values.text, **_TABLES})
     contexts = {LOCAL.name: LOCAL}

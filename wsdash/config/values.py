@@ -14,6 +14,10 @@ DESKTOP_EDITORS = ("code", "codium", "cursor", "windsurf", "zed", "gateway")
 """The keys of `backend.access.desktop_editors`, which is not loaded to check them."""
 
 
+MOST = 10_000_000
+"""The largest number: as many hours are a thousand years, and an instant that far away still has a date."""
+
+
 class WrongValue(Exception):
     """The key does not accept the value; the message says what it accepts."""
 
@@ -33,21 +37,21 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> float:
-    """Accept a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise WrongValue("a number above 0")
+    """Accept a number above 0, up to `MOST`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST:
+        raise WrongValue(f"a number above 0, up to {MOST}")
     return float(value)
 
 
 def count(value: object) -> int:
-    """Accept a whole number from 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise WrongValue("a whole number from 1")
+    """Accept a whole number from 1 to `MOST`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
+        raise WrongValue(f"a whole number from 1 to {MOST}")
     return value
 
 
 def numbers(value: object) -> tuple[float, ...]:
-    """Accept a list of finite numbers above 0."""
+    """Accept a list of numbers above 0, up to `MOST`."""
     if not isinstance(value, list):
         raise WrongValue("a list of numbers above 0")
     return tuple(number(item) for item in value)

@@ -67,7 +67,7 @@ def test_without_a_keyring_a_file_keeps_it_that_only_its_user_reads(file: Path) 
     assert not file.exists()
 
 
-@pytest.mark.parametrize("text", ["tokens = 3", "x = " + "[" * 100_000, "["])
+@pytest.mark.parametrize("text", ["tokens = 3", "x = " + "[" * 100_000, "[", "x = " + "9" * 5000])
 def test_a_damaged_file_is_told_with_the_remedy(file: Path, text: str) -> None:
     store(URL, "glpat-1", file)
     file.write_text(text)

@@ -225,7 +225,7 @@ def _read_file(file: Path) -> dict[str, str]:
         )
     try:
         tokens = tomllib.loads(text).get("tokens", {}).items()
-    except (tomllib.TOMLDecodeError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise PreconditionFailed(f"{file} is damaged", "Remove it, and add the contexts again.") from error
     return {str(url): token for url, token in tokens if isinstance(token, str)}
 
