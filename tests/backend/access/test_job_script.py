@@ -140,14 +140,9 @@ class UsersSsh:
         until_sync(lambda: self.relay_client.is_connected("w1"), 60, "the line")
         return self.relay_client.ssh("w1", "w1", argv)
 
-    def __call__(self, *argv: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.words(*argv),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            stdin=subprocess.DEVNULL,
+            self.words(*argv), input=given, capture_output=True, text=True, timeout=60, check=False
         )
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.backend.access.conftest import SSHD, ConnectedJob, Running
 from tests.backend.access.test_job_script import Job, ssh_into
-from tests.ordinary_users import as_user, change_users
+from tests.ordinary_users import START_UP_FILES, as_user, change_users
 from tests.waiting import until_sync
 from wsdash.backend.access.keys import make_keys
 from wsdash.backend.access.paths import AccessFolder
@@ -108,6 +108,63 @@ def test_root_enters_a_job_that_runs_as_an_ordinary_user(relay: Running, somebod
         job.open_tunnel("sh", "-c", script, "sh", str(folder), *OF_ITS_OWN)
         done = ssh_into(relay, folder)("id", "-un")
         assert (done.stdout, done.returncode) == (f"{somebody}\n", 0), (done.stderr, job.said)
+    finally:
+        job.close()
+
+
+LOGIN_SHELLS = ("bash", "zsh", "fish", "dash", "tcsh", "busybox sh")
+HOSTILE = {
+    "speak and never end": "echo Welcome, the quota is 3 GB\nsleep 3600\n",
+    "become another program": "exec /bin/false\n",
+    "leave": "exit 3\n",
+}
+"""The words of start-up files in each shell's language."""
+
+
+@pytest.mark.long
+@needs_users
+@pytest.mark.parametrize("shell", LOGIN_SHELLS)
+def test_no_login_shell_and_no_start_up_file_of_the_jobs_user_has_a_part_in_a_session(
+    relay: Running, somebody: str, home: Path, tmp_path: Path, shell: str
+) -> None:
+    program = shutil.which(shell.split()[0])
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    login_shell = Path(program)
+    if shell != program and len(shell.split()) > 1:
+        (tmp_path / "bin").mkdir()
+        login_shell = tmp_path / "bin" / "sh"
+        login_shell.symlink_to(program)
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+                folder.chmod(folder.stat().st_mode | 0o011)
+    change_users("usermod", "-s", str(login_shell), somebody)
+    job = Job(relay, home / "job", name="web")
+    job.folder.mkdir()
+    script = f'chown -R {somebody}: "$1" && shift && exec runuser -u {somebody} -- "$@"'
+    try:
+        job.open_tunnel("sh", "-c", script, "sh", str(job.folder), *OF_ITS_OWN)
+        ssh = ssh_into(relay, tmp_path)
+        for how, words in HOSTILE.items():
+            for name in START_UP_FILES:
+                file = home / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(words)
+            subprocess.run(["chown", "-R", f"{somebody}:", home], check=True)
+            done = ssh("sh", "-c", "cat; id -un; exit 5", given="bytes\n")
+            assert (done.stdout, done.returncode) == (f"bytes\n{somebody}\n", 5), (how, done.stderr)
+            copied = tmp_path / "copied"
+            *options, host = ssh.words()
+            scp = [
+                "scp",
+                "-q",
+                *options[options.index("-F") :][:-1],
+                f"{host}:{job.folder}/marker",
+                str(copied),
+            ]
+            (job.folder / "marker").write_text(how)
+            subprocess.run(scp, check=True, timeout=60, stdin=subprocess.DEVNULL)
+            assert copied.read_text() == how
     finally:
         job.close()
 
