@@ -317,6 +317,14 @@ def ports_options(parser: ArgumentParser) -> None:
         metavar="PATH",
         help="forward from this Unix socket, which only you can use, instead of a port",
     )
+    parser.add_argument(
+        "--all", action="store_true", help="forward all ports that are declared or have a listening process"
+    )
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="with --forward: open its page in a browser, or print the ssh command for your own machine",
+    )
 
 
 def ssh_config_action(parser: ArgumentParser) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import os
-import sys
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.ports import listens
@@ -76,56 +74,29 @@ def ports(args: Namespace, paths: Paths) -> int:
     """List the ports of the devfile and those with a listening process; or forward a port until ctrl+c."""
     from wsdash.commands.run_service import with_service
 
-    if args.forward is None:
-        found = with_service(paths, lambda service: _ports(service, args.name, args.timeout))
-        _show(found, json=args.json)
-        return DONE
-    return _forward_until_ended(args, paths)
+    if args.all or args.forward is not None:
+        return _forward_until_ended(args, paths)
+    if args.open or args.socket:
+        raise UserError("--open and --socket need --forward PORT", "Add the port.", USAGE)
+    found = with_service(paths, lambda service: _ports(service, args.name, args.timeout))
+    _show(found, json=args.json)
+    return DONE
 
 
-def _forward_until_ended(args: Namespace, paths: Paths) -> NoReturn:
+def _forward_until_ended(args: Namespace, paths: Paths) -> int:
+    from wsdash.commands.forward import forward, port_of
     from wsdash.commands.run_service import with_service
 
-    number, _, local = args.forward.partition(":")
-    if not (_is_port(number) and _is_port(local or number)):
-        raise UserError(
-            f"{args.forward} is not a port",
-            "Write 8080, or 8080:9090 for the port 9090 of this machine.",
-            USAGE,
-        )
-    where = args.socket or f"127.0.0.1:{local or number}"
-    command = with_service(paths, lambda service: _forward(service, args, where, int(number)))
-    if args.socket:
-        print_stderr(
-            f"{args.socket} forwards to port {number} of {args.name} until ctrl+c. Only you can use it."
-        )
-    else:
-        print_stderr(f"http://{where} forwards to port {number} of {args.name} until ctrl+c.")
-        print_stderr("All users of this machine can use it; with --socket PATH only you can.")
-    sys.stderr.flush()
-    os.execvpe(command[0], list(command), os.environ)
+    if args.all and (args.forward is not None or args.open or args.socket):
+        raise UserError("--all takes no --forward, --open or --socket", "Leave one of them out.", USAGE)
+    if not args.all:
+        port_of(args.forward)
 
+    async def run(service: Service) -> int:
+        found = await _ports(service, args.name, args.timeout) if args.all else None
+        return await forward(service, args, found)
 
-def _is_port(text: str) -> bool:
-    return text.isdecimal() and 0 < int(text) < 65536
-
-
-async def _forward(service: Service, args: Namespace, where: str, number: int) -> tuple[str, ...]:
-    """Return the command that forwards the port, once the workspace can be entered.
-
-    Raises `WsdashError`, at once if the workspace runs on this machine, where no port needs forwarding.
-    """
-    from wsdash.commands.ssh import number_of, once_entered
-
-    workspace = await service.queries.find(args.name)
-    if service.queries.folder(workspace) is not None:
-        return await service.access.forwarding(workspace.id, where, number)
-    return await once_entered(
-        service,
-        workspace.id,
-        args.timeout,
-        lambda row: service.access.forwarding(row.workspace.id, where, number, attempt=number_of(row)),
-    )
+    return with_service(paths, run)
 
 
 async def _ports(service: Service, name: str, timeout_s: float) -> Ports:

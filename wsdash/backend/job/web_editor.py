@@ -64,11 +64,11 @@ def folder_of(output: str) -> str | None:
     return None
 
 
-def laptop_line(socket: str, user: str, environ: Mapping[str, str], host: str) -> str:
-    """The command for the user's own machine that brings a socket of this one to its port `PORT`."""
-    host, port = came_to(environ, host)
-    words = ["-p", port] if port != "22" else []
-    return shlex.join(["ssh", "-N", *words, "-L", f"{PORT}:{socket}", f"{user}@{host}"])
+def laptop_line(target: str, user: str, environ: Mapping[str, str], host: str, *, port: int = PORT) -> str:
+    """The command for the user's own machine that forwards its port to a socket or an address of this one."""
+    host, by = came_to(environ, host)
+    words = ["-p", by] if by != "22" else []
+    return shlex.join(["ssh", "-N", *words, "-L", f"{port}:{target}", f"{user}@{host}"])
 
 
 def came_to(environ: Mapping[str, str], host: str) -> tuple[str, str]:
