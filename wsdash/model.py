@@ -257,6 +257,8 @@ class JobObservation:
     """The time at which the job entered this state; None if the provider does not report it."""
     saved_at: float | None = None
     """The recovery point: the state of the work at that time is stored outside of the job."""
+    checkpoint_in: str | None = None
+    """The place of that checkpoint: `here`, on this machine, `project` or `elsewhere`; None if it is not known."""
     tunnel_status: str | None = None
     """The state of a running job's ssh tunnel, in words; None if the provider needs no tunnel."""
     warning: str | None = None

@@ -108,6 +108,11 @@ async def _carry_out(
         await service.recovery.take_in(context, found)
         if not silent:
             print(f"{found.workspace.name} is rebuilt; its desired state is {found.workspace.desired}.")
+            if found.is_live and not found.is_own:
+                print(
+                    f"Its job is connected to {one_line(found.kept_by)}, which also gets its checkpoints:"
+                    f" `wsdash restart {found.workspace.name}` gives it one that connects to this machine."
+                )
     for orphan in ends:
         await service.recovery.end_orphan(context, orphan)
         if not silent:

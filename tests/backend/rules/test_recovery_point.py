@@ -63,10 +63,21 @@ def test_the_recovery_point_is_the_last_thing_that_was_kept(
             "saved on its runner's volume, which stays when its job ends; 20 s ago also by a checkpoint",
         ),
         (
-            RecoveryPoint("checkpoint", NOW - 120, "no room"),
+            RecoveryPoint("checkpoint", NOW - 120, "no room", place="here"),
             "2 min ago",
             "saved 2 min ago by a checkpoint on this machine; not since: no room",
         ),
+        (
+            RecoveryPoint("checkpoint", NOW - 120, place="project"),
+            "2 min ago",
+            "saved 2 min ago by a checkpoint in the project",
+        ),
+        (
+            RecoveryPoint("checkpoint", NOW - 120, place="elsewhere"),
+            "2 min ago",
+            "saved 2 min ago by a checkpoint on another machine",
+        ),
+        (RecoveryPoint("checkpoint", NOW - 120), "2 min ago", "saved 2 min ago by a checkpoint"),
     ],
 )
 def test_it_is_said_in_a_few_cells_and_in_a_sentence(

@@ -16,6 +16,8 @@ OBSERVED = JobObservation(
     tunnel_status="up",
     warning="the cache stays as it was",
     saves_on_exit=False,
+    saved_at=1_700_000_050.0,
+    checkpoint_in="elsewhere",
     checkpoint_error="the disk is full",
     left=UnsavedTotals(files=2),
 )

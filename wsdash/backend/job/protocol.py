@@ -46,6 +46,7 @@ FACTS = frozenset(
         "aside",
         "kept",
         "saved",
+        "by",
         "remote",
         "tunnel",
     }

@@ -12,6 +12,11 @@ TYPE_CHECKING = False  # as in typing, which the quick verbs do without
 if TYPE_CHECKING:
     from typing import Literal
 
+_PLACES: dict[str | None, str] = {
+    "here": " on this machine",
+    "project": " in the project",
+    "elsewhere": " on another machine",
+}
 _SAVES = frozenset({Cause.CANCELLED, Cause.DEADLINE})
 
 
@@ -22,13 +27,15 @@ class RecoveryPoint:
 
     `by` is a rung of the ladder in design section 5: the workspace's own folder, one on its runner's volume, a
     checkpoint, or the cache that a job saves when it ends. `checkpoint_at` is the time of a checkpoint beside a
-    volume. `problem` says why there is no newer one.
+    volume. `problem` says why there is no newer one. `place` is that of a checkpoint, as in
+    `JobObservation.checkpoint_in`.
     """
 
     by: Literal["folder", "volume", "checkpoint", "cache"]
     at: float | None = None
     problem: str | None = None
     checkpoint_at: float | None = None
+    place: str | None = None
 
 
 def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> RecoveryPoint | None:
@@ -46,7 +53,7 @@ def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> Recovery
         if end is not None and ended_well and (job is None or job.saves_on_exit):
             return RecoveryPoint("cache", end.at, problem)
         if job is not None and job.saved_at is not None:
-            return RecoveryPoint("checkpoint", job.saved_at, problem)
+            return RecoveryPoint("checkpoint", job.saved_at, problem, place=job.checkpoint_in)
     return None
 
 
@@ -73,7 +80,7 @@ def sentence(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -
             checkpoint = "; also by a checkpoint" if coarse else checkpoint
         return f"saved on its runner's volume, which stays when its job ends{checkpoint}"
     age = words(point, now, coarse=coarse).removesuffix(" ago")
-    place = (
-        "by a checkpoint on this machine" if point.by == "checkpoint" else "in the cache, as its job ended"
-    )
+    place = "in the cache, as its job ended"
+    if point.by == "checkpoint":
+        place = f"by a checkpoint{_PLACES.get(point.place, '')}"
     return f"saved {age} ago {place}" + (f"; not since: {point.problem}" if point.problem else "")

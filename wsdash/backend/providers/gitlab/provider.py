@@ -183,7 +183,9 @@ class GitLabProvider(
             if "config" in beat.facts:
                 sha = self._poller.pipelines[beat.attempt_id].sha
                 self._branches.record_digest(beat.workspace_id, beat.facts["config"], sha)
-        return replace(seen, jobs=(*seen.jobs, *self._launcher.withdrawn.values()))
+        checkpoints, beats = self._services.checkpoints, list(self._poller.beats.values())
+        jobs = await asyncio.to_thread(checkpoints.placed, seen.jobs, beats)
+        return replace(seen, jobs=(*jobs, *self._launcher.withdrawn.values()))
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
         """GitLab gives no hints to a client that it cannot reach."""

@@ -90,6 +90,7 @@ send_checkpoint() {
       else
         rm -f "$WSDASH_RUN/unsaved"
       fi
+      printf '%s\n' "${1#to_}" >"$WSDASH_RUN/saved-by"
       printf '%s\n' "$at" >"$WSDASH_RUN/saved.new" && mv "$WSDASH_RUN/saved.new" "$WSDASH_RUN/saved"
       answer_request "kept $at"
       every=$usual

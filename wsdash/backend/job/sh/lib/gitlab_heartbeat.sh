@@ -60,6 +60,7 @@ compose_name() {
   read -r kept 2>/dev/null <"$run/kept" && add_fact "kept=$kept"
   saved=
   read -r saved 2>/dev/null <"$run/saved" && add_fact "saved=$saved"
+  read -r saved_by 2>/dev/null <"$run/saved-by" && add_fact "by=$saved_by"
   read -r remote 2>/dev/null <"$run/remote-checkpoint" && add_fact "remote=$remote"
   unsaved=
   read -r unsaved 2>/dev/null <"$run/unsaved"

@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from wsdash.backend.job import protocol
 from wsdash.backend.providers.errors import ProviderError
+from wsdash.backend.providers.gitlab import registry_checkpoints
+from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
 from wsdash.backend.providers.gitlab.messages import UNSAVED
 from wsdash.backend.providers.gitlab.tunnel.attempt_tasks import AttemptTasks
 from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 from wsdash.backend.store.checkpoint_files import Checkpoint, CheckpointId, CheckpointStore, NoRoom
 from wsdash.backend.system.run import capture
+from wsdash.model import JobObservation
 from wsdash.sanitize import one_line
 
 log = logging.getLogger(__name__)
@@ -85,6 +89,27 @@ class Checkpoints:
         if answer.exit_code is None and not answer.output:
             return "failed it takes too long"
         return one_line(answer.output.decode("utf-8", "replace")).strip()
+
+    def placed(self, jobs: Iterable[JobObservation], beats: Iterable[Heartbeat]) -> list[JobObservation]:
+        """The jobs with the place of each one's checkpoint, by what is here and what heartbeats report. Blocks."""
+        beats = list(beats)
+        ways = {beat.attempt_id: beat.facts.get("by", "") for beat in beats}
+        return [
+            job
+            if job.saved_at is None
+            else replace(
+                job, checkpoint_in=self._place(job.workspace_id, ways.get(job.attempt_id, ""), beats)
+            )
+            for job in jobs
+        ]
+
+    def _place(self, workspace_id: str, way: str, beats: Iterable[Heartbeat]) -> str:
+        """`way` is that of the job's newest checkpoint, "" for a job of an earlier version, which reports none."""
+        kept, remote = self.kept.newest(workspace_id), registry_checkpoints.newest(beats, workspace_id)
+        is_newer = remote is not None and (kept is None or remote.id > kept.id)
+        if way == "project" or (not way and is_newer):
+            return "project"
+        return "elsewhere" if kept is None else "here"
 
     async def aclose(self) -> None:
         """What is on its way ends with its ssh; it is asked for again."""

@@ -225,7 +225,7 @@ class JobTunnel:
     def why_down(self, workspace_id: str, name: str, reported: str) -> Reason:
         """Why the workspace has no tunnel now. `reported` is the word of its job for that, "" for none. Blocks."""
         if self._relay_client is None:
-            return Reason(NO_ACCESS, NO_ACCESS_HINT.format(name))
+            return Reason(NO_ACCESS, NO_ACCESS_HINT.format(name or "NAME"))
         if self.problem is not None or self.address is None:
             problem = self.problem or PermanentError(
                 "the relay has not been started yet", "It starts within seconds."
@@ -236,7 +236,7 @@ class JobTunnel:
         except OSError as error:
             return Reason(f"its grant cannot be read: {error}", "`wsdash doctor` checks this machine.")
         return reason(
-            name or (grant.name if grant else workspace_id),
+            name or (grant.name if grant else "") or "NAME",
             self.address,
             grant,
             self._relay_client.sighting(workspace_id),
