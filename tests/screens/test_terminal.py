@@ -115,6 +115,21 @@ def test_the_shell_has_the_terminal_and_the_dashboard_comes_back_intact(start: S
     assert 0 < len(terminal.take()) <= 1500
 
 
+def test_the_key_of_desktop_editors_runs_wsdash_code_and_its_output_can_be_read(
+    start: Start, tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sh").symlink_to("/bin/sh")
+    terminal = start(PATH=str(programs), DISPLAY=":99", SSH_CONNECTION="")
+    terminal.type(b"E")
+    terminal.read_until("a desktop editor is not on the PATH (looked for: code, codium")
+    terminal.read_until("press enter to return to wsdash.")
+    terminal.take()
+    terminal.type(b"\n")
+    terminal.read_until("reconciler: this dashboard")
+
+
 def test_ctrl_c_in_the_shell_is_the_shells_own(start: Start) -> None:
     terminal = start()
     terminal.take()
