@@ -340,6 +340,8 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     assert work.run("ssh", "app", "--", "sh", "-c", "echo $PROJECT_SOURCE; cat devfile.yaml").endswith(
         DEVFILE
     )
+    about = json.loads(work.run("code", "app", "--json"))
+    assert [about["folder"], about["user"]] == work.run("ssh", "app", "--", "pwd; id -un").splitlines()
     assert work.run("ssh", "app", "--", "printf", "%s|", "a b", "$HOME", "it's") == "a b|$HOME|it's|"
     work.run("ssh", "app", "--", "false", code=1)
     work.run("ssh", "app", "--", "sh", "-c", "echo kept >~/file")
