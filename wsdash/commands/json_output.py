@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from functools import cache
 
-from wsdash.backend.providers.local.layout import Layout
+from wsdash.backend.providers import on_disk
 from wsdash.commands.console import instant
 from wsdash.model import Attempt, Event, StepResult, UnsavedRecord, Workspace
 from wsdash.paths import Paths
@@ -106,14 +105,9 @@ def event_json(event: Event) -> dict[str, object]:
 
 
 def folder_of(workspace: Workspace, paths: Paths) -> str | None:
-    """Return the path of the workspace's files on this machine; None unless the local provider keeps them here."""
+    """Return the path of the workspace's files on this machine; None unless its provider keeps them here."""
     return _folders(paths, workspace.context).get(workspace.id)
 
 
-@cache
-def _folders(paths: Paths, context: str) -> dict[str, str]:
-    """Return the folders of a local provider's workspaces by id, cached so that a list scans the disk once."""
-    try:
-        return {entry.name: entry.path for entry in os.scandir(Layout(paths.contexts / context).workspaces)}
-    except OSError:
-        return {}
+_folders = cache(on_disk.folders)
+"""A list of workspaces scans each folder once."""

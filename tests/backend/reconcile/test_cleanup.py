@@ -97,6 +97,7 @@ def fill(paths: Paths, layout: Layout, workspace: Workspace = OWN) -> None:
     for ending in ("cert", "conf", "keys", "sh"):
         (access.local / f"{workspace.id}.{ending}").write_text(SECRET)
     Grants(access.grants).write(Grant(workspace.id, f"{workspace.id}-a1", 1, workspace.name))
+    (access.seen / f"{workspace.id}.json").write_text("{}")
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(access.socket(workspace.id)))
     access.socket(f"{workspace.name}.wsdash").symlink_to(access.socket(workspace.id).name)
@@ -118,6 +119,7 @@ def everything(paths: Paths) -> list[str]:
         # Where access keeps its sockets, and what names that place.
         "s",
         "sockets",
+        "seen",
     }
     found = [*paths.contexts.rglob("*"), *access.root.rglob("*"), *access.sockets.rglob("*")]
     return sorted(str(path) for path in found if path.name not in rooms)

@@ -8,14 +8,11 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from wsdash.backend.access import leftovers as access
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.providers.local import leftovers as local
-from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.providers.local.terminate import Ender
+from wsdash.backend.providers import on_disk
 from wsdash.backend.rules.leftovers import Ids, Leftover
 from wsdash.backend.store.reader import Reader
 from wsdash.backend.store.secret_notes import SecretNote, SecretNotes
@@ -32,7 +29,7 @@ _OLD_S = 3600.0
 
 def find(paths: Paths) -> list[Leftover]:
     """List leftovers on this machine. Raises OSError, and the errors of reading the state store."""
-    found = [one for layout in _layouts(paths) for one in local.find(layout, lambda: _ids(paths))]
+    found = on_disk.find_leftovers(paths, lambda: _ids(paths), _OLD_S)
     return found + _of_state(paths)
 
 
@@ -49,12 +46,8 @@ def find_elsewhere(paths: Paths) -> list[SecretNote]:
 
 def clean(paths: Paths) -> None:
     """Remove the leftovers. One that cannot be removed is logged, and found again next time."""
-    for layout in _layouts(paths):
-        try:
-            for problem in local.remove(layout, Ender(time.time, layout.listeners), lambda: _ids(paths)):
-                log.warning("left over, and not to be removed: %s", problem)
-        except OSError as error:
-            log.warning("%s cannot be cleared up: %s", layout.root, error)
+    for problem in on_disk.end_leftovers(paths, lambda: _ids(paths), _OLD_S):
+        log.warning("left over, and not to be removed: %s", problem)
     for one in _of_state(paths):
         try:
             shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink(missing_ok=True)
@@ -72,15 +65,7 @@ def _of_state(paths: Paths) -> list[Leftover]:
     secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
     drafts = [path for file in secret for path in file.parent.glob(f".{file.name}[.-]*") if _is_old(path)]
     drafts += [path for path in owned if path.name.startswith(".") and _is_old(path)]
-    found += [Leftover(path, "a process that died while it wrote") for path in drafts]
-    tries = [path for layout in _layouts(paths) for path in layout.root.glob(".probe-*")]
-    return found + [Leftover(path, "a try of a sandbox that died") for path in tries if _is_aged(path)]
-
-
-def _layouts(paths: Paths) -> Iterator[Layout]:
-    for folder in _entries(paths.contexts):
-        if (folder / "jobs").is_dir():
-            yield Layout(folder)
+    return found + [Leftover(path, "a process that died while it wrote") for path in drafts]
 
 
 def _ids(paths: Paths) -> Ids:
