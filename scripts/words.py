@@ -1,4 +1,4 @@
-"""Finds words that wsdash's texts do not use, and names the word to use instead (docs/contributing/style.md).
+"""Finds words and docstrings that wsdash's texts do not use, and names a correction (docs/contributing/style.md).
 
 python -m scripts.words   # prints FILE:LINE for each one; exit code 1 if there is any
 """
@@ -39,9 +39,22 @@ INSTEAD: Mapping[str, str] = {
     "foretell(s|ing)?|foretold": "predict or compute",
     "amid": "during",
     "nobody (can )?tells?": "not known",
+    "whomever|whatsoever": "any",
+    "of its own accord": "by itself",
+    "as one would( wish)?": "as expected",
+    "who looks": "the reader or caller",
+    "lets? go": "release",
+    "takes? the place": "replace",
+    "to be had": "available",
+    "for want of": "for lack of",
+    "leans? on": "need or use",
+    "come(s)? whole|came whole": "complete",
+    "the (version|wsdash) before": "the previous version",
     "heretofore|hitherto|thereof|therein|whereof|wherein|whence|thence|lest": "plain words",
 }
 """A regular expression for whole words, whatever their case, and the words to use instead."""
+RIDDLE = re.compile(r'"""(?:What|Whose|How|Where|When|Which|Why|Who) ')
+"""The beginning of a docstring that asks a question, where it should say what the thing is or does."""
 
 
 def findings(text: str, instead: Mapping[str, str] = INSTEAD) -> Iterator[tuple[int, str, str]]:
@@ -50,6 +63,8 @@ def findings(text: str, instead: Mapping[str, str] = INSTEAD) -> Iterator[tuple[
     for number, line in enumerate(text.splitlines(), 1):
         for pattern, use in patterns:
             yield from ((number, found[0], use) for found in pattern.finditer(line))
+        if found := RIDDLE.search(line):
+            yield number, found[0], "what it is (a noun) or does (an imperative verb)"
 
 
 def files() -> list[Path]:

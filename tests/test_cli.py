@@ -255,7 +255,7 @@ def test_a_relative_home_is_a_sentence(tmp_path: Path) -> None:
 BROKEN: dict[str, tuple[str | bytes, str]] = {
     "an unknown key": (
         "[policy]\ngrace = 3\n",
-        "line 2: policy.grace is no setting of wsdash. It takes grace_s.",
+        "line 2: policy.grace is not a setting of wsdash. It takes grace_s.",
     ),
     "no TOML": ("[policy\n", "config.toml: Expected ']' at the end of a table declaration (at line 1"),
     "no UTF-8": (b"\xff\xfe", "is not UTF-8"),

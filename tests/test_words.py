@@ -24,6 +24,15 @@ def test_a_finding_has_its_line_and_a_replacement() -> None:
     assert list(words.findings("one\ntold", {"told": "reported"})) == [(2, "told", "reported")]
 
 
+@pytest.mark.parametrize("first", ["What", "Whose", "How", "Where", "When", "Which", "Why", "Who"])
+def test_a_docstring_that_begins_with_a_question_is_found(first: str) -> None:
+    assert [line for line, _, _ in words.findings(f'text = ""\n"""{first} it is."""\n')] == [2]
+
+
+def test_a_docstring_that_states_is_not_found() -> None:
+    assert not list(words.findings('"""Whether it exists."""\n"""Return the name, whatever it is."""\n'))
+
+
 def test_code_job_scripts_and_pages_are_looked_at() -> None:
     names = {str(file.relative_to(words.ROOT)) for file in words.files()}
     assert {"wsdash/cli.py", "wsdash/backend/job/sh/bin/job.sh", "docs/gitlab.md", "README.md"} <= names

@@ -1,6 +1,6 @@
 """Writes a crash report for developers: a traceback in a private file.
 
-Values of variables are left out, since a token may be among them; the terminal shows only the error's type and
+Values of variables are left out, because a token may be among them; the terminal shows only the error's type and
 the file's path.
 """
 
@@ -17,9 +17,7 @@ MOST_REPORTS = 20
 
 
 def report(error: BaseException, folder: Path, now: float) -> Path | None:
-    """Write the traceback without locals, mode 0600, and remove the oldest report. None if it cannot be
-    written.
-    """
+    """Write the traceback without locals, mode 0600, and remove the oldest report. Return None if that fails."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     text = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
     try:
@@ -36,7 +34,7 @@ def report(error: BaseException, folder: Path, now: float) -> Path | None:
 
 
 def words(error: BaseException, path: Path | None) -> str:
-    """Return the sentence for the terminal. It never contains the error's own text, which may hold secrets."""
+    """Return the sentence for the terminal. It never contains the error's own text, which may contain secrets."""
     where = f"The report is in {path}." if path else "No report could be written."
     return f"wsdash has failed ({type(error).__name__}). {where} Your workspaces keep running."
 

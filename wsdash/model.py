@@ -39,7 +39,7 @@ class JobState(StrEnum):
     """The state of one job, as its provider reports it.
 
     `HELD` cannot be taken by a runner yet: the provider holds it back; `QUEUED` waits for a runner; `STARTING`
-    has one but runs no user command yet; `LOST` means that its supervisor is gone and parts of it may still
+    has one but runs no user command yet; `LOST` means that its supervisor died and parts of it may still
     run, so it must be force-cancelled before it can be replaced.
     """
 
@@ -220,7 +220,7 @@ class UnsavedTotals:
     def sentence(self) -> str:
         """`1 commit and 1 file are unsaved`; "" for nothing."""
         if not self.words:
-            return "" if self.is_whole else "whether it has unsaved work is not known"
+            return "" if self.is_whole else "it is unknown whether it has unsaved work"
         verb = "is" if self.commits + self.stashes + self.files == 1 else "are"
         return f"{self.words} {verb} unsaved{'' if self.is_whole else ', and there may be more'}"
 
@@ -262,7 +262,7 @@ class JobObservation:
     tunnel_status: str | None = None
     """The state of a running job's ssh tunnel, in words; None if the provider needs no tunnel."""
     warning: str | None = None
-    """A limitation of the runner or the image that the user should know about, in words."""
+    """A limitation of the runner or the image that the user should know about, as a sentence."""
     on_volume: bool = False
     """Whether its files are on a volume that the next job gets again."""
     saves_on_exit: bool = True
@@ -363,7 +363,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of a workspace, with its cause and evidence, kept for its timeline.
+    """An event in a workspace's timeline, with its cause and evidence.
 
     `actor` is `user`, `reconciler` or `job`. `evidence` has the facts that led to it.
     """
@@ -380,7 +380,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A workspace's phase, and the reason in a sentence for users.
+    """A workspace's phase, and the reason as a sentence for users.
 
     `healthy` is None if it is not known. `until` is the time at which the phase changes by itself, if it does.
     """

@@ -58,7 +58,7 @@ class Paths:
 
     @property
     def contexts(self) -> Path:
-        """The folder that holds one folder for each context, owned by the context's provider."""
+        """The folder with one folder for each context, which the context's provider owns."""
         return self.state / "contexts"
 
     @property
@@ -94,7 +94,9 @@ class Paths:
             try:
                 base = Path(home).expanduser().absolute()
             except RuntimeError:
-                raise PathError(f"WSDASH_HOME is {home!r}, and that user has no home. Set another.") from None
+                raise PathError(
+                    f"WSDASH_HOME is {home!r}, but that user has no home. Set another folder."
+                ) from None
             return cls(base / "state", base / "config", base / "cache")
         state, notice = host_local(_base(environ, "XDG_STATE_HOME", ".local/state"))
         return cls(
@@ -105,7 +107,7 @@ class Paths:
         )
 
     def prepare(self) -> None:
-        """Make the state folder, mode 0700. Raises `PathError` when it is another user's or not writable."""
+        """Make the state folder, mode 0700. Raises `PathError` if it belongs to another user or is not writable."""
         private_folder(self.state)
 
 
@@ -187,7 +189,7 @@ def host_local(folder: Path) -> tuple[Path, str | None]:
 
 
 def file_system(folder: Path, mounts: str | None = None) -> str | None:
-    """The type of the file system that the folder is (or would be) on, from proc(5) mountinfo."""
+    """Return the type of the file system that the folder is (or would be) on, from proc(5) mountinfo."""
     if mounts is None:
         try:
             mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")

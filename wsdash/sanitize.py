@@ -1,7 +1,7 @@
 """Makes text from jobs, repositories and servers safe to show on a terminal.
 
-Such text may hold control sequences that move the cursor, set the title, write the clipboard or make the
-terminal send an answer (ECMA-48, section 5; xterm's control sequences), and marks that reorder a line.
+Such text may contain control sequences that move the cursor, set the title, write the clipboard or make the
+terminal send an answer (ECMA-48, section 5; xterm's control sequences), and characters that reorder a line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SEQUENCE = (
 _UNSEEN = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
     "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e0fff\ud800-\udfff]"  # what has no width or turns the direction of writing
+    "\U000e0000-\U000e0fff\ud800-\udfff]"  # characters without width or that change the direction of writing
 )
 
 

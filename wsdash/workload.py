@@ -1,6 +1,6 @@
 """The workload of a job, independent of the provider.
 
-A workload is made from a devfile (or the default one) and is turned into a job by a provider.
+A workload is created from a devfile (or the default one), and a provider turns it into a job.
 Everything here is a frozen value; nothing does I/O.
 """
 
@@ -45,7 +45,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
-    """Steps that run one after the other. A failed step skips the rest only where the group says so."""
+    """Steps that run one after the other. After a failed step the rest is skipped only if the group says so."""
 
     id: str
     steps: tuple[Step, ...]
@@ -115,7 +115,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A container beside the job's own, reached by its name."""
+    """A container in addition to the job's own, reached by its name."""
 
     name: str
     image: str
@@ -130,7 +130,7 @@ class Service:
 class Secret:
     """A variable whose value is not in the workload: the provider stores it under this name.
 
-    On a GitLab it is a masked CI/CD variable of the project.
+    In a GitLab context it is a masked CI/CD variable of the project.
     """
 
     name: str
@@ -139,7 +139,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class GitIdentity:
-    """Name and address for commits, where the workspace's own Git configuration sets none."""
+    """Name and email address for commits, if the workspace's own Git configuration sets none."""
 
     name: str
     email: str
@@ -149,13 +149,12 @@ class GitIdentity:
 class Workload:
     """One workspace's job.
 
-    `image` is the container image, None where the devfile names none. `entrypoint` is run in the
-    background beside the workspace when the devfile says `overrideCommand: false`. The phases run in
-    the order of design section 5: fetch source, preStart, editor, postStart, and preStop at the end.
-    The workspace is ready when the step of postStart with the id `ready_after` has ended, before all of
-    them where that is empty, and after all where it is None. `user` is the user in the container, as a name
-    or a number, None for the image's own. `home_files` are paths below the home folder that a checkpoint holds
-    beside the project.
+    `image` is the container image, None if the devfile names none. `entrypoint` runs in the background
+    if the devfile says `overrideCommand: false`. The phases run in the order of design section 5: fetch
+    source, preStart, editor, postStart, and preStop at the end. The workspace is ready when the step of
+    postStart with the id `ready_after` has ended; before all of them if that is empty, and after all if it is
+    None. `user` is the user in the container, as a name or a number, None for the image's own. `home_files` are
+    paths below the home folder that a checkpoint includes in addition to the project.
     """
 
     image: str | None = None
@@ -177,16 +176,16 @@ class Workload:
 
 
 def names_a_user(image: str) -> bool:
-    """Whether the reference of an image has something before an `@` other than a name with a digest behind it.
+    """Whether the reference of an image has an `@` that does not separate a name from its digest.
 
     The grammar of references (distribution, "reference/reference.go") has no user and no password: such a
-    reference can never be pulled, and it may hold a secret.
+    reference can never be pulled, and it may contain a secret.
     """
     return "@" in image and not re.fullmatch(r"[^@]*@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]+", image)
 
 
 NO_USER = (
-    "an image's reference has no user and no password",
-    "name the image alone, and log in to its registry where the job runs",
+    "an image's reference cannot contain a user or a password",
+    "name only the image, and log in to its registry on the runner",
 )
-"""The message and the hint about an image for which `names_a_user` holds. They hold no part of it."""
+"""The message and the hint about an image for which `names_a_user` is true. They contain no part of it."""

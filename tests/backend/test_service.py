@@ -87,9 +87,13 @@ async def test_the_log_can_be_read_from_any_offset(service: Service, repository:
     [
         (CreateRequest("/nowhere/at/all"), "does not exist", "source"),
         (CreateRequest("SOURCE", ref="nowhere"), "has no ref nowhere", "ref"),
-        (CreateRequest("SOURCE", ref="--option"), "is not a ref", "ref"),
-        (CreateRequest("SOURCE", devfile="missing.yaml"), "there is no devfile missing.yaml", "devfile"),
-        (CreateRequest("SOURCE", name="Not A Name"), "is not a name", "name"),
+        (CreateRequest("SOURCE", ref="--option"), "is not a valid ref", "ref"),
+        (
+            CreateRequest("SOURCE", devfile="missing.yaml"),
+            "the devfile missing.yaml cannot be read",
+            "devfile",
+        ),
+        (CreateRequest("SOURCE", name="Not A Name"), "is not a valid name", "name"),
         (CreateRequest("SOURCE", context="elsewhere"), "there is no context elsewhere", ""),
     ],
 )
@@ -146,7 +150,7 @@ async def test_what_was_meant_for_a_deleted_workspace_never_reaches_another_of_i
     other = await created(service, repository)
     assert (other.name, other.id != meant.id) == (meant.name, True)
     for act in TOUCHING.values():
-        with pytest.raises(WorkspaceGone, match="demo is gone: it was deleted meanwhile"):
+        with pytest.raises(WorkspaceGone, match="demo was deleted meanwhile"):
             await act(service, meant.id)
     with pytest.raises(WorkspaceGone):
         await service.updates.update(update)

@@ -64,10 +64,10 @@ def test_ssh_waits_for_the_job_that_takes_the_place_of_one_that_was_killed_with_
     kill_everything(environment)
     seen = row(wsdash)
     assert (seen["phase"] == "running", seen["healthy"]) == (False, False)
-    assert "supervisor is gone" in seen["reason"]
+    assert "supervisor died" in seen["reason"]
     assert "running" not in wsdash("list").stdout
-    assert "running, as wanted" not in wsdash("show", running).stdout
-    assert "running, as wanted" not in wsdash("plan").stdout
+    assert "running, as desired" not in wsdash("show", running).stdout
+    assert "running, as desired" not in wsdash("plan").stdout
     inside = wsdash("ssh", running, "--", "echo", "inside")
     assert (inside.returncode, inside.stdout) == (0, "inside\n"), inside.stderr
     assert "waiting for its replacement" in inside.stderr

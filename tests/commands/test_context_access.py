@@ -32,7 +32,7 @@ def test_a_script_names_this_machine_or_leaves_it_out(
     assert cli.main(["context", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[-1]["access"] == "none"
     assert cli.main([*add, "--access-host", "a b"]) == 2
-    assert "is no name or address of a machine" in capsys.readouterr().err
+    assert "is not the name or address of a machine" in capsys.readouterr().err
     assert cli.main([*add, "--access-host", "127.0.0.1", "--json"]) == 0
     access = json.loads(capsys.readouterr().out)["access"]
     assert access["host"] == "127.0.0.1"

@@ -42,7 +42,7 @@ def test_a_workspace_without_a_repository(wsdash: Command) -> None:
         (["nowhere"], "does not exist"),
         (["web", "--ref", "no-such-branch"], "no-such-branch"),
         (["web", "--devfile", "no-such-file.yaml"], "no-such-file.yaml"),
-        (["web", "--name", "Not A Name"], "is not a name"),
+        (["web", "--name", "Not A Name"], "is not a valid name"),
         (["web", "--component", "nothing"], "nothing"),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_secret_comes_from_the_environment_only_where_it_is_named(
     monkeypatch.setenv("NPM_TOKEN", "of-mine")
     make = ("create", "--no-source", "--devfile", str(tmp_path / "devfile.yaml"), "--yes", "--wait")
     assert wsdash(*make, "--name", "one").returncode == 0
-    assert "The secret NPM_TOKEN is not given to this job." in wsdash("logs", "one").stdout
+    assert "The secret NPM_TOKEN is not set in this job" in wsdash("logs", "one").stdout
     assert wsdash(*make, "--name", "two", "--secret", "NPM_TOKEN").returncode == 0
     assert "it is [of-mine]" in wsdash("logs", "two").stdout
 

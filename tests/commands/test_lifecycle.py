@@ -181,7 +181,7 @@ def test_nothing_is_deleted_whose_work_cannot_be_kept(wsdash: Command) -> None:
     wsdash("ssh", "web", "--", "sh", "-c", "git init -q tools; cd tools; mkfifo .gitignore; echo x >mine")
     done = wsdash("delete", "web", "--keep-work", "--yes")
     assert done.returncode == 1
-    assert "cannot be kept, so it is not deleted: tools cannot be looked into" in done.stderr
+    assert "cannot be saved, so it is not deleted: tools cannot be looked into" in done.stderr
     assert "The workspace was stopped for this: `wsdash start web` starts it again." in done.stderr
     assert rows(wsdash)["web"]["phase"] == "stopped"
 
@@ -205,11 +205,11 @@ def test_an_autostop_is_announced_and_can_be_put_off(wsdash: Command, repository
     paths.config_file.parent.mkdir(exist_ok=True)
     paths.config_file.write_text("[policy]\nbeat_s = 1\nmax_hours = 0.003\n")
     assert wsdash("create", str(repository), "--wait").returncode == 0
-    assert "`wsdash extend web` puts it off" in wsdash("show", "web").stdout
+    assert "`wsdash extend web` postpones it" in wsdash("show", "web").stdout
     assert "no autostop before" in wsdash("extend", "web", "--hours", "0.5").stderr
     assert rows(wsdash)["web"]["phase"] == "running"
     wsdash("extend", "web", "--hours", "9")
-    assert "puts it off" not in wsdash("show", "web").stdout
+    assert "postpones it" not in wsdash("show", "web").stdout
     assert wsdash("restart", "web", "--wait").returncode == 0
     assert rows(wsdash)["web"]["phase"] == "running"
 

@@ -183,12 +183,12 @@ def test_a_name_that_is_taken_is_told_with_the_next_free_one(
     for free in ("web-2", "web-3"):
         refused = wsdash("import", str(archive), "--json")
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert "there is a workspace web already" in refused.stderr
+        assert "the workspace web already exists" in refused.stderr
         assert f"--name {free}" in refused.stderr
         assert wsdash("import", str(archive), "--name", free).returncode == 0
     assert len(left_in(paths)) == 3
     wrong = wsdash("import", str(archive), "--name", "Not A Name")
-    assert (wrong.returncode, "is not a name" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "is not a valid name" in wrong.stderr) == (1, True)
 
 
 def hostile(document: dict[str, Any], *more: tuple[str, bytes]) -> bytes:
@@ -208,7 +208,7 @@ def hostile(document: dict[str, Any], *more: tuple[str, bytes]) -> bytes:
         (lambda whole, _: b"", "cut off"),
         (lambda whole, _: b"no archive " * 100, "no tar"),
         (lambda _, document: hostile(document | {"format": 99}), "format 99"),
-        (lambda _, document: hostile(document | {"name": "../../x"}), "is not a name"),
+        (lambda _, document: hostile(document | {"name": "../../x"}), "is not a valid name"),
         (lambda _, document: hostile(document | {"workload": {"source": {"url": "x", "folder": "../x"}}}), "job"),
         (lambda _, document: hostile(document | {"policy": {"ladder_s": [-1]}}), "policy.ladder_s"),
         (lambda _, document: hostile(document | {"ref": "x" * manifest.LARGEST}), "more than"),

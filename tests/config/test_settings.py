@@ -142,7 +142,7 @@ GITLAB_TABLE = "[contexts.gl]\nprovider = 'gitlab'\nurl = 'https://gitlab.exampl
         ("contexts = []\n", 1, ["contexts", "a table"]),
         ("[contexts.gl]\nprovider = 'kubernetes'\n", 2, ["gl", "one of local"]),
         ("[contexts.gl]\n", 1, ["gl", "one of local"]),
-        (f"{GITLAB_TABLE}volume = '/v'\n", 5, ["nothing says which runner", "tags"]),
+        (f"{GITLAB_TABLE}volume = '/v'\n", 5, ["no tags to select its runner", "tags"]),
         (f"{GITLAB_TABLE}tags = ['t']\nvolume = '/v/../x'\n", 6, ["volume", "the path of a folder"]),
         (f"{GITLAB_TABLE}tags = ['t']\nvolume = '/v $HOME'\n", 6, ["volume", "the path of a folder"]),
         ("[contexts.'a b']\nprovider = 'local'\n", 1, ["'a b'", "letters"]),

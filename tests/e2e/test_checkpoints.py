@@ -113,7 +113,7 @@ def test_a_stop_saves_first_and_asks_where_that_cannot_be(work: Work) -> None:
     folder = stand_in_the_way(work)
     inside(work, "echo precious >notes.txt")
     output = work.run_stderr("stop", "app", code=1)
-    assert "the work in app cannot be saved: it cannot be kept on your machine" in output
+    assert "the work in app cannot be saved: it cannot be stored on your machine" in output
     assert work.row()["desired"] == "running"
     folder.unlink()
     work.run("stop", "app", "--wait")
@@ -274,7 +274,7 @@ def test_what_a_job_could_not_fetch_from_the_project_is_not_replaced_by_its_own(
     work.project.packages_enabled = False
     work.runner.start()
     work.wait_for(phase="running", attempt=2)
-    until_sync(lambda: "could not be put back" in work.run("events", "app"), PATIENCE_S, "the word")
+    until_sync(lambda: "could not be restored" in work.run("events", "app"), PATIENCE_S, "the word")
     work.project.packages_enabled = True
     work.run("restart", "app", "--wait")
     work.wait_for(phase="running", attempt=3)
@@ -312,7 +312,9 @@ def test_a_registry_that_is_off_is_said_and_nothing_else_suffers(work_without_a_
     work = work_without_a_line
     work.project.packages_enabled = False
     work.create()
-    until_sync(lambda: "the project takes no checkpoint" in work.run("events", "app"), PATIENCE_S, "the word")
+    until_sync(
+        lambda: "the project accepts no checkpoint" in work.run("events", "app"), PATIENCE_S, "the word"
+    )
     assert work.row()["saved_at"] is None
     assert work.row()["phase"] == "running"
     work.project.packages_enabled = True

@@ -256,10 +256,10 @@ def test_a_secret_comes_from_the_project_alone_which_keeps_it_for_its_workspace(
     )
     arguments = ("--devfile", str(devfile), "--context", "work", "--yes", "--wait")
     output = work.run_stderr("create", work.source, *arguments, "--name", "bare")
-    assert "the secret OTHER is no CI/CD variable of group/app" in output
+    assert "the secret OTHER is not a CI/CD variable of group/app" in output
     assert "NPM_TOKEN is" not in output
     until_sync(lambda: "lengths 12 0" in work.run("logs", "bare"), PATIENCE_S, "the log of the job")
-    assert "The secret OTHER is not given to this job." in work.run("logs", "bare")
+    assert "The secret OTHER is not set in this job" in work.run("logs", "bare")
     work.run("delete", "bare", "--yes", "--wait")
     monkeypatch.setenv("OTHER", "s3cret-of-mine")
     output += work.run_stderr("create", work.source, *arguments, "--name", "app", "--secret", "OTHER")
@@ -352,7 +352,9 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     unsaved = asyncio.run(unsaved_work(work))
     assert unsaved is not None and unsaved.uncommitted == ("?? notes.txt",) and unsaved.totals.is_whole
     forwards_what_it_listens_on(work, tmp_path)
-    until_sync(lambda: "up: heartbeats come by it" in work.run("show", "app"), what="heartbeats by the line")
+    until_sync(
+        lambda: "up: it transports heartbeats" in work.run("show", "app"), what="heartbeats by the line"
+    )
     work.run("ssh-config", "install", "--yes")
     config = tmp_path / ".ssh" / "config"
     by_name = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "app.wsdash", "cat ~/file"]

@@ -90,7 +90,7 @@ def test_a_limit_that_strikes_all_the_same_is_named_with_what_mends_it(work: Wor
     output = work.run("events", "app")
     assert "ended: timeout" in output
     assert "set timeout_s of the context to that limit" in output
-    assert "kept by a checkpoint" in output or "No checkpoint of it was kept" in output
+    assert "in a checkpoint" in output or "It has no checkpoint" in output
 
 
 def _parent(pid: int) -> int:

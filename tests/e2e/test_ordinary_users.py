@@ -115,7 +115,9 @@ def test_a_workspace_of_a_gitlab_is_entered_and_saved_and_goes_on_after_a_log_ou
     assert work.run("ssh", "app", "--", "echo", "again") == "again\n"
     assert user.run("ssh", "app.wsdash", "echo again").stdout == "again\n"
     until_sync(
-        lambda: "up: heartbeats come by it" in work.run("show", "app"), PATIENCE_S, "heartbeats by the line"
+        lambda: "up: it transports heartbeats" in work.run("show", "app"),
+        PATIENCE_S,
+        "heartbeats by the line",
     )
 
     work.run(

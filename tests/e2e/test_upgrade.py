@@ -160,7 +160,9 @@ def test_a_job_on_a_gitlab_goes_on_is_entered_and_saved_and_gives_what_it_has_to
     assert inside(work, "cat notes.txt; echo $MINE") == "precious\ns3cret-of-mine\n"
     assert ssh_by_name(tmp_path, "app.wsdash", "cat notes.txt") == "precious\n"
     assert json.loads(work.run("ports", "app", "--json")) == []
-    until_sync(lambda: "up: heartbeats come by it" in work.run("show", "app"), PATIENCE_S, "its heartbeats")
+    until_sync(
+        lambda: "up: it transports heartbeats" in work.run("show", "app"), PATIENCE_S, "its heartbeats"
+    )
     changes(work, "last_beat_at")
     inside(work, "echo since >since.txt")
     if "volume" not in setting:  # from which nothing is saved

@@ -77,7 +77,7 @@ async def main(folder: Path, count: int, *, various: bool) -> int:
     def change_one() -> None:
         phase = phases.pop(0)
         phases.append(phase)
-        reason = "no heartbeat for 47 s" if phase is Phase.UNHEALTHY else "running, as wanted"
+        reason = "no heartbeat for 47 s" if phase is Phase.UNHEALTHY else "running, as desired"
         changed = replace(stub.rows[0], status=Status(phase, reason, phase is Phase.RUNNING))
         stub.change([changed, *stub.rows[1:]])
 

@@ -95,7 +95,7 @@ def event(name: str, text: str, kind: str = "launched", at: float = NOW - 7200, 
 def row(
     name: str,
     phase: Phase = Phase.RUNNING,
-    reason: str = "running, as wanted",
+    reason: str = "running, as desired",
     healthy: bool | None = True,
     *,
     last: Attempt | None = None,
@@ -125,7 +125,7 @@ def every_phase() -> list[WorkspaceRow]:
         row("api-gateway"),
         row(
             "billing",
-            reason="postStart install failed with exit 1; the workspace runs on",
+            reason="postStart install failed with exit 1; the workspace still runs",
             last=broken,
             latest_event="postStart install failed with exit 1",
         ),
@@ -166,7 +166,7 @@ def every_phase() -> list[WorkspaceRow]:
         row(
             "mobile",
             Phase.UNKNOWN,
-            "the provider cannot be asked: connection refused; asking again",
+            "the provider does not answer: connection refused; wsdash retries",
             None,
             latest_event="not reachable",
         ),
@@ -182,7 +182,7 @@ def every_phase() -> list[WorkspaceRow]:
         row(
             "search",
             Phase.STOPPING,
-            "wanted stopped; its job is asked to end",
+            "its job is asked to end",
             None,
             desired=Desired.STOPPED,
             latest_event="stop was asked for",
@@ -191,8 +191,8 @@ def every_phase() -> list[WorkspaceRow]:
 
 
 CHANGES = (
-    "--- what its job runs",
-    "+++ what its devfile says now",
+    "--- the present job",
+    "+++ the job of the devfile now",
     "@@ -12,7 +12,7 @@",
     " environment() {",
     "-  export GREETING=hello",

@@ -68,12 +68,12 @@ async def test_all_that_is_wrong_with_a_devfile_is_read_before_one_goes_back(
     stub: StubService, running: Running
 ) -> None:
     details = (
-        "devfile.yaml:7:20: error: 1GB is no quantity",
+        "devfile.yaml:7:20: error: 1GB is not a quantity",
         "          memoryLimit: 1GB",
         "                       ^",
     )
     stub.refusals["preview"] = UserError(
-        "devfile.yaml:7:20: 1GB is no quantity", field="devfile", details=details
+        "devfile.yaml:7:20: 1GB is not a quantity", field="devfile", details=details
     )
     async with running((80, 24)) as pilot:
         await opened(pilot)
@@ -83,7 +83,7 @@ async def test_all_that_is_wrong_with_a_devfile_is_read_before_one_goes_back(
         assert "must be fixed" in form_of(pilot).query_one("#head", LineView).text
         await pilot.press("enter")
         assert not form_of(pilot).has_class("-previewed")
-        assert "1GB is no quantity" in form_of(pilot).query_one("#devfile-error", LineView).text
+        assert "1GB is not a quantity" in form_of(pilot).query_one("#devfile-error", LineView).text
         assert form_of(pilot).query_one("#source", Input).value == DEMO
         assert pilot.app.focused is form_of(pilot).query_one("#devfile", Input)
 

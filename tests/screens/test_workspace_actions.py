@@ -119,12 +119,14 @@ async def test_of_marked_workspaces_only_the_willing_ones_are_asked_for(
 
 
 async def test_a_refusal_is_told_with_its_remedy(stub: StubService, running: Running) -> None:
-    stub.refusals["stop"] = UserError("api-gateway is being deleted", "Create it again when it is gone.")
+    stub.refusals["stop"] = UserError("api-gateway is being deleted", "Create it again once it is deleted.")
     async with running() as pilot:
         await pilot.press("x")
         await until(
             pilot,
-            lambda: "api-gateway is being deleted\nCreate it again when it is gone." in notifications(pilot),
+            lambda: (
+                "api-gateway is being deleted\nCreate it again once it is deleted." in notifications(pilot)
+            ),
         )
 
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-TYPE_CHECKING = False  # as in typing, which the quick verbs do without
+TYPE_CHECKING = False  # instead of importing typing: it is slow, and the quick commands do without it
 if TYPE_CHECKING:
     from wsdash.workload import Workload
 
 _HTTP = ("http", "https")
 _WITH_A_USER = ("ssh", "git+ssh", "ssh+git", "git")
-"""Where the name before the host is one of a user, and no secret."""
-# Texts, which re compiles when they are first used: every verb loads this module, and few need them.
+"""Schemes where the name before the host is a user's name, and not a secret."""
+# Strings, which re compiles on first use: every command loads this module, and few need them.
 _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://(.*)"
 _TOKEN_ANYWHERE = (
     r"(?<![A-Za-z0-9])(?:gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rtr?|soat|wt)-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)"
     r"[A-Za-z0-9_-]{16,}"
 )
-"""A token of GitLab (doc/security/tokens: "Token prefixes"), GitHub or Atlassian, in the middle of any text."""
+"""A token of GitLab (doc/security/tokens: "Token prefixes"), GitHub or Atlassian, inside any text."""
 _NOTHING_TO_HIDE = rf"(?:https?|ssh)://(?!.*{_TOKEN_ANYWHERE})[A-Za-z0-9.-]+(?::\d+)?/[A-Za-z0-9._~/-]*"
 """An address without a user, a query, a fragment, parameters and tokens: one look shows that it holds no secret."""
 # Texts of others may be made to keep a pattern busy: each of these reads a text once, whatever it holds.
@@ -31,11 +31,11 @@ _ENDS_A_SENTENCE = ",.;:!?)]}"
 _HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
 _USER = r"[A-Za-z0-9._+-]+"
 _PLAIN_USER = r"[A-Za-z0-9._+-]{1,19}(?:@[A-Za-z0-9.-]+)?"
-"""Names that people and services have. Tokens are longer."""
+"""User names of people and services. Tokens are longer."""
 _TOKEN = r"(?:gl[a-z]{1,6}-|gh[a-z]_|github_pat_|AT[A-Z]TT|ATBB)"
-"""How tokens of GitLab, GitHub and Atlassian begin."""
+"""The prefixes of tokens of GitLab, GitHub and Atlassian."""
 _NEARLY_URL = r"(?is)https?[:/\\]|//|.*://"
-"""How an address begins that was to be a URL, and is none."""
+"""The beginning of a mistyped URL."""
 _PASSWORD = r":(?:[^/@:]++:?|:)@"
 SECRET_KEY = r"(?i)((?:^|[&;#])(?=[^=&;#]*?(?:token|secret|pass|auth|cred|key|sig))[^=&;#]*+=)[^&;#]*+"
 _NO_KEY = r"([?#])[^=?#]+(?=#|$)"
@@ -43,7 +43,7 @@ HIDDEN = "***"
 
 
 class BadAddress(ValueError):
-    """The address contains something that makes it unusable. The message and `hint` hold nothing secret."""
+    """The address is unusable. The message and `hint` contain no secret."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class BadAddress(ValueError):
 class Credential:
     """A user name and password for one host, or only for the repository at `path` there.
 
-    `password` None: only the user's name; Git gets the password elsewhere.
+    `password` None: only the user's name; Git gets the password from elsewhere.
     """
 
     __slots__ = ("host", "password", "path", "protocol", "username")
@@ -76,16 +76,16 @@ class Credential:
 
     @property
     def url(self) -> str:
-        """The address by which Git's settings name it."""
+        """The address that names it in Git's settings."""
         return f"{self.protocol}://{self.host}{f'/{self.path}' if self.path else ''}"
 
     def for_host(self) -> Credential:
-        """The same for the whole host."""
+        """Return the same credential for the whole host."""
         return Credential(self.protocol, self.host, self.username, self.password)
 
     @property
     def line(self) -> str:
-        """As it stands in a file of git-credential-store(1); one without a colon before its `@` has no password."""
+        """Return its line for git-credential-store(1); without a colon before `@` it has no password."""
         from urllib.parse import quote
 
         password = "" if self.password is None else f":{quote(self.password, safe='')}"
@@ -101,8 +101,9 @@ class Credential:
 
 
 def split(address: str) -> tuple[str, Credential | None]:
-    """Return the address without a password and, by http(s), without a user; and the credential removed from
-    it.
+    """Return the address and the credential that was removed from it.
+
+    The address has no password, and with http(s) no user either.
 
     Raises BadAddress for an address whose secret cannot be given to Git, or whose parts are ambiguous.
     """
@@ -118,8 +119,8 @@ def split(address: str) -> tuple[str, Credential | None]:
     if scheme not in _HTTP:
         if at and (":" in user or scheme not in _WITH_A_USER):
             raise BadAddress(
-                f"{shown(address)} was given with a password, or a token, which Git can only use with http and https",
-                "Leave it out, and use an ssh key; or give the https address.",
+                f"{shown(address)} contains a password or token, which Git can only use with http and https",
+                "Remove it and use an ssh key, or give the https address.",
             )
         if scheme in _WITH_A_USER:
             _refuse_parameters(address, tail)
@@ -127,14 +128,14 @@ def split(address: str) -> tuple[str, Credential | None]:
         return address, None
     if hides_a_secret(rest):
         raise BadAddress(
-            f"{shown(address)} is no address: it is ambiguous where its host begins",
-            "Write a user and a password with %2F for /, %40 for @ and %3A for :, or leave them out.",
+            f"{shown(address)} is not a valid address: it is ambiguous where its host begins",
+            "Write a user and a password with %2F for /, %40 for @ and %3A for :, or remove them.",
         )
     _refuse_parameters(address, tail)
     if "?" in tail or "#" in tail:
         raise BadAddress(
-            f"{shown(address)} was given with a query, and a repository's address has none",
-            "Leave out what follows the path. Give a branch by --ref, a token as https:// and oauth2:TOKEN@HOST/PATH.",
+            f"{shown(address)} contains a query, which a repository's address cannot have",
+            "Remove everything after the path. Give a branch by --ref, a token as https:// and oauth2:TOKEN@HOST/PATH.",
         )
     _refuse_a_token(address, f"{host}{tail}")
     clean = f"{scheme}://{host}{tail}"
@@ -146,8 +147,8 @@ def _refuse_parameters(address: str, tail: str) -> None:
     path = re.split(r"[?#]", tail)[0]
     if _without_query(path) != path:
         raise BadAddress(
-            f"{shown(address)} was given with a secret in its path",
-            "Leave out what follows the first ; in it. Give a token as https:// and oauth2:TOKEN@HOST/PATH.",
+            f"{shown(address)} contains a secret in its path",
+            "Remove everything after the first ; in it. Give a token as https:// and oauth2:TOKEN@HOST/PATH.",
         )
 
 
@@ -155,7 +156,7 @@ def _refuse_a_token(address: str, kept: str) -> None:
     """Raise BadAddress where the clean address would still contain a token."""
     if re.search(_TOKEN_ANYWHERE, kept):
         raise BadAddress(
-            f"{shown(address)} was given with a token where Git looks for none",
+            f"{shown(address)} contains a token in a place that Git ignores",
             "Give it as https:// and then oauth2:TOKEN@HOST/PATH.",
         )
 
@@ -167,18 +168,16 @@ def _credential(scheme: str, host: str, user: str, path: str) -> Credential:
     username, password = unquote(name), unquote(secret) if colon else None
     if any(ord(char) < 32 or ord(char) == 127 for char in username + (password or "")):
         raise BadAddress(
-            f"the user or the password in the address of {host} holds a control character",
-            "Git takes none in them.",
+            f"the user or the password in the address of {host} contains a control character",
+            "Remove it; Git does not accept control characters.",
         )
     if password is None and not (re.fullmatch(_PLAIN_USER, username) and not re.match(_TOKEN, username)):
-        password = ""  # the name is the token, and hosts that take that ask for no password
+        password = ""  # the name is the token; such hosts ask for no password
     return Credential(scheme, host.lower(), username, password, path)
 
 
 def _without_scheme(address: str) -> str:
-    """Return `[user@]host:path` and paths unchanged. Raises BadAddress where one holds, or may hold, a
-    password.
-    """
+    """Return `[user@]host:path` and paths unchanged. Raises BadAddress if it contains, or may contain, a password."""
     behind_host = re.sub(r"^[^@/:\s]+@[^@/:]+:", "", address)
     if (
         "@" in address
@@ -186,7 +185,7 @@ def _without_scheme(address: str) -> str:
         and (re.match(_NEARLY_URL, address) or re.match(_TOKEN, address) or re.search(_PASSWORD, behind_host))
     ):
         raise BadAddress(
-            f"{shown(address)} was given with a user or a password, and without https:// before it",
+            f"{shown(address)} contains a user or a password, but does not start with https://",
             "Write https:// and then USER:PASSWORD@HOST/PATH, or USER@HOST:PATH for ssh.",
         )
     return address
@@ -253,10 +252,10 @@ def _shown_in_text(address: str) -> str:
 
 
 def taken_out(workload: Workload) -> tuple[Workload, tuple[Credential, ...]]:
-    """Return the workload with clean addresses for its source and dotfiles, and the credentials removed from
-    them: the source's for its whole host, where submodules need it, that of dotfiles for their repository.
+    """Return the workload with clean addresses of its source and dotfiles, and the credentials removed from them.
 
-    An address that cannot be used as it is becomes the part of it that is safe to show.
+    The source's credential counts for its whole host, because submodules need it; that of the dotfiles for their
+    repository only. An address that cannot be used is replaced by the part of it that is safe to show.
     """
     from dataclasses import replace
 
@@ -295,8 +294,8 @@ DOTFILES = "DOTFILES"
 def scoped(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
     """Return the first credential for each host and each repository; those for hosts come first.
 
-    A repository counts by its name with `.git` and without: GitLab redirects from one to the other, and Git then
-    asks for credentials by the new path.
+    A repository counts with and without `.git` in its name: GitLab redirects from one to the other, and Git then
+    asks for credentials for the new path.
     """
     found: dict[str, Credential] = {}
     for one in credentials:
@@ -308,11 +307,10 @@ def scoped(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
 
 
 def settings_for(credentials: Iterable[Credential], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return variables that give one Git process, whose environment is `environ`, these credentials for their
-    hosts.
+    """Return variables that give one Git process, whose environment is `environ`, these credentials for their hosts.
 
-    They exist in that process's environment alone. Git passes credentials that a host accepted to its helpers:
-    the empty helper before ours removes the user's, which would store them.
+    They exist in that process's environment only. Git passes accepted credentials on to its helpers: the empty helper
+    before ours removes the user's own helpers, which would store them.
     """
     number = _count(environ)
     given: dict[str, str] = {}
@@ -355,7 +353,7 @@ def hides_a_secret(rest: str) -> bool:
 
 
 def _hides_an_at(host: str, tail: str) -> bool:
-    """Whether the path holds what looks like the rest of a password and the true host: `to` of
+    """Whether the path contains an `@` that may end a password, so that the true host follows: `to` of
     `https://to/ken@host`.
 
     An apparent port may be the beginning of the password: `12` of `https://me:12/34@host/path`.

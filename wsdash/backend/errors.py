@@ -1,4 +1,4 @@
-"""Errors that the user can fix, all of one shape."""
+"""Errors that the user can fix, with a message and a hint each."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from wsdash.backend.clone_address import redacted
 
 
 class WsdashError(Exception):
-    """What happened, to what; and in `hint` what to do.
+    """An error: the message names what failed and its object, `hint` the next step.
 
-    `exit_code` is the command line's (docs/command-line.md), by default that of the class. `field` names what the user
-    typed wrongly in the form or the request: `source`, `ref`, `devfile` or `name`; empty where it is none of these.
-    `details` are lines to read below: all that is wrong with a devfile, each with its place. Secrets in addresses are
-    left out of all of them.
+    `exit_code` is the command line's (docs/command-line.md), by default that of the class. `field` names the wrong
+    field of the form or the request: `source`, `ref`, `devfile` or `name`; "" if it is none of these. `details` are
+    further lines, such as every problem of a devfile with its place. None of these contains a secret of an address.
     """
 
     exit_code = 1
@@ -39,9 +38,7 @@ class WsdashError(Exception):
 
 @contextmanager
 def as_failure(field: str = "") -> Iterator[None]:
-    """Turn errors raised in the block into failures of the verb itself: exit code 1, and this field of the
-    form.
-    """
+    """Turn errors raised in the block into failures of the command itself: exit code 1, and this field of the form."""
     try:
         yield
     except WsdashError as error:
@@ -50,11 +47,11 @@ def as_failure(field: str = "") -> Iterator[None]:
 
 
 class UserError(WsdashError):
-    """A verb cannot do what was asked."""
+    """A command cannot do what was requested."""
 
 
 class NotSaved(UserError):
-    """The job was not ended, because its work could not be saved elsewhere first."""
+    """The job was not ended, because its work could not be saved first."""
 
 
 class WorkspaceGone(UserError):
@@ -62,7 +59,7 @@ class WorkspaceGone(UserError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} is gone: it was deleted meanwhile",
-            "One that has its name now is another workspace, and was left alone.",
+            f"{name} was deleted meanwhile",
+            "A workspace that has its name now is another one, and was not changed.",
             exit_code=3,
         )

@@ -1,6 +1,6 @@
 """The operations of wsdash, opened for one process: the dashboard and the command line act through this object.
 
-(The quick, reading verbs of the command line use `wsdash.backend.store.reader` directly, because they may not
+(The quick, reading commands of the command line use `wsdash.backend.store.reader` directly, because they may not
 load asyncio. This module uses it, too.)
 """
 
@@ -60,7 +60,7 @@ class Service:
     def __init__(self, state: State) -> None:
         self._state = state
         self.notices = state.notices
-        """What had to be done to the store before it could be used, and since, as sentences for the user."""
+        """Repairs of the store, before it was opened and since, as sentences for the user."""
         self.queries = Queries(state)
         self.daemon = Daemon(state, self.queries)
         self.lifecycle = Lifecycle(state, self.queries, self.daemon)
@@ -105,7 +105,7 @@ class Service:
             finally:
                 await loop.run_in_executor(thread, reader.close)
 
-    # Imported when they are first used: the dashboard's first paint needs neither.
+    # Imported on first use: the dashboard's first paint needs neither.
 
     @cached_property
     def transfer(self) -> Transfer:
@@ -141,7 +141,7 @@ class Service:
         await self.recovery.take_in_lost(await self._context_names())
 
     async def _forget_lost(self) -> bool:
-        """Have providers remove secrets of unknown workspaces; False where that must be retried."""
+        """Have providers remove secrets of unknown workspaces; return False if that must be retried."""
         done = True
         for context in await self._context_names():
             with suppress(UserError):

@@ -22,18 +22,18 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GitLabSettings:
-    """Where the jobs of a GitLab context run, and how.
+    """The settings of a GitLab context.
 
     `url` is the instance's address, with its sub-path if it has one. `project` is the full path of the
-    project whose pipelines run the workspaces; `placement` says whose it is: `source`, the project that
-    holds the code, or `own`, a project of the user's own that clones it. `tags` choose the runners;
-    `image` is used where a devfile names none; `timeout_s` is the job's, None for the project's own;
-    `ca_file` holds certificate authorities beside the usual ones; `injector_image` copies the editor.
+    project whose pipelines run the workspaces; `placement` says which kind it is: `source`, the project that
+    contains the code, or `own`, a project of the user's own that clones it. `tags` select the runners;
+    `image` is used if a devfile names none; `timeout_s` is the job's, None for the project's own;
+    `ca_file` has certificate authorities in addition to the usual ones; `injector_image` provides the editor.
     `deposits` (an early word for remote checkpoints) allows checkpoints in the project's package registry or branches,
-    readable by all who may read those. `id_tokens` has jobs authenticate by GitLab's id tokens, otherwise by a
-    one-time secret. `poll_s` is the interval between two polls while something changes, five times that otherwise.
-    `volume` is a folder that the runners with these tags mount into their jobs, with one of its own for each new
-    workspace. `encrypt_cache` encrypts caches with a key that jobs receive through their tunnel.
+    which all users who may read those can read. With `id_tokens` jobs authenticate with GitLab's id tokens, otherwise
+    with a one-time secret. `poll_s` is the interval between two polls while something changes, otherwise it is five
+    times that. `volume` is a folder that the runners with these tags mount into their jobs; each new workspace gets a
+    folder in it. `encrypt_cache` encrypts caches with a key that jobs receive through their tunnel.
     """
 
     url: str
@@ -53,10 +53,10 @@ class GitLabSettings:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A named place to run workspaces. `provider` is the kind of what runs jobs there.
+    """A named place to run workspaces. `provider` is the kind of provider that runs jobs there.
 
-    `gitlab` is set for that kind of provider alone. `allowed_hosts` may be on this machine or its network and
-    still give the parents of devfiles.
+    `gitlab` is set only for that kind of provider. `allowed_hosts` may serve parents of devfiles even if they are on
+    this machine or its network.
     """
 
     name: str
@@ -67,9 +67,9 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """How the dashboard looks and behaves. Without `theme` and `mouse` the dashboard chooses.
+    """The dashboard's settings. Without `theme` and `mouse` the dashboard chooses.
 
-    `handover` says whether leaving it while workspaces are wanted running starts a daemon.
+    `handover`: leaving it starts a daemon if the desired state of any workspace is running.
     """
 
     mouse: bool | None = None
@@ -80,10 +80,10 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How jobs on other machines reach the relay on this one.
+    """The address at which jobs on other machines reach the relay on this one.
 
-    `host` is this machine's name or address as runners see it, None where they cannot reach it. `bind` is the
-    address to listen at; `port` 0 is one that is chosen once and kept.
+    `host` is this machine's name or address as runners see it, None if they cannot reach it. `bind` is the
+    address to listen at; `port` 0 means one that is chosen once and kept.
     """
 
     host: str | None = None
@@ -118,7 +118,7 @@ PROVIDERS = (LOCAL.provider, GITLAB)
 class Config:
     """The content of config.toml, with defaults for everything it leaves out.
 
-    `policy` holds the fields of `wsdash.model.Policy` that the user set.
+    `policy` has the fields of `wsdash.model.Policy` that the user set.
     """
 
     default_context: str = LOCAL.name
@@ -130,7 +130,7 @@ class Config:
 
 
 def load_config(file: Path) -> Config:
-    """Read and check config.toml; the defaults where there is none. Raises `ConfigError`."""
+    """Read and check config.toml; return the defaults if there is none. Raises `ConfigError`."""
     text = read_config(file)
     return parse_config(text, file) if text else Config()
 
@@ -142,9 +142,9 @@ def policy_for(file: Path, context: str) -> Policy:
 
 
 def read_config(file: Path) -> str:
-    """The text of config.toml, empty if there is none. Raises `ConfigError`."""
+    """Return the text of config.toml, empty if there is none. Raises `ConfigError`."""
     try:
-        # A named pipe would be waited for until somebody writes into it.
+        # Non-blocking: opening a named pipe would otherwise wait for a writer.
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
             found = os.fstat(stream.fileno())
             if not stat.S_ISREG(found.st_mode):
@@ -155,7 +155,7 @@ def read_config(file: Path) -> str:
         return ""
     except OSError as error:
         raise ConfigError(
-            f"{file} cannot be read: {error.strerror}. Fix its rights, or remove it."
+            f"{file} cannot be read: {error.strerror}. Fix its permissions, or remove it."
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
@@ -167,14 +167,14 @@ def _check_owner(file: Path, found: os.stat_result) -> None:
     """
     if found.st_uid not in (0, os.geteuid()):
         raise ConfigError(
-            f"{file} belongs to another user (uid {found.st_uid}), so it is not obeyed. "
-            "Remove it, or make it yours: chown it to yourself."
+            f"{file} belongs to another user (uid {found.st_uid}), so it is not used. "
+            "Remove it, or change its owner to yourself (chown)."
         )
     if found.st_mode & 0o022:
         from shlex import quote
 
         raise ConfigError(
-            f"{file} can be written to by others, so it is not obeyed. Run: chmod go-w {quote(str(file))}"
+            f"{file} can be written to by others, so it is not used. Run: chmod go-w {quote(str(file))}"
         )
 
 
@@ -217,10 +217,10 @@ def parse_config(text: str, file: Path) -> Config:
 
 
 def policy(provider: str, own: Mapping[str, Any]) -> Policy:
-    """The provider's defaults, then the user's.
+    """Return the policy: the provider's defaults, overridden by the user's settings.
 
-    A restart on this machine costs little: a tenth of the waits. A cancel takes a minute to reach a runner,
-    which then runs after_script and saves the cache; a job that is silent there cannot be asked for that.
+    A restart on this machine costs little: its waits are a tenth. A cancel takes a minute to reach a runner,
+    which then runs after_script and saves the cache; a silent job there cannot be asked for that.
     """
     usual = Policy()
     if provider == LOCAL.provider:
@@ -234,7 +234,7 @@ _Takes = Mapping[str, Callable[[object], Any]]
 
 
 def _takes(settings: type, **special: Callable[[object], Any]) -> _Takes:
-    """Return the check of each key of a table, from the field types of the class that it becomes."""
+    """Return the check of each key of a table, derived from the field types of its class."""
     found = {field.name: values.BY_TYPE.get(str(field.type)) for field in fields(settings)}
     return {name: check for name, check in {**found, **special}.items() if check is not None}
 
@@ -251,7 +251,7 @@ class _Check:
     file: Path
 
     def values(self, path: tuple[str, ...], table: Mapping[str, object], takes: _Takes) -> dict[str, Any]:
-        """The table's values, each as its key takes it."""
+        """Return the table's values, each checked and converted for its key."""
         found: dict[str, Any] = {}
         for key, value in table.items():
             if key not in takes:
@@ -259,13 +259,15 @@ class _Check:
             try:
                 found[key] = takes[key](value)
             except values.WrongValue as wrong:
-                raise self.error((*path, key), f"{'.'.join((*path, key))} is not right", str(wrong)) from None
+                raise self.error(
+                    (*path, key), f"{'.'.join((*path, key))} has a wrong value", str(wrong)
+                ) from None
         return found
 
     def context(self, name: str, table: object) -> Context:
         path = ("contexts", name)
         if not name.isidentifier() and not name.replace("-", "_").isidentifier():
-            raise self.error(path, f"{name!r} is no name for a context", "letters, digits and dashes")
+            raise self.error(path, f"{name!r} is not a valid name of a context", "letters, digits and dashes")
         settings = self.values(("contexts",), {name: table}, {name: values.table})[name]
         provider = settings.get("provider")
         if provider not in PROVIDERS:
@@ -285,13 +287,13 @@ class _Check:
         if "volume" in own and not own.get("tags"):
             raise self.error(
                 (*path, "volume"),
-                f"the context {name} has a volume, and nothing says which runner has it",
-                'tags that choose one runner, such as tags = ["big-disk"]',
+                f"the context {name} has a volume, but no tags to select its runner",
+                'tags that select one runner, such as tags = ["big-disk"]',
             )
         if own.get("encrypt_cache") and "volume" in own:
             raise self.error(
                 (*path, "encrypt_cache"),
-                f"the context {name} has a volume, so its workspaces have no cache that could be encrypted",
+                f"the context {name} has a volume, so its workspaces have no cache to encrypt",
                 "one of the two",
             )
         del own["provider"]
@@ -303,7 +305,7 @@ class _Check:
 
         near = difflib.get_close_matches(path[-1], takes, 1, 0.5)
         remedy = near[0] if near else f"one of {', '.join(takes)}"
-        return self.error(path, f"{'.'.join(path)} is no setting of wsdash", remedy)
+        return self.error(path, f"{'.'.join(path)} is not a setting of wsdash", remedy)
 
     def error(self, path: tuple[str, ...], problem: str, right: str) -> ConfigError:
         from wsdash.config.toml_edit import line_of

@@ -34,7 +34,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
 
 def with_top_level(text: str, key: str, value: object) -> str:
     """Return the text with this key set above all tables. Raises ValueError for invalid TOML."""
-    import tomlkit  # not needed to read
+    import tomlkit  # only needed to write
 
     document = tomlkit.parse(text)
     document[key] = value
@@ -43,7 +43,7 @@ def with_top_level(text: str, key: str, value: object) -> str:
 
 def without_table(text: str, path: tuple[str, ...]) -> str:
     """Return the text without this table and its subtables. Raises ValueError for invalid TOML."""
-    import tomlkit  # not needed to read
+    import tomlkit  # only needed to write
 
     document = tomlkit.parse(text)
     *parents, name = path
@@ -57,7 +57,7 @@ def without_table(text: str, path: tuple[str, ...]) -> str:
 
 def with_table(text: str, path: tuple[str, ...], values: Mapping[str, object]) -> str:
     """Return the text with this table, which replaces one of the same path. Raises ValueError for invalid TOML."""
-    import tomlkit  # not needed to read
+    import tomlkit  # only needed to write
 
     document = tomlkit.parse(text)
     *parents, name = path
@@ -87,7 +87,7 @@ def with_values(text: str, path: tuple[str, ...], values: Mapping[str, object]) 
 
 
 def quoted(text: str) -> str:
-    """A text as a TOML basic string, which JSON's strings are."""
+    """Return a text as a TOML basic string, which has the syntax of a JSON string."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

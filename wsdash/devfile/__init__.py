@@ -26,10 +26,10 @@
     7:20 error quantity.invalid
 
 `find` looks in a folder, `choose` among a repository's file names. `load` gives a `Document` with the place of
-every value; `flatten` applies parents, overrides and variables (a `Folder` reads parents on this machine, `fetch` those
-elsewhere), and `to_yaml` and `to_json` write the result. `check` reports every problem at once; `translate` returns the
-workload and reports everything that it leaves out; `caret` shows a problem in its line. `default_document` is for a
-repository without a devfile. Dev Containers are in `wsdash.devfile.devcontainer`.
+every value; `flatten` applies parents, overrides and variables (a `Folder` reads parents on this machine, `fetch`
+remote ones), and `to_yaml` and `to_json` write the result. `check` reports every problem at once; `translate` returns
+the workload and reports everything that it leaves out; `caret` shows a problem in its line. `default_document` is for
+a repository without a devfile. Dev Containers are in `wsdash.devfile.devcontainer`.
 
 Importing this package is cheap: each name's module is imported when the name is first used.
 """
@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from wsdash.devfile.lazy import attributes
 
-# As in typing, which is itself not free to import.
+# Instead of importing typing, which is slow.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Every code a diagnostic can have, with its severity in each profile.
+"""Every code of a diagnostic, with its severity in each profile.
 
 The codes are stable: scripts and tests rely on them. The lenient profile follows the reference parser's rules
 (devfile/api, pkg/validation/validation-rule.md), is milder where that parser refuses a devfile that runs well,
@@ -15,7 +15,7 @@ GITLAB_ONLY = (
     "gitlab.text", "gitlab.version", "gitlab.field", "gitlab.component", "gitlab.main-component",
     "gitlab.override-command", "gitlab.command", "gitlab.event", "gitlab.reserved-name",
 )  # fmt: skip
-"""Restrictions that only the profile gitlab looks for."""
+"""Restrictions that only the profile gitlab checks."""
 
 LENIENT: Mapping[str, Severity] = {
     "locate.several": "error",
@@ -74,7 +74,7 @@ LENIENT: Mapping[str, Severity] = {
     "parent.newer": "error",
     "parent.conflict": "error",
     "parent.override": "error",
-    # What elements say about each other
+    # References between elements
     "component.none": "error",
     "name.duplicate": "error",
     "reference.missing": "error",
@@ -98,7 +98,7 @@ LENIENT: Mapping[str, Severity] = {
     "event.nested-composite": "error",
     "project.remotes": "error",
     "project.checkout-remote": "error",
-    # Translation: cannot be done
+    # Translation: impossible
     "main.missing": "error",
     "main.unknown": "error",
     "main.ambiguous": "warning",
@@ -174,8 +174,8 @@ _ERRORS_TO_THE_LIBRARY = (
     "schema.unknown-field", "schema.newer-field", "schema.removed-field", "schema.override-type", "variable.cpu",
     "schema.repeated-value", "group.no-default", "annotation.conflict", "port.shared-dedicated-pod",
 )  # fmt: skip
-"""Warnings here, errors in the reference parser. (variable.cpu: it does not substitute variables in CPU quantities,
-so the result is no quantity.)
+"""Warnings here, errors in the reference parser. (variable.cpu: the parser does not substitute variables in CPU
+quantities, so the result is not a quantity.)
 """
 
 _SOUND_TO_THE_LIBRARY = (

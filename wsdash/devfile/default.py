@@ -9,7 +9,7 @@ from wsdash.devfile.schema.document import Document, load, with_variables
 
 
 def default_document(image: str | None = None) -> Document:
-    """The default devfile, with another image where one is given."""
+    """Return the default devfile, with another image if one is given."""
     document = _default()
     return document if image is None else with_variables(document, {"image": image})
 

@@ -111,7 +111,7 @@ _SECRETS = tuple(
 
 
 def without_secrets(text: str) -> str:
-    """Return the text with each character that may belong to a user, a password or a token of an address as a
+    """Return the text with each character that may belong to a user, a password or a token of an address replaced by a
     star.
 
     All other characters keep their columns.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 def attributes(
     package: str, homes: Mapping[str, str], names: dict[str, object]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """The package's `__getattr__` and `__dir__`. `homes` gives the module of each name, `names` is its globals()."""
+    """Return the package's `__getattr__` and `__dir__`. `homes` has each name's module, `names` is its globals()."""
 
     def get(name: str) -> object:
         if name not in homes:

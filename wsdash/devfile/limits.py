@@ -7,7 +7,7 @@ MAX_VALUES = 50_000
 """Keys, items and values together, with aliases expanded."""
 MAX_DIAGNOSTICS = 200
 MAX_PARENTS = 10
-"""How many parents may stand above each other."""
+"""Most parents in a chain."""
 MAX_STEPS = 1_000
-"""Commands of one event after its composites are unfolded."""
+"""Most commands of one event after its composites are expanded."""
 MAX_NESTED_COMPOSITES = 20

@@ -18,10 +18,10 @@ CONTAINER_NAMES = (f"{CONTAINER_FOLDER}/devcontainer.json", ".devcontainer.json"
 
 
 def choose(names: Iterable[str]) -> str | None:
-    """The devfile among a repository's file names (`/` separated, relative to its root), None if it has none.
+    """Return the devfile among a repository's file names (`/` separated, relative to its root), None if it has none.
 
-    Where there is no devfile, a Dev Container (containers.dev, "devcontainer.json": the places where it is
-    looked for). Raises `DevfileError` where there are several of them and none comes first.
+    Without a devfile, return a Dev Container (containers.dev, "devcontainer.json": its possible places).
+    Raises `DevfileError` if there are several of them and none has priority.
     """
     present = set(names)
     for name in ROOT_NAMES:
@@ -38,8 +38,8 @@ def choose(names: Iterable[str]) -> str | None:
 def _only_one(folder: str, named: list[str]) -> str | None:
     if len(named) > 1:
         listed = ", ".join(map(show, sorted(named)[:10])) + (", ..." if len(named) > 10 else "")
-        message = f"{folder}/ holds several descriptions of a workspace: {listed}"
-        hint = "say which one to use, for example: --devfile " + show(min(named))
+        message = f"{folder}/ contains several descriptions of a workspace: {listed}"
+        hint = "choose one, for example: --devfile " + show(min(named))
         raise DevfileError([Diagnostic(1, 1, "error", "locate.several", message, hint)], folder)
     return named[0] if named else None
 
@@ -55,7 +55,7 @@ def _is_named_container(name: str) -> bool:
 
 
 def find(folder: Path) -> Path | None:
-    """The devfile, or else Dev Container, of the repository that is checked out in `folder`; None if it has none.
+    """Return the devfile, or else Dev Container, of the repository checked out in `folder`; None if it has none.
 
     Only regular files inside `folder` count; a symbolic link that leads out of it does not.
     Raises `DevfileError` as `choose` does, and `OSError` where the folder cannot be read.

@@ -22,21 +22,23 @@ _FACTORS: dict[str, Fraction] = {
 }
 _LONGEST = 64
 _LARGEST_EXPONENT = 64
-"""Far beyond every machine, and small enough to compute with."""
+"""Far beyond any machine, but small enough to compute with."""
 
 EXAMPLES = "write it as, for example, 512Mi, 2Gi or 1500M"
 CPU_EXAMPLES = "write it as, for example, 500m, 0.5 or 2"
 
 
 def parse_quantity(text: str) -> Fraction:
-    """The exact value. Raises `ValueError` where the text is no quantity.
+    """Return the exact value. Raises `ValueError` if the text is not a quantity.
 
     >>> parse_quantity("1.5Gi"), parse_quantity("500m"), parse_quantity("1e3")
     (Fraction(1610612736, 1), Fraction(1, 2), Fraction(1000, 1))
     """
     found = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if not found:
-        raise ValueError("it is no quantity: a number, and perhaps a unit such as m, k, M, G, Ki, Mi, Gi")
+        raise ValueError(
+            "it is not a quantity: a number, optionally with a unit such as m, k, M, G, Ki, Mi, Gi"
+        )
     number = Fraction(found["number"].rstrip("."))
     exponent = int(found["exponent"] or 0)
     if abs(exponent) > _LARGEST_EXPONENT:
@@ -58,10 +60,10 @@ def format_quantity(value: Fraction) -> str:
 
 
 def bytes_of(text: str) -> int:
-    """A memory or volume size in whole bytes, rounded up. Raises `ValueError` as `parse_quantity` does."""
+    """Return a memory or volume size in whole bytes, rounded up. Raises `ValueError` as `parse_quantity` does."""
     return math.ceil(parse_quantity(text))
 
 
 def cores_of(text: str) -> float:
-    """A CPU quantity in cores. Raises `ValueError` as `parse_quantity` does."""
+    """Return a CPU quantity in cores. Raises `ValueError` as `parse_quantity` does."""
     return float(parse_quantity(text))

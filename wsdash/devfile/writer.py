@@ -12,7 +12,7 @@ from wsdash.devfile.parse.scalars import resolve
 from wsdash.devfile.schema.document import Document
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes another content of the devfile's before it is written."""
+"""Returns a changed copy of the devfile's content before it is written."""
 
 
 def to_json(document: Document, edit: Edit | None = None) -> str:
@@ -53,9 +53,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 def _style(text: str) -> str | None:
-    """Choose a block for several lines, escapes for invisible characters, quotes where the text would become
-    another type.
-    """
+    """Choose a block for several lines, escapes for invisible characters, quotes if the type would change."""
     if not text.replace("\n", "").replace("\t", "").isprintable():
         return '"'
     if "\n" in text.rstrip("\n"):

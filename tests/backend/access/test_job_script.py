@@ -232,7 +232,7 @@ def test_a_server_that_was_killed_comes_back_and_its_sessions_and_the_line_stand
         assert session.stdout.readline() == b"before\n"
         for count in (1, 2):
             os.kill(int((job.folder / "run/access/pid").read_text()), signal.SIGKILL)
-            until_sync(lambda: job.said.count("the job starts it again") == count, what="the next server")  # noqa: B023
+            until_sync(lambda: job.said.count("the job restarts it") == count, what="the next server")  # noqa: B023
             until_sync(lambda: ssh("echo", "again").stdout == "again\n", what="the way in")
         session.stdin.write(b"after\n")
         session.stdin.close()

@@ -28,7 +28,7 @@ SETTINGS, CODE, OLD = "its settings have changed", "its code has changed", "it i
         ({**SAME, "package": "/other/wsdash", "code": "01d"}, ""),
         ({**SAME, "package": "/other/wsdash", "code": "01d", "release": "0.1.9"}, OLD),
         ({**SAME, "package": "/other/wsdash", "code": "01d", "release": "0.10.0"}, ""),
-        ({**SAME, "package": "/gone/wsdash"}, "its code is gone"),
+        ({**SAME, "package": "/gone/wsdash"}, "its code was removed"),
     ],
 )
 def test_which_relay_makes_room(about: dict[str, object], why: str) -> None:

@@ -96,8 +96,8 @@ def test_a_leading_dot_as_tar_writes_it_is_nothing() -> None:
         (Member("projects/x", "special"), "device"),
         (Member("projects/x", "symlink", target=""), "nowhere"),
         (Member("projects/x", "symlink", target="a\0b"), "nowhere"),
-        (Member("projects/a\0b", "file"), "no name"),
-        (Member("projects/\ud800", "file"), "no name"),
+        (Member("projects/a\0b", "file"), "not a valid file name"),
+        (Member("projects/\ud800", "file"), "not a valid file name"),
         (Member("projects/" + "a/" * 2048, "folder"), "longer than"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`workspace.json`: read back as written, and refused when it is not right."""
+"""`workspace.json`: read back as written, and refused when it is invalid."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def test_what_a_later_version_adds_to_this_format_is_left_out() -> None:
 
 @given(data=st.binary(max_size=200) | st.sampled_from([b"[" * 100_000, b'{"format": 1}', b"null", b"[]"]))
 def test_what_is_no_manifest_is_told_and_nothing_else_is_raised(data: bytes) -> None:
-    with pytest.raises(ArchiveError, match="not right"):
+    with pytest.raises(ArchiveError, match="is invalid"):
         manifest.parse(data)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d.update(format=2), "format 2, and this version of wsdash reads 1"),
+        (lambda d: d.update(format=2), "format 2; this version of wsdash reads 1"),
         (lambda d: d.pop("workload"), "workload"),
         (lambda d: d["workload"].update(image=7), "workload.image"),
         (lambda d: d["workload"]["post_start"].append({"kind": "magic"}), "workload.post_start"),

@@ -97,7 +97,7 @@ WHOLE = written(Member("projects", "folder"), (Member("projects/" + "é" * 100, 
 
 @given(size=st.integers(0, len(WHOLE) - tar.BLOCK - 1))
 def test_an_archive_that_is_cut_off_is_told(size: int) -> None:
-    with pytest.raises(ArchiveError, match="cut off"):
+    with pytest.raises(ArchiveError, match="incomplete"):
         read(WHOLE[:size])
 
 
@@ -126,7 +126,7 @@ def _raw(kind: bytes, size: int, body: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_a_header_of_many_gigabytes_is_not_read(kind: bytes) -> None:
-    with pytest.raises(ArchiveError, match="at most"):
+    with pytest.raises(ArchiveError, match="the limit is"):
         read(_raw(kind, 50_000_000_000))
 
 

@@ -88,7 +88,7 @@ def test_what_could_run_a_command_is_refused(hostile: str) -> None:
 
 
 async def test_a_ref_that_could_be_an_option_is_refused(repository: Path) -> None:
-    assert "is not a ref" in (await said(str(repository), "--upload-pack=id")).message
+    assert "is not a valid ref" in (await said(str(repository), "--upload-pack=id")).message
 
 
 async def test_without_git_it_says_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_a_helper_that_was_killed_is_started_again_as_often_as_that_happens(
         if count < 3:
             os.kill(job.started[-1], signal.SIGKILL)
     output = job.end()
-    assert output.count("was killed: the job starts it again") == 2
+    assert output.count("was killed: the job restarts it") == 2
     assert output.endswith("status 7\n"), "the code of the job itself"
 
 

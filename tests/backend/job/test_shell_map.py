@@ -49,13 +49,13 @@ def test_each_script_has_a_name_of_its_own_and_only_what_is_executed_names_its_i
 
 
 def test_the_map_has_each_script_and_no_other() -> None:
-    listed = [name for row in rows("Who runs whom") for name in re.findall(r"[a-z_]+\.sh", row[0])]
+    listed = [name for row in rows("Callers and calls") for name in re.findall(r"[a-z_]+\.sh", row[0])]
     assert sorted(listed) == sorted(TEXTS)
     assert names(README) <= set(TEXTS) | RENDERED
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in rows("Who runs whom") if len(row) == 4], ids=lambda row: row[0]
+    "row", [row for row in rows("Callers and calls") if len(row) == 4], ids=lambda row: row[0]
 )
 def test_the_map_says_what_each_script_sources(row: list[str]) -> None:
     text = CODE[row[0].strip("`")]
@@ -65,7 +65,7 @@ def test_the_map_says_what_each_script_sources(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in rows("Who runs whom") if len(row) == 4], ids=lambda row: row[0]
+    "row", [row for row in rows("Callers and calls") if len(row) == 4], ids=lambda row: row[0]
 )
 def test_the_map_says_what_each_script_executes(row: list[str]) -> None:
     name = row[0].strip("`")

@@ -32,7 +32,7 @@ NAME, LOOP = "jump.example", "127.0.0.1"
         ("127.0.0.1", ("10.0.0.5",), ["blocked"], "listens only at 127.0.0.1,"),
         ("::1", ("10.0.0.5", "::1"), ["blocked"], "listens only at ::1,"),
         ("0.0.0.0", (), ["blocked"], "cannot resolve jump.example"),
-        ("0.0.0.0", ("2001:db8::1",), ["blocked"], "has addresses of IPv6 only"),
+        ("0.0.0.0", ("2001:db8::1",), ["blocked"], "has only IPv6 addresses"),
         ("::", ("2001:db8::1",), [], ""),
         ("::", ("10.0.0.5",), [], ""),
         ("0.0.0.0", (LOOP, "::1"), ["warning"], "only jobs on this machine"),

@@ -149,7 +149,7 @@ async def test_an_image_with_a_password_is_refused_without_being_told(
         await look_and_translate(request, "web", Capabilities("plain", False), lambda _: None)
     error = refused.value
     assert error.field == ("image" if image else "devfile")
-    assert "has no user and no password" in str(error)
+    assert "cannot contain a user or a password" in str(error)
     assert "MARKER" not in " ".join((str(error), error.hint, *error.details, repr(request)))
 
 

@@ -40,7 +40,7 @@ def test_what_came_is_kept_as_it_came_beside_our_own_script(tmp_path: Path) -> N
     kept = keep(answer(FILES), "web", tmp_path / "kept", 0.0)
     assert kept.folder is not None and kept.has_project and not kept.has_other_files
     assert {name: (kept.folder / name).read_bytes() for name in FILES} == FILES
-    assert "Brings back" in (kept.folder / "restore.sh").read_text()
+    assert "Restores the work" in (kept.folder / "restore.sh").read_text()
     assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
 
 
@@ -48,13 +48,13 @@ def test_what_came_is_kept_as_it_came_beside_our_own_script(tmp_path: Path) -> N
 def test_an_answer_that_was_cut_off_keeps_nothing(data: st.DataObject) -> None:
     whole = answer(FILES)
     length = data.draw(st.integers(0, len(whole) - 1))
-    with pytest.raises(UserError, match=r"cannot be kept|did not come"):
+    with pytest.raises(UserError, match=r"cannot be saved|arrived"):
         keep(whole[:length], "web", Path("/nowhere"), 0.0)
 
 
 @pytest.mark.parametrize("name", ["../outside", "restore.sh", "work.bundle/x", "x.bundle", ""])
 def test_a_job_names_no_other_files(name: str) -> None:
-    with pytest.raises(UserError, match="did not come whole"):
+    with pytest.raises(UserError, match="arrived incomplete"):
         keep(answer({name: b"x"}), "web", Path("/nowhere"), 0.0)
 
 
@@ -62,12 +62,12 @@ def test_the_state_of_what_was_packed_is_taken_over_and_nothing_else_in_its_plac
     state = "0" * 64
     output = answer(FILES).replace(b"wsdash-kept 1\n", f"wsdash-kept 1\nstate {state}\n".encode(), 1)
     assert keep(output, "web", tmp_path / "kept", 0.0).state == state
-    with pytest.raises(UserError, match="did not come whole"):
+    with pytest.raises(UserError, match="arrived incomplete"):
         keep(output.replace(state.encode(), b"../outside"), "web", Path("/nowhere"), 0.0)
 
 
 def test_other_bytes_than_were_named_are_refused() -> None:
-    with pytest.raises(UserError, match="did not come as it was sent"):
+    with pytest.raises(UserError, match="arrived damaged"):
         keep(answer(FILES).replace(b"first\n", b"worse\n"), "web", Path("/nowhere"), 0.0)
 
 
@@ -571,7 +571,7 @@ def test_what_cannot_be_kept_is_named_and_nothing_is_kept(place: Place, fault: s
     else:
         head = git(place.app, "rev-parse", "HEAD:a")
         (place.app / f".git/objects/{head[:2]}/{head[2:]}").unlink()
-    with pytest.raises(UserError, match=r"cannot be kept, so it is not deleted: (app|file)"):
+    with pytest.raises(UserError, match=r"cannot be saved, so it is not deleted: (app|file)"):
         place.keep()
     assert not (place.folder / "kept").exists()
 

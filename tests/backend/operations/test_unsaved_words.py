@@ -31,7 +31,7 @@ def test_each_kind_that_there_is_has_a_title_and_its_lines() -> None:
             UnsavedTotals(is_whole=False),
             20.0,
             False,
-            "whether it has unsaved work is not known, as of 20 s ago",
+            "it is unknown whether it has unsaved work, as of 20 s ago",
         ),
     ],
 )

@@ -53,7 +53,7 @@ async def test_what_changes_while_its_work_is_kept_is_not_deleted(
         return keep(said, name, folder, now)
 
     monkeypatch.setattr(save_work, "keep", keep_late)
-    with pytest.raises(UserError, match="demo changed while its work was kept, so it is not deleted"):
+    with pytest.raises(UserError, match="demo changed while its work was saved, so it is not deleted"):
         await service.work.keep_work(workspace.id)
     assert (await service.work.keep_work(workspace.id)).folder is not None
 
@@ -72,5 +72,5 @@ async def test_a_second_change_of_a_changed_file_while_its_work_is_kept_deletes_
         return keep(said, name, folder, now)
 
     monkeypatch.setattr(save_work, "keep", keep_late)
-    with pytest.raises(UserError, match="demo changed while its work was kept, so it is not deleted"):
+    with pytest.raises(UserError, match="demo changed while its work was saved, so it is not deleted"):
         await service.work.keep_work(workspace.id)

@@ -253,7 +253,7 @@ class ProviderContract:
         assert await harness.run_inside("cat", "shown") == (0, f"[{value}]".encode())
         other, first = workspace(2), attempt(1, workspace(2))
         await harness.provider.launch(other, first, harness.workload(show, secrets=secret))
-        await harness.until_logged(first, b"The secret TOKEN is not given to this job.")
+        await harness.until_logged(first, b"The secret TOKEN is not set in this job")
         await harness.provider.force_cancel(attempt())
         await harness.provider.destroy(workspace())
         await harness.provider.launch(workspace(), attempt(2), harness.workload(show, secrets=secret))

@@ -126,7 +126,7 @@ async def test_a_verb_without_its_feature_names_the_provider_and_what_to_do(
 
 async def test_a_workspace_whose_secrets_nobody_keeps_is_not_made(service: Service, repository: Path) -> None:
     preview: Preview = await service.creation.preview(CreateRequest(str(repository), context="here"))
-    with pytest.raises(NotSupported, match="the provider memory cannot keep secrets"):
+    with pytest.raises(NotSupported, match="the provider memory cannot store secrets"):
         await service.creation.create(preview, values={"TOKEN": "value"})
     assert await service.queries.workspaces() == []
 

@@ -367,7 +367,7 @@ def test_a_daemon_that_dies_amid_a_delete_leaves_no_secret_behind(paths: Paths, 
     asyncio.run(want_deleted(paths, "app"))
     dying = subprocess.Popen([sys.executable, "-c", KILLED_DAEMON], cwd=tmp_path)
     assert dying.wait(60) == -signal.SIGKILL
-    assert "left over from a workspace that is gone" in wsdash("doctor")
+    assert "left over from a deleted workspace" in wsdash("doctor")
     wsdash("delete", "app", "--yes", "--wait")
     found = subprocess.run(["grep", "-rl", SECRET, str(paths.state)], capture_output=True, text=True)
     assert found.stdout == ""

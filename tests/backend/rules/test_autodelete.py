@@ -74,7 +74,7 @@ def test_unsaved_work_keeps_it_for_good_and_is_named(hours: float) -> None:
 def test_what_cannot_be_told_counts_as_unsaved() -> None:
     of = stopped(100, found(1, UNKNOWN))
     assert isinstance(decided(of), Wait)
-    assert "not deleted: whether it has unsaved work is not known" in decision_text(of)
+    assert "not deleted: it is unknown whether it has unsaved work" in decision_text(of)
 
 
 def test_one_that_will_be_deleted_says_when() -> None:
@@ -91,7 +91,7 @@ def test_it_is_announced_before_and_looked_into_once_more_at_the_end() -> None:
     record = record_of(CLEAN, NOW, planned.record, DUE_AFTER_10_H, announced_at=NOW)
     assert record.announced_at == NOW
     assert decided(replace(announcing, unsaved=record)) == Wait(
-        planned.due, "stopped, as wanted; the autodelete that you set comes next"
+        planned.due, "stopped, as desired; the next step is its autodelete"
     )
     assert isinstance(decided(stopped(10.1, found(1, CLEAN, announced=1))), LookForUnsaved)
     assert isinstance(decided(stopped(10.1, found(0.01, CLEAN, announced=1.1))), Destroy)

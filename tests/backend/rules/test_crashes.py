@@ -96,7 +96,7 @@ class TestRule6Crashes:
     ) -> None:
         live = attempt(launched=NOW)
         waits = replace(job(live, state, beat_at=None, ready=False), started_at=None, state_since=NOW)
-        assert decided([live], seen(waits)) == Wait(NOW + limit_s, "running, as wanted")
+        assert decided([live], seen(waits)) == Wait(NOW + limit_s, "running, as desired")
         late = decided([live], seen(waits, at=NOW + limit_s), now=NOW + limit_s)
         assert isinstance(late, Cancel)
         assert (late.cause, late.reason.partition(" ")[0]) == (cause, state)

@@ -59,7 +59,7 @@ class TestRule2TheOldJobEndsBeforeTheNewOneStarts:
     def test_silence_below_the_threshold_only_sets_the_clock(self) -> None:
         live = attempt()
         decision = decided([live], seen(job(live, beat_at=NOW - 40)))
-        assert decision == Wait(NOW + 50, "running, as wanted")
+        assert decision == Wait(NOW + 50, "running, as desired")
 
     def test_no_launch_while_the_cancelled_job_is_still_there(self) -> None:
         live = replace(attempt(), cancel_requested_at=NOW - 5, cancel_reason="no heartbeat")
@@ -79,11 +79,11 @@ class TestRule2TheOldJobEndsBeforeTheNewOneStarts:
         live = replace(
             attempt(),
             cancel_requested_at=NOW - 3,
-            cancel_reason="wanted stopped",
+            cancel_reason="desired state: stopped",
             cancel_cause=Cause.CANCELLED,
             last_error="GitLab does not answer",
         )
-        assert decided([live], seen(job(live))) == Cancel(live, "wanted stopped", Cause.CANCELLED)
+        assert decided([live], seen(job(live))) == Cancel(live, "desired state: stopped", Cause.CANCELLED)
 
     def test_a_lost_job_is_force_cancelled_at_once_so_that_nothing_of_it_stays(self) -> None:
         live = attempt()
@@ -100,7 +100,7 @@ class TestRule3StopIsGraceful:
     def test_stopped_stays_stopped(self) -> None:
         known = replace(workspace(Desired.STOPPED), unsaved=UnsavedRecord(NOW, UnsavedTotals()))
         decision = decided([ended(1, NOW, Cause.CANCELLED)], seen(), of=known)
-        assert decision == Wait(FOREVER, "stopped, as wanted")
+        assert decision == Wait(FOREVER, "stopped, as desired")
 
     def test_what_only_it_has_is_looked_for_once_its_job_has_ended(self) -> None:
         def stopped(minutes_ago: float, found_at: float | None) -> Decision:
@@ -177,7 +177,7 @@ class TestRule9Autostop:
         idle = replace(job(live), beat=Beat(NOW - 1, active_at=NOW - 301))
         busy = replace(job(live), beat=Beat(NOW - 1, active_at=NOW - 299))
         assert isinstance(decided([live], seen(idle), policy=policy), Cancel)
-        assert decided([live], seen(busy), policy=policy) == Wait(NOW + 1, "running, as wanted")
+        assert decided([live], seen(busy), policy=policy) == Wait(NOW + 1, "running, as desired")
 
     def test_a_setup_that_still_runs_is_not_idle_and_the_time_counts_from_its_end(self) -> None:
         policy = replace(POLICY, idle_minutes=5)
@@ -187,7 +187,7 @@ class TestRule9Autostop:
             setting_up = replace(job(live, state, ready=False), beat=quiet)
             assert isinstance(decided([live], seen(setting_up), policy=policy), Wait)
         done = replace(job(live), beat=quiet, ready_at=NOW - 100)
-        assert decided([live], seen(done), policy=policy) == Wait(NOW + 29, "running, as wanted")
+        assert decided([live], seen(done), policy=policy) == Wait(NOW + 29, "running, as desired")
         later = replace(done, beat=replace(quiet, at=NOW + 200))
         assert isinstance(decided([live], seen(later), policy=policy, now=NOW + 200), Cancel)
 
@@ -210,7 +210,7 @@ class TestRule9Autostop:
 
     def test_no_autodelete_unless_the_user_set_it(self) -> None:
         of = replace(workspace(Desired.STOPPED), desired_changed_at=NOW - 100 * 3600)
-        assert decided([], seen(), of=of) == Wait(FOREVER, "stopped, as wanted")
+        assert decided([], seen(), of=of) == Wait(FOREVER, "stopped, as desired")
 
 
 class TestIntentsAreRepaired:

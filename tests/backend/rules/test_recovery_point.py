@@ -54,8 +54,12 @@ def test_the_recovery_point_is_the_last_thing_that_was_kept(
 @pytest.mark.parametrize(
     ("point", "short", "long"),
     [
-        (None, "not yet", "not saved yet: what is not pushed is lost if its job dies"),
-        (RecoveryPoint("folder"), "on disk", "saved on this disk: its folder stays when its job ends"),
+        (None, "not yet", "not saved yet: unpushed work is lost if its job dies"),
+        (
+            RecoveryPoint("folder"),
+            "on disk",
+            "saved on this machine's disk, where its folder stays when its job ends",
+        ),
         (RecoveryPoint("volume"), "on volume", "saved on its runner's volume, which stays when its job ends"),
         (
             RecoveryPoint("volume", None, None, NOW - 20),

@@ -53,7 +53,7 @@ def test_a_job_that_has_lost_its_supervisor_since_the_last_look_is_not_healthy()
     attempt = has_lost_its_supervisor(replace(LIVE, last_observation=job(LIVE)))
     found = status(workspace(), [attempt], seen(job(LIVE)).of([attempt]), NOW)
     assert (found.phase, found.healthy) == (Phase.UNHEALTHY, False)
-    assert "supervisor is gone" in found.reason
+    assert "supervisor died" in found.reason
 
 
 def test_what_runs_after_several_crashes_is_in_a_crash_loop_until_it_has_run_for_an_hour() -> None:

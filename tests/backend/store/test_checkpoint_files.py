@@ -51,7 +51,7 @@ def test_the_newest_takes_the_place_of_the_one_before(kept: CheckpointStore, tmp
 
 def test_other_bytes_than_were_named_change_nothing(kept: CheckpointStore, tmp_path: Path) -> None:
     keep(kept, "1.1", "0.0")
-    with kept.draft("w", one("1.2")) as draft, pytest.raises(ValueError, match="did not come whole"):
+    with kept.draft("w", one("1.2")) as draft, pytest.raises(ValueError, match="arrived incomplete"):
         draft.write(b"wo")
         kept.keep("w", one("1.2"), CheckpointId(1, 1), draft)
     assert name(kept) == "1.1"
@@ -124,5 +124,5 @@ def test_an_offer_of_another_attempt_is_refused() -> None:
     assert offer_of(["new", "3.7", "3.6", "1000", "5", "abc"], 3).base == CheckpointId(3, 6)
     with pytest.raises(ValueError, match="offers"):
         offer_of(["new", "4.1", "3.6", "1000", "5", "abc"], 3)
-    with pytest.raises(ValueError, match="no checkpoint"):
+    with pytest.raises(ValueError, match="not a checkpoint"):
         offer_of(["new", "../x", "3.6", "1000", "5", "abc"], 3)

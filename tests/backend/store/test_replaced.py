@@ -319,7 +319,7 @@ async def test_a_wait_ends_when_its_workspace_is_in_no_store_any_more(with_old_a
         await asyncio.sleep(0)
         await until(lambda: is_waiting(waiting), 20.0, "it waits")
         copy.replace(paths.database)
-        with pytest.raises(UserError, match="not in the state store any more"):
+        with pytest.raises(UserError, match="no longer in the state store"):
             await waiting
 
 

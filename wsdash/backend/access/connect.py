@@ -1,6 +1,7 @@
-"""The path of `proxy_command.py` in the version before, which ssh configurations that it has written still name.
+"""The path that `proxy_command.py` had in the previous version: ssh configurations that were written then still name
+it.
 
-For one release: a new reconciler rewrites those configurations.
+Kept for one release: a new reconciler rewrites those configurations.
 """
 
 import os

@@ -1,6 +1,4 @@
-"""Grants: the attempt of a workspace that the relay admits, by a one-time proof first, then by the job's own
-key.
-"""
+"""Grants: which attempt of a workspace the relay admits. An attempt proves itself once, then uses its own key."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ from wsdash.backend.system import atomic
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
-"""Login names that are believed of a job: a shell and an ssh configuration take them as they are."""
+"""Login names that are accepted from a job: safe in a shell and in an ssh configuration without quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An attempt that may connect to the relay. `name` is the workspace's, by which the user's ssh knows it too.
+    """An attempt that may connect to the relay. `name` is the workspace's name, which the user's ssh uses too.
 
     It proves who it is by an id token of GitLab for `audience`, signed by the instance at `issuer` for the
     pipeline `pipeline_id`; or by the secret whose SHA-256 is `secret_hash`, until `not_after`, in seconds since the
@@ -50,7 +48,7 @@ class Grant:
 
     @property
     def path(self) -> str:
-        """The virtual name that it may listen under."""
+        """The virtual path that the attempt may listen under."""
         return f"/wsdash/{self.workspace_id}"
 
 
@@ -64,29 +62,29 @@ class GrantStatus(StrEnum):
 
 
 class Unreadable(OSError):
-    """A grant is there, or may be, and cannot be read: a disk that is full or gone, no file descriptor, damage."""
+    """A grant cannot be read or may exist unseen: a full or missing disk, no free file descriptor, or damage."""
 
 
 class Grants:
-    """One file for each workspace: a newer attempt takes the place of the one before."""
+    """The grants, one file for each workspace: a newer attempt replaces the previous one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read_before: dict[Path, tuple[tuple[int, int, int], Grant]] = {}
 
     def write(self, grant: Grant) -> None:
-        """Let an attempt in, and no older one. Raises `OSError`."""
+        """Admit an attempt, and no older one of its workspace. Raises `OSError`."""
         if not (ID.fullmatch(grant.workspace_id) and ID.fullmatch(grant.attempt_id)):
             raise ValueError(f"no name for a grant: {grant.workspace_id!r}")
         atomic.write(self._file(grant.workspace_id), json.dumps(asdict(grant)).encode(), durable=True)
 
     def remove(self, workspace_id: str) -> None:
-        """Let nobody in for this workspace any more. Raises `OSError`."""
+        """Admit no attempt of this workspace any more. Raises `OSError`."""
         if ID.fullmatch(workspace_id):
             self._file(workspace_id).unlink(missing_ok=True)
 
     def find(self, attempt_id: str) -> Grant | None:
-        """The grant of an attempt, None where there is none or a newer attempt has it. Raises `Unreadable`."""
+        """Return an attempt's grant; None without one, or if a newer attempt replaced it. Raises `Unreadable`."""
         problem: Unreadable | None = None
         for file in self._files():
             try:
@@ -101,11 +99,11 @@ class Grants:
         return None
 
     def of_workspace(self, workspace_id: str) -> Grant | None:
-        """Who may listen for a workspace now. Raises `Unreadable`."""
+        """Return the grant of the attempt that may listen for a workspace now. Raises `Unreadable`."""
         return self._read(self._file(workspace_id)) if ID.fullmatch(workspace_id) else None
 
     def standing(self, grant: Grant) -> GrantStatus:
-        """Whether this attempt, with the key that it has left, may still listen for its workspace."""
+        """Return whether this attempt, with the key that it enrolled, may still listen for its workspace."""
         try:
             now = self.of_workspace(grant.workspace_id)
         except Unreadable:
@@ -114,11 +112,11 @@ class Grants:
         return GrantStatus.CURRENT if is_current else GrantStatus.SUPERSEDED
 
     def all(self) -> list[Grant]:
-        """Raises `Unreadable`."""
+        """Return every grant. Raises `Unreadable`."""
         return [grant for file in self._files() if (grant := self._read(file)) is not None]
 
     def _files(self) -> list[Path]:
-        """Raises `Unreadable`."""
+        """Return the files of grants. Raises `Unreadable`."""
         try:
             names = sorted(os.listdir(self._folder))  # noqa: PTH208 - iterdir hides errors until it is read
         except OSError as error:
@@ -131,7 +129,7 @@ class Grants:
         return self._folder / f"{workspace_id}.json"
 
     def _read(self, file: Path) -> Grant | None:
-        """None where there is no such file in a folder that can be read."""
+        """Return a file's grant; None if the folder is readable and has no such file."""
         try:
             found = file.stat()
             mark = (found.st_ino, found.st_mtime_ns, found.st_size)
@@ -153,4 +151,4 @@ class Grants:
 
 
 _FIELDS = frozenset(field.name for field in fields(Grant))
-"""A newer version may have written more."""
+"""The known fields: a newer version may have written more."""

@@ -1,4 +1,4 @@
-"""The relay's and the user's keys and the authority that speaks for workspaces, made when they are first needed."""
+"""Creates the relay's key, the user's key and the certificate authority for workspaces' SSH servers, on first use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.system import atomic
 
 CERTIFIED_FOR = "32d"
-"""Longer than a job may last: GitLab's longest time limit is a month."""
+"""Validity of a certificate: longer than a job can run (GitLab's longest timeout is a month)."""
 
 
 def make_keys(folder: AccessFolder) -> None:
-    """All pairs of keys, where they are not there yet. Blocks. Raises `OSError`."""
+    """Create the key pairs that do not exist yet. Blocks. Raises `OSError`."""
     folder.prepare()
     for file in (folder.host_key, folder.user_key, folder.host_authority):
         if not file.exists():
@@ -25,12 +25,12 @@ def make_keys(folder: AccessFolder) -> None:
 
 
 def public_key(file: Path) -> str:
-    """`KIND BASE64` of a private key's file. Blocks."""
+    """Return the public key, `KIND BASE64`, of a private key's file. Blocks."""
     return " ".join(asyncssh.read_private_key(str(file)).export_public_key("openssh").decode().split()[:2])
 
 
 def certify(folder: AccessFolder, host_key: str, names: Sequence[str], key_id: str) -> str:
-    """The certificate, `KIND BASE64`, that lets the holder of `host_key` serve the names. Blocks."""
+    """Return the certificate, `KIND BASE64`, with which the holder of `host_key` may serve the names. Blocks."""
     authority = asyncssh.read_private_key(str(folder.host_authority))
     certificate = authority.generate_host_certificate(
         asyncssh.import_public_key(host_key),
@@ -43,6 +43,6 @@ def certify(folder: AccessFolder, host_key: str, names: Sequence[str], key_id: s
 
 
 def write_key(file: Path) -> None:
-    """A new private key. Blocks. Raises `OSError`."""
+    """Create a new private key. Blocks. Raises `OSError`."""
     key = asyncssh.generate_private_key("ssh-ed25519", comment="wsdash")
     atomic.write(file, key.export_private_key("openssh"), durable=True)

@@ -1,6 +1,6 @@
-"""Trusted host keys: a workspace's server needs a certificate of wsdash's own authority for its name.
+"""Trusted host keys: a workspace's SSH server needs a certificate for its name, signed by wsdash's own authority.
 
-A server that knows no certificates (dropbear) is known by the key that its job has left when it enrolled.
+A server without support for certificates (dropbear) is known by the key that its job enrolled.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from pathlib import Path
 from wsdash.backend.system import atomic
 
 CERTIFIED = "wsdash-*,*.wsdash"
-"""The names that the authority speaks for, as patterns of known_hosts."""
+"""The names that the authority may sign, as patterns of known_hosts."""
 
 
 def alias_of(workspace_id: str) -> str:
-    """The name by which the user's ssh knows a workspace, whatever its address."""
+    """Return the name by which the user's ssh knows a workspace, whatever its address."""
     return f"wsdash-{workspace_id}"
 
 
 def names_of(workspace_id: str, name: str) -> list[str]:
-    """All names by which the user's ssh may ask for a workspace."""
+    """Return all names by which the user's ssh may ask for a workspace."""
     return [alias_of(workspace_id), *([f"{name}.wsdash"] if name else [])]
 
 
 def trust(file: Path, authority: str) -> None:
-    """Believe the certificates of this authority (`KIND BASE64`), and of none before it. Blocks."""
+    """Trust the certificates of this authority (`KIND BASE64`) only. Blocks."""
     line = f"@cert-authority {CERTIFIED} {authority}"
     before = _lines(file)
     if line not in before:
@@ -32,7 +32,7 @@ def trust(file: Path, authority: str) -> None:
 
 
 def pin(file: Path, workspace_id: str, key: str, name: str) -> None:
-    """This key is the workspace's from now on, and the one before it no more; with none, a certificate is. Blocks."""
+    """Trust only this key for the workspace; with an empty key, require a certificate instead. Blocks."""
     names = names_of(workspace_id, name)
     kept = [line for line in _lines(file) if not set(line.split(" ")[0].split(",")) & set(names)]
     _write(file, [*kept, *([f"{','.join(names)} {key}"] if key else [])])

@@ -15,15 +15,15 @@ from wsdash.backend.rules.leftovers import AskIds, Leftover
 from wsdash.backend.system.processes import stat_of
 
 _OLD_S = 3600.0
-"""A file that is being written is younger."""
+"""The age in seconds from which an unfinished file counts as abandoned."""
 _SERVER = (".cert", ".conf", ".keys", ".sh")
 """Endings of the files of a workspace in the folder `local`."""
 _NEW_SOCKET = re.compile(r".+\.(\d{1,9})\.\d+")
-"""A socket of the relay before it gets its name: WORKSPACE.PID.NUMBER."""
+"""A new socket of the relay before it is renamed: WORKSPACE.PID.NUMBER."""
 
 
 def forget(folder: AccessFolder, workspace_id: str, name: str) -> None:
-    """Remove what a workspace had. Its tunnel, if a job still holds it, loses its socket. Raises OSError."""
+    """Remove a workspace's files. If a job still holds its tunnel, the tunnel loses its socket. Raises OSError."""
     if not ID.fullmatch(workspace_id):
         return
     files = [folder.local / f"{workspace_id}{ending}" for ending in _SERVER]
@@ -38,16 +38,14 @@ def forget(folder: AccessFolder, workspace_id: str, name: str) -> None:
 
 
 def find(folder: AccessFolder, ask: AskIds) -> list[Leftover]:
-    """What is left of workspaces that are gone, and of writers that died."""
+    """Return files of deleted workspaces, and unfinished files of processes that died."""
     seen = [
         file for room in (folder.local, folder.grants, folder.seen, folder.sockets) for file in _files(room)
     ]
     ids = ask()
-    found = [
-        Leftover(file, "a workspace that is gone") for file in seen if _is_orphan(file, folder, ids.deleted)
-    ]
+    found = [Leftover(file, "a deleted workspace") for file in seen if _is_orphan(file, folder, ids.deleted)]
     drafts = [file for file in (*seen, *_files(folder.root)) if _is_abandoned(file)]
-    return found + [Leftover(file, "a process that died while it wrote") for file in drafts]
+    return found + [Leftover(file, "a process that died while writing it") for file in drafts]
 
 
 def _is_orphan(file: Path, folder: AccessFolder, deleted: frozenset[str]) -> bool:
@@ -68,7 +66,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_abandoned(file: Path) -> bool:
-    """Whether it was to get its name when it was whole, and nobody writes it any more."""
+    """Whether it is an unfinished file whose writer is gone, or has not touched it for `_OLD_S`."""
     socket = _NEW_SOCKET.fullmatch(file.name)
     if socket is not None:
         return stat_of(int(socket[1])) is None

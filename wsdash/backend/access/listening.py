@@ -1,4 +1,4 @@
-"""The port and the sockets at which the relay listens, and the program that has a port which is taken."""
+"""Finds ports for the relay, listens on them, and names the program that uses a port."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BACKLOG = 256
 _PROC = Path("/proc")
 _RANGE = Path("sys/net/ipv4/ip_local_port_range")
 _USUAL_RANGE = (32768, 60999)
-"""Of Linux, where it cannot be read."""
+"""Linux's default, if the present range is unreadable."""
 _LOWEST, _HIGHEST = 10000, 65535
 _TRIES = 200
 _EVERYWHERE = "::"
 
 
 class CannotListen(OSError):
-    """The relay cannot listen at its address; `hint` is what its user may do about it."""
+    """The relay cannot listen at its address; `hint` is the remedy."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class CannotListen(OSError):
 
 
 def ephemeral_ports(proc: Path = _PROC) -> range:
-    """The ports of which the kernel takes one for each outgoing connection (ip(7), ip_local_port_range)."""
+    """Return the ports that the kernel chooses from for outgoing connections (ip(7), ip_local_port_range)."""
     low, high = _USUAL_RANGE
     with suppress(OSError, ValueError):
         low, high = map(int, (proc / _RANGE).read_text().split())
@@ -38,7 +38,7 @@ def ephemeral_ports(proc: Path = _PROC) -> range:
 
 
 def choose_port(bind: str, ephemeral: range) -> int:
-    """A port that is free at the address and that no outgoing connection takes, if there is one. Raises `OSError`."""
+    """Return a free port, if possible one that no outgoing connection may get. Raises `OSError`."""
     outside = [port for port in range(_LOWEST, _HIGHEST + 1) if port not in ephemeral]
     for port in random.sample(outside, min(_TRIES, len(outside))):
         with suppress(OSError), listen(bind, port):
@@ -49,9 +49,9 @@ def choose_port(bind: str, ephemeral: range) -> int:
 
 
 def listen(bind: str, port: int) -> socket.socket:
-    """A socket that listens; `::` stands for all addresses of this machine, of IPv4 too. Raises `OSError`.
+    """Return a listening socket; `::` means all addresses of this machine, IPv4 included. Raises `OSError`.
 
-    Of a name, an IPv4 address counts first.
+    A name is resolved to an IPv4 address if it has one.
     """
     found = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
@@ -60,24 +60,26 @@ def listen(bind: str, port: int) -> socket.socket:
 
 
 def check(bind: str, port: int) -> None:
-    """Raise `CannotListen` where nothing can listen there now, with the reason."""
+    """Raise `CannotListen`, with the reason, if it is impossible to listen there now."""
     try:
         listen(bind, port).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             holder = holder_of(port)
             message = f"port {port} is used by {holder or 'another program'}"
-            raise CannotListen(message, "Set port in [access] of config.toml to one that is free.") from error
+            raise CannotListen(message, "Set port in [access] of config.toml to a free port.") from error
         if error.errno in (errno.EACCES, errno.EPERM):
-            message = f"port {port} may not be used: {error.strerror}"
-            raise CannotListen(message, "Set port in [access] of config.toml to one above 1023.") from error
+            message = f"port {port} is not allowed: {error.strerror}"
+            raise CannotListen(
+                message, "Set port in [access] of config.toml to a port above 1023."
+            ) from error
         message = f"the relay cannot listen at {bind}: {error.strerror or error}"
         hint = "Set bind in [access] of config.toml to an address of this machine."
         raise CannotListen(message, hint) from error
 
 
 def holder_of(port: int, proc: Path = _PROC) -> str:
-    """`NAME (pid N)` of a process that has the port; "" where that cannot be seen, as of other users."""
+    """Return `NAME (pid N)` of a process that has the port; "" if it is not visible, as for other users'."""
     inodes = {inode for table in ("tcp", "tcp6") for inode in _inodes(proc / "net" / table, port)}
     for process in proc.iterdir() if inodes else ():
         if process.name.isdigit() and _has_socket(process / "fd", inodes):
@@ -87,7 +89,7 @@ def holder_of(port: int, proc: Path = _PROC) -> str:
 
 
 def _inodes(table: Path, port: int) -> Iterator[str]:
-    """Of the sockets whose own port this is, by /proc/net/tcp (proc(5))."""
+    """Yield the inodes of the sockets with this local port, from /proc/net/tcp (proc(5))."""
     with suppress(OSError):
         for line in table.read_text().splitlines()[1:]:
             columns = line.split()
@@ -105,7 +107,7 @@ def _has_socket(descriptors: Path, inodes: set[str]) -> bool:
 
 
 def plain_host(text: str) -> str:
-    """A host as ssh and the resolver take it: an IPv6 address without its brackets."""
+    """Return a host as ssh and the resolver accept it: an IPv6 address without brackets."""
     inner = text.removeprefix("[").removesuffix("]")
     with suppress(ValueError):
         ipaddress.IPv6Address(inner.partition("%")[0])

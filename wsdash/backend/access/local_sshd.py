@@ -1,7 +1,7 @@
-"""The way into a workspace on this machine for `ssh NAME.wsdash`: its sshd, a process for each connection.
+"""Serves `ssh NAME.wsdash` for a workspace on this machine: an sshd process for each connection.
 
-It listens nowhere: it gets one end of a pair of sockets, as of inetd. It lets the user's key in, shows a certificate
-of wsdash's own authority, and whatever is asked for runs in the workspace, by `wsdash ssh`.
+It listens nowhere: it gets one end of a socket pair, as from inetd. It accepts the user's key and shows a certificate
+of wsdash's own authority. Each shell or command of the session runs in the workspace, by `wsdash ssh`.
 """
 
 from __future__ import annotations
@@ -28,24 +28,25 @@ from wsdash.backend.system.spawn import detach
 _PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
 _SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
 _OURS = re.compile(r"HOME|PATH|PYTHONPATH|XDG_(\w+_HOME|RUNTIME_DIR)|WSDASH_(HOME|ISOLATION)", re.ASCII)
-"""What of the environment a session needs to find the same workspaces: sshd gives it a new one. No tokens."""
+"""Variables that a session needs to find the same workspaces, because sshd starts it with a new environment. No tokens.
+"""
 
 
 def serve(
     folder: AccessFolder, workspace_id: str, name: str, environ: Mapping[str, str] = os.environ
 ) -> socket.socket:
-    """The user's end of a connection to a new server. Blocks. Raises `UserError` where there is no sshd."""
+    """Start a server and return the user's end of the connection. Blocks. Raises `UserError` if sshd is missing."""
     sshd = shutil.which("sshd", path=f"{environ.get('PATH', '')}:{_PLACES}")
     if sshd is None:
         raise UserError(
-            "there is no sshd on this machine, by which ssh gets into workspaces that run on it",
+            "sshd is not installed on this machine, and ssh needs it to enter workspaces that run here",
             f"Install openssh-server (its service need not run), or use `wsdash ssh {name}`.",
         )
     make_keys(folder)
     config = _prepare(folder, workspace_id, name, environ)
     here, there = socket.socketpair()
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its own demand as root
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd demands this folder when it runs as root
     with there:
         argv = [str(Path(sshd).resolve()), "-i", "-e", "-f", str(config)]
         detach(argv, log=folder.log, env=environments.basic(environ), connection=there)
@@ -74,7 +75,7 @@ def why_no_terminal() -> str | None:
 
 
 def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mapping[str, str]) -> Path:
-    """Writes what the server needs; the path of its configuration."""
+    """Write the files that the server needs; return the path of its configuration."""
     own = folder.local / workspace_id
     if not folder.local_host_key.exists():
         write_key(folder.local_host_key)
@@ -101,8 +102,9 @@ def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mappin
         "PrintMotd no",
         "PrintLastLog no",
         "MaxAuthTries 100",
-        # The user's login shell starts each session, and reads files for it: bash where it takes itself for the first
-        # shell, zsh, fish and tcsh always. They look into a home that has none; the session's script has the user's.
+        # The user's login shell starts each session and reads start-up files: bash if it finds SHLVL unset, zsh, fish
+        # and
+        # tcsh always. An empty home has none of them; the session's script sets the user's home again.
         f'SetEnv SHLVL=1 "HOME={_empty_home(folder)}"',
     ]
     config = own.with_suffix(".conf")
@@ -111,7 +113,7 @@ def _prepare(folder: AccessFolder, workspace_id: str, name: str, environ: Mappin
 
 
 def _session(workspace_id: str, environ: Mapping[str, str]) -> str:
-    """The script that a session is: a shell of the workspace, or a command in it."""
+    """Return the script that sshd runs for a session: a shell of the workspace, or a command in it."""
     known = {"HOME": _home(), **{key: value for key, value in environ.items() if _OURS.fullmatch(key)}}
     exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in known.items())
     enter = shlex.join([sys.executable, "-m", "wsdash", "ssh", workspace_id])
@@ -122,14 +124,14 @@ def _session(workspace_id: str, environ: Mapping[str, str]) -> str:
 
 
 def _empty_home(folder: AccessFolder) -> Path:
-    """fish keeps files of its own there."""
+    """Return a home without start-up files; fish keeps files of its own there."""
     home = folder.local / "home"
     home.mkdir(mode=0o700, exist_ok=True)
     return home
 
 
 def _home() -> str:
-    """The one of the password file, "/" for a uid without a name."""
+    """Return the home of the password file, "/" for a uid without an entry."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_dir
     except KeyError:
@@ -137,7 +139,7 @@ def _home() -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """All of it is there, or what was before: another connection may be reading it."""
+    """Write atomically: another connection may be reading the file."""
     new = file.with_name(f".{os.getpid()}-{file.name}")
     new.write_text(text, encoding="utf-8", errors="surrogateescape")
     new.replace(file)

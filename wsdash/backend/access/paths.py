@@ -1,4 +1,4 @@
-"""Where the relay keeps its keys, what it grants, and the sockets of workspaces: all of it only this user's."""
+"""Paths of access: the relay's keys, the grants, and the sockets of workspaces. Only this user can read any of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AccessFolder:
 
     @property
     def sockets(self) -> Path:
-        """The folder of the sockets, as it was chosen once: nobody's environment counts. Reads a file."""
+        """The folder of the sockets. It is chosen once, whatever the environment is later. Reads a file."""
         try:
             return Path(os.fsdecode(self._record.read_bytes().rstrip(b"\n")))
         except OSError:
@@ -49,10 +49,10 @@ class AccessFolder:
         self.prepare_sockets()
 
     def prepare_sockets(self) -> None:
-        """Make the folder of the sockets, or choose another one where it cannot be used. Raises `PathError`.
+        """Make the folder of the sockets, or choose another one if it is unusable. Raises `PathError`.
 
-        It lies in the state folder where the path is short enough for sockets, else in /tmp under a random name: one
-        that can be foreseen could be taken by another user.
+        It lies in the state folder if that path is short enough for sockets, else in /tmp under a random name: another
+        user could create a predictable one first.
         """
         if self._record.exists() and _is_ours(self.sockets):
             return
@@ -69,7 +69,7 @@ class AccessFolder:
 
     @property
     def host_key(self) -> Path:
-        """The relay's own key, by which jobs know it."""
+        """The relay's private key, by whose public half jobs verify the relay."""
         return self.root / "host_key"
 
     @property
@@ -91,7 +91,7 @@ class AccessFolder:
 
     @property
     def about(self) -> Path:
-        """The relay that runs: its process and port."""
+        """The file that describes the running relay: its process and port."""
         return self.root / "relay.json"
 
     @property
@@ -131,15 +131,15 @@ class AccessFolder:
 
     @property
     def local_host_key(self) -> Path:
-        """The key of those servers, certified again for each workspace."""
+        """The host key of those servers; it gets a certificate for each workspace."""
         return self.root / "local_host_key"
 
     def socket(self, workspace_id: str) -> Path:
-        """Where the sshd of a workspace is reached while its job holds the tunnel."""
+        """The socket that leads to a workspace's sshd while its job holds the tunnel."""
         return self.sockets / f"{workspace_id}.sock"
 
     def named(self, name: str) -> Path:
-        """A link to it by the workspace's name. Connect to its target: its own path may be too long for a socket."""
+        """A link to that socket by the workspace's name. Connect to its target: the link's own path may be too long."""
         return self.sockets / f"{name}.wsdash.sock"
 
     @property
@@ -154,7 +154,7 @@ class AccessFolder:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a private folder of ours. Makes it in one that is there."""
+    """Whether the folder is private to this user. Makes the folder if only its parent exists."""
     try:
         if folder.parent.is_dir():
             private_folder(folder)

@@ -1,8 +1,8 @@
-"""ssh's ProxyCommand: the connection to a workspace's socket.
+"""ssh's ProxyCommand: connects ssh to a workspace's socket.
 
-Run by path with `python -S`, for it is started with each ssh. `wsdash ssh` has ssh ask for the descriptor
-(ProxyUseFdpass), so this is gone at once; for the user's own ssh it carries the bytes (`ssh_config.py` says why). Where
-nobody answers at the socket, `wsdash connect` finds out why, waits, or enters a workspace on this machine.
+It is run by path with `python -S` to start quickly, as each ssh starts it. `wsdash ssh` has ssh ask for the file
+descriptor (ProxyUseFdpass), so this process ends at once; for the user's own ssh it copies the bytes (`ssh_config.py`
+says why). If the socket refuses, `wsdash connect` finds out why, waits, or enters a workspace on this machine.
 """
 
 import _thread  # `threading` is slow to load
@@ -15,13 +15,13 @@ import time
 
 CHUNK = 1 << 17
 ANSWER_S = 8.0
-"""How long the job's SSH server may take to greet (RFC 4253, 4.2): one that was killed is started again meanwhile."""
+"""Longest wait for the greeting of the job's SSH server (RFC 4253, 4.2): a killed one is restarted meanwhile."""
 AGAIN_S = 0.3
 
 
 def main() -> int:
-    """`connect SOCKET NAME` hands the descriptor over; `connect --in ROOT NAME.wsdash`, for the name that a user has
-    typed, and `connect --carry DESCRIPTOR` carry the bytes."""
+    """Run `connect SOCKET NAME`, which passes the descriptor to ssh; or `connect --in ROOT NAME.wsdash`, with the
+    name that the user has typed, or `connect --carry DESCRIPTOR`, which both copy the bytes."""
     *where, name = sys.argv[1:]
     if where == ["--carry"]:
         carry(int(name))
@@ -32,7 +32,7 @@ def main() -> int:
         workspace = name.removesuffix(".wsdash")
         print(
             f"wsdash: {workspace} has a tunnel to this machine, but its SSH server does not answer."
-            f" `wsdash logs {workspace}` tells more; `wsdash restart {workspace}` starts a new job.",
+            f" `wsdash logs {workspace}` shows more; `wsdash restart {workspace}` starts a new job.",
             file=sys.stderr,
         )
         return 1
@@ -51,7 +51,7 @@ def main() -> int:
 def connect(path: str, patience_s: float = ANSWER_S) -> socket.socket:
     """Return a connection to the socket at whose other end an SSH server greets.
 
-    Raises `TimeoutError` where none does in time, and `OSError` where nobody listens at the socket.
+    Raises `TimeoutError` if it does not do so in time, and `OSError` if no process listens at the socket.
     """
     end = time.monotonic() + patience_s
     while True:
@@ -69,7 +69,7 @@ def connect(path: str, patience_s: float = ANSWER_S) -> socket.socket:
 
 
 def _of_name(root: str, name: str) -> str:
-    """The socket of the workspace of that name (`paths.py`). The link may be too long to connect to."""
+    """Return the socket of the workspace of that name (`paths.py`), because the link may be too long to connect to."""
     if "/" in name:
         raise ValueError(name)
     with open(os.path.join(root, "sockets"), "rb") as record:  # noqa: PTH118, PTH123 - pathlib is slow to load
@@ -78,16 +78,16 @@ def _of_name(root: str, name: str) -> str:
 
 
 def hand_over(connection: socket.socket) -> None:
-    """Give the connection to ssh, at the other end of standard output."""
+    """Pass the connection's descriptor to ssh, which holds the other end of standard output."""
     with socket.socket(fileno=1) as ssh:
         descriptors = array.array("i", [connection.fileno()])
         ssh.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
 
 
 def carry(connection: int) -> None:
-    """Bytes between ssh, at standard input and output, and a connected socket, until either end has closed.
+    """Copy bytes between ssh, on standard input and output, and a connected socket, until either end has closed.
 
-    A thread for each direction: one that waits for a reader does not hold up the other.
+    Each direction has a thread, so that a slow reader does not hold up the other direction.
     """
     _thread.start_new_thread(_copy_out, (connection,))
     _copy(connection, 1)
@@ -99,7 +99,7 @@ def _copy_out(connection: int) -> None:
 
 
 def _copy(source: int, target: int) -> None:
-    """Until the source ends or the target is gone."""
+    """Copy until the source ends or the target is closed."""
     with contextlib.suppress(OSError):
         while data := os.read(source, CHUNK):
             while data:

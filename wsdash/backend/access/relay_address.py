@@ -1,4 +1,4 @@
-"""The address and keys with which a job connects to the relay. All of it is public."""
+"""The address and the public keys with which a job connects to the relay. All of it is public."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RelayAddress:
-    """Host and port as runners see them; the relay's public key; the one of the user, who comes in by the tunnel.
+    """Host and port as runners see them, the relay's public key, and that of the user, who comes in by the tunnel.
 
-    `audience` is what the job's id token is for. Keys are `KIND BASE64`.
+    `audience` is the `aud` of the job's id token. Keys are `KIND BASE64`.
     """
 
     host: str

@@ -1,4 +1,4 @@
-"""The relay as the rest of wsdash needs it: its address for jobs, which attempt is authorized, and the user's ssh."""
+"""The relay as the rest of wsdash uses it: its address for jobs, the authorized attempts, and the user's ssh."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wsdash.paths import Paths
 
 
 class RelayClient:
-    """Everything here blocks."""
+    """Starts, asks and configures the relay. Every method blocks."""
 
     def __init__(self, paths: Paths, settings: Access) -> None:
         self.folder = AccessFolder.of(paths)
@@ -66,7 +66,7 @@ class RelayClient:
         """Let an attempt enrol, unless it has done so already. Raises `OSError`."""
         grants = Grants(self.folder.grants)
         now = None
-        with suppress(Unreadable):  # what is damaged is rewritten
+        with suppress(Unreadable):  # a damaged grant is replaced
             now = grants.of_workspace(grant.workspace_id)
         if now is None or now.attempt_id != grant.attempt_id:
             grants.write(grant)
@@ -79,7 +79,7 @@ class RelayClient:
             Grants(self.folder.grants).remove(workspace_id)
 
     def revoke(self, workspace_id: str, name: str) -> None:
-        """Forget a workspace that is gone."""
+        """Remove the grant, the socket and the files of a deleted workspace."""
         with suppress(OSError):
             forget(self.folder, workspace_id, name)
         with suppress(OSError):
@@ -106,7 +106,7 @@ class RelayClient:
         return Grants(self.folder.grants).of_workspace(workspace_id)
 
     def sighting(self, workspace_id: str) -> Sighting | None:
-        """What the relay saw of the workspace's job; a relay that has ended since has none connected."""
+        """Return the relay's record of the workspace's job; if that relay has ended, the job is not connected."""
         found = sightings.read(self.folder.seen, workspace_id)
         process = self.process.process() if found is not None and found.is_connected else None
         if found is not None and process is not None and process.pid != found.relay:
@@ -145,12 +145,14 @@ class RelayClient:
         return sorted(grant.name for grant in grants if self.is_connected(grant.workspace_id))
 
     def ssh(self, workspace_id: str, name: str, argv: Sequence[str]) -> tuple[str, ...]:
-        """The user's ssh into a workspace, for a shell or a command."""
+        """Return the command of the user's ssh into a workspace, for a shell or a command."""
         command = [shlex.join(argv)] if argv else []
         return (*self._ssh(workspace_id, name), *([] if argv else ["-t"]), f"{name}.wsdash", *command)
 
     def forward(self, workspace_id: str, name: str, where: str, there: int | str) -> tuple[str, ...]:
-        """The user's ssh that forwards from a local address, or a socket's path, to a port or a socket there."""
+        """Return the command of the user's ssh that forwards a local address, or a socket's path, to a remote port or
+        socket.
+        """
         options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes")
         return (
             *self._ssh(workspace_id, name),
@@ -161,7 +163,9 @@ class RelayClient:
         )
 
     def _ssh(self, workspace_id: str, name: str) -> tuple[str, ...]:
-        """ssh starts its ProxyCommand by the shell in SHELL, and the user's own would read its start-up files."""
+        """Return ssh's options. SHELL is set because ssh starts its ProxyCommand by it, and the user's would read
+        start-up files.
+        """
         helper = [
             sys.executable,
             "-S",

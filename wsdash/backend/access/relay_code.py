@@ -1,4 +1,4 @@
-"""The code that a relay runs, by which an upgrade is noticed, and the rule by which it is replaced."""
+"""The code that a relay runs, by which an upgrade is noticed, and the rule when to replace it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from wsdash import __version__
 
 VERSION = 4
-"""Of the relay: raised when what is asked of it is more than an older one, which still runs, does, and when its modules
-have moved: one that goes on could not load them any more."""
+"""The relay's version. Raise it when the relay must do more than an older one that still runs, and when its modules
+move, because a running one could not load them any more."""
 _ROOM = Path(__file__).parent
 
 
@@ -33,12 +33,12 @@ class Needed:
 
 
 def needed(bind: str, port: int, host: str) -> Needed:
-    """The relay with these settings and the code that is on the disk now."""
+    """Return the relay with these settings and the code that is on the disk now."""
     return Needed(bind, port, host, str(_ROOM), code_mark(_ROOM))
 
 
 def code_mark(room: Path) -> str:
-    """A mark of the files below a folder: it changes when one is replaced, as by an upgrade. Blocks."""
+    """Return a text that changes when a file below the folder is replaced, for example by an upgrade. Blocks."""
     mark = hashlib.sha256()
     for file in sorted(room.rglob("*.py")):
         try:
@@ -52,7 +52,7 @@ def code_mark(room: Path) -> str:
 def why_replace(
     about: Mapping[str, object], want: Needed, is_there: Callable[[str], bool] = os.path.isdir
 ) -> str:
-    """Why the relay that says this of itself is to make room for a new one; "" where it is to go on.
+    """Return the reason to replace the relay that describes itself by `about`; "" if there is none.
 
     Two installations with one state do not replace each other's relay in turn: the older release gives way.
     """
@@ -64,7 +64,7 @@ def why_replace(
         if about.get("code") != want.code:
             return "its code has changed"
     elif not is_there(package):
-        return "its code is gone"
+        return "its code was removed"
     elif _numbers(str(about.get("release", ""))) < _numbers(want.release):
         return "it is of an older version"
     if (about.get("bind"), about.get("port"), about.get("host")) != (want.bind, want.port, want.host):

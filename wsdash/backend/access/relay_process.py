@@ -1,4 +1,4 @@
-"""The relay as a process: started when it is needed, replaced when its settings or its code have changed, and ended."""
+"""The relay's process: started on demand, replaced when its settings or its code have changed, and ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ START_S = 10.0
 
 
 class RelayProcess:
-    """Everything here blocks."""
+    """Starts, replaces and ends the relay. Every method blocks."""
 
     def __init__(self, folder: AccessFolder, settings: Access) -> None:
         self._folder = folder
@@ -35,13 +35,14 @@ class RelayProcess:
 
     @property
     def host(self) -> str:
-        """This machine's name or address as runners see it; "" where config.toml names none."""
+        """This machine's name or address as runners see it; "" if config.toml has none."""
         return listening.plain_host(self._settings.host or "")
 
     def ensure(self, before_end: Callable[[], None] = lambda: None) -> None:
-        """Start the relay unless it runs. It is a process of its own: nobody is cut off when we end.
+        """Start the relay unless it runs. It is a process of its own: connections stay when this process ends.
 
-        One with other settings or older code ends first, after a call of `before_end`, and jobs connect to the new one.
+        One with other settings or older code is ended first, after a call of `before_end`; jobs reconnect to the new
+        one.
         Raises `CannotListen` and `OSError`.
         """
         self._note_need()
@@ -65,7 +66,7 @@ class RelayProcess:
             listening.check(self._settings.bind, port)
 
     def why_replace(self) -> str:
-        """Why the relay that runs makes room for a new one when it is needed next; "" where it does not."""
+        """Return the reason to replace the running relay at its next use; "" if there is none."""
         if not self.is_running():
             return ""
         want = relay_code.needed(self._settings.bind, self.port(), self.host)
@@ -76,12 +77,12 @@ class RelayProcess:
         argv = [sys.executable, "-m", "wsdash.backend.access.relay"]
         argv += [str(self._folder.root), self._settings.bind, str(port), self.host]
         started = detach(argv, log=self._folder.log, env=environments.basic(os.environ))
-        # It ends at once where another one runs, and where its port was taken just now.
+        # It exits at once if another relay runs, or if its port was taken meanwhile.
         if not self._waited(lambda: started.poll() is not None):
             raise OSError(f"the relay does not start; see {self._folder.log}")
 
     def _waited(self, has_failed: Callable[[], bool]) -> bool:
-        """Whether the relay runs within `START_S`, or before it has failed."""
+        """Return whether the relay runs within `START_S`, or before `has_failed` says that it cannot."""
         end = time.monotonic() + START_S
         while not self.is_running():
             if has_failed() or time.monotonic() > end:
@@ -95,7 +96,7 @@ class RelayProcess:
         return found is not None and found.is_alive()
 
     def about(self) -> dict[str, Any]:
-        """What the relay tells of itself; empty where none has ever run."""
+        """Return the relay's description of itself; empty if none has ever run."""
         try:
             found = json.loads(self._folder.about.read_text())
         except (OSError, ValueError, RecursionError):
@@ -103,12 +104,12 @@ class RelayProcess:
         return found if isinstance(found, dict) else {}
 
     def process(self) -> ProcessIdentity | None:
-        """The process that serves, or has served."""
+        """Return the process of the relay, which may have ended."""
         found = self.about().get("process")
         return ProcessIdentity.from_record(found if isinstance(found, dict) else None)
 
     def end(self) -> bool:
-        """End the relay; whether it has ended within `START_S`. Jobs connect again to the next one."""
+        """End the relay; return whether it has ended within `START_S`. Jobs reconnect to the next one."""
         process = self.process()
         if process is not None:
             process.send(signal.SIGTERM)
@@ -130,7 +131,7 @@ class RelayProcess:
         return False
 
     def problem(self) -> listening.CannotListen | None:
-        """Why no relay can listen with the present settings; None where one runs or could."""
+        """Return the reason why no relay can listen with the present settings; None if one runs or can."""
         try:
             if self.is_running():
                 self._check_other_port()
@@ -141,7 +142,7 @@ class RelayProcess:
         return None
 
     def _note_need(self) -> None:
-        """For the relay, which ends when nobody has needed it for a while."""
+        """Record the need for the relay, which otherwise ends after a while."""
         with suppress(OSError):
             self._folder.needed.touch(mode=0o600)
             os.utime(self._folder.needed)
@@ -149,7 +150,7 @@ class RelayProcess:
     # --- its port -------------------------------------------------------------------------------
 
     def port(self) -> int:
-        """The configured one, else one that was free once and is kept: jobs that run know it. Raises `OSError`."""
+        """Return the configured port, else one that was chosen once, as running jobs use it. Raises `OSError`."""
         if self._settings.port:
             return self._settings.port
         kept = self._kept_port()
@@ -160,7 +161,7 @@ class RelayProcess:
         return port
 
     def known_port(self) -> int:
-        """The configured one, or the one that is kept; 0 where none was chosen yet."""
+        """Return the configured port, or the chosen one; 0 if none was chosen yet."""
         return self._settings.port or self._kept_port()
 
     def _kept_port(self) -> int:
@@ -170,7 +171,7 @@ class RelayProcess:
             return 0
 
     def _is_of_use(self, port: int) -> bool:
-        """Whether a port that an outgoing connection may take is known to a job, and free."""
+        """Return whether a port in the range of outgoing connections is still useful: a job uses it, and it is free."""
         try:
             if not Grants(self._folder.grants).all():
                 return False

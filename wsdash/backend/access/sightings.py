@@ -12,14 +12,14 @@ from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.system import atomic
 
 LONGEST = 200
-"""Characters of a reason."""
+"""Most characters of a reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """The last events of an attempt's job, as the relay with the process id `relay` saw them.
 
-    Instants are in seconds since the epoch, 0 where there was none. `refusal` is why its last login failed,
+    Times are in seconds since the epoch, 0 if there was none. `refusal` is the reason why its last login failed,
     `socket_problem` why a connected job has no socket. `host` is the address that it came from.
     """
 
@@ -44,7 +44,7 @@ class Sighting:
 
 
 def read(folder: Path, workspace_id: str) -> Sighting | None:
-    """The record of a workspace; None where there is none that can be read."""
+    """Return the record of a workspace; None if it is missing or unreadable."""
     with suppress(OSError, ValueError, TypeError, RecursionError):
         record = json.loads((folder / f"{workspace_id}.json").read_text(encoding="utf-8"))
         return Sighting(**{key: value for key, value in record.items() if key in _FIELDS})
@@ -53,7 +53,7 @@ def read(folder: Path, workspace_id: str) -> Sighting | None:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A job of a context has connected to this machine by this address, `HOST PORT`, first at `at`, from `host`."""
+    """The address, `HOST PORT`, by which a job of a context has connected, first at `at`, from `host`."""
 
     address: str
     at: float
@@ -61,7 +61,7 @@ class Reached:
 
 
 def read_reached(file: Path) -> dict[str, Reached]:
-    """By context, the address by which a job of it has connected last; empty where the file cannot be read."""
+    """Return, by context, the address by which a job last connected; empty if the file is unreadable."""
     with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         record = json.loads(file.read_text(encoding="utf-8"))
         return {context: Reached(**found) for context, found in record.items()}
@@ -69,7 +69,7 @@ def read_reached(file: Path) -> dict[str, Reached]:
 
 
 class Sightings:
-    """The records that a relay makes: one for each workspace with a grant, written when `flush` is called."""
+    """The records of a relay: one for each workspace with a grant, written by `flush`."""
 
     def __init__(self, folder: Path, reached: Path, grants: Grants) -> None:
         self._folder = folder
@@ -92,7 +92,7 @@ class Sightings:
             self._new[grant.context] = Reached(grant.address, found.connected_at, found.host)
 
     def flush(self) -> None:
-        """Write what has changed, of workspaces that have a grant. Raises `OSError`."""
+        """Write the changed records of workspaces with a grant. Raises `OSError`."""
         while self._changed:
             workspace_id = self._changed.pop()
             if self._grants.of_workspace(workspace_id) is None:

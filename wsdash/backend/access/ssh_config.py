@@ -14,7 +14,7 @@ from wsdash.backend.access.paths import AccessFolder
 ABOUT = "# wsdash: makes `ssh NAME.wsdash` open a workspace. `wsdash ssh-config uninstall` removes this."
 
 FAST_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-"""First these: what goes to a workspace is encrypted twice, and most processors do AES by themselves."""
+"""Preferred ciphers: traffic to a workspace is encrypted twice, and most processors have instructions for AES."""
 
 
 TERMINAL_VARIABLES = "LANG LC_* COLORTERM"
@@ -39,24 +39,23 @@ STATED = frozenset(
 
 
 def stanza(folder: AccessFolder, user: str) -> str:
-    """The file that is included: one stanza for all workspaces, which need not be rewritten.
+    """Return the file to include: one stanza for all workspaces, which need not be rewritten for a new one.
 
-    `user` is who uses this machine, and so logs in to workspaces on it. As whom ssh logs in to the others stands in a
-    file that is written whenever a job tells it.
+    `user` is the user of this machine, as whom ssh logs in to workspaces on it. The login names of the other workspaces
+    are in a file that is rewritten whenever a job reports one.
 
-    All is stated that a session depends on, for ssh takes the rest from what the user's configuration has for all
-    hosts. Options that add up (LocalForward, SendEnv, IdentityFile) do no harm.
+    The stanza sets every option that a session depends on, because ssh takes the others from the user's settings for
+    all hosts. Options that accumulate (LocalForward, SendEnv, IdentityFile) do no harm.
 
     Connections are not shared (ControlMaster): a shared one outlives the ssh that made it, with its forwarded ports,
     leads into a workspace that was deleted and made again, and takes the helper's standard error away. The tunnel that
     a job holds is open already, so a connection of its own costs little.
 
-    The helper carries the bytes, and does not hand over a descriptor (ProxyUseFdpass): ssh starts it by the user's
-    shell. bash reads start-up files where standard input is a socket, and what they print would take the place of the
-    descriptor.
+    The helper copies the bytes and does not pass a descriptor (ProxyUseFdpass), because ssh starts it by the user's
+    shell: bash reads start-up files when standard input is a socket, and their output would replace the descriptor.
 
-    The name that was typed goes through a shell between apostrophes, so one that holds an apostrophe is left out:
-    OpenSSH before 9.6 does not refuse such names by itself (CVE-2023-51385).
+    The typed name passes through a shell in single quotes, so a name with an apostrophe is excluded: OpenSSH before
+    9.6 does not refuse such names (CVE-2023-51385).
     """
     helper = shlex.join(
         [sys.executable, "-S", "-E", str(Path(proxy_command.__file__)), "--in", str(folder.root)]
@@ -130,7 +129,7 @@ def _options(proxy_command: str, user: str, key: str, known_hosts: str) -> str:
 
 
 def users(logins: Mapping[str, str]) -> str:
-    """Who ssh logs in as, by the workspaces' names. It comes before the stanza, for ssh takes what it reads first."""
+    """Return the login names by workspace. They come before the stanza, as ssh uses the first value that it finds."""
     blocks = "".join(
         f"Host {name}.wsdash\n    User {login}\n" for name, login in sorted(logins.items()) if name
     )
@@ -149,7 +148,7 @@ def with_include(text: str, file: Path) -> str:
 
 
 def without_include(text: str, file: Path) -> str:
-    """The user's configuration as it was."""
+    """Return the user's configuration without the inclusion."""
     lines = text.splitlines(keepends=True)
     kept: list[str] = []
     at = 0

@@ -1,4 +1,4 @@
-"""The two files that the user's own ssh configuration includes. Everything here blocks, and raises `OSError`."""
+"""Writes the two files that the user's own ssh configuration includes. Every function blocks, and raises `OSError`."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def reported_logins(folder: AccessFolder) -> dict[str, str]:
 
 
 def write_stanza(folder: AccessFolder) -> None:
-    """The file that `wsdash ssh-config install` has included."""
+    """Write the file that `wsdash ssh-config install` has included."""
     _write(folder.ssh_config, stanza(folder, own_login()))
 
 
 def renew(folder: AccessFolder) -> None:
-    """Both as they should be now, the first only where it was installed."""
+    """Rewrite both files, the stanza only if it is installed."""
     write_users(folder)
     renew_installed(folder)
 
 
 def renew_installed(folder: AccessFolder) -> None:
-    """The stanza as it should be now, where it was installed: it names this Python and a file of this version."""
+    """Rewrite the stanza if it is installed: it names this Python and a file of this version."""
     if folder.ssh_config.exists():
         write_stanza(folder)
 
@@ -81,7 +81,7 @@ def _effective(options: Sequence[str]) -> str | None:
 
 
 def own_login() -> str:
-    """As whom the sshd of a workspace on this machine lets its user in; "" for a uid without a name."""
+    """Return the login name for the sshd of a workspace on this machine; "" for a uid without a name."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -13,9 +13,9 @@ from wsdash.backend.archive import ArchiveError
 from wsdash.backend.archive.tar import Member
 
 FOLDERS = ("projects", "home", "volumes")
-"""The folders of a workspace that are moved; a provider mounts them, so they are folders and never links."""
+"""The folders of a workspace that are exported. A provider mounts them, so they must be folders, not links."""
 LONGEST_PATH = 4095
-"""In bytes: more cannot be named in one call (PATH_MAX, with the final NUL, is 4096)."""
+"""In bytes: a longer path cannot be given to a system call (PATH_MAX is 4096 with the final NUL)."""
 
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LAST_SECOND = 2**33
@@ -25,7 +25,7 @@ _LAST_SECOND = 2**33
 class Entry:
     """A checked member. `parts` is its path below the workspace's folder, never empty.
 
-    `target` is a symbolic link's text as it stands; `link` is the path of a hard link's file, below the
+    `target` is the text of a symbolic link; `link` is the path of a hard link's file, below the
     workspace's folder too. `mode` has permissions only.
     """
 
@@ -46,11 +46,12 @@ class Entry:
 def entry_of(member: Member) -> Entry | None:
     """Return the member as a checked entry; None for the archive's root itself, which needs no file.
 
-    Raises ArchiveError for a member that would lie outside the folder, is no file, folder or link, or would put
-    something else where a provider needs a folder.
+    Raises ArchiveError for a member that would lie outside the folder, that is not a file, folder or link, or that
+    would
+    replace a folder which a provider needs.
     """
     if member.kind not in ("file", "folder", "symlink", "hardlink"):
-        raise ArchiveError(f"{_shown(member.path)} is no file, folder or link (a device, or the like)")
+        raise ArchiveError(f"{_shown(member.path)} is not a file, folder or link (a device, for example)")
     parts = _parts(member.path)
     if not parts and member.kind == "folder":
         return None
@@ -72,7 +73,7 @@ def entry_of(member: Member) -> Entry | None:
 
 
 def is_too_long(path: str) -> bool:
-    """Whether an archive could not give this path back when read."""
+    """Whether the path is too long to be read back from an archive."""
     return len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH
 
 
@@ -80,7 +81,7 @@ def _parts(path: str) -> tuple[str, ...]:
     try:
         too_long = is_too_long(path)
     except UnicodeEncodeError:
-        raise ArchiveError(f"{_shown(path)} is no name for a file") from None
+        raise ArchiveError(f"{_shown(path)} is not a valid file name") from None
     if too_long:
         raise ArchiveError(f"{_shown(path[:100])}... is longer than {LONGEST_PATH} bytes")
     if path.startswith("/"):
@@ -89,18 +90,18 @@ def _parts(path: str) -> tuple[str, ...]:
     if ".." in parts:
         raise ArchiveError(f"{_shown(path)} would lie outside of the workspace")
     if "\0" in path:
-        raise ArchiveError(f"{_shown(path)} is no name for a file")
+        raise ArchiveError(f"{_shown(path)} is not a valid file name")
     return parts
 
 
 def _check_place(parts: tuple[str, ...], member: Member) -> None:
     if not parts or parts[0] not in FOLDERS:
-        raise ArchiveError(f"{_shown(member.path)} belongs to none of {', '.join(FOLDERS)}")
+        raise ArchiveError(f"{_shown(member.path)} is in none of {', '.join(FOLDERS)}")
     mounted = 2 if parts[0] == "volumes" else 1
     if len(parts) <= mounted and member.kind != "folder":
-        raise ArchiveError(f"{_shown(member.path)} must be a folder, and is a {member.kind}")
+        raise ArchiveError(f"{_shown(member.path)} must be a folder, but is a {member.kind}")
     if parts[0] == "volumes" and len(parts) > 1 and not _VOLUME.fullmatch(parts[1]):
-        raise ArchiveError(f"{_shown(member.path)} belongs to a volume whose name is none")
+        raise ArchiveError(f"{_shown(member.path)} is in a volume with an invalid name")
 
 
 def _shown(path: str) -> str:

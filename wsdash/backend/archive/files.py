@@ -1,4 +1,4 @@
-"""An archive as a file or a pipe: compressed or not, and written all or not at all. Every call may block."""
+"""An archive as a file or a pipe: compressed or not, and written completely or not at all. Every call may block."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ArchiveReader(ByteStream):
                 self._stream = self._open()
             return self.passed(self._stream.read(size))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ArchiveError(f"the archive is cut off or damaged: {error}") from error
+            raise ArchiveError(f"the archive is incomplete or damaged: {error}") from error
         except OSError as error:
             raise StreamFailed(error) from error
 
@@ -53,7 +53,7 @@ class ArchiveReader(ByteStream):
         while data := self.read(CHUNK):
             left -= len(data)
             if left < 0:
-                raise ArchiveError("the archive goes on after its end mark")
+                raise ArchiveError("the archive has data after its end mark")
 
     def release(self) -> None:
         """Close a file that this reader opened, once nothing reads it."""
@@ -66,7 +66,8 @@ class ArchiveReader(ByteStream):
         if isinstance(self._file, int):
             self._raw = _Input(self._file, self)
         else:
-            # Not blocking: a named pipe would else wait for its writer where `close` does not reach.
+            # Non-blocking: opening a named pipe would otherwise wait for its writer, and `close` could not interrupt
+            # that.
             self._raw = _Input(os.open(self._file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), self)
         buffered = io.BufferedReader(self._raw, CHUNK)
         start = buffered.peek(len(_ZSTD))
@@ -95,9 +96,7 @@ class ArchiveWriter(ByteStream):
         self._gzip: gzip.GzipFile | None = None
 
     def open(self) -> None:
-        """Open the target. Raises UserError for a path that exists or cannot be written to, StreamFailed for a
-        descriptor.
-        """
+        """Open the target. Raises UserError for a path that exists or is read-only, StreamFailed for a descriptor."""
         if isinstance(self._file, int):
             self._raw = _Output(self._file, self)
         else:
@@ -136,7 +135,7 @@ class ArchiveWriter(ByteStream):
     def release(self) -> None:
         """Remove an unfinished archive, once nothing writes to it."""
         self.close()
-        # It writes a last time, and must not do so when the file has gone.
+        # Closing writes once more, which must happen before the file is removed.
         with contextlib.suppress(OSError, ValueError, Closed):
             if self._gzip is not None:
                 self._gzip.close()
@@ -174,7 +173,7 @@ class _Output:
         rest = memoryview(data)
         while rest:
             _wait(self._descriptor, select.POLLOUT, self._watch)
-            # So much a pipe takes without waiting when it takes any (POSIX `write`).
+            # A pipe that is writable takes at least this much without blocking (POSIX `write`).
             rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
         self.count += len(data)
         return len(data)
@@ -195,7 +194,7 @@ def _sibling(file: Path) -> tuple[IO[bytes], Path]:
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:60]}.", suffix=".part")
     except OSError as error:
         raise UserError(
-            f"{file} cannot be made: {error.strerror}", "Choose a folder that is there and can be written to."
+            f"{file} cannot be created: {error.strerror}", "Choose an existing, writable folder."
         ) from error
     return os.fdopen(handle, "wb"), Path(name)
 
@@ -203,14 +202,14 @@ def _sibling(file: Path) -> tuple[IO[bytes], Path]:
 def _check_new(file: Path, *, force: bool) -> None:
     if file.suffix in (".zst", ".zstd"):
         raise UserError(
-            "zstd is not available here", "Let its name end in .tar.gz, or in .tar to compress it."
+            "zstd is not available here", "End the name in .tar.gz, or in .tar to compress it yourself."
         )
     try:
         mode = file.lstat().st_mode
     except OSError:
         return
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-        raise UserError(f"{file} is no file", "Give the path of a file, or - for standard output.")
+        raise UserError(f"{file} is not a file", "Give the path of a file, or - for standard output.")
     if not force:
         raise _there_already(file)
 
@@ -218,7 +217,7 @@ def _check_new(file: Path, *, force: bool) -> None:
 def _put_in_place(partial: Path, file: Path, *, force: bool) -> None:
     if not force:
         try:
-            os.link(partial, file)  # unlike a rename it never replaces what came there meanwhile
+            os.link(partial, file)  # unlike a rename it never replaces an existing file
         except FileExistsError:
             raise _there_already(file) from None
         except OSError:  # a file system without hard links
@@ -230,7 +229,7 @@ def _put_in_place(partial: Path, file: Path, *, force: bool) -> None:
 
 
 def _there_already(file: Path) -> UserError:
-    return UserError(f"{file} is there already", "Choose another name, or replace it with --force.")
+    return UserError(f"{file} already exists", "Choose another name, or replace it with --force.")
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ class Closed(Exception):
 
 
 class ByteStream:
-    """Counts the bytes of a stream, tells `progress` how many have passed, and can be closed by any thread."""
+    """Counts the bytes of a stream, reports the total to `progress`, and can be closed by any thread."""
 
     def __init__(self, progress: Callable[[int], None] = lambda _: None) -> None:
         self._progress = progress

@@ -1,8 +1,8 @@
 """A tar as a stream of members: reads strictly, writes pax (POSIX.1-2017, `pax`, section "Extended
 Description").
 
-`tarfile` parses single header blocks only. Its own reading loop takes damage in the middle for the end of the
-archive, and keeps every header and member in memory, whose sizes an untrusted archive decides.
+`tarfile` parses single header blocks only. Its own reading loop treats damage in the middle as the end of the
+archive, and keeps every header and member in memory, the sizes of which an untrusted archive decides.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BLOCK = 512
 END = bytes(2 * BLOCK)
 """Two blocks of zeros end a tar."""
 MOST_HEADER = 64 * 1024
-"""The longest extended header, in bytes: two paths of the longest kind and much to spare."""
+"""The longest extended header, in bytes: enough for two paths of the greatest length."""
 MOST_MEMBERS = 4_000_000
 
 _ZEROS = bytes(BLOCK)
@@ -38,7 +38,7 @@ _SECONDS = re.compile(r"(-?)(\d{1,18})(?:\.(\d{1,18}))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member as the archive gives it, not checked yet.
+    """One member as read from the archive, not checked yet.
 
     `kind` is `file`, `folder`, `symlink`, `hardlink` or `special` (devices and all others); `target` is where a
     link points, `size` the bytes of a file.
@@ -53,7 +53,7 @@ class Member:
 
 
 class Content:
-    """The bytes of one member, to be read before the next member is asked for."""
+    """The bytes of one member, to be read before the next member is requested."""
 
     def __init__(self, source: ByteSource, size: int) -> None:
         self._source = source
@@ -61,7 +61,7 @@ class Content:
         self._padding = -size % BLOCK
 
     def read(self, limit: int) -> bytes:
-        """At most `limit` bytes; none at the end. Raises ArchiveError when the archive ends before."""
+        """Read at most `limit` bytes; none at the end. Raises ArchiveError when the archive ends before."""
         data = self._source.read(min(limit, self._left))
         if not data and self._left and limit:
             raise _cut_off()
@@ -89,7 +89,7 @@ def read_members(source: ByteSource) -> Iterator[tuple[Member, Content]]:
         try:
             info = tarfile.TarInfo.frombuf(block, _ENCODING, _ERRORS)
         except (tarfile.TarError, ValueError) as error:
-            raise ArchiveError(f"the archive is damaged, or is no tar: {error}") from error
+            raise ArchiveError(f"the archive is damaged or is not a tar: {error}") from error
         if info.type in (*_PAX, *_LONG, tarfile.XGLTYPE):
             more |= _extended(info, source)
             continue
@@ -101,7 +101,7 @@ def read_members(source: ByteSource) -> Iterator[tuple[Member, Content]]:
 
 
 def header(member: Member) -> bytes:
-    """The member's header; a file's `size` bytes follow it, then `padding(size)`."""
+    """Return the member's header; a file's `size` bytes follow it, then `padding(size)`."""
     info = tarfile.TarInfo(member.path)
     info.type = _TYPES[member.kind]
     info.mode, info.size, info.linkname = member.mode, member.size, member.target
@@ -128,18 +128,16 @@ def exactly(source: ByteSource, size: int) -> bytes:
 
 
 def _cut_off() -> ArchiveError:
-    return ArchiveError("the archive is cut off: it ends before its end mark")
+    return ArchiveError("the archive is incomplete: it ends before its end mark")
 
 
 def _extended(info: tarfile.TarInfo, source: ByteSource) -> dict[str, str]:
     """Parse an extended header, which describes the member after it."""
     if not 0 <= info.size <= MOST_HEADER:
-        raise ArchiveError(
-            f"the archive has a header of {info.size} bytes, and at most {MOST_HEADER} are read"
-        )
+        raise ArchiveError(f"the archive has a header of {info.size} bytes; the limit is {MOST_HEADER}")
     data = exactly(source, info.size)
     exactly(source, -info.size % BLOCK)
-    if info.type == tarfile.XGLTYPE:  # says something of the whole archive, such as a commit's id
+    if info.type == tarfile.XGLTYPE:  # describes the whole archive, such as its commit id
         return {}
     if info.type in _LONG:
         return {_LONG[info.type]: _text(data.partition(b"\0")[0])}
@@ -147,7 +145,7 @@ def _extended(info: tarfile.TarInfo, source: ByteSource) -> dict[str, str]:
 
 
 def _records(data: bytes) -> dict[str, str]:
-    """The records of a pax header: `LENGTH KEY=VALUE\\n`, where the length counts the whole record."""
+    """Parse a pax header into its records, `LENGTH KEY=VALUE\\n`, where the length counts the whole record."""
     found: dict[str, str] = {}
     at = 0
     while at < len(data):
@@ -156,7 +154,7 @@ def _records(data: bytes) -> dict[str, str]:
         end = at + int(digits) if digits.isdigit() else 0
         record = data[space + 1 : end]
         if not space < end <= len(data) or not record.endswith(b"\n") or b"=" not in record:
-            raise ArchiveError("the archive is damaged: a pax header that cannot be read")
+            raise ArchiveError("the archive is damaged: a pax header is unreadable")
         key, _, value = record[:-1].partition(b"=")
         found[_text(key)] = _text(value)
         at = end

@@ -1,6 +1,4 @@
-"""Removes the secrets of addresses from documents that are shown to people, such as a devfile or a workload.
-Pure.
-"""
+"""Removes the secrets of addresses from documents shown to people, such as a devfile or a workload. Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +20,12 @@ T = TypeVar("T")
 
 _VARIABLE = r"(?:\$\{?\w+\}?|\{\{[^{}]*\}\}|\$\([^()]*\))"
 _ONLY_VARIABLES = rf"{_VARIABLE}(?::{_VARIABLE})?|[\w.+-]+:{_VARIABLE}"
-"""A user and a password that the reader of the text puts in: `$USER:$TOKEN`, `oauth2:{{token}}`."""
+"""A user and a password that are variables, to be filled in by a shell or a template: `$USER:$TOKEN`,
+`oauth2:{{token}}`."""
 _TOKEN_LENGTH = 20
-"""From here on a user's name is taken for a token."""
+"""A user's name of at least this length is treated as a token."""
 _LEAST = 4
-"""A shorter text is not looked for elsewhere: it stands in too many others."""
+"""A secret shorter than this is not searched for elsewhere: it would match too many other texts."""
 
 
 class SecretHider:
@@ -37,13 +36,11 @@ class SecretHider:
         self._secrets: set[str] = set()
 
     def of_workload(self, workload: T) -> T:
-        """A workload, or its JSON, without the secrets of the addresses in its texts."""
+        """Return a workload, or its JSON, without the secrets of the addresses in its texts."""
         return cast("T", self._value(workload, False))
 
     def of_devfile(self, devfile: T) -> T:
-        """Return a devfile's JSON without secrets, and without those of its own variables that were part of
-        one.
-        """
+        """Return a devfile's JSON without secrets, also in the values of its variables."""
         devfile = cast("T", self._value(devfile, False))
         variables = devfile.get("variables") if isinstance(devfile, dict) else None
         if isinstance(variables, dict):
@@ -53,7 +50,7 @@ class SecretHider:
         return devfile
 
     def _value(self, value: object, is_remote: bool) -> object:
-        """`is_remote`: the texts are addresses that Git takes, which need no scheme."""
+        """Return the value without secrets. `is_remote`: its texts are addresses for Git, which need no scheme."""
         if isinstance(value, str):
             return self._remote(value) if is_remote else self._text(value)
         if isinstance(value, dict):
@@ -75,7 +72,7 @@ class SecretHider:
         return re.sub(IN_TEXT, lambda found: self._address(found[0]), text) if "://" in text else text
 
     def _address(self, address: str) -> str:
-        """Remove only the secret part: other texts, such as commands, hold variables and the like."""
+        """Remove only the secret part: texts such as commands may contain variables in an address."""
         rest = address.partition("://")[2]
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
         user, at, _ = authority.rpartition("@")

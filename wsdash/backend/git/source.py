@@ -1,4 +1,4 @@
-"""Reads file names and the devfile's text from a Git repository before a workspace is made of it.
+"""Reads file names and the devfile's text from a Git repository before a workspace is created from it.
 
 Only Git itself reads the repository, into a bare one of ours without a work tree or hooks. Git may not ask
 questions, use unusual transports, or run for longer than a minute.
@@ -23,13 +23,13 @@ from wsdash.workload import GitIdentity
 TIMEOUT_S = 60.0
 LARGEST_DEVFILE = 3 * 1024 * 1024
 LARGEST_OUTPUT = 64 * 1024 * 1024
-"""A list of a million refs is not as long."""
+"""Most bytes of Git's output: a list of a million refs is shorter."""
 MOST_FOLDERS = 50
-"""Dev Containers in folders of their own, of which more than a few are rare."""
+"""Most folders below `.devcontainer/` that are searched for a Dev Container; more than a few are rare."""
 
 
 class SourceError(WsdashError):
-    """The source (or the request's `field`) cannot be used: the reason, and what to do.
+    """The source (or the request's `field`) cannot be used. The message says why.
 
     `unreachable`: the server does not answer, or refuses access.
     """
@@ -90,13 +90,13 @@ class RepositoryFiles:
     _git: Git
 
     async def read(self, name: str) -> bytes | None:
-        """The file's bytes, None if it is not there. Raises `SourceError` when it is too large."""
+        """Return the file's bytes, None if it does not exist. Raises `SourceError` when it is too large."""
         code, size, _ = await self._git(self._repository, "cat-file", "-s", f"FETCH_HEAD:{name}")
         if code != 0:
             return None
         if int(size) > LARGEST_DEVFILE:
             raise SourceError(
-                f"{name} is {int(size):,} bytes, and a devfile has at most {LARGEST_DEVFILE:,}",
+                f"{name} is {int(size):,} bytes; the limit for a devfile is {LARGEST_DEVFILE:,}",
                 "Name another file with --devfile.",
                 field="devfile",
             )
@@ -132,14 +132,14 @@ def url_of(source: str) -> str:
 async def open_repository(
     source: str, ref: str | None, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[RepositoryFiles]:
-    """Fetch one commit, without its files where the server can, and look at it.
+    """Fetch one commit, without its files if the server supports that, and list its files.
 
-    `environ` is added to Git's environment, as credentials are given to it: `source` holds none. Raises
+    `environ` is added to Git's environment, for example credentials, which `source` does not contain. Raises
     `SourceError` when there is no Git, no such repository or no such ref.
     """
     url = url_of(source)
     if ref is not None and (ref.startswith("-") or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", ref)):
-        raise SourceError(f"{ref!r} is not a ref", "Give a branch, a tag or a commit.", field="ref")
+        raise SourceError(f"{ref!r} is not a valid ref", "Give a branch, a tag or a commit.", field="ref")
     git = Git(environ or {})
     with tempfile.TemporaryDirectory(prefix="wsdash-glimpse-", ignore_cleanup_errors=True) as folder:
         repository = Path(folder)
@@ -169,16 +169,14 @@ async def remote_of(folder: str) -> str:
     url = os.fsdecode(address).strip()
     if code != 0 or ":" not in url:
         raise SourceError(
-            f"{folder} is on this machine, where no runner can reach it, and has no remote named origin",
+            f"{folder} is on this machine, where no runner can reach it, and it has no remote named origin",
             "Push it to GitLab, and give its address there.",
         )
     return url
 
 
 async def own_identity() -> GitIdentity | None:
-    """Return the user's name and address from their own Git configuration, not a repository's; None where
-    unset.
-    """
+    """Return the user's name and email address from their own Git configuration, not a repository's; None if unset."""
     found = []
     for key in ("user.name", "user.email"):
         try:
@@ -213,7 +211,7 @@ def explain(answer: str, url: str, ref: str | None) -> SourceError:
     if "Host key verification failed" in answer:
         return SourceError(
             f"{url}: {line}",
-            "Connect to the host once by ssh, compare its key with the one that it publishes, and accept it.",
+            "Connect to the host once by ssh, compare its key with the published one, and accept it.",
             unreachable=True,
         )
     if (
@@ -232,15 +230,15 @@ _NO_CAUSE = re.compile(
     r"\W*|hint: .*|warning: .*|Please make sure you have the correct access rights|and the repository exists\.",
     re.I,
 )
-"""Lines without a letter, remarks, and the advice that Git prints after any failure of ssh."""
+"""Lines without a letter, hints, warnings, and the advice that Git prints after any failure of ssh."""
 _SSH_FAILED = ("fatal: Could not read from remote repository.", "fatal: the remote end hung up unexpectedly")
-"""Git's lines (connect.c, pkt-line.c) where ssh, or the server, has said why in the lines before."""
+"""Git's lines (connect.c, pkt-line.c) after a failure whose reason ssh or the server printed before."""
 
 
 def cause(answer: str) -> str:
-    """Return the line of Git's error output that tells the cause.
+    """Return the line of Git's error output that names the cause.
 
-    That is the server's `ERROR:`, else Git's `fatal:`, else the last line; where Git only says that ssh failed,
+    That is the server's `ERROR:`, else Git's `fatal:`, else the last line. If Git only says that ssh failed, it is
     ssh's own last line.
     """
     lines = [line.strip().removeprefix("remote:").strip() for line in answer.splitlines()]

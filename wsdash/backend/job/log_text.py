@@ -1,13 +1,13 @@
-"""The text of a job's log: what the job itself wrote, without the protocol and what a runner puts around it. Pure.
+"""The text of a job's log: the job's own output, without protocol messages and the runner's additions. Pure.
 
-GitLab Runner writes before each line, where FF_TIMESTAMPS is on (the default since 17.x), the time, the number and
-kind of the stream, and whether the line goes on with the one before (its package `timestamper`):
+With FF_TIMESTAMPS (the default since 17.x) GitLab Runner writes before each line: the time, the number and kind of the
+stream, and whether the line continues the previous one (its package `timestamper`):
 
     2026-11-30T15:04:13.212613Z 00O Cleaning up project directory
     2026-11-30T15:04:13.212701Z 00O+ and file based variables
 
-It marks sections by `section_start:SECONDS:NAME` and `section_end:...`, which a terminal erases, as it does messages of
-`protocol.py` that are followed by the same (GitLab: "Job logs", custom collapsible sections).
+It marks sections by `section_start:SECONDS:NAME` and `section_end:...`. These, like the messages of `protocol.py`, are
+followed by a control sequence that erases them on a terminal (GitLab: "Job logs", custom collapsible sections).
 
 Standard library only: every job's supervisor loads this file.
 """
@@ -20,7 +20,7 @@ import re
 from wsdash.backend.job.protocol import KINDS, MARK
 
 OWN = "wsdash: "
-"""How a line begins that wsdash itself has written into a log."""
+"""The prefix of lines that wsdash itself has written into a log."""
 MOST_LINES = 12
 _LONGEST = 1000
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f]{2}[OE]([ +])", re.MULTILINE)
@@ -38,7 +38,7 @@ _LONGEST_HELD = 4096
 
 
 class Unstamped:
-    """A log without the runner's timestamps. `text` is the rest; `position` maps a byte of it to the log."""
+    """A log without the runner's timestamps. `text` is the rest; `position` maps a byte of `text` to the log."""
 
     def __init__(self, log: bytes) -> None:
         self._text: list[int] = [0]
@@ -81,7 +81,7 @@ class LogText:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the text that is certain by now. Bytes that may begin a message or marker are held."""
+        """Return the text that is complete; hold back bytes that may begin a message or marker."""
         self._held += self._unstamp(data)
         cut = _begun(self._held)
         if len(self._held) - cut > _LONGEST_HELD:
@@ -90,7 +90,7 @@ class LogText:
         return _NOISE.sub(b"", ready)
 
     def rest(self, *, ended: bool = False) -> bytes:
-        """Return the held bytes, because nothing followed for a while; with `ended`, because nothing will."""
+        """Return the held bytes after a pause in the log; `ended`: the log has ended."""
         text = self._held
         if ended and self._is_stamped:
             text += self._unstamp(b"\n") if self._raw else b""
@@ -143,7 +143,7 @@ def last_words(text: bytes, *, own_error: bool = False, most: int = MOST_LINES) 
     """Return the last lines that a job or a step wrote, as the reason for its end. Untrusted text.
 
     wsdash's own lines are left out: they name the step, not the reason. With `own_error`, for a step that
-    wsdash ended itself, the very last one is included, as it is the reason.
+    wsdash ended itself, the very last line is included even if it is wsdash's, because it is the reason.
     """
     shown = _CONTROL.sub(b"", _NOISE.sub(b"\n", text)).decode("utf-8", "replace")
     lines = [line.strip().rpartition("\r")[2] for line in shown.split("\n")]

@@ -15,14 +15,13 @@ MOST_BYTES = 64 * 1024
 TIMEOUT_S = 10.0
 _LINE = re.compile(r"([0-9A-F]{8}|[0-9A-F]{32}) ([0-9A-F]{4}) (.*)")
 _LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
-"""127.0.0.0/8, ::1, and the former as IPv6, in the order of bytes in which the kernel prints them (proc_pid_net(5))."""
+"""Loopback addresses: 127.0.0.0/8, ::1, and 127.0.0.0/8 mapped to IPv6, in the kernel's byte order (proc_pid_net(5)).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A process that listens at a port; `loopback`: on the loopback interface only. `program` is the process's
-    name.
-    """
+    """A process that listens on a port; `loopback`: on the loopback interface only. `program` is its name."""
 
     number: int
     loopback: bool
@@ -40,14 +39,14 @@ class OpenPort:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports. `is_known`: the job could be asked for listeners; otherwise no port has one."""
+    """The ports of a workspace. `is_known`: the job reported its listeners; otherwise no port has one."""
 
     ports: tuple[OpenPort, ...]
     is_known: bool
 
 
 def listeners(output: bytes) -> tuple[Listener, ...]:
-    """Parse the output of ports.sh; of several listeners at a port, prefer one on all interfaces."""
+    """Parse the output of ports.sh; of several listeners on a port, prefer one on all interfaces."""
     found: dict[int, Listener] = {}
     for line in output.decode("utf-8", "replace").splitlines():
         match = _LINE.fullmatch(line)
@@ -60,7 +59,7 @@ def listeners(output: bytes) -> tuple[Listener, ...]:
 
 
 def ports(declared: Iterable[Port], listening: Iterable[Listener] | None) -> Ports:
-    """Merge declared and listening ports, sorted by number. `listening` is None where the job cannot be asked."""
+    """Merge declared and listening ports, sorted by number. `listening` is None if the job did not report any."""
     by_number = {listener.number: listener for listener in listening or ()}
     of_devfile = [OpenPort(port.number, port, by_number.get(port.number)) for port in declared]
     known = {port.number for port in of_devfile}

@@ -2,11 +2,11 @@
 
 `job.sh` writes messages to its standard output, between the lines of the log.
 
-A line is `wsdash/1 KIND {json}`, at most 200 bytes with its newline, so that one write to a pipe is whole. It
-may follow output that ended without a newline (a progress bar), so it is looked for anywhere in a line.
+A line is `wsdash/1 KIND {json}`, at most 200 bytes with its newline, so that one write to a pipe is atomic. It
+may follow output that ended without a newline (a progress bar), so a message may begin anywhere in a line.
 Everything here reads text that a job may have forged: a job can only lie about itself.
 
-Standard library only, and little of it: every job's supervisor loads this file.
+Standard library only, and few modules: every job's supervisor loads this file.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ KINDS = ("beat", "step", "ready", "end")
 EXIT_DONE = 0
 EXIT_USAGE = 64
 EXIT_SOURCE_FAILED = 75
-"""`job.sh fetch`: the source could not be fetched now; trying again may help."""
+"""`job.sh fetch`: the source could not be fetched now; a retry may succeed."""
 EXIT_CONFIGURATION = 78
-"""`job.sh fetch`: trying again will not help: no git, no such repository, no such ref."""
+"""`job.sh fetch`: a retry will not help: no git, no such repository, no such ref."""
 
 END_CAUSES = ("deadline", "cancelled", "image")
-"""Causes that a job may give for its own end."""
+"""Causes that a job may report for its own end."""
 
 
 RUNNING_STATES = ("queued", "fetching", "starting", "ready", "ending")
 FINAL_STATES = ("deadline", "cancelled", "source", "image", "configuration", "user-code")
-"""States of a job, in the order in which it passes them; the last one is why it ended."""
+"""States of a job, in the order in which it passes through them; the last one is the reason for its end."""
 
 FACTS = frozenset(
     {
@@ -51,13 +51,13 @@ FACTS = frozenset(
         "tunnel",
     }
 ) | frozenset({"unsaved", "run", "cache", "volume", "import", "active", "shells", "load", "memory", "disk"})
-"""Names of what a heartbeat says, as `NAME=VALUE` in the name of the pipeline."""
+"""Names of the facts in a heartbeat, written as `NAME=VALUE` in the name of the pipeline."""
 FACTS_BEFORE = {"deposit": "remote"}
-"""Facts of jobs that the wsdash before has launched, by their names of today."""
+"""Old names of facts, from jobs that the previous version launched, with their present names."""
 
 HEARTBEATS = "wsdash-heartbeats"
 HEARTBEATS_BEFORE = "wsdash-pulse"
-"""The same of jobs that the wsdash before has launched, which know no other name."""
+"""The old name of the command `HEARTBEATS`, for jobs that the previous version launched."""
 CHECKPOINT = "wsdash-checkpoint"
 CREDENTIALS = "wsdash-credentials"
 KEYS = "wsdash-keys"
@@ -79,11 +79,13 @@ ENVIRONMENT = (
     | frozenset({"WSDASH_RELAY", "WSDASH_RELAY_KEY", "WSDASH_USER_KEY"})
     | frozenset({"WSDASH_ID_TOKEN", "WSDASH_ONE_TIME_SECRET"})
 )
-"""Variables that Python gives to the scripts, or has from them."""
+"""Variables that Python passes to the scripts, or reads from them."""
 
 
 def killed_by(status: int) -> str:
-    """Describe an exit status above 128, by which a shell or an engine reports that a signal ended a process."""
+    """Describe an exit status above 128, with which a shell or a container engine reports that a signal ended a
+    process.
+    """
     return f"killed by signal {status - 128}"
 
 

@@ -1,6 +1,6 @@
 """Renders a workload into the file of shell data that `job.sh` sources.
 
-The file holds the workload and nothing else, so that a person can read in it what will run. Every text from the
+The file holds only the workload, so that a person can read in it which commands will run. Every text from the
 workload is quoted for POSIX sh: it reaches the command exactly as written.
 """
 
@@ -26,7 +26,7 @@ _LONGEST_ID = 64
 OWN_NAMES = frozenset({"PROJECTS_ROOT", "PROJECT_SOURCE"}) | frozenset(
     {"BASHOPTS", "BASH_VERSINFO", "EUID", "LINENO", "OPTIND", "PPID", "SHELLOPTS", "UID"}
 )
-"""Variables that belong to the job or to some shell, which ends when they are set."""
+"""Variables that the job sets itself, or that end some shells when they are set."""
 
 _HEAD = """\
 # What the job of this workspace runs: data for job.sh, rendered from the devfile.
@@ -66,7 +66,7 @@ def render_volumes(workload: Workload) -> str:
 
     `volume NAME PATH kept|fresh`, one a line. Raises ValueError as `render` does.
     """
-    lines = ["# volume NAME PATH kept|fresh: a folder of the workspace that the job finds at PATH."]
+    lines = ["# volume NAME PATH kept|fresh: mount a folder of the workspace at PATH."]
     for volume in workload.volumes:
         kind = "fresh" if volume.ephemeral else "kept"
         lines.append(f"volume {_quote(step_id(volume.name))} {_quote(volume.path)} {kind}")
@@ -74,13 +74,13 @@ def render_volumes(workload: Workload) -> str:
 
 
 def render_secrets(values: Mapping[str, str]) -> str:
-    """Return values of secrets by name as a file of shell data, for a job whose provider keeps them itself.
+    """Return values of secrets by name as a file of shell data, for a job whose provider stores them itself.
 
     Raises ValueError for an invalid name, and as `render` does.
     """
     for name in values:
         if not _NAME.fullmatch(name) or name in OWN_NAMES:
-            raise ValueError(f"{name!r} cannot be the name of a secret")
+            raise ValueError(f"{name!r} is not a valid name of a secret")
     return "".join(f"export {name}={_quote(value)}\n" for name, value in values.items())
 
 
@@ -110,7 +110,7 @@ _JOB = (
 
 
 def checkpoint_scripts() -> dict[str, bytes]:
-    """Return the scripts that create and restore checkpoints, to be placed beside the others."""
+    """Return the scripts that create and restore checkpoints, to be placed in the same folder as the others."""
     return {name: bare(name).encode() for name in _CHECKPOINT}
 
 
@@ -142,7 +142,7 @@ def _identity(identity: GitIdentity | None) -> list[str]:
 
 def _quote(text: str) -> str:
     if "\0" in text:
-        raise ValueError(f"a text for the job holds a NUL character: {text!r}")
+        raise ValueError(f"a text for the job contains a NUL character: {text!r}")
     return shlex.quote(text)
 
 
@@ -181,7 +181,7 @@ def _commands(steps: tuple[Step, ...]) -> list[Command]:
 
 
 def _entrypoint(argv: tuple[str, ...]) -> list[str]:
-    # A line of its own words, quoted once for the line and once for this file.
+    # The words are quoted twice: once for the line, once for this file.
     return [f"run entrypoint '' {_quote(' '.join(map(_quote, argv)))}"] if argv else []
 
 

@@ -30,5 +30,5 @@ def bare(name: str) -> str:
 
 
 def program(name: str) -> str:
-    """Return a script with the scripts that it sources inlined, without comments: it needs no file beside it."""
+    """Return a script with the scripts that it sources inlined, without comments: it needs no other file."""
     return _SOURCED.sub(lambda sourced: program(sourced[1]), bare(name))

@@ -1,4 +1,4 @@
-"""The editor in the browser: parses the answer of `editor.sh`, and tells how a browser reaches it. Pure."""
+"""The editor in the browser: parses the answer of `editor.sh`, and explains how a browser reaches it. Pure."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from wsdash.sanitize import one_line
 
 START = ("sh", "-c", 'exec sh "$WSDASH_SCRIPTS/editor.sh"')
-"""For the workspace's shell: starts it unless it runs."""
+"""The command for the workspace's shell that starts the editor unless it runs."""
 START_S = 90.0
 LARGEST_ANSWER = 64 * 1024
 FOLDER = ("sh", "-c", 'printf "wsdash-folder %s\\n" "$PWD"')
 """For the workspace's shell: prints the folder in which its shells start, as `folder_of` reads it."""
 FOLDER_S = 30.0
 PORT = 8080
-"""The port of the user's own machine that the explanation names."""
+"""The port of the user's own machine in the printed command."""
 
 _ANSWER = re.compile(r"wsdash-editor (vscode|code-server) ([0-9a-f]{32}) (/[\x21-\x7e]{1,4000})", re.ASCII)
 
 
 class NoEditor(Exception):
-    """There is none in the workspace, or it does not start: why, in the job's own words."""
+    """The workspace has no editor, or it does not start; the message is the job's own reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Editor:
-    """`socket` is where it listens, in the job's own sight; `token` opens it, once the socket is reached."""
+    """`socket` is the path that it listens on inside the job; `token` authenticates a user who reaches the socket."""
 
     kind: str
     token: str
@@ -41,12 +41,12 @@ class Editor:
 
     @property
     def password(self) -> str | None:
-        """The password that the editor's own page asks for, where it takes none from the address."""
+        """The password that the editor's own page asks for; None if the address contains the token."""
         return self.token if self.kind == "code-server" else None
 
 
 def editor_of(output: str, errors: str) -> Editor:
-    """From what `START` has printed, which is not trusted. Raises `NoEditor`."""
+    """Parse the output of `START`, which is not trusted. Raises `NoEditor`."""
     for line in reversed(output.splitlines()):
         found = _ANSWER.fullmatch(line)
         if found is not None:
@@ -81,7 +81,7 @@ def came_to(environ: Mapping[str, str], host: str) -> tuple[str, str]:
 
 
 def has_display(environ: Mapping[str, str]) -> bool:
-    """Whether a browser on this machine would be seen by the user."""
+    """Whether the user would see a browser that is started on this machine."""
     return not environ.get("SSH_CONNECTION") and bool(
         environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
     )

@@ -20,7 +20,7 @@ from wsdash.model import Attempt, Workspace
 if TYPE_CHECKING:
     from wsdash.backend.job.web_editor import Editor
 
-_ANOTHER_CONTEXT = "Its log says what it does; a workspace in a context of another provider can be entered."
+_ANOTHER_CONTEXT = "Read its log with `wsdash logs`, or use a context of another provider."
 
 
 class Access:
@@ -32,10 +32,10 @@ class Access:
     async def shell(
         self, workspace_id: str, argv: tuple[str, ...] = (), *, attempt: int | None = None
     ) -> ShellCommand:
-        """A login shell (or a command) for the user's terminal, inside the workspace.
+        """Return the command for the user's terminal that opens a login shell (or runs a command) inside the workspace.
 
-        `attempt` is the number of the one whose job was seen running, by default the newest: a newer one may
-        have only begun. Raises `NotRunning`, also while its job is replaced, and other errors of the provider.
+        `attempt` is the number of the attempt whose job was seen running, by default the newest, whose job may not run
+        yet. Raises `NotRunning`, also while the job is being replaced, and other errors of the provider.
         """
         workspace, entered = await self._state.attempt(workspace_id, attempt)
         provider = self._state.provider(workspace)
@@ -45,7 +45,7 @@ class Access:
             return await provider.shell(workspace, entered, argv)
 
     async def ports(self, workspace_id: str) -> job_ports.Ports:
-        """What the workspace listens on, by its devfile and by its processes where it runs."""
+        """Return the ports that the devfile declares, and those that processes listen on if the workspace runs."""
         workspace = await self._state.find(workspace_id)
         declared = (await self._state.store.workload(workspace.id)).ports
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
@@ -58,9 +58,9 @@ class Access:
         return job_ports.ports(declared, None if output is None else job_ports.listeners(output))
 
     async def shells(self, workspace_id: str) -> int | None:
-        """How many shells and commands of its user are open in it now, which a heartbeat may not say yet.
+        """Return how many shells and commands of the user are open now, which the last heartbeat may not have yet.
 
-        None where the job does not say it within two seconds.
+        None if the job does not answer within two seconds.
         """
         workspace = await self._state.find(workspace_id)
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
@@ -79,19 +79,19 @@ class Access:
     async def forwarding(
         self, workspace_id: str, where: str, number: int, *, attempt: int | None = None
     ) -> tuple[str, ...]:
-        """A command for the user's terminal that forwards a port of the workspace. Raises as `shell` does."""
+        """Return a command for the user's terminal that forwards a port of the workspace. Raises as `shell` does."""
         workspace, entered = await self._state.attempt(workspace_id, attempt)
         provider = self._state.provider(workspace)
         if isinstance(provider, OnThisMachine):
             raise UserError(
                 f"{workspace.name} runs on this machine",
-                f"What it listens on is at 127.0.0.1:{number} itself.",
+                f"Connect to 127.0.0.1:{number} directly.",
             )
         with as_failure():
             return await _forwarding(provider, workspace, entered, where, number)
 
     async def editor(self, workspace_id: str, *, attempt: int | None = None) -> Editor:
-        """The editor in the browser, started if it does not run. `attempt` as in `shell`, and raises as that does."""
+        """Return the editor in the browser, started if it does not run. `attempt` and errors are as in `shell`."""
         from wsdash.backend.job import web_editor
 
         workspace = await self._state.find(workspace_id)
@@ -139,7 +139,7 @@ class Access:
         return folder
 
     async def way_to(self, workspace_id: str, socket: str, where: str) -> str | tuple[str, ...]:
-        """Where a socket of the workspace is on this machine, or the command that brings it to `where`.
+        """Return a socket's path on this machine, or the command that forwards it to `where`.
 
         Raises `WsdashError`.
         """
@@ -155,5 +155,5 @@ async def _forwarding(
     provider: Provider, workspace: Workspace, attempt: Attempt, where: str, there: int | str
 ) -> tuple[str, ...]:
     if not isinstance(provider, Forwards):
-        raise NotSupported(provider.kind, f"forward what {workspace.name} listens on", _ANOTHER_CONTEXT)
+        raise NotSupported(provider.kind, f"forward ports of {workspace.name}", _ANOTHER_CONTEXT)
     return await provider.forwarding(workspace, attempt, where, there)

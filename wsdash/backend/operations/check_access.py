@@ -1,4 +1,4 @@
-"""Checks the way by which jobs of a GitLab connect to this machine, and proposes its name. Everything here blocks."""
+"""Checks the connection from jobs of a GitLab context to this machine, and proposes its name. Every call blocks."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def proposals(url: str, environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def needs_ipv6(host: str) -> bool:
-    """Whether the name has addresses of IPv6 alone, so that a relay must listen at `::`."""
+    """Whether the name has only IPv6 addresses, so that a relay must listen at `::`."""
     found = _addresses_of(host)
     return bool(found) and all(":" in address for address in found)
 
 
 def _address_towards(host: str) -> str:
-    """The address of this machine on its way to another one; "" where there is no way. No packet is sent."""
+    """Return this machine's address for connections to the host; "" if there is no route. No packet is sent."""
     with suppress(OSError):
         for family, kind, _, _, where in socket.getaddrinfo(host, 443, type=socket.SOCK_DGRAM):
             with suppress(OSError), socket.socket(family, kind) as probe:
@@ -120,8 +120,8 @@ def name_findings(host: str, bind: str, addresses: tuple[str, ...]) -> Iterator[
             "blocked", text, 'Set bind in [access], such as bind = "0.0.0.0", or "::" for IPv6 too.'
         )
     elif _is_ipv4(bind) and all(":" in address for address in addresses):
-        text = f"the relay listens only at {bind}, an address of IPv4, but {host} has addresses of IPv6 only"
-        yield Finding("blocked", text, 'Set bind = "::" in [access], which stands for all addresses.')
+        text = f"the relay listens only at {bind}, an IPv4 address, but {host} has only IPv6 addresses"
+        yield Finding("blocked", text, 'Set bind = "::" in [access], which means all addresses.')
     elif len(here) == len(addresses):
         text = f"{host} is a loopback address: only jobs on this machine can connect to it"
         yield Finding("warning", text, "Set host to this machine's name as runners see it.")

@@ -1,4 +1,4 @@
-"""Connects to a GitLab: finds credentials for an instance, and checks their rights."""
+"""Connects to a GitLab instance: finds credentials for it, and checks their rights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ContextRequest:
-    """The user's input for a context. An empty token means one that is stored already."""
+    """The user's input for a context. An empty token means one that is already stored."""
 
     name: str
     url: str
@@ -35,9 +35,7 @@ class ContextRequest:
 
 @dataclass(frozen=True, slots=True)
 class ContextPreview:
-    """The context as it would be added, and GitLab's findings. `token_source` is empty for a token that was
-    typed.
-    """
+    """The context as it would be added, and the results of the checks. `token_source` is empty for a typed token."""
 
     name: str
     settings: GitLabSettings
@@ -47,18 +45,18 @@ class ContextPreview:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether no workspace would run there."""
+        """Whether no workspace could run there."""
         return any(finding.level == "blocked" for finding in self.findings)
 
 
 async def preview(
     request: ContextRequest, paths: Paths, environ: Mapping[str, str] = os.environ
 ) -> ContextPreview:
-    """Check what was typed, find a token where none was, ask GitLab. Raises `WsdashError` with its `field`."""
+    """Check the input, find a token if none was typed, and query GitLab. Raises `WsdashError` with its `field`."""
     context_file.check_name(request.name)
     if not request.url:
         raise UserError(
-            "the address of the GitLab is missing", "For example https://gitlab.com.", field="url"
+            "the address of the GitLab instance is missing", "For example https://gitlab.com.", field="url"
         )
     settings = await asyncio.to_thread(_settings_typed, request, request.project or "-", paths)
     token, source = request.token, ""
@@ -67,7 +65,7 @@ async def preview(
         if not found:
             raise UserError(
                 f"no access token for {settings.url} was found here",
-                f"Make one with the scope api: {settings.url}/-/user_settings/personal_access_tokens",
+                f"Create one with the scope api: {settings.url}/-/user_settings/personal_access_tokens",
                 field="token",
             )
         token, source = found[0].token, found[0].source
@@ -75,8 +73,8 @@ async def preview(
         known = await projects(settings, token, paths)
         listed = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
         raise UserError(
-            "say which project runs the workspaces",
-            f"You can use: {listed}." if known else "You are a member of none: make one in GitLab.",
+            "the project that runs the workspaces is missing",
+            f"You can use: {listed}." if known else "You are not a member of any: create one in GitLab.",
             field="project",
         )
     findings = await check(settings, token, paths)
@@ -103,7 +101,7 @@ def _settings_typed(request: ContextRequest, project: str, paths: Paths) -> GitL
 
 
 def credentials(url: str, paths: Paths, environ: Mapping[str, str] = os.environ) -> list[Credential]:
-    """The access tokens that are there already for this instance, the best first. Blocks. Raises `WsdashError`."""
+    """Return the access tokens that exist for this instance, the best first. Blocks. Raises `WsdashError`."""
     from wsdash.backend.providers.gitlab.api.tokens import find
 
     with as_failure():
@@ -113,9 +111,9 @@ def credentials(url: str, paths: Paths, environ: Mapping[str, str] = os.environ)
 async def check(
     settings: GitLabSettings, token: str, paths: Paths, sources: Collection[str] = ()
 ) -> list[Finding]:
-    """Ask GitLab what this token may do in this project; nothing is changed there.
+    """Check what this token may do in this project; nothing is changed in GitLab.
 
-    `sources` are addresses of the code of workspaces there: whether their jobs may clone it is asked too.
+    `sources` are the clone addresses of workspaces there: whether their jobs may clone them is checked too.
     """
     from wsdash.backend.providers.gitlab.factory import gitlab_api
     from wsdash.backend.providers.gitlab.limitations import project_of
@@ -125,7 +123,7 @@ async def check(
     try:
         found = await probe(api, settings)
         for path in sorted({path for source in sources if (path := project_of(source, settings.url))}):
-            with suppress(ProviderError):  # a project that is gone is its workspaces' trouble
+            with suppress(ProviderError):  # a deleted project is reported with its workspaces
                 finding = await source_finding(api, settings, path)
                 found += [finding] if finding is not None else []
         return found
@@ -134,7 +132,7 @@ async def check(
 
 
 async def projects(settings: GitLabSettings, token: str, paths: Paths) -> list[str]:
-    """Paths of projects where workspaces could run, the most recently used first. Raises `WsdashError`."""
+    """Return projects where workspaces could run, the most recently used first. Raises `WsdashError`."""
     from wsdash.backend.providers.gitlab.factory import gitlab_api
 
     api = gitlab_api(settings.url, lambda: token, paths, ca_file=settings.ca_file)

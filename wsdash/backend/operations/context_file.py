@@ -32,7 +32,7 @@ HOST = re.compile(r"[A-Za-z0-9_\[:][A-Za-z0-9_.:%\]-]*")
 
 
 def read(paths: Paths) -> Config:
-    """Raises `UserError`."""
+    """Return config.toml. Raises `UserError`."""
     try:
         return load_config(paths.config_file)
     except ConfigError as error:
@@ -40,7 +40,7 @@ def read(paths: Paths) -> Config:
 
 
 def hosts_of(context: Context) -> tuple[tuple[str, ...], str | None]:
-    """Hosts that devfiles may name parents on wherever they are, and the file of authorities to trust there."""
+    """Return hosts that may serve parents of devfiles even in a private network, and the CA file to trust for them."""
     if context.gitlab is None:
         return context.allowed_hosts, None
     host = urlsplit(context.gitlab.url).hostname or ""
@@ -48,7 +48,7 @@ def hosts_of(context: Context) -> tuple[tuple[str, ...], str | None]:
 
 
 def settings_of(text: Mapping[str, object], name: str) -> GitLabSettings:
-    """Settings from what a user typed, checked as config.toml is. Raises `UserError`."""
+    """Build settings from the user's input, checked as config.toml is. Raises `UserError`."""
     values = {key: value for key, value in text.items() if value not in (None, "", (), [])}
     document = with_table("", ("contexts", name), {"provider": GITLAB, **values})
     try:
@@ -61,14 +61,14 @@ def settings_of(text: Mapping[str, object], name: str) -> GitLabSettings:
 
 
 def check_name(name: str) -> None:
-    """Raises `UserError` for a text that cannot be a context's name."""
+    """Check that a text can be a context's name. Raises `UserError`."""
     if name == LOCAL.name:
         raise UserError(
-            "the context local is this machine", "Choose another name.", exit_code=2, field="name"
+            "the name local is reserved for this machine", "Choose another name.", exit_code=2, field="name"
         )
     if not NAME.fullmatch(name):
         raise UserError(
-            f"{name!r} is no name of a context" if name else "the context needs a name",
+            f"{name!r} is not a valid name of a context" if name else "the context needs a name",
             "Use letters, digits, dashes and underscores; for example: work.",
             exit_code=2,
             field="name",
@@ -76,7 +76,7 @@ def check_name(name: str) -> None:
 
 
 def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) -> str | None:
-    """Write the context to config.toml, and keep the token where one is given: where, in words.
+    """Write the context to config.toml, and store the token if there is one; return a description of its location.
 
     Raises `WsdashError`, with nothing changed.
     """
@@ -99,20 +99,19 @@ def add(name: str, settings: GitLabSettings, token: str | None, paths: Paths) ->
             return store(settings.url, token, paths.credentials_file)
     except OSError as error:
         raise UserError(
-            f"the token could not be kept: {error.strerror}", f"Fix {paths.credentials_file}."
+            f"the token could not be stored: {error.strerror}", f"Fix {paths.credentials_file}."
         ) from error
 
 
 def remove(name: str, paths: Paths, workspaces: Sequence[str]) -> str:
-    """Take a context out of config.toml, and forget its token where no other context needs it.
+    """Remove a context from config.toml, and its token if no other context needs it; return the new default context.
 
-    `workspaces` are the names of those in it, of which there must be none. The default context after that.
-    Raises `UserError`.
+    `workspaces` are the names of the workspaces in it, which must be empty. Raises `UserError`.
     """
     from wsdash.backend.providers.gitlab.api.tokens import forget
 
     if name == LOCAL.name:
-        raise UserError("the context local is this machine and is always there", "Nothing needs to be done.")
+        raise UserError("the context local is this machine and cannot be removed", "There is nothing to do.")
     if workspaces:
         listed = ", ".join(workspaces[:5]) + (", ..." if len(workspaces) > 5 else "")
         raise UserError(
@@ -135,7 +134,7 @@ def remove(name: str, paths: Paths, workspaces: Sequence[str]) -> str:
 
 
 def use(name: str, paths: Paths) -> None:
-    """Make it the default context. Raises `UserError`."""
+    """Make the context the default one. Raises `UserError`."""
     config = read(paths)
     text = with_top_level(read_config(paths.config_file), "default_context", name)
     save(paths, text, replace(config, default_context=name))
@@ -150,7 +149,7 @@ def set_access(paths: Paths, host: str) -> None:
 
     if not HOST.fullmatch(host):
         raise UserError(
-            f"{host!r} is no name or address of a machine",
+            f"{host!r} is not the name or address of a machine",
             "For example jump.example.com or 10.0.0.5.",
             exit_code=2,
             field="access_host",
@@ -164,7 +163,7 @@ def set_access(paths: Paths, host: str) -> None:
 
 
 def save(paths: Paths, text: str, meant: Config) -> None:
-    """Write config.toml if the text says what is meant, else leave it to the user, who wrote it."""
+    """Write config.toml if the text parses to `meant`; otherwise raise `UserError`, as the user must edit it."""
     file = paths.config_file
     try:
         right = parse_config(text, file) == meant
@@ -172,18 +171,18 @@ def save(paths: Paths, text: str, meant: Config) -> None:
         right = False
     if not right:
         raise UserError(
-            f"{file} is laid out in a way that wsdash does not change by itself",
+            f"{file} has a layout that wsdash cannot edit",
             f"Edit it: default_context = {quoted(meant.default_context)}, contexts: {', '.join(meant.contexts)}.",
         )
     _replace(file.resolve(), text)
 
 
 def _replace(file: Path, text: str) -> None:
-    """All of the new text or all of the old is in the file, whatever happens."""
+    """Replace the file's content atomically."""
     try:
         make_folder(file.parent)
         atomic.write(file, text.encode(), durable=True)
     except OSError as error:
         raise UserError(
-            f"{file} cannot be written: {error.strerror}", "Free space or fix its rights."
+            f"{file} cannot be written: {error.strerror}", "Free disk space, or fix its permissions."
         ) from error

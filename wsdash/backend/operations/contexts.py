@@ -22,26 +22,26 @@ class Contexts:
         self._queries = queries
 
     async def config(self) -> Config:
-        """What config.toml says of contexts. Raises `UserError`."""
+        """Return the configuration. Raises `UserError`."""
         return await asyncio.to_thread(context_file.read, self._state.paths)
 
     async def check_context(self, request: ContextRequest) -> ContextPreview:
-        """Ask the GitLab whether workspaces would run there; nothing is changed. Raises `WsdashError`."""
+        """Ask GitLab whether workspaces could run there; nothing is changed. Raises `WsdashError`."""
         return await connect_gitlab.preview(request, self._state.paths)
 
     async def add_context(self, preview: ContextPreview) -> str | None:
-        """Write it down, or change it: where a token that was typed is kept, in words. Raises `WsdashError`."""
+        """Add or change the context; return a description of where a typed token is stored. Raises `WsdashError`."""
         token = None if preview.token_source else preview.token
         return await asyncio.to_thread(
             context_file.add, preview.name, preview.settings, token, self._state.paths
         )
 
     async def use_context(self, name: str) -> None:
-        """New workspaces are made there. Raises `UserError`."""
+        """Make it the default context of new workspaces. Raises `UserError`."""
         await asyncio.to_thread(context_file.use, name, self._state.paths)
 
     async def remove_context(self, name: str) -> str:
-        """Forget a context that no workspace is in: the default one after that. Raises `UserError`."""
+        """Remove a context without workspaces; return the new default context. Raises `UserError`."""
         users = [
             row.workspace.name for row in await self._queries.workspaces() if row.workspace.context == name
         ]

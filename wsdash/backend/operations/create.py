@@ -39,12 +39,12 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """The user's request. `source` None is no repository at all; it may hold a secret until `split_request`.
+    """The user's request. `source` None means no repository; it may contain a secret until `split_request`.
 
-    `devfile` is a path in the repository, or of a file on this machine; `main` names the component to run in
-    where several could be it. An empty context is the default one of config.toml. `secrets` are names of
-    variables that the provider gives the job, beside those that the devfile names. `image` replaces the image
-    of the devfile, as one that was built before.
+    `devfile` is a path in the repository or a file on this machine; `main` names the component to run if
+    several are possible. An empty context means the default one of config.toml. `secrets` are names of
+    variables that the provider gives the job, in addition to those in the devfile. `image` replaces the
+    devfile's image, for example by one that was built before.
     """
 
     source: str | None = field(repr=False)
@@ -59,9 +59,9 @@ class CreateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The workspace as it would be created: shown before the user confirms, and then created exactly so.
+    """The workspace as it would be created: shown before the user confirms, then created exactly so.
 
-    `devfile_path` is None where the default devfile is used. `job` is the rendered job, as text.
+    `devfile_path` is None if the default devfile is used. `job` is the rendered job, as text.
     """
 
     name: str
@@ -74,23 +74,23 @@ class Preview:
     job: str
     isolation: str
     limitations: tuple[Limitation, ...] = ()
-    """What the context does not give the job."""
+    """Requests of the workload that the context does not support."""
     credentials: tuple[Credential, ...] = ()
-    """What was taken out of the addresses that its job clones."""
+    """The credentials that were removed from the addresses that its job clones."""
 
     @property
     def asks(self) -> tuple[Secret, ...]:
-        """Secrets whose values may be given to `Service.create`, for the context has none."""
+        """The secrets without a value in the context, whose values may be given to `Service.create`."""
         return tuple(limitation.secret for limitation in self.limitations if limitation.secret is not None)
 
 
 def free_name(request: CreateRequest, taken: set[str]) -> str:
-    """The name asked for, or one made from the source's. Raises `UserError`."""
+    """Return the requested name, or a free one derived from the source. Raises `UserError`."""
     if request.name:
         check_name(request.name)
         if request.name in taken:
             raise UserError(
-                f"there is a workspace {request.name} already", "Choose another name.", field="name"
+                f"the workspace {request.name} already exists", "Choose another name.", field="name"
             )
         return request.name
     source = request.source or "workspace"
@@ -99,17 +99,17 @@ def free_name(request: CreateRequest, taken: set[str]) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raises `UserError` for a text that cannot be a workspace's name."""
+    """Check that a text can be a workspace's name. Raises `UserError`."""
     if not NAME.fullmatch(name):
         raise UserError(
-            f"{name!r} is not a name",
+            f"{name!r} is not a valid name",
             "Use at most 63 lower-case letters, digits and dashes; no dash first or last.",
             field="name",
         )
 
 
 def next_name(stem: str, taken: Collection[str]) -> str:
-    """The name itself if it is free, else the first free one with a number."""
+    """Return the name itself if it is free, else the first free one with a number."""
     stem = stem[:58].strip("-")
     number, name = 1, stem
     while name in taken:
@@ -119,14 +119,15 @@ def next_name(stem: str, taken: Collection[str]) -> str:
 
 
 def project_name(url: str) -> str:
-    """The last part of a repository's address without `.git`, fit to be a folder's name."""
+    """Return the last part of a repository's address without `.git`, as a valid folder name."""
     last = PurePosixPath(url.rstrip("/").removesuffix(".git").replace(":", "/")).name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "project"
 
 
 def split_request(request: CreateRequest) -> tuple[CreateRequest, tuple[Credential, ...]]:
-    """The request with a clean address, and the credential that was taken out of it, for its whole host: submodules
-    need it too. Raises `UserError`.
+    """Return the request with a clean address, and the credential that was removed from it, for its whole host.
+
+    Submodules need the credential too. Raises `UserError`.
     """
     if request.source is None:
         return request, ()
@@ -135,7 +136,7 @@ def split_request(request: CreateRequest) -> tuple[CreateRequest, tuple[Credenti
 
 
 def split_address(address: str, field: str = "source") -> tuple[str, tuple[Credential, ...]]:
-    """As `clone_address.split`. Raises `UserError`."""
+    """Split an address as `clone_address.split` does. Raises `UserError`."""
     try:
         clean, credential = split(address)
     except BadAddress as error:
@@ -144,11 +145,9 @@ def split_address(address: str, field: str = "source") -> tuple[str, tuple[Crede
 
 
 async def address_for(request: CreateRequest) -> CreateRequest:
-    """The request as a runner elsewhere can use it: a folder here is named by where it is pushed to.
+    """Return the request as a remote runner can use it: a local folder becomes the address that it is pushed to.
 
-    That address may hold a secret, as one that the user typed.
-
-    Raises `SourceError`.
+    That address may contain a secret, like a typed one. Raises `SourceError`.
     """
     folder = await asyncio.to_thread(_folder_here, request.source)
     if folder is None:
@@ -171,16 +170,16 @@ async def look_and_translate(
     personal: Personal = Personal(),  # noqa: B008
     identity: GitIdentity | None = None,
 ) -> Preview:
-    """Fetch the devfile and turn it into a workload. Raises `WsdashError` for whatever is wrong with either.
+    """Fetch the devfile and translate it into a workload. Raises `WsdashError` for any problem with either.
 
-    `git_environ` is added to Git's environment, as credentials are given to it. `fetch` gets parents that are
-    elsewhere, by default from the open Internet alone. `personal` is what the user has in all,
-    and `identity` who the user is to Git.
+    `git_environ` is added to Git's environment, for example credentials. `fetch` gets parents from other
+    addresses, by default from public hosts only. `personal` has the settings for all of the user's workspaces,
+    and `identity` the user's name and email address for Git.
     """
     if request.image and names_a_user(request.image):
         raise UserError(*NO_USER, field="image")
     if request.ref in ("HEAD", "@"):
-        # Git's names of the default branch, which a job cannot check out as a branch.
+        # These name the default branch, which a job cannot check out under them.
         request = replace(request, ref=None)
     fetch = fetch or fetcher()
     if request.source is None:
@@ -216,7 +215,7 @@ def _preview(
         job = render(SecretHider().of_workload(workload))
     except ValueError as error:
         raise UserError(
-            f"the devfile cannot become a job: {error}", "Change the devfile.", field="devfile"
+            f"the devfile cannot be rendered as a job: {error}", "Change the devfile.", field="devfile"
         ) from error
     return Preview(
         name=name,
@@ -233,7 +232,7 @@ def _preview(
 
 
 def _not_started(workload: Workload, found: Description, capabilities: Capabilities) -> Iterator[Diagnostic]:
-    """A remark on each container that the provider does not start beside the job."""
+    """Yield a remark for each container that the provider does not start in addition to the main one."""
     from wsdash.devfile import Diagnostic
 
     if capabilities.starts_services:
@@ -245,8 +244,8 @@ def _not_started(workload: Workload, found: Description, capabilities: Capabilit
             mark.column,
             "warning",
             "provider.services",
-            f"the container {service.name} is not started: a workspace gets one container here",
-            "Start what it offers by hand, or use a context that starts services.",
+            f"the container {service.name} is not started: a workspace has only one container here",
+            "Start its service by hand, or use a context that starts services.",
             file=mark.file,
         )
 
@@ -263,7 +262,7 @@ class Creation:
     async def preview(
         self, request: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Preview:
-        """Look at the source and show what would be created. Raises `WsdashError`."""
+        """Read the source and show what would be created. Raises `WsdashError`."""
         request = replace(request, context=request.context or (await self._contexts.config()).default_context)
         request, credentials = split_request(request)
         rows = await self._queries.workspaces()
@@ -282,7 +281,7 @@ class Creation:
         """
         config = await self._contexts.config()
         provider = self._state.provider_of(request.context)
-        progress("looking at what jobs run in here")
+        progress("checking what jobs support here")
         capabilities = await provider.capabilities()
         git_environ: dict[str, str] = {}
         if isinstance(provider, ClonesByNetwork):
@@ -303,16 +302,16 @@ class Creation:
         )
         limitations: tuple[Limitation, ...] = ()
         if isinstance(provider, ChecksWorkload):
-            progress("asking what the context gives")
+            progress("checking what the context supports")
             limitations = tuple(await provider.limitations(found.workload))
         return replace(found, limitations=limitations, credentials=(*own, *credentials, *found.credentials))
 
     async def create(
         self, preview: Preview, policy: Policy | None = None, values: Mapping[str, str] | None = None
     ) -> Workspace:
-        """Create exactly what the preview showed, wanted running. Raises `WsdashError`.
+        """Create exactly what the preview showed, with the desired state running. Raises `WsdashError`.
 
-        `values` are those of secrets, by name, which the provider keeps and nobody else.
+        `values` are those of secrets, by name; only the provider stores them.
         """
         from wsdash.config.settings import policy_for
 
@@ -326,7 +325,7 @@ class Creation:
             source_url=preview.source_url,
             ref=preview.ref,
             devfile_path=preview.devfile_path,
-            # No job may start before its secrets are kept; and what is kept must belong to something.
+            # A job must not start before its secrets are stored, and stored secrets must belong to a workspace.
             desired=Desired.STOPPED if values or preview.credentials else Desired.RUNNING,
             generation=1,
             policy=policy or policy_for(self._state.paths.config_file, preview.context),
@@ -338,12 +337,12 @@ class Creation:
             await self._state.store.create_workspace(workspace, preview.workload, text)
         except NameTaken:
             raise UserError(
-                f"there is a workspace {preview.name} already", "Choose another name.", field="name"
+                f"the workspace {preview.name} already exists", "Choose another name.", field="name"
             ) from None
         if values or preview.credentials:
             await self._keep_secrets(workspace, preview, values or {})
             return await self._lifecycle.set_desired_state(
-                workspace, Desired.RUNNING, new_generation=False, text="its secrets are kept"
+                workspace, Desired.RUNNING, new_generation=False, text="its secrets are stored"
             )
         self._state.nudge(workspace.id)
         return workspace
@@ -357,12 +356,12 @@ class Creation:
                 await provider.keep_secrets(workspace, values)
         except ProviderError:
             await self._lifecycle.set_desired_state(
-                workspace, Desired.DELETED, new_generation=False, text="its secrets cannot be kept"
+                workspace, Desired.DELETED, new_generation=False, text="its secrets cannot be stored"
             )
             raise
 
     def check_secret(self, context: str, name: str, value: str, field: str = "") -> None:
-        """Raises `WsdashError`, with the field, for a value that the context cannot keep."""
+        """Check that the context can store the value. Raises `WsdashError`, with the field."""
         provider = self._state.provider_of(context)
         with as_failure(field):
             secret_store_of(provider).check_secret(name, value)

@@ -1,4 +1,4 @@
-"""The reconciler without a dashboard: a process of its own that outlives the terminal."""
+"""The reconciler without a dashboard: a separate process that outlives the terminal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
 
 IDLE_EXIT_S = 300.0
-"""A daemon that was started by itself ends when it has had nothing to do for this long."""
+"""Longest time, in seconds, that a daemon that was started automatically runs without work."""
 
 
 def spawn(paths: Paths) -> int:
-    """Start a detached daemon and return its pid. It leaves at once if another process reconciles."""
+    """Start a detached daemon and return its pid. It exits at once if another process reconciles."""
     paths.prepare()
     return detach(
         [sys.executable, "-m", "wsdash", "daemon", "--idle-exit", f"{IDLE_EXIT_S:g}"],
@@ -33,21 +33,21 @@ def spawn(paths: Paths) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reconciling:
-    """Who keeps the jobs alive now: `this` process, a `daemon`, another `dashboard`, or `nobody`."""
+    """The process that keeps the jobs alive: `this` one, a `daemon`, another `dashboard`, or `nobody`."""
 
     by: str
     pid: int | None
 
 
 class Daemon:
-    """Whether somebody reconciles, and a daemon where nobody does."""
+    """Reports whether a process reconciles, and starts a daemon if none does."""
 
     def __init__(self, state: State, queries: Queries) -> None:
         self._state = state
         self._queries = queries
 
     async def reconciling(self) -> Reconciling:
-        """Who reconciles now."""
+        """Return the process that reconciles now."""
         lease = await self._state.store.lease()
         if lease is None or not self._state.store.is_held(lease, boot_time()):
             return Reconciling("nobody", None)
@@ -55,14 +55,14 @@ class Daemon:
         return Reconciling("this" if own else lease.owner, lease.holder.pid)
 
     async def ensure_reconciler(self) -> None:
-        """Start a detached daemon unless somebody reconciles already."""
+        """Start a detached daemon unless a process reconciles already."""
         if (await self.reconciling()).by == "nobody":
             spawn(self._state.paths)
 
     async def hand_over(self) -> bool:
-        """Before this process ends: let a daemon take over if there is something to keep alive or to end.
+        """Before this process ends, start a daemon if there is a workspace to keep alive or to end.
 
-        True when it does. The user's config.toml may forbid it (`handover`).
+        Return whether it did. The user's config.toml may forbid it (`handover`).
         """
         from wsdash.config.settings import load_config
 

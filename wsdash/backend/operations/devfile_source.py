@@ -1,4 +1,4 @@
-"""Finds the devfile or Dev Container of a workspace, reads it with the files that it names, and translates it."""
+"""Finds a workspace's devfile or Dev Container, reads it with the files that it names, and translates it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Fetch = Callable[[str], Awaitable[bytes]]
-"""Fetches what stands at an https address. Raises `wsdash.devfile.FetchError`."""
+"""Fetches the content of an https address. Raises `wsdash.devfile.FetchError`."""
 Read = Callable[[str], Awaitable["bytes | None"]]
-"""Reads a file by its path from the repository's root; None where there is none."""
+"""Reads a file by its path from the repository's root; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`path` is None where the default devfile is used. `files` are those that a Dev Container names."""
+    """A devfile or Dev Container; `path` None: the default one. `files` are the further files of a Dev Container."""
 
     path: str | None
     document: Document | DevContainer
     files: Mapping[str, bytes | None] = field(default_factory=dict)
 
     def translate(self, *, source: Source | None, main: str | None, image: str | None) -> Translation:
-        """With all remarks about the document too. `image` is used in place of what the document names.
+        """Translate it, with all remarks about the document. `image` replaces the document's image.
 
         Raises `UserError` for the first error, with its place.
         """
@@ -52,7 +52,7 @@ class Description:
         return found
 
     def _texts(self) -> dict[str, str]:
-        """The texts of the files beside it, by the names that remarks have for them."""
+        """The texts of further files, by the names that remarks use for them."""
         from wsdash.devfile import Document
 
         if isinstance(self.document, Document):
@@ -60,7 +60,7 @@ class Description:
         return {name: data.decode(errors="replace") for name, data in self.files.items() if data is not None}
 
     def mark_of_service(self, name: str) -> Mark:
-        """Where a container beside the main one is described."""
+        """Return the place where a service container is described."""
         from wsdash.devfile import Document
 
         if not isinstance(self.document, Document):
@@ -70,7 +70,7 @@ class Description:
 
 
 def fetcher(allowed_hosts: Collection[str] = (), ca_file: str | None = None) -> Fetch:
-    """Fetches from the open Internet, and from these hosts wherever they are."""
+    """Return a function that fetches from public hosts, and from these hosts even in a private network."""
 
     async def get(url: str) -> bytes:
         from wsdash.devfile import fetch
@@ -83,10 +83,10 @@ def fetcher(allowed_hosts: Collection[str] = (), ca_file: str | None = None) -> 
 async def describe(
     path: str, data: bytes, read: Read, fetch: Fetch, *, place: str | None = None
 ) -> Description:
-    """Read what stands in the file, and what it names, by `read` and `fetch`.
+    """Read the file's content, and the files that it names, by `read` and `fetch`.
 
-    `path` is what the user calls the file; `place` its path from the root, where that is another one. Raises
-    `UserError`, and what `read` raises.
+    `path` is the user's name of the file; `place` its path from the root, if that differs. Raises
+    `UserError`, and any error of `read`.
     """
     from wsdash.devfile import flatten_async, load
     from wsdash.devfile.devcontainer import is_devcontainer, load_devcontainer, missing_files
@@ -103,9 +103,9 @@ async def describe(
 
 
 async def described_in(seen: RepositoryFiles, wanted: str | None, fetch: Fetch) -> Description:
-    """By a repository: what the user wants, or what is found there, else the default devfile.
+    """Describe a workspace by its repository: the wanted devfile, else the one found there, else the default devfile.
 
-    What is wanted and is not in the repository is a file of this machine. Raises `UserError`.
+    A wanted file that is not in the repository is looked up on this machine. Raises `UserError`.
     """
     from wsdash.devfile import choose, default_document
 
@@ -119,7 +119,7 @@ async def described_in(seen: RepositoryFiles, wanted: str | None, fetch: Fetch) 
 
 
 async def described_here(wanted: str | None, fetch: Fetch) -> Description:
-    """By a file of this machine, which may name others of the repository or folder that it is in."""
+    """Describe a workspace by a local file, which may name others of its repository or folder."""
     from wsdash.devfile import default_document
 
     if wanted is None:
@@ -131,7 +131,7 @@ async def described_here(wanted: str | None, fetch: Fetch) -> Description:
         )
     except OSError as error:
         raise UserError(
-            f"there is no devfile {wanted}: {error.strerror}",
+            f"the devfile {wanted} cannot be read: {error.strerror}",
             "Give its path in the repository, or of a file on this machine.",
             field="devfile",
         ) from None
@@ -139,7 +139,7 @@ async def described_here(wanted: str | None, fetch: Fetch) -> Description:
 
 
 def _read_here(wanted: str) -> tuple[str, bytes, str, Folder]:
-    """The absolute path of a file, what it holds, and where it is in its repository or folder."""
+    """Return a file's absolute path, its content, and its place in its repository or folder."""
     from wsdash.devfile import Folder
 
     path = Path(wanted).expanduser()
@@ -148,7 +148,7 @@ def _read_here(wanted: str) -> tuple[str, bytes, str, Folder]:
 
 
 def or_user_error(read: Callable[[], T], text: str = "") -> T:
-    """What it gives; a `DevfileError` about the text becomes a `UserError` with all that is wrong."""
+    """Return the result of `read`; a `DevfileError` becomes a `UserError` that lists every problem."""
     from wsdash.devfile import DevfileError
 
     try:
@@ -159,7 +159,7 @@ def or_user_error(read: Callable[[], T], text: str = "") -> T:
 
 
 def refuse_errors(diagnostics: Sequence[Diagnostic], file: str, texts: Mapping[str, str]) -> None:
-    """Raises `UserError` if there is an error among them. `texts` are those of the files, by name."""
+    """Raises `UserError` if one of the diagnostics is an error. `texts` are those of the files, by name."""
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
     if not errors:
         return
@@ -176,7 +176,7 @@ def refuse_errors(diagnostics: Sequence[Diagnostic], file: str, texts: Mapping[s
 
 
 def _diagnostic_lines(diagnostic: Diagnostic, file: str, texts: Mapping[str, str]) -> Iterator[str]:
-    """The remark with its place, the line that it is about, and what to do."""
+    """Yield the remark with its place, the line concerned, and the hint."""
     from wsdash.devfile import caret
 
     name = diagnostic.file or file

@@ -12,7 +12,7 @@ from wsdash.backend.store.details import WorkspaceDetail
 from wsdash.model import Event
 
 _FOR_PROGRAMS = frozenset({"message", "log_start", "log_end"})
-"""Evidence that stands in the text already, or are places in a log."""
+"""Evidence that the text already contains, or that is a position in a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Explanation:
 
 
 def why(detail: WorkspaceDetail, now: float) -> Explanation:
-    """Explain the phase: its reason, and the last act."""
+    """Explain the phase: its reason, and the last action on the workspace."""
     workspace, status = detail.row.workspace, detail.row.status
     sentence = f"{workspace.name} is {status.phase}: {status.reason}"
     if status.until is not None and status.until > now:
@@ -37,7 +37,7 @@ def why(detail: WorkspaceDetail, now: float) -> Explanation:
 
 
 def facts(evidence: Mapping[str, object]) -> dict[str, str]:
-    """What an act rested on, in words: instants as local times; nothing that says nothing to a reader."""
+    """Return an action's evidence in words: times as local times, and without internal values."""
     return {
         name.removesuffix("_at"): _words(name, value)
         for name, value in evidence.items()

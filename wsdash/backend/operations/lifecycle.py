@@ -16,7 +16,7 @@ from wsdash.backend.store.reader import WorkspaceRow
 from wsdash.model import Desired, Phase, Workspace
 
 WAITING_S = 0.1
-"""Seconds between looks of `wait_for`."""
+"""Interval between checks of the phase by `wait_for`, in seconds."""
 
 
 class Lifecycle:
@@ -28,7 +28,7 @@ class Lifecycle:
         self._daemon = daemon
 
     async def start(self, workspace_id: str) -> Workspace:
-        """Want it running; one that has failed gets a new chance."""
+        """Set the desired state to running; a failed workspace is tried again."""
         workspace = await self._state.find(workspace_id)
         row = await self._queries.row(workspace_id)
         new_generation = row.status.phase is Phase.FAILED or workspace.desired is not Desired.RUNNING
@@ -37,21 +37,25 @@ class Lifecycle:
         )
 
     async def stop(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
-        """Want it stopped, once its work is kept outside of its job. Raises `NotSaved` unless it may be `unsaved`."""
+        """Set the desired state to stopped, after its job's work is saved. Raises `NotSaved` if that fails, unless
+        `unsaved`.
+        """
         workspace = await self._state.find(workspace_id)
         if not unsaved:
             await self.save(workspace)
         return await self.set_desired_state(workspace, Desired.STOPPED, new_generation=False, text="stop")
 
     async def restart(self, workspace_id: str, *, unsaved: bool = False) -> Workspace:
-        """Want a new attempt; the present job is saved and ends gracefully first. Raises as `stop` does."""
+        """Ask for a new attempt, after the present job's work is saved. Raises as `stop` does."""
         workspace = await self._state.find(workspace_id)
         if not unsaved:
             await self.save(workspace)
         return await self.set_desired_state(workspace, Desired.RUNNING, new_generation=True, text="restart")
 
     async def extend(self, workspace_id: str, hours: float) -> float:
-        """Put its autostop off by that much: when it comes now at the earliest. Raises `UserError`."""
+        """Postpone the autostop by that many hours; return the earliest time that it may now happen. Raises
+        `UserError`.
+        """
         workspace = await self._state.find(workspace_id)
         row = await self._queries.row(workspace_id)
         if workspace.policy.max_hours is None and workspace.policy.idle_minutes is None:
@@ -60,7 +64,9 @@ class Lifecycle:
                 "max_hours and idle_minutes in config.toml set one for new workspaces.",
             )
         if row.status.phase not in (Phase.RUNNING, Phase.STARTING):
-            raise UserError(f"{workspace.name} is {row.status.phase}", "Only what runs can be kept running.")
+            raise UserError(
+                f"{workspace.name} is {row.status.phase}", "Only a running workspace can be extended."
+            )
         now = self._state.clock()
         until = max(now, row.status.until or now) + hours * 3600
         at = time.strftime("%H:%M", time.localtime(until))
@@ -69,16 +75,16 @@ class Lifecycle:
         return until
 
     async def delete(self, workspace_id: str) -> Workspace:
-        """Want it gone, with everything that only it owned."""
+        """Set the desired state to deleted: the workspace is removed with everything that only it owned."""
         return await self.set_desired_state(
             await self._state.find(workspace_id), Desired.DELETED, new_generation=False, text="delete"
         )
 
     async def end_now(self, workspace_id: str) -> bool:
-        """End its job at once, without the grace: the way out when it never ends by itself.
+        """End its job at once, without the grace period: the last resort for a job that does not end by itself.
 
-        What the job has not saved is lost. Where it is wanted running, a new job follows. False when there
-        is no job to be ended. Raises `WsdashError`.
+        Unsaved work in the job is lost. If the desired state is running, a new job follows. Return False if there
+        is no job to end. Raises `WsdashError`.
         """
         workspace = await self._state.find(workspace_id)
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
@@ -96,7 +102,7 @@ class Lifecycle:
     async def wait_for(self, workspace_id: str, phases: frozenset[Phase], timeout_s: float) -> WorkspaceRow:
         """Wait until the workspace is in one of the phases.
 
-        Raises `UserError`: with exit code 5 in time, with 3 if it is gone, or deleted and that was not waited for.
+        Raises `UserError`: with exit code 5 after the timeout, with 3 if it was deleted and that was not waited for.
         """
         workspace = await self._state.find(workspace_id, deleted=True)
         try:
@@ -108,14 +114,14 @@ class Lifecycle:
                     if row.status.phase is Phase.DELETED:
                         raise UserError(
                             f"{workspace.name} was deleted meanwhile",
-                            f"`wsdash events {workspace.name}` tells why.",
+                            f"`wsdash events {workspace.name}` shows why.",
                             exit_code=3,
                         )
                     await asyncio.sleep(WAITING_S)
         except NoSuchWorkspace:
             raise UserError(
-                f"{workspace.name} is not in the state store any more",
-                "The store was replaced by another one, or lost; `wsdash events` and `wsdash doctor` tell more.",
+                f"{workspace.name} is no longer in the state store",
+                "The store was replaced or lost; see `wsdash events` and `wsdash doctor`.",
                 exit_code=3,
             ) from None
         except TimeoutError:
@@ -127,7 +133,7 @@ class Lifecycle:
             ) from None
 
     async def save(self, workspace: Workspace) -> None:
-        """Have the live job save its work elsewhere. Raises `NotSaved` where that fails."""
+        """Have the live job save its work elsewhere. Raises `NotSaved` if that fails."""
         attempts = await self._state.read(lambda: self._state.reader.attempts(workspace.id))
         if not attempts or not attempts[-1].is_live:
             return
@@ -138,13 +144,14 @@ class Lifecycle:
         try:
             await provider.save(workspace, attempts[-1])
         except ProviderError as error:
-            raise NotSaved(error.message, f"{error.hint} Or use --force, and lose it.") from error
+            raise NotSaved(error.message, f"{error.hint} Or use --force, which discards it.") from error
 
     async def set_desired_state(
         self, workspace: Workspace, desired: Desired, *, new_generation: bool, text: str
     ) -> Workspace:
-        """Commit the desired state and nudge the reconciler. Raises `UserError` for a workspace that is being
-        deleted, `WorkspaceGone` for one that is gone.
+        """Commit the desired state and nudge the reconciler.
+
+        Raises `UserError` for a workspace that is being deleted, `WorkspaceGone` for a deleted one.
         """
         try:
             changed = await self._state.store.set_desired_state(
@@ -155,9 +162,9 @@ class Lifecycle:
                 text=f"the user asked: {text}",
             )
         except NoSuchWorkspace:
-            await self._state.find(workspace.id)  # gone meanwhile, or still on its way there
+            await self._state.find(workspace.id)  # raises if it is already deleted, else it is being deleted
             raise UserError(
-                f"{workspace.name} is being deleted", "Create it again when it is gone."
+                f"{workspace.name} is being deleted", "Create it again once it is deleted."
             ) from None
         self._state.nudge(changed.id)
         return changed

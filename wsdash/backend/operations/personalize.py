@@ -1,8 +1,8 @@
 """Adds a user's settings to every new workspace: dotfiles, applied once, and home files in its checkpoints.
 Pure.
 
-The names and their order are those that GitHub Codespaces tries ("Personalizing GitHub Codespaces for your
-account").
+The names of install scripts and their order are those of GitHub Codespaces ("Personalizing GitHub Codespaces for
+your account").
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from wsdash.workload import Command, EnvVar, GitIdentity, Workload
 
 
 def with_personal(workload: Workload, personal: Personal, identity: GitIdentity | None = None) -> Workload:
-    """Dotfiles are applied before the devfile's own postStart, until that has succeeded once."""
+    """Return the workload with the user's settings. Dotfiles come before the devfile's own postStart, until they
+    succeed once.
+    """
     workload = replace(workload, home_files=personal.home_files, git_identity=identity)
     if personal.dotfiles is None:
         return workload

@@ -1,4 +1,4 @@
-"""Reads for the dashboard and the command line: nothing is changed."""
+"""Queries for the dashboard and the command line: nothing is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsdash.backend.system.file_watch import FileWatch
 from wsdash.model import Attempt, Event, Workspace
 
 CHANGES_S = 0.5
-"""Seconds between looks at whether the store has changed."""
+"""Interval between checks of the store for changes, in seconds."""
 
 
 class Queries:
@@ -27,35 +27,35 @@ class Queries:
         self._state = state
 
     async def workspaces(self, *, deleted: bool = False) -> list[WorkspaceRow]:
-        """All workspaces by name, with their phase now."""
+        """Return all workspaces by name, with their present phase."""
         return await self._state.read(
             lambda: self._state.reader.workspaces(self._state.clock(), deleted=deleted)
         )
 
     async def find(self, name: str) -> Workspace:
-        """The workspace that a user calls so, by its name or id: all that is done to it then names its id.
+        """Return the workspace with this name or id. Every operation on it then uses its id.
 
         Raises `NoSuchWorkspace`.
         """
         return await self._state.read(lambda: self._state.reader.find(name))
 
     async def row(self, workspace_id: str) -> WorkspaceRow:
-        """One workspace as in the list: cheap enough to be asked often. Also of a deleted one.
+        """Return one workspace as in the list, deleted ones included. It is cheap enough to be called often.
 
         Raises `NoSuchWorkspace`.
         """
         return await self._state.read(lambda: self._state.reader.row(workspace_id, self._state.clock()))
 
     async def detail(self, workspace_id: str) -> WorkspaceDetail:
-        """The details of a workspace, deleted ones included. Raises `NoSuchWorkspace`."""
+        """Return the details of a workspace, deleted ones included. Raises `NoSuchWorkspace`."""
         return await self._state.read(lambda: self._state.reader.detail(workspace_id, self._state.clock()))
 
     async def attempts(self, workspace_id: str) -> list[Attempt]:
-        """Oldest first, also of a deleted one."""
+        """Return the attempts of a workspace, oldest first, deleted workspaces included."""
         return await self._state.read(lambda: self._state.reader.attempts(workspace_id))
 
     async def events(self, workspace_id: str, *, limit: int = 200) -> list[Event]:
-        """Newest first."""
+        """Return the events of a workspace, newest first."""
         workspace = await self._state.find(workspace_id, deleted=True)
         return await self._state.read(lambda: self._state.reader.events(workspace.id, limit=limit))
 
@@ -64,11 +64,11 @@ class Queries:
         return why(await self.detail(workspace_id), self._state.clock())
 
     async def plan(self) -> list[PlannedStep]:
-        """What the reconciler would do next, and why."""
+        """Return the steps that the reconciler would take next, with their reasons."""
         return await self._state.read(lambda: self._state.reader.plan(self._state.clock()))
 
     async def changes(self) -> AsyncIterator[None]:
-        """Yields when anybody has changed the store."""
+        """Yield whenever any process has changed the store."""
         watch = FileWatch(self._state.paths.database)
         version: tuple[object, int] | None = await self._state.read(self._state.reader.data_version)
         while True:
@@ -86,15 +86,17 @@ class Queries:
     async def read_log(
         self, workspace_id: str, *, attempt: int | None = None, offset: int = 0, limit: int = 65536
     ) -> LogChunk:
-        """Bytes of an attempt's log (the newest attempt's by default): untrusted text. Also of a deleted one."""
+        """Return bytes of an attempt's log, by default the newest one's: untrusted text. Deleted workspaces are
+        included.
+        """
         workspace, found = await self._state.attempt(workspace_id, attempt, deleted=True)
         return await self._state.provider(workspace).read_log(found, offset, limit)
 
     def folder(self, workspace: Workspace) -> str | None:
-        """Where the workspace's files are on this machine, if they are."""
+        """Return the folder of the workspace's files on this machine, None if they are elsewhere."""
         provider = self._state.provider(workspace)
         return provider.folder(workspace) if isinstance(provider, OnThisMachine) else None
 
     async def capabilities(self, context: str) -> Capabilities:
-        """What jobs run in here."""
+        """Return what jobs support in this context."""
         return await self._state.provider_of(context).capabilities()

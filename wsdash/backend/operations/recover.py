@@ -18,9 +18,9 @@ from wsdash.model import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What can be done with what is there. Names are free ones.
+    """Workspaces and leftovers that a provider has, sorted by what can be done with them. Names are free ones.
 
-    `lost` were kept by this state store, `elsewhere` by another one; `present` are known here already.
+    `lost` belonged to this state store, `elsewhere` to another one; `present` are known here already.
     """
 
     context: str
@@ -32,7 +32,7 @@ class Plan:
 
 
 def plan_of(inventory: Inventory, rows: Iterable[Workspace], context: str) -> Plan:
-    """Compare what a provider has with the workspaces of the store, tombstones among them. Pure."""
+    """Compare the provider's workspaces with those of the store, tombstones included. Pure."""
     mine = {workspace.id: workspace for workspace in rows}
     taken = {workspace.name for workspace in mine.values() if workspace.deleted_at is None}
     lost: list[FoundWorkspace] = []
@@ -45,7 +45,9 @@ def plan_of(inventory: Inventory, rows: Iterable[Workspace], context: str) -> Pl
             continue
         if own is not None:
             jobs = tuple(a.job_id or "" for a in found.attempts if a.is_live)
-            orphans.append(Orphan(own.id, f"{own.name} was deleted here, and is still there", jobs))
+            orphans.append(
+                Orphan(own.id, f"{own.name} was deleted here, but the provider still has it", jobs)
+            )
             continue
         name = next_name(found.workspace.name, taken)
         taken.add(name)
@@ -55,7 +57,7 @@ def plan_of(inventory: Inventory, rows: Iterable[Workspace], context: str) -> Pl
 
 
 async def take_in(store: Store, provider: Recoverable, found: FoundWorkspace, text: str) -> None:
-    """Make the workspace one of this store; one of another store is taken over first, so that it lets go.
+    """Add the workspace to this store; one of another store is taken over first, so that the other releases it.
 
     Raises `WsdashError`.
     """
@@ -64,24 +66,24 @@ async def take_in(store: Store, provider: Recoverable, found: FoundWorkspace, te
     try:
         await store.restore_workspace(found.workspace, found.workload, found.attempts, text)
     except NameTaken:
-        raise UserError(f"there is a workspace {found.workspace.name} already", "Try again.") from None
+        raise UserError(f"the workspace {found.workspace.name} already exists", "Try again.") from None
 
 
 class Recovery:
-    """Takes in workspaces that a provider has and the store does not."""
+    """Adds workspaces to the store that a provider has and the store does not."""
 
     def __init__(self, state: State, queries: Queries) -> None:
         self._state = state
         self._queries = queries
 
     async def recovery_plan(self, context: str) -> Plan:
-        """What the provider has of workspaces, beside what is known here. Raises `WsdashError`."""
+        """Compare the provider's workspaces with the store's. Raises `WsdashError`."""
         inventory = await self._recoverable(context).inventory(context)
         rows = await self._queries.workspaces(deleted=True)
         return plan_of(inventory, [row.workspace for row in rows], context)
 
     async def take_in(self, context: str, found: FoundWorkspace) -> None:
-        """Make it a workspace of this store, taken over from another one if need be. Raises `WsdashError`."""
+        """Add it to this store; take it over from another one if necessary. Raises `WsdashError`."""
         provider = self._recoverable(context)
         text = (
             f"recovered from {provider.described_by}" if found.is_own else f"taken over from {found.kept_by}"
@@ -90,11 +92,13 @@ class Recovery:
         self._state.nudge(found.workspace.id)
 
     async def end_orphan(self, context: str, orphan: Orphan) -> None:
-        """End and remove what is left of a workspace that nobody can describe. Raises `WsdashError`."""
+        """End and remove the leftovers of a workspace whose description is lost. Raises `WsdashError`."""
         await self._recoverable(context).end_orphan(orphan)
 
     async def take_in_lost(self, contexts: Iterable[str]) -> None:
-        """Take in what the store has lost, such as by a restored backup, and a provider can tell of at no cost."""
+        """Restore workspaces that the store has lost, for example by an old backup, if a provider lists them at no
+        cost.
+        """
         for context in contexts:
             with suppress(WsdashError):
                 provider = self._state.provider_of(context)
@@ -106,11 +110,11 @@ class Recovery:
                 for found in (await self.recovery_plan(context)).lost:
                     await self.take_in(context, found)
                     self._state.add_notice(
-                        f"The workspace {found.workspace.name} was lost; it is back from {provider.described_by}."
+                        f"The workspace {found.workspace.name} was lost and is recovered from {provider.described_by}."
                     )
 
     def _recoverable(self, context: str) -> Recoverable:
         provider = self._state.provider_of(context)
         if not isinstance(provider, Recoverable):
-            raise UserError(f"the context {context} cannot tell of workspaces that the state store has lost")
+            raise UserError(f"the context {context} does not support the recovery of workspaces")
         return provider

@@ -1,7 +1,7 @@
 """Saves a workspace's unsaved work on this machine before a delete: Git bundles, and tars of other files.
 
-The workspace's job, or a sandbox, makes them and verifies that they restore everything; this process does not
-open them. `restore.sh`, written by wsdash beside them, restores them into a clone.
+A program in the workspace's job or in a sandbox creates them and verifies that they restore everything; this process
+does not open them. `restore.sh`, which wsdash writes next to them, restores them into a clone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST_HEAD = 1 << 18
 
 
 def question(project: str) -> CheckoutQuery:
-    """For a workspace whose project is in this folder below the projects folder."""
+    """Return the query for a workspace whose project is in this folder below the projects folder."""
     function = (
         f"restore_script() {{\ncat <<'END-OF-RESTORE'\n{shell.script('restore_work.sh')}END-OF-RESTORE\n}}\n"
     )
@@ -41,11 +41,11 @@ def question(project: str) -> CheckoutQuery:
 
 @dataclass(frozen=True, slots=True)
 class SavedWork:
-    """The folder with the saved work; None where there was nothing to save.
+    """The folder with the saved work; None if there was nothing to save.
 
-    `checkpoint` is the last one of a job that does not answer any more, as of `at`. Otherwise `script` restores the
-    work into a clone of the project, and `has_other_files` of outside the project into another folder. `state` is the
-    hash of the workspace's files when they were packed, as in `UnsavedWork`.
+    `checkpoint` is the last one of a job that no longer answers, taken at `at`. Otherwise `script` restores the
+    work into a clone of the project; with `has_other_files` it restores files from outside the project into another
+    folder. `state` is the hash of the workspace's files when they were packed, as in `UnsavedWork`.
     """
 
     folder: Path | None = None
@@ -58,19 +58,19 @@ class SavedWork:
 
 
 def keep(output: bytes, name: str, folder: Path, now: float) -> SavedWork:
-    """Write what `question` was answered with into a new folder. Raises `UserError` where it is not all of it."""
+    """Write the answer to `question` into a new folder. Raises `UserError` if it is incomplete."""
     head, data_line, data = output.partition(b"\ndata\n")
     lines = head[:_LONGEST_HEAD].decode("utf-8", "replace").split("\n")
     if not output.startswith(_BEGINNING[:-1]):
         raise UserError(
-            f"the work of {name} cannot be kept: nothing can be asked about its files",
-            "Start it, and try again; or delete it without --keep-work.",
+            f"the work of {name} cannot be saved: its files are not accessible",
+            "Start it and try again, or delete it without --keep-work.",
         )
     problems = [line.partition(" ")[2].replace("\001", "\n") for line in lines if line.startswith("problem ")]
     if problems:
         raise UserError(
-            f"the work of {name} cannot be kept, so it is not deleted: {one_line(problems[0])}",
-            "`wsdash export` takes all of its files as they are; or delete it without --keep-work.",
+            f"the work of {name} cannot be saved, so it is not deleted: {one_line(problems[0])}",
+            "Export all of its files with `wsdash export`, or delete it without --keep-work.",
         )
     state = ""
     if len(lines) > 1 and (state_line := _STATE.fullmatch(lines[1])):
@@ -80,8 +80,8 @@ def keep(output: bytes, name: str, folder: Path, now: float) -> SavedWork:
     sizes = [(match[1], int(match[2]), match[3]) for match in found if match]
     if not data_line or None in found or data[sum(size for _, size, _ in sizes) :] != _END:
         raise UserError(
-            f"the work of {name} did not come whole, so it is not deleted",
-            "Try again; or `wsdash export` it, or push it from within (`wsdash ssh`).",
+            f"the work of {name} arrived incomplete, so it is not deleted",
+            "Try again, or `wsdash export` it, or push from inside it (`wsdash ssh`).",
         )
     if not sizes:
         return SavedWork(state=state)
@@ -91,9 +91,7 @@ def keep(output: bytes, name: str, folder: Path, now: float) -> SavedWork:
         parts[file] = data[begin : begin + size]
         begin += size
         if hashlib.sha256(parts[file]).hexdigest() != digest:
-            raise UserError(
-                f"the work of {name} did not come as it was sent, so it is not deleted", "Try again."
-            )
+            raise UserError(f"the work of {name} arrived damaged, so it is not deleted", "Try again.")
     place = _place(folder, name, now)
     _write_all(place, {**parts, "restore.sh": shell.script("restore_work.sh").encode()}, name)
     other_files = [file for file in parts if file.startswith("beside")]
@@ -107,7 +105,7 @@ def keep(output: bytes, name: str, folder: Path, now: float) -> SavedWork:
 
 
 def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: float) -> SavedWork:
-    """A copy of the last checkpoint in a new folder. Raises `UserError`."""
+    """Copy the last checkpoint into a new folder. Raises `UserError`."""
     place = _place(folder, name, now)
     try:
         data = file.read_bytes()
@@ -118,7 +116,7 @@ def keep_checkpoint(one: Checkpoint, file: Path, name: str, folder: Path, now: f
 
 
 def _place(folder: Path, name: str, now: float) -> Path:
-    """A folder that is not there yet."""
+    """Return the path of a folder that does not exist yet."""
     first = folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
     place, number = first, 1
     while place.exists():
@@ -128,7 +126,7 @@ def _place(folder: Path, name: str, now: float) -> Path:
 
 
 def _write_all(place: Path, parts: dict[str, bytes], name: str) -> None:
-    """All of them on the disk, in a folder that was not there before. Raises `UserError`."""
+    """Write all parts durably into a new folder. Raises `UserError`."""
     try:
         make_folder(place.parent)
         place.mkdir(mode=0o700)
@@ -141,7 +139,7 @@ def _write_all(place: Path, parts: dict[str, bytes], name: str) -> None:
         for above in (place, place.parent):
             descriptor = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                os.fsync(descriptor)  # what it is a copy of is about to go
+                os.fsync(descriptor)  # the original is about to be deleted
             finally:
                 os.close(descriptor)
     except OSError as error:

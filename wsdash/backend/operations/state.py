@@ -32,12 +32,12 @@ class State:
     providers: ProviderPool
     clock: Callable[[], float]
     notices: list[str]
-    """What had to be done to the store before it could be used, and since, as sentences for the user."""
+    """Repairs of the store, before it was opened and since, as sentences for the user."""
     nudge: Callable[[str], None] = field(default=lambda workspace_id: None)
-    """Have the reconciler look at a workspace now, where it runs in this process."""
+    """Asks the reconciler to check a workspace now, if the reconciler runs in this process."""
 
     async def read(self, read: Callable[[], T]) -> T:
-        """The answer of a function that reads, off the event loop."""
+        """Run a function that reads in the reader's thread, and return its result."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self.thread, read)
         finally:
@@ -50,13 +50,13 @@ class State:
         self.notices.append(sentence)
 
     async def find(self, workspace_id: str, *, deleted: bool = False) -> Workspace:
-        """Raises `WorkspaceGone`, as every call with an id does that does something to the workspace."""
+        """Return the workspace. Raises `WorkspaceGone`, as every operation on a workspace by its id does."""
         return await self.read(lambda: self.reader.workspace(workspace_id, deleted=deleted))
 
     async def attempt(
         self, workspace_id: str, number: int | None, *, deleted: bool = False
     ) -> tuple[Workspace, Attempt]:
-        """The workspace and its attempt of that number, or its newest. Raises `UserError` where there is none."""
+        """Return the workspace and its attempt of that number, or its newest. Raises `UserError` if there is none."""
         workspace = await self.find(workspace_id, deleted=deleted)
         attempts = await self.read(lambda: self.reader.attempts(workspace.id))
         if not attempts:
@@ -67,13 +67,15 @@ class State:
             if attempt.number == number:
                 return workspace, attempt
         raise UserError(
-            f"{workspace.name} has no attempt {number}", f"It has 1 to {attempts[-1].number}.", exit_code=2
+            f"{workspace.name} has no attempt {number}",
+            f"It has attempts 1 to {attempts[-1].number}.",
+            exit_code=2,
         )
 
     def provider(self, workspace: Workspace) -> Provider:
-        """The provider that the workspace's jobs run at. Raises `UserError`."""
+        """Return the provider that runs the workspace's jobs. Raises `UserError`."""
         return self.provider_of(workspace.context)
 
     def provider_of(self, context: str) -> Provider:
-        """Raises `UserError` for a context that config.toml does not know."""
+        """Return a context's provider. Raises `UserError` if config.toml does not have the context."""
         return self.providers.of(context)

@@ -1,4 +1,4 @@
-"""Collects the data of a fault report: wsdash's facts on this machine as texts, with secrets removed.
+"""Collects the data of a fault report: wsdash's data on this machine as texts, with secrets removed.
 
 Jobs' own logs and the files of workspaces are not included.
 """
@@ -23,9 +23,9 @@ from wsdash.config.settings import Config
 from wsdash.paths import Paths
 
 LARGEST_LOG = 512 * 1024
-"""Bytes of each log, from its end."""
+"""Most bytes of each log, from its end."""
 _SHORTEST = 6
-"""Characters: anything shorter stands in any text by chance."""
+"""Shortest known secret that is redacted, in characters: a shorter one appears in any text by chance."""
 _ASSIGNMENT = re.compile(
     r"(?i)(?<![\w-])(?=[\w-]*?(?:token|secret|passw|passphrase|credential|private_?key|api_?key))([\w-]++)"
     r"(=|[\"']?\s*[=:]\s*(?=[\"'])|[\"']?\s*[=:]\s*(?=[^\s\"',;&]{8}))"
@@ -36,7 +36,7 @@ _BEARER = re.compile(r"(?i)\b(bearer|basic|private-token:)\s+[\w+/=.~-]{8,}")
 
 
 class Redactor:
-    """Hides known values, tokens by their shape, secrets of addresses, and what is assigned to a name of a secret."""
+    """Hides known values, tokens by their shape, secrets in addresses, and values of names like "token"."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {secret for secret in secrets if len(secret) >= _SHORTEST}
@@ -53,7 +53,7 @@ class Redactor:
 
 
 def known_secrets(paths: Paths, config: Config | None, environ: Mapping[str, str]) -> set[str]:
-    """The values that this user has given wsdash, in whatever store they are. Blocks."""
+    """Return the secrets that this user has given wsdash, from every store. Blocks."""
     found = {value for name, value in environ.items() if environments.is_secret(name)}
     found |= set(environments.received.values())
     for context in config.contexts.values() if config is not None else ():
@@ -74,7 +74,7 @@ def known_secrets(paths: Paths, config: Config | None, environ: Mapping[str, str
 
 
 def _values(file: Path) -> set[str]:
-    """The words of a file of shell data or TOML, and what is assigned in it."""
+    """Return the words and assigned values of a file of shell data or TOML."""
     try:
         words = shlex.split(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -83,7 +83,7 @@ def _values(file: Path) -> set[str]:
 
 
 def texts(paths: Paths) -> Iterator[tuple[str, str]]:
-    """Names and contents of the configuration, logs and crash reports that are there. Blocks."""
+    """Yield names and contents of the configuration, logs and crash reports that exist. Blocks."""
     files = [paths.config_file, *paths.state.glob("*.log*"), *paths.state.glob("access/*.log*")]
     files += sorted(paths.crash_reports.glob("*.txt"))
     for file in files:
@@ -99,7 +99,7 @@ def texts(paths: Paths) -> Iterator[tuple[str, str]]:
 
 
 def archive(entries: Iterable[tuple[str, str]], redact: Redactor, folder: str, now: float) -> bytes:
-    """A tar.gz with each text in `folder`."""
+    """Return a tar.gz with each text in `folder`."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as tar:
         for name, text in entries:

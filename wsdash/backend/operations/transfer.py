@@ -40,7 +40,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """The user's request. `file` is a path or an open descriptor; `name` None is the archive's own."""
+    """The user's request. `file` is a path or an open descriptor; `name` None uses the archive's name."""
 
     file: Path | int
     name: str | None = None
@@ -55,8 +55,8 @@ async def export_workspace(
     if not isinstance(provider, Files):
         raise NotSupported(
             provider.kind,
-            f"give the files of {workspace.name}",
-            "Push what it has to its repository, and create it again elsewhere.",
+            f"export the files of {workspace.name}",
+            "Push its work to its repository, and create it again elsewhere.",
         )
     description = Manifest(
         format=manifest.FORMAT,
@@ -79,9 +79,7 @@ async def export_workspace(
         if isinstance(failed.error, BrokenPipeError):
             raise failed.error from None
         reason = (failed.error.strerror or str(failed.error)).lower()
-        raise UserError(
-            f"the archive cannot be written: {reason}", "Choose another place for it."
-        ) from failed
+        raise UserError(f"the archive cannot be written: {reason}", "Choose another path for it.") from failed
     finally:
         await asyncio.shield(asyncio.to_thread(target.release))
     return Exported(workspace, size, packed)
@@ -98,20 +96,20 @@ async def _still_wanted(store: Store, workspace: Workspace) -> None:
     """Raise UserError if the workspace was deleted during the export: the archive may be incomplete."""
     now = await store.workspace(workspace.id)
     if now.desired is Desired.DELETED:
-        raise UserError(f"{workspace.name} is being deleted", "What there was to export is going or gone.")
+        raise UserError(f"{workspace.name} is being deleted", "The archive would be incomplete.")
 
 
 async def import_workspace(
     store: Store, provider: Provider, request: ImportRequest, source: ArchiveReader, new_id: str, now: float
 ) -> Workspace:
-    """Make a workspace from the archive. Raises UserError, ProviderError.
+    """Create a workspace from the archive. Raises UserError, ProviderError.
 
-    Everything of the archive is read and checked before the workspace is committed, inside of the
-    provider's block: `providers/local/files/staging.py` says what a crash on each line leaves.
+    The whole archive is read and checked before the workspace is committed, inside the provider's block:
+    `providers/local/files/staging.py` says what a crash at each step leaves behind.
     """
 
     if not isinstance(provider, Files):
-        raise NotSupported(provider.kind, "take files in", "Choose another context: --context NAME.")
+        raise NotSupported(provider.kind, "import files", "Choose another context: --context NAME.")
 
     async def known() -> set[str]:
         return {workspace.id for workspace in await store.workspaces()}
@@ -129,7 +127,7 @@ async def import_workspace(
             await secret_store_of(provider).keep_credentials(workspace, workload, credentials)
     except ArchiveError as error:
         raise UserError(
-            f"{_named(request.file)} is not imported: {error}", "Nothing of it was kept. Export it again."
+            f"{_named(request.file)} is not imported: {error}", "No part of it was kept. Export it again."
         ) from error
     except StreamFailed as failed:
         reason = (failed.error.strerror or str(failed.error)).lower()
@@ -142,12 +140,12 @@ async def import_workspace(
 
 
 def _description(source: ArchiveReader) -> Manifest:
-    """The first member, which must be `workspace.json`; the source then stands before the second."""
+    """Read the first member, which must be `workspace.json`; the source is then positioned before the second."""
     for member, content in tar.read_members(source):
         if (member.path.removeprefix("./"), member.kind) != (manifest.FILE, "file"):
             break
         if member.size > manifest.LARGEST:
-            raise ArchiveError(f"{manifest.FILE} has more than {manifest.LARGEST} bytes")
+            raise ArchiveError(f"{manifest.FILE} is larger than {manifest.LARGEST} bytes")
         data = b""
         while piece := content.read(manifest.LARGEST):
             data += piece
@@ -162,7 +160,7 @@ def _workspace(description: Manifest, request: ImportRequest, new_id: str, now: 
     try:
         render(description.workload)
     except ValueError as error:
-        raise ArchiveError(f"its workload cannot become a job: {error}") from error
+        raise ArchiveError(f"its workload cannot be rendered as a job: {error}") from error
     return Workspace(
         id=new_id,
         name=name,
@@ -182,7 +180,7 @@ async def _check_free(store: Store, name: str) -> None:
     taken = {workspace.name for workspace in await store.workspaces()}
     if name in taken:
         raise UserError(
-            f"there is a workspace {name} already", f"Add --name {next_name(name, taken)}.", field="name"
+            f"the workspace {name} already exists", f"Add --name {next_name(name, taken)}.", field="name"
         )
 
 
@@ -203,7 +201,9 @@ async def _commit(store: Store, workspace: Workspace, description: Manifest, req
         await store.create_workspace(workspace, description.workload, text, "imported", evidence)
     except NameTaken:
         await _check_free(store, workspace.name)
-        raise UserError(f"{workspace.name} was taken for a moment", "Import it again.") from None
+        raise UserError(
+            f"{workspace.name} was created by another process meanwhile", "Import it again."
+        ) from None
 
 
 def _named(file: Path | int) -> str:
@@ -211,7 +211,7 @@ def _named(file: Path | int) -> str:
 
 
 class Transfer:
-    """Workspaces as archives."""
+    """Exports and imports workspaces as archives."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -219,7 +219,7 @@ class Transfer:
     async def export_workspace(
         self, workspace_id: str, file: Path | int, *, force: bool = False, progress: Callable[[int], None]
     ) -> Exported:
-        """Its description and files as an archive, at a path or into an open descriptor. Raises `WsdashError`."""
+        """Write its description and files as an archive, to a path or an open descriptor. Raises `WsdashError`."""
         workspace = await self._state.find(workspace_id)
         return await export_workspace(
             self._state.store,
@@ -230,7 +230,7 @@ class Transfer:
         )
 
     async def import_workspace(self, request: ImportRequest, *, progress: Callable[[int], None]) -> Workspace:
-        """A new workspace from an archive, which is not trusted. Raises `WsdashError`."""
+        """Create a workspace from an archive, which is not trusted. Raises `WsdashError`."""
         workspace = await import_workspace(
             self._state.store,
             self._state.provider_of(request.context),

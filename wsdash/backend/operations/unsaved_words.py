@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def unsaved_parts(work: UnsavedWork) -> list[tuple[str, tuple[str, ...]]]:
-    """Each kind of unsaved work that there is, with its title and its lines."""
+    """Return each kind of unsaved work that exists, with its title and its lines."""
     parts = (
         ("not committed", work.uncommitted),
         ("not pushed", work.unpushed),
@@ -31,7 +31,7 @@ def record_words(record: UnsavedRecord, now: float, *, coarse: bool = False) -> 
 
 
 def also_removed_words(work: UnsavedWork) -> str:
-    """What else goes with the workspace, in a sentence; "" for nothing."""
+    """Return a sentence about ignored and other files that are removed with the workspace; "" for none."""
     parts = []
     if work.ignored is not None and work.ignored.files:
         parts.append(f"{_sized(work.ignored)} that Git ignores")

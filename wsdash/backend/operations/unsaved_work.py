@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from wsdash.backend.operations.save_work import SavedWork
 
 LOOK_S = 3.0
-"""Who only looks at a workspace waits no longer for what it has."""
+"""Time limit of a search in seconds, when a user only looks at a workspace."""
 
 
 class Work:
-    """Operations on work that exists nowhere but in a workspace."""
+    """Operations on work that exists only in a workspace."""
 
     def __init__(self, state: State, queries: Queries) -> None:
         self._state = state
@@ -33,9 +33,10 @@ class Work:
     async def unsaved_work(
         self, workspace_id: str, within_s: float | None = None, *, exact: bool = False
     ) -> UnsavedWork | None:
-        """What only this workspace has, which is recorded; None if nobody can say, or not `within_s` seconds.
+        """Find and record work that exists only in this workspace; None if that is impossible or takes over `within_s`
+        seconds.
 
-        `exact`: with its state.
+        `exact`: include the hash of its files.
         """
         workspace = await self._state.find(workspace_id)
         workload = await self._state.store.workload(workspace.id)
@@ -49,19 +50,19 @@ class Work:
         return work
 
     async def look_again(self, workspace_id: str) -> None:
-        """Have what only this workspace has recorded again, where that takes a moment and was not done lately."""
+        """Refresh the record of unsaved work, if that is quick and was not done recently."""
         row = await self._queries.row(workspace_id)
         has_folder = await asyncio.to_thread(self._queries.folder, row.workspace) is not None
         if is_worth_asking(row.workspace, row.attempt, self._state.clock(), has_folder=has_folder):
-            # A provider may take longer than its limit; nobody waits for it.
+            # A provider may exceed its limit; the caller does not wait for it.
             with suppress(TimeoutError, UserError):
                 async with asyncio.timeout(LOOK_S + 1.0):
                     await self.unsaved_work(workspace_id, LOOK_S)
 
     async def keep_work(self, workspace_id: str) -> SavedWork:
-        """What only this workspace has, into files on this machine.
+        """Save work that exists only in this workspace into files on this machine.
 
-        Raises `WsdashError` where not all of it is kept, or where any of it changed since it was packed.
+        Raises `WsdashError` if it is not saved completely, or if it changed after it was packed.
         """
         from wsdash.backend.operations import save_work
         from wsdash.backend.store.checkpoint_files import CheckpointStore
@@ -85,16 +86,16 @@ class Work:
         if not isinstance(provider, CheckoutQueries):
             raise NotSupported(
                 provider.kind,
-                f"look into the files of {workspace.name}, so it is not deleted",
-                "Have its job push what it has; or delete it without --keep-work.",
+                f"access the files of {workspace.name}, so it is not deleted",
+                "Push its work from inside it, or delete it without --keep-work.",
             )
         kept = await asyncio.to_thread(save_work.keep, output, workspace.name, folder, now)
         work = await self.unsaved_work(workspace.id, exact=True)
         if work is None or work.state != kept.state:
             raise UserError(
-                f"{workspace.name} changed while its work was kept, so it is not deleted",
-                f"Try again when nothing works in it. {kept.folder} has what was there before."
+                f"{workspace.name} changed while its work was saved, so it is not deleted",
+                f"Try again when no process changes its files. {kept.folder} has the state before."
                 if kept.folder
-                else "Try again when nothing works in it.",
+                else "Try again when no process changes its files.",
             )
         return kept

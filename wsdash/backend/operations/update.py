@@ -20,7 +20,7 @@ from wsdash.workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """`changes` are the lines of a unified diff of its job; none where nothing is new. Untrusted text."""
+    """`changes` are the lines of a unified diff of its job; empty if there are none. Untrusted text."""
 
     workspace_id: str
     preview: Preview
@@ -28,22 +28,22 @@ class Update:
 
 
 def differences(present: Workload, wanted: Workload) -> tuple[str, ...]:
-    """How the two jobs differ, as lines of a unified diff; none where they are the same."""
+    """Return the differences of two jobs as lines of a unified diff; empty if they are the same."""
     if present == wanted:
         return ()
     before, after = (
         render(SecretHider().of_workload(workload)).splitlines() for workload in (present, wanted)
     )
     lines = [
-        *difflib.unified_diff(before, after, "what its job runs", "what its devfile says now", lineterm="")
+        *difflib.unified_diff(before, after, "the present job", "the job of the devfile now", lineterm="")
     ]
     if present.image != wanted.image:
         lines += [f"-image {present.image or 'none'}", f"+image {wanted.image or 'none'}"]
-    return tuple(lines) or ("@ what surrounds the job: ports, services, limits or the like @",)
+    return tuple(lines) or ("@ outside the commands: ports, services, limits or similar @",)
 
 
 class Updates:
-    """Has workspaces run what their devfiles say now."""
+    """Updates workspaces to their current devfiles."""
 
     def __init__(self, state: State, creation: Creation, lifecycle: Lifecycle) -> None:
         self._state = state
@@ -53,9 +53,9 @@ class Updates:
     async def preview_update(
         self, workspace_id: str, choices: CreateRequest, progress: Callable[[str], None] = lambda _: None
     ) -> Update:
-        """What its source makes of a workspace now, where it was made from. Raises `WsdashError`.
+        """Translate the workspace's source again, and compare. Raises `WsdashError`.
 
-        Of `choices` count the component, the image and the secrets, which are not kept.
+        Of `choices`, the component, the image and the secrets are used, which are not stored.
         """
         workspace = await self._state.find(workspace_id)
         request = replace(
@@ -74,7 +74,7 @@ class Updates:
         return Update(workspace.id, preview, await asyncio.to_thread(differences, present, preview.workload))
 
     async def update(self, update: Update, *, unsaved: bool = False) -> Workspace:
-        """Run what the preview of an update showed from now on: in a new attempt where it is wanted running.
+        """Run the previewed job from now on; if the desired state is running, in a new attempt.
 
         Raises as `stop` does.
         """

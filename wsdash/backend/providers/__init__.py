@@ -1,1 +1,1 @@
-"""Providers run jobs: `registry.py` makes the one that a context asks for, `base.py` is their contract."""
+"""Providers run jobs: `registry.py` creates the provider of a context, `base.py` is their contract."""

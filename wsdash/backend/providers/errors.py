@@ -1,4 +1,4 @@
-"""Errors of providers, by what the caller can do about them."""
+"""Errors of providers, classified by how the caller can react."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ class ProviderError(WsdashError):
 
     exit_code = 4
     retry_at: float | None = None
-    """Before this instant asking again is useless, or forbidden; None where nothing is known of that."""
+    """The earliest time at which a retry is useful or allowed; None if unknown."""
 
 
 class Unreachable(ProviderError):
-    """The provider could not be asked, so nothing is known."""
+    """The provider did not answer, so its state is unknown."""
 
 
 class PermanentError(ProviderError):
-    """What was asked is wrong in itself: trying again will not help."""
+    """The request itself is wrong: a retry will not help."""
 
 
 class NotRunning(PermanentError):
-    """The workspace has no job that could be entered now. One that is wanted running gets another one."""
+    """The workspace has no job that could be entered now. With the desired state running it gets another one."""
 
 
 class OwnershipLost(PermanentError):
-    """Another state store keeps this workspace alive now, and the provider knows it."""
+    """Another state store owns the workspace now, according to the provider."""
 
 
 class PreconditionFailed(ProviderError):
-    """Nothing was done, and somebody must fix something first: a token, a role, a setting, a quota.
+    """Nothing was done, because the user must fix something first: a token, a role, a setting or a quota.
 
-    It is asked again from time to time, so that all goes on by itself once it is fixed.
+    wsdash retries from time to time, so that it continues by itself after the fix.
     """
 
 
 class InProgress(ProviderError):
-    """It has been begun and takes its time: asked again it goes on, until it is done."""
+    """The operation has begun and is not done yet: call it again until it is."""
 
 
 class NotSupported(PermanentError):
-    """The provider has not got the feature that a verb needs: which verb, and what to do without it."""
+    """The provider lacks a feature that a command needs. The message names the command, the hint an alternative."""
 
     exit_code = 1
 

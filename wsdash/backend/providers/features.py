@@ -1,6 +1,6 @@
-"""Optional features of a provider beside `Provider`, each detected by `isinstance`.
+"""Optional features of a provider in addition to `Provider`, each detected by `isinstance`.
 
-The dashboard omits the parts whose feature is missing; a verb that needs a missing feature fails with
+The dashboard omits the parts whose feature is missing; a command that needs a missing feature fails with
 `NotSupported`, which names the provider and the remedy. Each docstring names the effect.
 """
 
@@ -34,13 +34,13 @@ class Shells(Protocol):
     """Its jobs can be entered. Without it: no shell, no command inside, no editor; open sessions are not counted."""
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
-        """A command for a terminal in the running workspace; no argv is the login shell.
+        """Return a command for a terminal in the running workspace; an empty argv is the login shell.
 
         Raises `NotRunning` when the job does not run.
         """
 
     async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
-        """What job.sh says now of open sessions, a number; None where the job cannot be asked. Untrusted."""
+        """Return job.sh's number of open sessions; None if the job cannot be queried. Untrusted."""
 
 
 @runtime_checkable
@@ -48,45 +48,45 @@ class Ports(Protocol):
     """It lists the ports that a job listens on. Without it: the ports of the devfile are listed."""
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
-        """What ports.sh says in the running job; None where it cannot be asked. Untrusted."""
+        """Return the output of ports.sh in the running job; None if it cannot be queried. Untrusted."""
 
 
 @runtime_checkable
 class Forwards(Protocol):
-    """It brings ports and sockets of a job to this machine. Without it (and without `OnThisMachine`): no port."""
+    """It forwards ports and sockets of a job to this machine. Without it (and without `OnThisMachine`): no forwards."""
 
     async def forwarding(
         self, workspace: Workspace, attempt: Attempt, where: str, there: int | str
     ) -> tuple[str, ...]:
-        """A command that makes a port or a socket of the workspace be at `where` here, an address or a path.
+        """Return a command that forwards a port or a socket of the workspace to `where`, a local address or path.
 
-        Raises `NotRunning` when the job does not run, `PermanentError` where that cannot be.
+        Raises `NotRunning` if the job does not run, `PermanentError` if forwarding is impossible.
         """
 
 
 @runtime_checkable
 class OnThisMachine(Protocol):
-    """Its jobs run here: ports are at 127.0.0.1 themselves, files in a folder. Without it: no folder is shown."""
+    """Its jobs run here: ports are at 127.0.0.1 directly, files in a folder. Without it: no folder is shown."""
 
     def folder(self, workspace: Workspace) -> str:
-        """Where the workspace's files are on this machine."""
+        """Return the folder of the workspace's files on this machine."""
 
     def socket_here(self, workspace: Workspace, path: str) -> str:
-        """Where a socket in the job's temporary folder is on this machine.
+        """Return the path on this machine of a socket in the job's temporary folder.
 
-        Raises `PermanentError` for what is no socket there: a job may name anything.
+        Raises `PermanentError` if it is not a socket: a job may name any path.
         """
 
 
 @runtime_checkable
 class Savable(Protocol):
-    """Work that would be lost with a job can be saved. Without it: the work is as safe as its files are."""
+    """It saves work that would be lost with a job. Without it: the work is as safe as its files are."""
 
     async def save(self, workspace: Workspace, attempt: Attempt) -> None:
-        """Have the work in the attempt's job kept outside of it now, where it would not be otherwise.
+        """Save work that would otherwise be lost with the attempt's job.
 
-        Raises `ProviderError` where that should be possible and is not. Nothing is done where it never is: then
-        the work is as safe as the recovery point says.
+        Raises `ProviderError` if saving is possible and fails. Does nothing if the job never can: then the work is
+        as safe as the recovery point says.
         """
 
 
@@ -101,32 +101,32 @@ class Files(Protocol):
         """Write the workspace's files as a tar: `projects/`, `home/`, `volumes/NAME/`; nothing of `tmp/`.
 
         The workspace may run meanwhile. A workspace without files gives an empty tar. Raises PermanentError for
-        a file that cannot be read. Cancelled, it closes the sink and uses it no more.
+        a file that cannot be read. When cancelled, it closes the sink.
         """
 
     def unpack(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AbstractAsyncContextManager[None]:
-        """The files of a tar, which is not trusted, as those of a workspace that has none yet.
+        """Unpack an untrusted tar as the files of a workspace that has none yet.
 
-        In the block they are all there; the caller commits the workspace in it. A block that raises
-        removes them again. What a process that died on the way has left is removed by the next call,
-        unless `known`, the ids of the workspaces that there are, has its workspace.
+        Inside the block all files exist, and the caller commits the workspace. A block that raises removes them
+        again. Files of a process that died meanwhile are removed by the next call, unless `known`, the ids of the
+        existing workspaces, has their workspace.
 
-        Raises ArchiveError for a tar that is not sound, PermanentError when the workspace has files already,
-        ProviderError when there is no room. Cancelled, it closes the source and uses it no more.
+        Raises ArchiveError for an invalid tar, PermanentError if the workspace already has files,
+        ProviderError if the disk is full. When cancelled, it closes the source.
         """
 
 
 @runtime_checkable
 class CheckoutQueries(Protocol):
-    """It asks a checkout safely. Without it: unsaved work is unknown, and not kept before a delete."""
+    """It runs queries on a checkout safely. Without it: unsaved work is unknown, and not saved before a delete."""
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
-        """What a program prints that knows PROJECTS_ROOT and HOME, run where it cannot harm this machine.
+        """Run a program on the workspace's files, with PROJECTS_ROOT and HOME, in isolation; return its output.
 
-        Nothing where there is no way to ask; cut off where it is too much or takes too long. Nothing of the
-        workspace's files is written.
+        The output is empty if the files are not accessible, and truncated if it is too long or the time is up. The
+        program cannot write to the workspace's files.
         """
 
 
@@ -135,10 +135,10 @@ class ReportsLeftWork(Protocol):
     """Its jobs report unsaved work as they end. Without it: only `CheckoutQueries` find it."""
 
     def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
-        """The unsaved work that the last job reported as it ended; None without a report. Blocks."""
+        """Return the unsaved work that the last job reported as it ended; None without a report. Blocks."""
 
 
-# --- what a workload asks for ---------------------------------------------------------------------------
+# --- workloads ---------------------------------------------------------------------------
 
 
 @runtime_checkable
@@ -146,21 +146,21 @@ class ChecksWorkload(Protocol):
     """It checks a workload against what its jobs support. Without it: a preview has no limitations."""
 
     async def limitations(self, workload: Workload) -> list[Limitation]:
-        """What this workload asks for and will not get, as far as that can be known before it runs.
+        """Return the requests of this workload that its jobs cannot fulfil, as far as is known before it runs.
 
-        Never raises: what cannot be found out is left out.
+        Never raises: what cannot be determined is left out.
         """
 
 
 @runtime_checkable
 class ClonesByNetwork(Protocol):
-    """Its jobs clone from elsewhere, so that a folder of this machine is named by where it is pushed to.
+    """Its jobs clone over the network, so a local folder is replaced by the address that it is pushed to.
 
-    Without it: a job clones a folder of this machine as it is.
+    Without it: a job clones a local folder directly.
     """
 
     async def git_environ(self) -> dict[str, str]:
-        """What lets Git on this machine read what its jobs may clone; empty where it knows of nothing.
+        """Return variables with which Git on this machine can read what its jobs may clone; empty if unknown.
 
         Raises `PreconditionFailed`.
         """
@@ -168,13 +168,13 @@ class ClonesByNetwork(Protocol):
 
 @runtime_checkable
 class SecretStore(Protocol):
-    """It gives jobs secrets and credentials. Without it: a workspace that needs one is not made."""
+    """It gives jobs secrets and credentials. Without it: a workspace that needs one is not created."""
 
     def check_secret(self, name: str, value: str) -> None:
-        """Raises `PermanentError` for a value that cannot be kept, with what to do instead."""
+        """Check that a value can be stored. Raises `PermanentError`, with an alternative as hint."""
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
-        """Keep values of secrets by name, for jobs of this workspace alone, until it is destroyed.
+        """Store values of secrets by name, for jobs of this workspace only, until it is destroyed.
 
         Raises what `check_secret` does, `PreconditionFailed` and `Unreachable`.
         """
@@ -182,31 +182,31 @@ class SecretStore(Protocol):
     async def keep_credentials(
         self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
     ) -> None:
-        """Keep what was taken out of its clone addresses for Git in its jobs, until it is destroyed.
+        """Store the credentials of its clone addresses for Git in its jobs, until it is destroyed.
 
-        Raises `PermanentError` where there is no way to hand it to its jobs, `PreconditionFailed` and `Unreachable`.
+        Raises `PermanentError` if they cannot be passed to its jobs, `PreconditionFailed` and `Unreachable`.
         """
 
     def kept_credentials(self, workspace: Workspace) -> tuple[Credential, ...]:
-        """What `keep_credentials` kept on this machine. Blocks."""
+        """Return the credentials that `keep_credentials` stored on this machine. Blocks."""
 
 
 def secret_store_of(provider: Provider) -> SecretStore:
-    """The provider, where it keeps secrets. Raises `NotSupported`."""
+    """Return the provider as one that stores secrets. Raises `NotSupported`."""
     if not isinstance(provider, SecretStore):
-        hint = "Use another context (`wsdash context list`), or do without: no --secret, no password in an address."
-        raise NotSupported(provider.kind, "keep secrets for its jobs", hint)
+        hint = "Use another context (`wsdash context list`), or omit --secret and passwords in addresses."
+        raise NotSupported(provider.kind, "store secrets for its jobs", hint)
     return provider
 
 
 @runtime_checkable
 class RemoteSecretStore(Protocol):
-    """A provider that does not keep secrets on this machine. Without it: they go with the workspace's files."""
+    """A provider that stores secrets outside this machine. Without it: they are removed with the workspace's files."""
 
     async def forget_lost(self, ask_ids: Callable[[], Awaitable[Ids]]) -> None:
-        """Remove secrets that this machine has kept for workspaces that neither the state store knows nor the provider.
+        """Remove secrets, stored by this machine, of workspaces that neither the state store nor the provider knows.
 
-        `ask_ids` is called after it was found out which have any, so that a create under way is known. Raises
+        `ask_ids` is called after the secrets were listed, so that a workspace being created is known. Raises
         `Unreachable` or `PreconditionFailed`.
         """
 
@@ -216,32 +216,32 @@ class RemoteSecretStore(Protocol):
 
 @runtime_checkable
 class Adopts(Protocol):
-    """A launch does more than making the job. Without it: a job that was found running needs nothing more."""
+    """Its launch does more than creating the job. Without it: a job that was found running needs nothing more."""
 
     async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
-        """`observe` found the attempt's job, because the process that called `launch` died before the answer: do
+        """Complete the launch of a job that `observe` found because the process that called `launch` died: do
         what `launch` does after creating the job. Raises as `launch` does.
         """
 
 
 @runtime_checkable
 class Recoverable(Protocol):
-    """It finds its workspaces without the state store. Without it: `wsdash recover` finds nothing there."""
+    """It finds its workspaces without the state store. Without it: `wsdash recover` finds no workspaces there."""
 
     described_by: str
-    """What it reads that from, in words for "recovered from ..."."""
+    """The source of that data, in words for "recovered from ..."."""
 
     async def may_have_others(self, known: Collection[str]) -> bool:
-        """Whether there may be workspaces beside those of these ids. False where asking would cost requests.
+        """Return whether workspaces other than these may exist; False if finding out would cost requests.
 
         Raises `Unreachable`.
         """
 
     async def inventory(self, context: str) -> Inventory:
-        """All of this user's workspaces. Raises `Unreachable` or `PreconditionFailed`."""
+        """Return all of this user's workspaces. Raises `Unreachable` or `PreconditionFailed`."""
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
         """Make this state store its owner: another one that tries to launch it gets `OwnershipLost`."""
 
     async def end_orphan(self, orphan: Orphan) -> None:
-        """End its jobs and remove what is left of it."""
+        """End its jobs and remove its leftovers."""

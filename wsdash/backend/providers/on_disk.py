@@ -1,4 +1,4 @@
-"""What the providers keep, and have left, in folders of this machine. Blocking.
+"""Folders and leftovers of providers on this machine. Blocking.
 
 Each context has a folder below `Paths.contexts` if its provider keeps anything here; only the local one does.
 """

@@ -1,4 +1,4 @@
-"""The providers of this process, one for each context, made again when config.toml says something else."""
+"""The providers of this process, one for each context, recreated when config.toml changes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 Maker = Callable[[Context, Config], Provider]
-"""Makes the provider of a context."""
+"""Creates the provider of a context."""
 ALWAYS_POLLED = frozenset({LOCAL.name})
-"""Contexts that are polled even where no workspace is known: it costs nothing, and finds jobs of a lost store."""
+"""Contexts that are polled even without known workspaces: it costs nothing, and finds jobs of a lost store."""
 
 
 class ProviderPool:
-    """For use on one event loop. A provider whose settings were changed is closed with all others, at the end.
+    """For use on one event loop. A provider whose settings have changed is closed with the others, at the end.
 
-    `makers` are those of further providers, by the kind that a context of config.toml names as its `provider`.
+    `makers` create further providers, by the kind that a context of config.toml names as its `provider`.
     """
 
     def __init__(self, paths: Paths, makers: Mapping[str, Maker] = MappingProxyType({})) -> None:
@@ -41,17 +41,17 @@ class ProviderPool:
         self._made_for: dict[str, object] = {}
         self._retired: list[Provider] = []
         self._shared: dict[str, SharedListing] = {}
-        """What contexts of one GitLab have in common, by its address."""
+        """Data that contexts of one GitLab instance share, by its address."""
         self._config = Config()
         self._read_at: tuple[int, int] | None = None
 
     def of(self, context: str) -> Provider:
-        """Raises `UserError` where there is no such context, or config.toml cannot be used."""
+        """Return a context's provider. Raises `UserError` for an unknown context or an invalid config.toml."""
         try:
             config = self._config if context == LOCAL.name else self._read()
         except ConfigError as error:
             if context in self._providers:
-                return self._providers[context]  # its user is still writing
+                return self._providers[context]  # the user may still be editing the file
             raise UserError(str(error), "") from error
         if context not in config.contexts:
             raise UserError(f"there is no context {context}", "See `wsdash context list`.", exit_code=3)
@@ -64,7 +64,7 @@ class ProviderPool:
         return self._providers[context]
 
     async def aclose(self) -> None:
-        """Let go of every provider that was handed out."""
+        """Close every provider."""
         for provider in (*self._providers.values(), *self._retired):
             await provider.aclose()
 
@@ -90,7 +90,7 @@ class ProviderPool:
         )
 
     def _read(self) -> Config:
-        """config.toml as it is now, read again where the file has changed."""
+        """Return config.toml's present content, read again if the file has changed."""
         try:
             status = os.stat(self._paths.config_file)  # noqa: PTH116 - asked for often
             mark = (status.st_mtime_ns, status.st_size)

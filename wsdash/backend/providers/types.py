@@ -1,4 +1,4 @@
-"""What providers are given and give back, as values. No I/O."""
+"""The values that providers take and return. No I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wsdash.workload import Secret, Workload
 
 @dataclass(frozen=True, slots=True)
 class PollIntervals:
-    """Seconds between two looks: while something changes, while jobs run, while nothing is to run."""
+    """Seconds between two polls: while something changes, while jobs run, while nothing is to run."""
 
     busy_s: float
     steady_s: float
@@ -38,7 +38,7 @@ class LogChunk:
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """A process for the user's own terminal that stands inside the workspace: by ssh, where it stands `by_tunnel`."""
+    """A process for the user's own terminal that runs inside the workspace; `by_tunnel` if it connects by ssh."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
@@ -46,15 +46,15 @@ class ShellCommand:
     by_tunnel: bool = False
 
     def lost_connection(self, exit_code: int) -> bool:
-        """Whether it ended since its connection did, as with its job: ssh says so by its exit code."""
+        """Whether it ended because its connection did, for example with its job: ssh reports that by its exit code."""
         return self.by_tunnel and exit_code == 255
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutQuery:
-    """A program of POSIX sh and its arguments, and how many bytes and seconds its answer may take.
+    """A program of POSIX sh with its arguments, and the limits of its output in bytes and of its time in seconds.
 
-    It is run with `argv`, and gets `program` as its standard input: less than 128 KiB.
+    It is run with `argv`, and gets `program` on standard input: less than 128 KiB.
     """
 
     program: bytes
@@ -64,7 +64,7 @@ class CheckoutQuery:
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """Takes the program from standard input, so that no length of a command line limits it."""
+        """The command. It reads the program from standard input, which has no length limit unlike a command line."""
         return ("sh", "-c", 'p=$(cat) && exec sh -c "$p" sh "$@" </dev/null', "sh", *self.words)
 
 
@@ -78,10 +78,10 @@ class FileTotals:
 
 @dataclass(frozen=True, slots=True)
 class UnsavedWork:
-    """What only this workspace has, as lines for the user: ` M src/app.py`, `1a2b3c4 Fix the parser`.
+    """Work that exists only in this workspace, as lines for the user: ` M src/app.py`, `1a2b3c4 Fix the parser`.
 
-    `files` are those outside of any Git repository; `unreadable` lists what could not be read, so that there may
-    be more. At most a hundred lines each are kept; a last line says how many more there are. Untrusted text.
+    `files` are those outside of any Git repository; `unreadable` lists paths that could not be read, so that there
+    may be more. Each list has at most a hundred lines, the last one with the number of further ones. Untrusted text.
     """
 
     uncommitted: tuple[str, ...] = ()
@@ -92,12 +92,12 @@ class UnsavedWork:
     totals: UnsavedTotals = field(default_factory=UnsavedTotals)
     ignored: FileTotals | None = None
     home: FileTotals | None = None
-    """The home folder and volumes, which are no unsaved work."""
+    """The home folder and volumes, which do not count as unsaved work."""
     state: str = ""
-    """Another one after any change to this work, also of what a changed file holds; empty where nobody asked for it."""
+    """A hash that changes with this work, including the content of changed files; empty unless requested."""
 
     def __bool__(self) -> bool:
-        """Whether something would be lost, or might be."""
+        """Whether work would or might be lost."""
         lines = (self.uncommitted, self.unpushed, self.stashes, self.files, self.unreadable)
         return self.totals.holds or any(lines)
 
@@ -115,11 +115,11 @@ class PackReport:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What this provider offers here and now, in words for `doctor` and the dashboard.
+    """The provider's features here, as sentences for `doctor` and the dashboard.
 
-    `isolation` is what jobs run in; `honours_image` says whether the devfile's image is used, and
-    `starts_services` whether its other containers run beside the job; `notes` explain what is missing
-    and what would bring it.
+    `isolation` is the kind that jobs run in; `honours_image` says whether the devfile's image is used, and
+    `starts_services` whether its other containers are started; `notes` explain missing features and how to get
+    them.
     """
 
     isolation: str
@@ -129,12 +129,12 @@ class Capabilities:
 
 
 Level = Literal["ok", "warning", "blocked"]
-"""Blocked: something does not work, such as a launch, until it is fixed."""
+"""`blocked` means that something, such as a launch, does not work until it is fixed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, such as a token's rights or a disk. `hint` says what is to be done."""
+    """The result of one check, for example of a token's rights or a disk. `hint` is the next step."""
 
     level: Level
     message: str
@@ -149,14 +149,14 @@ class Limitation:
     text: str
     hint: str = ""
     secret: Secret | None = None
-    """The secret that nobody has given yet, where `keep_secrets` would take its value."""
+    """A secret without a value, which `keep_secrets` could store."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundWorkspace:
-    """A workspace as the provider knows it. `desired` is what its jobs tell of it.
+    """A workspace as the provider knows it. `desired` is derived from its jobs.
 
-    `kept_by` names the machine that keeps it alive; `is_own` says that it is this state store.
+    `kept_by` names the machine that keeps it alive; `is_own` means that this is this state store.
     """
 
     workspace: Workspace
@@ -167,13 +167,13 @@ class FoundWorkspace:
 
     @property
     def is_live(self) -> bool:
-        """Whether a job of it may still run."""
+        """Whether one of its jobs may still run."""
         return any(attempt.is_live for attempt in self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """What is left at the provider of a workspace that nobody can describe. `job_ids` may still run."""
+    """Leftovers at the provider of a workspace whose description is lost. `job_ids` may still run."""
 
     workspace_id: str
     reason: str
@@ -182,7 +182,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything of workspaces that a provider has. Of other users' there is only the number."""
+    """All workspaces of a provider. For other users' workspaces there is only the number."""
 
     workspaces: tuple[FoundWorkspace, ...]
     orphans: tuple[Orphan, ...]

@@ -18,11 +18,11 @@ from wsdash.workload import Workload
 
 _BEGINNING = "wsdash-unsaved 1"
 _SINGLE = {"change": "changes", "commit": "commits", "stash": "stashes", "file": "files"}
-_CUT_OFF = "it takes too long to look at all of it"
+_CUT_OFF = "searching all of it takes too long"
 
 
 def program() -> bytes:
-    """`unsaved.sh`, which needs nothing beside it."""
+    """Return `unsaved.sh` as one script that needs no other file."""
     return shell.program("unsaved.sh").encode()
 
 
@@ -30,11 +30,11 @@ LONGEST_S = 60.0
 
 
 EXACT_S = 300.0
-"""Every file that is unsaved is read for its state."""
+"""Time limit of an exact search in seconds, which reads every unsaved file to hash it."""
 
 
 def question(timeout_s: float = LONGEST_S, *, exact: bool = False) -> CheckoutQuery:
-    """`exact`: with the state of all of it."""
+    """Return the query. `exact`: including the hash of the work."""
     return CheckoutQuery(
         program(), ("list", "exact") if exact else ("list",), most=1 << 20, timeout_s=timeout_s
     )
@@ -48,9 +48,9 @@ async def look(
     *,
     exact: bool = False,
 ) -> UnsavedWork | None:
-    """What only the workspace has; None where it cannot be asked, or not `within_s` seconds.
+    """Return the work that exists only in the workspace; None if that is unknown, or not known `within_s` seconds.
 
-    `exact`: with its state.
+    `exact`: including its hash.
     """
     if not isinstance(provider, CheckoutQueries):
         return None
@@ -111,7 +111,7 @@ def answer(output: bytes, project: str = "") -> UnsavedWork | None:
 
 
 def _as_shown(kind: str, text: str, repository: str, project: str) -> str:
-    """As the user sees it who stands in the project's folder."""
+    """Return the line for a user in the project's folder."""
     if kind == "file":
         return _seen_from(project, text)
     if kind == "change":

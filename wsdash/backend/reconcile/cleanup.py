@@ -1,6 +1,6 @@
-"""Finishes deletes, launches and crashes that left something behind on this machine. Blocking.
+"""Removes leftovers of interrupted deletes, launches and crashes from this machine. Blocking.
 
-The process that begins to reconcile runs it; `wsdash doctor` lists what it would remove.
+The process that starts to reconcile runs it; `wsdash doctor` lists what it would remove.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOTES = "secrets"
 _ROOMS = ("checkpoints", "credentials", "incoming", "branches", _NOTES)
 """Folders of the state folder that have a file or folder for each workspace, named by its id."""
 _OLD_S = 3600.0
-"""A file that is being written is younger, and so is the folder of a sandbox that is being tried."""
+"""The age in seconds from which an unfinished file, or a folder of an isolation test, counts as abandoned."""
 
 
 def find(paths: Paths) -> list[Leftover]:
@@ -52,7 +52,7 @@ def clean(paths: Paths) -> None:
         try:
             shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink(missing_ok=True)
         except OSError as error:
-            log.warning("left over, and not to be removed: %s", error)
+            log.warning("a leftover could not be removed: %s", error)
 
 
 def _of_state(paths: Paths) -> list[Leftover]:
@@ -60,8 +60,8 @@ def _of_state(paths: Paths) -> list[Leftover]:
     found = access.find(AccessFolder.of(paths), lambda: _ids(paths))
     owned = [path for room in _ROOMS for path in _entries(paths.state / room)]
     gone = _ids(paths).deleted
-    found += [Leftover(path, "a workspace that is gone") for path in owned if {path.name, path.stem} & gone]
-    # Tokens and keys on their way into the file of that name.
+    found += [Leftover(path, "a deleted workspace") for path in owned if {path.name, path.stem} & gone]
+    # Unfinished files of secrets, which are renamed to these names.
     secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
     drafts = [path for file in secret for path in file.parent.glob(f".{file.name}[.-]*") if _is_old(path)]
     drafts += [path for path in owned if path.name.startswith(".") and _is_old(path)]

@@ -1,4 +1,4 @@
-"""Polls one context: observes its jobs, records what is new, and says how soon to poll again."""
+"""Polls one context: observes its jobs, records changes, and says how soon to poll again."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from wsdash.model import Attempt, Desired, JobObservation, JobState, Observation
 log = logging.getLogger(__name__)
 
 SOON_S = 180.0
-"""A runner that is free takes a job within minutes."""
+"""Seconds that a job waits for a runner before polls get rarer: a free runner takes it within minutes."""
 PAUSE = 3.0
-"""After a gap of so many steady intervals nobody was polling: heartbeats get time to arrive again."""
+"""After a gap of so many normal intervals no process was polling: heartbeats get time to arrive again."""
 
 Observed = Callable[["ContextPoller", Mapping[str, Workspace], Mapping[str, Sequence[Attempt]]], None]
 
@@ -41,7 +41,7 @@ class ContextPoller:
         self.provider = provider
         self.observation: Observation | None = None
         self.is_busy = False
-        """Whether something is on its way, so that polling often pays."""
+        """Whether a change is expected, so that it is worth polling often."""
         self._is_idle = False
         self._store = store
         self._on_observed = on_observed
@@ -63,22 +63,22 @@ class ContextPoller:
         self._poll_now.set()
 
     def mark_unreliable(self) -> None:
-        """Our own connection has failed: missed heartbeats up to now do not count against any job (rule 8)."""
+        """Record that this machine's own connection failed: missed heartbeats until now do not count (rule 8)."""
         if self.observation is not None:
             self.observation = replace(self.observation, watching_since=self.observation.at)
 
     async def keep_polling(self) -> None:
-        """Poll again and again: often while something changes, rarely when nothing runs."""
+        """Poll repeatedly: often while something changes, rarely when nothing runs."""
         while True:
             await log_failures(f"observing {self.context}", self.poll())
-            # Not wait_for: in Python 3.11 that loses a cancel which comes as the event is set.
+            # Not wait_for: in Python 3.11 it loses a cancel that arrives as the event is set.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s() * (0.9 + 0.2 * self._runtime.random())):
                     await self._poll_now.wait()
             self._poll_now.clear()
 
     async def listen(self) -> None:
-        """Poll at once when the provider hints at a change; without hints the regular polls go on."""
+        """Poll at once when the provider hints at a change; without hints the regular polls continue."""
 
         async def hints() -> None:
             async for _ in self.provider.changes():
@@ -90,7 +90,7 @@ class ContextPoller:
             await asyncio.sleep(self.provider.poll_intervals.steady_s)
 
     async def poll(self) -> None:
-        """Ask the provider once about all jobs, record what is new, and pass it on."""
+        """Query all jobs from the provider once, record changes, and pass them on."""
         observation = await self._observe()
         self.observation = observation
         workspaces = {found.id: found for found in await self._store.workspaces_in(self.context)}
@@ -151,20 +151,20 @@ class ContextPoller:
         return bool(ends)
 
     async def _adopt_unknown(self, observation: Observation, known: set[str]) -> bool:
-        """Take in live jobs that the store has no live attempt for, as after a restored backup.
+        """Record live jobs that the store has no live attempt for, for example after a restored backup.
 
-        One that cannot be taken in must not keep the others from being observed.
+        One that cannot be recorded must not prevent the observation of the others.
         """
         unknown = [
             job
             for job in observation.jobs
             if job.attempt_id not in known
             and job.state is not JobState.ENDED
-            # Two contexts may be of one project.
+            # Two contexts may use the same project.
             and not await self._store.is_live(job.attempt_id)
         ]
         for job in unknown:
-            await log_failures(f"taking in job {job.job_id}", self._take_in(job, observation.at))
+            await log_failures(f"adopting job {job.job_id}", self._take_in(job, observation.at))
         return bool(unknown)
 
     async def _take_in(self, job: JobObservation, at: float) -> None:
@@ -173,7 +173,7 @@ class ContextPoller:
         except NoSuchWorkspace:
             if job.attempt_id not in self._unmanaged:
                 self._unmanaged.add(job.attempt_id)
-                log.warning("job %s belongs to no workspace of this store; it is left alone", job.job_id)
+                log.warning("job %s belongs to no workspace of this store; it is ignored", job.job_id)
             return
         since = job.created_at or at
         attempt = Attempt(
@@ -193,11 +193,11 @@ class ContextPoller:
             return
         if isinstance(self.provider, Adopts):
             await self.provider.adopted(workspace, attempt)
-        await self._store.adopt(attempt, self._runtime.clock(), "found running, though not on record")
+        await self._store.adopt(attempt, self._runtime.clock(), "found running without a record")
 
 
 def _as_observed(attempt: Attempt, observation: Observation) -> Attempt:
-    """Return the attempt as just recorded, so that a lost job is acted on at this poll and not at the next."""
+    """Return the attempt as just recorded, so that a lost job is handled at this poll and not at the next."""
     job = observation.job_of(attempt.id) if attempt.is_live else None
     return (
         attempt if job is None or job is attempt.last_observation else replace(attempt, last_observation=job)
@@ -205,7 +205,7 @@ def _as_observed(attempt: Attempt, observation: Observation) -> Attempt:
 
 
 def _is_changing(workspace: Workspace, attempts: Sequence[Attempt], observation: Observation) -> bool:
-    """Whether a transition is under way, or a heartbeat is overdue."""
+    """Whether a transition is in progress, or a heartbeat is overdue."""
     live = [attempt for attempt in attempts if attempt.is_live]
     if workspace.desired is not Desired.RUNNING:
         return bool(live) or workspace.desired is Desired.DELETED
@@ -242,4 +242,4 @@ def _job_events(attempt: Attempt, now: JobObservation) -> Iterator[JobEvent]:
     ):
         yield JobEvent(attempt, "checkpoint-failed", now.checkpoint_error, {"saved_at": now.saved_at})
     if now.ready_at is not None and (before is None or before.ready_at is None):
-        yield JobEvent(attempt, "ready", "ready to be used", {"isolation": now.isolation})
+        yield JobEvent(attempt, "ready", "ready for use", {"isolation": now.isolation})

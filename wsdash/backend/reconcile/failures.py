@@ -14,7 +14,7 @@ from wsdash.backend.store.mapping import NoSuchWorkspace
 log = logging.getLogger(__name__)
 
 _failing: dict[str, str] = {}
-"""The last failure of what fails now."""
+"""The last failure of each action that is failing now."""
 
 
 async def log_failures(doing: str, work: Coroutine[Any, Any, object]) -> bool:
@@ -27,7 +27,7 @@ async def log_failures(doing: str, work: Coroutine[Any, Any, object]) -> bool:
     except (LeaseLost, StateRemoved):
         raise
     except NoSuchWorkspace:
-        log.info("%s: it is gone", doing)
+        log.info("%s: the workspace was deleted", doing)
     except Exception as error:
         if _failing.get(doing) != repr(error):
             _failing[doing] = repr(error)
@@ -37,5 +37,5 @@ async def log_failures(doing: str, work: Coroutine[Any, Any, object]) -> bool:
                 log.exception("%s: unexpected", doing)
         return False
     if _failing.pop(doing, None) is not None:
-        log.info("%s: it works again", doing)
+        log.info("%s: succeeded again", doing)
     return True

@@ -36,9 +36,9 @@ FORGET_AGAIN_S = 30.0
 class LeaderElector:
     """Reconciles one state store while this process holds its lease.
 
-    `providers` gives the provider of each context that has workspaces; `workspaces_mark` is a text that changes
-    when workspaces are added, removed or given another desired state; `recover` restores workspaces that the
-    store lost; `forget` has providers remove leftovers of unknown workspaces, or says that it must be retried.
+    `providers` returns the provider of each context that has workspaces; `workspaces_mark` is a text that changes
+    when workspaces are added, removed or get another desired state; `recover` restores workspaces that the
+    store lost; `forget` has providers remove leftovers of unknown workspaces, and returns whether it is done.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LeaderElector:
         """Run until cancelled; with `idle_exit_s`, until that many seconds passed without work, or another
         process reconciles. `owner` is `dashboard` or `daemon`.
 
-        If the state folder is removed, a daemon ends with `StateRemoved`, because nobody would stop it
+        If the state folder is removed, a daemon ends with `StateRemoved`, because no user would stop it
         otherwise. A dashboard shows that the folder is missing, and continues once it is back.
         """
         failed = ""
@@ -102,7 +102,7 @@ class LeaderElector:
     async def _lead(self, fenced: FencedStore, idle_exit_s: float | None) -> None:
         tasks: list[asyncio.Task[None]] = []
         try:
-            # Before their jobs look like nobody's.
+            # Before the first poll, which would find their jobs without a workspace.
             await log_failures("recovering lost workspaces", self._recover())
             self._reconciler = Reconciler(fenced, self._providers, self._runtime)
             work = [self._reconciler.run(), self._clean_and_back_up(), self._keep_forgetting()]
@@ -125,11 +125,11 @@ class LeaderElector:
         try:
             await asyncio.to_thread(cleanup.clean, self._paths)
         except (sqlite3.Error, OSError, DatabaseError) as error:
-            log.warning("leftovers of processes that died could not be looked for: %s", error)
+            log.warning("the search for leftovers failed: %s", error)
         try:
             await asyncio.to_thread(ssh_files.renew_installed, AccessFolder.of(self._paths))
         except OSError as error:
-            log.warning("the ssh configuration could not be renewed: %s", error)
+            log.warning("the ssh configuration could not be rewritten: %s", error)
         await self._keep_backups()
 
     async def _keep_forgetting(self) -> None:
@@ -139,9 +139,7 @@ class LeaderElector:
             await asyncio.sleep(FORGET_S if is_done else FORGET_AGAIN_S)
 
     async def _keep_backups(self) -> None:
-        """Make a backup each hour, and replace the present hour's whenever workspaces are added, removed or
-        changed.
-        """
+        """Make a backup each hour; replace the present hour's when workspaces are added, removed or changed."""
         backed_up: tuple[str, str] | None = None
         while True:
             label = datetime.fromtimestamp(self._runtime.clock(), UTC).strftime("%Y%m%dT%H")

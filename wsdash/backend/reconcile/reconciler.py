@@ -1,6 +1,6 @@
 """The reconciler's loop: observe, decide, act. All rules are in `decide`.
 
-It is level-triggered: whatever woke it, it compares the whole desired state with the whole observed state.
+It is level-triggered: after any event, it compares the whole desired state with the whole observed state.
 Hints (a provider's `changes`, another process's commit, a command in this process) only make it poll sooner.
 """
 
@@ -34,11 +34,11 @@ from wsdash.model import Attempt, Cause, Desired, End, Workspace
 WORKERS = 4
 DESIRED_POLL_S = 0.5
 CONTEXTS_S = 10.0
-"""After so long a context that was changed in config.toml is asked as it is now."""
+"""Interval between checks for changed contexts in config.toml, in seconds."""
 SOON_S = 0.02
 FAILED_S = 15.0
 LOOKING_S = 15 * 60.0
-"""A search for unsaved work that has not ended by then is started again."""
+"""After this many seconds, a search for unsaved work that has not ended is started again."""
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 BLOCKED_RETRY_S = (15.0, 60.0, 300.0)
 
@@ -46,7 +46,7 @@ BLOCKED_RETRY_S = (15.0, 60.0, 300.0)
 class Reconciler:
     """Reconciles one state store while it holds the store's lease.
 
-    `providers` gives the provider of each context that is to be polled now.
+    `providers` returns the provider of each context that must be polled now.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Reconciler:
         self._failures: dict[str, int] = {}
         self._put_off_until: dict[str, float] = {}
         self._given_up: dict[str, str] = {}
-        """By workspace, the attempt that was not replaced and of which that is on record."""
+        """By workspace, the attempt that was given up, once that is recorded."""
         self._desired: dict[str, tuple[Desired, int]] = {}
         self._contexts: dict[str, str] = {}
         self._is_new_context = False
@@ -112,7 +112,7 @@ class Reconciler:
     # Observe.
 
     async def add_contexts(self) -> list[ContextPoller]:
-        """Make and return a poller for each new context; a changed context is polled with its new settings."""
+        """Create and return a poller for each new context; a changed context is polled with its new settings."""
         added = []
         for context, provider in (await self._providers()).items():
             if context in self._pollers:
@@ -252,7 +252,7 @@ class Reconciler:
                 await self._store.adopt(found, now, reason)
             case rules.Cancel(attempt, reason, cause, autostop):
                 if autostop and isinstance(provider, Savable):
-                    # What nobody has asked for costs nobody's work.
+                    # A restart that the user did not request must not cost work.
                     await provider.save(workspace, attempt)
                 evidence = self._evidence(workspace, attempt)
                 await self._store.record_cancel(attempt, now, reason, cause, evidence, autostop=autostop)

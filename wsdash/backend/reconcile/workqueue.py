@@ -1,6 +1,6 @@
-"""A queue of keys for several workers: one worker a key at a time, urgent keys first.
+"""A queue of keys for several workers: one worker per key at a time, urgent keys first.
 
-A key that is added while it waits or while it is worked on is worked on once more, however often it was
+A key that is added while it is queued or processed is processed once more, however often it was
 added: signals coalesce (the idea is that of Kubernetes' client-go workqueue).
 """
 
@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 
 class WorkQueue:
-    """Keys to be worked on. For use on one event loop."""
+    """Keys to process. For use on one event loop."""
 
     def __init__(self) -> None:
         self._urgent: OrderedDict[str, None] = OrderedDict()
@@ -21,7 +21,7 @@ class WorkQueue:
         self._available = asyncio.Event()
 
     def add(self, key: str, *, urgent: bool = False) -> None:
-        """Have the key worked on. An urgent one overtakes all that are not."""
+        """Queue the key. Urgent keys come before all others."""
         if key in self._in_work:
             self._again[key] = self._again.get(key, False) or urgent
             return
@@ -33,7 +33,7 @@ class WorkQueue:
         self._available.set()
 
     async def take(self) -> str:
-        """The next key. The caller must call `done` with it."""
+        """Return the next key. The caller must call `done` with it."""
         while True:
             for waiting in (self._urgent, self._normal):
                 if waiting:
@@ -44,11 +44,11 @@ class WorkQueue:
             await self._available.wait()
 
     def done(self, key: str) -> None:
-        """Release the key; it is queued again if it was added while it was worked on."""
+        """Release the key; it is queued again if it was added while it was processed."""
         self._in_work.discard(key)
         if key in self._again:
             self.add(key, urgent=self._again.pop(key))
 
     def is_idle(self) -> bool:
-        """Whether no key is queued or being worked on."""
+        """Whether no key is queued or being processed."""
         return not (self._urgent or self._normal or self._in_work)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from wsdash.model import Attempt, JobState, Policy, UnsavedRecord, UnsavedTotals, Workspace
 
 LONGEST_WARNING_S = 24 * 3600.0
-"""A deletion is announced so long before, or a tenth of the hours before where these are fewer."""
+"""Longest time between the announcement and the deletion, in seconds; at most a tenth of the policy's hours."""
 FRESH_S = 300.0
-"""What is deleted was looked at so short a time ago."""
+"""Greatest age of a search, in seconds, that a deletion may rely on."""
 RECENT_S = 30.0
-"""A record of unsaved work of that age is shown as it is; an older one is refreshed first."""
+"""A record of unsaved work of that age, in seconds, is shown as it is; an older one is refreshed first."""
 ENDED_LATELY_S = 3600.0
 AGAIN_S = 6 * 3600.0
-"""What keeps a workspace may be gone when it is looked for again."""
+"""Seconds between two searches while unsaved work prevents the deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Autodelete:
 
 
 def autodelete(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Autodelete | None:
-    """Return the state of the deletion; None where the policy does not ask for one."""
+    """Return the state of the deletion; None if the policy has no autodelete."""
     policy = workspace.policy
     if policy.delete_after_stopped_hours is None:
         return None
@@ -60,9 +60,9 @@ def autodelete(workspace: Workspace, attempts: Sequence[Attempt], now: float) ->
 
 
 def calls_for_a_look(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> bool:
-    """Whether to search a workspace whose last job ended recently and whose unsaved work is unknown since then.
+    """Return whether to search a workspace whose last job ended recently and whose unsaved work is unknown since then.
 
-    A workspace whose job ended long ago is searched only when somebody asks.
+    A workspace whose job ended long ago is searched only on request.
     """
     ended_at = max(_ends(attempts, now), default=0.0)
     is_known = workspace.unsaved is not None and workspace.unsaved.at >= ended_at

@@ -1,4 +1,4 @@
-"""Rules 5 and 6: which ends are crashes, which crashes form one episode, and how long a restart waits. Pure."""
+"""Rules 5 and 6: which ends count as crashes, which crashes form one episode, and how long a restart waits. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from wsdash.model import Attempt, Cause, Policy, Workspace
 
 PLANNED = frozenset({Cause.DEADLINE, Cause.TIMEOUT})
-"""Ends that are no crash after a run of `shortest_run_s`."""
+"""Causes of an end that do not count as a crash after a run of `shortest_run_s`."""
 
 
 def crashes(workspace: Workspace, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The crashes of the present episode, oldest first.
+    """Return the crashes of the present episode, oldest first.
 
-    Only the present generation counts, for a user's restart clears what came before; and an episode ends
+    Only the present generation counts, because a user's restart clears the earlier ones. An episode ends
     with a gap of `quiet_s` between two crashes, never with a success (rule 6).
     """
     policy = workspace.policy
@@ -41,7 +41,7 @@ def backoff_s(crash_count: int, attempt_id: str, policy: Policy) -> float:
 
 
 def is_crash(attempt: Attempt, policy: Policy) -> bool:
-    """Rule 5: an end that was asked for, or the job's own deadline after a real run, is no crash."""
+    """Rule 5: a requested end, or the job's own deadline after a sufficient run, is not a crash."""
     end = attempt.end
     if end is None or end.cause is Cause.CANCELLED:
         return False

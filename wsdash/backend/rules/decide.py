@@ -26,9 +26,9 @@ from wsdash.model import (
 FOREVER = float("inf")
 UNREACHABLE_RETRY_S = 10.0
 STOP_AT_ONCE = frozenset({Cause.CONFIGURATION, Cause.PERMISSION, Cause.QUOTA, Cause.NO_RUNNER})
-"""Another job would end the same way, until somebody has fixed what the message says."""
+"""Causes that a new job would share, until the user has fixed what the message says."""
 NOT_THE_USERS = frozenset({Cause.RUNNER_LOST, Cause.QUEUE})
-"""However often it happens, no number of restarts makes the workspace give up."""
+"""Causes that never make the workspace give up, however many restarts there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Record the job that the provider has for an attempt whose launch was never answered."""
+    """Record the job that the provider has for an attempt whose launch got no answer."""
 
     attempt: Attempt
     job: JobObservation
@@ -109,10 +109,10 @@ def decide(
     observation: Observation | None,
     now: float,
 ) -> Decision:
-    """The next step for one workspace.
+    """Return the next step for one workspace.
 
-    `attempts` are the workspace's, oldest first; those of older generations may be left out when they
-    have ended. `now` is on the same clock as `observation.at`.
+    `attempts` are the workspace's, oldest first; ended ones of older generations may be left out.
+    `now` is on the same clock as `observation.at`.
     """
     if workspace.deleted_at is not None:
         return Wait(FOREVER, "deleted")
@@ -132,7 +132,7 @@ def decide(
 
 
 def end_of(attempt: Attempt, observation: Observation, policy: Policy, now: float) -> End | None:
-    """How the attempt ended, if this observation shows that it has.
+    """Return how the attempt ended, if this observation shows that it has.
 
     A job that the provider no longer lists has ended too, once it has had time to appear in the list.
     """
@@ -166,7 +166,7 @@ def _end_of_withdrawn(attempt: Attempt, observation: Observation, policy: Policy
 def silent_for(attempt: Attempt, observation: Observation) -> float | None:
     """Return the seconds without a heartbeat that count against the job; None if none is due yet.
 
-    Rule 8: only silence between the moment we began watching (or the job's start) and the last successful look
+    Rule 8: only silence between the start of observation (or of the job) and the last successful poll
     counts.
     """
     job = observation.job_of(attempt.id)
@@ -177,7 +177,7 @@ def silent_for(attempt: Attempt, observation: Observation) -> float | None:
 
 
 def is_healthy(attempt: Attempt, observation: Observation, policy: Policy) -> bool | None:
-    """Whether the attempt's job sends heartbeats in time; None where none was due yet."""
+    """Return whether the attempt's job sends heartbeats in time; None if none is due yet."""
     job = observation.job_of(attempt.id)
     if not observation.reachable or job is None or job.state in (JobState.HELD, JobState.QUEUED):
         return None
@@ -196,17 +196,15 @@ def _ignorance_is_not_death(observation: Observation | None, now: float) -> Wait
 def _intent_is_repaired(
     workspace: Workspace, live: Sequence[Attempt], observation: Observation, now: float
 ) -> Decision | None:
-    """Design section 4: an attempt whose launch was not answered is looked up by its key, then adopted or
-    launched.
-    """
+    """Design section 4: find an attempt whose launch got no answer by its key, then adopt or launch it."""
     for attempt in live:
         if attempt.launched_at is not None or attempt.cancel_requested_at is not None:
             continue
         job = observation.job_of(attempt.id)
         if job is not None:
-            return Adopt(attempt, job, "the provider has the job of a launch that was never answered")
+            return Adopt(attempt, job, "the provider has the job of a launch that got no answer")
         if workspace.desired is not Desired.RUNNING:
-            return Cancel(attempt, f"wanted {workspace.desired} before it was launched")
+            return Cancel(attempt, f"desired state {workspace.desired} before it was launched")
         if attempt.generation != workspace.generation or attempt is not live[-1]:
             return Cancel(attempt, "superseded before it was launched")
         if len(live) == 1:
@@ -221,57 +219,57 @@ def _wind_down(
     observation: Observation,
     now: float,
 ) -> Decision:
-    """Rules 3, 4 and 9: wanted stopped or deleted."""
+    """Rules 3, 4 and 9: the desired state is stopped or deleted."""
     if live:
         attempt = next((a for a in live if a.cancel_requested_at is None), live[0])
-        reason = "wanted deleted" if workspace.desired is Desired.DELETED else "wanted stopped"
+        reason = f"desired state: {workspace.desired}"
         return _end_gracefully(attempt, reason, observation, workspace.policy, now)
     if workspace.desired is Desired.DELETED:
-        return Destroy("wanted deleted, and no job is left")
+        return Destroy("desired state: deleted, and no job is left")
     planned = autodelete(workspace, attempts, now)
     if planned is None:
         if calls_for_a_look(workspace, attempts, now):
-            return LookForUnsaved("what only it has is looked for, as its job has ended")
-        return Wait(FOREVER, "stopped, as wanted")
+            return LookForUnsaved("its job has ended, so wsdash searches for unsaved work")
+        return Wait(FOREVER, "stopped, as desired")
     if now >= planned.looks_at:
-        return LookForUnsaved("what only it has is looked for, as its autodelete may come")
+        return LookForUnsaved("its autodelete is near, so wsdash searches for unsaved work")
     if planned.is_kept and planned.record is not None:
-        return Wait(planned.looks_at, f"stopped, as wanted; not deleted: {planned.record.totals.sentence}")
+        return Wait(planned.looks_at, f"stopped, as desired; not deleted: {planned.record.totals.sentence}")
     if now >= planned.due:
         return Destroy(
-            f"stopped for {workspace.policy.delete_after_stopped_hours:g} h, the limit that you set"
+            f"stopped for {workspace.policy.delete_after_stopped_hours:g} h, the limit in your configuration"
         )
     until = min(planned.looks_at, planned.due)
-    return Wait(until, "stopped, as wanted; the autodelete that you set comes next")
+    return Wait(until, "stopped, as desired; the next step is its autodelete")
 
 
 def _one_survives(live: Sequence[Attempt], observation: Observation, policy: Policy, now: float) -> Decision:
-    """Rule 7: keep the newest healthy job (the newest, if none is), cancel the rest."""
+    """Rule 7: keep the newest healthy job (the newest, if none is), and cancel the rest."""
     healthy = [a for a in live if is_healthy(a, observation, policy) and a.cancel_requested_at is None]
     keep = (healthy or list(live))[-1]
     others = [attempt for attempt in live if attempt is not keep]
     attempt = next((a for a in others if a.cancel_requested_at is None), others[0])
     return _end_gracefully(
-        attempt, f"one live job is allowed, and #{keep.number} is kept", observation, policy, now
+        attempt, f"only one live job is allowed, and #{keep.number} stays", observation, policy, now
     )
 
 
 def _keep_alive(workspace: Workspace, attempt: Attempt, observation: Observation, now: float) -> Decision:
-    """Rules 2, 5 and 9 for the one live job of a workspace that is wanted running."""
+    """Rules 2, 5 and 9 for the one live job of a workspace whose desired state is running."""
     policy = workspace.policy
     job = observation.job_of(attempt.id)
     if job is not None and job.state is JobState.LOST:
-        return ForceCancel(attempt, "its supervisor is gone, and what it left running must end first")
+        return ForceCancel(attempt, "its supervisor died, and the rest of the job must end first")
     if attempt.cancel_requested_at is not None:
         return _end_gracefully(attempt, attempt.cancel_reason or "cancelled", observation, policy, now)
     if attempt.generation != workspace.generation:
-        return Cancel(attempt, "a new attempt was asked for")
+        return Cancel(attempt, "a new attempt was requested")
     late = _overdue(attempt, job, policy, now)
     if isinstance(late, Cancel):
         return late
     silence = silent_for(attempt, observation)
     if silence is not None and silence >= policy.dead_s:
-        reason = f"no heartbeat for {silence:.0f} s, though the provider could be asked"
+        reason = f"no heartbeat for {silence:.0f} s, although the provider answers"
         return Cancel(attempt, reason, cause=Cause.RUNNER_LOST)
     due = autostop_due(workspace, job)
     if due is not None and now >= due[0]:
@@ -283,7 +281,7 @@ def _keep_alive(workspace: Workspace, attempt: Attempt, observation: Observation
         limit = policy.suspect_s if silence < policy.suspect_s else policy.dead_s
         checks.append(max(now, observation.at) + limit - silence)
     return Wait(
-        min(checks, default=FOREVER), "running, as wanted" if job else "waiting for the job to appear"
+        min(checks, default=FOREVER), "running, as desired" if job else "waiting for the job to appear"
     )
 
 
@@ -313,12 +311,10 @@ def _overdue(
 def _end_gracefully(
     attempt: Attempt, reason: str, observation: Observation, policy: Policy, now: float
 ) -> Decision:
-    """Cancel, wait for the grace period, then force. Repeating a cancel is harmless, so a lost call is
-    repeated.
-    """
+    """Cancel, wait for the grace period, then force. Repeating a cancel is harmless, so a lost call is repeated."""
     job = observation.job_of(attempt.id)
     if job is not None and job.state is JobState.LOST:
-        return ForceCancel(attempt, "its supervisor is gone, and what it left running must end")
+        return ForceCancel(attempt, "its supervisor died, and the rest of the job must end")
     if attempt.cancel_requested_at is None:
         return Cancel(attempt, reason)
     if attempt.last_error is not None and attempt.force_cancelled_at is None:
@@ -330,16 +326,18 @@ def _end_gracefully(
     if now < deadline:
         return Wait(deadline, f"ending: {attempt.cancel_reason or reason}")
     if attempt.force_cancelled_at is None or now - attempt.force_cancelled_at >= policy.grace_s:
-        return ForceCancel(attempt, f"still there {now - attempt.cancel_requested_at:.0f} s after the cancel")
+        return ForceCancel(
+            attempt, f"still running {now - attempt.cancel_requested_at:.0f} s after the cancel"
+        )
     return Wait(attempt.force_cancelled_at + policy.grace_s, "force-cancelled, waiting for the end")
 
 
 def _replace(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> Decision:
-    """Rules 1, 5 and 6: desired running, but no live job."""
+    """Rules 1, 5 and 6: the desired state is running, but there is no live job."""
     policy = workspace.policy
     last = attempts[-1] if attempts else None
     if last is None or last.generation != workspace.generation:
-        return Launch(None, "wanted running, and nothing runs")
+        return Launch(None, "desired state: running, and no job runs")
     if not is_crash(last, policy):
         return Launch(None, "a planned end, so a new job follows at once")
     end = last.end
@@ -350,13 +348,13 @@ def _replace(workspace: Workspace, attempts: Sequence[Attempt], now: float) -> D
     if len(episode) > policy.start_limit and end.cause not in NOT_THE_USERS:
         return GiveUp(last, f"{len(episode)} crashes in one episode; the last: {end.tail(3)}")
     due = end.at + backoff_s(len(episode), last.id, policy)
-    if end.at <= now < due:  # an end in the future means that the clock was set back: do not wait for it
+    if end.at <= now < due:  # an end in the future means that the clock was set back
         return Wait(due, f"backing off after crash {len(episode)}: {end.headline}")
     return Launch(None, f"crash {len(episode)} of this episode: {end.headline}")
 
 
 def autostop_due(workspace: Workspace, job: JobObservation | None) -> tuple[float, str] | None:
-    """Rule 9: return when autostop is due, and why; None where no policy asks for it, and during the setup.
+    """Rule 9: return when autostop is due, and why; None without an autostop policy, and during the setup.
 
     A user may have postponed it.
     """
@@ -379,5 +377,5 @@ def autostop_due(workspace: Workspace, job: JobObservation | None) -> tuple[floa
 
 
 def _runs_a_step(job: JobObservation) -> bool:
-    """Whether a step of the setup still runs: a Dev Container may be ready before its last commands have run."""
+    """Whether a setup step still runs: a Dev Container may be ready before its last commands have run."""
     return any(step.exit_code is None and step.phase != "preStop" for step in job.steps)

@@ -12,7 +12,7 @@ class Ids:
     """The ids of the state store's workspaces: `living` and `deleted` ones.
 
     `elsewhere` are those that another store has taken over. An id in none of the sets is unknown: its files may
-    be all that remains of a lost store's workspace, so they stay.
+    be all that is left of a lost store's workspace, so they stay.
     """
 
     living: frozenset[str]
@@ -21,7 +21,7 @@ class Ids:
 
 
 AskIds = Callable[[], Ids]
-"""Asked after the files were listed: a workspace is committed before it has files that count as left over."""
+"""Called after the files were listed: a workspace is committed before it has files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class RecoveryPoint:
 
 
 def recovery_point(attempts: Sequence[Attempt], *, has_folder: bool) -> RecoveryPoint | None:
-    """Compute it from the attempts, oldest first; None where nothing has been saved yet."""
+    """Compute it from the attempts, oldest first; None if nothing has been saved yet."""
     if has_folder:
         return RecoveryPoint("folder")
     problem = None
@@ -70,9 +70,9 @@ def words(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> s
 def sentence(point: RecoveryPoint | None, now: float, *, coarse: bool = False) -> str:
     """Return its age, its place, and why there is no newer one."""
     if point is None:
-        return "not saved yet: what is not pushed is lost if its job dies"
+        return "not saved yet: unpushed work is lost if its job dies"
     if point.by == "folder":
-        return "saved on this disk: its folder stays when its job ends"
+        return "saved on this machine's disk, where its folder stays when its job ends"
     if point.by == "volume":
         checkpoint = ""
         if point.checkpoint_at is not None:

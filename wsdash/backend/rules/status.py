@@ -23,11 +23,11 @@ from wsdash.backend.rules.decide import (
 from wsdash.model import Attempt, Desired, JobObservation, JobState, Observation, Phase, Status, Workspace
 
 WARNING_S = 600.0
-"""An autostop is announced so long before."""
+"""Time between the announcement of an autostop and the autostop, in seconds."""
 CRASH_LOOP_S = 3600.0
-"""Two crashes of one episode, the last sooner than that ago, are a loop until it has proved otherwise."""
+"""Two crashes of one episode, the last less than this many seconds ago, are a loop."""
 STALE_S = 40.0
-"""A look older than this is no longer news: the reconciler looks every fifteen seconds."""
+"""An observation older than this, in seconds, is outdated: the reconciler polls every fifteen seconds."""
 
 
 def status(
@@ -40,7 +40,7 @@ def status(
 ) -> Status:
     """Return the phase of one workspace, from the same arguments as `decide`.
 
-    `booted_at` is when this machine started: older observations say nothing about local jobs now.
+    `booted_at` is when this machine started: older observations are no longer valid for local jobs.
     """
     if workspace.deleted_at is not None:
         return Status(Phase.DELETED, "deleted")
@@ -55,10 +55,12 @@ def status(
         return _unknown(workspace, live[-1], observation, now)
     decision = decide(workspace, attempts, observation, now)
     if workspace.desired is Desired.DELETED:
-        return Status(Phase.DELETING, _wait_reason(decision, "its job ends, then its files are removed"))
+        return Status(
+            Phase.DELETING, _wait_reason(decision, "waiting for its job to end, then its files are removed")
+        )
     if workspace.desired is Desired.STOPPED:
         if live:
-            return Status(Phase.STOPPING, _wait_reason(decision, "wanted stopped; its job is asked to end"))
+            return Status(Phase.STOPPING, _wait_reason(decision, "its job is asked to end"))
         return _stopped(workspace, attempts, now)
     if not live:
         found = _of_none_live(workspace, decision)
@@ -116,7 +118,7 @@ def _unknown(workspace: Workspace, attempt: Attempt, observation: Observation | 
     """Rule 8: an unobservable job is unknown, not dead; a launch that was never observed is pending."""
     if observation is not None and not observation.reachable:
         return Status(
-            Phase.UNKNOWN, f"{observation.last_error or 'the provider cannot be asked'}; wsdash retries"
+            Phase.UNKNOWN, f"{observation.last_error or 'the provider does not answer'}; wsdash retries"
         )
     is_new = observation is None or attempt.intended_at > observation.at
     if is_new and now - attempt.intended_at <= STALE_S:
@@ -144,7 +146,7 @@ def _of_live(
     if job.state in (JobState.HELD, JobState.QUEUED):
         return Status(Phase.PENDING, job.message or "waiting for a runner", until=_until(decision))
     if job.state is JobState.LOST:
-        return Status(Phase.UNHEALTHY, "its supervisor is gone; what is left of it is being ended", False)
+        return Status(Phase.UNHEALTHY, "its supervisor died; the rest of the job is being ended", False)
     if isinstance(decision, Cancel) and decision.autostop and attempt.last_error:
         return Status(Phase.RUNNING, f"{decision.reason} waits: {attempt.last_error}", True)
     if not isinstance(decision, Wait):
@@ -165,12 +167,12 @@ def _of_healthy(workspace: Workspace, job: JobObservation, decision: Wait, now: 
     due = autostop_due(workspace, job)
     autostop = due[0] if due else None
     if due is not None and due[0] - now <= WARNING_S:
-        text = f"{due[1]} comes in {words_for_seconds(due[0] - now)}; `wsdash extend {workspace.name}` puts it off"
+        text = f"{due[1]} comes in {words_for_seconds(due[0] - now)}; `wsdash extend {workspace.name}` postpones it"
         return Status(Phase.RUNNING, text, True, autostop)
     failed = [step for step in job.steps if step.failed]
     if failed:
         others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        text = f"{failed[0].title} failed with exit {failed[0].exit_code}{others}; the workspace runs on"
+        text = f"{failed[0].title} failed with exit {failed[0].exit_code}{others}; the workspace still runs"
         return Status(Phase.RUNNING, text, True, autostop)
     return Status(Phase.RUNNING, decision.reason, True, autostop)
 
@@ -201,7 +203,7 @@ def _until(decision: Decision) -> float | None:
 
 
 def words_for_seconds(seconds: float) -> str:
-    """A duration as people say it: `12 s`, `5 min`, `3 h`, `2 d`."""
+    """Return a duration in its largest unit: `12 s`, `5 min`, `3 h`, `2 d`."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

@@ -1,10 +1,10 @@
 """Stores checkpoints on this machine: the newest of each workspace, replaced atomically.
 
- FOLDER/WORKSPACE/kept.json     which one is kept, and which are superseded
-                  3.7.bundle    its bytes, as the job sent them: nothing here parses them
+  FOLDER/WORKSPACE/kept.json     the last checkpoint, and superseded ones
+                   3.7.bundle    its bytes, as the job sent them: wsdash does not parse them
 
-A job's data is not trusted: it takes a bounded share of the disk, and its bytes must match the hash that the
-job named.
+A job's data is not trusted: it may use only a part of the disk, and its bytes must match the hash that the
+job sent.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from wsdash.backend.system import atomic
 from wsdash.paths import make_folder
 
 NO_CHECKPOINT = "none"
-"""The answer to a job that asks for one where none is kept."""
+"""The answer to a job's request for a checkpoint if there is none."""
 MOST_BYTES = 1 << 30
 SHARE = 0.1
-"""Of the free disk, what one checkpoint may take."""
+"""The largest share of the free disk that one checkpoint may take."""
 SUPERSEDED_KEPT = 3
-"""Checkpoints that did not fit into a later job, and stay until there are more of them."""
+"""Number of kept checkpoints that a later job did not build on."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,15 +44,13 @@ class CheckpointId:
         """Parse `ATTEMPT.NUMBER`. Raises ValueError."""
         number, dot, count = text.partition(".")
         if not (dot and number.isascii() and count.isascii() and number.isdecimal() and count.isdecimal()):
-            raise ValueError(f"{text!r} is no checkpoint's id")
+            raise ValueError(f"{text!r} is not a checkpoint's id")
         return cls(int(number[:9]), int(count[:9]))
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that is, or is to be, kept. `hash` is Git's blob hash of its bytes; `at` is on the job's
-    clock.
-    """
+    """A stored checkpoint, or one to store. `hash` is Git's blob hash of its bytes; `at` is on the job's clock."""
 
     id: CheckpointId
     at: int
@@ -71,7 +69,7 @@ class CheckpointStore:
         self._folder = folder
 
     def newest(self, workspace_id: str) -> Checkpoint | None:
-        """Return the workspace's kept checkpoint; None where there is none."""
+        """Return the workspace's last checkpoint; None if there is none."""
         found = self._read(workspace_id)
         return found[0] if found else None
 
@@ -84,7 +82,7 @@ class CheckpointStore:
         return [self.file(workspace_id, one) for one in self._read(workspace_id)[1:]]
 
     def draft(self, workspace_id: str, one: Checkpoint) -> IO[bytes]:
-        """Make a file for the bytes of the next checkpoint. Raises `NoRoom` and OSError."""
+        """Create a file for the bytes of the next checkpoint. Raises `NoRoom` and OSError."""
         folder = self._folder / workspace_id
         make_folder(folder)
         for left in folder.glob("draft-*"):
@@ -95,9 +93,9 @@ class CheckpointStore:
         return os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b")
 
     def keep(self, workspace_id: str, one: Checkpoint, base: CheckpointId, draft: IO[bytes]) -> None:
-        """Make the draft the kept checkpoint, and remove the one before.
+        """Make the draft the last checkpoint, and remove the previous one.
 
-        Exception: if the kept checkpoint is newer than the new one's base, it is kept as superseded, because
+        Exception: if the previous checkpoint is newer than the new one's base, it is kept as superseded, because
         the new job began without it. Raises ValueError if the bytes do not match the hash or the draft is not
         newer; and OSError.
         """
@@ -105,7 +103,7 @@ class CheckpointStore:
         os.fsync(draft.fileno())
         draft.seek(0)
         if hash_of(draft, one.size) != one.hash:
-            raise ValueError("the checkpoint did not come whole")
+            raise ValueError("the checkpoint arrived incomplete")
         folder = self._folder / workspace_id
         before = self._read(workspace_id)
         if before and one.id <= before[0].id:

@@ -22,7 +22,7 @@ BALLAST_SIZE = 1024 * 1024
 
 
 def migrations() -> list[str]:
-    """The numbered SQL files, in order; the first takes an empty file to version 1."""
+    """Return the numbered SQL files, in order; the first takes an empty file to version 1."""
     folder = Path(__file__).parent / "migrations"
     return [file.read_text() for file in sorted(folder.glob("[0-9]*.sql"))]
 
@@ -30,9 +30,9 @@ def migrations() -> list[str]:
 def wal_is_sound(version: tuple[int, int, int], file_system_type: str | None) -> bool:
     """Whether several writing processes may share a write-ahead log.
 
-    Before SQLite 3.51.3 (3.50.7 and 3.44.6 in their branches) a checkpoint could miss pages when another
-    process reset the log meanwhile: https://sqlite.org/wal.html#walresetbug. And WAL needs shared memory,
-    which no network file system gives.
+    Before SQLite 3.51.3 (3.50.7 and 3.44.6 in their branches) a checkpoint could miss pages if another
+    process reset the log meanwhile: https://sqlite.org/wal.html#walresetbug. WAL also needs shared memory,
+    which no network file system provides.
     """
     if file_system_type in NETWORK_FILE_SYSTEMS:
         return False
@@ -42,7 +42,7 @@ def wal_is_sound(version: tuple[int, int, int], file_system_type: str | None) ->
 
 
 def journal_mode(path: Path) -> str:
-    """Return `WAL` where SQLite and the file system are safe for it, else `TRUNCATE`."""
+    """Return `WAL` if SQLite and the file system are safe for it, else `TRUNCATE`."""
     return "WAL" if wal_is_sound(sqlite3.sqlite_version_info[:3], file_system(path)) else "TRUNCATE"
 
 
@@ -60,7 +60,7 @@ def settings(path: Path) -> list[str]:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode, so that each transaction is begun by name."""
+    """Open a connection in autocommit mode, so that each transaction begins explicitly."""
     if read_only:
         connection = connect_for_reading(path)
     else:
@@ -72,13 +72,14 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def prepare(paths: Paths, *, makes_folder: bool = True) -> list[str]:
-    """Make the file ready for use; return what was done to it, as sentences for the user.
+    """Make the file ready for use; return the repairs, as sentences for the user.
 
-    A damaged file is moved aside and replaced by the newest good backup. Raises `NewerSchema` when the file can
-    only be read, and `DatabaseError` when it cannot be used at all.
+    A damaged file is moved aside and replaced by the newest good backup. Raises `NewerSchema` if the file can
+    only be read, and `DatabaseError` if it is unusable.
 
-    A process that had the store open makes no folder again: `StateRemoved` is raised where it is gone, however shortly
-    before.
+    A process that had the store open does not create its folder again: it raises `StateRemoved` if the folder was
+    removed,
+    even just before.
     """
     path = paths.database
     if makes_folder:
@@ -96,7 +97,7 @@ def prepare(paths: Paths, *, makes_folder: bool = True) -> list[str]:
         raise DatabaseError(explain(error, path)) from error
     except OSError as error:
         repair.check_not_removed(paths)
-        raise DatabaseError(f"{error.filename or path}: {error.strerror}. Free some space there.") from error
+        raise DatabaseError(f"{error.filename or path}: {error.strerror}. Free disk space there.") from error
     return notices
 
 
@@ -127,7 +128,7 @@ def backup(paths: Paths, label: str) -> Path:
 
 
 def drop_ballast(paths: Paths) -> bool:
-    """Free a megabyte on a full disk: SQLite needs room even to delete. False when it was dropped before."""
+    """Free a megabyte on a full disk: SQLite needs space even to delete. Return False if it was freed before."""
     try:
         (paths.state / "ballast").unlink()
     except OSError:
@@ -136,14 +137,14 @@ def drop_ballast(paths: Paths) -> bool:
 
 
 def _lay_ballast(paths: Paths) -> None:
-    """Reserve a megabyte for the day when the disk is full, if the disk has plenty now."""
+    """Reserve a megabyte for a full disk, if the disk has plenty of space now."""
     ballast = paths.state / "ballast"
     disk = os.statvfs(paths.state)
     if ballast.exists() or disk.f_bavail * disk.f_frsize <= 100 * BALLAST_SIZE:
         return
     try:
         write_private(ballast, b"\0" * BALLAST_SIZE)
-    except OSError:  # a quota, or a limit for files: a help only, so it hinders nothing
+    except OSError:  # a quota, or a limit of file sizes: the store works without the reserve
         ballast.unlink(missing_ok=True)
 
 
@@ -156,7 +157,7 @@ def _migrate(connection: sqlite3.Connection, paths: Paths) -> None:
     for number, script in enumerate(migrations(), start=1):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if _version(connection) < number:  # another process may have done it while we waited
+            if _version(connection) < number:  # another process may have migrated it meanwhile
                 for statement in _statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -165,7 +166,7 @@ def _migrate(connection: sqlite3.Connection, paths: Paths) -> None:
         except BaseException:
             if (
                 connection.in_transaction
-            ):  # SQLite may have rolled it back itself: then that error is the one to tell
+            ):  # SQLite may have rolled it back itself; the first error is reported
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             raise

@@ -1,4 +1,4 @@
-"""The parts of a workspace that are read for one workspace at a time. A list does without them."""
+"""The parts of a workspace that are read for one workspace at a time, but not for a list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WorkspaceDetail:
     """One workspace with its attempts and events, newest first; `workload` is JSON text, without secrets of
     addresses.
 
-    `superseded` are paths of checkpoints that could not be given to a later job; they are kept for the user.
+    `superseded` are paths of checkpoints that could not be restored into a later job; they are kept for the user.
     """
 
     row: WorkspaceRow

@@ -1,6 +1,4 @@
-"""Turns errors of SQLite into sentences for the user: the failure, the file, the process that blocks it, the
-remedy.
-"""
+"""Turns errors of SQLite into sentences for the user: the failure, the file, the process that blocks it, the remedy."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ def explain(error: sqlite3.Error, path: Path) -> str:
         return _no_room(path)
     if name in ("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTINIT"):
         return (
-            f"a process died while it wrote {path}; its last transaction must be rolled back before anything can "
+            f"a process died while writing {path}; its last transaction must be rolled back before anything can "
             f"be read, but {path.name} cannot be written to (owner uid {_owner(path)}). "
             "Make the folder writable for you, or set WSDASH_HOME."
         )
@@ -74,11 +72,9 @@ def _no_room(path: Path) -> str:
     if limit != resource.RLIM_INFINITY:
         return (
             f"{path} cannot grow: the limit for files of this process is {limit} bytes. "
-            "Raise it (`ulimit -f unlimited`), then try again. Running jobs go on meanwhile."
+            "Raise it (`ulimit -f unlimited`), then try again. Running jobs continue meanwhile."
         )
-    return (
-        f"no space is left for {path} (or no quota): free some, then try again. Running jobs go on meanwhile."
-    )
+    return f"no space is left for {path} (or no quota): free some, then try again. Running jobs continue meanwhile."
 
 
 def _who_locks(path: Path) -> str:
@@ -91,12 +87,12 @@ def _who_locks(path: Path) -> str:
     state = (stat_of(pid) or ("", 0, 0))[0]
     who = f"process {pid} ({_command(pid)}) {waited}"
     if state in "Tt" and state:
-        return f"{who}, which is stopped: `kill -CONT {pid}` lets it go on; jobs are not harmed."
-    return f"{who}. Try again; if it hangs, end it (`kill {pid}`): jobs are not harmed."
+        return f"{who}, which is stopped: `kill -CONT {pid}` resumes it; jobs are not affected."
+    return f"{who}. Try again; if it hangs, end it (`kill {pid}`): jobs are not affected."
 
 
 def lock_holders(path: Path, locks: str | None = None) -> list[int]:
-    """Pids that hold a lock on the database file or on its write-ahead log's index, writers first.
+    """Return the pids that hold a lock on the database file or on its write-ahead log's index, writers first.
 
     `locks` is the text of /proc/locks (proc(5)).
     """
@@ -114,7 +110,8 @@ def lock_holders(path: Path, locks: str | None = None) -> list[int]:
     readers: list[int] = []
     for line in text.splitlines():
         fields = line.split()
-        # "1: POSIX  ADVISORY  WRITE 1234 fe:01:5678 1073741824 1073741824"; a waiting one has "->" as its second.
+        # "1: POSIX  ADVISORY  WRITE 1234 fe:01:5678 1073741824 1073741824"; a waiting lock has "->" as its second
+        # field.
         if len(fields) < 8 or fields[1] != "POSIX" or fields[5].rpartition(":")[2] not in inodes:
             continue
         if fields[4].isdecimal():

@@ -38,13 +38,13 @@ class FencedStore(Records):
         super().__init__(transactions)
         self.token: int = token
         self.renewed_at = renewed_at
-        """When the lease was last renewed, on the boot-time clock."""
+        """The last renewal of the lease, on the boot-time clock."""
 
     # The lease.
 
     @classmethod
     async def acquire(cls, store: Store, owner: str, holder: ProcessIdentity, boot_now: float) -> Self | None:
-        """Take the lease if it is free, has expired, or its holder is gone; else return None.
+        """Take the lease if it is free, has expired, or its holder has ended; else return None.
 
         `owner` is the kind of process, `dashboard` or `daemon`; `boot_now` is on the boot-time clock, in
         seconds.
@@ -121,7 +121,7 @@ class FencedStore(Records):
         return attempts
 
     async def is_live(self, attempt_id: str) -> bool:
-        """Whether the attempt is on record, in whatever context, and not known to have ended."""
+        """Whether the attempt is on record, in any context, and not known to have ended."""
         return bool(
             await self.transactions.read(
                 "SELECT 1 FROM attempt JOIN workspace ON workspace.id = workspace_id"
@@ -134,7 +134,7 @@ class FencedStore(Records):
 
     @transaction
     async def record_intent(self, attempt: Attempt, text: str, evidence: Mapping[str, object]) -> None:
-        """Commit an attempt before its job is asked for."""
+        """Commit an attempt before its job is requested."""
         await self._insert_attempt(attempt)
         await self._event_of(attempt, attempt.intended_at, "launch", text, evidence)
 
@@ -247,10 +247,10 @@ class FencedStore(Records):
             " last_error = NULL WHERE id = ?",
             attempt.id,
         )
-        reason = f"the cancel is withdrawn, for the provider could not be asked: {text}"
+        reason = f"the cancel is withdrawn, because the provider did not answer: {text}"
         await self._event_of(attempt, now, "cancel-withdrawn", reason)
 
-    # What a provider answers besides.
+    # Other answers of a provider.
 
     @transaction
     async def record_provider_error(
@@ -312,7 +312,7 @@ class FencedStore(Records):
 
     @transaction
     async def release(self, workspace_id: str, now: float, text: str) -> None:
-        """Record that another store manages the workspace now: this one ends and removes nothing of it."""
+        """Record that another store manages the workspace now: this one no longer ends or removes any part of it."""
         await self._bury(workspace_id, now)
         await self._event(now, workspace_id, None, "reconciler", "released", text)
 

@@ -2,7 +2,7 @@
 
 The lease is a row. Its token grows with every new holder, and each write of the reconciler compares it, so a
 holder that was paused and replaced changes nothing (a lease alone does not fence). It expires by the boot-time
-clock, which runs while the machine sleeps and which nobody can set.
+clock, which runs while the machine sleeps and which no user can set.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from wsdash.backend.system.processes import ProcessIdentity, boot_id
 
 LEASE_NAME = "reconciler"
 LEASE_S = 45.0
-"""A holder that has died is noticed at once; this is for one that was stopped or hangs."""
+"""Validity of the lease of a stopped or hanging holder, in seconds; a holder's death is noticed at once."""
 RENEW_S = 15.0
-"""Each poll renews the lease too, so at rest the store is written to once in this time and not twice."""
+"""Interval between renewals of the lease, in seconds. Polls renew it too, so an idle store is written once in it."""
 
 
 class LeaseLost(Exception):
@@ -35,7 +35,7 @@ class Lease:
     """The holder's version of wsdash."""
 
     def is_held(self, now: float) -> bool:
-        """Whether its holder may still act: not after it expired, and not once the process is known to be gone."""
+        """Whether its holder may still act: the lease has not expired, and the process is not known to have ended."""
         if self.holder.boot_id != boot_id():
             return False
         return now < self.expires_at and self.holder.is_alive()

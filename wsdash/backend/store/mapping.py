@@ -29,7 +29,7 @@ WORKSPACE_COLUMNS = (
     "id, name, context, source_url, ref, devfile_path, desired, generation, policy, created_at,"
     " desired_changed_at, deleted_at, autostop_not_before, unsaved"
 )
-"""All but the workload, which is large and which only a launch needs."""
+"""All columns but the workload, which is large and which only a launch needs."""
 
 
 class NoSuchWorkspace(LookupError):
@@ -77,7 +77,7 @@ def workspace_of(row: sqlite3.Row) -> Workspace:
 
 @lru_cache(maxsize=256)
 def policy_of(text: str) -> Policy:
-    """A policy from its JSON; a field that this version does not know is left out."""
+    """Parse a policy's JSON; unknown fields are left out."""
     known = {name: value for name, value in json.loads(text).items() if name in _POLICY_FIELDS}
     lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
     return Policy(**known | lists)
@@ -126,7 +126,7 @@ def event_of(row: sqlite3.Row) -> Event:
 
 @lru_cache(maxsize=4096)
 def job_observation_of(text: str) -> JobObservation:
-    """An observation from its JSON, old field names included; unknown fields are left out."""
+    """Parse an observation's JSON, including old names of fields; unknown fields are left out."""
     stored = {_RENAMED_JOB_FIELDS.get(name, name): value for name, value in json.loads(text).items()}
     values = {name: value for name, value in stored.items() if name in _JOB_FIELDS}
     values["state"] = JobState(values["state"])

@@ -1,6 +1,6 @@
-"""Read-only queries: the list, one workspace, its events, the plan. Uses `sqlite3` alone, for speed.
+"""Read-only queries: the list, one workspace, its events, the plan. Uses only `sqlite3`, for speed.
 
-The quick verbs of the command line load neither asyncio nor anything that does; the dashboard calls the same
+The quick commands of the command line load neither asyncio nor anything that does; the dashboard calls the same
 functions in a thread.
 """
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class WorkspaceRow:
     """One workspace in the list. `attempt` is its newest, `event` the last of its timeline.
 
-    `saved` is None where none of its work has been saved yet.
+    `saved` is None if none of its work has been saved yet.
     """
 
     workspace: Workspace
@@ -53,7 +53,7 @@ class Reader:
     """A read-only connection to the state store. Not for use by two threads at a time."""
 
     def __init__(self, paths: Paths, *, makes_store: bool = True) -> None:
-        """Without `makes_store` the store must be there already: a missing one was removed, and is not made again."""
+        """Without `makes_store` the store must exist: a missing one was removed, and is not created again."""
         self._paths = paths
         self._makes_store = makes_store
         self._connection: sqlite3.Connection | None = None
@@ -63,7 +63,7 @@ class Reader:
         self._with_folders: frozenset[str] = frozenset()
         """Contexts whose workspaces have their files on this machine."""
         self.notices: list[str] = []
-        """What had to be done to the store before it could be read, as sentences for the user."""
+        """Repairs of the store before it could be read, as sentences for the user."""
 
     def close(self) -> None:
         """Close the connection. The next query opens it again."""
@@ -138,14 +138,14 @@ class Reader:
         return workspace
 
     def row(self, workspace_id: str, now: float) -> WorkspaceRow:
-        """Return one workspace as in the list, also a deleted one. Raises `NoSuchWorkspace`."""
+        """Return one workspace as in the list, deleted ones included. Raises `NoSuchWorkspace`."""
         workspace = self.workspace(workspace_id, deleted=True)
         attempts = self.attempts(workspace.id)
         newest = next(iter(self.events(workspace.id, limit=1)), None)
         return self._row(workspace, attempts, newest, self._context_observation(workspace.context), now)
 
     def detail(self, workspace_id: str, now: float, *, events: int = 200) -> WorkspaceDetail:
-        """One workspace, also a deleted one, with its attempts and its last `events` events.
+        """Return one workspace, deleted ones included, with its attempts and its last `events` events.
 
         Raises `NoSuchWorkspace`.
         """
@@ -155,9 +155,9 @@ class Reader:
         newest = timeline[0] if timeline else None
         row = self._row(workspace, attempts, newest, self._context_observation(workspace.context), now)
         workload = self._query("SELECT workload FROM workspace WHERE id = ?", workspace.id)
-        if not workload:  # another file has taken the store's place just now
+        if not workload:  # the store's file has just been replaced
             raise NoSuchWorkspace(workspace_id)
-        # A list is quicker without these.
+        # Imported here, because a list does not need it.
         from wsdash.backend.git.hide_secrets import SecretHider
         from wsdash.backend.store.checkpoint_files import CheckpointStore
         from wsdash.backend.store.details import WorkspaceDetail
@@ -202,7 +202,7 @@ class Reader:
     def ids(self) -> Ids:
         """Return the ids of live workspaces, of deleted ones, and of those that another store has taken over.
 
-        Nothing of the latter is removed here.
+        This store removes no files of the last group.
         """
         from wsdash.backend.rules.leftovers import Ids
 
@@ -217,7 +217,7 @@ class Reader:
         )
 
     def lease(self) -> Lease | None:
-        """Return the lease: who reconciles, or did last."""
+        """Return the lease: the process that reconciles, or the last one that did."""
         found = self._query("SELECT * FROM lease")
         return lease_of(found[0]) if found else None
 
@@ -264,7 +264,7 @@ class Reader:
         return {row["context"]: row for row in self._query("SELECT * FROM context_observation")}
 
     def _context_observation(self, context: str) -> sqlite3.Row | None:
-        """As `_context_observations`, for one context."""
+        """Return the last observation of one context, as `_context_observations` does."""
         self._look_again()
         return next(iter(self._query("SELECT * FROM context_observation WHERE context = ?", context)), None)
 
@@ -284,17 +284,16 @@ class Reader:
         return self._present_file().execute(sql, values).fetchall()
 
     def _present_file(self) -> sqlite3.Connection:
-        """Return a connection to the file now at the path, because another file may have replaced the opened
-        one.
+        """Return a connection to the file now at the path, because the opened one may have been replaced.
 
-        Raises `StateRemoved` when the folder has gone since it was opened first.
+        Raises `StateRemoved` if the folder was removed since it was opened first.
         """
         if self._connection is not None and file_identity(self._paths.database) == self._identity:
             return self._connection
         if not self._makes_store:
             await_file(self._paths)
             if self._identity is not None and file_identity(self._paths.database) != self._identity:
-                with suppress(OSError):  # then it is left to a process that may
+                with suppress(OSError):  # a process with write permission will do it
                     part_from_log(self._paths.database, self._log)
         self.close()
         self._identity = file_identity(self._paths.database)
@@ -306,7 +305,7 @@ class Reader:
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        """Open the file; make, migrate or repair it first where that is needed."""
+        """Open the file; create, migrate or repair it first if necessary."""
         try:
             connection = connect(self._paths.database, read_only=True)
             if is_current(connection):

@@ -25,9 +25,9 @@ R = TypeVar("R", bound="Records")
 def transaction(
     method: Callable[Concatenate[R, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[R, P], Coroutine[Any, Any, T]]:
-    """Run the method in one transaction, under the store's fencing token where it has one.
+    """Run the method in one transaction, under the store's fencing token if it has one.
 
-    The method may be run again, so it must keep no state of its own. Raises as `Transactions.run`.
+    The method may be run again, so it must not keep any state. Raises as `Transactions.run`.
     """
 
     @wraps(method)
@@ -41,7 +41,7 @@ class Records:
     """Workspaces, attempts and events, through one connection."""
 
     token: int | None = None
-    """The fencing token without which nothing is written, None where none is needed."""
+    """The fencing token that writes require; None if they need none."""
 
     def __init__(self, transactions: Transactions) -> None:
         self.transactions = transactions
@@ -63,7 +63,7 @@ class Records:
         return mapping.workspace_of(found[0])
 
     async def workload(self, workspace_id: str) -> Workload:
-        """The workload that the workspace's job runs. Raises `NoSuchWorkspace`."""
+        """Return the workload of the workspace's job. Raises `NoSuchWorkspace`."""
         from pydantic import TypeAdapter
 
         found = await self.transactions.read("SELECT workload FROM workspace WHERE id = ?", workspace_id)

@@ -22,7 +22,7 @@ from wsdash.paths import Paths
 BACKUPS_KEPT = 24
 _REPLACING_S = 1.0
 _SQLITE_SUFFIXES = ("-journal", "-wal", "-shm")
-"""Files that SQLite keeps beside the database; they belong to no other file of that name."""
+"""Suffixes of the files that SQLite keeps next to the database."""
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
@@ -30,7 +30,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
     process.
 
     SQLite does that at the first read of a process that may write (https://sqlite.org/lockingv3.html, "hot
-    journals"), so the file is opened for writing where that is allowed, and each statement that would write is
+    journals"), so the file is opened for writing if that is allowed, and each statement that would write is
     refused.
     """
     connection = sqlite3.connect(
@@ -41,24 +41,24 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def repair(paths: Paths) -> list[str]:
-    """Ensure that a sound file exists, be it empty; return what was done as sentences. Raises DatabaseError,
-    OSError, sqlite3.Error.
+    """Ensure that a sound file exists, even if empty; return the repairs as sentences.
 
-    A file that never existed is made; a damaged file, or one that is missing though there are backups, is
+    Raises DatabaseError, OSError, sqlite3.Error.
+
+    A file that never existed is created; a damaged file, or one that is missing although there are backups, is
     restored.
     """
     if _damage_of(paths) is None:
         return []
     with _alone(paths):
-        damage = _damage_of(paths)  # another process may have repaired it while we waited
+        damage = _damage_of(paths)  # another process may have repaired it meanwhile
         return [] if damage is None else _restore(paths, damage)
 
 
 def await_file(paths: Paths) -> None:
-    """Wait briefly for a file that another process is replacing in two steps, or removing with its whole
-    folder.
+    """Wait briefly for a file that another process is replacing in two steps, or removing with its whole folder.
 
-    For a process that had it open: it must not put a file into a folder that is being removed. Raises
+    For a process that had it open: it must not create a file in a folder that is being removed. Raises
     `StateRemoved`.
     """
     give_up = time.monotonic() + _REPLACING_S
@@ -70,7 +70,7 @@ def await_file(paths: Paths) -> None:
 
 
 def check_not_removed(paths: Paths) -> None:
-    """Raise `StateRemoved` if the state folder, which was there before, is gone."""
+    """Raise `StateRemoved` if the state folder, which existed before, was removed."""
     if not paths.state.is_dir():
         raise StateRemoved(
             f"{paths.state} was removed. Move it back if it is elsewhere, or start wsdash again for an empty one."
@@ -80,7 +80,7 @@ def check_not_removed(paths: Paths) -> None:
 def part_from_log(path: Path, log: FileIdentity | None) -> None:
     """Remove the write-ahead log of a database that another file has replaced, before the new file is opened.
 
-    `log` is the identity of the old file's log: SQLite takes whatever log is beside a database for its own
+    `log` is the identity of the old file's log: SQLite uses any log next to a database as its own
     (https://sqlite.org/howtocorrupt.html, section 1.4). Raises OSError.
     """
     if log is not None and log_identity(path) == log:
@@ -101,10 +101,10 @@ def _damage_of(paths: Paths) -> str | None:
         path.touch(mode=0o600)
     if not path.is_file():
         raise DatabaseError(
-            f"{path} is not a file, and must be the state store. Move it away, then try again."
+            f"{path} is not a file, but must be the state store. Move it away, then try again."
         )
     damage = _check(path)
-    # Only now: the transaction of a process that died may have been the one that filled the file.
+    # Only now, because the rollback of a dead process's transaction may have emptied the file.
     if damage is None and path.stat().st_size == 0 and backups(paths):
         return "it was empty"
     return damage
@@ -144,20 +144,20 @@ def _restore(paths: Paths, damage: str) -> list[str]:
     else:
         for suffix in _SQLITE_SUFFIXES:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
-        notices.append(f"The state store was lost ({path} was gone).")
+        notices.append(f"The state store was lost ({path} did not exist).")
     new.rename(path)
     if found is not None:
-        notices.append(f"The backup {found.name} took its place; jobs started since are adopted.")
+        notices.append(f"It was replaced by the backup {found.name}; jobs started since are adopted.")
     else:
-        notices.append("There was no backup, so it starts empty. Running jobs were left alone.")
+        notices.append("There was no backup, so the new store is empty. Running jobs were not changed.")
     return notices
 
 
 def _rename_damaged(path: Path) -> Path:
-    """Link the damaged file under another name, so that a file is at its path at every instant."""
+    """Link the damaged file under another name, so that the path always has a file."""
     number, damaged = 1, path.with_suffix(".damaged")
     while os.path.lexists(damaged):
-        if damaged.samefile(path):  # a process died here
+        if damaged.samefile(path):  # a process died at this step
             return damaged
         number += 1
         damaged = path.with_name(f"{path.stem}.damaged-{number}")
@@ -169,7 +169,7 @@ def _rename_damaged(path: Path) -> Path:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy by SQLite's backup API into an empty target; it is on the disk when this returns."""
+    """Copy by SQLite's backup API into an empty target; the copy is on the disk when this returns."""
     reading = connect_for_reading(source)
     writing = sqlite3.connect(target)
     try:
@@ -181,7 +181,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 @contextmanager
 def _alone(paths: Paths) -> Iterator[None]:
-    """Hold the lock under which one process restores. Raises DatabaseError when another one does not finish."""
+    """Hold the lock for restoring. Raises DatabaseError if another process does not release it."""
     descriptor = os.open(paths.state / "restore.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         give_up = time.monotonic() + BUSY_TIMEOUT_S

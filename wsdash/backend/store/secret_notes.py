@@ -1,6 +1,6 @@
-"""Notes on this machine of which workspaces have secrets in which GitLab project, made before the secrets are.
+"""Notes on this machine of workspaces with secrets in a GitLab project, written before the secrets are.
 
-A workspace whose `create` was killed has nothing else yet that a provider could find. If the state store is
+A workspace whose `create` was killed has no other object yet that a provider could find. If the state store is
 lost, only its note shows that the secrets there belong to this user and machine and may be removed.
 """
 
@@ -17,7 +17,7 @@ from wsdash.paths import make_folder
 
 @dataclass(frozen=True, slots=True)
 class SecretNote:
-    """One workspace's note. `url` is the instance's, and `project` the path of the project there."""
+    """One workspace's note. `url` is the instance's address, and `project` the path of the project there."""
 
     workspace_id: str
     url: str

@@ -31,7 +31,7 @@ class Store(Records):
     @classmethod
     @asynccontextmanager
     async def open(cls, paths: Paths) -> AsyncIterator[Self]:
-        """Open a file that `wsdash.backend.store.database.prepare` has made ready."""
+        """Open a file that `wsdash.backend.store.database.prepare` has prepared."""
         async with Transactions.open(paths) as transactions:
             yield cls(transactions)
 
@@ -52,7 +52,7 @@ class Store(Records):
     async def restore_workspace(
         self, workspace: Workspace, workload: Workload, attempts: Iterable[Attempt], text: str
     ) -> None:
-        """Add a workspace with its attempts, as a provider has kept them. Raises `NameTaken`."""
+        """Add a workspace with its attempts, as found at a provider. Raises `NameTaken`."""
         await self._insert_workspace(workspace, workload)
         for attempt in attempts:
             await self._insert_attempt(attempt)
@@ -66,7 +66,7 @@ class Store(Records):
     ) -> Workspace:
         """Record the desired state. `new_generation` asks for a new attempt and clears earlier crashes.
 
-        Raises `NoSuchWorkspace`; the desired state of a workspace that is to be deleted cannot change again.
+        Raises `NoSuchWorkspace`; the desired state "deleted" cannot be changed.
         """
         cursor = await self.transactions.execute(
             f"UPDATE workspace SET desired = ?, generation = generation + ?, desired_changed_at = ?"
@@ -96,7 +96,7 @@ class Store(Records):
         )
         if cursor.rowcount != 1:
             raise NoSuchWorkspace(workspace_id)
-        text = "its job runs what its source says now"
+        text = "its next job uses the current devfile of its source"
         await self._event(now, workspace_id, None, "user", "updated", text)
 
     @transaction
@@ -139,7 +139,7 @@ class Store(Records):
     def is_held(self, lease: Lease, now: float) -> bool:
         """Whether the lease's holder may still act. `now` is on the boot-time clock, in seconds.
 
-        A restored or copied file may name this process as the holder, by a token of another file or of earlier.
+        A restored or copied file may name this process as the holder, by a token of another file or of an earlier time.
         """
         is_own = lease.holder == ProcessIdentity.own()
         return (not is_own or self.transactions.holds_token(lease.token)) and lease.is_held(now)

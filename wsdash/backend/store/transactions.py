@@ -38,18 +38,18 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _TRIES = 3
-"""Of one transaction, on files that are replaced under it."""
+"""Tries of one transaction on files that are replaced meanwhile."""
 
 
 class _Replaced(Exception):
-    """The file at the path is not the connection's any more."""
+    """The connection's file is no longer the file at the path."""
 
 
 class Transactions:
-    """One connection to the state store, and the lock of those who write through it."""
+    """One connection to the state store, and the lock of its writers."""
 
     _lease_tokens: ClassVar[dict[FileIdentity, int]] = {}
-    """The lease's token that this process acquired last in each file, through whichever of its connections."""
+    """The lease's token that this process acquired last in each file, through any of its connections."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
@@ -60,12 +60,12 @@ class Transactions:
         self._identity: FileIdentity
         self._log: FileIdentity | None
         self.on_notice: Callable[[str], None] = log.warning
-        """Called with what had to be done to the store while it was open, as a sentence for the user."""
+        """Called with each repair of the store while it was open, as a sentence for the user."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, paths: Paths) -> AsyncIterator[Self]:
-        """Open a file that `wsdash.backend.store.database.prepare` has made ready."""
+        """Open a file that `wsdash.backend.store.database.prepare` has prepared."""
         transactions = cls(paths)
         await transactions._connect()
         try:
@@ -80,7 +80,7 @@ class Transactions:
         lease's, and `DatabaseError`.
         """
         running = asyncio.ensure_future(self._transact(body, token))
-        # What it raises after that is nobody's, and no traceback for a log.
+        # A later error has no caller; retrieve it, so that asyncio does not log it.
         running.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(running)
 
@@ -89,7 +89,7 @@ class Transactions:
             return await self._on_present_file(lambda: self._attempt(body, token))
 
     async def _on_present_file(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it on the file now at the path, which is opened again if it was replaced or is damaged.
+        """Run the work on the file now at the path, which is opened again if it was replaced or is damaged.
 
         Raises `DatabaseError`.
         """
@@ -105,8 +105,8 @@ class Transactions:
                     continue
                 if not is_damage(error) or not tries_left:
                     raise DatabaseError(explain(error, self._paths.database)) from error
-                await self._open_again(f"is not what it was ({error})")
-        raise DatabaseError(f"{self._paths.database} is being replaced again and again. Try again.")
+                await self._open_again(f"has changed ({error})")
+        raise DatabaseError(f"{self._paths.database} is being replaced repeatedly. Try again.")
 
     async def _attempt(self, body: Callable[[], Awaitable[T]], token: int | None) -> T:
         await self._connection.execute("BEGIN IMMEDIATE")
@@ -118,10 +118,10 @@ class Transactions:
             await self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                with suppress(sqlite3.Error):  # the first error is the one to tell
+                with suppress(sqlite3.Error):  # the first error is reported
                     await self._connection.execute("ROLLBACK")
             raise
-        # A commit into a file that has lost its name would be acknowledged and lost.
+        # A commit into a file without a path would be acknowledged and lost.
         self._check_identity()
         return result
 
@@ -160,13 +160,13 @@ class Transactions:
                 self._connection, self._identity, self._log = connection, identity, log_identity(path)
                 return
             await connection.close()
-        raise DatabaseError(f"{path} is being replaced again and again. Try again.")
+        raise DatabaseError(f"{path} is being replaced repeatedly. Try again.")
 
     async def _open_again(self, why: str) -> None:
-        """Open the file again. Raises `DatabaseError`, and `StateRemoved` where the state folder is gone."""
+        """Open the file again. Raises `DatabaseError`, and `StateRemoved` if the state folder was removed."""
         await asyncio.to_thread(await_file, self._paths)
         if file_identity(self._paths.database) != self._identity:
-            with suppress(OSError):  # then it is left to a process that may
+            with suppress(OSError):  # a process with write permission will do it
                 part_from_log(self._paths.database, self._log)
         before, identity = self._connection, self._identity
         try:
@@ -202,7 +202,7 @@ class Transactions:
         if file_identity(self._paths.database) == self._identity:
             try:
                 return list(await connection.execute_fetchall(sql, values))
-            except ValueError:  # aiosqlite's word for a connection that was closed, here by `_open_again`
+            except ValueError:  # aiosqlite's error for a closed connection, here closed by `_open_again`
                 pass
             except sqlite3.Error as error:
                 if connection is self._connection and not is_damage(error):
@@ -225,7 +225,7 @@ class Transactions:
         before, self._data_version = self._data_version, (self._identity, int(found[0][0]))
         return before != self._data_version
 
-    # The token that this process holds, which counts in the present file alone.
+    # The token that this process holds, which is valid only in the present file.
 
     def holds_token(self, token: int) -> bool:
         """Whether this process acquired the lease with this token in the present file, and none since."""

@@ -10,16 +10,16 @@ from pathlib import Path
 
 _DRAFT = re.compile(r"\..+\.w[0-9a-f]{7}")
 ABANDONED_S = 600.0
-"""A draft this much older than a new one is of a process that died."""
+"""A draft this many seconds older than a new one was left by a process that died."""
 
 
 def write(file: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
-    """Replace a file, or make it: a reader sees the old content or the new one, and a failure leaves the old one.
+    """Replace or create a file: a reader sees the old content or the new one, and a failure leaves the old one.
 
-    The draft is beside it as `.NAME.wRANDOM`; those of processes that died are removed. With `durable` the new content
-    survives a power cut that comes after the return. A symbolic link is replaced, not followed. Blocks. Raises OSError.
+    The draft is next to it as `.NAME.wRANDOM`; drafts of dead processes are removed. With `durable` the new content
+    survives a power cut after the return. A symbolic link is replaced, not followed. Blocks. Raises OSError.
     """
-    # Not tempfile, which loads more than the supervisor does.
+    # Not tempfile, which loads more modules than the supervisor does.
     draft = file.with_name(f".{file.name}.w{os.urandom(4).hex()[1:]}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -43,7 +43,7 @@ def write(file: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) 
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Some file systems cannot, which is no error. Raises OSError."""
+    """Make the names in a folder durable, if the file system supports it. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def abandoned(folder: Path, before: float) -> Iterator[Path]:
-    """The drafts of any file in a folder that were written before an instant, in seconds since the epoch."""
+    """Return the drafts in a folder that were written before a time, in seconds since the epoch."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if _DRAFT.fullmatch(entry.name):

@@ -1,4 +1,4 @@
-"""Bounded logs of the relay and the daemon: their size is limited, however much others make them log.
+"""Bounded logs of the relay and the daemon: their size is limited, even if clients cause many records.
 
 The previous part is in `NAME.log.1`; older lines are removed.
 """
@@ -15,13 +15,13 @@ from pathlib import Path
 
 MOST_BYTES = 1_000_000
 SAME_S = 60.0
-"""Between two of the same line."""
+"""The shortest time between two identical lines, in seconds."""
 KEPT_S = 600.0
-"""How long it is remembered how often a line was left out."""
+"""Time for which the number of suppressed lines is remembered, in seconds."""
 MOST_A_MINUTE = 300
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LONGEST = 4_000
-"""Characters of a record: of a traceback the end."""
+"""Most characters of a record, for example of a traceback."""
 
 
 _STDERR = 2
@@ -82,7 +82,7 @@ class BoundedLog(WatchedFileHandler):
         self._file.replace(self._file.with_suffix(".log.1"))
         self.reopenIfNeeded()
         if self.stream is not None:
-            os.dup2(self.stream.fileno(), _STDERR)  # what Python itself says at a crash
+            os.dup2(self.stream.fileno(), _STDERR)  # Python's own output at a crash
 
 
 def log_to(file: Path) -> None:

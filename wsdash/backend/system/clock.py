@@ -1,4 +1,4 @@
-"""The boot-time clock, which goes on while the machine sleeps and which nobody sets."""
+"""The boot-time clock, which runs while the machine sleeps and which no user can set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import time
 
 
 def boot_time() -> float:
-    """Seconds since the machine started, sleep included."""
+    """Return the seconds since the machine started, sleep included."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)

@@ -2,7 +2,7 @@
 /proc.
 
 A long-lived process gets only what a program needs to run. Variables that Git, container engines and keyrings
-need beside that, and access tokens, reach a daemon or a supervisor through a pipe and stay in its memory.
+need in addition, and access tokens, reach a daemon or a supervisor through a pipe and stay in its memory.
 Standard library only.
 """
 
@@ -15,9 +15,9 @@ import sys
 from collections.abc import Mapping
 
 GITLAB_TOKENS = ("WSDASH_GITLAB_TOKEN", "GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "GITLAB_PRIVATE_TOKEN")
-"""Variables that hold access tokens (`gitlab/api/tokens.py`)."""
+"""Variables for access tokens (`gitlab/api/tokens.py`)."""
 GIVEN = "WSDASH_ENVIRONMENT"
-"""Says `stdin` to a process that is given more of its environment there."""
+"""Its value `stdin` announces to a process that further variables follow on its standard input."""
 
 _BASIC = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|TZ|TMPDIR|LD_LIBRARY_PATH|GITLAB_(HOST|URI|URL)|GL_HOST|GLAB_CONFIG_DIR"
@@ -29,11 +29,11 @@ _FOR_GIT = re.compile(
     r"|WAYLAND_DISPLAY|REGISTRY_AUTH_FILE|GIT_\w*|(SSH|GCM|GPG|GNUPG|DOCKER|CONTAINERS?|PODMAN|KRB5|DBUS)\w*",
     re.ASCII,
 )
-# Those of Git Credential Manager only name a store, as GCM_CREDENTIAL_STORE does.
+# Variables of Git Credential Manager are allowed: they only name a store, as GCM_CREDENTIAL_STORE does.
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|WSDASH_GIT_")
 
 received: dict[str, str] = {}
-"""Access tokens that this process was given through a pipe."""
+"""Access tokens that this process received through a pipe."""
 
 
 def is_secret(name: str) -> bool:
@@ -42,14 +42,14 @@ def is_secret(name: str) -> bool:
 
 
 def basic(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that any process of ours needs to run and to find the same files: no secrets."""
+    """Return the variables that any of wsdash's processes needs to run and to find the same files: no secrets."""
     return {k: v for k, v in environ.items() if _BASIC.fullmatch(k) and not _SECRET.search(k) and k != GIVEN}
 
 
 def for_git(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables with which Git, ssh, container engines and keyrings work as they do for the user.
 
-    No token, key or password is among them, whatever program reads it: the name tells.
+    It excludes tokens, keys and passwords of any program, judged by the name.
     """
     settings = {k: v for k, v in environ.items() if _FOR_GIT.fullmatch(k)}
     return basic(environ) | {k: v for k, v in settings.items() if k.startswith("GCM_") or not is_secret(k)}

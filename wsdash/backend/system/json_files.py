@@ -11,11 +11,11 @@ from wsdash.backend.system import atomic
 
 _LARGEST = 4 * 1024 * 1024
 RESERVE = 4096
-"""Bytes kept for a record that must be written even when the disk is full."""
+"""Bytes reserved for a record that must be written even when the disk is full."""
 
 
 def read(path: Path) -> dict[str, object] | None:
-    """The record, or None when there is none that can be read."""
+    """Return the record, or None if there is none or it is unreadable."""
     try:
         with path.open("rb") as file:
             value = json.loads(file.read(_LARGEST))
@@ -25,17 +25,17 @@ def read(path: Path) -> dict[str, object] | None:
 
 
 def write(path: Path, record: Mapping[str, object], *, durable: bool = False) -> None:
-    """Replaces the record at once: a reader sees the old one or the new one. Raises OSError."""
+    """Replace the record atomically: a reader sees the old one or the new one. Raises OSError."""
     atomic.write(path, _encode(record), durable=durable)
 
 
 def reserve(path: Path) -> None:
-    """Sets disk space aside for `write_reserved`. Raises OSError."""
+    """Reserve disk space for `write_reserved`. Raises OSError."""
     atomic.write(_reserve_of(path), b" " * RESERVE)
 
 
 def write_reserved(path: Path, record: Mapping[str, object]) -> None:
-    """`write` for a record that must not be lost: on a full disk it goes into the space set aside."""
+    """Do the same as `write` for a record that must not be lost: on a full disk it uses the reserved space."""
     try:
         write(path, record, durable=True)
     except OSError:
@@ -50,9 +50,9 @@ def write_reserved(path: Path, record: Mapping[str, object]) -> None:
 
 
 def write_in_place(path: Path, record: Mapping[str, object], size: int = 512) -> None:
-    """Overwrites a record of one fixed size, which needs no space on the disk after the first time.
+    """Overwrite a record of a fixed size, which needs no more disk space after the first time.
 
-    A reader that meets a half-written one finds no JSON and keeps what it knew. Raises OSError.
+    A reader that meets a half-written record finds no JSON and keeps its earlier value. Raises OSError.
     """
     _overwrite(path, _encode(record).ljust(size)[:size])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def filling(folder: Path) -> Iterator[None]:
-    """Hold the shared lock of those who fill the folder; wait for a cleanup first. Raises OSError."""
+    """Hold the shared lock of processes that fill the folder; wait for a cleanup first. Raises OSError."""
     with _open(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
@@ -21,7 +21,7 @@ def filling(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clearing(folder: Path) -> Iterator[bool]:
-    """Try to hold the exclusive lock for the block; False if a process fills the folder. Raises OSError."""
+    """Try to hold the exclusive lock for the block; yield False if a process fills the folder. Raises OSError."""
     with _open(folder) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

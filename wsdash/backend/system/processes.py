@@ -24,7 +24,7 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """Return the identity of the process that has this pid now, None when there is none."""
+        """Return the identity of the process that has this pid now, None if there is none."""
         found = stat_of(pid)
         return None if found is None else cls(pid, found[1], boot_id())
 
@@ -69,7 +69,7 @@ class ProcessIdentity:
         )
 
     def send(self, number: int) -> bool:
-        """Sends a signal to this process and to no other. False when it has ended."""
+        """Send a signal to this process and to no other. Return False if it has ended."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -77,7 +77,7 @@ class ProcessIdentity:
         try:
             if not self.is_alive():
                 return False
-            import signal  # it makes enumerations, which nobody needs who only looks
+            import signal  # imported here: it builds enumerations, which most callers do not need
 
             signal.pidfd_send_signal(descriptor, number)
         except ProcessLookupError:
@@ -91,7 +91,7 @@ _boot_id: str | None = None
 
 
 def boot_id() -> str:
-    """The kernel's id of this boot."""
+    """Return the kernel's id of this boot."""
     global _boot_id
     if _boot_id is None:
         _boot_id = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -101,7 +101,7 @@ def boot_id() -> str:
 def stat_of(pid: int) -> tuple[str, int, int] | None:
     """Return state, start ticks (field 22 of proc(5)) and parent pid."""
     try:
-        # The name may hold spaces and parentheses, so count from the last parenthesis.
+        # The name may contain spaces and parentheses, so count from the last parenthesis.
         fields = read_file(f"/proc/{pid}/stat", 4096).rpartition(b")")[2].split()
         return fields[0].decode(), int(fields[19]), int(fields[1])
     except (OSError, ValueError, IndexError):

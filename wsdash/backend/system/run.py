@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PIPES_S = 1.0
-"""How long output is still waited for after the command has ended: what it left running may hold the pipes."""
+"""Longest wait for output after the end of the command, in seconds: processes that it left may hold the pipes."""
 ERRORS_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A command's output. `exit_code` is None where it was killed for its time or the size of its output."""
+    """A command's output. `exit_code` is None if it was killed for its time or the size of its output."""
 
     exit_code: int | None
     output: bytes
@@ -36,8 +36,8 @@ async def capture(
     """Return the first `limit` bytes of a command's output, and the first `ERRORS_LIMIT` of its errors.
 
     The command runs in its own session, without a terminal. It and its children are killed after `timeout_s`,
-    at a longer output, and when the caller is cancelled; processes left running by a command that has ended
-    live on. Raises OSError where it cannot be started.
+    at a longer output, and when the caller is cancelled; processes that an ended command left running
+    continue. Raises OSError if it cannot be started.
     """
     pipe = asyncio.subprocess.PIPE
     starting = asyncio.ensure_future(
@@ -49,7 +49,7 @@ async def capture(
     try:
         transport, command = await asyncio.shield(starting)
     except asyncio.CancelledError:
-        # A transport of asyncio that is cancelled before its pipes are connected waits for them for ever.
+        # An asyncio transport that is cancelled before its pipes are connected waits for them forever.
         with suppress(OSError):
             await _end(*await starting)
         raise
@@ -69,7 +69,7 @@ async def capture(
 
 
 async def _end(transport: asyncio.SubprocessTransport, command: _Command) -> None:
-    """Kill it with all that it has started in its session."""
+    """Kill the command and every process of its session."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(transport.get_pid(), signal.SIGKILL)
     transport.close()
@@ -109,7 +109,7 @@ def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
 
 
 async def _first(one: asyncio.Event, other: asyncio.Event, timeout_s: float) -> None:
-    """Wait for either, at most that long."""
+    """Wait for either event, at most that long."""
     waits = [asyncio.ensure_future(event.wait()) for event in (one, other)]
     try:
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

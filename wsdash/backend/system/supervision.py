@@ -15,7 +15,7 @@ from wsdash.backend.system.processes import ProcessIdentity
 
 
 class Supervision:
-    """Looks for supervisors of local jobs, whose records lie in `contexts/CONTEXT/jobs/ATTEMPT`. Blocks."""
+    """Checks the supervisors of local jobs, whose records are in `contexts/CONTEXT/jobs/ATTEMPT`. Blocks."""
 
     def __init__(self, contexts: Path) -> None:
         self._contexts = str(contexts)
@@ -27,7 +27,7 @@ class Supervision:
         self._jobs.clear()
 
     def is_gone(self, context: str, attempt_id: str) -> bool:
-        """Whether the attempt had a supervisor that has ended. False where there never was one."""
+        """Whether the attempt had a supervisor that has ended. False if it never had one."""
         jobs = self._jobs.get(context)
         if jobs is None:
             jobs = self._jobs[context] = _names(f"{self._contexts}/{context}/jobs")
@@ -40,7 +40,7 @@ class Supervision:
             if supervisor is None:
                 return False
             self._supervisors[attempt_id] = supervisor
-        # One in another pid namespace has no pid here, but its lock holds.
+        # A supervisor in another pid namespace has no pid here, but holds its lock.
         return not supervisor.is_alive() and not (supervisor.is_of_this_boot() and is_locked(folder / "lock"))
 
 

@@ -1,4 +1,4 @@
-"""A program that has the user's terminal, and its end when the terminal is gone.
+"""Runs a program on the user's terminal, and ends it when the terminal is closed.
 
 The kernel sends SIGHUP to the leader of a terminal's session only, and to the foreground group when the leader
 ends (`__tty_hangup` and `disassociate_ctty` of drivers/tty/tty_jobctrl.c). A leader that waits for the program has to
@@ -37,7 +37,7 @@ class _Process:
 
 
 class TerminalProgram:
-    """A program on the terminal of this process. `wait` returns when it ends, or after the terminal is gone."""
+    """A program on the terminal of this process. `wait` returns when it ends, or after the terminal is closed."""
 
     def __init__(self, process: asyncio.subprocess.Process, terminal: int | None) -> None:
         self._process = process
@@ -59,7 +59,7 @@ class TerminalProgram:
         self._asked.set()
 
     async def wait(self) -> int:
-        """Return its exit code, or `HUNG_UP` if it was ended because the terminal is gone or `hang_up` was called."""
+        """Return its exit code, or `HUNG_UP` if it ended because the terminal was closed or `hang_up` was called."""
         waits = [asyncio.create_task(self._process.wait()), asyncio.create_task(self._asked.wait())]
         try:
             done: set[asyncio.Task[object]] = set()
@@ -74,7 +74,7 @@ class TerminalProgram:
                 wait.cancel()
 
     def _look(self) -> bool:
-        """Whether the terminal is still there; its foreground group is kept for the time when it is not."""
+        """Return whether the terminal is still open; remember its foreground group for the time after it is closed."""
         if self._terminal is None:
             return True
         try:
@@ -89,7 +89,7 @@ class TerminalProgram:
         """Send SIGHUP to the program and its foreground, and SIGKILL to those that remain after `GRACE_S`."""
         ended = self._members()
         _signal(ended, signal.SIGHUP)
-        _signal(ended, signal.SIGCONT)  # one that is stopped could not end
+        _signal(ended, signal.SIGCONT)  # a stopped process could not end
         end = time.monotonic() + GRACE_S
         while left := (ended & _session()) | self._members():
             if time.monotonic() > end:
@@ -101,7 +101,7 @@ class TerminalProgram:
     def _members(self) -> set[_Process]:
         """Return the program and its foreground processes that still run.
 
-        A group of which it is not known whether it was in the foreground counts if it began after the last look.
+        A group that began after the last look counts, because it may have been in the foreground.
         Background jobs of a shell are the shell's own to end, as nohup(1) and `disown` expect.
         """
         session = _session()

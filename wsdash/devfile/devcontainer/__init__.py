@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from wsdash.devfile.lazy import attributes
 
-# As in typing, which is itself not free to import.
+# Instead of importing typing, which is slow.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""Reads Compose files (the Compose Specification) as far as a job has a counterpart: one service is the
-workspace, the others are containers beside it.
+"""Reads Compose files (the Compose Specification) as far as jobs support them: one service is the workspace, the
+others are additional containers.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ _APPENDED = ("ports", "expose", "volumes", "env_file", "depends_on")
 
 @dataclass(frozen=True, slots=True)
 class ComposeService:
-    """One service, its texts interpolated. A variable in `env` with the value None is taken from the user's
-    machine.
-    """
+    """One service, with variables substituted. None in `env` means the value is from the user's machine."""
 
     name: str
     image: str | None
@@ -62,7 +60,7 @@ class ComposeService:
     command: tuple[str, ...] = ()
     env: Mapping[str, str | None] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
-    """Ports that it listens on, as `ports`, `expose` tell."""
+    """Ports that it listens on, from `ports` and `expose`."""
     volumes: tuple[tuple[str, str], ...] = ()
     """Source and target of each mount; the source of an unnamed volume is empty."""
     user: str | None = None
@@ -90,7 +88,7 @@ def compose_files(root: Object, file: str) -> list[str]:
 
 
 def sibling_path(file: str, name: str) -> str | None:
-    """Resolve `name` from the folder of `file`; None where the result is outside the repository."""
+    """Resolve `name` from the folder of `file`; None if the result is outside the repository."""
     if not name or name.startswith("/") or "\0" in name or "\\" in name:
         return None
     path = posixpath.normpath(posixpath.join(posixpath.dirname(file), name))
@@ -143,7 +141,7 @@ def _tree(data: bytes | None, file: str) -> tuple[Tree | None, list[Diagnostic]]
     except DevfileError as error:
         return None, [_in_file(one, file) for one in error.diagnostics]
     if tree is None or not isinstance(tree.root, Object) or not isinstance(tree.root.get("services"), Object):
-        message = f"{show(file)} is no compose file: it has no services"
+        message = f"{show(file)} is not a compose file: it has no services"
         found = Finding("compose.invalid", (), message, "begin it with services:").located(tree or Tree(None))
         return None, [_in_file(found, file)]
     return tree, [_in_file(one, file) for one in diagnostics if one.severity == "error"]
@@ -177,9 +175,7 @@ def _merge(below: Object, above: Object) -> None:
 
 
 def _pairs(value: Value) -> Iterator[tuple[str, str | None, Mark]]:
-    """Return `environment`, a list or a mapping, as pairs; None for the value of a variable of the user's
-    machine.
-    """
+    """Return `environment`, a list or a mapping, as pairs; None means a value from the user's machine."""
     if isinstance(value, Object):
         for name, one in value.items():
             yield name, plain_text(one), value.values_at.get(name, START)
@@ -210,10 +206,8 @@ def _service(
     def text(raw: str, at: KeyPath) -> str:
         filled, missing = interpolate(raw, environ)
         for variable in missing:
-            message = f"the variable {show(variable)} has no value here; it is empty"
-            report.add(
-                "compose.variable", at, message, "give it one in the .env file beside the compose file"
-            )
+            message = f"the variable {show(variable)} has no value here and is replaced by an empty text"
+            report.add("compose.variable", at, message, "set it in the .env file next to the compose file")
         return filled
 
     def words(key: str) -> tuple[str, ...]:
@@ -246,13 +240,11 @@ def _service(
     if ignored:
         listed = ", ".join(show(key)[1:-1] for key in ignored[:8])
         message = (
-            f"{show(name)}: {listed} {'is' if len(ignored) == 1 else 'are'} left out: the runner decides that"
+            f"{show(name)}: {listed} {'is' if len(ignored) == 1 else 'are'} left out: the runner decides this"
         )
         report.add("compose.ignored", (*path, ignored[0]), message, "", on_key=True)
     if value.get("network_mode") is not None:
-        message = (
-            f"{show(name)} has a network of its own: services reach each other by name, not by localhost"
-        )
+        message = f"{show(name)} has its own network: services reach each other by name, not by localhost"
         report.add("compose.network", (*path, "network_mode"), message, "use the service's name as the host")
     image = value.get("image")
     user = plain_text(value.get("user"))

@@ -37,18 +37,18 @@ def is_devcontainer(file: str) -> bool:
 def load_devcontainer(text: str | bytes, *, file: str = ".devcontainer/devcontainer.json") -> DevContainer:
     """Parse JSON with comments and trailing commas, as the reference implementation does.
 
-    Raises `DevfileError` for other text, or a top level that is no mapping.
+    Raises `DevfileError` for other text, or a top level that is not a mapping.
     """
     try:
         decoded = decode(text)
         tree, diagnostics = read_json(decoded, comments=True)
         if not isinstance(tree.root, Object):
-            message = "a devcontainer.json is a mapping at its top level"
+            message = "a devcontainer.json must be a mapping at its top level"
             hint = 'it begins with { and has, for example, an "image"'
             raise DevfileError([diagnostic("devcontainer.not-one", START, message, hint)])
     except DevfileError as error:
         raise DevfileError(error.diagnostics, file) from None
-    # Editors let the last one of two equal keys count, and so does the reference implementation.
+    # With two equal keys, editors and the reference implementation use the last one.
     mild = [
         Finding("devcontainer.type", (), d.message, d.hint).located(tree)
         if d.code == "yaml.duplicate-key"

@@ -12,7 +12,7 @@ from wsdash.workload import EnvVar
 
 
 class Environment:
-    """The environment of a Dev Container's job. The last value of a name counts."""
+    """The environment of a Dev Container's job. The last value of a name is used."""
 
     def __init__(self, report: Report, substitute: Substitution) -> None:
         self._report = report
@@ -31,13 +31,13 @@ class Environment:
         Container.
         """
         if name in RESERVED_ENV:
-            message = f"{name} is not set: the workspace sets it to where its sources are"
+            message = f"{name} is ignored: the workspace sets it to the path of its sources"
             self._report.add("ignored.env-reserved", path, message, "drop it")
         elif not ENV_NAME.fullmatch(name):
             message = f"the environment variable {show(name)} is not set: a shell cannot have that name"
             self._report.add("env.name", path, message, "use letters, digits and _")
         elif "\0" in value:
-            message = f"the environment variable {name} is not set: its value holds a NUL character"
+            message = f"the environment variable {name} is not set: its value contains a NUL character"
             self._report.add("text.nul", path, message, "take it out")
         else:
             found = Substituted(value) if is_raw else self._substitute(value, path, in_container=in_container)

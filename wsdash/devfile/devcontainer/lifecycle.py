@@ -1,7 +1,7 @@
 """The lifecycle commands (containers.dev, "Lifecycle scripts" and "Parallel lifecycle script execution").
 
-They run one after the other inside the container; one that fails keeps the later ones from running. The first
-three are for a new workspace only. `waitFor` names the one after which the user may begin.
+They run one after the other inside the container; after a failure the later ones do not run. The first
+three are for a new workspace only. `waitFor` names the one after which the workspace is ready.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ NOTHING = ""
 
 def _not_run(root: Object, report: Report) -> None:
     if (line := shown(root.get(HOST))) is not None:
-        message = f"{HOST} is not run: it is meant for your own machine: {show(line)}"
-        report.add("devcontainer.host-command", (HOST,), message, "run it there yourself, where it is needed")
+        message = f"{HOST} is not run, because it is for your own machine: {show(line)}"
+        report.add("devcontainer.host-command", (HOST,), message, "run it there yourself if you need it")
     if (line := shown(root.get(ATTACH))) is not None:
         message = f"{ATTACH} is not run: {show(line)}"
         report.add("devcontainer.attach-command", (ATTACH,), message, "run it in the workspace's shell")
 
 
 def shown(value: Value) -> str | None:
-    """Return a command as one line for people, None where there is none."""
+    """Return a command as one line for people, None if there is none."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, Array):
@@ -86,7 +86,7 @@ def _step(name: str, value: Value, path: KeyPath, report: Report, substitute: Su
 def _command(
     name: str, value: Value, path: KeyPath, report: Report, substitute: Substitution
 ) -> Command | None:
-    """Return a text as it is, for a shell; a list, which runs without a shell, with each word quoted."""
+    """Return a text unchanged, for a shell; a list, which runs without a shell, with each word quoted."""
     if value is None or value == "" or value == []:
         return None
     if isinstance(value, str):

@@ -46,8 +46,8 @@ def ports(root: Object, report: Report) -> tuple[Port, ...]:
 
 def _port(value: Value, path: KeyPath, report: Report) -> int | None:
     if isinstance(value, str) and path[0] == "forwardPorts" and re.fullmatch(r"[A-Za-z0-9._-]+:\d+", value):
-        message = f"{show(value)} is reached under that name from inside the workspace only"
-        report.add("devcontainer.port", path, message, "have the main container listen, to forward it")
+        message = f"{show(value)} is only reachable under that name inside the workspace"
+        report.add("devcontainer.port", path, message, "to forward it, listen in the main container")
         return None
     text = value.rpartition(":")[2].partition("/")[0] if isinstance(value, str) else value
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 6:
@@ -76,11 +76,11 @@ def volumes(root: Object, report: Report, substitute: Substitution) -> tuple[Vol
         if not mount:
             continue
         if kind != "volume":
-            message = f"the {kind} mount at {show(target)} is not made: a job has no access to your machine"
-            report.add("devcontainer.mount", path, message, "have the job fetch it, or use a volume")
+            message = f"the {kind} mount at {show(target)} is left out: a job has no access to your machine"
+            report.add("devcontainer.mount", path, message, "fetch the files in the job, or use a volume")
         elif place.expands or not place.text.startswith("/") or "\0" in place.text:
             message = (
-                f"the volume at {show(target)} is left out: it needs an absolute path outside of the sources"
+                f"the volume at {show(target)} is left out: it needs an absolute path outside the sources"
             )
             report.add("devcontainer.mount", path, message, "begin it with /")
         else:

@@ -1,4 +1,4 @@
-"""`runArgs`: arguments of `docker run`. The runner starts the job, so few of them can be honoured."""
+"""`runArgs`: arguments of `docker run`. The runner starts the job, so only few of them are supported."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ _SILENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RunArguments:
-    """The arguments that can be honoured: variables with their places, and the user."""
+    """The supported arguments: variables with their places, and the user."""
 
     env: tuple[tuple[KeyPath, str, str | None], ...] = ()
     user: str | None = None
@@ -117,12 +117,12 @@ def run_arguments(root: Object, report: Report) -> RunArguments:
             continue
         elif option in _MOUNTS:
             message = (
-                f"the mount {show(value or '')} is not made: a job has no access to the runner's machine"
+                f"the mount {show(value or '')} is left out: a job has no access to the runner's machine"
             )
-            report.add("devcontainer.mount", path, message, "have the job fetch it, or use a volume")
+            report.add("devcontainer.mount", path, message, "fetch the files in the job, or use a volume")
         elif option in _PRIVILEGE:
             message = (
-                f"{show(f'{option} {value or str()}'.strip())} is not given: rights are the runner's to give"
+                f"{show(f'{option} {value or str()}'.strip())} is left out: only the runner grants privileges"
             )
             report.add("devcontainer.privilege", path, message, "set it in the runner's own configuration")
         else:

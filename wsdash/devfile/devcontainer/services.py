@@ -1,4 +1,4 @@
-"""Translates a compose file's other services to containers beside the main one, and the main one's volumes."""
+"""Translates a compose file's other services to additional containers, and the main service's volumes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def idle(words: tuple[str, ...]) -> bool:
 def service_containers(
     root: Object, main: ComposeService, compose: Compose, report: Report
 ) -> tuple[Service, ...]:
-    """Return the containers of `runServices` and their dependencies; of all services where it is absent."""
+    """Return the containers of `runServices` and their dependencies, or of all services if it is absent."""
     if "runServices" in root:
         wanted = [name for _, name in report.items(root, "runServices") if isinstance(name, str)]
         wanted += main.depends_on
@@ -58,21 +58,21 @@ def _service(service: ComposeService, image: str, compose: Compose) -> Service:
     if names_a_user(image):
         report.add("image.invalid", (*service.path, "image"), *NO_USER)
     if service.is_built:
-        message = f"the image {show(image)} is taken as it is in its registry; it is not built"
+        message = f"the image {show(image)} is pulled from its registry; it is not built"
         report.add("compose.build", service.path, message, "build it once and push it")
     for source, target in service.volumes:
         if source in compose.volumes or not source:
             message = (
-                f"{show(service.name)} keeps nothing at {show(target)}: it is a container beside the job"
+                f"{show(service.name)} does not keep {show(target)}: it is an additional container of the job"
             )
         else:
             message = (
-                f"{show(service.name)} does not have {show(source)} at {show(target)}: it sees no sources"
+                f"{show(service.name)} has no {show(source)} at {show(target)}: it cannot access the sources"
             )
-        report.add("compose.mount", (*service.path, "volumes"), message, "put what it needs into its image")
+        report.add("compose.mount", (*service.path, "volumes"), message, "add the files to its image")
     for name, value in service.env.items():
         if value is None:
-            message = f"the variable {show(name)} of your machine is not given to {show(service.name)}"
+            message = f"the variable {show(name)} of your machine is not passed to {show(service.name)}"
             report.add("compose.variable", (*service.path, "environment"), message, "write its value")
     return Service(
         name=re.sub(r"[^a-z0-9-]", "-", service.name.lower()).strip("-")[:63] or "service",
@@ -98,5 +98,7 @@ def main_volumes(main: ComposeService, compose: Compose) -> tuple[Volume, ...]:
                 found.append(Volume(name or "volume", target))
         elif not source.startswith(".") or "/" in source.strip("./"):
             message = f"{show(source)} is not mounted at {show(target)}: a job has no access to your machine"
-            compose.report.add("compose.mount", (*main.path, "volumes"), message, "have the job fetch it")
+            compose.report.add(
+                "compose.mount", (*main.path, "volumes"), message, "fetch the files in the job"
+            )
     return tuple(found)

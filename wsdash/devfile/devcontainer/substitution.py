@@ -1,7 +1,7 @@
 """Substitutes the variables `${...}` of a Dev Container (containers.dev, "Variables in devcontainer.json").
 
-A job does not run on the user's machine: "local" values are those that the caller gives, and folders are where
-the job clones the project. Values known only inside the job stay as `${NAME}`, with the name among `expands`.
+A job does not run on the user's machine: "local" values are those that the caller gives, and folders are those
+of the job's clone. Values known only inside the job stay as `${NAME}`, with the name in `expands`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ class Substituted:
 
 @dataclass(slots=True)
 class Substitution:
-    """Substitutes variables. `local_env` holds the local variables that jobs may have; `folder_name` is the
-    project's.
-    """
+    """Substitutes variables. `local_env` has the local variables that jobs may get; `folder_name` is the project's."""
 
     report: Report
     local_env: Mapping[str, str]
@@ -76,15 +74,15 @@ class Substitution:
             digest = hashlib.sha256(self.identity.encode("utf-8", "surrogatepass")).digest()
             return base64.b32encode(digest).decode().lower().rstrip("=")
         if kind == "templateOption":
-            message = f"{whole} is a blank of a template that nobody has filled in"
-            self.report.add("devcontainer.template", path, message, "write the value that is meant")
+            message = f"{whole} is an unfilled placeholder of a template"
+            self.report.add("devcontainer.template", path, message, "replace it by a value")
         return whole
 
     def _local(self, name: str, default: str | None, path: KeyPath) -> str:
         if name in self.local_env:
             return self.local_env[name]
         if default is None:
-            message = f"the variable {show(name)} of your machine is not given to a job; it is empty here"
+            message = f"the variable {show(name)} of your machine is not passed to jobs; it is empty here"
             hint = "write the value, or name it as a secret of the project"
             self.report.add("devcontainer.variable", path, message, hint)
         return default or ""

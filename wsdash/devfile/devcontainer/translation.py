@@ -29,7 +29,7 @@ BUILD_HINT = (
     ' "image" here, or with --image'
 )
 LABELLED = ("mcr.microsoft.com/devcontainers/", "mcr.microsoft.com/vscode/devcontainers/")
-"""Images whose label devcontainer.metadata says more (containers.dev, "Image metadata")."""
+"""Images with further metadata in their label devcontainer.metadata (containers.dev, "Image metadata")."""
 PROPERTIES = frozenset(
     [
         "$schema",
@@ -105,8 +105,8 @@ def translate_devcontainer(
 ) -> Translation:
     """Translate a Dev Container to a workload.
 
-    `files` holds the files that `missing_files` asked for. `image` replaces the image or build of the Dev
-    Container: one that was built before. `local_env` holds the variables of this machine that a job may have.
+    `files` has the files that `missing_files` returned. `image` replaces the image or build of the Dev
+    Container, for example by one that was built before. `local_env` has the variables of this machine for the job.
     Never raises for the document's content; an invalid part is left out and reported.
     """
     root, report = document.root, Report(document.tree)
@@ -119,14 +119,14 @@ def translate_devcontainer(
     environment = Environment(report, substitute)
     for name, value in (base.service.env if base.service else {}).items():
         if value is None:
-            message = f"the variable {show(name)} of your machine is not given to a job"
+            message = f"the variable {show(name)} of your machine is not passed to jobs"
             report.add("devcontainer.variable", ("service",), message, "name it as a secret of the project")
         else:
             environment.set(name, value, ("service",), is_raw=True)
     environment.take(root, "containerEnv", in_container=False)
     for path, name, value in arguments.env:
         if value is None:
-            message = f"the variable {show(name)} of your machine is not given to a job"
+            message = f"the variable {show(name)} of your machine is not passed to jobs"
             report.add("devcontainer.variable", path, message, "name it as a secret of the project")
         else:
             environment.set(name, value, path, in_container=False)
@@ -160,7 +160,7 @@ def _compose(document: DevContainer, files: Mapping[str, bytes | None]) -> Compo
 def _base(
     root: Object, report: Report, substitute: Substitution, compose: Compose | None, given: str | None
 ) -> _Base:
-    """Return the image; with a compose file, the main service and the containers beside it."""
+    """Return the image; with a compose file, the main service and the additional containers."""
     service = None
     services: tuple[Service, ...] = ()
     found_volumes: tuple[Volume, ...] = ()
@@ -185,11 +185,11 @@ def _image(
 ) -> str | None:
     if service is not None:
         if service.is_built and service.image:
-            message = f"the image {show(service.image)} is taken as it is in its registry; it is not built"
+            message = f"the image {show(service.image)} is pulled from its registry; it is not built"
             report.add("compose.build", ("service",), message, BUILD_HINT)
         elif service.is_built:
             message = (
-                f"the service {show(service.name)} is built from a Dockerfile, and a job builds no image"
+                f"the service {show(service.name)} is built from a Dockerfile, but a job builds no image"
             )
             report.add("devcontainer.build", ("service",), message, BUILD_HINT)
         elif not service.image:
@@ -200,11 +200,11 @@ def _image(
     image = report.text(root, "image", ())
     if image:
         if built is not None:
-            message = "both image and a build are given; the image is taken"
+            message = "both image and a build are given; the image is used"
             report.add("devcontainer.ignored", (built,), message, "drop the build")
         return substitute(image, ("image",), in_container=False).text
     if built is not None:
-        message = "the container is built from a Dockerfile, and a job builds no image"
+        message = "the container is built from a Dockerfile, but a job builds no image"
         report.add("devcontainer.build", (built,), message, BUILD_HINT, on_key=True)
     elif "dockerComposeFile" not in root:
         message = "it names no image, no Dockerfile and no compose file"
@@ -213,9 +213,7 @@ def _image(
 
 
 def _entrypoint(root: Object, base: _Base, report: Report) -> tuple[str, ...]:
-    """Return the service's own command, which runs beside the workspace unless it only keeps the container
-    alive.
-    """
+    """Return the service's own command, which runs in the background unless it only keeps the container alive."""
     override = root.get("overrideCommand", base.service is None)
     if not isinstance(override, bool):
         report.wrong(("overrideCommand",), override, "true or false")
@@ -238,9 +236,9 @@ def _user(
     user = named or (base.service.user if base.service else None)
     if user is None:
         if (base.image or "").startswith(LABELLED):
-            message = "such an image names a user of its own, which only its registry tells; it is not used"
+            message = "such an image names its user in its metadata in the registry, which is not used"
             report.add(
-                "devcontainer.user", ("image",), message, 'say it here, for example: "remoteUser": "vscode"'
+                "devcontainer.user", ("image",), message, 'write it here, for example: "remoteUser": "vscode"'
             )
         return None
     found = substitute(user, ("remoteUser",), in_container=False).text.strip()
@@ -253,7 +251,7 @@ def _without_doubles(found: tuple[Volume, ...]) -> tuple[Volume, ...]:
 
 
 def _report_unsupported(root: Object, report: Report) -> None:
-    """Report properties that have no counterpart in a job."""
+    """Report properties that a job does not support."""
     features = root.get("features")
     if isinstance(features, Object) and features:
         names = ", ".join(name.rpartition("/")[2] for name in list(features)[:8])
@@ -262,7 +260,7 @@ def _report_unsupported(root: Object, report: Report) -> None:
         report.add("devcontainer.features", ("features",), message, BUILD_HINT, on_key=True)
     for key in _PRIVILEGES:
         if root.get(key):
-            message = f"{key} is not given: rights are the runner's to give"
+            message = f"{key} is left out: only the runner grants privileges"
             report.add(
                 "devcontainer.privilege",
                 (key,),
@@ -272,11 +270,13 @@ def _report_unsupported(root: Object, report: Report) -> None:
             )
     for key in ("workspaceFolder", "workspaceMount"):
         if key in root:
-            message = f"{key} does not move the sources: the job decides where they are ($PROJECT_SOURCE)"
-            report.add("devcontainer.folder", (key,), message, "nothing to do, mostly", on_key=True)
+            message = f"{key} does not move the sources: the job chooses their path ($PROJECT_SOURCE)"
+            report.add(
+                "devcontainer.folder", (key,), message, "this needs no action in most cases", on_key=True
+            )
     for key in root:
         if key not in PROPERTIES:
-            message = f"{show(key)} is no property of a Dev Container"
+            message = f"{show(key)} is not a property of a Dev Container"
             report.add(
                 "devcontainer.unknown", (key,), message, "nothing to do, or correct its name", on_key=True
             )

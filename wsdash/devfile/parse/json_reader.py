@@ -20,7 +20,7 @@ _BLANK_OR_COMMENT = re.compile(r"(?:[ \t\r\n]|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_YAML_HINT = "a file whose first sign is { is read as JSON; begin with --- if it is YAML"
+_YAML_HINT = "a file whose first character is { is read as JSON; begin with --- if it is YAML"
 
 
 def read_json(text: str, *, comments: bool = False) -> tuple[Tree, list[Diagnostic]]:
@@ -32,7 +32,7 @@ def read_json(text: str, *, comments: bool = False) -> tuple[Tree, list[Diagnost
     at = reader.blank(0)
     value, end = reader.value(at, 0)
     if (rest := reader.blank(end)) < len(text):
-        reader.fail(rest, "something follows after the end of the value")
+        reader.fail(rest, "there is text after the end of the value")
     return Tree(value, reader.mark(at)), reader.diagnostics
 
 
@@ -60,7 +60,7 @@ class _Reader:
         return found.end() if found else at
 
     def value(self, at: int, depth: int) -> tuple[Value, int]:
-        """The value that begins at `at`, and where it ends."""
+        """Return the value that begins at `at`, and where it ends."""
         self._count += 1
         if self._count > MAX_VALUES:
             self.fail(at, f"the document has more than {MAX_VALUES} values", "yaml.too-many-values")
@@ -88,13 +88,13 @@ class _Reader:
     def _number(self, at: int) -> tuple[Value, int]:
         found = _NUMBER.match(self._text, at)
         if not found:
-            self.fail(at, "a value is missing here" if at < len(self._text) else "the text ends too soon")
+            self.fail(at, "a value is missing here" if at < len(self._text) else "the text is incomplete")
         digits = found[0]
         if not found[1] and not found[2] and len(digits) < 20:
             return int(digits), found.end()
         number = float(digits)
         if math.isinf(number):
-            self.fail(at, f"{show(digits)} is too large a number")
+            self.fail(at, f"{show(digits)} is a number that is too large")
         return number, found.end()
 
     def _object(self, at: int, depth: int) -> tuple[Object, int]:
@@ -115,9 +115,9 @@ class _Reader:
             value, at = self.value(at, depth + 1)
             if key in result:
                 message = (
-                    f"the key {show(key)} stands here a second time, first on line {result.keys_at[key].line}"
+                    f"the key {show(key)} is repeated here; it was first on line {result.keys_at[key].line}"
                 )
-                hint = "keep one of the two; the last one counts"
+                hint = "keep one of the two; the last one is used"
                 self.diagnostics.append(diagnostic("yaml.duplicate-key", key_at, message, hint))
             result[key] = value
             result.keys_at[key] = key_at

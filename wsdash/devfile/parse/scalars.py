@@ -23,11 +23,11 @@ _FIRST = frozenset("yYnNtTfFoO~.+-0123456789")
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LONGEST_NUMBER = 400
-"""Longer digit strings stay strings; no field of a devfile takes such a number."""
+"""Longer strings of digits stay strings; no field of a devfile accepts such a number."""
 
 
 def resolve(text: str) -> Scalar:
-    """The value of a scalar that is written without quotes and without a tag.
+    """Return the value of a scalar that is written without quotes and without a tag.
 
     >>> resolve("y"), resolve("1e3"), resolve("0o17"), resolve("12:30"), resolve("2026-01-02")
     (True, 1000.0, 15, '12:30', '2026-01-02')
@@ -52,7 +52,7 @@ def _number(text: str) -> str | int | float:
 
 
 def _integer(found: re.Match[str]) -> int | None:
-    """The integer, None where 64 bits cannot hold it (it is then read as a float, if it is decimal)."""
+    """Return the integer, None if it exceeds 64 bits (it is then read as a float, if it is decimal)."""
     sign, hexadecimal, binary, octal, decimal = found.groups()
     if hexadecimal:
         value = int(hexadecimal, 16)

@@ -10,7 +10,7 @@ from wsdash.devfile.codes import LENIENT
 from wsdash.devfile.diagnostics import Diagnostic
 
 KeyPath: TypeAlias = tuple[str | int, ...]
-"""The way to a value from the document's root: `("components", 0, "container", "image")`."""
+"""The path of a value from the document's root: `("components", 0, "container", "image")`."""
 
 Value: TypeAlias = Union[str, int, float, bool, "Object", "Array", None]
 

@@ -40,20 +40,20 @@ _CORE_TYPES: dict[str, tuple[type, ...]] = {
 }
 _SILENT_TAGS = {_CORE + name for name in ("map", "seq", "set", "omap", "pairs")}
 _SYNTAX_HINTS = (
-    ("\\t", "indent with blanks: YAML refuses tabs there"),
-    ("mapping values are not allowed", 'quote a value that holds ": "'),
+    ("\\t", "indent with spaces: YAML does not allow tabs there"),
+    ("mapping values are not allowed", 'quote a value that contains ": "'),
     ("expected <document start>", "the first line may not be indented further than the later ones"),
     ("expected <block end>", "compare this line's indentation with the lines above"),
-    ("cannot start any token", "quote a value that begins with a special sign such as @ ` or %"),
+    ("cannot start any token", "quote a value that begins with a special character such as @ ` or %"),
 )
 
 
 class _Ignored:
-    """Stands for an invalid key."""
+    """The placeholder for an invalid key."""
 
 
 class _Merge:
-    """Stands for the key `<<`."""
+    """The placeholder for the key `<<`."""
 
 
 _IGNORED = _Ignored()
@@ -82,7 +82,7 @@ class _Anchor:
 
 
 def read_yaml(text: str) -> tuple[Tree | None, list[Diagnostic]]:
-    """Return the tree of the text's first document, None where it holds none, and its diagnostics.
+    """Return the tree of the text's first document, None if it is empty, and its diagnostics.
 
     Raises `DevfileError` for a syntax error, or a limit that is exceeded.
     """
@@ -111,7 +111,7 @@ class _Reader:
         raise DevfileError([*self.diagnostics, problem])
 
     def take(self, event: Event) -> bool:
-        """Digest one event; False when nothing after it matters."""
+        """Process one event. Return False if the rest can be ignored."""
         if self._second:
             if not isinstance(event, ScalarEvent) or event.value or event.style:
                 message = "a second YAML document begins here"
@@ -167,10 +167,12 @@ class _Reader:
         return text
 
     def _finite(self, value: Scalar, text: str, mark: Mark) -> Scalar:
-        """JSON, through which the reference parser goes, has no infinity."""
+        """Refuse infinity: JSON, through which the reference parser passes its values, has none."""
         if not isinstance(value, float) or math.isfinite(value):
             return value
-        self._report("yaml.bad-value", mark, f"{show(text)} is no number that a devfile can hold", "quote it")
+        self._report(
+            "yaml.bad-value", mark, f"{show(text)} is not a number that a devfile can contain", "quote it"
+        )
         return text
 
     def _tagged(self, text: str, tag: str, mark: Mark) -> Scalar:
@@ -181,7 +183,7 @@ class _Reader:
             try:
                 return base64.b64decode(text).decode()
             except (binascii.Error, ValueError):
-                self._report("yaml.bad-value", mark, "the !!binary value is no base64 of UTF-8 text")
+                self._report("yaml.bad-value", mark, "the !!binary value is not base64 of UTF-8 text")
                 return text
         types = _CORE_TYPES.get(name) if tag.startswith(_CORE) else None
         if types is None:
@@ -194,7 +196,7 @@ class _Reader:
         return self._finite(value, text, mark)
 
     def _ignored_tag(self, tag: str, mark: Mark) -> None:
-        self._report("yaml.tag", mark, f"the tag {show(tag)} is ignored", "drop it: devfiles know no tags")
+        self._report("yaml.tag", mark, f"the tag {show(tag)} is ignored", "remove it: devfiles have no tags")
 
     def _start(self, event: MappingStartEvent | SequenceStartEvent, value: Object | Array) -> None:
         mark = _mark(event)
@@ -217,11 +219,11 @@ class _Reader:
         mark = _mark(event)
         if event.anchor in self._open:
             self.fail(diagnostic("yaml.recursive-alias", mark,
-                                 f"the alias {show(event.anchor)} stands inside the value that it repeats",
+                                 f"the alias {show(event.anchor)} is inside the value that it repeats",
                                  "write the value out"))  # fmt: skip
         anchor = self._anchors.get(event.anchor or "")
         if anchor is None:
-            self._report("yaml.unknown-alias", mark, f"no anchor {show(event.anchor)} stands before this alias",
+            self._report("yaml.unknown-alias", mark, f"there is no anchor {show(event.anchor)} before this alias",
                          "quote the value if the * belongs to it")  # fmt: skip
             anchor = _Anchor(None, 1, 0)
         self._aliases = True
@@ -267,15 +269,15 @@ class _Reader:
             if key in target and key not in frame.merged:
                 first = target.keys_at[key].line
                 self._report("yaml.duplicate-key", frame.key_mark,
-                             f"the key {show(key)} stands here a second time, first on line {first}",
-                             "keep one of the two; the last one counts")  # fmt: skip
+                             f"the key {show(key)} is repeated here; it was first on line {first}",
+                             "keep one of the two; the last one is used")  # fmt: skip
             frame.merged.discard(key)
             target[key] = value
             target.keys_at[key] = frame.key_mark
             target.values_at[key] = mark
 
     def _merge(self, frame: _Frame, target: Object, value: Value, mark: Mark) -> None:
-        """Of several mappings the first counts most; over earlier own keys a merge wins, as in go-yaml v2."""
+        """Merge mappings: the first of several has priority; a merge overrides earlier own keys, as in go-yaml v2."""
         sources = list(reversed(value)) if isinstance(value, Array) else [value]
         for source in sources:
             if not isinstance(source, Object):
@@ -284,7 +286,7 @@ class _Reader:
             for key, item in source.items():
                 if key in target and key not in frame.merged and target[key] != item:
                     self._report("yaml.merge-order", frame.key_mark,
-                                 f"<< replaces the value of {show(key)} that stands before it",
+                                 f"<< replaces the value of {show(key)} that is before it",
                                  "write << first; other parsers let the mapping's own keys win")  # fmt: skip
                 target[key] = item
                 target.keys_at[key] = source.keys_at[key]

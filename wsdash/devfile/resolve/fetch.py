@@ -1,9 +1,9 @@
-"""Fetches a parent devfile by https. The address is as little trusted as the devfile that names it.
+"""Fetches a parent devfile by https. Its address is not trusted, like the devfile that names it.
 
 No credentials or cookies are sent. Addresses that only this machine or its network can reach are refused unless
-the user allows the host. The connection goes to the very address that was checked, so a later change of the
-name's address has no effect. No proxy is used: it would look the name up again, and receive the credentials
-that the environment holds for it.
+the user allows the host. The connection goes to the address that was checked, so a later change of the
+name's address has no effect. No proxy is used: it would resolve the name again, and receive the credentials
+that the environment has for it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _NOT_GLOBAL = tuple(
         ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10"),
     )
 )
-"""Addresses that `ipaddress` takes for global, some of it in older versions only (IANA's special-purpose address
-registries; RFC 3879 and 7526 for what is out of use)."""
+"""Addresses that `ipaddress` treats as global, some of them in older versions only (IANA's special-purpose address
+registries; RFC 3879 and 7526 for obsolete ones)."""
 _SAFE = "/%:=&?~#+!$,;'@()*[]"
-"""Signs of a path or query that stay as they are (RFC 3986, section 2); what is quoted already among them."""
+"""Characters of a path or query that are not quoted (RFC 3986, section 2), including `%` of quoted ones."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -53,8 +53,8 @@ def fetch(
 ) -> bytes:
     """Return the text at the address, redirects followed. Blocks for at most `timeout_s` seconds.
 
-    `allowed_hosts` may be on this machine or its network. `ca_file` holds certificate authorities that are
-    trusted beside the usual ones. Raises `FetchError`.
+    `allowed_hosts` may be on this machine or its network. `ca_file` has certificate authorities to trust in
+    addition to the usual ones. Raises `FetchError`.
     """
     deadline = time.monotonic() + timeout_s
     context = _context(ca_file)
@@ -70,11 +70,13 @@ def fetch(
         ) from None
     except ssl.SSLCertVerificationError as error:
         message = f"the certificate of {show(url, 200)} is not trusted: {error.verify_message}"
-        raise FetchError(message, "check the address; an authority of your own must be known here") from None
+        raise FetchError(message, "check the address; for your own authority, set ca_file") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = visible((str(error).strip() or type(error).__name__)[:200])
         raise FetchError(f"{show(url, 200)} cannot be fetched: {reason}", "check the address") from None
-    raise FetchError(f"{show(url, 200)} leads on and on", f"at most {MOST_REDIRECTS} redirects are followed")
+    raise FetchError(
+        f"{show(url, 200)} redirects too often", f"at most {MOST_REDIRECTS} redirects are followed"
+    )
 
 
 def is_public(address: Address) -> bool:
@@ -105,13 +107,13 @@ def _context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _get(url: str, allowed: Collection[str], context: ssl.SSLContext, deadline: float) -> bytes | str:
-    """Return the text, or the address of a redirect. Raises the errors that `fetch` catches, and `FetchError`."""
+    """Return the text, or the address of a redirect. Raises the errors that `fetch` handles, and `FetchError`."""
     host, port, target = _parts(url)
     connection = http.client.HTTPSConnection(host, port, context=context)
-    connection.auto_open = 0  # it would look the name up again
+    connection.auto_open = 0  # it would resolve the name again
     try:
         connection.sock = _connected(host, port, allowed, context, deadline)
-        # A registry's answer is the same whatever is accepted; devfile/library sends nothing for it.
+        # A registry's answer does not depend on Accept; devfile/library does not send the header.
         connection.request("GET", target, headers={"Accept": "*/*", "Accept-Encoding": "identity"})
         answer = connection.getresponse()
         if answer.status in _REDIRECTS and (location := answer.headers.get("Location")):
@@ -125,14 +127,14 @@ def _get(url: str, allowed: Collection[str], context: ssl.SSLContext, deadline: 
 
 def _body(answer: http.client.HTTPResponse, url: str) -> bytes:
     if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        message = f"{show(url, 200)} is sent compressed, though that was not asked for"
-        raise FetchError(message, "name the file as it is")
+        message = f"{show(url, 200)} was sent compressed without being requested to"
+        raise FetchError(message, "use an address of the uncompressed file")
     kept = answer.read(MAX_BYTES + 1)
     if len(kept) > MAX_BYTES:
         message = f"{show(url, 200)} is larger than the {MAX_BYTES} bytes that a devfile may have"
-        raise FetchError(message, "name the file itself")
+        raise FetchError(message, "check the address")
     if answer.length:
-        raise FetchError(f"{show(url, 200)} ends {answer.length} bytes before its end", "try again")
+        raise FetchError(f"{show(url, 200)} ended {answer.length} bytes too early", "try again")
     return kept
 
 
@@ -142,15 +144,15 @@ def _parts(url: str) -> tuple[str, int, str]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise FetchError(f"{show(url, 200)} is no address", "correct it") from None
+        raise FetchError(f"{show(url, 200)} is not a valid address", "correct it") from None
     if parts.scheme != "https":
-        raise FetchError(f"{show(url, 200)} is not fetched: only https is", "use https")
+        raise FetchError(f"{show(url, 200)} is not fetched: only https is supported", "use https")
     if parts.username is not None or parts.password is not None:
         raise FetchError(
             "an address with a user or a password is not fetched", "parents are fetched without credentials"
         )
     if not host or port == 0 or not url.isprintable() or " " in url:
-        raise FetchError(f"{show(url, 200)} is no address", "correct it")
+        raise FetchError(f"{show(url, 200)} is not a valid address", "correct it")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return host, port or 443, quote(target, safe=_SAFE)
 
@@ -162,14 +164,16 @@ def _addresses_of(host: str, port: int, allowed: Collection[str], deadline: floa
         for address in addresses:
             if not is_public(ipaddress.ip_address(address)):
                 message = (
-                    f"{show(host)} is at {address}, on this machine or its network, and is not fetched from"
+                    f"{show(host)} is at {address}, on this machine or its network, so it is not fetched from"
                 )
-                raise FetchError(message, "if it may be: allowed_hosts of the context in config.toml")
+                raise FetchError(
+                    message, "to allow it, add it to allowed_hosts of the context in config.toml"
+                )
     return addresses
 
 
 def _looked_up(host: str, port: int, deadline: float) -> list[str]:
-    """Look the host up in a thread, because getaddrinfo has no timeout."""
+    """Resolve the host in a thread, because getaddrinfo has no timeout."""
     answers: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -185,7 +189,7 @@ def _looked_up(host: str, port: int, deadline: float) -> list[str]:
     except queue.Empty:
         raise TimeoutError from None
     if not addresses:
-        raise FetchError(f"the host {show(host)} is not known here", "check the address")
+        raise FetchError(f"the host {show(host)} cannot be resolved", "check the address")
     return addresses
 
 
@@ -201,7 +205,7 @@ def _connected(
         except OSError:
             if not left_over:
                 raise
-    with plain:  # closed here where TLS does not come about, else taken over
+    with plain:  # closed here if TLS fails, else detached
         plain.settimeout(_left(deadline))
         secured = context.wrap_socket(plain, server_hostname=host)
     assert isinstance(secured, _Timed)
@@ -210,7 +214,7 @@ def _connected(
 
 
 class _Timed(ssl.SSLSocket):
-    """A stream whose every wait ends at the deadline, however slowly the data arrives."""
+    """A stream that reads only until the deadline, however slowly the data arrives."""
 
     deadline = math.inf
 

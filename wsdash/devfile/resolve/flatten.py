@@ -29,13 +29,13 @@ from wsdash.devfile.schema.models import Parent
 from wsdash.devfile.schema.structure import rebuild
 
 ReadParent = Callable[[str], "str | bytes | None"]
-"""Gives the content of a file, None where there is none. The path is relative, and never leads out by `..`."""
+"""Returns the content of a file, None if there is none. The path is relative, and never leads outside by `..`."""
 
 FetchParent = Callable[[str], "str | bytes"]
-"""Gives what stands at an https address. Raises `FetchError`."""
+"""Returns the content of an https address. Raises `FetchError`."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_COPY = "copy the parent's components and commands into this file, or keep the parent beside it as a file"
+_COPY = "copy the parent's components and commands into this file, or store the parent as a file next to it"
 
 _HTTPS = "https://"
 
@@ -52,7 +52,7 @@ def flatten(
 ) -> Document:
     """Return the devfile with its parents, overrides and variables applied. The result has no parent.
 
-    `path` is the document's place among the files that `read_parent` gives, its `file` where None; parents are
+    `path` is the document's path among the files that `read_parent` reads, `None` for its `file`; parents are
     named by their paths from there. `fetch_parent` fetches parents by address and from a registry; without it
     each is an error. `variables` override the file's own. Problems are in the result's `diagnostics`, those
     about a parent with its file. Raises only the errors that `read_parent` raises, and those of `fetch_parent`
@@ -83,7 +83,7 @@ async def flatten_async(
     path: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Document:
-    """As `flatten`, for files that are read asynchronously."""
+    """Do the same as `flatten`, for files that are read asynchronously."""
     walk = _flattening(document, path, variables, may_fetch=fetch_parent is not None)
     try:
         wanted = next(walk)
@@ -112,7 +112,7 @@ def _flattening(
     if document.flat:
         return document
     start = posixpath.normpath(document.file if path is None else path)
-    # A copy, for what an override has broken is taken out of the tree.
+    # A copy, because elements that an override breaks are removed from the tree.
     own = replace(document, tree=Tree(copied(document.tree.root), document.tree.start))
     whole = yield from _with_parents(own, (start,), may_fetch)
     filled, remarks = apply_variables(whole, variables)
@@ -122,13 +122,13 @@ def _flattening(
 def _with_parents(
     document: Document, chain: tuple[str, ...], may_fetch: bool, *, of_registry: bool = False
 ) -> _Walk:
-    """Merge the document's parents. `chain` holds the paths from the first document to this one."""
+    """Merge the document's parents. `chain` has the paths from the first document to this one."""
     named = document.devfile.parent
     if named is None:
         return document
     target = _target(named, chain, may_fetch)
     if of_registry and named.uri is not None and _SCHEME.match(named.uri) is None:
-        message = f"a registry has no files beside a devfile, so the parent {show(named.uri)} is nowhere"
+        message = f"a registry has no files besides devfiles, so the parent {show(named.uri)} does not exist"
         target = Finding("parent.unsupported", ("parent", "uri"), message, _COPY)
     if isinstance(target, Finding):
         return _remarked(document, [document.locate(target)])
@@ -142,7 +142,7 @@ def _with_parents(
     if content is None:
         missing = Finding("parent.missing", where, f"there is no file {show(target)}", "fix the path")
         return _remarked(document, [document.locate(missing)])
-    name = without_secrets(target)  # every diagnostic shows this name
+    name = without_secrets(target)  # diagnostics show this name
     try:
         parent = load(content, file=name)
     except DevfileError as error:
@@ -158,13 +158,13 @@ def _with_parents(
 
 
 def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Finding:
-    """Return the path or address of the parent's file; or the problem why it has none that can be read."""
+    """Return the path or address of the parent's file, or the reason why it cannot be read."""
     if parent.uri is None and parent.kubernetes:
         message = "the parent is a resource in a Kubernetes cluster, which is not read"
         return Finding("parent.unsupported", ("parent", "kubernetes"), message, _COPY)
     where: KeyPath = ("parent", "uri" if parent.uri is not None else "id")
     if not may_fetch and (parent.uri is None or parent.uri.lower().startswith(("http:", "https:"))):
-        return Finding("parent.remote", where, "the parent is elsewhere, and is not fetched here", _COPY)
+        return Finding("parent.remote", where, "the parent has an address, and is not fetched here", _COPY)
     elsewhere = parent.uri is None or _is_elsewhere(parent.uri, chain[-1])
     target = _address(parent, chain[-1]) if elsewhere else _file(str(parent.uri), chain[-1])
     if isinstance(target, Finding):
@@ -174,10 +174,10 @@ def _target(parent: Parent, chain: tuple[str, ...], may_fetch: bool) -> str | Fi
             "parent.unsupported", where, problem, "parents are fetched by https, without credentials"
         )
     if target in chain:
-        message = f"the parents lead in a circle: {show(target)} is read already"
-        return Finding("parent.cycle", where, message, "take the parent out of one of them")
+        message = f"the parents form a cycle: {show(target)} is already one of them"
+        return Finding("parent.cycle", where, message, "remove the parent from one of them")
     if len(chain) > MAX_PARENTS:
-        message = f"there are more than {MAX_PARENTS} parents above each other"
+        message = f"there are more than {MAX_PARENTS} parents in a chain"
         return Finding("parent.too-deep", where, message, "merge some of them into one file")
     return target
 
@@ -190,15 +190,13 @@ def _problem(url: str) -> str:
         place = url if "@" in url else ""
     if "@" in place:
         return "an address with a user or a password is not fetched"
-    # What is no address must not pass for the path of a file.
+    # An invalid address must not be taken for the path of a file.
     sound = place and url.startswith(_HTTPS) and url.isprintable()
-    return "" if sound else f"the parent {show(url)} is no address"
+    return "" if sound else f"the parent {show(url)} is not a valid address"
 
 
 def _is_elsewhere(uri: str, child: str) -> bool:
-    """Whether the parent is at an address, or relative to one: a fetched parent names no file of the
-    repository.
-    """
+    """Whether the parent has an address, or is relative to one: a fetched parent cannot name local files."""
     return _SCHEME.match(uri) is not None or child.startswith(_HTTPS)
 
 
@@ -216,7 +214,7 @@ def _address(parent: Parent, child: str) -> str | Finding:
                 "parent.remote", ("parent", "id"), message, "add, for example: registryUrl: https://..."
             )
         if not registry.lower().startswith(_HTTPS):
-            message = f"the registry {show(registry)} is not asked: only https is"
+            message = f"the registry {show(registry)} is not used: only https is supported"
             return Finding("parent.unsupported", ("parent", "registryUrl"), message, "use its https address")
         asked = "/".join(quote(part, safe="") for part in (str(parent.id), parent.version or "latest"))
         return f"{_HTTPS}{registry[len(_HTTPS) :]}/devfiles/{asked}"
@@ -225,7 +223,7 @@ def _address(parent: Parent, child: str) -> str | Finding:
         if found[0].lower() == "https:":
             return f"https:{parent.uri[len('https:') :]}"
         problem = (
-            "is not fetched: only https is"
+            "is not fetched: only https is supported"
             if found[0].lower() == "http:"
             else "is neither a path nor a web address"
         )
@@ -240,10 +238,10 @@ def _file(uri: str, child: str) -> str | Finding:
     where: KeyPath = ("parent", "uri")
     target = posixpath.normpath(posixpath.join(posixpath.dirname(child), uri))
     if not uri.isprintable() or target == ".":
-        return Finding("parent.path", where, f"{show(uri)} is no path of a file", "name a file")
+        return Finding("parent.path", where, f"{show(uri)} is not the path of a file", "name a file")
     if target.startswith("/") or target.split("/")[0] == "..":
-        message = f"the parent {show(uri)} is outside of the repository"
-        return Finding("parent.path", where, message, "name a file inside of it, relative to this one")
+        message = f"the parent {show(uri)} is outside the repository"
+        return Finding("parent.path", where, message, "name a file inside it, relative to this one")
     return target
 
 

@@ -17,7 +17,7 @@ from wsdash.devfile.schema.models import Command, Devfile, Element
 from wsdash.devfile.schema.wording import describe
 
 _KEYED = ("attributes", "variables")
-"""Top-level mappings whose keys count as elements: an override names one, a child does not repeat one."""
+"""Top-level mappings whose keys count as elements: an override names one, and a child may not repeat one."""
 
 
 def merge(
@@ -25,8 +25,8 @@ def merge(
 ) -> tuple[Object, list[Finding]]:
     """Return the child merged with its parent, and the conflicts of the two, at the child's paths.
 
-    The parent is flattened already; a `parent` left in it could not be read, and stays. `broken` names elements
-    that were removed from the parent, which an override may name all the same.
+    The parent is already flattened; a `parent` left in it could not be read, and stays. `broken` names elements
+    that were removed from the parent; an override may still name them.
     """
     overrides = child.get("parent")
     findings: list[Finding] = []
@@ -51,7 +51,7 @@ def merge(
 
 
 _NEW = -1
-"""Stands for the place of an element that the base does not have."""
+"""The place of an element that the base does not have."""
 
 
 def _key(model: type[Element]) -> str:
@@ -87,7 +87,7 @@ def _known(parent: Object, overrides: Object) -> Object:
 
 def _unknown_overrides(parent: Object, overrides: Object, broken: frozenset[str]) -> Iterator[Finding]:
     """Report overrides of elements that the parent does not have."""
-    hint = "write it outside of parent, if the devfile itself brings it in"
+    hint = "write it outside parent, if the devfile itself defines it"
     for field, model in OVERRIDES.items():
         items, key = overrides.get(field), _key(model)
         names = _names(parent.get(field), key) | broken
@@ -127,7 +127,7 @@ def _repeats(parent: Object, child: Object) -> Iterator[Finding]:
 
 
 def _united(field: str, parent: Value, child: Value) -> Value:
-    """Return the parent's part, followed by the child's additions. The parent's value of a common element wins."""
+    """Return the parent's part, then the child's additions. For a common element the parent's value has priority."""
     if isinstance(parent, Array) and isinstance(child, Array):
         model = OVERRIDES.get(field)
         taken = _names(parent, _key(model)) if model else {text for text in parent if isinstance(text, str)}
@@ -149,8 +149,7 @@ def _united(field: str, parent: Value, child: Value) -> Value:
 
 
 def _overridden(base: Object, patch: Object, model: type[Element]) -> Object:
-    """Return the base with the patch's values; where the patch names another type of element, that type's
-    alone.
+    """Return the base with the patch's values; if the patch names another type of element, only that type's.
 
     An empty text or list counts as absent in this format, and overrides nothing.
     """
@@ -185,7 +184,7 @@ def _overridden_map(base: Object, patch: Object) -> Object:
 def _overridden_list(base: Array, patch: Array, model: type[Element]) -> Array:
     """Merge elements by name or id. The order is that of a strategic merge, which others may rely on.
 
-    The patch's order counts; elements of the base alone come before those that followed them in the base.
+    The order is the patch's; elements of the base alone come before those that followed them in the base.
     """
     key = _key(model)
     places: dict[str, int] = {}
@@ -216,6 +215,6 @@ def _overridden_list(base: Array, patch: Array, model: type[Element]) -> Array:
 
 
 def _name(item: Value, key: str) -> str:
-    """Return the element's name, empty where it has none."""
+    """Return the element's name, empty if it has none."""
     name = item.get(key) if isinstance(item, Object) else None
     return name if isinstance(name, str) else ""

@@ -1,7 +1,7 @@
 """Replaces `{{name}}` references in the fields that allow them.
 
 Source: devfile/api, pkg/validation/variables. One pass: substituted text is not scanned again. A document of
-schema 2.0.0 has no variables and is left alone.
+schema 2.0.0 has no variables and is not changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wsdash.devfile.schema.models import Container, Element
 
 _BLANKS = " \t\n\f\r"
 _LONGEST_NAME = 200
-"""Braces further apart are no reference; it keeps the search linear on hostile text."""
+"""Braces further apart are not a reference; this keeps the search linear on hostile text."""
 
 _E = TypeVar("_E", bound=Element)
 
@@ -29,9 +29,9 @@ class TooLarge(ValueError):
 
 
 def substitute(text: str, values: Mapping[str, str], limit: int = MAX_BYTES) -> tuple[str, tuple[str, ...]]:
-    """The text with its references replaced, and the names that have no value (those stay as written).
+    """Return the text with its references replaced, and the names without a value (which stay as written).
 
-    Raises `TooLarge` where the values add more than `limit` characters.
+    Raises `TooLarge` if the values add more than `limit` characters.
 
     >>> substitute("a-{{ x }}-{{y}}", {"x": "{{y}}"})
     ('a-{{y}}-{{y}}', ('y',))
@@ -65,7 +65,7 @@ def apply_variables(
 ) -> tuple[Document, list[Diagnostic]]:
     """Replace the document's variables; return it with a diagnostic for each reference without a value.
 
-    `extra` values override the file's own. The variables of a flat document are replaced already.
+    `extra` values override the file's own. The variables of a flat document are already replaced.
     """
     if document.flat:
         return document, []
@@ -125,13 +125,13 @@ class _Work:
         try:
             new, unknown = substitute(text, self._values, self._rate_limiter)
         except TooLarge:
-            message = f"with its variables the devfile grows by more than {MAX_BYTES} characters"
+            message = f"the values of variables enlarge the devfile by more than {MAX_BYTES} characters"
             self.findings.append(Finding("variable.too-large", path, message, "use shorter values"))
             return text
         self._rate_limiter -= max(0, len(new) - len(text))
         for name in dict.fromkeys(unknown):
             message = f"the variable {show(name)} has no value; the text stays as it is"
-            hint = "add it under variables, or ignore this where the braces belong to the text"
+            hint = "add it under variables, or ignore this if the braces are part of the text"
             self.findings.append(Finding(code, path, message, hint, on_key))
         return new
 

@@ -36,11 +36,11 @@ class Document:
     flat: bool = False
 
     def position(self, *path: str | int) -> Mark:
-        """Where the value at a path begins: `document.position("components", 0, "name")`."""
+        """Return the start of the value at a path: `document.position("components", 0, "name")`."""
         return self.tree.position(path)
 
     def key_position(self, *path: str | int) -> Mark:
-        """Where the key that the path ends with begins."""
+        """Return the start of the key at the end of the path."""
         return self.tree.key_position(path)
 
     def locate(self, finding: Finding) -> Diagnostic:
@@ -54,10 +54,10 @@ class Document:
 
 
 def load(text: str | bytes, *, file: str = "devfile.yaml") -> Document:
-    """Read a devfile, schema 2.0.0 to 2.3.0, as YAML, or as JSON where its first sign is `{`.
+    """Read a devfile, schema 2.0.0 to 2.3.0, as YAML, or as JSON if its first character is `{`.
 
-    Problems that leave something usable are in the document's `diagnostics`; `file` is the name for messages.
-    Raises `DevfileError` where nothing is usable: no text, no YAML, too large, or no devfile of these versions.
+    Problems that leave usable parts are in the document's `diagnostics`; `file` is the name for messages.
+    Raises `DevfileError` if no part is usable: no text, invalid YAML, too large, or not a devfile of these versions.
     """
     found: list[Diagnostic] = []
     try:
@@ -75,6 +75,6 @@ def load(text: str | bytes, *, file: str = "devfile.yaml") -> Document:
 
 
 def with_variables(document: Document, values: Mapping[str, str]) -> Document:
-    """The document with these variables added; they count more than its own of the same name."""
+    """Return the document with these variables added; they override its own of the same name."""
     merged = {**document.devfile.variables, **values}
     return replace(document, devfile=document.devfile.model_copy(update={"variables": merged}))

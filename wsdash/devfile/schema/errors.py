@@ -1,4 +1,4 @@
-"""Words pydantic's validation errors as findings, each at the path of its value."""
+"""Translates pydantic's validation errors to findings, each at the path of its value."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _pattern(path: KeyPath, what: str, value: Value) -> Finding:
     if path[-1] == "version":
         message = f"{what} must be three numbers with dots between them, not {kind_of(value)}"
         return Finding("schema.wrong-value", path, message, "for example: 1.0.0")
-    return Finding("schema.bad-name", path, f"{what} is no name: {show(value)}", _NAME_HINT)
+    return Finding("schema.bad-name", path, f"{what} is not a valid name: {show(value)}", _NAME_HINT)
 
 
 def _unknown(path: KeyPath, model: type[Element] | None, version: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Tables of the models' fields, for walking a tree beside its models."""
+"""Tables of the models' fields, for walking a tree along with its models."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ OVERRIDES: Mapping[str, type[Element]] = {
 }
 """The lists of a parent's overrides. Inside them only the name or id is required."""
 
-_NO_PLUGIN = "plugins went with schema 2.1.0: write what the plugin brings as components of your own"
-_NO_VSCODE = "it went with schema 2.1.0: write the command as exec"
+_NO_PLUGIN = "schema 2.1.0 removed plugins: write the plugin's components yourself"
+_NO_VSCODE = "schema 2.1.0 removed it: write the command as exec"
 _CUSTOM = "it belongs to the Kubernetes resource, not to a devfile"
-_GITHUB = "it went with schema 2.1.0: write git instead"
-_SPARSE = "it went with schema 2.1.0: the whole repository is cloned"
+_GITHUB = "schema 2.1.0 removed it: write git instead"
+_SPARSE = "schema 2.1.0 removed it: the whole repository is cloned"
 REMOVED: Mapping[type[Element], Mapping[str, str]] = {
     Component: {"plugin": _NO_PLUGIN, "custom": _CUSTOM},
     Command: {"vscodeTask": _NO_VSCODE, "vscodeLaunch": _NO_VSCODE, "custom": _CUSTOM},
     Project: {"github": _GITHUB, "sparseCheckoutDirs": _SPARSE, "custom": _CUSTOM},
     StarterProject: {"github": _GITHUB, "sparseCheckoutDirs": _SPARSE, "custom": _CUSTOM},
 }
-"""Fields that once were, or are elsewhere, with what to do instead."""
+"""Fields that were removed or belong to other formats, with a replacement."""
 
 METADATA_SINCE: Mapping[str, str] = {
     "language": "2.1.0",
@@ -68,7 +68,7 @@ METADATA_SINCE: Mapping[str, str] = {
     "provider": "2.2.0",
     "supportUrl": "2.2.0",
 }
-"""Metadata is open, so older schemas let these pass, whatever their values; only their types must fit."""
+"""Metadata is open, so older schemas accept these fields with any values; only their types must be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class FieldInfo:
 
 @cache
 def fields_of(model: type[Element]) -> Mapping[str, FieldInfo]:
-    """The fields of a model by the names that they have in the file."""
+    """Return the fields of a model by their names in the file."""
     return {field.alias or name: _info(name, field) for name, field in model.model_fields.items()}
 
 
@@ -103,7 +103,7 @@ def _model_in(annotation: object) -> type[Element] | None:
 
 
 def model_at(path: KeyPath, root: type[Element] = Devfile) -> type[Element] | None:
-    """The model of the mapping at `path`, None where the schema says nothing about it."""
+    """Return the model of the mapping at `path`, None if the schema has none for it."""
     model: type[Element] | None = root
     for step in path:
         if isinstance(step, int):
@@ -116,7 +116,7 @@ def model_at(path: KeyPath, root: type[Element] = Devfile) -> type[Element] | No
 def elements(
     value: Value, model: type[Element] = Devfile, path: KeyPath = ()
 ) -> Iterator[tuple[KeyPath, Object, type[Element]]]:
-    """Every mapping of the tree that has a model, outer ones first."""
+    """Yield every mapping of the tree that has a model, outer ones first."""
     if isinstance(value, Array):
         for index, item in enumerate(value):
             yield from elements(item, model, (*path, index))

@@ -1,10 +1,10 @@
 """The devfile's elements as typed values, schema 2.0.0 to 2.3.0 in one set of classes.
 
 Source: devfile/api, schemas/latest/devfile.json at v2.0.0, v2.1.0, v2.2.0 and v2.2.2; the other versions
-are structurally equal to one of these. `Since` marks a field that came with a later version than 2.0.0, and
+are structurally equal to one of these. `Since` marks a field that was added in a later version than 2.0.0, and
 `Template` one in which `{{variables}}` are substituted (devfile/api, pkg/validation/variables).
 Field names are the devfile's own, in Python's spelling: `memoryLimit` is `memory_limit`.
-An absent string is the empty string: the format does not tell them apart.
+An absent string is the empty string: the format does not distinguish them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _not_null(value: object) -> object:
 
 
 def _whole(value: object) -> object:
-    """Return `8080.0` as an integer, which it is to JSON Schema."""
+    """Return `8080.0` as an integer, as JSON Schema does."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

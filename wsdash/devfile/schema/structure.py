@@ -66,7 +66,7 @@ def build(tree: Tree) -> Structure:
     """Return the typed devfile. Broken elements are removed from the tree itself, so that paths agree with the
     model.
 
-    Raises `DevfileError` where the text is no devfile of a known schema version.
+    Raises `DevfileError` if the text is not a devfile of a known schema version.
     """
     root = tree.root
     if not isinstance(root, Object):
@@ -83,7 +83,7 @@ def build(tree: Tree) -> Structure:
 
 
 def rebuild(tree: Tree, version: str) -> Structure:
-    """Return the typed devfile of a tree that was merged from trees that were built already.
+    """Return the typed devfile of a tree that was merged from trees that were already built.
 
     Only overrides can have broken its elements, so nothing else is reported again.
     """
@@ -99,7 +99,7 @@ def _structure(
     devfile, errors = _model(root)
     wrong = [error for error in errors if not _is_open(error, tree, version)]
     findings += [explain(error, tree) for error in wrong[: MAX_DIAGNOSTICS + 1]]
-    # Located before anything is removed: afterwards the places are gone.
+    # Located before any removal, after which the places are lost.
     diagnostics = tuple(finding.located(tree) for finding in findings)
     broken = [_element(finding.path) for finding in shape if finding.code == "schema.one-of"]
     dropped: set[str] = set()
@@ -165,7 +165,7 @@ def _not_a_devfile(root: Object) -> Finding | None:
     if api.startswith("workspace.devfile.io/"):
         message = f"this is a Kubernetes resource ({show(root.get('kind', 'DevWorkspace'))}), not a devfile"
         return Finding(
-            "schema.not-a-devfile", path, message, "save what stands under spec.template as the devfile"
+            "schema.not-a-devfile", path, message, "save the content of spec.template as the devfile"
         )
     if api == "1.0.0":
         message = "this is a devfile of version 1, which is no longer read"
@@ -211,8 +211,8 @@ def _one_of(
     listed = ", ".join(choices)
     who = describe(path, value)
     if present:
-        message = f"{who} has {' and '.join(present)}, and may have only one of them"
-        yield Finding("schema.one-of", path, message, "make two elements of it")
+        message = f"{who} has {' and '.join(present)}, but may have only one of them"
+        yield Finding("schema.one-of", path, message, "split it into two elements")
         return
     gone = next((REMOVED[model][key] for key in value if key in REMOVED.get(model, {})), "")
     yield Finding("schema.one-of", path, f"{who} needs one of: {listed}", gone)
@@ -223,12 +223,12 @@ def _newer(path: KeyPath, value: Object, model: type[Element], version: str) -> 
     for key in value:
         info = fields.get(key)
         if info and info.since and info.since > version:
-            message = f"the field {key} came with schema {info.since}; this file says {version}"
+            message = f"the field {key} was added in schema {info.since}; this file says {version}"
             yield Finding(
                 "schema.newer-field", (*path, key), message, f"write schemaVersion: {info.since}", True
             )
     if model is Group and value.get("kind") == "deploy" and version < V22.version:
-        message = f"the kind deploy came with schema {V22.version}; this file says {version}"
+        message = f"the kind deploy was added in schema {V22.version}; this file says {version}"
         yield Finding("schema.newer-field", (*path, "kind"), message, f"write schemaVersion: {V22.version}")
 
 
@@ -238,7 +238,7 @@ def _repeated(path: KeyPath, metadata: Object) -> Iterator[Finding]:
     for index, name in enumerate(architectures if isinstance(architectures, Array) else ()):
         if isinstance(name, str) and name in seen:
             where = (*path, "architectures", index)
-            yield Finding("schema.repeated-value", where, f"{show(name)} stands twice in architectures")
+            yield Finding("schema.repeated-value", where, f"{show(name)} is repeated in architectures")
         seen.add(str(name))
 
 
@@ -254,15 +254,13 @@ def _override_findings(tree: Tree, root: Object, version: str) -> list[Finding]:
             choices = ONE_OF.get(inner, ())
             if inner is model and not value.keys() & {*choices, *REMOVED[inner]}:
                 message = f"the override of {describe(path, value)} does not repeat its type"
-                hint = (
-                    f"add, as it is in the parent, one of: {', '.join(choices)}; an empty one ({{}}) will do"
-                )
+                hint = f"add, as it is in the parent, one of: {', '.join(choices)}; an empty one ({{}}) is enough"
                 findings.append(Finding("schema.override-type", path, message, hint))
             elif choices:
                 findings += _one_of(path, value, inner, choices, version)
             if inner is Image and ("dockerfile" in value) == ("autoBuild" in value):
                 message = (
-                    f"the override of {describe(path[:-1], tree.get(path[:-1]))} has not exactly one of "
+                    f"the override of {describe(path[:-1], tree.get(path[:-1]))} does not have exactly one of "
                     "dockerfile and autoBuild"
                 )
                 hint = "devfile/library refuses it"
@@ -304,7 +302,7 @@ def _remove(tree: Tree, paths: Iterable[KeyPath]) -> set[str]:
         if isinstance(value, Object):
             names |= {name for key in ("name", "id") if isinstance(name := value.get(key), str)}
         if isinstance(holder, Object | Array):
-            # An alias leads to one and the same holder by several paths.
+            # Because of aliases, several paths may lead to the same holder.
             holders.setdefault(id(holder), (holder, set()))[1].add(path[-1])
     for holder, steps in holders.values():
         if isinstance(holder, Object):

@@ -18,7 +18,7 @@ _SINGULAR = {
 
 
 def describe(path: KeyPath, value: Value = None) -> str:
-    """An element in words, by its name where it has one: `component "dev"`."""
+    """Describe an element, by its name if it has one: `component "dev"`."""
     if not path:
         return "the devfile"
     if isinstance(path[-1], int) and len(path) > 1:
@@ -29,7 +29,7 @@ def describe(path: KeyPath, value: Value = None) -> str:
 
 
 def owner(tree: Tree, path: KeyPath) -> str:
-    """The named element around the value at `path`, in words for the end of a phrase: ` of component "dev"`."""
+    """Describe the named element around the value at `path`, for the end of a phrase: ` of component "dev"`."""
     for end in range(len(path) - 1, 0, -1):
         if isinstance(path[end - 1], int) and isinstance(value := tree.get(path[:end]), Object):
             return f" of {describe(path[:end], value)}"
@@ -37,7 +37,7 @@ def owner(tree: Tree, path: KeyPath) -> str:
 
 
 def kind_of(value: Value) -> str:
-    """The type of a value in words."""
+    """Describe the type of a value."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Translates a container: environment, entrypoint, ports, volumes, resources; and the containers beside it."""
+"""Translates a container: environment, entrypoint, ports, volumes, resources; and the additional containers."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from wsdash.workload import EnvVar, Port, Resources, Service, Volume
 Report = Callable[[Finding], None]
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""A variable that a shell can have."""
+"""Names of variables that a shell accepts."""
 _STORAGE_TYPE = "controller.devfile.io/storage-type"
 
 
 def env_vars(
     entries: tuple[EnvEntry, ...], path: KeyPath, report: Report, *, reserved: bool = True
 ) -> tuple[EnvVar, ...]:
-    """Return the variables that a process can have. The last value of a name counts, as in Kubernetes."""
+    """Return the variables that a process can have. The last value of a name is used, as in Kubernetes."""
     found: dict[str, EnvVar] = {}
     for index, entry in enumerate(entries):
         here = (*path, "env", index)
         name = entry.name
         if reserved and name in RESERVED_ENV:
-            message = f"{name} is not set: the workspace sets it to where its sources are"
+            message = f"{name} is ignored: the workspace sets it to the path of its sources"
             report(Finding("ignored.env-reserved", (*here, "name"), message, "drop it"))
         elif not ENV_NAME.fullmatch(name):
             message = f"the environment variable {show(name)} is not set: a shell cannot have that name"
             report(Finding("env.name", (*here, "name"), message, "use letters, digits and _"))
         elif "\0" in entry.value:
-            message = f"the environment variable {name} is not set: its value holds a NUL character"
+            message = f"the environment variable {name} is not set: its value contains a NUL character"
             report(Finding("text.nul", (*here, "value"), message, "take it out"))
         else:
             if name in found:
-                message = f"the environment variable {name} is given twice; this value counts"
+                message = f"the environment variable {name} is given twice; this value is used"
                 report(Finding("env.duplicate", (*here, "name"), message, "keep one"))
             found[name] = EnvVar(name, entry.value)
     return tuple(found.values())
 
 
 def entrypoint(main: LocatedContainer, report: Report) -> tuple[str, ...]:
-    """Return the command that runs in the background beside the workspace, if `overrideCommand: false` is set."""
+    """Return the command that runs in the background of the workspace, if `overrideCommand: false` is set."""
     container, attributes = main.container, main.component.attributes
     written = (*container.command, *container.args)
     override = attributes.get("overrideCommand", True)
@@ -68,7 +68,7 @@ def entrypoint(main: LocatedContainer, report: Report) -> tuple[str, ...]:
         message = (
             f"the {key} of {show(main.component.name)} is not run: the workspace keeps the container alive"
         )
-        hint = "set the component's attribute overrideCommand: false to run it beside the workspace"
+        hint = "set the component's attribute overrideCommand: false to run it in the background"
         report(Finding("ignored.entrypoint", (*main.path, key), message, hint, True))
     return ()
 
@@ -79,7 +79,7 @@ def _without_nul(words: tuple[str, ...], path: KeyPath, report: Report) -> tuple
             Finding(
                 "text.nul",
                 (*path, "command"),
-                "the command is not run: it holds a NUL character",
+                "the command is not run: it contains a NUL character",
                 "take it out",
             )
         )
@@ -97,7 +97,7 @@ def ports(main: LocatedContainer, report: Report) -> tuple[Port, ...]:
                 Finding(
                     "port.range",
                     (*here, "targetPort"),
-                    f"endpoint {show(endpoint.name)} is left out: no such port",
+                    f"endpoint {show(endpoint.name)} is left out: its port is invalid",
                     "use 1 to 65535",
                 )
             )
@@ -109,7 +109,7 @@ def ports(main: LocatedContainer, report: Report) -> tuple[Port, ...]:
             )
         for key, value in (("attributes", endpoint.attributes), ("annotation", endpoint.annotation)):
             if value:
-                message = f"the {key} of endpoint {show(endpoint.name)} mean nothing here: {_keys(value)}"
+                message = f"the {key} of endpoint {show(endpoint.name)} have no effect here: {_keys(value)}"
                 report(Finding("ignored.annotation", (*here, key), message, "nothing to do", True))
         found.append(
             Port(
@@ -172,9 +172,7 @@ def unreadable_resources(placed: LocatedContainer) -> Iterator[Finding]:
         if text and getattr(values, key) is None:
             word, _, tail = key.partition("_")
             field = word + tail.title()
-            message = (
-                f"{field} of component {show(placed.component.name)} is left out: {show(text)} is no quantity"
-            )
+            message = f"{field} of component {show(placed.component.name)} is left out: {show(text)} is not a quantity"
             yield Finding(
                 "quantity.invalid", (*placed.path, field), message, "write it as, for example, 512Mi or 500m"
             )
@@ -184,7 +182,7 @@ _N = TypeVar("_N", int, float)
 
 
 def _quantity(text: str, read: Callable[[str], _N]) -> _N | None:
-    """Parse a quantity; None where it is absent, zero (no limit in Kubernetes) or invalid."""
+    """Parse a quantity; None if it is absent, zero (no limit in Kubernetes) or invalid."""
     try:
         value = read(text) if text else None
     except ValueError:
@@ -193,7 +191,7 @@ def _quantity(text: str, read: Callable[[str], _N]) -> _N | None:
 
 
 def service(placed: LocatedContainer, report: Report) -> Service:
-    """Return a container beside the main one, which runs the command of its image or its own."""
+    """Return an additional container, which runs the command of its image or its own."""
     container, component = placed.container, placed.component
     _report_unsupported(placed, report)
     listening = (
@@ -213,22 +211,22 @@ def service(placed: LocatedContainer, report: Report) -> Service:
 def _report_unsupported(placed: LocatedContainer, report: Report) -> None:
     container, name, path = placed.container, show(placed.component.name), placed.path
     if placed.component.attributes.get("overrideCommand") is True:
-        message = f"{name} runs its own command: only the main component is kept alive in its place"
+        message = f"{name} runs its own command: only the main component is kept alive by the job"
         report(
             Finding(
                 "ignored.override-command", (*path[:-1], "attributes", "overrideCommand"), message, "drop it"
             )
         )
     for index, mount in enumerate(container.volume_mounts):
-        message = f"{name} does not have the volume {show(mount.name)}: it runs beside the workspace"
-        hint = "have the service keep its data in its own image, or run it in the main component"
+        message = f"{name} does not have the volume {show(mount.name)}: it is an additional container"
+        hint = "store the service's data in its own image, or run the service in the main component"
         report(Finding("ignored.service-volume", (*path, "volumeMounts", index), message, hint))
     if container.mount_sources:
-        message = f"{name} does not see the sources: it runs beside the workspace"
+        message = f"{name} cannot access the sources: it is an additional container"
         report(Finding("ignored.mount-sources", (*path, "mountSources"), message, "drop it", True))
     for index, endpoint in enumerate(container.endpoints):
         address = f"{placed.component.name}:{endpoint.target_port}"
-        message = f"endpoint {show(endpoint.name)} is reached at {address} from inside the workspace only"
+        message = f"endpoint {show(endpoint.name)} is only reachable at {address} inside the workspace"
         report(
             Finding(
                 "ignored.service-endpoint",
@@ -243,20 +241,20 @@ def unsupported_in_container(placed: LocatedContainer, component: Component) -> 
     """Report fields that no container of a job supports."""
     container, name, path = placed.container, show(component.name), placed.path
     if container.dedicated_pod:
-        message = f"{name} gets no pod of its own"
+        message = f"{name} has no pod of its own"
         yield Finding(
             "ignored.dedicated-pod",
             (*path, "dedicatedPod"),
             message,
-            "nothing to do: it is a container of its own",
+            "this needs no action: it is a separate container",
             True,
         )
     if container.annotation:
         yield Finding(
             "ignored.annotation",
             (*path, "annotation"),
-            f"the annotations of {name} mean nothing outside Kubernetes",
-            "nothing to do",
+            f"the annotations of {name} have no effect outside Kubernetes",
+            "this needs no action",
             True,
         )
     yield from unreadable_resources(placed)

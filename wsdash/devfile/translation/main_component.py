@@ -28,7 +28,7 @@ class LocatedContainer:
 
 
 def init_containers(document: Document) -> frozenset[str]:
-    """Components that preStart or postStop commands start once: they do not run beside the workspace.
+    """Return components that preStart or postStop commands start once: they are not additional containers.
 
     Source: devfile/library, pkg/devfile/generator/generators.go GetInitContainers.
     """
@@ -53,7 +53,7 @@ def init_containers(document: Document) -> frozenset[str]:
 def choose_main(
     document: Document, wanted: str | None
 ) -> tuple[LocatedContainer | None, tuple[LocatedContainer, ...], list[Finding]]:
-    """Return the main container, the others that run beside it, and findings about the choice."""
+    """Return the main container, the additional ones, and findings about the choice."""
     init = init_containers(document)
     every = [LocatedContainer(*found) for found in containers(document)]
     candidates = [placed for placed in every if placed.component.name not in init] or every
@@ -67,7 +67,7 @@ def _choose(
     candidates: list[LocatedContainer], wanted: str | None, findings: list[Finding]
 ) -> LocatedContainer | None:
     if not candidates:
-        message = "no component has a container, so there is nothing to run the workspace in"
+        message = "no component has a container in which the workspace could run"
         findings.append(
             Finding("main.missing", ("components",), message, "add a component with a container and an image")
         )
@@ -75,7 +75,7 @@ def _choose(
     if wanted is not None:
         if named := next((p for p in candidates if p.component.name == wanted), None):
             return named
-        message = f"the main component {show(wanted)} that was asked for is no container of this devfile"
+        message = f"the main component {show(wanted)} is not a container of this devfile"
         findings.append(Finding("main.unknown", ("components",), message, _choice(candidates)))
     marked = [p for p in candidates if p.component.attributes.get(INJECT_EDITOR)]
     if marked:
@@ -89,7 +89,7 @@ def _choose(
 def _guess(candidates: list[LocatedContainer], problem: str) -> Iterator[Finding]:
     if len(candidates) > 1:
         taken = candidates[0]
-        message = f"{problem}; {show(taken.component.name)} is taken because it comes first"
+        message = f"{problem}; {show(taken.component.name)} is used because it is the first one"
         hint = f"{_choice(candidates)}, or mark one in the devfile with the attribute {INJECT_EDITOR}: true"
         yield Finding("main.ambiguous", taken.path[:-1], message, hint)
 

@@ -13,7 +13,7 @@ from wsdash.devfile.translation.container import Report
 from wsdash.workload import Source
 
 _URL = re.compile(r"(?:https?|ssh|git)://[^\s\x00-\x20-]\S*|(?!-)[\w.-]+@[\w.-]+:(?!-)\S+")
-"""Addresses that a devfile may have cloned: no local paths, no options, none of Git's command transports."""
+"""Addresses that a devfile may name for cloning: no local paths, no options, none of Git's command transports."""
 
 
 def source_of(document: Document, given: Source | None, report: Report) -> Source | None:
@@ -55,7 +55,7 @@ def _folder(project: Project, path: KeyPath, report: Report) -> str:
         or not any(p not in ("", ".") for p in parts)
     ):
         message = (
-            f"the clonePath {show(written)} leads out of the projects folder; {show(project.name)} is used"
+            f"the clonePath {show(written)} is outside the projects folder; {show(project.name)} is used"
         )
         report(
             Finding("project.clone-path", (*path, "clonePath"), message, "write a relative path without ..")
@@ -67,7 +67,7 @@ def _folder(project: Project, path: KeyPath, report: Report) -> str:
 def _cloned(project: Project, path: KeyPath, folder: str, report: Report) -> Source | None:
     git = project.git
     if git is None or not git.remotes:
-        message = f"project {show(project.name)} is not fetched: only Git repositories are"
+        message = f"project {show(project.name)} is not fetched: only Git repositories are supported"
         report(
             Finding("ignored.project", path, message, "name a Git repository, or give the workspace a source")
         )
@@ -75,7 +75,9 @@ def _cloned(project: Project, path: KeyPath, folder: str, report: Report) -> Sou
     name = _remote(git)
     url = git.remotes[name]
     if not _URL.fullmatch(url):
-        message = f"project {show(project.name)} is not cloned: {show(url)} is no https, ssh or git address"
+        message = (
+            f"project {show(project.name)} is not cloned: {show(url)} is not an https, ssh or git address"
+        )
         report(
             Finding(
                 "project.url",
@@ -87,7 +89,7 @@ def _cloned(project: Project, path: KeyPath, folder: str, report: Report) -> Sou
         return None
     others = [other for other in git.remotes if other != name]
     if others:
-        message = f"only the remote {show(name)} is set up, not {', '.join(map(show, others[:8]))}"
+        message = f"only the remote {show(name)} is configured, not {', '.join(map(show, others[:8]))}"
         report(
             Finding(
                 "ignored.checkout-remote",
@@ -100,7 +102,9 @@ def _cloned(project: Project, path: KeyPath, folder: str, report: Report) -> Sou
     if revision.startswith("-") or "\0" in revision:
         report(
             Finding(
-                "project.url", (*path, "git", "checkoutFrom", "revision"), f"{show(revision)} is no revision"
+                "project.url",
+                (*path, "git", "checkoutFrom", "revision"),
+                f"{show(revision)} is not a revision",
             )
         )
         revision = ""

@@ -21,7 +21,7 @@ _ROOTS = re.compile(r"\$\{(PROJECTS_ROOT|PROJECT_SOURCE)\}(?=/|$)")
 
 
 class Steps:
-    """Resolves the commands of one document. `used` collects the ids of commands that some event runs."""
+    """Resolves the commands of one document. `used` collects the ids of commands that events run."""
 
     def __init__(self, document: Document, main: LocatedContainer, report: Report) -> None:
         self.used: set[str] = set()
@@ -43,7 +43,7 @@ class Steps:
             if step:
                 steps.append(step)
             if self._left <= 0:
-                message = f"{name} runs more than {MAX_STEPS} commands; the ones after that are left out"
+                message = f"{name} runs more than {MAX_STEPS} commands; the later ones are left out"
                 self._report(Finding("step.too-many", path, message, "write the commands into a script"))
                 break
         return tuple(steps)
@@ -52,12 +52,12 @@ class Steps:
         found = self._commands.get(name.lower())
         if found is None:
             message = f"the command {show(name)} is not run: it does not exist"
-            self._report(Finding("reference.missing", path, message, "add it, or take its name out here"))
+            self._report(Finding("reference.missing", path, message, "add it, or remove its name here"))
             return None
         index, command = found
         if command.id in above:
             message = f"composite {show(command.id)} runs itself; that step is left out"
-            self._report(Finding("reference.cycle", path, message, "take one of the steps out"))
+            self._report(Finding("reference.cycle", path, message, "remove one of the steps"))
             return None
         if len(above) >= MAX_NESTED_COMPOSITES:
             message = (
@@ -83,7 +83,7 @@ class Steps:
             path: KeyPath = ("commands", index, "composite", "commands", place)
             if step := self._step(part, path, (*above, command.id), starts):
                 steps.append(step)
-        # An empty composite also counts, so that nests of them end too.
+        # An empty composite also counts, so that the expansion of nested ones ends too.
         self._left -= 0 if steps else 1
         if not steps:
             return None
@@ -115,7 +115,7 @@ class Steps:
                 Finding(
                     "text.nul",
                     path,
-                    f"the command {show(command.id)} is not run: it holds a NUL character",
+                    f"the command {show(command.id)} is not run: it contains a NUL character",
                     "take it out",
                 )
             )
@@ -125,8 +125,8 @@ class Steps:
                 Finding(
                     "ignored.hot-reload",
                     (*path, "hotReloadCapable"),
-                    "hotReloadCapable means nothing here",
-                    "nothing to do",
+                    "hotReloadCapable has no effect here",
+                    "this needs no action",
                     True,
                 )
             )
@@ -135,14 +135,12 @@ class Steps:
         return CommandStep(command.id, body.command_line, folder, env, body.label or None)
 
     def _apply(self, command: Command, path: KeyPath, starts: bool) -> Step | None:
-        """Run an init container in the main one if both have the same image; report all others as ignored."""
+        """Run an init container in the main container if both have the same image; report all others as ignored."""
         target = command.apply.component if command.apply else ""
         where = (*path, "component")
         if not starts or target not in self._containers:
             message = f"the command {show(command.id)} is not run: it starts the component {show(target)}"
-            self._report(
-                Finding("ignored.apply-command", where, message, "start it by hand where it is needed")
-            )
+            self._report(Finding("ignored.apply-command", where, message, "start it by hand if you need it"))
             return None
         at, container = self._containers[target]
         words = (*container.command, *container.args)
@@ -151,8 +149,8 @@ class Steps:
             or not container.command
             or any("\0" in w for w in words)
         ):
-            message = f"the init container {show(target)} is not run: a job has one image and starts its command only"
-            hint = "write what it does as an exec command in postStart, or into the main image"
+            message = f"the init container {show(target)} is not run: a job runs only one image"
+            hint = "write its work as an exec command in postStart, or add it to the main image"
             self._report(Finding("ignored.init-container", where, message, hint))
             return None
         env = env_vars(container.env, at, self._report)
@@ -161,7 +159,7 @@ class Steps:
 
 
 def working_dir(written: str, source_mapping: str) -> str | None:
-    """Return the folder in terms of `$PROJECTS_ROOT` and `$PROJECT_SOURCE`, None where the devfile names none.
+    """Return the folder in terms of `$PROJECTS_ROOT` and `$PROJECT_SOURCE`, None if the devfile names none.
 
     The job chooses the place of the sources, so a folder below the devfile's own sourceMapping moves with them.
     """

@@ -1,6 +1,6 @@
 """Translates a devfile to a job's workload, and reports everything that is not carried over.
 
-The translation follows GitLab's workspaces where a CI job can, and names the remedy where it cannot.
+The translation follows GitLab's workspaces as far as a CI job can, and names a remedy otherwise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from wsdash.workload import NO_USER, Secret, Source, Workload, names_a_user
 
 _OVERRIDES = ("pod-overrides", "container-overrides")
 _SECRETS = "wsdash/secrets"
-"""Names of variables that the provider has, as the value of this attribute of the devfile or the main component."""
+"""An attribute of the devfile or the main component: names of variables that the provider has."""
 _KNOWN_ATTRIBUTES = (INJECT_EDITOR, "overrideCommand", "controller.devfile.io/storage-type", _SECRETS)
 _UNSUPPORTED_KINDS = {
     "image": ("a job builds no image", "build it elsewhere and name it as a container's image"),
@@ -43,8 +43,7 @@ _UNSUPPORTED_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """The workload. `main` is the name of the component that the workspace runs in, None where there is no
-    container.
+    """The workload. `main` is the name of the component that the workspace runs in, None without a container.
 
     `diagnostics` name everything in the devfile that is not in `workload`, and the remedy.
     """
@@ -69,15 +68,15 @@ def translate(
     """Return the workload of a devfile.
 
     `source` is the repository to clone, None for the devfile's own first project. `main` names the component
-    that the workspace runs in, where the devfile does not say. `variables` override the file's own, and are for
-    a document that is not flat: `flatten` has replaced them. A devfile with a parent must be flattened first.
+    that the workspace runs in, if the devfile does not decide. `variables` override the file's own, and are for
+    a document that is not flat, as `flatten` replaces them. A devfile with a parent must be flattened first.
     Never raises for the document's content; an invalid part is left out and reported.
     """
     filled, diagnostics = apply_variables(document, variables)
     findings: list[Finding] = list(_unsupported(filled))
 
     def report(finding: Finding) -> None:
-        # Hostile files could have very many; one more than is shown is enough to say so.
+        # Hostile files may have very many; one more than is shown is enough to report the cut.
         if len(findings) <= 10 * MAX_DIAGNOSTICS:
             findings.append(finding)
 
@@ -136,14 +135,14 @@ def _secrets(document: Document, main: LocatedContainer, report: Report) -> Iter
                 yield Secret(name)
             else:
                 here = (*path, "attributes", _SECRETS, *([index] if isinstance(names, list) else []))
-                message = f"{show(name)} is no name of a variable, and is left out"
+                message = f"{show(name)} is left out: it is not a valid name of a variable"
                 report(Finding("env.name", here, message, "list names of letters, digits and _"))
 
 
 def _unsupported_in_main(main: LocatedContainer) -> Iterator[Finding]:
     container, path = main.container, main.path
     if container.source_mapping != "/projects":
-        message = f"the sources are not at {show(container.source_mapping)}: the job decides where they are"
+        message = f"the sources are not at {show(container.source_mapping)}: the job chooses their path"
         yield Finding(
             "ignored.source-mapping",
             (*path, "sourceMapping"),
@@ -151,15 +150,15 @@ def _unsupported_in_main(main: LocatedContainer) -> Iterator[Finding]:
             "use $PROJECTS_ROOT or $PROJECT_SOURCE",
         )
     if container.mount_sources is False:
-        message = "the workspace has the sources all the same: it is the main component"
+        message = "the workspace still has the sources, because it is the main component"
         yield Finding("ignored.mount-sources", (*path, "mountSources"), message, "drop it", True)
 
 
 def _unsupported(document: Document) -> Iterator[Finding]:
-    """Report parts that have no counterpart in a job, whichever component is the main one."""
+    """Report parts that a job does not support, whichever component is the main one."""
     devfile = document.devfile
     if document.inherits and not document.flat:
-        message = "the parent is not read, so what it brings in is missing"
+        message = "the parent is not read, so its elements are missing"
         yield Finding("parent.unread", ("parent",), message, "flatten the devfile first", True)
     for index, component in enumerate(devfile.components):
         path: KeyPath = ("components", index)
@@ -182,7 +181,7 @@ def _unsupported(document: Document) -> Iterator[Finding]:
             True,
         )
     if devfile.metadata and devfile.metadata.global_memory_limit:
-        message = "globalMemoryLimit limits nothing: it is only informative"
+        message = "globalMemoryLimit has no effect: it is only informative"
         yield Finding(
             "ignored.metadata",
             ("metadata", "globalMemoryLimit"),
@@ -191,7 +190,7 @@ def _unsupported(document: Document) -> Iterator[Finding]:
             True,
         )
     for index, name in enumerate(devfile.events.post_stop if devfile.events else ()):
-        message = f"the command {show(name)} is not run: nothing of the job is left after its end"
+        message = f"the command {show(name)} is not run: the job's containers do not exist after its end"
         yield Finding("ignored.post-stop", ("events", "postStop", index), message, "use preStop")
 
 
@@ -199,14 +198,14 @@ def _attributes(path: KeyPath, attributes: Mapping[str, object]) -> Iterator[Fin
     for key in attributes:
         here = (*path, "attributes", key)
         if key in _OVERRIDES:
-            message = f"{key} is not applied: the job is no pod"
+            message = f"{key} is not applied: the job is not a pod"
             yield Finding("ignored.pod-overrides", here, message, "set it at the runner", True)
         elif key not in _KNOWN_ATTRIBUTES:
             yield Finding(
                 "ignored.attribute",
                 here,
-                f"the attribute {show(key)} means nothing here",
-                "nothing to do",
+                f"the attribute {show(key)} has no effect here",
+                "this needs no action",
                 True,
             )
 
@@ -226,7 +225,7 @@ def _unused_volumes(document: Document) -> Iterator[Finding]:
     mounted = {m.name for c in document.devfile.components if c.container for m in c.container.volume_mounts}
     for index, component in enumerate(document.devfile.components):
         if component.volume and component.name not in mounted:
-            message = f"the volume {show(component.name)} is not made: no container mounts it"
+            message = f"the volume {show(component.name)} is not created: no container mounts it"
             yield Finding(
                 "ignored.unused-volume", ("components", index), message, "add it to volumeMounts, or drop it"
             )

@@ -38,7 +38,7 @@ def check(
     """Return the verdict on a devfile, with every diagnostic in the order of the text.
 
     `variables` are given from outside; they override the file's own. `read_parent`, `fetch_parent` and `path`
-    are those of `flatten`; where they are absent and a parent is not read, missing elements are no errors.
+    are those of `flatten`; without them, a parent is not read, and missing elements are not errors.
     Never raises for the text's content. Raises `ValueError` for a profile that is not in `PROFILES`.
     """
     if profile not in PROFILES:
@@ -69,7 +69,7 @@ def _flat(
     path: str | None,
     variables: Mapping[str, str] | None,
 ) -> Document:
-    """Return the document with its parents; a parent that needs fetching is left to a rule, and is no error."""
+    """Return the document with its parents; a parent that needs fetching is left to a rule, and is not an error."""
     from wsdash.devfile.resolve.flatten import flatten
 
     flat = flatten(

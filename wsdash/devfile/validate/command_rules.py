@@ -53,12 +53,12 @@ def composites(document: Document) -> Findings:
         if command.composite and command.id in looping:
             message = f"composite {show(command.id)} runs itself, directly or through others"
             yield Finding(
-                "reference.cycle", ("commands", index, "composite"), message, "take one of the steps out"
+                "reference.cycle", ("commands", index, "composite"), message, "remove one of the steps"
             )
 
 
 def groups(document: Document) -> Findings:
-    """GRP-1, GRP-2: of several commands of one kind exactly one is the default."""
+    """GRP-1, GRP-2: of several commands of one kind, exactly one is the default."""
     members: dict[str, list[tuple[KeyPath, bool]]] = {}
     for index, command in enumerate(document.devfile.commands):
         if command.group:
@@ -67,7 +67,7 @@ def groups(document: Document) -> Findings:
     for kind, found in members.items():
         defaults = [path for path, default in found if default]
         if len(found) > 1 and not defaults:
-            message = f"{len(found)} commands are of kind {kind}, and none is the default"
+            message = f"{len(found)} commands are of kind {kind}, but none is the default"
             yield Finding(
                 "group.no-default", (*found[0][0], "kind"), message, "write isDefault: true at one of them"
             )
@@ -91,7 +91,7 @@ def events(document: Document) -> Findings:
             elif command.composite:
                 yield from _event_composite(commands, path, event, command)
             elif command.kind != kind:
-                message = f"{event} runs {kind} commands, and {show(name)} is of type {command.kind}"
+                message = f"{event} runs {kind} commands, but {show(name)} is of type {command.kind}"
                 yield Finding("reference.wrong-kind", path, message)
 
 
@@ -100,16 +100,16 @@ def _event_composite(
 ) -> Findings:
     kind = EVENTS[event]
     for part in dict.fromkeys(command.composite.commands if command.composite else ()):
-        # Exact case on purpose: the reference parser skips parts that are written in another case.
+        # Case matters here: the reference parser ignores parts that are written in another case.
         found = commands.get(part)
         if found is None or found.kind == kind:
             continue
         if found.composite:
-            message = f"composite {show(command.id)} in {event} holds the composite {show(part)}"
+            message = f"composite {show(command.id)} in {event} contains the composite {show(part)}"
             yield Finding("event.nested-composite", path, message, "list the commands themselves")
         else:
             message = (
-                f"{event} runs {kind} commands, and {show(part)} in composite {show(command.id)} is not one"
+                f"{event} runs {kind} commands, but {show(part)} in composite {show(command.id)} is not one"
             )
             yield Finding("reference.wrong-kind", path, message)
 

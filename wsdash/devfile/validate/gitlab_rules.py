@@ -37,9 +37,11 @@ def yaml_subset(text: str) -> Iterator[Diagnostic]:
         return
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(event, AliasEvent):
-            yield _at(event, f"the alias {show(event.anchor)} is not read by GitLab", "write the value out")
+            yield _at(
+                event, f"the alias {show(event.anchor)} is not supported by GitLab", "write the value out"
+            )
         elif isinstance(event, ScalarEvent) and event.implicit[0] and _DATE.fullmatch(event.value):
-            yield _at(event, f"{show(event.value)} is a date to GitLab, which takes none", "quote it")
+            yield _at(event, f"{show(event.value)} is a date to GitLab, which accepts none", "quote it")
 
 
 def _at(event: AliasEvent | ScalarEvent, message: str, hint: str) -> Diagnostic:
@@ -69,24 +71,20 @@ def top_level(document: Document) -> Findings:
         yield Finding("gitlab.version", ("schemaVersion",), message, f"write schemaVersion: {VERSION}")
     for key in _FORBIDDEN:
         if isinstance(root, Object) and key in root:
-            hint = (
-                "copy what it brings in"
-                if key == "parent"
-                else "the workspace's source is its GitLab project"
-            )
+            hint = "copy its elements" if key == "parent" else "the workspace's source is its GitLab project"
             yield Finding(
-                "gitlab.field", (key,), f"GitLab does not take {key}, not even an empty one", hint, True
+                "gitlab.field", (key,), f"GitLab does not accept {key}, not even an empty one", hint, True
             )
 
 
 def component_types(document: Document) -> Findings:
-    """GitLab needs at least one component, takes containers and volumes only, and limits a volume's name."""
+    """GitLab needs at least one component, accepts only containers and volumes, and limits a volume's name."""
     if not document.devfile.components:
         yield Finding("gitlab.component", (), "GitLab needs at least one component")
     for index, component in enumerate(document.devfile.components):
         path: KeyPath = ("components", index)
         if component.kind not in _TYPES:
-            message = f"GitLab takes no component of type {component.kind}: {show(component.name)}"
+            message = f"GitLab does not accept components of type {component.kind}: {show(component.name)}"
             yield Finding(
                 "gitlab.component", (*path, component.kind), message, "only container and volume", True
             )
@@ -113,7 +111,7 @@ def main_component(document: Document) -> Findings:
 
 
 def container_fields(document: Document) -> Findings:
-    """GitLab refuses some fields of a container, and takes `overrideCommand` only as a boolean."""
+    """GitLab refuses some fields of a container, and accepts `overrideCommand` only as a boolean."""
     for path, component, container in containers(document):
         refused = {
             "dedicatedPod": container.dedicated_pod,
@@ -121,19 +119,21 @@ def container_fields(document: Document) -> Findings:
             "sourceMapping": "source_mapping" in container.model_fields_set,
         }
         for key in (key for key, truthy in refused.items() if truthy):
-            yield Finding("gitlab.field", (*path, key), f"GitLab does not take {key}", "drop it", True)
+            yield Finding("gitlab.field", (*path, key), f"GitLab does not accept {key}", "remove it", True)
         override = component.attributes.get("overrideCommand")
         where: KeyPath = (*path[:-1], "attributes", "overrideCommand")
         if "overrideCommand" in component.attributes and not isinstance(override, bool):
             yield Finding(
-                "gitlab.override-command", where, f"overrideCommand is true or false, not {show(override)}"
+                "gitlab.override-command",
+                where,
+                f"overrideCommand must be true or false, not {show(override)}",
             )
         elif override is not False:
             for key in (
                 key for key, given in (("command", container.command), ("args", container.args)) if given
             ):
-                message = f"GitLab takes {key} only beside the attribute overrideCommand: false"
-                hint = f"add the attribute, or drop {key}"
+                message = f"GitLab accepts {key} only with the attribute overrideCommand: false"
+                hint = f"add the attribute, or remove {key}"
                 yield Finding("gitlab.override-command", (*path, key), message, hint, True)
 
 
@@ -142,32 +142,32 @@ def commands(document: Document) -> Findings:
     for index, command in enumerate(document.devfile.commands):
         path: KeyPath = ("commands", index, command.kind)
         if command.composite:
-            message = f"GitLab takes no composite command: {show(command.id)}"
+            message = f"GitLab does not accept composite commands: {show(command.id)}"
             yield Finding("gitlab.command", path, message, "list its commands in the event", True)
         body = document.tree.get(path)
         for key in body if command.exec and isinstance(body, Object) else ():
             if key not in _EXEC_FIELDS:
-                message = f"GitLab does not take {key} in command {show(command.id)}"
+                message = f"GitLab does not accept {key} in command {show(command.id)}"
                 yield Finding("gitlab.command", (*path, key), message, "drop it", True)
         if command.exec and command.exec.hot_reload_capable:
-            message = f"GitLab takes hotReloadCapable only as false, in command {show(command.id)}"
+            message = f"GitLab accepts hotReloadCapable only as false, in command {show(command.id)}"
             yield Finding("gitlab.command", (*path, "hotReloadCapable"), message, "drop it", True)
 
 
 def events(document: Document) -> Findings:
-    """GitLab knows no preStop and postStop; postStart must name exec commands by their exact ids."""
+    """GitLab has no preStop and postStop events; postStart must name exec commands by their exact ids."""
     given = document.devfile.events
     if given is None:
         return
     for key, names in (("preStop", given.pre_stop), ("postStop", given.post_stop)):
         if names:
             yield Finding(
-                "gitlab.event", ("events", key), f"GitLab knows no {key} event", "use postStart", True
+                "gitlab.event", ("events", key), f"GitLab has no {key} event", "use postStart", True
             )
     runnable = {command.id for command in document.devfile.commands if command.exec}
     for index, name in enumerate(given.post_start):
         if name not in runnable:
-            message = f"postStart names {show(name)}, and GitLab wants the exact id of an exec command"
+            message = f"postStart names {show(name)}, but GitLab requires the exact id of an exec command"
             yield Finding("gitlab.event", ("events", "postStart", index), message)
 
 
@@ -214,5 +214,5 @@ def overrides(document: Document) -> Findings:
         holder = document.tree.get(path[:-1])
         if isinstance(holder, Object) and path[-1] in holder:
             yield Finding(
-                "gitlab.field", path, f"GitLab does not take the attribute {path[-1]}", "drop it", True
+                "gitlab.field", path, f"GitLab does not accept the attribute {path[-1]}", "remove it", True
             )

@@ -1,8 +1,8 @@
-"""Rules about the relations of a devfile's elements, one function a rule.
+"""Rules about the relations of a devfile's elements, one function per rule.
 
-Source: devfile/api, pkg/validation/validation-rule.md; the ids in the docstrings are those of our table of its
-rules. Rules marked "ours" refuse devfiles that could never run. All take a document whose variables are
-replaced, and skip elements that are too broken to be read. `wsdash.devfile.codes` has the severities.
+Source: devfile/api, pkg/validation/validation-rule.md; the ids in the docstrings are those of wsdash's table of its
+rules. Rules marked "ours" refuse devfiles that can never run. All take a document whose variables are
+replaced, and skip elements that are too broken to read. `wsdash.devfile.codes` has the severities.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def images(document: Document) -> Findings:
 
 
 def env(document: Document) -> Findings:
-    """ENV-2: a container may not set the variables that say where the sources are; a command may."""
+    """ENV-2: a container may not set the variables with the paths of the sources; a command may."""
     for path, component, container in containers(document):
         for index, entry in enumerate(container.env):
             if entry.name in RESERVED_ENV:
@@ -85,12 +85,12 @@ def env(document: Document) -> Findings:
                     f"the environment variable {entry.name} is reserved, in component {show(component.name)}"
                 )
                 yield Finding(
-                    "env.reserved", (*path, "env", index, "name"), message, "drop it: wsdash sets it"
+                    "env.reserved", (*path, "env", index, "name"), message, "remove it: wsdash sets it"
                 )
 
 
 def no_nul(document: Document) -> Findings:
-    """Ours: no argument or variable of a process can hold a NUL character."""
+    """Ours: no argument or variable of a process can contain a NUL character."""
     for path, _, container in containers(document):
         texts = [((*path, "image"), container.image)]
         texts += [((*path, "env", i, "value"), e.value) for i, e in enumerate(container.env)]
@@ -110,12 +110,12 @@ def no_nul(document: Document) -> Findings:
 
 def _nul(path: KeyPath) -> Finding:
     return Finding(
-        "text.nul", path, "the value holds a NUL character, which no process can be given", "take it out"
+        "text.nul", path, "the value contains a NUL character, which no process can receive", "remove it"
     )
 
 
 def resources(document: Document) -> Findings:
-    """RES-1, RES-2: memory and CPU are quantities, and a request is not above its limit. Ours: none is negative."""
+    """RES-1, RES-2: memory and CPU are quantities, a request is not above its limit. Ours: none is negative."""
     for path, component, container in containers(document):
         values = {}
         for key, attribute in _QUANTITIES:
@@ -174,7 +174,7 @@ def volume_mounts(document: Document) -> Findings:
             here = (*path, "volumeMounts", index)
             if mount.name not in volumes and is_unknown(document, mount.name):
                 message = (
-                    f"component {show(component.name)} mounts {show(mount.name)}, and no volume has that name"
+                    f"component {show(component.name)} mounts {show(mount.name)}, but no volume has that name"
                 )
                 yield Finding("reference.missing", (*here, "name"), message, names_known("volumes", volumes))
             target = mount.path or f"/{mount.name}"
@@ -209,7 +209,7 @@ def ports(document: Document) -> Findings:
 
 
 def agreeing_annotations(document: Document) -> Findings:
-    """ANN-1: containers that share a pod have no different values for one of its annotations."""
+    """ANN-1: containers that share a pod have equal values for its annotations."""
     seen: dict[tuple[str, str], str] = {}
     for path, _, container in containers(document):
         if not container.annotation or container.dedicated_pod:
@@ -227,11 +227,11 @@ def uris(document: Document) -> Findings:
         manifest = component.kubernetes or component.openshift
         if manifest and manifest.uri and not uri_parses(manifest.uri):
             path: KeyPath = ("components", index, component.kind, "uri")
-            yield Finding("uri.invalid", path, f"{show(manifest.uri)} is no URI")
+            yield Finding("uri.invalid", path, f"{show(manifest.uri)} is not a URI")
 
 
 def uri_parses(uri: str) -> bool:
-    """Whether the reference parser (Go's net/url) takes it as an absolute or relative reference."""
+    """Whether the reference parser (Go's net/url) accepts it as an absolute or relative reference."""
     address, _, fragment = uri.partition("#")
     if re.search(r"[\x00-\x1f\x7f]", uri) or re.search(
         r"%(?![0-9A-Fa-f]{2})", address.partition("?")[0] + fragment

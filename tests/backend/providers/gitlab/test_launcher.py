@@ -150,7 +150,7 @@ async def test_no_push_starts_a_pipeline(instance: Instance, provider: GitLabPro
 async def test_a_configuration_from_elsewhere_is_refused_before_anything_is_made(instance: Instance) -> None:
     instance.project.ci_config_path = "ci.yml@group/other"
     provider = instance.provider()
-    with pytest.raises(PreconditionFailed, match="takes its CI configuration from elsewhere"):
+    with pytest.raises(PreconditionFailed, match="reads its CI configuration from elsewhere"):
         await provider.launch(workspace(), now(instance), WORKLOAD)
     assert list(instance.project.repository.branches()) == ["main"]
     await provider.aclose()

@@ -38,7 +38,7 @@ def test_a_source_on_the_same_instance_is_one_of_its_projects(
 @pytest.mark.parametrize(
     ("variable", "words"),
     [
-        (None, "is no CI/CD variable of group/app"),
+        (None, "is not a CI/CD variable of group/app"),
         (Variable("x", masked=False), "is not masked"),
         (Variable("x", protected=True), "for protected branches only"),
         (Variable("x"), ""),

@@ -34,7 +34,7 @@ async def test_a_project_of_ones_own_with_a_runner_lacks_nothing(instance: Insta
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("pipelines_enabled", False, "CI/CD is turned off"),
+        ("pipelines_enabled", False, "CI/CD is disabled"),
         ("archived", True, "archived"),
         ("ci_config_path", "ci.yml@group/other", "placement own"),
     ],
@@ -52,12 +52,12 @@ async def test_a_role_that_is_too_low_and_one_that_is_enough_with_limits(instanc
     instance.project.roles[instance.user.id] = 30
     found = await findings(instance)
     assert blocked(found) == ""
-    assert any("cannot be forced" in f.message for f in found if f.level == "warning")
+    assert any("cannot force" in f.message for f in found if f.level == "warning")
 
 
 async def test_a_token_that_may_only_read_is_named_with_its_scopes(instance: Instance) -> None:
     instance.token = instance.server.add_token(instance.user, ["read_api"])
-    assert "scopes are read_api, and pipelines need api" in blocked(await findings(instance))
+    assert "scopes are read_api, but pipelines need api" in blocked(await findings(instance))
 
 
 async def test_tags_that_no_runner_has_and_runners_that_are_paused(instance: Instance) -> None:
@@ -139,6 +139,6 @@ async def test_whether_others_can_change_what_runs_is_told_to_who_may_see_it(ins
             finding.hint for finding in found if finding.message.startswith("workspaces run in the project")
         )
 
-    assert "protecting the branches wsdash/*" in hint(await findings(instance))
+    assert "protect the branches wsdash/*" in hint(await findings(instance))
     instance.project.protected.append("wsdash/*")
     assert hint(await findings(instance)) == ""

@@ -13,7 +13,7 @@ from wsdash.backend.providers.local.layout import Layout, checked_id
     "name", ["", ".", "..", "../x", "a/b", ".hidden", "-x", "a\0", "a\n", "é", "x" * 129]
 )
 def test_an_id_that_is_no_plain_file_name_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no id"):
+    with pytest.raises(ValueError, match="is not a valid id"):
         checked_id(name)
 
 

@@ -36,13 +36,13 @@ LOGIN_S = 15
 KEEPALIVE_S = 10
 ABOUT_S = 2.0
 _MAKING = re.compile(r"\.([\w.-]+\.)?\d+\.\d+", re.ASCII)
-"""Sockets and links that are being made (`tunnel.py`)."""
+"""Names of unfinished sockets and links (`tunnel.py`)."""
 AGAIN_S = 1.0
-"""A relay that dies sooner than this after its start does not start again at once."""
+"""A relay that dies sooner than this after its start is restarted only after a pause, in seconds."""
 
 
 async def serve(folder: AccessFolder, settings: Needed) -> None:
-    """Until TERM, or until nobody needs it. Writes what there is to know of it into the folder."""
+    """Serve until SIGTERM, or until the relay is unused for a while. Writes its description into the folder."""
     relay = Relay(folder, Limits.of(_raise_limit_of_files()))
     with listen(settings.bind, settings.port) as listener:
         acceptor = await asyncssh.listen(
@@ -98,7 +98,7 @@ async def _end_when_unused(folder: AccessFolder, relay: Relay, ended: asyncio.Ev
 
 
 async def _keep_about(folder: AccessFolder, about: dict[str, object]) -> None:
-    """Somebody may remove it: without it the relay is taken for one that does not run."""
+    """Restore the file that describes this process if it is removed: without it the relay counts as stopped."""
     while True:
         await asyncio.sleep(ABOUT_S)
         with suppress(OSError):
@@ -111,7 +111,7 @@ def _write_about(folder: AccessFolder, about: dict[str, object]) -> None:
 
 
 def _raise_limit_of_files() -> int:
-    """To the most that this user may have; the limit then."""
+    """Raise the limit of open files to the most that this user may have; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -120,9 +120,9 @@ def _raise_limit_of_files() -> int:
 
 
 def remove_sockets(folder: AccessFolder) -> None:
-    """Those of a relay that was killed: workspaces that are gone have none, and the others get one when they connect.
+    """Remove the sockets of a relay that was killed. Workspaces that still exist get theirs again when they connect.
 
-    Blocks. What else lies there, such as ssh's shared connections, is not the relay's.
+    Blocks. Other files there, such as ssh's shared connections, are not the relay's and stay.
     """
     with suppress(OSError):
         for file in list(folder.sockets.iterdir()):

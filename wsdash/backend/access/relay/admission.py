@@ -1,9 +1,9 @@
 """Limits logins in progress with a budget of their own, apart from tunnels. Pure.
 
-Jobs of one runner share its address, so a host cannot be refused for what one of its jobs does. When a budget
-is used up, a stalled login is ended and the new one continues: the login with the fewest steps, and of several
-the one that has stalled longest, because on a busy machine a job may take longer for a step than a client that
-says nothing. Each step may take a second, or hundreds of simultaneous logins would end one another.
+All jobs of a runner share its address, so a host cannot be refused because one of its jobs misbehaves. When a budget
+is used up, one stalled login is ended and the new one continues. That is the login with the fewest steps; among equals,
+the one that has stalled longest, because a job on a busy machine may need longer for a step than a silent client takes
+to be noticed. Each step may take a second, or hundreds of simultaneous logins would end one another.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LOGIN_RATE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a process: tunnels, logins in progress, and connections of the user in one tunnel.
+    """The limits of a process: tunnels, logins in progress, and the user's connections in one tunnel.
 
-    A tunnel takes two file descriptors, and one for each connection of the user.
+    A tunnel takes two file descriptors, and one more for each of the user's connections.
     """
 
     tunnels: int
@@ -37,7 +37,7 @@ class Limits:
 
     @classmethod
     def of(cls, files: int) -> Limits:
-        """`files` is the process's limit of open files."""
+        """Derive the limits from `files`, the process's limit of open files."""
         free = max(files - RESERVED_FILES, 24)
         logins = min(MOST_LOGINS, free // 4)
         tunnels = min(MOST_TUNNELS, (free - logins) // 4)
@@ -92,7 +92,7 @@ class Logins:
         return None if must_end is None else must_end.connection
 
     def end(self, connection: Connection) -> None:
-        """It has logged in, or is gone."""
+        """Remove a login that has succeeded or whose connection has closed."""
         self._logins.pop(id(connection), None)
 
     def __len__(self) -> int:
@@ -101,12 +101,12 @@ class Logins:
 
 @dataclass(slots=True)
 class LoginRate:
-    """How often each attempt has logged in of late."""
+    """The number of recent logins of each attempt."""
 
     _at: dict[str, deque[float]] = field(default_factory=dict)
 
     def note(self, attempt_id: str, now: float) -> None:
-        """An attempt has logged in by its key: only its own job could."""
+        """Record a login by key, which only the attempt's own job can make."""
         for other in [other for other, times in self._at.items() if now - times[-1] > LOGIN_RATE_S]:
             del self._at[other]
         self._at.setdefault(attempt_id, deque(maxlen=MOST_LOGINS_OF_ATTEMPT)).append(now)

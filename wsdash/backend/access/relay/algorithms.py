@@ -1,7 +1,7 @@
-"""Which algorithms the relay speaks: no SHA-1, no CBC, nothing of less than 128 bits.
+"""The algorithms that the relay accepts: no SHA-1, no CBC, nothing below 128 bits.
 
-The oldest clients that images have, OpenSSH 7.4 and dropbear 2020, know one of each list. asyncssh's own defaults
-offer diffie-hellman-group14-sha1, hmac-sha1 and signatures by ssh-rsa besides.
+The oldest clients in images, OpenSSH 7.4 and dropbear 2020, support one of each list. asyncssh's own defaults would
+also offer diffie-hellman-group14-sha1, hmac-sha1 and ssh-rsa signatures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEX = (
     "diffie-hellman-group18-sha512",
 )
 KEX = [name for name in _KEX if name.encode() in get_kex_algs()]
-"""The first three need libraries that asyncssh may not find."""
+"""The key exchanges that are available: the first three need libraries that asyncssh may not find."""
 
 CIPHERS = [
     "aes128-gcm@openssh.com",

@@ -1,4 +1,4 @@
-"""A job leaves the public keys that it has made, once, with a proof that it is the attempt that it says."""
+"""Enrolment: a job registers its public keys, once, with a proof that it is the attempt that it claims to be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 
 
 class Enrolment:
-    """Writes grants one after the other. `grants` are those of the relay."""
+    """Enrols one job at a time. `grants` are those of the relay."""
 
     def __init__(self, folder: AccessFolder, grants: Grants) -> None:
         self._folder = folder
@@ -29,9 +29,9 @@ class Enrolment:
         self._writing = asyncio.Lock()
 
     async def enrol(self, grant: Grant, request: str) -> str:
-        """Keep the job's keys; the certificate of its server's.
+        """Store the job's keys, and return the certificate for the key of its SSH server.
 
-        Raises `NotProven`; `NoKeys` and `OSError` where that cannot be checked.
+        Raises `NotProven`; `NoKeys` or `OSError` if the proof cannot be checked now.
         """
         proof, _, keys = request.partition(" ")
         job_key, host_key, *words = [*keys.split(" "), ""]
@@ -45,7 +45,7 @@ class Enrolment:
         return certificate
 
     def _keep(self, grant: Grant, job_key: str, host_key: str, words: Sequence[str]) -> str:
-        """Blocks. The grant comes last: what fails before is done again."""
+        """Store the keys. Blocks. The grant is written last, so that a step that fails is done again."""
         now = self._grants.of_workspace(grant.workspace_id)
         _check_newest(now, grant, job_key, host_key)
         is_plain = "plain" in words
@@ -59,27 +59,27 @@ class Enrolment:
 
 
 def _check_newest(now: Grant | None, grant: Grant, job_key: str, host_key: str) -> None:
-    """A job whose answer was lost asks again, with the same keys. Raises `NotProven`."""
+    """Accept a repeated request with the same keys, from a job whose answer was lost. Raises `NotProven`."""
     if now is None or now.attempt_id != grant.attempt_id:
-        raise NotProven("it is no more the newest")
+        raise NotProven("a newer attempt has replaced it")
     if now.job_key and (now.job_key, now.host_key) != (job_key, host_key):
         raise NotProven("it has enrolled before, with other keys")
 
 
 def _login(words: Sequence[str]) -> str:
-    """The name of the job's user, where it is one that can be believed."""
+    """Return the name of the job's user, "" if it is not an acceptable login name."""
     name = next((word.removeprefix("user=") for word in words if word.startswith("user=")), "")
     return name if LOGIN.fullmatch(name) else ""
 
 
 def _public_key(text: str) -> str:
-    """`KIND BASE64` out of `KIND:BASE64`. Raises `NotProven`."""
+    """Return `KIND BASE64` for `KIND:BASE64`. Raises `NotProven`."""
     kind, _, data = text.partition(":")
     line = f"{kind} {data}"
     try:
         key = asyncssh.import_public_key(line)
     except (asyncssh.KeyImportError, ValueError):
-        raise NotProven("what it leaves is no public key") from None
+        raise NotProven("it sent an invalid public key") from None
     if kind not in KEY_KINDS:
-        raise NotProven("its key is of a kind that is not taken")
+        raise NotProven("its key is of an unsupported kind")
     return " ".join(key.export_public_key("openssh").decode().split()[:2])

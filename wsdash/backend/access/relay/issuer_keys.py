@@ -1,4 +1,4 @@
-"""The public keys by which instances of GitLab sign id tokens, asked for one instance apart from another."""
+"""The public keys with which GitLab instances sign id tokens. Each instance is queried independently of the others."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ import jwt
 log = logging.getLogger("wsdash.relay")
 
 WAIT_S = 8.0
-"""How long a login waits for the keys; the question itself goes on, and serves the next one."""
+"""Longest wait of a login for the keys, in seconds; the query goes on, and its answer serves the next login."""
 FRESH_S = 300.0
 STALE_S = 86_400.0
-"""How long keys count while the instance does not answer."""
+"""Validity of keys while the instance does not answer, in seconds."""
 PAUSE_S = 5.0
-"""After a question before the next one, however many tokens name a key that is not there."""
+"""The pause between two queries, in seconds, however many tokens name an unknown key."""
 READ_S = 5.0
 WHOLE_S = 20.0
 MOST_BYTES = 1_000_000
 
 
 class NoKeys(Exception):
-    """The instance does not answer: nothing is known of the token."""
+    """The instance does not answer, so a token can neither be accepted nor rejected."""
 
 
 def fetch(url: str, ca_file: str | None) -> dict[str, Any]:
-    """The document with the keys. Blocks. Raises `OSError` and `ValueError`."""
+    """Return the document with the keys. Blocks. Raises `OSError` and `ValueError`."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(ca_file)
@@ -43,7 +43,7 @@ def fetch(url: str, ca_file: str | None) -> dict[str, Any]:
     size = 0
     with urllib.request.urlopen(url, timeout=READ_S, context=context) as answer:
         if url.startswith("https:") and not answer.geturl().startswith("https:"):
-            raise ValueError("it leads to an address without TLS")
+            raise ValueError("it redirects to an address without TLS")
         while part := answer.read1(65536):
             parts.append(part)
             size += len(part)
@@ -60,7 +60,7 @@ def fetch(url: str, ca_file: str | None) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Issuer:
-    """One question at a time, in a thread of its own: another instance's threads are not taken."""
+    """The keys of one instance. It has one query at a time, in a thread of its own: a slow instance delays no other."""
 
     url: str
     ca_file: str | None
@@ -97,7 +97,7 @@ class _Issuer:
             )
             keys = jwt.PyJWKSet.from_dict(found).keys
         except (OSError, ValueError, jwt.PyJWTError, RecursionError) as error:
-            log.warning("%s does not tell its keys: %.200s", self.url, error)
+            log.warning("%s did not return its keys: %.200s", self.url, error)
             return
         self.keys = {key.key_id: key for key in keys if key.key_id}
         self.fetched_at = max(self.clock(), self.asked_at)
@@ -105,14 +105,14 @@ class _Issuer:
 
 @dataclass(slots=True)
 class IssuerKeys:
-    """Of all instances."""
+    """The keys of all instances."""
 
     clock: Callable[[], float] = time.monotonic
     fetch: Callable[[str, str | None], dict[str, Any]] = fetch
     _issuers: dict[tuple[str, str | None], _Issuer] = field(default_factory=dict)
 
     async def key(self, issuer: str, ca_file: str | None, kid: str) -> jwt.PyJWK | None:
-        """The key of that id, None where the instance has none such. Raises `NoKeys`."""
+        """Return the key of that id, None if the instance has no such key. Raises `NoKeys`."""
         if (issuer, ca_file) not in self._issuers:
             url = f"{issuer.rstrip('/')}/oauth/discovery/keys"
             self._issuers[issuer, ca_file] = _Issuer(url, ca_file, self.fetch, self.clock)

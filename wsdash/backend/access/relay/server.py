@@ -1,14 +1,15 @@
-"""The SSH server of the relay. It offers one thing.
+"""The relay's SSH server. It offers a job one thing: a reverse tunnel for its own workspace.
 
-A job proves once who it is and leaves the public keys that it has made: a keyboard-interactive login, which is closed
-at once. (Answers have several parts, for OpenSSH takes at most a kilobyte at a prompt.) As the banner of that login it
-is given the certificate of its SSH server's key.
-With that key it may then listen under the virtual name of its own workspace; that becomes a Unix socket of this
-user's. There is no session, no other name, no connection to anything here, and no older attempt.
+A job first enrols: it proves its identity once and registers its public keys, in a keyboard-interactive login that is
+closed at once. (The answer has several parts, because OpenSSH sends at most a kilobyte at a prompt.) The banner of that
+login gives the job the certificate for the key of its SSH server.
+With its key the job may then listen under the virtual name of its own workspace, which becomes a Unix socket of this
+user. The relay refuses sessions, other names, connections to this machine, and older attempts.
 
-What a job does harms only itself: one tunnel for each attempt, one socket for each tunnel, a number of requests, and
-budgets (`admission.py`). An error on this side, such as a full disk, ends a login that is under way, which is tried
-again, and never a tunnel.
+A job can harm only itself: each attempt has one tunnel, each tunnel one socket and a limited number of requests, and
+logins have budgets (`admission.py`). An error on this side, such as a full disk, ends a login in progress, which the
+job
+tries again, and never a tunnel.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ from wsdash.paths import PathError
 log = logging.getLogger("wsdash.relay")
 
 LISTEN_S = 15.0
-"""How long a job that has logged in may take to ask for its socket."""
+"""Longest time, in seconds, between a login and the request for the socket."""
 MOST_REQUESTS = 20
-"""Requests of one connection that are refused or repeated, before it ends."""
+"""Number of refused or repeated requests after which a connection is closed."""
 MOST_BUFFERED = 64 * 1024 * 1024
-"""Bytes that wait here for a job that does not read: more than ssh's windows for dozens of sessions."""
+"""Bytes that may wait here for a job that does not read: more than ssh's windows for dozens of sessions."""
 WATCH_S = 1.0
-"""Between two looks for attempts that may not connect any more, and for sockets that were removed."""
+"""Seconds between two checks for superseded attempts and removed sockets."""
 PARTS = 8
 CERTIFICATE = "wsdash-host-certificate"
-"""The word before it in the banner."""
+"""The word before the certificate in the banner."""
 ENROLLED = "wsdash-enrolled"
-"""The banner for a server that gets no certificate."""
+"""The banner for a server that does not use certificates."""
 
 
 class JobConnection(asyncssh.SSHServer):
@@ -64,7 +65,7 @@ class JobConnection(asyncssh.SSHServer):
 
     @property
     def progress(self) -> int:
-        """How many steps of its login are done."""
+        """The number of login steps that are done."""
         if self._connection is None:
             return 0
         steps = [
@@ -73,21 +74,20 @@ class JobConnection(asyncssh.SSHServer):
         return sum(steps) + (self.grant is not None) + self._enrols
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Record the peer's address, and admit the connection to the logins in progress."""
+        """Record the peer's address, and count the connection as a login in progress."""
         self._connection = conn
         self.host = str(conn.get_extra_info("peername", ("?",))[0])
         self._relay.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Close the connection's tunnel, and free its place."""
+        """Close the connection's tunnel, and free its slot."""
         self._relay.forget(self)
 
     # --- login ----------------------------------------------------------------------------------
 
     async def begin_auth(self, username: str) -> bool:
-        """Find the attempt's grant. If it cannot be read the connection ends without an answer: jobs give up at
-        a refusal.
-        """
+        """Find the attempt's grant. If it cannot be read, close the connection without an answer: jobs give up at
+        a refusal."""
         with self._nothing_read():
             try:
                 self.grant = await asyncio.to_thread(self._relay.grants.find, username)
@@ -131,7 +131,7 @@ class JobConnection(asyncssh.SSHServer):
             self._note_refusal(reason)
             return False
         except NoKeys:
-            self._put_off(f"{self.grant.issuer} does not tell its keys")
+            self._put_off(f"{self.grant.issuer} does not return its keys")
             return False
         except OSError as error:
             self._put_off(error)
@@ -148,7 +148,7 @@ class JobConnection(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Accept only the key that the job left when it enrolled."""
+        """Accept only the key that the job enrolled."""
         grant = self.grant
         if grant is None or not grant.job_key:
             return False
@@ -160,7 +160,7 @@ class JobConnection(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         """Close the connection after an enrolment; after a login by key, the job must listen within `LISTEN_S`."""
         assert self._connection is not None
-        if self._enrols:  # it has left its keys, and that is all that a proof is for
+        if self._enrols:  # its keys are registered; a proof allows nothing else
             asyncio.get_running_loop().call_soon(self._connection.close)
             return
         self._relay.logged_in(self)
@@ -232,7 +232,7 @@ class JobConnection(asyncssh.SSHServer):
 
     @property
     def connection(self) -> asyncssh.SSHServerConnection | None:
-        """None where it has ended."""
+        """The asyncssh connection, None once it has ended."""
         return None if self._connection is None or self._connection.is_closed() else self._connection
 
     def end(self) -> None:
@@ -247,9 +247,7 @@ class JobConnection(asyncssh.SSHServer):
 
     @contextmanager
     def _nothing_read(self) -> Iterator[None]:
-        """Pause reading meanwhile: asyncssh buffers, without bound, the data that arrives while it answers a
-        packet.
-        """
+        """Pause reading: while asyncssh answers a packet, it buffers arriving data without bound."""
         transport = self._transport()
         if transport is None:
             yield
@@ -262,7 +260,7 @@ class JobConnection(asyncssh.SSHServer):
                 transport.resume_reading()
 
     def _transport(self) -> asyncio.Transport | None:
-        """asyncssh has no name for it that is public."""
+        """The connection's transport, which asyncssh exposes under a private name only."""
         return getattr(self._connection, "_transport", None)
 
 
@@ -287,10 +285,10 @@ class Relay:
     # --- who is here ----------------------------------------------------------------------------
 
     def admit(self, connection: JobConnection) -> None:
-        """Add a login in progress; end the one that must make room, whose place is free at once."""
+        """Add a login in progress; end the one that must make room, whose slot is free at once."""
         must_end = self._logins.begin(connection, time.monotonic())
         if isinstance(must_end, JobConnection):
-            log.warning("%s: too many want to log in, and one that did not go on was ended", must_end.host)
+            log.warning("%s: too many logins are in progress; a stalled one was ended", must_end.host)
             self._logins.end(must_end)
             must_end.end()
 
@@ -305,7 +303,7 @@ class Relay:
                 self._leave(other)
                 other.end()
         if len(self._connections) >= self._limits.tunnels:
-            log.error("there are %s tunnels, and no more can be held", len(self._connections))
+            log.error("the limit of %s tunnels is reached", len(self._connections))
             connection.end()
             return
         self._connections.add(connection)
@@ -346,13 +344,13 @@ class Relay:
         return tunnel
 
     async def watch(self) -> None:
-        """End the tunnels of attempts that may not connect any more, and listen again where a socket was removed."""
+        """End the tunnels of superseded attempts, and listen again where a socket was removed."""
         while True:
             await asyncio.sleep(WATCH_S)
             try:
                 await self._look()
             except Exception:
-                log.exception("the tunnels could not be looked at")
+                log.exception("the tunnels could not be checked")
 
     async def _look(self) -> None:
         connections = [one for one in self._connections if one.grant is not None]

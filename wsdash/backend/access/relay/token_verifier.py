@@ -18,32 +18,33 @@ LEEWAY_S = 60.0
 
 
 class NotProven(Exception):
-    """The proof is invalid. The message, for the log, holds nothing of the proof."""
+    """The proof is invalid. The message, for the log, contains nothing of the proof."""
 
 
 @dataclass(slots=True)
 class Proofs:
-    """Remembers the instances' keys, and the ids of the tokens that were used, until they expire."""
+    """Verifies proofs. Remembers the instances' keys, and the ids of used tokens until they expire."""
 
     clock: Callable[[], float] = time.time
     keys: IssuerKeys = field(default_factory=IssuerKeys)
     _used: dict[str, float] = field(default_factory=dict)
 
     async def check(self, grant: Grant, proof: str, *, again: bool = False) -> Callable[[], None]:
-        """Returns what is to be called once the proof has served, for each counts once; `again` is for the answer
-        to one that has served already.
+        """Verify a proof; return a function to call once the proof was used, because each counts once.
+
+        `again` accepts a proof that was used before, for a job that asks for the same answer again.
 
         Raises `NotProven`, and `NoKeys` where the instance does not answer.
         """
         if grant.secret_hash:
             if self.clock() > grant.not_after:
-                raise NotProven("the time of its secret is over")
+                raise NotProven("its secret has expired")
             given = hashlib.sha256(proof.encode("utf-8", "surrogatepass")).hexdigest()
             if not hmac.compare_digest(given, grant.secret_hash):
-                raise NotProven("the secret is another one")
+                raise NotProven("its secret is wrong")
             return lambda: None
         if not grant.issuer:
-            raise NotProven("there is nothing that could prove it")
+            raise NotProven("its grant accepts no proof")
         claims = await self._claims(grant, proof)
         if str(claims.get("pipeline_id")) != grant.pipeline_id:
             raise NotProven(f"its token is of pipeline {str(claims.get('pipeline_id'))[:20]!r}")
@@ -62,7 +63,7 @@ class Proofs:
             kid = jwt.get_unverified_header(proof).get("kid")
             key = await self.keys.key(grant.issuer, grant.ca_file, str(kid))
             if key is None:
-                raise NotProven("its token does not hold: the instance has no such key")
+                raise NotProven("its token is invalid: the instance has no such key")
             return jwt.decode(
                 proof,
                 key.key,
@@ -73,6 +74,6 @@ class Proofs:
                 options={"require": ["exp", "iss", "aud", "jti"]},
             )
         except jwt.PyJWTError as error:
-            raise NotProven(f"its token does not hold: {type(error).__name__}") from None
+            raise NotProven(f"its token is invalid: {type(error).__name__}") from None
         except (ValueError, TypeError, RecursionError) as error:
-            raise NotProven(f"its token does not hold: {type(error).__name__}") from None
+            raise NotProven(f"its token is invalid: {type(error).__name__}") from None

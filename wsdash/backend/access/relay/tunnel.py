@@ -16,15 +16,13 @@ from wsdash.backend.access.grants import Grant
 from wsdash.backend.access.paths import AccessFolder
 
 ANSWER_S = 10.0
-"""How long a job may take to answer a connection of its user."""
+"""Longest time, in seconds, that a job may take to accept a connection of its user."""
 MOST_UNANSWERED = 5
 _serial = itertools.count()
 
 
 class Session(SSHLocalPathForwarder):
-    """A connection of the user through a tunnel. Its wait for the job's answer is bounded, unlike asyncssh's
-    own.
-    """
+    """A connection of the user through a tunnel. Its wait for the job's answer is bounded, unlike asyncssh's."""
 
     def __init__(self, tunnel: Tunnel) -> None:
         super().__init__(tunnel.connection, tunnel.open)
@@ -45,9 +43,9 @@ class Session(SSHLocalPathForwarder):
 
 
 class Tunnel(asyncssh.SSHListener):
-    """A socket of mode 0600 in a folder of mode 0700, which takes the place of an older one at once.
+    """A workspace's socket, of mode 0600 in a folder of mode 0700. It replaces an older one atomically.
 
-    `on_broken` is called for a job that leaves several connections in a row without an answer.
+    `on_broken` is called if the job leaves several connections in a row without an answer.
     """
 
     def __init__(
@@ -72,7 +70,7 @@ class Tunnel(asyncssh.SSHListener):
         self._inode = 0
 
     async def listen(self) -> None:
-        """Make the socket, or make it again where it was removed. Raises `OSError`."""
+        """Create the socket, also where it was removed. Raises `OSError`."""
         before, sockets = self._server, self._folder.sockets
         path = sockets / f"{self.grant.workspace_id}.sock"
         new = sockets / f".{self.grant.workspace_id}.{os.getpid()}.{next(_serial)}"
@@ -104,7 +102,7 @@ class Tunnel(asyncssh.SSHListener):
         link.replace(self._folder.named(self.grant.name))
 
     def is_there(self) -> bool:
-        """Whether the socket is still where everybody looks for it. Blocks."""
+        """Whether the socket still has its path. Blocks."""
         try:
             return self._path.parent == self._folder.sockets and self._path.stat().st_ino == self._inode
         except OSError:
@@ -113,7 +111,7 @@ class Tunnel(asyncssh.SSHListener):
     async def open(
         self, session_factory: Callable[[], asyncssh.SSHUNIXSession[bytes]]
     ) -> tuple[object, object]:
-        """A channel to the job for a connection of the user."""
+        """Open a channel to the job for a connection of the user."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 found = await self.connection.create_unix_connection(session_factory, self.grant.path)

@@ -1,4 +1,4 @@
-"""Ends jobs at once, removes what the project has of a workspace, and its older checkpoints."""
+"""Ends jobs at once, removes a workspace's objects from the project, and removes its older checkpoints."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from wsdash.backend.store.secret_notes import SecretNotes
 from wsdash.model import JobState
 
 MOST_PRUNED = 5
-"""Workspaces whose older checkpoints in the registry one poll removes; those of the others follow."""
+"""Most workspaces whose older registry checkpoints one poll removes; the next polls do the others."""
 
 
 class Deletion:
-    """Called again and again until nothing is left: each step may have been done before."""
+    """Deletes a workspace. It is called until nothing is left, so each step may have been done before."""
 
     def __init__(self, session: Session, launcher: Launcher, notes: SecretNotes) -> None:
         self._session = session
@@ -37,7 +37,7 @@ class Deletion:
     async def remove(self, workspace_id: str) -> str | None:
         """Remove the folder on a volume, the branch, secrets and checkpoints, and pipelines where the user may.
 
-        What stays and must be removed by hand, in words. Raises `InProgress` while a job removes the folder.
+        Return a description of leftovers that the user must remove. Raises `InProgress` while a job removes the folder.
         """
         session = self._session
         project = await session.project.info()
@@ -53,7 +53,7 @@ class Deletion:
         return left
 
     async def prune(self) -> None:
-        """Of each workspace's checkpoints in the registry only the newest stays."""
+        """Remove all but the newest checkpoint of each workspace from the registry."""
         beats = [beat for beat in self._session.poller.beats.values() if "remote" in beat.facts]
         newest = {beat.workspace_id: registry_checkpoints.newest(beats, beat.workspace_id) for beat in beats}
         changed = [(i, found) for i, found in newest.items() if found and self._pruned.get(i) != found]
@@ -71,7 +71,7 @@ class Deletion:
         return await self._volume_removal.remove(workspace_id, start)
 
     async def _remove_pipelines(self, project_id: int, workspace_id: str) -> None:
-        """End those that run; only an owner may delete any."""
+        """End running pipelines, and delete all pipelines if the user is an owner."""
         may_delete, page = True, 1
         while True:
             listing = await self._session.api.pipelines(project_id, ref=branch_of(workspace_id), page=page)
@@ -95,9 +95,9 @@ class Deletion:
 
 
 async def force_cancel(api: GitLabApi, project_id: int, pipeline_id: int) -> None:
-    """End jobs at once, which GitLab lets maintainers do, and only while they are ending.
+    """End jobs at once. GitLab allows this to maintainers, and only for jobs that are ending.
 
-    Raises `NotFound` for a pipeline that is gone, `PreconditionFailed` where the role does not allow it.
+    Raises `NotFound` for a deleted pipeline, `PreconditionFailed` if the role forbids it.
     """
     for job in await api.jobs(project_id, pipeline_id, urgent=True):
         status = job.status
@@ -109,5 +109,5 @@ async def force_cancel(api: GitLabApi, project_id: int, pipeline_id: int) -> Non
             except Forbidden as error:
                 raise PreconditionFailed(
                     f"job {job.id} is ending, and only a maintainer may force it",
-                    "Ask one to, or wait: GitLab ends it by itself within the hour.",
+                    "Ask a maintainer to do it, or wait: GitLab ends it by itself within the hour.",
                 ) from error

@@ -1,4 +1,4 @@
-"""Puts together what talks to one instance: token, rate limiter, client; and the provider on top of them."""
+"""Creates the objects for one instance: token, rate limiter, client, and the provider on top of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def gitlab_api(
     ca_file: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> GitLabApi:
-    """The endpoints of one instance. The rate limit is shared with all processes of this state store."""
+    """Return the endpoints of one instance. All processes of this state store share the rate limit."""
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
     rate_limiter = RateLimiter(paths.state / "gitlab" / f"{name}.json", clock, random.random)
     return GitLabApi(GitLabClient(url, token, rate_limiter=rate_limiter, clock=clock, ca_file=ca_file))
@@ -44,7 +44,7 @@ def gitlab_provider(
     access: Access = Access(),  # noqa: B008
     credential_hosts: Collection[str] = (),
 ) -> GitLabProvider:
-    """The provider of a context with these settings. `shared` is that of all contexts of its instance."""
+    """Return the provider of a context with these settings. `shared` is common to all contexts of its instance."""
     token = TokenSource(settings.url, paths.credentials_file, environ, clock)
     api = gitlab_api(settings.url, token, paths, ca_file=settings.ca_file, clock=clock)
     host = socket.gethostname()
@@ -64,5 +64,5 @@ def gitlab_provider(
 
 
 def owner_of(host: str, paths: Paths) -> str:
-    """An id of this state store, by which another one sees that a workspace is kept alive elsewhere."""
+    """Return an id of this state store, by which another store sees that a workspace is kept alive elsewhere."""
     return hashlib.sha256(f"{host}\0{os.geteuid()}\0{paths.database}".encode()).hexdigest()[:8]

@@ -34,11 +34,11 @@ from wsdash.workload import Workload
 REWRITE_HINT = "The next try writes the configuration again. Find out who may push there (docs/gitlab.md)."
 TAKE_BACK = "`wsdash recover` takes it back."
 FRESH_S = 5.0
-"""An attempt that was intended longer ago may have been launched already, by an earlier process."""
+"""The age in seconds from which an attempt may already have been launched by an earlier process."""
 
 
 class Launcher:
-    """Knows which pipeline each attempt has, as far as this process has seen it."""
+    """Launches attempts, and remembers the pipeline of each attempt that this process has seen."""
 
     def __init__(self, session: Session, services: TunnelServices, credentials: KeptCredentials) -> None:
         self._session = session
@@ -50,13 +50,14 @@ class Launcher:
         self._volumes: dict[str, Volume | None] = {}
         self._foreign: set[int] = set()
         self.pipelines: dict[str, int] = {}
-        """By attempt, the id of its pipeline."""
+        """The id of each attempt's pipeline."""
         self.withdrawn: dict[str, JobObservation] = {}
-        """By attempt, the end of one that was cancelled before it had a pipeline."""
+        """The end of each attempt that was cancelled before it had a pipeline."""
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
-        """Start the attempt's pipeline, or find the one that it already has: a commit and a pipeline at most,
-        and only a pipeline where the branch holds the configuration already.
+        """Start the attempt's pipeline, or find the one that it already has.
+
+        This takes at most a commit and a pipeline; no commit if the branch already has the configuration.
         """
         self._session.poller.expect_change()
         async with self._launching.setdefault(workspace.id, asyncio.Lock()):
@@ -75,7 +76,7 @@ class Launcher:
                 return self._observed(found, attempt)
         if session.settings.encrypt_cache and not session.tunnel.is_configured:
             raise PermanentError(
-                "encrypt_cache of the context needs a way for jobs to this machine, by which they get the key",
+                "encrypt_cache of the context needs a tunnel from jobs to this machine, which sends them the key",
                 "Set host in [access] of config.toml to this machine's name as runners see it.",
             )
         await session.tunnel.ensure_relay()
@@ -95,7 +96,9 @@ class Launcher:
         return self._observed(made, attempt)
 
     async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
-        """Authorize its job unless there is a newer one: the process that made its pipeline may have died just then."""
+        """Authorize its job unless there is a newer one: the process that created its pipeline may have died before
+        that.
+        """
         found = self._session.poller.pipelines.get(attempt.id)
         beats = [beat for beat in self._session.poller.beats.values() if beat.workspace_id == workspace.id]
         if found is None or any(beat.number > attempt.number for beat in beats):
@@ -104,7 +107,9 @@ class Launcher:
             await self._authorize(workspace, attempt, found.id)
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
-        """One commit: the record and the configuration name this store, and GitLab refuses the other's launches."""
+        """Make this store the owner, by one commit of the record and the configuration; GitLab refuses the other's
+        launches.
+        """
         session = self._session
         project = await session.project.info()
         if await self._head(workspace.id) is not None:
@@ -114,20 +119,20 @@ class Launcher:
         await session.branches.write(workspace.id, configuration.text, configuration.digest, message)
 
     def withdraw(self, attempt: Attempt) -> None:
-        """It is not to be launched any more."""
+        """Record that the attempt must not be launched any more."""
         self.withdrawn[attempt.id] = _withdrawn(attempt, self._session.clock())
 
     def forget(self, workspace_id: str) -> None:
-        """The workspace is gone."""
+        """Discard everything about a deleted workspace."""
         self._volumes.pop(workspace_id, None)
         self.withdrawn = {key: job for key, job in self.withdrawn.items() if job.workspace_id != workspace_id}
 
-    # --- what is rendered -----------------------------------------------------------------------
+    # --- rendering -----------------------------------------------------------------------
 
     def _render(
         self, project: ProjectInfo, workspace: Workspace, attempt: Attempt, workload: Workload
     ) -> tuple[Configuration, str]:
-        """The configuration and the commit's message. Blocks."""
+        """Return the configuration and the commit's message. Blocks."""
         session, settings = self._session, self._session.settings
         record = Record(
             id=workspace.id,
@@ -177,7 +182,7 @@ class Launcher:
             raise PermanentError(str(error), "Set timeout_s of the context in config.toml.") from error
 
     def _checkpoint(self, workspace_id: str) -> str:
-        """The newest remote checkpoint, in the format that a job restores from."""
+        """Return the newest remote checkpoint, in the format that a job restores from."""
         kept = self._checkpoints.newest(workspace_id)
         remote = registry_checkpoints.newest(self._session.poller.beats.values(), workspace_id)
         if remote is not None and (kept is None or remote.id > kept.id):
@@ -185,7 +190,7 @@ class Launcher:
         return NO_CHECKPOINT if kept is None else str(kept.id)
 
     def _restores(self, workspace_id: str) -> Restores:
-        """What the next job is to find: the state that was saved last, or files that wait here for it."""
+        """Return the state that the next job should find: the one saved last, or files that wait here for it."""
         beats = [beat for beat in self._session.poller.beats.values() if beat.workspace_id == workspace_id]
         if self._imports.has(workspace_id):
             if not any(saved_state.has_saved(beat) for beat in beats):
@@ -197,11 +202,12 @@ class Launcher:
         path = self._session.settings.volume
         return None if path is None else Volume(path, self._session.settings.tags)
 
-    # --- whose branch it is ---------------------------------------------------------------------
+    # --- ownership of the branch ---------------------------------------------------------------------
 
     async def _head(self, workspace_id: str) -> Commit | None:
-        """The last commit on the branch. What we have written there says on which volume the files stay, whatever the
-        context says now.
+        """Return the last commit on the branch. If we wrote it, it says which volume has the files, whatever the
+        context
+        says now.
         """
         session = self._session
         try:
@@ -210,17 +216,18 @@ class Launcher:
         except NotFound:
             session.branches.forget(workspace_id)
             return None
-        # All who may push could have the job run on a runner of theirs.
+        # Every user who may push could have the job run on a runner of their own.
         if not session.branches.is_foreign(workspace_id, head.id):
             with suppress(RecordError):
                 self._volumes[workspace_id] = record_of(head.message).volume
         return head
 
     def _check_head(self, workspace: Workspace, head: Commit, *, is_written: bool) -> None:
-        """Before the branch is written to, nobody else may have taken the workspace over; and a pipeline would run
-        whatever is at the head as this user.
+        """Check the branch before it is written to or run: no other store may have taken the workspace over, and a
+        pipeline
+        would run any commit at the head as this user.
 
-        GitLab makes pipelines of branches and tags alone, so a commit cannot be asked for ("Pipelines API").
+        GitLab creates pipelines of branches and tags only, so a commit cannot be requested ("Pipelines API").
         """
         with suppress(RecordError):
             record = record_of(head.message)
@@ -229,13 +236,13 @@ class Launcher:
         if is_written and self._session.branches.is_foreign(workspace.id, head.id):
             self._session.branches.distrust(workspace.id)
             raise PreconditionFailed(
-                f"somebody else has changed the branch {branch_of(workspace.id)} (commit {head.id[:10]});"
-                " nothing of it ran",
+                f"another user has changed the branch {branch_of(workspace.id)} (commit {head.id[:10]});"
+                " no part of it ran",
                 REWRITE_HINT,
             )
 
     async def _is_ours(self, found: Pipeline, workspace_id: str) -> bool:
-        """Whether an attempt's pipeline runs the commit that we have written last; another one is ended."""
+        """Whether an attempt's pipeline runs the commit that we wrote last; any other pipeline is ended."""
         if not self._session.branches.is_foreign(workspace_id, found.sha):
             return True
         if observation.is_live(found):
@@ -243,7 +250,7 @@ class Launcher:
         return False
 
     async def _end_foreign(self, workspace_id: str, pipeline_id: int) -> None:
-        """Cancel at once what runs another commit, and authorize nothing of it; with each look again until it is."""
+        """Cancel a pipeline that runs another commit, at every poll until it has ended, and authorize no job of it."""
         self._foreign.add(pipeline_id)
         with suppress(ProviderError):
             await self._cancel_foreign(pipeline_id)
@@ -251,12 +258,12 @@ class Launcher:
         await self._session.tunnel.revoke_attempt(workspace_id)
         branch = branch_of(workspace_id)
         raise PreconditionFailed(
-            f"somebody else has changed the branch {branch}, so its pipeline {pipeline_id} is cancelled",
+            f"another user has changed the branch {branch}, so its pipeline {pipeline_id} is cancelled",
             REWRITE_HINT,
         )
 
     async def end_foreign(self) -> None:
-        """Ask again for the end of pipelines that run what somebody else has put on a branch."""
+        """Cancel again every pipeline that runs another user's commit."""
         for pipeline_id in list(self._foreign):
             with suppress(ProviderError):
                 await self._cancel_foreign(pipeline_id)
@@ -291,14 +298,14 @@ class Launcher:
                 raise await self._taken_over(workspace) from refusal
             if "reference not found" not in reason:
                 raise
-        # Somebody has removed the branch that was known to be there.
+        # The branch that was known to exist has been removed.
         branches = self._session.branches
         branches.forget(workspace.id)
         await branches.write(workspace.id, configuration.text, configuration.digest, message)
         return await self.create(workspace.id, configuration.inputs, variables)
 
     async def _authorize(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
-        """By the id token of its pipeline; one with a secret is authorized already."""
+        """Authorize by the id token of its pipeline; a pipeline with a secret is authorized already."""
         if self._has_id_tokens(await self._session.project.info()):
             await self._session.tunnel.ensure_relay()
             await self._session.tunnel.authorize(workspace, attempt, pipeline_id)
@@ -309,7 +316,7 @@ class Launcher:
     async def create(
         self, workspace_id: str, inputs: Mapping[str, str], variables: Mapping[str, str]
     ) -> Pipeline:
-        """A pipeline of the commit that is ours: what somebody else has put on the branch would run as this user."""
+        """Create a pipeline of our commit only: another user's commit on the branch would run as this user."""
         project = await self._session.project.info()
         made = await self._session.api.create_pipeline(project.id, branch_of(workspace_id), inputs, variables)
         if self._session.branches.is_foreign(workspace_id, made.sha):
@@ -317,7 +324,7 @@ class Launcher:
         return made
 
     async def find(self, attempt: Attempt) -> Pipeline | None:
-        """The pipeline with this attempt's key, among all of the workspace's branch."""
+        """Return the pipeline with this attempt's key, among all of the workspace's branch."""
         project = await self._session.project.info()
         branch, page = branch_of(attempt.workspace_id), 1
         while True:
@@ -341,7 +348,7 @@ class Launcher:
             page += 1
 
     async def pipeline_of(self, attempt: Attempt) -> int | None:
-        """The id of the attempt's pipeline, None where it has none."""
+        """Return the id of the attempt's pipeline, None if it has none."""
         if attempt.id in self.pipelines:
             return self.pipelines[attempt.id]
         if attempt.job_id is not None and attempt.job_id.isdecimal():
@@ -363,7 +370,7 @@ def _withdrawn(attempt: Attempt, now: float) -> JobObservation:
         job_id="",
         ended_at=now,
         cause=Cause.CANCELLED,
-        message="it was cancelled before it was asked for",
+        message="it was cancelled before its pipeline was created",
         workspace_id=attempt.workspace_id,
         number=attempt.number,
         generation=attempt.generation,

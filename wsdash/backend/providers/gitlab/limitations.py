@@ -1,4 +1,4 @@
-"""What a workload asks for and a project does not give: secrets that are not there, code that may not be cloned."""
+"""Finds what a project does not give a workload: missing secrets, and code that its jobs may not clone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsdash.workload import Secret, Workload
 
 
 async def limitations_of(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> list[Limitation]:
-    """Asks one request for each secret, and three where another project is cloned. Never raises."""
+    """Return the limitations, with one request per secret, and three if another project is cloned. Never raises."""
     try:
         found = [await _of_source(api, settings, workload)]
         if workload.secrets:
@@ -29,9 +29,9 @@ async def limitations_of(api: GitLabApi, settings: GitLabSettings, workload: Wor
 
 
 def project_of(url: str, instance: str) -> str | None:
-    """The path of the project that an address names at an instance, None for an address of another one.
+    """Return the path of the project that an address names at an instance, None for an address of another instance.
 
-    By https and, on the same host, by ssh.
+    Accepts https addresses, and ssh addresses of the same host.
     """
     host = re.sub(r"^https?://", "", instance)
     name = re.escape(host.split("/")[0].partition(":")[0])
@@ -61,11 +61,11 @@ async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Limita
     except NotFound:
         about = f" ({secret.description})" if secret.description else ""
         return Limitation(
-            f"the secret {secret.name}{about} is no CI/CD variable of {project.path_with_namespace}",
-            f"You are asked for its value; or add it there, masked and not protected: {where}, or to its group.",
+            f"the secret {secret.name}{about} is not a CI/CD variable of {project.path_with_namespace}",
+            f"wsdash asks for its value; or add it to the project, masked and not protected: {where}, or to its group.",
             secret,
         )
-    except ProviderError:  # its role does not let the user see variables
+    except ProviderError:  # the user's role does not allow to see variables
         return None
     return next(_of_variable(variable, where), None)
 
@@ -73,8 +73,8 @@ async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Limita
 def _of_variable(variable: Variable, where: str) -> Iterator[Limitation]:
     if variable.protected:
         yield Limitation(
-            f"the secret {variable.key} is for protected branches only, and workspaces run on none",
-            f"Take its protection away: {where}",
+            f"the secret {variable.key} is for protected branches only, but workspaces run on unprotected ones",
+            f"Remove its protection: {where}",
         )
     if not variable.masked:
         yield Limitation(

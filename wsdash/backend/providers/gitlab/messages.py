@@ -1,72 +1,72 @@
-"""Why a job waits, and what it could not keep or bring back: in words for the user."""
+"""Sentences for the user: why a job waits, and which data it could not save or restore."""
 
 WAITS = {
-    "created": "GitLab has made the pipeline and not started it yet",
-    "waiting_for_resource": "waits until GitLab lets go of the job before, which holds the workspace's resource group",
-    "waiting_for_callback": "waits for a callback that GitLab expects",
-    "preparing": "GitLab prepares the job",
-    "manual": "GitLab waits for somebody to start the job by hand",
-    "scheduled": "GitLab starts the job later",
+    "created": "GitLab has created the pipeline but not started it yet",
+    "waiting_for_resource": "waiting for the previous job to release the workspace's resource group",
+    "waiting_for_callback": "GitLab is waiting for a callback",
+    "preparing": "GitLab is preparing the job",
+    "manual": "GitLab is waiting for a user to start the job by hand",
+    "scheduled": "GitLab has scheduled the job for later",
     "pending": "waiting for a runner",
 }
 UNSAVED = {
-    "too-large": "what is unsaved is too much for a checkpoint: .gitignore can leave out what need not be kept",
+    "too-large": "unsaved work is too large for a checkpoint: exclude files that need not be saved in .gitignore",
     "disk": "the job's disk has no room for a checkpoint",
     "no-git": "the image has no git, which checkpoints need",
     "unreadable": "files of the project cannot be read",
-    "no-folder": "the project's folder is gone",
+    "no-folder": "the project's folder does not exist",
     "no-repository": "the project's repository cannot be read",
-    "others": "not all of the repositories and files beside the project's own could be put into the checkpoint",
-    "registry": "the project takes no checkpoint: its package registry may be off or full, and its jobs may not push",
+    "others": "some repositories or files outside the project could not be added to the checkpoint",
+    "registry": "the project accepts no checkpoint: its package registry may be off or full, and its jobs may not push",
     "refused": "this machine has no room for the checkpoint",
-    "missed": "the checkpoint that is kept could not be put back, so it stays as it is",
+    "missed": "the last checkpoint could not be restored, so it is kept unchanged",
 }
-"""What checkpoint.sh says of why none could be made or kept."""
+"""The reasons of checkpoint.sh why no checkpoint could be created or stored."""
 CACHE_MISSED = (
-    "the saved state did not come with the cache (it was cleared, has expired, or is another runner's), so what it"
-    " alone held (home, ignored files) starts afresh here; from here on it is saved as usual"
+    "the saved state did not come with the cache (it was cleared, has expired, or belongs to another runner): home and"
+    " ignored files start empty here, and are saved as usual from now on"
 )
 CACHE_OLDER = (
-    "the cache brought an older state than the one that was saved last, so what only that had (home, ignored files) is"
-    " missing here; from here on it is saved as usual"
+    "the cache has an older state than the one saved last: the newer changes of home and ignored files are missing"
+    " here; saving continues as usual"
 )
 CACHE_DAMAGED = (
-    "the saved state could not be unpacked whole (it is damaged, or the disk is full): what is missing here is in its"
-    " archive, which is set aside in the folder `aside` beside home"
+    "the saved state could not be unpacked completely (it is damaged, or the disk is full): its archive, with the"
+    " missing files, is in the folder `aside` next to home"
 )
 CACHE_LOCKED = (
-    "what the cache holds is encrypted and was not opened, so it starts afresh here, and that stays in the cache: the"
-    " image has no openssl, no tunnel leads to your machine, or the key is another one"
+    "the cache is encrypted and could not be opened, so the workspace starts without it; the cache keeps it. The image"
+    " has no openssl, the job has no tunnel to your machine, or the key is a different one"
 )
 CACHE_UNSAVED = (
-    "what it had at its end was not packed or encrypted, so the cache stays as it was before: its disk may be full, the"
-    " key did not come, or the folder is too large for the time that after_script has"
+    "its last state was not packed or encrypted, so the cache keeps the previous one: the job's disk may be full, the"
+    " key did not arrive, or the folder is too large for the time of after_script"
 )
 VOLUME_MISSED = (
-    "the workspace's folder is not on the volume of this runner, so it starts afresh here: the tags must choose the"
+    "the workspace's folder is not on the volume of this runner, so it starts empty here: choose tags that select the"
     " runner that has it"
 )
 DISK_FULL = (
-    "the job's disk is full, or takes nothing for another reason (a quota, no inodes, read-only): nothing is saved"
-    " until there is room. Remove what is not needed (`wsdash ssh`); the job is not replaced for it"
+    "the job's disk is full or not writable (a quota, no inodes, read-only): nothing is saved until there is space."
+    " Remove files that are not needed (`wsdash ssh`); the job is not replaced because of this"
 )
 SSH_DOWN = (
     "its SSH server has ended, so ssh cannot enter it; the job starts it again every two seconds, and its log says why"
     " that fails"
 )
 VOLUME_UNMOUNTED = (
-    "this runner does not have the volume, or the workspace's folder there is another user's, so nothing of this job is"
-    " kept but by checkpoints: the tags must choose the runner that has it"
+    "this runner does not have the volume, or another user owns the workspace's folder there, so only checkpoints save"
+    " the work of this job: choose tags that select the runner that has the volume"
 )
 VOLUME_OLDER = (
-    "the workspace's folder on the volume of this runner is older than another one that was worked in since: the tags"
-    " must choose the runner that has it"
+    "the workspace's folder on the volume of this runner is outdated: a newer one was used elsewhere. Choose tags that"
+    " select the runner that has the newer one"
 )
 SUPERSEDED_STATE = (
-    "an older state that was worked in elsewhere is set aside: its folder `aside/{}` beside home has it"
+    "an older state was replaced by a newer one from elsewhere: it is in the folder `aside/{}` next to home"
 )
 CACHE_IS_LOCAL = (
-    "its runner keeps caches on its own disk alone: a job on another one would start without, so tags should pin one,"
-    " or the runner get a shared cache"
+    "its runner stores caches on its own disk only, so a job on another runner would start without the cache: choose"
+    " tags that select one runner, or give the runners a shared cache"
 )
-STUCK = "no runner takes it: none is online with these tags; GitLab drops it after an hour"
+STUCK = "no runner takes it: none with these tags is online; GitLab drops it after an hour"

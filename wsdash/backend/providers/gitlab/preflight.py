@@ -1,6 +1,6 @@
-"""What a token may do in a project, and what is missing, in sentences. Asking changes nothing.
+"""Checks a token's rights in a project, and reports missing ones. The checks change nothing.
 
-`facts` asks GitLab; `findings` is pure. Roles and limits are those of GitLab's pages "Permissions and roles",
+`facts` queries GitLab; `findings` is pure. Roles and limits are those of GitLab's pages "Permissions and roles",
 "CI/CD job token" and "Configure runners".
 """
 
@@ -31,16 +31,16 @@ from wsdash.config.settings import GitLabSettings
 
 MAINTAINER, OWNER = 40, 50
 WRONG_CLOCK_S = 60.0
-"""What an id token may be off, and no more (proofs.LEEWAY_S)."""
+"""Largest difference of the clocks, in seconds, with which the relay accepts id tokens (token_verifier.LEEWAY_S)."""
 NAMES_SINCE = (16, 6)
-"""The list of pipelines carries their names."""
+"""The version of GitLab from which the list of pipelines contains their names."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """GitLab's answers. None is what this user may not see."""
+    """GitLab's answers. None means that this user may not see the answer."""
 
     user: User
     version: Version
@@ -50,11 +50,11 @@ class Facts:
     protected: list[ProtectedBranch] | None
     allowlist: list[AllowedProject] | None
     skew: float
-    """How far this machine's clock is ahead of GitLab's, in seconds."""
+    """Seconds that this machine's clock is ahead of GitLab's."""
 
 
 async def facts(api: GitLabApi, settings: GitLabSettings) -> Facts:
-    """Asks for all of it at once, at most seven requests. Raises what the API does for user and project."""
+    """Query everything at once, with at most seven requests. Raises what the API does for user and project."""
     user, (version, skew), token, project = await asyncio.gather(
         api.user(), api.version_and_skew(), api.token(), api.project(settings.project)
     )
@@ -67,7 +67,7 @@ async def facts(api: GitLabApi, settings: GitLabSettings) -> Facts:
 
 
 def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
-    """What is fine, what is missing, and what to do about it."""
+    """Return each result of the checks: fine, or missing, with a remedy."""
     return [
         *_address(settings.url),
         *_token(found),
@@ -83,7 +83,7 @@ def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
 
 
 async def probe(api: GitLabApi, settings: GitLabSettings) -> list[Finding]:
-    """The findings; where GitLab cannot be asked, the reason why is the one finding."""
+    """Return the findings; if GitLab does not answer, the reason is the only finding."""
     try:
         return findings(await facts(api, settings), settings)
     except ProviderError as error:
@@ -103,14 +103,14 @@ def _address(url: str) -> Iterator[Finding]:
 def _token(found: Facts) -> Iterator[Finding]:
     name = found.user.username
     if found.token is None:
-        yield Finding("warning", f"you are {name}; GitLab does not tell what the token may do")
+        yield Finding("warning", f"you are {name}; GitLab does not report the token's scopes")
         return
     if "api" not in found.token.scopes:
         scopes = ", ".join(found.token.scopes) or "none"
         yield Finding(
             "blocked",
-            f"the token's scopes are {scopes}, and pipelines need api",
-            "Make a token with the scope api.",
+            f"the token's scopes are {scopes}, but pipelines need api",
+            "Create a token with the scope api.",
         )
         return
     until = found.token.expires_at
@@ -131,7 +131,7 @@ def _role(found: Facts) -> Iterator[Finding]:
     elif level < MAINTAINER:
         yield Finding(
             "warning",
-            f"you are Developer in {path}: a job that does not end cannot be forced, and GitLab may take an hour",
+            f"you are Developer in {path}: you cannot force a stuck job to end, which may take GitLab an hour",
             "A project of your own (placement own) has no such limit.",
         )
     elif level < OWNER:
@@ -147,12 +147,14 @@ def _role(found: Facts) -> Iterator[Finding]:
 def _pipelines(found: Facts) -> Iterator[Finding]:
     project = found.project
     if project.builds_access_level == "disabled" or project.jobs_enabled is False:
-        yield Finding("blocked", "CI/CD is turned off there", "Settings > General > Visibility, CI/CD.")
+        yield Finding(
+            "blocked", "CI/CD is disabled there", "Enable it: Settings > General > Visibility, CI/CD."
+        )
     config = project.ci_config_path or ""
     if "@" in config or "://" in config:
         yield Finding(
             "blocked",
-            f"the project takes its CI configuration from {config}, so a branch's own is not used",
+            f"the project reads its CI configuration from {config} and ignores a branch's own",
             "Use a project of your own (placement own).",
         )
     patterns = _protecting(found)
@@ -168,8 +170,8 @@ def _pipelines(found: Facts) -> Iterator[Finding]:
         if who == "no_one" or level < MAINTAINER:
             yield Finding(
                 "blocked",
-                "the project forbids you to cancel pipelines, so nothing could be stopped",
-                "Settings > CI/CD > General pipelines.",
+                "the project does not allow you to cancel pipelines, so no workspace could be stopped",
+                "Change it: Settings > CI/CD > General pipelines.",
             )
 
 
@@ -178,8 +180,8 @@ def _runners(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
     if found.runners is None:
         yield Finding(
             "warning",
-            "your role does not let you see which runners there are",
-            "A job that no runner takes says so after half a minute.",
+            "your role does not allow you to see the runners",
+            "wsdash reports a job that no runner takes after half a minute.",
         )
         return
     fitting = _fitting(found.runners, settings)
@@ -189,7 +191,7 @@ def _runners(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
             "blocked", f"the project has no runner {which}", "Register one, or choose other tags (--tag)."
         )
     elif all(runner.paused for runner in fitting):
-        yield Finding("blocked", "every runner that fits is paused", "Have one resumed.")
+        yield Finding("blocked", "every suitable runner is paused", "Ask for one to be resumed.")
     else:
         yield Finding(
             "ok", f"{len([r for r in fitting if not r.paused])} runners fit{f' ({tags})' if tags else ''}"
@@ -207,17 +209,17 @@ def _version(found: Facts) -> Iterator[Finding]:
     if version.parts < NAMES_SINCE:
         yield Finding(
             "blocked",
-            f"GitLab {version.version} does not list the names of pipelines, which carry the heartbeats",
+            f"GitLab {version.version} does not list the names of pipelines, which contain the heartbeats",
             "wsdash needs GitLab 16.6 or newer.",
         )
     elif version.parts < INPUTS_SINCE:
         yield Finding(
-            "warning", f"GitLab {version.version} takes no inputs: each restart is a commit and a pipeline"
+            "warning", f"GitLab {version.version} does not support inputs: each restart needs a commit too"
         )
     else:
         yield Finding("ok", f"GitLab {version.version}")
     if version.parts < ID_TOKENS_SINCE:
-        yield Finding("warning", "it has no id tokens, so jobs prove who they are by one-time secrets")
+        yield Finding("warning", "it does not support id tokens, so jobs authenticate with one-time secrets")
 
 
 def _clock(found: Facts) -> Iterator[Finding]:
@@ -225,8 +227,8 @@ def _clock(found: Facts) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"this machine's clock is {abs(found.skew):.0f} s {'ahead of' if found.skew > 0 else 'behind'} GitLab's: "
-            "jobs may not be let in, for their tokens seem to be of another time",
-            "Have it set by the network (timedatectl set-ntp true).",
+            "this machine may reject jobs, because their tokens seem expired or not yet valid",
+            "Synchronize it over the network (timedatectl set-ntp true).",
         )
 
 
@@ -235,17 +237,17 @@ def _time(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
     if limit is None:
         yield Finding(
             "warning",
-            "your role does not show the project's job timeout, so an hour is taken",
+            "your role does not show the project's job timeout, so one hour is assumed",
             "Set timeout_s of the context to what the runners allow (--timeout).",
         )
     elif limit < LEAST_S:
-        yield Finding("warning", f"jobs may run for {limit:g} s only", "GitLab's own least is ten minutes.")
+        yield Finding("warning", f"jobs may run for {limit:g} s only", "GitLab's minimum is ten minutes.")
     else:
         yield Finding("ok", f"a job runs for {limit / 3600:.3g} h, saves, and is followed by the next")
 
 
 def _protecting(found: Facts) -> list[str]:
-    """The protected branches, by name or pattern, that those of workspaces are among."""
+    """Return the protected branches, by name or pattern, that include the branches of workspaces."""
     return [one.name for one in found.protected or [] if fnmatch.fnmatchcase("wsdash/0", one.name)]
 
 
@@ -253,17 +255,17 @@ def _placement(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
     if settings.placement == "source":
         yield Finding(
             "ok",
-            "workspaces run in the project of the code: its CI variables and runners are there, and all who may"
+            "workspaces run in the project of the code: it has its CI variables and runners, and all users who may"
             " push there can read their caches",
             ""
             if found.protected is None or _protecting(found)
-            else "They can also change what runs: protecting the branches wsdash/* lets only some of them"
+            else "They can also change the jobs: protect the branches wsdash/* to restrict who can"
             " (docs/gitlab.md).",
         )
         return
     yield Finding(
         "ok",
-        "workspaces run in a project of your own: their caches are yours alone, and the code is cloned with the"
+        "workspaces run in a project of your own: only you can read their caches, and jobs clone the code with the"
         " job's token",
         "Each project to be cloned must have this one on its job-token allowlist: Settings > CI/CD > Job token"
         " permissions.",
@@ -277,19 +279,19 @@ def _volume(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
     if count > 1:
         yield Finding(
             "warning",
-            f"{count} runners have the tags {', '.join(settings.tags)}, and each may have another {settings.volume}",
-            "Let the tags choose one of them, or have all mount the same folder there.",
+            f"{count} runners have the tags {', '.join(settings.tags)}, each maybe with its own {settings.volume}",
+            "Choose tags that select one of them, or mount the same folder on all of them.",
         )
     yield Finding(
         "ok",
-        f"new workspaces keep their files in folders of {settings.volume}, which every job of the runner can reach",
+        f"new workspaces store their files in folders of {settings.volume}, which every job of the runner can access",
     )
 
 
 async def source_finding(api: GitLabApi, settings: GitLabSettings, source: str) -> Finding | None:
-    """Whether the jobs of the workspaces project may clone this project of the same instance.
+    """Return whether the jobs of the workspaces' project may clone this project of the same instance.
 
-    None where that cannot be known, or is not needed. Raises what the API does.
+    None if that is unknown or not needed. Raises what the API does.
     """
     if settings.placement == "source" or source == settings.project:
         return None
@@ -307,7 +309,7 @@ async def source_finding(api: GitLabApi, settings: GitLabSettings, source: str) 
 
 
 async def _or_none(asking: Awaitable[T]) -> T | None:
-    """What a role does not let one see is not known."""
+    """Return None for an answer that the user's role does not allow."""
     try:
         return await asking
     except ProviderError:

@@ -1,4 +1,4 @@
-"""The GitLab provider: the contract of `base.py` with pipelines. Each call is a few requests of `api/endpoints.py`."""
+"""The GitLab provider: implements `base.py` with pipelines. Each call takes a few requests of `api/endpoints.py`."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ class GitLabProvider(
 ):
     """Runs jobs as pipelines of the project that `settings` names.
 
-    `host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store.
-    `log_s` is the time in seconds between two readings of a log that is still to tell something. `shared` is
-    for contexts of the same instance and token. `files_folder` holds what is kept here of workspaces' files,
+    `host` and `owner` identify the store that keeps the workspaces alive: the machine's name, and an id of the store.
+    `log_s` is the time in seconds between two reads of a log that is still needed. `shared` is for contexts of the
+    same instance and token. `files_folder` has the files of workspaces that are stored on this machine,
     `cache_key_file` the secret of encrypted caches. Git in a job may ask this machine for credentials for
     `credential_hosts`.
     """
@@ -164,15 +164,15 @@ class GitLabProvider(
     # --- jobs -----------------------------------------------------------------------------------
 
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
-        """Start the attempt's pipeline, or return the job that it has already."""
+        """Start the attempt's pipeline, or return the job that it already has."""
         return await self._launcher.launch(workspace, attempt, workload)
 
     async def adopted(self, workspace: Workspace, attempt: Attempt) -> None:
-        """Do what else a launch does, for an attempt whose pipeline was found running."""
+        """Complete the launch of an attempt whose pipeline was found running."""
         await self._launcher.adopted(workspace, attempt)
 
     async def observe(self) -> ProviderSnapshot:
-        """Every pipeline of this user's workspaces in the project."""
+        """Return every pipeline of this user's workspaces in the project."""
         await self._launcher.end_foreign()
         seen = await self._poller.poll()
         await self._services.serve(seen.jobs)
@@ -188,12 +188,12 @@ class GitLabProvider(
         return replace(seen, jobs=(*jobs, *self._launcher.withdrawn.values()))
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
-        """GitLab gives no hints to a client that it cannot reach."""
+        """Yield nothing: GitLab cannot notify its clients."""
         return
         yield frozenset()
 
     async def cancel(self, attempt: Attempt, grace_s: float) -> None:
-        """Ask for the end, through the tunnel where there is one and of GitLab: the job runs its preStop, and saves."""
+        """Ask the job to end, through the tunnel if there is one and through GitLab: it runs its preStop, and saves."""
         pipeline_id = await self._launcher.pipeline_of(attempt)
         if pipeline_id is None:
             self._launcher.withdraw(attempt)
@@ -210,7 +210,7 @@ class GitLabProvider(
     async def save(self, workspace: Workspace, attempt: Attempt) -> None:
         """Store a checkpoint of a running job on this machine, through its tunnel.
 
-        Nothing is done for a job that never had a tunnel, or that stores remote checkpoints itself as it ends.
+        Does nothing for a job that never had a tunnel, or that stores remote checkpoints itself as it ends.
         """
         seen = attempt.last_observation
         if not self._tunnel.is_configured or seen is None or seen.state is not JobState.RUNNING:
@@ -221,7 +221,7 @@ class GitLabProvider(
             await self._services.checkpoints.save(workspace.id, workspace.name)
 
     async def force_cancel(self, attempt: Attempt) -> None:
-        """End the job at once, which GitLab lets maintainers do, and only while it is ending."""
+        """End the job at once. GitLab allows this to maintainers, and only while the job is ending."""
         pipeline_id = await self._launcher.pipeline_of(attempt)
         if pipeline_id is None:
             self._launcher.withdraw(attempt)
@@ -231,9 +231,7 @@ class GitLabProvider(
             self._forced.add(attempt.id)
 
     async def destroy(self, workspace: Workspace) -> str | None:
-        """Remove the workspace's folder on a volume, its branch and secrets, and its pipelines where the user may:
-        only an owner may.
-        """
+        """Remove the workspace's folder on a volume, its branch and secrets; its pipelines if the user is an owner."""
         await self._tunnel.revoke(workspace)
         self._services.imports.drop(workspace.id)
         await asyncio.to_thread(self._services.checkpoints.kept.drop, workspace.id)
@@ -241,26 +239,26 @@ class GitLabProvider(
         return await self._deletion.remove(workspace.id)
 
     async def end_orphan(self, orphan: Orphan) -> None:
-        """Remove the credentials, jobs and branches of a workspace that nobody can describe."""
+        """Remove the credentials, jobs and branches of a workspace whose description is lost."""
         await asyncio.to_thread(self._kept.drop, orphan.workspace_id)
         await self._deletion.remove(orphan.workspace_id)
 
     async def may_have_others(self, known: Collection[str]) -> bool:
-        """`wsdash recover` asks."""
+        """Return False, because finding out takes requests: `wsdash recover` makes them."""
         return False
 
     async def inventory(self, context: str) -> Inventory:
-        """All of this user's workspaces, from the branches and the pipelines: a few requests for hundreds."""
+        """Return all of this user's workspaces, from branches and pipelines: a few requests for hundreds of them."""
         return await read_inventory(self._session, context)
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
         """Make this state store the workspace's owner, by a commit to its branch."""
         await self._launcher.take_over(workspace, workload)
 
-    # --- looking inside -------------------------------------------------------------------------
+    # --- inside a job -------------------------------------------------------------------------
 
     async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
-        """Up to `limit` bytes of the log from `offset` on, as far as the runner has sent it."""
+        """Return up to `limit` bytes of the log from `offset` on, as far as the runner has sent it."""
         project = await self._project.info()
         pipeline_id = await self._launcher.pipeline_of(attempt)
         if pipeline_id is None:
@@ -289,11 +287,11 @@ class GitLabProvider(
         return "" if beat is None else beat.facts.get("tunnel", "")
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
-        """None where its job has no tunnel to this machine."""
+        """Return the output of ports.sh in the job; None if it has no tunnel to this machine."""
         return await self._ask_job(workspace, protocol.LISTENING, ports.MOST_BYTES, ports.TIMEOUT_S)
 
     async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
-        """None where its job has no tunnel to this machine: no session of this machine is in it then."""
+        """Return the job's number of open sessions; None if it has no tunnel, and then no session of this machine."""
         return await self._ask_job(workspace, protocol.SHELLS, sessions.MOST_BYTES, sessions.TIMEOUT_S)
 
     async def _ask_job(self, workspace: Workspace, command: str, most: int, timeout_s: float) -> bytes | None:
@@ -309,55 +307,57 @@ class GitLabProvider(
         return await self._tunnel.forwarding(workspace, where, there, reported)
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
-        """Nothing where its job has no tunnel to this machine."""
+        """Run the program in the job; return nothing if the job has no tunnel to this machine."""
         return await self._tunnel.ask(
             workspace, question.argv, question.most, question.timeout_s, question.program
         )
 
     def left_behind(self, workspace: Workspace, attempts: Sequence[Attempt]) -> UnsavedTotals | None:
-        """Checkpoints that were set aside on this machine are no part of what its last job had."""
+        """Return the last job's report. Checkpoints that were set aside on this machine are not part of it."""
         totals = autodelete.left_by(attempts)
         if totals is not None and self._services.checkpoints.kept.superseded(workspace.id):
             return replace(totals, is_whole=False)
         return totals
 
     async def pack(self, workspace: Workspace, sink: ByteSink) -> PackReport:
-        """Through the tunnel of its job, which alone has its files."""
+        """Write the files as a tar, through the tunnel of its job, which has the only copy."""
         try:
             argv = await self._tunnel.command(workspace.id, workspace.name, file_transfer.SEND)
         except PermanentError as error:
-            hint = f"{error.hint} Its files are with its job: they are exported while that runs."
+            hint = f"{error.hint} Its files are in its job, so they can only be exported while it runs."
             raise PermanentError(error.message, hint) from error
         return await in_thread(lambda: file_transfer.pack(argv, workspace.name, sink), sink)
 
     def unpack(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AbstractAsyncContextManager[None]:
-        """They are kept here until a job of it runs and gets them through its tunnel."""
+        """Store the files on this machine until a job of the workspace runs and receives them through its tunnel."""
         if not self._tunnel.is_configured:
             raise PermanentError(
-                f"files cannot be brought to {workspace.name}: its job does not know where this machine is",
+                f"files cannot be sent to {workspace.name}: its job does not know this machine's address",
                 "Set host in [access] of config.toml to this machine's name as runners see it.",
             )
         return self._services.imports.receive(workspace, source, known)
 
     async def capabilities(self) -> Capabilities:
-        """What jobs get: the image and the services are the runner's part."""
+        """Return what jobs support: the image and the services are the runner's part."""
         notes = [f"jobs run as pipelines of {self._settings.project} at {self._settings.url}"]
         if self._settings.placement == "source":
             notes.append(
-                "anybody who may push there can read the workspaces' caches; placement own keeps them apart"
+                "every user who may push there can read the workspaces' caches; placement own prevents that"
             )
         return Capabilities("a CI job", True, tuple(notes), starts_services=True)
 
     async def git_environ(self) -> dict[str, str]:
-        """The token is in the environment alone, and Git offers it to this instance alone."""
+        """Return variables that give Git the token. Only the environment has it, and Git sends it to this instance
+        only.
+        """
         return await asyncio.to_thread(
             tokens.git_environ, self._settings.url, self._settings.ca_file, self._api.client.token, os.environ
         )
 
     async def limitations(self, workload: Workload) -> list[Limitation]:
-        """Return requested features that the project does not give its jobs."""
+        """Return requested features that the project does not support."""
         return await limitations_of(self._api, self._settings, workload)
 
     async def aclose(self) -> None:

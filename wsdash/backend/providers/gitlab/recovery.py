@@ -1,4 +1,4 @@
-"""Workspaces from what GitLab keeps of them: the records on their branches and the names of their pipelines."""
+"""Recovers workspaces from GitLab: from the records on their branches and the names of their pipelines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Found = tuple[Pipeline, Heartbeat]
 
 
 async def read_inventory(session: Session, context: str) -> Inventory:
-    """What the project has, in a few requests for hundreds of workspaces. Raises what the API does."""
+    """Return the project's workspaces, with a few requests for hundreds of them. Raises what the API does."""
     project = await session.project.info()
     branches = await session.api.branches(project.id, pipeline_name.BRANCH)
     pipelines: list[Pipeline] = []
@@ -42,7 +42,7 @@ def inventory_of(
     skew: float,
     now: float,
 ) -> Inventory:
-    """Pure: what is known of this user's workspaces. `pipelines` are the user's own; `owner` is this state store."""
+    """Combine this user's workspaces. `pipelines` are the user's own; `owner` is this state store. Pure."""
     by_workspace: dict[str, list[Pipeline]] = {}
     for pipeline in pipelines:
         if pipeline.ref is not None and pipeline.ref.startswith(pipeline_name.BRANCH):
@@ -54,13 +54,14 @@ def inventory_of(
         try:
             record = record_of(branch.commit.message)
             if record.id != workspace_id:
-                raise RecordError("its record is that of another workspace")
+                raise RecordError("its record describes another workspace")
             if record.user == user and not own:
-                # A record alone proves nothing: all who may push could have written it, to have it run as this user.
+                # A record alone proves nothing: every user who may push could have written it, to have it run as this
+                # user.
                 raise RecordError("you have never run a pipeline of it")
         except RecordError as error:
             if own:
-                orphans.append(_orphan(workspace_id, f"the branch {branch.name} is there, but {error}", own))
+                orphans.append(_orphan(workspace_id, f"the branch {branch.name} exists, but {error}", own))
             else:
                 others += 1
             continue
@@ -70,7 +71,7 @@ def inventory_of(
             known.append(_known(record, own, context, owner, skew, now))
     for workspace_id, own in by_workspace.items():
         if any(observation.is_live(pipeline) for pipeline in own):
-            orphans.append(_orphan(workspace_id, "its job runs, and its branch is gone", own))
+            orphans.append(_orphan(workspace_id, "its job runs, but its branch does not exist", own))
     return Inventory(tuple(known), tuple(orphans), others)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints in the project itself, for jobs without a tunnel: in its package registry, else on a branch."""
+"""Remote checkpoints for jobs without a tunnel: in the project's package registry, else on a branch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLACES = ("registry", "branch")
 
 @dataclass(frozen=True, slots=True)
 class RemoteCheckpoint:
-    """`registry:3.7`: reported by a job, and passed to the next one to restore from."""
+    """A checkpoint such as `registry:3.7`: a job reports it, and the next one restores from it."""
 
     place: str
     id: CheckpointId
@@ -26,7 +26,7 @@ class RemoteCheckpoint:
 
     @classmethod
     def of(cls, text: str) -> RemoteCheckpoint:
-        """Raises ValueError."""
+        """Parse a checkpoint's text. Raises ValueError."""
         place, _, id_ = text.partition(":")
         if place not in PLACES:
             raise ValueError(f"{text!r} is nowhere")
@@ -34,7 +34,7 @@ class RemoteCheckpoint:
 
 
 def newest(beats: Iterable[Heartbeat], workspace_id: str) -> RemoteCheckpoint | None:
-    """The newest that a job of the workspace has reported in its pipeline's name."""
+    """Return the newest checkpoint that a job of the workspace has reported in its pipeline's name."""
     found = []
     for beat in beats:
         if beat.workspace_id == workspace_id and "remote" in beat.facts:
@@ -46,7 +46,7 @@ def newest(beats: Iterable[Heartbeat], workspace_id: str) -> RemoteCheckpoint | 
 
 
 async def prune(api: GitLabApi, project: int, workspace_id: str, keep: RemoteCheckpoint | None) -> None:
-    """Remove packages that are older than `keep`, or all and the branch. Who may not leaves them there."""
+    """Remove packages older than `keep`, or all and the branch. They stay if the user may not remove them."""
     if keep is None:
         await api.delete_branch(project, f"{BRANCH}{workspace_id}")
     try:

@@ -1,4 +1,4 @@
-"""What the parts of one context's provider share."""
+"""The objects that the parts of one context's provider share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from wsdash.config.settings import GitLabSettings
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`host` and `owner` say who keeps the workspaces alive: the machine's name, and an id of the state store."""
+    """`host` and `owner` identify the store that keeps the workspaces alive: the machine's name, and an id of the
+    store.
+    """
 
     settings: GitLabSettings
     api: GitLabApi

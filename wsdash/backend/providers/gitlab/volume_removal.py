@@ -1,4 +1,4 @@
-"""Removes a workspace's folder from the volume of a runner: only a job there can, so a pipeline of its own does."""
+"""Removes a workspace's folder from a runner's volume. Only a job on that runner can, so this starts a pipeline."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from wsdash.backend.providers.gitlab.observe import observation
 
 TRIES = 3
 STUCK_S = 900.0
-"""How long a runner that is gone is waited for: its disk is most likely gone too."""
+"""Longest wait for an absent runner, in seconds: after that its disk is most likely lost, too."""
 
 Start = Callable[[str, str], Awaitable[Pipeline]]
 """Commits a configuration to the workspace's branch, with this message, and starts a pipeline of it."""
 
 
 class VolumeRemoval:
-    """Called again and again until it is done, by whichever process reconciles: all it knows, GitLab keeps."""
+    """The removal. It is called until it is done, by any reconciling process: GitLab has all of its state."""
 
     def __init__(self, api: GitLabApi, project: CurrentProject, clock: Callable[[], float]) -> None:
         self._api = api
@@ -32,9 +32,9 @@ class VolumeRemoval:
         self._clock = clock
 
     async def remove(self, workspace_id: str, start: Start) -> str | None:
-        """None once nothing is left; else what stays and must be removed by hand, and why.
+        """Return None once nothing is left, else a description of the leftovers for the user to remove.
 
-        Raises `InProgress` while a job does it, and what the API does.
+        Raises `InProgress` while a job removes the folder, and what the API does.
         """
         project = await self._project.info()
         try:
@@ -59,20 +59,20 @@ class VolumeRemoval:
         if live is not None or len(tried) >= TRIES:
             return (
                 f"its folder {volume.path}/{workspace_id} stays on the runner with the tags"
-                f" {', '.join(volume.tags)}, for no job could remove it"
+                f" {', '.join(volume.tags)}, because no job could remove it"
             )
         await start(render_removal(workspace_id, record.workload, record.image, volume), message)
         raise _pending(volume)
 
     async def _is_hopeless(self, project_path: str, one: Pipeline, skew: float) -> bool:
-        """Whether no runner is there that would take it, and none has come for a while."""
+        """Whether no runner can take the pipeline, and none has for a while."""
         waited = 0.0 if one.created_at is None else self._clock() - (one.created_at + skew)
         if one.status != "pending" or waited < STUCK_S:
             return False
         return one.id in await self._api.stuck_pipelines(project_path)
 
     async def _pipelines(self, project_id: int, workspace_id: str) -> tuple[list[Pipeline], float]:
-        """All of them, and how far this machine's clock is ahead of GitLab's."""
+        """Return the workspace's pipelines, and the seconds that this machine's clock is ahead of GitLab's."""
         found: list[Pipeline] = []
         while True:
             page = 1 + len(found) // 100
@@ -82,7 +82,7 @@ class VolumeRemoval:
                 return found, listing.skew
 
     async def _has_run(self, project_id: int, pipelines: list[Pipeline]) -> bool:
-        """Whether any job of the workspace came so far that it may have made its folder."""
+        """Whether any job of the workspace ran long enough that it may have created its folder."""
         for one in pipelines:
             beat = pipeline_name.parse(one.name)
             if beat is not None and beat.at:
@@ -94,6 +94,6 @@ class VolumeRemoval:
 
 def _pending(volume: Volume) -> InProgress:
     return InProgress(
-        f"a job removes its folder from {volume.path} on the runner with the tags {', '.join(volume.tags)}",
-        "Where no runner takes that job for a quarter of an hour, the folder is left there.",
+        f"a job is removing its folder from {volume.path} on the runner with the tags {', '.join(volume.tags)}",
+        "If no runner takes that job within 15 minutes, the folder stays there.",
     )

@@ -1,4 +1,4 @@
-"""Values of secrets and of clone addresses' credentials: where they are kept for jobs, and until when."""
+"""Stores values of secrets and credentials of clone addresses for jobs, until their workspace is deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wsdash.model import Workspace
 
 
 class WorkspaceSecrets:
-    """`kept` are files on this machine; `notes` say for which workspaces the project may hold any."""
+    """`kept` are files on this machine; `notes` records the workspaces for which the project may have any."""
 
     def __init__(self, session: Session, kept: KeptCredentials, notes: SecretNotes) -> None:
         self._session = session
@@ -27,13 +27,15 @@ class WorkspaceSecrets:
         self._notes = notes
 
     async def keep(self, workspace: Workspace, values: Mapping[str, str]) -> None:
-        """As CI/CD variables of the project. Raises what `ci_variables.keep` does."""
+        """Store values as CI/CD variables of the project. Raises what `ci_variables.keep` does."""
         await self._note(workspace)
         project = await self._session.project.info()
         await ci_variables.keep(self._session.api, project.id, workspace.id, values)
 
     async def keep_credentials(self, workspace: Workspace, credentials: Collection[Credential]) -> None:
-        """On this machine, from where its jobs get them through their tunnel; without one, in the project."""
+        """Store credentials on this machine, from where jobs get them through their tunnel; without one, in the
+        project.
+        """
         before = await asyncio.to_thread(self._kept.of, workspace.id)
         if set(credentials) <= set(before):
             return
@@ -45,7 +47,9 @@ class WorkspaceSecrets:
         await asyncio.to_thread(self._kept.keep, workspace.id, credentials)
 
     async def forget_lost(self, ask_ids: Callable[[], Awaitable[Ids]]) -> None:
-        """Only what this machine has noted to be its own, and nothing of what `recover` could bring back."""
+        """Remove only secrets that this machine has noted as its own, and none of a workspace that `recover` could
+        restore.
+        """
         noted = await asyncio.to_thread(lambda: list(self._notes.all()))
         here = (self._session.settings.url, self._session.settings.project)
         own = {note.workspace_id for note in noted if (note.url, note.project) == here}

@@ -1,8 +1,8 @@
-"""The embedded provider: jobs are processes of this machine, each under a supervisor that outlives us."""
+"""The embedded provider: jobs are processes of this machine, each under a supervisor that outlives wsdash."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as mypy allows; supervisors need no `typing`, which takes long to load
+TYPE_CHECKING = False  # mypy knows this name; supervisors avoid `typing`, which is slow to import
 if TYPE_CHECKING:
     from wsdash.backend.providers.local.provider import LocalProvider
     from wsdash.backend.providers.local.sandbox.isolation import Isolation
@@ -11,7 +11,7 @@ __all__ = ["Isolation", "LocalProvider"]
 
 
 def __getattr__(name: str) -> object:
-    """Loads the provider when it is asked for: supervisors load modules of this package without it."""
+    """Import the provider on first use: supervisors load modules of this package without it."""
     if name == "LocalProvider":
         from wsdash.backend.providers.local.provider import LocalProvider
 

@@ -1,7 +1,7 @@
-"""Removes everything that a workspace owns below a local root, also after a removal that was killed. Blocking.
+"""Removes everything that a workspace owns below a local root, also after an interrupted removal. Blocking.
 
-Each step may be the last one of its process: what is left is found again by the workspace's id, for jobs say whose
-they are, and what is in the trash bears the id in its name.
+The process may die after any step. The rest is found again by the workspace's id, because jobs record their
+workspace, and names in the trash contain its id.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.system import json_files
 
 ByContainer = Callable[[Path, str], None]
-"""Empties a folder as the root of a container of an image, as far as it can."""
+"""Empties a folder as root in a container of an image, as far as possible."""
 
 
 def destroy(layout: Layout, ender: Ender, workspace_id: str, by_container: ByContainer | None = None) -> None:
-    """Ends the workspace's jobs and removes its files. Raises ProviderError for what cannot be ended or removed."""
+    """End the workspace's jobs and remove its files. Raises ProviderError if one cannot be ended or removed."""
     own = jobs_of(layout, workspace_id)
     for files, spec in own.items():
-        # A dot begins the name of a job that was never launched completely.
+        # A name that begins with a dot belongs to a job that was not launched completely.
         if not files.folder.name.startswith("."):
             ender.force_cancel(files, spec)
     layout.secrets_of(workspace_id).unlink(missing_ok=True)
     KeptCredentials(layout.credentials).drop(workspace_id)
     remove.discard(layout.workspace(workspace_id), layout.trash, workspace_id)
-    # The jobs' records stay until then, for they name the images.
+    # The jobs' records are removed last, because they name the images.
     _purge(
         layout, workspace_id, [str(spec["image"]) for spec in own.values() if spec.get("image")], by_container
     )
@@ -43,18 +43,18 @@ def destroy(layout: Layout, ender: Ender, workspace_id: str, by_container: ByCon
 
 
 def jobs_of(layout: Layout, workspace_id: str) -> dict[JobFiles, dict[str, object]]:
-    """The jobs of a workspace, also those whose launch was not completed, with what `spec.json` says."""
+    """Return a workspace's jobs, including incompletely launched ones, with the contents of `spec.json`."""
     found = {files: json_files.read(files.spec) or {} for files in all_jobs(layout)}
     return {files: spec for files, spec in found.items() if spec.get("workspace") == workspace_id}
 
 
 def all_jobs(layout: Layout) -> list[JobFiles]:
-    """Every folder of a job, also of one whose launch was not completed."""
+    """Return every folder of a job, including incompletely launched ones."""
     return [JobFiles(Path(entry)) for entry in os.scandir(layout.jobs)]
 
 
 def _purge(layout: Layout, workspace_id: str, images: list[str], by_container: ByContainer | None) -> None:
-    """Files of other users, such as root in a container has made, are removed by a container."""
+    """Purge the trash. Files of other users, such as root in a container, are removed by a container."""
     try:
         remove.purge(layout.trash, workspace_id)
     except PermissionError:

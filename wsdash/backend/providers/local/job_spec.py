@@ -27,9 +27,9 @@ def spec(
     notes: tuple[str, ...],
     at: float,
 ) -> dict[str, object]:
-    """The record `spec.json`.
+    """Return the record `spec.json`.
 
-    `env` is the job's environment, `settings` what job.sh itself reads; `unmounted` volumes, with the
+    `env` is the job's environment, `settings` the variables of job.sh itself; `unmounted` volumes, with the
     reason, keep their folder but not their path.
     """
     mounted = tuple(volume for volume in workload.volumes if volume.name not in unmounted)
@@ -49,7 +49,7 @@ def spec(
         env=None if isolation.is_container else full,
         adds=mark,
         is_job=True,
-        # An engine's own failure, a command that cannot be run in the image, and one that is not there.
+        # The engine's own failure, a command that cannot be executed in the image, and a missing one.
         causes={"125": Cause.IMAGE, "126": Cause.IMAGE, "127": Cause.IMAGE} if isolation.is_container else {},
         otherwise=Cause.USER_CODE,
         info_fd=isolations.INFO_FD if isolation.kind == "bubblewrap" else None,
@@ -76,7 +76,7 @@ def spec(
 
 
 def owner(attempt: Attempt) -> dict[str, object]:
-    """Whose job it is: enough to adopt a job that the store does not know."""
+    """Return the job's owner: enough to adopt a job that the store does not know."""
     return {
         "attempt": attempt.id,
         "number": attempt.number,
@@ -116,7 +116,7 @@ def _stage(
 
 def _volume_notes(workload: Workload, job_paths: JobPaths, unmounted: Mapping[str, str]) -> list[str]:
     return [
-        f"the volume {volume.name} is not at {volume.path} ({unmounted[volume.name]}); "
+        f"the volume {volume.name} is not mounted at {volume.path} ({unmounted[volume.name]}); "
         f"its folder is {job_paths.volume(volume)}."
         for volume in workload.volumes
         if volume.name in unmounted
@@ -125,7 +125,7 @@ def _volume_notes(workload: Workload, job_paths: JobPaths, unmounted: Mapping[st
 
 def _service_notes(workload: Workload) -> list[str]:
     return [
-        f"the component {service.name} ({service.image}) is not started: the local provider runs one "
-        "container a workspace."
+        f"the component {service.name} ({service.image}) is not started: the local provider runs only one "
+        "container for each workspace."
         for service in workload.services
     ]

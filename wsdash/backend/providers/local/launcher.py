@@ -1,4 +1,4 @@
-"""Makes the folder of an attempt's job: scripts, secrets, and its supervisor's `spec.json`. Blocks throughout."""
+"""Creates the folder of an attempt's job: scripts, secrets, and its supervisor's `spec.json`. Every call blocks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from wsdash.workload import Workload
 
 
 class Launcher:
-    """Prepares jobs below `layout`. `isolation` None is the best that works here, found out once a boot."""
+    """Prepares jobs below `layout`. `isolation` None means the best that works here, tested once after each boot."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Launcher:
         self._settings = settings
 
     def prepare(self, files: JobFiles, workspace: Workspace, attempt: Attempt, workload: Workload) -> None:
-        """Makes the workspace's folders and the attempt's, the latter complete or not at all."""
+        """Create the workspace's folders and the attempt's folder, the latter completely or not at all."""
         self._layout.make()
         if files.spec.exists():
             return
@@ -52,7 +52,7 @@ class Launcher:
             volumes = [checked_id(volume.name) for volume in workload.volumes]
         except ValueError as error:
             raise PermanentError(
-                f"the workload cannot become a job: {error}", "Change the devfile."
+                f"the workload cannot be rendered as a job: {error}", "Change the devfile."
             ) from error
         job_paths = self.job_paths(workspace, attempt.id)
         spec = self._spec(workspace, attempt, workload, job_paths)
@@ -77,7 +77,7 @@ class Launcher:
         draft = JobFiles(files.folder.with_name(f".{files.folder.name}.{secrets.token_hex(4)}"))
         try:
             draft.folder.mkdir(mode=0o700)
-            # Whose it is comes first: by that a delete finds it.
+            # The owner is written first: by it a delete finds the folder.
             json_files.write(draft.spec, spec)
             json_files.write(draft.workspace, record)
             draft.scripts.mkdir(mode=0o700)
@@ -92,7 +92,7 @@ class Launcher:
             draft.folder.rename(files.folder)
         except OSError:
             remove.remove(draft.folder, self._layout.trash, workspace.id)
-            # Somebody else may have launched or cancelled the attempt meanwhile.
+            # Another process may have launched or cancelled the attempt meanwhile.
             if not files.folder.exists():
                 raise
 
@@ -146,24 +146,24 @@ class Launcher:
         )
 
     def isolation_of(self, kind: str) -> Isolation:
-        """What a job runs in, which may differ from what a new one would."""
+        """Return the isolation that a job runs in, which may differ from that of a new job."""
         found = self.found(again=False)
         for isolation in (found.best, found.imageless):
             if isolation.kind == kind:
                 return isolation
         if kind not in isolations.KINDS:
-            raise PermanentError(f"the job runs in {kind!r}, which is no kind of isolation")
+            raise PermanentError(f"the job runs in {kind!r}, which is not a known kind of isolation")
         return Isolation(kind, {"bubblewrap": "bwrap"}.get(kind, kind))
 
     def workspace(self, workspace: Workspace) -> Path:
-        """Return the workspace's folder. Raises `PermanentError` for an id that is no folder's name."""
+        """Return the workspace's folder. Raises `PermanentError` for an invalid id."""
         try:
             return self._layout.workspace(workspace.id)
         except ValueError as error:
             raise PermanentError(str(error)) from error
 
     def files(self, attempt: Attempt) -> JobFiles:
-        """Return the files of the attempt's job. Raises `PermanentError` for an id that is no folder's name."""
+        """Return the files of the attempt's job. Raises `PermanentError` for an invalid id."""
         try:
             return self._layout.job(attempt.id)
         except ValueError as error:
@@ -174,7 +174,7 @@ def _isolation_notes(isolation: Isolation, workload: Workload) -> tuple[str, ...
     if isolation.is_container:
         limited = workload.resources.cpu_limit or workload.resources.memory_limit
         return (
-            (f"{isolation.kind} cannot limit CPU and memory here.",)
+            (f"{isolation.kind} does not support CPU and memory limits here.",)
             if limited and not isolation.limits
             else ()
         )

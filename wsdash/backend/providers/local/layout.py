@@ -1,19 +1,19 @@
-"""Where the local provider keeps what: names of files and folders below its root, and nothing else.
+"""The local provider's names of files and folders below its root.
 
 workspaces/ID/   projects/ home/ tmp/ volumes/NAME/    the workspace's folder, which is its volume
-jobs/ATTEMPT/    spec.json     what the supervisor runs, and for whom
-                 workspace.json  the workspace as it was at launch, for a store that has lost it
-                 job/          the job's scripts, secrets and credentials, and the rendered workload, as at its launch
+jobs/ATTEMPT/    spec.json     the stages that the supervisor runs, and their workspace
+                 workspace.json  the workspace at its launch, to recover it if the store is lost
+                 job/          the job's scripts, secrets, credentials and rendered workload, as at its launch
                  lock          held by the supervisor for its life
-                 supervisor.json, sandbox.json    who supervises; the sandbox's first process
+                                  supervisor.json, sandbox.json    the supervisor's process; the sandbox's first process
                  log, state.json, beat.json       the job's output, state and heartbeat
                  cancel.json   the request to end the job
-                 exit.json     how it ended; nothing follows it
-secrets/ID       values of secrets as shell data, which each job of the workspace gets a copy of
-credentials/ID   what Git is to give to hosts (git-credential-store), which each job gets a copy of, too
-listeners/       a datagram socket for each process that wants to hear of changes
-drafts/ID/       a workspace on its way in: files/ until they are whole (drafts.py)
-trash/           what is being removed (removal.py)
+                                  exit.json     how it ended; it is the last file written
+                 secrets/ID       values of secrets as shell data; each job of the workspace gets a copy
+                 credentials/ID   Git's credentials for hosts (git-credential-store); each job gets a copy, too
+                 listeners/       a datagram socket for each process that watches for changes
+                 drafts/ID/       a workspace being imported: files/ until it is complete (files/staging.py)
+                 trash/           files being removed (files/remove.py)
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def checked_id(identifier: str) -> str:
-    """The id, which becomes a file name. Raises ValueError when it could name anything else."""
+    """Return the id, which becomes a file name. Raises ValueError if it could name another path."""
     if not _ID.fullmatch(identifier):
-        raise ValueError(f"{identifier!r} is no id: letters, digits, '.', '_' and '-' only, at most 128")
+        raise ValueError(
+            f"{identifier!r} is not a valid id: letters, digits, '.', '_' and '-' only, at most 128"
+        )
     return identifier
 
 
@@ -80,7 +82,7 @@ class Layout:
         return JobFiles(self.jobs / checked_id(attempt_id))
 
     def make(self) -> None:
-        """Makes the folders, for the user alone: but no state folder that was removed. Raises OSError."""
+        """Create the folders, for the user only; a removed state folder is not created again. Raises OSError."""
         folders = (
             self.workspaces,
             self.jobs,

@@ -1,7 +1,7 @@
-"""What processes that died have left below a local root: found, named and removed. Blocking.
+"""Finds and removes leftovers of dead processes below a local root. Blocking.
 
-Nothing is touched that a living process is at: launches and imports hold the lock of their folder meanwhile. Files of
-a workspace that the state store does not know stay, as it may have lost it; secrets of one that has no other files go.
+Files of a living process are never touched: launches and imports lock their folder meanwhile. Files of a workspace
+that the state store does not know stay, because it may have lost it; secrets without any other files are removed.
 """
 
 from __future__ import annotations
@@ -27,33 +27,35 @@ from wsdash.backend.system.locks import clearing, is_locked
 from wsdash.backend.system.processes import stat_of
 
 _DRAFT = re.compile(r"\..+\.(\d{1,9})")
-"""The name of a record while a version before this one wrote it: `.NAME.PID`."""
+"""The name of an unfinished record of an earlier version: `.NAME.PID`."""
 _LONGEST_S = 10.0
 
 
 def find(layout: Layout, ask: AskIds) -> list[Leftover]:
-    """What `remove` would remove."""
+    """Return the leftovers that `remove` would remove."""
     if not layout.jobs.is_dir():
         return []
-    found = [Leftover(path, "a workspace that is gone") for path in files_remove.in_trash(layout.trash)]
+    found = [Leftover(path, "a deleted workspace") for path in files_remove.in_trash(layout.trash)]
     with clearing(layout.jobs) as is_alone:
         if is_alone:
-            found += [
-                Leftover(files.folder, "a launch that was never completed")
-                for files in _half_launched(layout)
-            ]
+            found += [Leftover(files.folder, "an incomplete launch") for files in _half_launched(layout)]
     with clearing(layout.drafts) as is_alone:
         if is_alone:
-            found += [Leftover(Path(entry), "an import that died") for entry in os.scandir(layout.drafts)]
-    found += [Leftover(path, "a process that died while it wrote") for path in _drafts_of_records(layout)]
-    found += [Leftover(path, "a process that listened") for path in notify.abandoned(layout.listeners)]
+            found += [
+                Leftover(Path(entry), "an import whose process died") for entry in os.scandir(layout.drafts)
+            ]
+    found += [Leftover(path, "a process that died while writing it") for path in _drafts_of_records(layout)]
+    found += [
+        Leftover(path, "a dead process that watched for changes")
+        for path in notify.abandoned(layout.listeners)
+    ]
     owned = _owned(layout)
     gone = _gone(layout, owned, ask())
-    return found + [Leftover(path, "a workspace that is gone") for i in gone for path in owned[i]]
+    return found + [Leftover(path, "a deleted workspace") for i in gone for path in owned[i]]
 
 
 def remove(layout: Layout, ender: Ender, ask: AskIds) -> list[str]:
-    """Removes all of it. What could not be removed and why, in words."""
+    """Remove all leftovers. Return the ones that could not be removed, with the reason."""
     if not layout.jobs.is_dir():
         return []
     problems: list[str] = []
@@ -78,7 +80,7 @@ def remove(layout: Layout, ender: Ender, ask: AskIds) -> list[str]:
 
 
 def _half_launched(layout: Layout) -> list[JobFiles]:
-    """Folders of jobs that no supervisor will ever find whole. To be asked for with the folder's lock alone."""
+    """Return folders of jobs that were never launched completely. Needs the folder's exclusive lock."""
     return [
         files
         for files in destroy.all_jobs(layout)
@@ -102,7 +104,7 @@ def _drafts_of_records(layout: Layout) -> Iterator[Path]:
 
 
 def _owned(layout: Layout) -> dict[str, list[Path]]:
-    """By workspace, the folders and files that say whose they are."""
+    """Return the folders and files that name their workspace, by workspace."""
     owned: dict[str, list[Path]] = {}
     for room in (layout.workspaces, layout.secrets, layout.credentials):
         for entry in os.scandir(room) if room.is_dir() else ():
@@ -115,7 +117,7 @@ def _owned(layout: Layout) -> dict[str, list[Path]]:
 
 
 def _gone(layout: Layout, owned: dict[str, list[Path]], ids: Ids) -> list[str]:
-    """Workspaces that were deleted, and unknown ones of which only secrets are left: nothing recovers those."""
+    """Return deleted workspaces, and unknown ones with nothing but secrets, which cannot be recovered."""
     secret = {layout.secrets, layout.credentials}
     unknown = owned.keys() - ids.living - ids.deleted
     only_secrets = {one for one in unknown if {path.parent for path in owned[one]} <= secret}

@@ -1,6 +1,6 @@
-"""Looks at the jobs' folders: reads files and asks the kernel about pids, starts no process.
+"""Observes jobs by their folders: reads files and asks the kernel about pids, starts no process.
 
-What has ended never changes and is remembered; of the living, only what was rewritten is read.
+An ended job never changes and is cached; for live ones, only rewritten files are read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Signature = tuple[int, int, int] | None
 
 @dataclass(slots=True)
 class _Seen:
-    """What is known of one job, with the signatures of the files that it comes from."""
+    """The known state of one job, with the signatures of the files that it comes from."""
 
     base: JobObservation
     supervisor: ProcessIdentity
@@ -30,7 +30,7 @@ class _Seen:
 
 
 class Observer:
-    """Keeps what it has read between two looks. Used from one thread at a time."""
+    """Caches the files' contents between two polls. Used from one thread at a time."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -39,7 +39,7 @@ class Observer:
         self._files: dict[str, JobFiles] = {}
 
     def look(self) -> tuple[JobObservation, ...]:
-        """Every job that was started here and is not destroyed. Raises OSError when the folder cannot be read."""
+        """Return every job that was started here and is not destroyed. Raises OSError if the folder cannot be read."""
         names = {entry.name for entry in os.scandir(self._layout.jobs) if not entry.name.startswith(".")}
         for known in (self._ended, self._living, self._files):
             for gone in known.keys() - names:
@@ -48,7 +48,7 @@ class Observer:
         return tuple(job for job in found if job is not None)
 
     def look_at(self, attempt_id: str) -> JobObservation | None:
-        """One job; None when the attempt never had one."""
+        """Return one job; None if the attempt never had one."""
         if attempt_id in self._ended:
             return self._ended[attempt_id]
         files = self._files.get(attempt_id)
@@ -60,7 +60,7 @@ class Observer:
             job = self._living_job(files, seen)
             if job is not None:
                 return job
-            # It may have ended between the two looks.
+            # It may have ended between the two reads.
             ending, seen = json_files.read(files.exit), self._read(attempt_id, files)
             if ending is None and seen is not None:
                 return _unwatched(seen, files)
@@ -95,16 +95,16 @@ class Observer:
     def _living_job(self, files: JobFiles, seen: _Seen) -> JobObservation | None:
         if seen.supervisor.is_alive():
             return seen.base
-        # The second witness: a supervisor in another pid namespace has no pid here, but its lock holds.
+        # Check the lock as well: a supervisor in another pid namespace has no pid here, but holds its lock.
         if seen.supervisor.is_of_this_boot() and is_locked(files.lock):
             return seen.base
         return None
 
 
 def _unwatched(seen: _Seen, files: JobFiles) -> JobObservation:
-    """Its supervisor is gone without a word: after a reboot nothing of it runs, else parts of it may."""
+    """Describe a job whose supervisor died: after a reboot no part of it runs, otherwise parts of it may."""
     if seen.supervisor.is_of_this_boot():
-        message = "the supervisor of the job is gone; parts of the job may still run"
+        message = "the supervisor of the job died; parts of the job may still run"
         return replace(seen.base, state=JobState.LOST, cause=Cause.RUNNER_LOST, message=message)
     last = seen.base.beat.at if seen.base.beat is not None else _written_at(files)
     message = "the machine was restarted while the job ran"
@@ -203,7 +203,7 @@ def _text(value: object) -> str | None:
 
 
 def read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
-    """Up to `limit` bytes of a job's log from `offset` on. Blocks."""
+    """Return up to `limit` bytes of a job's log from `offset` on. Blocks."""
     ended = files.exit.exists()
     try:
         descriptor = os.open(files.log, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""The local provider: the contract of `base.py` on this machine's processes. Every blocking call is in a thread."""
+"""The local provider: implements `base.py` with this machine's processes. Every blocking call runs in a thread."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ _TERMINAL = re.compile(r"TERM|COLORTERM|LANG|LC_[A-Z]+")
 class LocalProvider(
     Provider, Shells, Ports, OnThisMachine, Files, CheckoutQueries, ChecksWorkload, SecretStore, Recoverable
 ):
-    """Runs jobs on this machine, each under a supervisor of its own, with all its files below `root`.
+    """Runs jobs on this machine, each under its own supervisor, with all files below `root`.
 
-    `isolation` None is the best that works here, found out once a boot. `environ` is the user's
-    environment, from which the source is fetched and of which jobs see little. `settings` are variables
-    that `job.sh` reads (`WSDASH_BEAT_S`, `WSDASH_DEADLINE`). `access` is where the SSH servers of workspaces have
-    their files, which go with a workspace.
+    `isolation` None means the best that works here, tested once after each boot. `environ` is the user's
+    environment, with which the source is fetched and of which jobs get few variables. `settings` are variables
+    of `job.sh` (`WSDASH_BEAT_S`, `WSDASH_DEADLINE`). `access` has the files of the workspaces' SSH servers,
+    which are removed with a workspace.
     """
 
     kind = "local"
@@ -121,7 +121,7 @@ class LocalProvider(
             raise PermanentError(str(error)) from error
 
     async def keep_secrets(self, workspace: Workspace, values: Mapping[str, str]) -> None:
-        """In a file of the user's own, of which each job of the workspace gets a copy."""
+        """Store secrets in a private file; each job of the workspace gets a copy."""
         for name, value in values.items():
             self.check_secret(name, value)
         text = render_secrets(values)
@@ -130,7 +130,7 @@ class LocalProvider(
     async def keep_credentials(
         self, workspace: Workspace, workload: Workload, credentials: Collection[Credential]
     ) -> None:
-        """In a file of the user's own, as secrets are."""
+        """Store credentials in a private file, as secrets are."""
         await asyncio.to_thread(
             self._guarded, lambda: self._credentials.keep(checked_id(workspace.id), credentials)
         )
@@ -142,17 +142,17 @@ class LocalProvider(
     async def launch(self, workspace: Workspace, attempt: Attempt, workload: Workload) -> JobObservation:
         """Start the attempt's job, or find the one that this attempt already has.
 
-        Raises PermanentError for a workload or an isolation that cannot work, ProviderError when the disk is
-        full or the like, Unreachable when the supervisor does not answer.
+        Raises PermanentError for an impossible workload or isolation, ProviderError for a full disk or a similar
+        error, Unreachable if the supervisor does not answer.
         """
         return await asyncio.to_thread(self._launch, workspace, attempt, workload)
 
     async def observe(self) -> ProviderSnapshot:
-        """Every job of this root. Raises Unreachable when its folder cannot be read."""
+        """Return every job of this root. Raises Unreachable if its folder cannot be read."""
         return ProviderSnapshot(self._clock(), await asyncio.to_thread(self._look))
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
-        """Ids of attempts that have just changed, until `aclose`."""
+        """Yield ids of attempts that have just changed, until `aclose`."""
         watch = Watch(self._layout)
         self._watches.add(watch)
         try:
@@ -169,7 +169,7 @@ class LocalProvider(
         await asyncio.to_thread(self._guarded, lambda: self._ender.cancel(files, owner, grace_s))
 
     async def force_cancel(self, attempt: Attempt) -> None:
-        """End the job and everything it started, now. Raises ProviderError for what cannot be ended."""
+        """End the job and every process that it started, now. Raises ProviderError if one cannot be ended."""
         files, owner = self._launcher.files(attempt), job_spec.owner(attempt)
         await asyncio.to_thread(self._guarded, lambda: self._ender.force_cancel(files, owner))
 
@@ -178,17 +178,17 @@ class LocalProvider(
         await asyncio.to_thread(self._guarded, lambda: self._destroy(workspace.id, workspace.name))
         return None
 
-    # --- with the state store lost --------------------------------------------------------------
+    # --- recovery --------------------------------------------------------------
 
     async def may_have_others(self, known: Collection[str]) -> bool:
-        """Whether other workspaces than these have a folder here. Raises Unreachable."""
+        """Return whether other workspaces than these have a folder here. Raises Unreachable."""
         try:
             return not await asyncio.to_thread(recovery.workspace_ids, self._layout) <= set(known)
         except OSError as error:
             raise Unreachable(f"cannot read {self._layout.root}: {error.strerror}") from error
 
     async def inventory(self, context: str) -> Inventory:
-        """All workspaces of this root. Raises Unreachable."""
+        """Return all workspaces of this root. Raises Unreachable."""
         jobs = {job.attempt_id: job for job in (await self.observe()).jobs}
         host, now = socket.gethostname(), self._clock()
         try:
@@ -197,20 +197,20 @@ class LocalProvider(
             raise Unreachable(f"cannot read {self._layout.root}: {error.strerror}") from error
 
     async def take_over(self, workspace: Workspace, workload: Workload) -> None:
-        """Only the state store beside this root ever launches what is in it."""
+        """Do nothing: only the state store of this root launches its workspaces."""
 
     async def end_orphan(self, orphan: Orphan) -> None:
-        """End its jobs and remove its folder. Raises ProviderError for what cannot be ended or removed."""
+        """End its jobs and remove its folder. Raises ProviderError if one cannot be ended or removed."""
         await asyncio.to_thread(self._guarded, lambda: self._destroy(orphan.workspace_id, ""))
 
-    # --- looking inside -------------------------------------------------------------------------
+    # --- inside a job -------------------------------------------------------------------------
 
     async def read_log(self, attempt: Attempt, offset: int, limit: int) -> LogChunk:
-        """Up to `limit` bytes of the attempt's log from `offset` on."""
+        """Return up to `limit` bytes of the attempt's log from `offset` on."""
         return await asyncio.to_thread(read_log, self._launcher.files(attempt), max(0, offset), max(0, limit))
 
     async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
-        """A command for the user's terminal that stands in the job's surroundings. Raises PermanentError."""
+        """Return a command for the user's terminal in the job's sandbox or container. Raises PermanentError."""
         return await asyncio.to_thread(self._inside, workspace, attempt, "enter", argv)
 
     async def listening(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
@@ -231,7 +231,10 @@ class LocalProvider(
         return await git_query.answer(command.argv, command.env, most, timeout_s)
 
     def socket_here(self, workspace: Workspace, path: str) -> str:
-        """A job sees its temporary folder as `/tmp`, or as it is. No link is followed out of it."""
+        """Return a socket's path on this machine. A job sees its temporary folder as `/tmp` or by its own path. Links
+        out of it
+        are not followed.
+        """
         own = self._launcher.workspace(workspace).resolve() / "tmp"
         found = Path(path)
         if not found.is_relative_to(own) and found.is_relative_to("/tmp"):
@@ -241,7 +244,7 @@ class LocalProvider(
         return str(found)
 
     async def ask_checkout(self, workspace: Workspace, workload: Workload, question: CheckoutQuery) -> bytes:
-        """Nothing in a container engine where no image is named."""
+        """Run the program in a sandbox; return nothing if only a container engine works and no image is named."""
         isolation, job_paths, host = await asyncio.to_thread(self._inspection, workspace)
         return await git_query.ask(isolation, job_paths, host, workload, self._environ, question)
 
@@ -257,7 +260,7 @@ class LocalProvider(
     async def unpack(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AsyncIterator[None]:
-        """The files of an untrusted tar, there in the block. See `drafts` for what follows what, and why."""
+        """Unpack an untrusted tar; the files exist during the block. `files/staging.py` explains the order of steps."""
         self._launcher.workspace(workspace)
         try:
             async with staging.coming_in(self._layout, workspace.id, known) as folder:
@@ -268,23 +271,25 @@ class LocalProvider(
             raise as_provider_error(error) from error
 
     async def capabilities(self, *, again: bool = False) -> Capabilities:
-        """What jobs get here; `again` tries everything again. Raises PermanentError for a bad `WSDASH_ISOLATION`."""
+        """Return what jobs support; `again` repeats the tests. Raises PermanentError for a bad `WSDASH_ISOLATION`."""
         found = await asyncio.to_thread(self._launcher.found, again)
         return Capabilities(found.best.kind, found.best.is_container, found.notes)
 
     async def limitations(self, workload: Workload) -> list[Limitation]:
-        """A job here is the user's own process, and gets no variables but those of its workload."""
+        """Return the limitations of a job, which runs as the user and gets no variables but those of its workload."""
         found = [
             Limitation(
                 f"the secret {secret.name} has no value on this machine",
-                "You are asked for one, which is kept for this workspace, readable by you alone.",
+                "wsdash asks for it, and stores it for this workspace in a file that only you can read.",
                 secret,
             )
             for secret in workload.secrets
         ]
         if workload.user is not None:
             found.append(
-                Limitation(f"the job does not run as {workload.user}, but as you", "Nothing to do, mostly.")
+                Limitation(
+                    f"the job runs as you, not as {workload.user}", "This needs no action in most cases."
+                )
             )
         return found
 
@@ -293,7 +298,7 @@ class LocalProvider(
         return str(self._launcher.workspace(workspace))
 
     async def aclose(self) -> None:
-        """Ends the watches. Jobs go on."""
+        """Stop the watches. Jobs continue."""
         for watch in self._watches:
             watch.close()
 
@@ -305,7 +310,7 @@ class LocalProvider(
         try:
             answer = start_supervisor(files, self._layout.listeners, self._environ)
         except OSError as error:
-            raise Unreachable(f"the job of {workspace.name} may not have started: {error}") from error
+            raise Unreachable(f"the job of {workspace.name} may not have been started: {error}") from error
         if answer.startswith("failed"):
             raise ProviderError(
                 f"the job of {workspace.name} could not be started: {answer}", space_hint(answer)
@@ -332,7 +337,7 @@ class LocalProvider(
 
     def _destroy(self, workspace_id: str, name: str) -> None:
         try:
-            self._layout.workspace(workspace_id)  # an id, and no other path
+            self._layout.workspace(workspace_id)  # checks that it is an id and not a path
         except ValueError as error:
             raise PermanentError(str(error)) from error
         local_destroy.destroy(self._layout, self._ender, workspace_id, self._empty_by_container)
@@ -353,9 +358,9 @@ class LocalProvider(
         if job is None or not _can_be_entered(job, files):
             state = "has no job" if job is None else f"is {job.state}"
             if job is not None and job.state is JobState.RUNNING:
-                state = "has a job that only begins or ends just now"
+                state = "has a job that is starting or ending"
             raise NotRunning(
-                f"{workspace.name} {state}, so there is nothing to enter", "Start it, or wait until it runs."
+                f"{workspace.name} {state}, so it cannot be entered", "Start it, or wait until it runs."
             )
         spec = json_files.read(files.spec) or {}
         given = spec.get("env")
@@ -374,9 +379,9 @@ class LocalProvider(
         return ShellCommand(command, {**env, **shown}, cwd="/")
 
     def _inspection(self, workspace: Workspace) -> tuple[Isolation, JobPaths, Host]:
-        """In which sandbox its files are looked at."""
+        """Return the sandbox in which its files are inspected."""
         found = self._launcher.found(again=False)
-        # The machine's own git, where it can be shut in, does not depend on what the image holds.
+        # The machine's own git, if it can be sandboxed, does not depend on the image.
         isolation = found.imageless if found.imageless.kind == "bubblewrap" else found.best
         job_paths = self._launcher.job_paths(workspace, "inspection")
         return isolation, job_paths, detect.read_host(self._environ)

@@ -1,8 +1,8 @@
-"""Workspaces from what this machine keeps of them, with the state store lost: records beside their jobs. Blocking.
+"""Recovers workspaces without the state store, from records in the folders of their jobs. Blocking.
 
-A launch writes `workspace.json` into the job's folder. It stands in a folder of the user's own, but jobs of the kind
-`plain` are the user's own processes too: all of it is checked, and never trusted with a path. Of jobs that an earlier
-wsdash launched there is only `spec.json` and the rendered workload, from which a part comes back.
+A launch writes `workspace.json` into the job's folder. The folder is private, but jobs of the kind `plain` are the
+user's own processes too: every value is checked, and none is trusted as a path. Jobs of earlier versions only have
+`spec.json` and the rendered workload, from which a part is recovered.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a job's folder says of its workspace, as it was at the launch."""
+    """The description of a workspace in a job's folder, as it was at the launch."""
 
     name: str
     source_url: str | None
@@ -39,7 +39,7 @@ class Record:
 
 
 def record_of(workspace: Workspace, workload: Workload) -> dict[str, object]:
-    """The content of `workspace.json`."""
+    """Return the content of `workspace.json`."""
     record = Record(
         workspace.name,
         workspace.source_url,
@@ -53,7 +53,7 @@ def record_of(workspace: Workspace, workload: Workload) -> dict[str, object]:
 
 
 def workspace_ids(layout: Layout) -> frozenset[str]:
-    """Those that have a folder here, but for imports on their way in. Raises OSError."""
+    """Return workspaces with a folder here, except those being imported. Raises OSError."""
     on_their_way = {entry.name for entry in layout.drafts.iterdir()} if layout.drafts.is_dir() else set()
     if not layout.workspaces.is_dir():
         return frozenset()
@@ -67,7 +67,7 @@ def workspace_ids(layout: Layout) -> frozenset[str]:
 def inventory(
     layout: Layout, jobs: Mapping[str, JobObservation], context: str, host: str, now: float
 ) -> Inventory:
-    """All workspaces that have a folder or a job here. `jobs` are by attempt id. Raises OSError."""
+    """Return all workspaces with a folder or a job here. `jobs` are by attempt id. Raises OSError."""
     folders: dict[str, list[JobFiles]] = {workspace_id: [] for workspace_id in workspace_ids(layout)}
     for entry in sorted(layout.jobs.iterdir()) if layout.jobs.is_dir() else ():
         files = JobFiles(entry)
@@ -82,8 +82,8 @@ def inventory(
         newest_first = sorted(own, key=_number_of, reverse=True)
         found = next((record for files in newest_first if (record := _read(files)) is not None), None)
         if found is None:
-            reason = "nothing in its jobs' folders says what it was" if own else "it was never launched here"
-            orphans.append(Orphan(workspace_id, f"its folder is there, and {reason}", live))
+            reason = "no folder of its jobs describes it" if own else "it was never launched here"
+            orphans.append(Orphan(workspace_id, f"its folder exists, but {reason}", live))
         else:
             known.append(_known(workspace_id, found, seen, context, host, now))
     return Inventory(tuple(known), tuple(orphans))
@@ -99,7 +99,7 @@ def _known(
 ) -> FoundWorkspace:
     attempts: dict[int, Attempt] = {}
     wants_end: dict[int, bool] = {}
-    # Of two of one number the living one counts.
+    # Of two jobs with the same number, the live one counts.
     for files, job in sorted(seen.items(), key=lambda item: item[1].state is not JobState.ENDED):
         if 0 < job.number < _MOST and job.generation < _MOST:
             attempts[job.number] = _attempt(workspace_id, job, now)
@@ -147,7 +147,7 @@ def _attempt(workspace_id: str, job: JobObservation, now: float) -> Attempt:
 
 
 def _read(files: JobFiles) -> Record | None:
-    """What the folder of one job says; None where that is no workspace."""
+    """Return the description in a job's folder; None if it does not describe a workspace."""
     from pydantic import TypeAdapter, ValidationError
 
     values = json_files.read(files.workspace)
@@ -163,7 +163,7 @@ def _read(files: JobFiles) -> Record | None:
 
 
 def _read_of_earlier(files: JobFiles) -> Record | None:
-    """The name, source and image of a job that was launched without a record. Its steps are not known."""
+    """Return the name, source and image of a job that was launched without a record. Its steps are unknown."""
     spec = json_files.read(files.spec) or {}
     env = spec.get("env")
     name = env.get("WSDASH_WORKSPACE") if isinstance(env, dict) else None
@@ -185,7 +185,7 @@ def _read_of_earlier(files: JobFiles) -> Record | None:
 
 
 def _assignments(files: JobFiles) -> dict[str, str]:
-    """The assignments at the head of the rendered workload, which quotes as POSIX sh does."""
+    """Return the assignments at the head of the rendered workload, which is quoted for POSIX sh."""
     try:
         text = (files.scripts / "workload.sh").read_text()
         words = shlex.split(text.partition("() {")[0], comments=True)

@@ -1,4 +1,4 @@
-"""Cancels, force-cancels and sweeps up jobs, with or without a live supervisor. Blocking."""
+"""Cancels, force-cancels and cleans up after jobs, with or without a live supervisor. Blocking."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Cause
 
 _PATIENCE_S = 15.0
-"""How long a supervisor may take to end its job at once."""
+"""Longest time, in seconds, that a supervisor may take to end its job at once."""
 
 
 class Ender:
-    """Ends jobs by their files. `listeners` is the folder of those who want to hear of it."""
+    """Ends jobs by their files. `listeners` is the folder of the sockets to notify."""
 
     def __init__(self, clock: Callable[[], float], listeners: Path) -> None:
         self._clock = clock
         self._listeners = listeners
 
     def cancel(self, files: JobFiles, owner: dict[str, object], grace_s: float) -> None:
-        """Asks the job to end within the grace; an attempt without one never gets one.
+        """Ask the job to end within the grace period; an attempt without a job never gets one.
 
-        `owner` is what `spec.json` says of whose attempt it is.
+        `owner` is the attempt's owner, as in `spec.json`.
         """
         with locks.filling(files.folder.parent):
             self._cancel(files, owner, grace_s)
@@ -60,14 +60,14 @@ class Ender:
             os.close(lock)
 
     def force_cancel(self, files: JobFiles, owner: dict[str, object]) -> None:
-        """Ends the job now, and waits for it and its supervisor.
+        """End the job now, and wait for it and its supervisor.
 
-        Raises ProviderError when something of it cannot be ended.
+        Raises ProviderError if one of its processes cannot be ended.
         """
         self.cancel(files, owner, 0.0)
         supervisor = ProcessIdentity.from_record(json_files.read(files.supervisor))
         if supervisor is not None:
-            supervisor.send(signal.SIGCONT)  # one that was stopped would not act on the request
+            supervisor.send(signal.SIGCONT)  # a stopped process would not react to the request
         if supervisor is not None and not _await_end(supervisor, _PATIENCE_S):
             supervisor.send(signal.SIGKILL)
             _await_end(supervisor, _PATIENCE_S)
@@ -79,7 +79,7 @@ class Ender:
                 return
             raise ProviderError(
                 "the job's supervisor cannot be ended",
-                f"It runs where this process cannot reach it; it holds {files.lock}.",
+                f"It runs in a pid namespace out of reach; it holds {files.lock}.",
             )
         try:
             self._sweep(files)
@@ -87,7 +87,7 @@ class Ender:
             os.close(lock)
 
     def _sweep(self, files: JobFiles) -> None:
-        """Ends what a supervisor that is gone has left, then records the end."""
+        """End the processes left by a dead supervisor, then record the end."""
         spec = json_files.read(files.spec) or {}
         cleanup = spec.get("cleanup")
         for argv in cleanup if isinstance(cleanup, list) else []:
@@ -96,7 +96,7 @@ class Ender:
         if left:
             pids = " ".join(map(str, left))
             raise ProviderError(f"processes of the job cannot be ended: {pids}", f"Try: sudo kill -9 {pids}")
-        message = "the supervisor of the job was gone; what was left of the job has been ended"
+        message = "the supervisor of the job had died; the rest of the job was ended"
         self._record(files, {"cause": Cause.RUNNER_LOST, "message": message})
 
     def _mark_never_launched(self, files: JobFiles, owner: dict[str, object]) -> None:
@@ -110,7 +110,7 @@ class Ender:
 
 
 def _await_end(supervisor: ProcessIdentity, timeout_s: float) -> bool:
-    """Whether the process has ended within the time."""
+    """Return whether the process has ended within the time."""
     try:
         descriptor = os.pidfd_open(supervisor.pid)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Hears of changes the moment they happen: supervisors' hints, and supervisors' deaths by pidfd."""
+"""Watches for changes as they happen: hints of supervisors, and deaths of supervisors by pidfd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsdash.backend.system.processes import ProcessIdentity
 
 
 class Watch:
-    """One listener's view. Each process that wants to hear of changes has a watch of its own."""
+    """The watch of one process; each process has its own."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -25,7 +25,7 @@ class Watch:
         self._pidfds: dict[str, int] = {}
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
-        """Ids of attempts that have just changed, until `close`. Raises OSError when nobody can listen."""
+        """Yield ids of attempts that have just changed, until `close`. Raises OSError if listening fails."""
         loop = asyncio.get_running_loop()
         listener = await asyncio.to_thread(self._listen)
         loop.add_reader(listener.socket, self._hear, listener)
@@ -47,7 +47,7 @@ class Watch:
             listener.close()
 
     def close(self) -> None:
-        """Ends `changes`."""
+        """End `changes`."""
         self._closed = True
         self._event.set()
 
@@ -63,7 +63,7 @@ class Watch:
         self._event.set()
 
     def _open_pidfds(self, attempt_ids: frozenset[str] | None) -> dict[str, int]:
-        """Descriptors of the living supervisors that are not watched yet; None looks at every job."""
+        """Return descriptors of the live supervisors that are not watched yet; None checks every job."""
         if attempt_ids is None:
             attempt_ids = frozenset(e.name for e in os.scandir(self._layout.jobs) if e.name[0] != ".")
         found: dict[str, int] = {}

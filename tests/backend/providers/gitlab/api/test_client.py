@@ -33,14 +33,14 @@ from wsdash.paths import Paths
         (Fault.ROLE_TOO_LOW, Forbidden, "role Developer"),
         (Fault.ARCHIVED, Forbidden, "unarchived"),
         (Fault.NOT_FOUND, NotFound, "moved or deleted"),
-        (Fault.TOO_MANY_REQUESTS, RateLimited, "goes on by itself"),
-        (Fault.APPLICATION_LIMIT, RateLimited, "goes on by itself"),
-        (Fault.PIPELINE_LIMIT, RateLimited, "goes on by itself"),
+        (Fault.TOO_MANY_REQUESTS, RateLimited, "retries automatically"),
+        (Fault.APPLICATION_LIMIT, RateLimited, "retries automatically"),
+        (Fault.PIPELINE_LIMIT, RateLimited, "retries automatically"),
         (Fault.MAINTENANCE, Unreachable, "maintained"),
         (Fault.SERVER_ERROR, Unreachable, "status 500"),
         (Fault.BAD_GATEWAY, Unreachable, "status 502"),
         (Fault.WEB_PAGE, Unreachable, "web page"),
-        (Fault.TRUNCATED, Unreachable, "cut off"),
+        (Fault.TRUNCATED, Unreachable, "incomplete"),
         (Fault.CLOSED, Unreachable, "connection"),
     ],
 )
@@ -74,7 +74,7 @@ async def test_nothing_that_changes_something_is_asked_twice(instance: Instance,
 @pytest.mark.parametrize(
     ("change", "hint"),
     [
-        ({"pipelines_enabled": False}, "Turn CI/CD on"),
+        ({"pipelines_enabled": False}, "Enable CI/CD"),
         ({"protected": ["wsdash/*"]}, "placement own"),
     ],
 )
@@ -174,7 +174,7 @@ async def test_a_certificate_is_trusted_by_the_file_that_the_context_names(tmp_p
             paths = Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache")
             trusting = gitlab_api(server.url, lambda token=token: token, paths, ca_file=str(authority.file))  # type: ignore[misc]
             strict = gitlab_api(server.url, lambda token=token: token, paths)  # type: ignore[misc]
-            with pytest.raises(PreconditionFailed, match=r"trusted here|another name"):
+            with pytest.raises(PreconditionFailed, match=r"unknown authority|another name"):
                 await strict.user()
             if fits:
                 assert (await trusting.user()).username == "ada"
@@ -187,7 +187,7 @@ async def test_a_certificate_is_trusted_by_the_file_that_the_context_names(tmp_p
 
 @pytest.mark.parametrize(
     ("url", "words"),
-    [("http://127.0.0.1:1", "nothing listens"), ("http://no-such-host.invalid", r"not known here|proxy")],
+    [("http://127.0.0.1:1", "nothing listens"), ("http://no-such-host.invalid", r"cannot be resolved|proxy")],
 )
 async def test_an_address_where_no_gitlab_is_says_so(tmp_path: Path, url: str, words: str) -> None:
     api = gitlab_api(url, lambda: "t", Paths(tmp_path, tmp_path, tmp_path))

@@ -35,7 +35,7 @@ def base(text: str) -> dict[str, object]:
         (403, {"message": "403 Forbidden"}, Forbidden, "Developer"),
         (403, {"message": "403 Forbidden  - The project is archived"}, Forbidden, "unarchived"),
         (404, {"message": "404 Project Not Found"}, NotFound, "moved or deleted"),
-        (400, base("Pipelines are disabled!"), PreconditionFailed, "Turn CI/CD on"),
+        (400, base("Pipelines are disabled!"), PreconditionFailed, "Enable CI/CD"),
         (400, base("Insufficient permissions to set pipeline variables"), PreconditionFailed, "maintainer"),
         (400, base("Insufficient permissions to create a new pipeline"), PreconditionFailed, "Developer"),
         (
@@ -76,14 +76,19 @@ def base(text: str) -> dict[str, object]:
         (400, base("Too many active jobs"), PreconditionFailed, "Wait"),
         (400, base("Project import is not over: wait until import is complete"), PreconditionFailed, "Wait"),
         (400, base("jobs:workspace config contains unknown keys: x"), Rejected, ""),
-        (400, base("Too many pipelines created in the last minute. Try again later."), RateLimited, "itself"),
+        (
+            400,
+            base("Too many pipelines created in the last minute. Try again later."),
+            RateLimited,
+            "retries automatically",
+        ),
         (
             429,
             {"message": {"error": "This endpoint has been requested too many times."}},
             RateLimited,
-            "itself",
+            "retries automatically",
         ),
-        (429, "Retry later", RateLimited, "itself"),
+        (429, "Retry later", RateLimited, "retries automatically"),
         (500, {"message": "500 Internal Server Error"}, Unreachable, "retries"),
         (502, "<html>GitLab is not responding</html>", Unreachable, "retries"),
         (503, "<html>Deploy in progress</html>", Unreachable, "retries"),
@@ -109,7 +114,7 @@ def test_each_refusal_says_what_was_asked_what_happened_and_what_to_do(
     ("name", "words"),
     [
         ("certificate verify failed: certificate has expired", "expired"),
-        ("certificate verify failed: self-signed certificate", "signed by nobody"),
+        ("certificate verify failed: self-signed certificate", "unknown authority"),
         ("hostname mismatch, certificate is not valid for 'x'", "another name"),
     ],
 )

@@ -177,5 +177,5 @@ def test_without_a_token_the_users_own_helpers_are_asked(file: Path, tmp_path: P
     file.parent.mkdir()
     file.write_text("[tokens]\n")
     file.chmod(0o644)
-    with pytest.raises(PreconditionFailed, match="others can read it"):
+    with pytest.raises(PreconditionFailed, match="other users can read it"):
         git_environ(URL, None, TokenSource(URL, file, {"HOME": str(tmp_path)}, lambda: 0.0), {})

@@ -39,9 +39,7 @@ async def test_what_somebody_else_has_put_on_the_branch_never_runs(
     launcher = provider if by == "the same process" else instance.provider()
     await launcher.observe()
     before = len(instance.server.state.pipelines)
-    with pytest.raises(
-        PreconditionFailed, match=r"somebody else has changed the branch .* nothing of it ran"
-    ):
+    with pytest.raises(PreconditionFailed, match=r"another user has changed the branch .* no part of it ran"):
         await launcher.launch(workspace(), now(instance, 2), WORKLOAD)
     assert len(instance.server.state.pipelines) == before
     await launcher.launch(workspace(), now(instance, 2), WORKLOAD)
@@ -65,7 +63,7 @@ async def test_what_somebody_else_pushes_while_a_pipeline_is_made_is_cancelled_a
     with monkeypatch.context() as patch:
         patch.setattr(provider._api, "create_pipeline", in_the_window)
         instance.server.forget()
-        with pytest.raises(PreconditionFailed, match=r"somebody else has changed the branch .* is cancelled"):
+        with pytest.raises(PreconditionFailed, match=r"another user has changed the branch .* is cancelled"):
             await provider.launch(workspace(), now(instance, 2), WORKLOAD)
     assert list(instance.server.state.pipelines.values())[-1].status == "canceled"
     assert instance.server.asked()[-1].endswith("/cancel")

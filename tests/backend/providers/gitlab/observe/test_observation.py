@@ -88,7 +88,7 @@ class TestEnd:
         assert (job.cause, job.exit_code) == (Cause.TIMEOUT, None)
         output = (job.message or "").splitlines()[-1]
         assert "set timeout_s of the context" in output
-        assert "kept by a checkpoint of 90 s before" in output
+        assert "in a checkpoint of 90 s before" in output
 
     def test_so_does_a_runner_that_failed(self) -> None:
         assert self.end("failed", "runner_system_failure", self.beat).cause is Cause.RUNNER_LOST
@@ -109,4 +109,4 @@ class TestEnd:
         ):
             job = self.end("success", None, replace(self.beat, facts={"started": "1", **facts}))
             assert job.saves_on_exit is is_saved
-            assert ("the cache stays as it was" in (job.warning or "")) is not is_saved
+            assert ("the cache keeps the previous one" in (job.warning or "")) is not is_saved

@@ -69,12 +69,12 @@ def test_what_a_job_sends_is_written_anew(tmp_path: Path) -> None:
     ],
 )
 def test_a_tar_that_is_cut_off_or_leads_out_is_refused(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(PermanentError, match="did not come whole"):
+    with pytest.raises(PermanentError, match="arrived incomplete"):
         file_transfer.pack(sent(data, tmp_path), "app", io.BytesIO())
 
 
 def test_what_the_job_could_not_read_is_no_export_and_what_changed_is_told(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"cannot all be read: tar: home/x: Permission denied"):
+    with pytest.raises(PermanentError, match=r"could not all be read: tar: home/x: Permission denied"):
         file_transfer.pack(
             sent(WORK, tmp_path, code=2, text="tar: home/x: Permission denied"), "app", io.BytesIO()
         )

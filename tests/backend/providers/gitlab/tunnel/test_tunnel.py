@@ -68,5 +68,5 @@ async def test_ssh_says_what_the_relay_saw_of_the_job(
     sightings = Sightings(client.folder.seen, client.folder.reached, Grants(client.folder.grants))
     sightings.note(grant, refused_at=1.0, refusal="its id token is too old")
     sightings.flush()
-    assert "connects and is refused: its id token is too old" in await said()
+    assert "its job is refused: its id token is too old" in await said()
     assert "is refused: its id token" in TunnelHeartbeats(tunnel).status(BEAT)

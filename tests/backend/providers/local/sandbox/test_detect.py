@@ -65,7 +65,7 @@ def test_a_kind_can_be_forced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"), [("chroot", "no kind of isolation"), ("docker", "is not installed")]
+    ("kind", "says"), [("chroot", "is not a kind of isolation"), ("docker", "is not installed")]
 )
 async def test_a_forced_kind_that_does_not_work_is_refused_with_the_reason(
     tmp_path: Path, kind: str, says: str

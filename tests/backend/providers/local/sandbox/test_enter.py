@@ -40,7 +40,7 @@ async def test_there_is_no_shell_before_the_sandbox_is_there(sandboxed: Harness,
     (record,) = tmp_path.rglob("sandbox.json")
     kept = record.read_bytes()
     record.unlink()
-    with pytest.raises(NotRunning, match="only begins"):
+    with pytest.raises(NotRunning, match="is starting or ending"):
         await sandboxed.run_inside("true")
     record.write_bytes(kept)
     assert (await sandboxed.run_inside("true"))[0] == 0

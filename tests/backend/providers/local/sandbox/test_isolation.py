@@ -97,13 +97,13 @@ async def test_the_log_says_that_the_image_was_not_used_and_what_else_is_missing
     await plain.launch(workload)
     log = (await plain.log()).decode()
     assert "the image debian:12 is not used" in log
-    assert "the volume cache is not at /nowhere/cache" in log
+    assert "the volume cache is not mounted at /nowhere/cache" in log
     assert "the component db (postgres:16) is not started" in log
 
 
 @pytest.mark.parametrize("name", ["../../escape", "a/b", ""])
 async def test_a_volume_whose_name_is_no_name_is_refused(plain: Harness, name: str) -> None:
-    with pytest.raises(PermanentError, match="is no id"):
+    with pytest.raises(PermanentError, match="is not a valid id"):
         await plain.provider.launch(workspace(), attempt(), Workload(volumes=(Volume(name, "/x"),)))
 
 

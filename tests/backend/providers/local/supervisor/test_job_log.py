@@ -41,7 +41,7 @@ def test_bytes_lost_on_a_full_disk_are_counted_and_said(
     log.write(b"after\n")
     assert (
         tmp_path / "log"
-    ).read_text() == "before\n\nwsdash: 10 bytes were lost here: no room on the disk.\nafter\n"
+    ).read_text() == "before\n\nwsdash: 10 bytes were lost here: no space on the disk.\nafter\n"
     assert log.last_words(own_error=False) == "before\n1234567890after"
 
 

@@ -63,7 +63,10 @@ async def test_a_job_that_does_not_end_when_asked_is_said_to_have_been_killed(pl
     await plain.launch(plain.workload("true", stop="trap '' TERM; while :; do sleep 1; done"))
     await plain.provider.cancel(attempt(), 0.5)
     ended = await plain.ended()
-    assert (ended.cause, ended.message) == (Cause.CANCELLED, "it did not end in its time and was killed")
+    assert (ended.cause, ended.message) == (
+        Cause.CANCELLED,
+        "it did not end within the grace period and was killed",
+    )
 
 
 async def test_a_container_that_is_killed_from_outside_says_so(contained: Harness, probes: Path) -> None:

@@ -2,26 +2,26 @@
 # shellcheck disable=SC2154,SC2034  # what gitlab_http.sh sets and reads
 # Checkpoints: the unsaved work of a workspace, as a Git bundle that is kept outside of its job.
 #
-#   sh checkpoint.sh stream            send each as it is made, on stdout; stdin says whether it is kept
-#   sh checkpoint.sh upload [once]     put each into the project's package registry, or on a branch, while no tunnel takes
+#   sh checkpoint.sh stream            send each as it is made, on stdout; stdin says whether it was stored
+#   sh checkpoint.sh upload [once]     put each into the project's package registry, or on a branch, while no tunnel accepts
 #                                      them; or one now
 #   sh checkpoint.sh download FROM:ID  get one from there
-#   sh checkpoint.sh save [SECONDS]    have one made and kept now, with the terminal; prints how that went
-#   sh checkpoint.sh receive ID HASH   the kept one, on stdin, for a job that waits for it
-#   sh checkpoint.sh restore FILE ID   put it into the project's folder
+#   sh checkpoint.sh save [SECONDS]    have one made and stored now, with the terminal; prints the result
+#   sh checkpoint.sh receive ID HASH   read the stored one from stdin, for a job that waits for it
+#   sh checkpoint.sh restore FILE ID   restore it into the project's folder
 #   sh checkpoint.sh newer ID ID       whether the first is newer
 #
-# The refs of one: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree with
-# all that is not ignored, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches;
-# refs/wsdash/stash/N, tags/*, worktrees/*; refs/wsdash/others, what is unsaved in other repositories and outside of any, a
-# tree of the files that restore_work.sh restores; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, what terminal.sh keeps.
-# Nothing of the checkout is written but by restore: a repository beside it borrows its objects.
+# Refs of a checkpoint: refs/heads/* that are not on origin; refs/wsdash/work, a commit of the working tree without ignored
+# files, whose parents are HEAD and refs/wsdash/index, and whose message names HEAD and the branches; refs/wsdash/stash/N,
+# tags/*, worktrees/*; refs/wsdash/others, the unsaved work in other repositories and outside of any, a tree of the files that
+# restore_work.sh restores; refs/wsdash/home, the chosen files of the home folder; refs/wsdash/terminal, the files of terminal.sh.
+# Only restore writes to the checkout: a separate repository borrows the checkout's objects.
 #
 # Lines of stream:  new ID BASE EPOCH SIZE HASH, and SIZE bytes;  same ID EPOCH;  failed WHY
 # its answers:      kept;  refused WHY
-# ID is the attempt's number and a count, 3.7; BASE is the one before, 0.0 for none; HASH is Git's of the bytes.
+# ID is the attempt's number and a count, 3.7; BASE is the previous ID, 0.0 for none; HASH is Git's hash of the bytes.
 #
-# The scripts that it sources stand beside this file.
+# The scripts that it sources are in the same folder.
 # Environment: PROJECTS_ROOT, HOME, WSDASH_RUN, WSDASH_ATTEMPT, WSDASH_JOB_PID, WSDASH_CHECKPOINT_S (seconds between two),
 # WSDASH_REMOTE_CHECKPOINT_S (the same in the registry), WSDASH_CHECKPOINT_MIB (what one may take), and for the registry
 # WSDASH_WORKSPACE and GitLab's own. The workload's file sets `home_files`: paths below HOME, a line each.
@@ -30,7 +30,7 @@ here=${0%/*}
 # shellcheck source=/dev/null
 . "$here/common.sh"
 folder=$WSDASH_RUN/checkpoint
-# Written by this process alone: one that was ended may have left another at work.
+# Written by this process only: a killed process may have left another one at work.
 work=$folder/work.${1:-}.$$
 own=$work/git
 mark=${PROJECTS_ROOT%/*}/state/checkpoint
@@ -45,7 +45,7 @@ export GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 LC_ALL=C \
   GIT_COMMITTER_NAME=wsdash GIT_COMMITTER_EMAIL=wsdash GIT_COMMITTER_DATE='@0 +0000'
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
-# The repository beside the checkout: none of the checkout's configuration and hooks.
+# The separate repository, which uses none of the checkout's configuration and hooks.
 shadow_git() {
   git --git-dir="$own" -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.bare=false -c gc.auto=0 "$@"
 }
@@ -64,7 +64,7 @@ write_mark() {
   mkdir -p "${mark%/*}" && printf '%s\n' "$1" >"$mark.new" && mv "$mark.new" "$mark"
 }
 
-# fail WHY: sets `why` to a word, for a heartbeat has room for no more.
+# fail WHY: sets `why` to a word, because a heartbeat has no space for more.
 fail() {
   why=$1
   return 1

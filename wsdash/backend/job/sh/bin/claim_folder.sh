@@ -1,10 +1,10 @@
 #!/bin/sh
-# The first thing that a job on GitLab does, before it touches a file of its workspace: no other job works in its folder.
-# It runs from the configuration itself, with the folder's lock open as 9, which the runner's shell keeps until the job ends.
+# The first script of a job on GitLab, before any file of its workspace is touched: no other job may work in its folder.
+# It runs from the configuration itself, with the folder's lock open as 9, which the runner's shell holds until the job ends.
 #
-# A process on this host of another job of the workspace (a runner that was killed leaves its jobs alive) gets a signal to end,
-# saves, and is killed where it does not. One in another container cannot be seen: it has the lock, and with its next heartbeat
-# it reads the file `wanted`, which says that a newer attempt waits. An older attempt always yields to a newer one.
+# Another job of the workspace on this host (a killed runner leaves its jobs alive) gets a signal to end, saves, and is killed
+# if it does not end. A job in another container is invisible, but holds the lock: with its next heartbeat it reads the file
+# `wanted`, which says that a newer attempt waits. An older attempt always yields to a newer one.
 # Environment: WSDASH_WORKSPACE, WSDASH_ATTEMPT, CI_JOB_ID, CI_SERVER_URL, WSDASH_TERMINATION_S (seconds
 # for the other to end, 90). $1 is the workspace's folder.
 
@@ -21,7 +21,7 @@ yield_to() {
   exit 1
 }
 
-# A line for each process of another job of the workspace: its id, its attempt's number, and the id of that job's script.
+# Prints a line for each process of another job of the workspace: its id, its attempt's number, and the id of that job's script.
 other_jobs() {
   grep -ls "WSDASH_WORKSPACE=$WSDASH_WORKSPACE" /proc/[0-9]*/environ 2>/dev/null | while read -r environ; do
     process=${environ%/environ}
@@ -33,7 +33,7 @@ other_jobs() {
           CI_JOB_ID=*) job=${line#*=} ;;
           CI_SERVER_URL=*) server=${line#*=} ;;
           WSDASH_ATTEMPT=*) attempt=${line#*=} ;;
-          # The second in jobs of the wsdash before.
+          # The second one is of jobs of the previous version.
           WSDASH_JOB_PID=* | WSDASH_MAIN=*) main=${line#*=} ;;
         esac
       done
@@ -54,8 +54,8 @@ end_other_jobs() {
   newest=$(echo "$found" | sort -k 2,2n | tail -n 1 | cut -d ' ' -f 2)
   [ "$newest" -le "$own_number" ] || yield_to "$newest"
   say "A job of this workspace, attempt $newest, still runs on this host. It gets a signal to save its work and to end."
-  # The script of the job hands its end on to what it runs, and ends last; where it is gone, job.sh saves. All else that
-  # is left of a job has nothing to save.
+  # The job's script passes its signals on to its children, and ends last; if it is dead, job.sh saves. Other processes
+  # of a job have nothing to save.
   signalled=
   for main in $(echo "$found" | cut -d ' ' -f 3 | sort -u); do
     if echo "$found" | grep -q "^$main "; then signalled="$signalled $main"; fi

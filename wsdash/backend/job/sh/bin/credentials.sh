@@ -1,12 +1,12 @@
 #!/bin/sh
-# Git's credentials from the user's machine, which is asked each time through the tunnel: none are kept here.
+# Git's credentials from the user's machine, which is asked each time through the tunnel: none are stored in the job.
 #
-#   sh credentials.sh get      Git's credential helper; without a tunnel, or an answer, Git asks the next one
-#   sh credentials.sh serve    passes questions on to stdout, and answers from stdin back
+#   sh credentials.sh get      Git's credential helper; without a tunnel or an answer, Git asks its next helper
+#   sh credentials.sh serve    passes questions to stdout, and answers from stdin back
 #
-# A question is a line, get ID PROTOCOL HOST [PATH]; its answer a line, ID, with lines as of `git credential` up to an empty
-# one. Environment: WSDASH_RUN; WSDASH_CREDENTIALS: addresses of hosts and repositories for which that machine has some, so
-# that it is waited for.
+# A question is a line, get ID PROTOCOL HOST [PATH]; its answer is a line with the ID, and lines as of `git credential` up to an
+# empty one. Environment: WSDASH_RUN; WSDASH_CREDENTIALS: addresses of hosts and repositories for which the user's machine has
+# credentials, so that this script waits for its answer.
 
 here=${0%/*}
 # shellcheck source=/dev/null

@@ -1,9 +1,9 @@
 #!/bin/sh
-# The editor in the browser, on a socket of the job's own user: started when the user opens it, and ends with the job.
+# The editor in the browser, on a socket of the job's own user: starts when the user opens it, and ends with the job.
 #
 #   sh editor.sh      starts it unless it runs, and prints one line: wsdash-editor KIND TOKEN SOCKET
 #
-# In this order: GitLab's fork of VS Code, where a service has brought it; openvscode-server; code-server.
+# In this order: GitLab's fork of VS Code, if a service has copied it; openvscode-server; code-server.
 # Environment: PROJECT_SOURCE, WSDASH_RUN (the folder of a CI job; none), TMPDIR. Messages go to standard error.
 
 here=${0%/*}
@@ -14,7 +14,7 @@ complain() {
   printf '%s\n' "$1" >&2
 }
 
-# KIND is whose options it takes: `vscode` or `code-server`.
+# KIND is the program whose options it accepts: `vscode` or `code-server`.
 find_editor() {
   tools=
   [ -z "${WSDASH_RUN:-}" ] || read -r tools 2>/dev/null <"$WSDASH_RUN/editor"
@@ -30,7 +30,7 @@ find_editor() {
   fi
 }
 
-# The path of a socket may have a hundred characters, which a project's folder soon has.
+# The path of a socket may have about a hundred characters, and a project's folder may be longer.
 choose_folder() {
   folder=${TMPDIR:-/tmp}/editor
   if [ -n "${WSDASH_RUN:-}" ]; then

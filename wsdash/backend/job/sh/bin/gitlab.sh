@@ -1,15 +1,15 @@
 #!/bin/sh
 # shellcheck disable=SC2034  # what the sourced scripts read
-# The job of a workspace on GitLab: surroundings for job.sh, and the heartbeat as the pipeline's name.
+# The job of a workspace on GitLab: prepares the environment of job.sh, and sends the heartbeat as the pipeline's name.
 #
 #   sh gitlab.sh start     the script of the CI job
 #   sh gitlab.sh after     its after_script, in a container of its own that has only the project directory
 #   sh gitlab.sh report    the process that names the pipeline; `start` starts it
-#   sh gitlab.sh heartbeats   print what the name of the pipeline says, whenever it changes, for the tunnel
+#   sh gitlab.sh heartbeats   print the pipeline's name whenever it changes, for the tunnel
 #   sh gitlab.sh restore   wait for a checkpoint that the user's machine sends, and restore it
 #
-# All that is to be kept lies below the project directory, for nothing else gets into the cache; or on a volume. README.md lists the
-# environment and the files of $run.
+# Every file to keep is below the project directory, because nothing else goes into the cache; or it is on a volume. README.md
+# lists the environment and the files of $run.
 
 here=${0%/*}
 # shellcheck source=/dev/null
@@ -34,7 +34,7 @@ code=000 # of the last request
 
 # --- start --------------------------------------------------------------------------------------------
 
-# Only a checkpoint that is newer than what the cache brought is wanted; an encrypted cache has brought nothing yet.
+# Only a checkpoint that is newer than the cache's state is wanted; an encrypted cache has no state yet.
 choose_checkpoint() {
   if [ -z "${WSDASH_RELAY:-}" ] && [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = no ]; then return 0; fi
   mkdir -p "$run/checkpoint"
@@ -51,7 +51,7 @@ choose_checkpoint() {
   fi
 }
 
-# Run beside the heartbeats, after the source is there.
+# Runs in the background of the heartbeats, after the source is fetched.
 job_restore() {
   folder=$run/checkpoint
   wanted=
@@ -89,7 +89,7 @@ job_restore() {
   rm -f "$folder/wanted" "$folder/incoming"
   if [ "$status" -ne 0 ]; then
     printf 'missed\n' >"$run/unsaved"
-    # The project has room for one: none of this job takes the place of what it did not get.
+    # The project stores only one: this job must not replace the checkpoint that it could not restore.
     [ "$from" = machine ] || : >"$run/checkpoint/no-uploads"
   fi
   : >"$run/restored"
@@ -114,13 +114,13 @@ volume() {
   say "The volume $1 cannot be linked to $2: the image has something there, or does not allow it. Use $folder."
 }
 
-# Git reaches this GitLab with the job's token, which stands in no address and no file. The user's own credentials come
-# first, where the user's machine gives any: that token may mostly only read.
+# Git reaches this GitLab with the job's token, which is in no address and no file. The user's own credentials have priority,
+# if the user's machine has any, because the job's token can usually only read.
 configure_git() {
   export GIT_CONFIG_COUNT=0
   [ ! -f "$here/credentials.sh" ] ||
     git_setting credential.helper "!sh '$(in_quotes "$here")/credentials.sh'"
-  # Hosts, and repositories for which alone that machine has credentials.
+  # Hosts, and single repositories for which the user's machine has credentials.
   for url in ${WSDASH_CREDENTIALS:-}; do
     case ${url#*://} in */*) git_setting "credential.$url.useHttpPath" true ;; esac
   done
@@ -134,7 +134,7 @@ configure_git() {
   [ ! -f "${CI_SERVER_TLS_CA_FILE:-}" ] || export GIT_SSL_CAINFO="${GIT_SSL_CAINFO:-$CI_SERVER_TLS_CA_FILE}"
 }
 
-# Heartbeats through the tunnel cost no requests, so there are more of them; GitLab gets no more than before.
+# Heartbeats through the tunnel cost no requests, so they are more frequent; GitLab's stay as rare as without a tunnel.
 beat_more_often() {
   case $WSDASH_BEAT_S in
     *[!0-9]*) return ;;
@@ -144,7 +144,7 @@ beat_more_often() {
   fi
 }
 
-# The service may bring the editor late or never; the workspace does not wait for it.
+# The service may copy the editor late or never; the workspace does not wait for it.
 await_editor() {
   waited=0
   while [ "$waited" -lt 60 ]; do
@@ -224,13 +224,13 @@ watch_helpers() {
     return 0
   fi
   if [ -n "$reporter" ] && was_killed "$reporter"; then
-    say 'The process that sends heartbeats was killed: the job starts it again.'
+    say 'The process that sends heartbeats was killed: the job restarts it.'
     start_reporter
   elif [ -n "$tunnel_pid" ] && was_killed "$tunnel_pid"; then
-    say 'The process that holds the tunnel to your machine was killed: the job starts it again.'
+    say 'The process that holds the tunnel to your machine was killed: the job restarts it.'
     start_tunnel
   elif [ -n "$uploader" ] && was_killed "$uploader"; then
-    say 'The process that sends checkpoints was killed: the job starts it again.'
+    say 'The process that sends checkpoints was killed: the job restarts it.'
     start_uploader
   else
     return 0
@@ -254,7 +254,7 @@ set_state() {
   printf '%s\n' "$1" >"$run/state"
 }
 
-# Variables that hold credentials of the workspace's addresses become a file, which job.sh gives to Git.
+# Variables with credentials of the workspace's addresses become a file, which job.sh passes to Git.
 write_credentials() {
   rm -f "$here/git-credentials"
   number=0
@@ -265,7 +265,7 @@ write_credentials() {
   done
 }
 
-# The project's variables for this workspace alone get the names that it knows them by.
+# The project's variables for this workspace get the names that the workspace uses.
 rename_secrets() {
   own=WSDASH_${WSDASH_WORKSPACE}_
   for name in $(export -p | sed -n "s/^[a-z -]* $own\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p"); do
@@ -304,7 +304,7 @@ job_start() {
   choose_checkpoint
   if [ -n "${WSDASH_RELAY:-}" ]; then
     (umask 077; mkdir -p "$run/access"; printf '%s' "${WSDASH_ID_TOKEN:-${WSDASH_ONE_TIME_SECRET:-}}" >"$run/access/enroll-token")
-    # Nobody else in the job may enroll as this job.
+    # No other process of the job may enroll as this job.
     unset WSDASH_ID_TOKEN WSDASH_ONE_TIME_SECRET
     (umask 077; export -p >"$run/access/environment")
     start_tunnel
@@ -323,7 +323,7 @@ job_start() {
   . "$here/volumes.sh"
   status=75
   if ! [ -e "$run/expects" ] || await_import; then run_job_sh fetch; fi
-  # From here on there is something to be saved.
+  # From here on there is work to save.
   [ "$status" -ne 0 ] || : >"$run/restored"
   read_state
   if [ -n "$ended" ] && [ -f "$run/facts" ] && [ "$status" -eq 75 ]; then set_state cancelled; fi
@@ -357,7 +357,7 @@ job_start() {
 
 # --- after --------------------------------------------------------------------------------------------
 
-# The last checkpoint of a script that was killed: no tunnel takes it any more.
+# The last checkpoint of a killed script: there is no tunnel any more.
 save_after() {
   [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = yes ] && [ -d "$root/projects" ] || return 0
   configure_git
@@ -365,11 +365,11 @@ save_after() {
 }
 
 job_after() {
-  # One that yielded to a newer job has nothing here.
+  # A job that yielded to a newer one has no files here.
   owner=
   read -r owner 2>/dev/null <"$run/job-id"
   [ "$owner" = "${CI_JOB_ID:-}" ] || return 0
-  # A runner may keep its folders: no secret of this job stays there.
+  # A runner may keep its folders, so all secrets of this job are removed.
   rm -f "$here/git-credentials" "$run/access/environment" "$run/access/enroll-token"
   root=$base/live
   read -r root 2>/dev/null <"$run/root"
@@ -384,7 +384,7 @@ job_after() {
   fi
   # Before the folder is packed, which may move it.
   find_unsaved
-  # The archiver saves only what is newer than its own archive: the state's is a new one each time.
+  # The archiver saves only files newer than its own archive: the state's archive is created again each time.
   save_state
   http=none
   find_http

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Applies the user's dotfiles, as the first command of postStart, once in a workspace: the first of GitHub's names that is there
-# is run; where none is, each dotfile is linked into the home folder. Environment: DOTFILES (the repository's address).
-# A change of a line here has it run again in workspaces that have them.
+# Applies the user's dotfiles, as the first command of postStart, once in a workspace: runs the first of GitHub's names that
+# exists; if none does, links each dotfile into the home folder. Environment: DOTFILES (the repository's address).
+# A changed line makes it run again in existing workspaces.
 set -e
 if ! [ -d ~/.dotfiles ]; then
   rm -rf ~/.dotfiles.part

@@ -1,6 +1,6 @@
 #!/bin/sh
 # shellcheck disable=SC2034  # what the sourced scripts read
-# The job of a workspace, in POSIX sh: an image may hold nothing more.
+# The job of a workspace, in POSIX sh, because an image may have no other shell.
 #
 #   sh job.sh fetch FILE             clone the source, unless the project's folder is already there
 #   sh job.sh run FILE               preStart, postStart, ready, until TERM or the deadline; preStop
@@ -9,17 +9,17 @@
 #   sh job.sh shells FILE            print how many of its user's sessions are open
 #
 # FILE is the rendered workload (render.py): an absolute path, sourced by this script.
-# fetch and run are apart so that a provider may fetch with the user's own git, keys and network outside
-# of the isolation, and run in an image that holds no git.
+# fetch and run are separate so that a provider may fetch with the user's own git, keys and network outside
+# of the isolation, and run in an image without git.
 #
 # Environment: PROJECTS_ROOT (needed), WSDASH_BEAT_S (seconds between two beats, 10), WSDASH_DEADLINE
 # (seconds after which run ends by itself; none).
 # Standard output carries the log, and between its lines the protocol that protocol.py reads.
-# WSDASH_KEEP_AWAKE (names of processes that are activity), WSDASH_IDLE_CPU (hundredths of a core from which on a
-# container's computing is activity),
+# WSDASH_KEEP_AWAKE (names of processes that count as activity), WSDASH_IDLE_CPU (CPU usage, in hundredths of a core, from which
+# a container counts as active),
 # WSDASH_EMIT_HOOK (a file that is sourced, and may define `emit` again; none), WSDASH_AFTER_FETCH and
 # WSDASH_BEFORE_END (command lines, run after fetch and before run ends; none).
-# The scripts that it sources stand beside this file. Exit codes are named again in protocol.py.
+# The scripts that it sources are in the same folder. protocol.py has names for the exit codes.
 # shellcheck source=/dev/null
 . "${0%/*}/common.sh"
 # shellcheck source=/dev/null
@@ -31,13 +31,13 @@
 
 done_well=0
 file=
-stop=                 # why the job ends; empty while it goes on
-worker=               # the background process that does the present phase
+stop=                 # why the job ends; empty while it continues
+worker=               # the background process of the present phase
 worker_ended=
 now=0
 active=0
 setting_up=yes        # until the source, preStart and postStart are done
-setup_status=         # what the process ended with that does preStart and postStart
+setup_status=         # the exit code of the process of preStart and postStart
 beats=1
 disk_free=
 # From FILE:
@@ -49,7 +49,7 @@ emit() {
   printf 'wsdash/1 %s %s\n' "$1" "$2"
 }
 
-# --- time and beats: builtins and /proc, since a hundred jobs may run on one machine ------------------
+# --- time and beats: builtins and /proc, because a hundred jobs may run on one machine ----------------
 
 measure_disk() {
   disk_free=
@@ -62,7 +62,7 @@ measure_disk() {
 }
 
 beat() {
-  # The wall clock may be set while the job runs, so ask for it again now and then.
+  # The wall clock may be set while the job runs, so it is read again now and then.
   [ "$((beats % 60))" -ne 0 ] || clock_offset=
   [ "$((beats % 6))" -ne 1 ] || measure_disk
   beats=$((beats + 1))
@@ -77,7 +77,7 @@ beat() {
 
 # --- waiting ------------------------------------------------------------------------------------------
 
-# The traps end the nap themselves: a signal that comes just before `wait` would else be noticed late.
+# The traps end the nap themselves: a signal just before `wait` would otherwise be noticed late.
 # shellcheck disable=SC2317,SC2329  # called by a trap
 on_stop() {
   [ -n "$stop" ] || stop=cancelled
@@ -90,7 +90,7 @@ on_worker_ended() {
   on_wake
 }
 
-# Beats until the worker ends (with $1 = worker) or the job is to stop.
+# Sends heartbeats until the worker ends (with $1 = worker) or the job must stop.
 beat_until() {
   worker_ended=
   while woken= && [ -z "$stop" ]; do
@@ -117,7 +117,7 @@ beat_until() {
   done
 }
 
-# A setup that was killed, such as for want of memory, reports nothing: who waits for it would wait for ever.
+# A killed setup, for example for lack of memory, reports nothing; a process that waits for its report would never end.
 end_if_setup_broke() {
   setup_status=0
   wait "$worker" || setup_status=$?
@@ -130,7 +130,7 @@ end_if_setup_broke() {
   [ -n "$stop" ] || stop='the setup was not done'
 }
 
-# TERM to process $1 and all below it: a parent before its children, so that it starts no other.
+# Sends TERM to process $1 and all below it: a parent before its children, so that it starts no further ones.
 end_tree() {
   children=
   read -r children 2>/dev/null <"/proc/$1/task/$1/children"
@@ -141,7 +141,7 @@ end_tree() {
 await_worker() {
   status=0
   wait "$worker" || status=$?
-  # A trapped signal cuts `wait` short.
+  # A trapped signal interrupts `wait`.
   while ! has_ended "$worker"; do
     wait "$worker" || status=$?
   done
@@ -166,7 +166,7 @@ do_pre_stop() {
   kill -USR1 "$$" 2>/dev/null
 }
 
-# A checkpoint that nobody is there to take (exit code 2) is no failure of the workspace's.
+# Exit code 2 (no receiver for the checkpoint) does not count as a failure of the workspace.
 do_checkpoint() {
   step_started checkpoint ''
   outcome=$(sh -c "$WSDASH_BEFORE_END" </dev/null)
@@ -194,7 +194,7 @@ job_run() {
   deadline_at=
   case ${WSDASH_DEADLINE:-} in
     '') ;;
-    *[!0-9]*) say "WSDASH_DEADLINE is no whole number of seconds and is ignored: $WSDASH_DEADLINE" ;;
+    *[!0-9]*) say "WSDASH_DEADLINE is not a whole number of seconds and is ignored: $WSDASH_DEADLINE" ;;
     *) deadline_at=$((now + WSDASH_DEADLINE)) ;;
   esac
   for tool in sleep date df; do
@@ -202,7 +202,7 @@ job_run() {
   done
   have sleep || { emit_end image 'the image holds no sleep, which a job needs'; exit 1; }
   do_entrypoint &
-  # A shell without job control starts background processes with SIGINT ignored; so are their children.
+  # A shell without job control starts background processes with SIGINT ignored, and their children inherit that.
   do_phases &
   worker=$!
   beat_until stop
@@ -215,7 +215,7 @@ job_run() {
   worker=$!
   deadline_at=
   beat_until worker
-  # A second TERM while preStop runs changes nothing: whoever is in a hurry sends KILL.
+  # A second TERM while preStop runs changes nothing: KILL ends the job at once.
   await_worker
   if [ -n "${WSDASH_BEFORE_END:-}" ]; then
     do_checkpoint &
@@ -265,7 +265,7 @@ job_enter() {
   exec "$@"
 }
 
-# A heartbeat has the same number, but may be older than a shell.
+# A heartbeat has the same number, but it may be older than a shell.
 job_shells() {
   shells=0
   for session in "$sessions"/*; do

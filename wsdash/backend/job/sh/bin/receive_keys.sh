@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes the keys of the encrypted cache from the user's machine, through the tunnel: on standard input, a line of two words of
+# Receives the keys of the encrypted cache from the user's machine through the tunnel: on standard input, a line of two words of
 # 64 hexadecimal digits. cache_encryption.sh reads them. Environment: WSDASH_RUN.
 
 umask 077

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Brings back what `wsdash delete --keep-work` has kept in the folder of this script.
+# Restores the work that `wsdash delete --keep-work` has saved in the folder of this script.
 #
-#   sh restore.sh          into the current folder, a fresh clone of the project (or an empty folder, where the bundles are
-#                          complete): the project and all that lay in it
-#   sh restore.sh beside   into the current folder, an empty one: what lay beside the project
+#   sh restore.sh          into the current folder, a fresh clone of the project (or an empty folder, if the bundles are
+#                          complete): the project and all of its files
+#   sh restore.sh beside   into the current folder, an empty one: the files next to the project
 #
-# Branches, tags, HEAD, the index, the working tree and stashes come back as they were. A branch that has gone on elsewhere
-# meanwhile stays as it is, and that of the workspace becomes kept/BRANCH. All is also there as refs/kept/*.
+# Branches, tags, HEAD, the index, the working tree and stashes are restored as they were. A branch that has new commits
+# elsewhere stays as it is, and that of the workspace becomes kept/BRANCH. Everything is also available as refs/kept/*.
 #
-# Beside this script: contents (each bundle, its object format and the folder that it belongs to, a newline in that as the
+# Next to this script: contents (each bundle, its object format and its folder, with a newline written as the
 # byte 1), the bundles, and files.tar and beside.tar, files outside of any repository. Needs git and tar.
 
 kept=$(cd -- "$(dirname -- "$0")" && pwd) || exit
@@ -25,14 +25,14 @@ complain() {
   return 1
 }
 
-# In the repository of `folder`, without its hooks.
+# Runs git in the repository of `folder`, without its hooks.
 in_place() {
   git -C "$folder" -c core.hooksPath=/dev/null -c gc.auto=0 -c maintenance.auto=0 -c advice.detachedHead=false -c core.warnAmbiguousRefs=false "$@"
 }
 
-# Only below the current folder, and through no symbolic link.
+# Refuses folders outside the current one, and symbolic links.
 check_place() {
-  case /$place/ in //?* | */../* | */./* | */.[gG][iI][tT]/*) complain 'is no folder to restore into' || return ;; esac
+  case /$place/ in //?* | */../* | */./* | */.[gG][iI][tT]/*) complain 'is not a folder to restore into' || return ;; esac
   rest=$place
   sofar=.
   while [ -n "$rest" ]; do
@@ -114,7 +114,7 @@ restore_branches() {
   done <"$scratch/branches"
 }
 
-# HEAD and its files as Git checks them out; then the files that differed from it, byte for byte; then the index.
+# Restores HEAD and its files as Git checks them out; then the files that differed from it, byte for byte; then the index.
 restore_tree() {
   case $head in
     refs/heads/*)
@@ -138,7 +138,7 @@ restore_tree() {
   (cd "$folder" && xargs -0 rm -f -- <"$scratch/gone") 2>/dev/null
   in_place diff-tree -r -z --no-renames --no-commit-id --name-only --diff-filter=d "$base" "$work" >"$scratch/changed" || return
   index=$(in_place rev-parse --quiet --verify 'refs/kept/index^{tree}') || index=$work
-  # Also a file that is as committed but not as staged: its bytes may not be those that Git has checked out.
+  # This includes a file that equals the commit but not the index: its bytes may differ from those that Git has checked out.
   in_place diff-tree -r -z --no-renames --no-commit-id --name-only --diff-filter=d "$index" "$work" >>"$scratch/changed" || return
   restore_bytes || return
   in_place read-tree "$index" || return
@@ -146,14 +146,14 @@ restore_tree() {
   return 0
 }
 
-# Whatever the attributes of the project would make of them.
+# Ignores the attributes of the project.
 restore_bytes() {
   rm -rf "$scratch/git" "$scratch/index"
   make_repository --bare --template= "$scratch/git" || return
   mkdir -p "$scratch/git/info" "$scratch/git/objects/info"
   echo '* -text -filter -ident -working-tree-encoding' >"$scratch/git/info/attributes"
   objects=$(cd "$folder" && cd "$(git rev-parse --git-path objects)" && pwd) || return
-  # In quotes, as such a file may have it.
+  # In quotes, because such a path may contain quotes.
   soh=$(printf '\001')
   printf '"%s"\n' "$(printf '%s' "$objects" | tr '\012' '\001' | sed "s/[\\\\\"]/\\\\&/g; s/$soh/\\\\n/g")" >"$scratch/git/objects/info/alternates"
   (

@@ -2,21 +2,21 @@
 # shellcheck disable=SC2154
 # Packs unsaved work, as unsaved.sh defines it.
 #
-#   sh save_work.sh pack PROJECT   as files for `wsdash delete --keep-work`, once they are proven: restored by restore_work.sh into
-#                  a scratch folder, and compared with what is there. PROJECT is a folder below PROJECTS_ROOT. Prints
+#   sh save_work.sh pack PROJECT   into files for `wsdash delete --keep-work`, after verifying them: restore_work.sh restores them
+#                  into a scratch folder, which is compared with the original. PROJECT is below PROJECTS_ROOT. Prints
 #     wsdash-kept 1
-#     problem TEXT          what cannot be kept; then nothing is
-#     state HASH            of what is packed, as `unsaved.sh list exact` prints it
+#     problem TEXT          why nothing can be saved
+#     state HASH            of the packed work, as `unsaved.sh list exact` prints it
 #     file NAME SIZE HASH   the SHA-256 of each, in the order in which their bytes follow
 #     data                  and the bytes; after them a line `wsdash-kept`
 #
-#   sh save_work.sh others PROJECT FOLDER KIB   for a checkpoint: the same but of the project's own repository and files, into
-#                  FOLDER, unless it takes more. Fails where something is not among it.
+#   sh save_work.sh others PROJECT FOLDER KIB   for a checkpoint: everything but the project's own repository and files, into
+#                  FOLDER, unless it is larger. Fails if some of it is missing.
 #
 # A bundle of each repository with something unsaved has as refs/kept/*: head, heads/*, tags/*, other/* (refs), worktrees/*,
-# progress/* (a rebase or the like that goes on), stash/N (0 is the newest), index and work, commits of the index and the
-# working tree. The message of work says what HEAD was and where each branch stood. It is complete where the repository
-# takes less than $complete_kib, else it builds on what is on a remote.
+# progress/* (a rebase or similar in progress), stash/N (0 is the newest), index and work, commits of the index and the
+# working tree. The message of work names HEAD and the commit of each branch. The bundle is complete if the repository is
+# smaller than $complete_kib, otherwise it builds on commits of a remote.
 
 # shellcheck source=/dev/null
 . "${0%/*}/common.sh"
@@ -31,7 +31,7 @@
 # shellcheck source=/dev/null
 . "${0%/*}/save_work_prove.sh"
 
-# Defined already where this script is sent as one program.
+# Already defined if this script is sent as one program.
 have restore_script || restore_script() {
   cat "${0%/*}/restore_work.sh"
 }

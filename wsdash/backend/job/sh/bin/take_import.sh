@@ -1,6 +1,6 @@
 #!/bin/sh
-# Takes imported files from the user's machine, as a tar on standard input, once for a job that expects them: all of them, or
-# none. `complete` is a member that stands at the end, for tar does not miss what was cut off between two members. Sent through
+# Receives imported files from the user's machine, as a tar on standard input, once for a job that expects them: completely or
+# not at all. `complete` is the last member, because tar does not notice a truncation between two members. Sent through
 # the tunnel as one program. Environment: PROJECTS_ROOT, WSDASH_RUN.
 
 run=$WSDASH_RUN
@@ -12,7 +12,7 @@ if ! { mkdir "$incoming" && tar -C "$incoming" -xpf - && [ -f "$incoming/complet
   exit 1
 fi
 
-# replace NAME: a folder of the workspace by the imported one, where there is one
+# replace NAME: replaces a folder of the workspace by the imported one, if there is one
 replace() {
   [ ! -d "$incoming/$1" ] || { rm -rf "${root:?}/$1" && mv "$incoming/$1" "$root/$1"; }
 }

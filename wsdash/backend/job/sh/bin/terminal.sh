@@ -1,12 +1,12 @@
 #!/bin/sh
-# The user's terminal: a tmux session that outlives the connection, and as layout, folders and scrollback the job.
+# The user's terminal: a tmux session that outlives the connection, and whose layout, folders and scrollback outlive the job.
 #
-#   sh terminal.sh enter          attach to it; a new one, or what the job before has saved
-#   sh terminal.sh save           write down what stands in it, for the job that follows
+#   sh terminal.sh enter          attach to it; to a new one, or to the one that the previous job has saved
+#   sh terminal.sh save           save its contents for the next job
 #   sh terminal.sh pane NAME      the shell of a restored pane
 #   sh terminal.sh end            end it with the job
 #
-# Environment: that of the job; PROJECTS_ROOT, WSDASH_WORKSPACE. What is kept lies in the state folder beside the
+# Environment: that of the job; PROJECTS_ROOT, WSDASH_WORKSPACE. The saved files are in the state folder next to the
 # projects: `windows` (tmux's layout, name and whether it is the active one), `panes`, and a file for each pane.
 
 here=${0%/*}
@@ -14,7 +14,7 @@ kept=${PROJECTS_ROOT%/*}/state/terminal
 lines=3000
 session=wsdash
 
-# A tmux server of the workspace's own, for a runner's jobs may share a machine.
+# A separate tmux server for the workspace, because a runner's jobs may share a machine.
 workspace_tmux() {
   tmux -L "wsdash-$WSDASH_WORKSPACE" "$@"
 }
@@ -34,14 +34,14 @@ save() {
   workspace_tmux list-windows -t "=$session" -F '#{window_layout} #{window_active} #{window_name}' >"$kept.new/windows" || return
   workspace_tmux list-panes -s -t "=$session" -F '#{window_index} #{pane_id} #{pane_active} #{pane_current_path}' >"$kept.new/panes" || return
   while read -r _ pane _; do
-    # Without the empty lines below, which would move the output out of sight.
+    # Without the empty lines below, which would scroll the output out of view.
     workspace_tmux capture-pane -p -e -S "-$lines" -t "$pane" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >"$kept.new/${pane#%}"
   done <"$kept.new/panes"
   rm -rf "$kept"
   mv "$kept.new" "$kept"
 }
 
-# The panes of one window stand together in the file, in the order of the windows.
+# The panes of one window are adjacent in the file, in the order of the windows.
 restore() {
   window=
   before=
@@ -65,7 +65,7 @@ restore() {
       made=$(workspace_tmux list-panes -t "$window" -F '#{pane_id}')
     else
       made=$(workspace_tmux split-window -d -P -F '#{pane_id}' -t "$window" -c "$folder" "$shell") || return
-      # Room for the next one.
+      # Space for the next one.
       workspace_tmux select-layout -t "$window" tiled
     fi
     [ "$active" != 1 ] || active_pane=$made

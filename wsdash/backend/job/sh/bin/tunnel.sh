@@ -2,7 +2,7 @@
 # Access to the workspace: an SSH server on loopback, and a reverse tunnel to the relay on the user's machine.
 #
 #   sh tunnel.sh connect      started by gitlab.sh; ends with it
-#   sh tunnel.sh enter     what the SSH server runs for each session
+#   sh tunnel.sh enter     run by the SSH server for each session
 #
 # Environment: WSDASH_RELAY (host and port), WSDASH_RELAY_KEY (the relay's public key), WSDASH_USER_KEY (the user's),
 # WSDASH_ATTEMPT (the name to log in by), WSDASH_RUN, WSDASH_ENROLL_TOKEN_FILE (a file, which is removed once it has been sent).
@@ -31,8 +31,8 @@ find_server() {
   return 1
 }
 
-# Sets `login` to the name of this user. ssh, sshd and ssh-keygen refuse a user without one, as pods of OpenShift have it
-# by their rules, with group 0 and a password file which that may write to.
+# Sets `login` to the name of this user. ssh, sshd and ssh-keygen refuse a user without a name, as in pods of OpenShift; there
+# the user has group 0 and may write to the password file.
 find_user_name() {
   if login=$(id -un 2>/dev/null) && [ -n "$login" ]; then return 0; fi
   login=wsdash
@@ -52,8 +52,8 @@ make_host_key() {
   dropbearkey -y -f "$access/host_key" 2>/dev/null | grep '^ssh-' >"$access/host_key.pub"
 }
 
-# Only newer ones of dropbear take the folder of the keys. The others look into the home of the user, which may be
-# written to only where it is the job's own: in a container.
+# Only newer versions of dropbear have an option for the folder of the keys. Older ones use the user's home, which may be
+# written to only if it is the job's own: in a container.
 authorize_user() {
   authorized=
   if [ "$kind" = openssh ]; then
@@ -94,19 +94,19 @@ Subsystem sftp ${sftp:-internal-sftp}
 AcceptEnv LANG LC_* COLORTERM
 SetEnv SHLVL=1 "HOME=$access/home"
 EOF
-  # The user's shell starts each session. What its start-up files print or wait for is none of ours: bash reads them where it
-  # takes itself for the first shell, zsh, fish and tcsh always. They look into an empty home; `enter` has the job's again.
+  # The user's shell starts each session. Its start-up files must have no effect: bash reads them if it finds SHLVL
+  # unset, zsh, fish and tcsh always. They look into an empty home; `enter` sets the job's home again.
   # Before OpenSSH 7.8 there is no such setting.
   "$server" -t -f "$access/sshd_config" 2>/dev/null || sed -i '/^SetEnv /d' "$access/sshd_config"
 }
 
-# At `port`: `server_pid` is set. Whoever looks whether it runs must have waited for something since it ended.
+# Starts the server on `port`; sets `server_pid`. A check whether it runs must come after a wait.
 serve() {
   if [ "$kind" = openssh ]; then
     configure_sshd
     "$server" -D -e -f "$access/sshd_config" >"$access/server.log" 2>&1 </dev/null &
   else
-    # By SHLVL, bash takes itself for no first shell, and reads no start-up files. Of old ones no session has it.
+    # With SHLVL set, bash is not a first shell and reads no start-up files. Old bashes do not set it in sessions.
     inherit=
     ! "$server" -h 2>&1 | grep -q '^-e' || inherit=-e
     env -i PATH="$PATH" SHLVL=1 "$server" -F -E -s -m -p "127.0.0.1:$port" -r "$access/host_key" -P "$access/server.pid" \
@@ -116,7 +116,7 @@ serve() {
   server_pid=$!
 }
 
-# Tries ports until one is free, and sees to it that the server comes back: `port` and `watcher_pid` are set.
+# Tries ports until one is free, and restarts a server that ends: sets `port` and `watcher_pid`.
 start_server() {
   tries=0
   while [ "$tries" -lt 20 ]; do
@@ -140,12 +140,12 @@ watch_server() {
   printf '%s\n' "$watcher_pid" >"$access/watcher"
 }
 
-# The tunnel leads to the server's port, and stays up during that, as do its sessions. The server ends with a job that was killed.
+# The tunnel leads to the server's port, and stays up when the server restarts, as do its sessions. The server of a killed job ends.
 restart_server() {
   read -r server_pid <"$access/pid"
   while kill -0 "$WSDASH_JOB_PID" 2>/dev/null; do
     if ! kill -0 "$server_pid" 2>/dev/null; then
-      say 'The SSH server has ended: the job starts it again.'
+      say 'The SSH server has ended: the job restarts it.'
       serve
       printf '%s\n' "$server_pid" >"$access/pid"
     fi
@@ -178,13 +178,13 @@ ssh_relay() {
   printf '%s\n' "$ssh_pid" >"$access/client"
   while :; do
     wait "$ssh_pid"
-    # The end of any child cuts `wait` short.
+    # The end of any child interrupts `wait`.
     if [ -n "${watcher_pid:-}" ] && ! kill -0 "$watcher_pid" 2>/dev/null; then watch_server; fi
     kill -0 "$ssh_pid" 2>/dev/null || return 0
   done
 }
 
-# What one that was killed has left: its tunnel stands, and the server with its sessions.
+# Takes over the processes of a killed predecessor: its open tunnel, and the server with its sessions.
 take_over() {
   read -r port <"$access/port"
   watcher_pid=
@@ -203,9 +203,8 @@ answer_has() {
   grep -q "$1" "$access/answer" 2>/dev/null
 }
 
-# Sends the enrollment token with the two public keys and this user's name, in parts, for ssh takes at most a kilobyte at a
-# prompt.
-# The answer holds the certificate of the server's key, or says that there is none.
+# Sends the enrollment token with the two public keys and this user's name, in parts, because ssh accepts at most a kilobyte
+# at a prompt. The answer contains the certificate of the server's key, or says that there is none.
 enroll() {
   {
     cat "$WSDASH_ENROLL_TOKEN_FILE"
@@ -234,14 +233,14 @@ EOF
 
 # shellcheck disable=SC2317,SC2329  # called by a trap
 end() {
-  # They ignore what this process ignores.
+  # They inherit the signals that this process ignores.
   [ -z "${watcher_pid:-}" ] || kill -KILL "$watcher_pid" 2>/dev/null
   [ ! -f "$access/pid" ] || kill "$(cat "$access/pid")" 2>/dev/null
   for process in ${ssh_pid:-} $nap_pid; do kill -KILL "$process" 2>/dev/null; done
   exit 0
 }
 
-# give_up WORD TEXT: nobody waits for what can only come through the tunnel. The heartbeat has the word.
+# give_up WORD TEXT: ends the wait for data that can only come through the tunnel. The heartbeat has the word.
 give_up() {
   say "$2"
   printf '%s\n' "$1" >"$WSDASH_RUN/tunnel"
@@ -249,8 +248,8 @@ give_up() {
   exit 0
 }
 
-# Why the last try has failed, in a word for the heartbeat, which is all that the user's machine hears of a job that does not
-# get through to it.
+# Sets the reason of the last failure, a word for the heartbeat: the user's machine learns nothing else of a job that cannot
+# connect to it.
 note_failure() {
   if answer_has 'Could not resolve'; then why=no-name
   elif answer_has 'Connection refused'; then why=closed
@@ -266,14 +265,14 @@ connect() {
   umask 077
   mkdir -p "$access"
   if ! have ssh || ! have ssh-keygen; then
-    give_up no-ssh 'The image has no ssh, so nobody can connect to the workspace: only its log and its state are visible.'
+    give_up no-ssh 'The image has no ssh, so the workspace cannot be entered: only its log and its state are visible.'
   fi
   if ! find_server; then
-    give_up no-sshd 'The image has no SSH server (openssh-server or dropbear), so nobody can connect to the workspace.'
+    give_up no-sshd 'The image has no SSH server (openssh-server or dropbear), so the workspace cannot be entered.'
   fi
   if ! find_user_name; then
-    give_up no-user "The job's user $(id -u) has no name in the image (/etc/passwd), and ssh does not work without: nobody \
-can connect to the workspace."
+    give_up no-user "The job's user $(id -u) has no name in the image (/etc/passwd), and ssh does not work without one, so the \
+workspace cannot be entered."
   fi
   for sftp in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
     [ ! -x "$sftp" ] || break
@@ -281,13 +280,13 @@ can connect to the workspace."
   done
   [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
   if ! { make_key job_key && make_host_key; }; then
-    give_up no-keys 'The SSH keys could not be made, so nobody can connect to the workspace.'
+    give_up no-keys 'The SSH keys could not be made, so the workspace cannot be entered.'
   fi
   if ! authorize_user; then
     give_up old-dropbear "The image's dropbear is too old to log in to outside of a container: install openssh-server."
   fi
   printf 'wsdash-relay %s\n' "$WSDASH_RELAY_KEY" >"$access/known_hosts"
-  # A runner that ends the job signals every process of it, and the last checkpoint needs the tunnel.
+  # A runner that ends the job signals all of its processes, but the last checkpoint needs the tunnel.
   trap '' TERM INT HUP
   trap end USR1
   trap : CHLD
@@ -303,14 +302,14 @@ can connect to the workspace."
     choose_relay
     if [ -z "$enrolled" ]; then
       enroll
-      # Not by how the connection ended: a relay that must make room ends one without a word.
+      # Not judged by how the connection ended: a relay that must make room closes one without a message.
       if answer_has '^wsdash-enrolled\|^wsdash-host-certificate'; then
         enrolled=yes
         delay=0.3
         rm -f "$WSDASH_RUN/tunnel"
         rm -f "$WSDASH_ENROLL_TOKEN_FILE"
         if ! start_server; then
-          give_up sshd-fails "The image's SSH server does not start, so nobody can connect to the workspace: $(
+          give_up sshd-fails "The image's SSH server does not start, so the workspace cannot be entered: $(
             tail -n 1 "$access/server.log"
           )"
         fi
@@ -321,19 +320,19 @@ can connect to the workspace."
       say "The job connects to your machine: wsdash ssh can enter the workspace."
       began=$(date +%s)
       ssh_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
-      say "The tunnel to your machine is down: the job connects again."
+      say "The tunnel to your machine is down: the job reconnects."
       [ "$(($(date +%s) - began))" -lt 30 ] || delay=0.3 refused=0
     fi
     note_failure
     if answer_has 'Permission denied'; then
       refused=$((refused + 1))
-      # It may not know of this job yet: nobody may be there who looks.
+      # The relay may not know this job yet, because no process polls GitLab.
       if [ "$refused" -ge 3 ]; then
         [ "$refused" -gt 3 ] || say 'Your machine rejects this job. The job tries again from time to time.'
         delay=20
       fi
     elif answer_has 'Host key verification failed'; then
-      say 'The host that answers for your machine has another host key, so the job sends it nothing.'
+      say 'The host that answers for your machine has another host key, so the job sends it no data.'
       delay=60
     fi
     pause "$delay" >/dev/null 2>&1 &
@@ -366,7 +365,7 @@ enter() {
   . "$access/environment"
   for name in $names; do eval "export $name=\"\$given_$name\""; done
   case ${SSH_ORIGINAL_COMMAND:-} in
-    # These are no sessions of the user's, so they are no activity.
+    # These are not sessions of the user, so they do not count as activity.
     'wsdash-checkpoint '*)
       # shellcheck disable=SC2086
       exec sh "$here/checkpoint.sh" ${SSH_ORIGINAL_COMMAND#* }

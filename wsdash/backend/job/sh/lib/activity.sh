@@ -1,11 +1,10 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by job.sh: when somebody last worked here, as `active`, and how many sessions are open, as `shells`.
-
-# When somebody last typed into a shell here or used the editor, which is what `idle_minutes` counts from.
-# A shell leaves a file named by its process. A terminal knows when it was last read from; what has none, such as
-# a copy, counts while it goes on. code-server touches a file while it is used.
+# Sourced by job.sh: the time of the last activity, as `active`, and the number of open sessions, as `shells`.
+# `idle_minutes` counts from the time when the user last typed into a shell or used the editor.
+# A shell leaves a file named by its process. A terminal knows when it was last read from; a session without one, such as
+# a copy, counts as activity while it runs. code-server touches a file while it is used.
 measure_activity() {
-  # A setup mostly waits for the network, and no stop may come before its end: the idle time begins there.
+  # A setup mostly waits for the network, and must not be stopped: the idle time begins at its end.
   if [ -n "$setting_up" ]; then
     note_activity "$now"
     [ "$entry" = fetch ] || ! has_ended "$worker" || setting_up=
@@ -38,8 +37,7 @@ runs() {
   return 1
 }
 
-# A forwarded port has no session: the bytes of the process that carries it show what goes through. Keep-alive messages have
-# fewer.
+# A forwarded port has no session, so the bytes of its process are counted. Keep-alive messages are smaller.
 measure_forwarding() {
   server=
   read -r server 2>/dev/null <"${WSDASH_RUN:-/nowhere}/access/pid" || return 0
@@ -60,7 +58,7 @@ measure_forwarding() {
   carried_before=$carriers
 }
 
-# Adds the bytes of an SSH server's process and those below it to `carried`; fails where one of them is a session.
+# Adds the bytes of an SSH server's process and those below it to `carried`; fails if one of them is a session.
 only_carries() {
   comm=
   read -r comm 2>/dev/null <"/proc/$1/comm"
@@ -73,8 +71,8 @@ only_carries() {
   for child in $below; do only_carries "$child" || return 1; done
 }
 
-# A workspace that computes is not idle. In a container of its own all of its time counts; else, where others use the machine
-# too, that of the job's processes and of those below them.
+# A workspace that computes is not idle. In its own container all of its CPU time counts; otherwise, on a machine that others
+# use too, that of the job's processes and those below them.
 measure_cpu() {
   [ -n "${WSDASH_IDLE_CPU:-}" ] || return 0
   cgroup=${WSDASH_CGROUP:-/sys/fs/cgroup}
@@ -95,14 +93,14 @@ measure_cpu() {
   cpu_used=$used cpu_at=$now
 }
 
-# Adds what a process, those that it has waited for, and all below it have computed to `used`, in hundredths of a second:
-# the kernel counts in these for everybody (USER_HZ).
+# Adds the CPU time of a process, its reaped children, and all processes below it to `used`, in hundredths of a second:
+# the kernel always reports these units (USER_HZ).
 add_ticks() {
   stat_line=
   read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 0
   below=
   read -r below 2>/dev/null <"/proc/$1/task/$1/children"
-  # Its name may hold anything; the fields behind it are numbers.
+  # Its name may contain anything; the fields after it are numbers.
   # shellcheck disable=SC2086
   set -- ${stat_line##*) }
   shift 11

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Encrypted caches: the archive of gitlab_storage.sh is one that only this workspace's jobs can read and could have made.
-# Sourced by gitlab.sh after gitlab_storage.sh, whose functions of the same names these take the place of.
+# Encrypted caches: only this workspace's jobs can read and create the archive of gitlab_storage.sh.
+# Sourced by gitlab.sh after gitlab_storage.sh, whose functions of the same names it replaces.
 #
-# $base/cache/state-NUMBER.MAC is AES-256 by a key that openssl derives from the first word (PBKDF2), of a gzipped tar; MAC
-# is its HMAC-SHA256 by the second, which is looked at before anything of it is.
+# $base/cache/state-NUMBER.MAC is a gzipped tar, encrypted with AES-256 by a key that openssl derives from the first word
+# (PBKDF2); MAC is its HMAC-SHA256 by the second word, which is verified before the file is read.
 # From gitlab.sh: base, root, run, tunnel_pid, ended; $run/keys from receive_keys.sh.
 
-# Once the tunnel is there, through which the key comes.
+# Called once there is a tunnel, through which the key comes.
 restore_state() {
   finish_swap
   migrate_old_layout
@@ -15,10 +15,10 @@ restore_state() {
   if [ -z "$archive" ]; then
     have openssl || report_problem cache locked 'The image has no openssl, which encrypt_cache needs: nothing goes into the cache.'
   elif ! is_encrypted "$archive"; then
-    # A plain cache of before encrypt_cache was set.
+    # A plain cache from before encrypt_cache was set.
     ! is_newer "$archived" "$(number_of "$root")" || open_archive || keep_damaged
   elif ! open_encrypted; then
-    # Plain files that a dead job has left may be anybody's: no job runs from them.
+    # Any job may have changed plain files that a dead job has left, so no job uses them.
     if [ -d "$root" ] && mv "$root" "$base/replaced"; then
       mkdir -p "$root"
       keep_superseded "$base/replaced"
@@ -27,7 +27,7 @@ restore_state() {
   begin_state
 }
 
-# Only one that is encrypted counts where there is one: nobody else could have made it.
+# If there is an encrypted archive, only that counts, because no other job could have created it.
 may_open() {
   is_encrypted "$1" && return
   for encrypted in "$base"/cache/state-*; do
@@ -35,7 +35,7 @@ may_open() {
   done
 }
 
-# The wsdash before gave it no number.
+# The previous version gave it no number.
 migrate_old_encrypted() {
   # shellcheck disable=SC2012
   older=$(ls -t "$base"/sealed/work-* 2>/dev/null | head -n 1)
@@ -72,7 +72,7 @@ read_keys() {
   read -r key mac_key 2>/dev/null <"$run/keys"
 }
 
-# bytes HEX MASK: the bytes that the hexadecimal digits stand for, each XORed with the mask. Only the shell itself sees them.
+# bytes HEX MASK: prints the bytes of the hexadecimal digits, each XORed with the mask. The digits stay inside the shell.
 bytes() {
   rest=$1
   while [ -n "$rest" ]; do
@@ -87,7 +87,7 @@ sha256() {
   openssl dgst -sha256 2>/dev/null | sed 's/.*[= ]//'
 }
 
-# mac_of FILE: HMAC (RFC 2104) as two hashes, for openssl takes the key of its own HMAC as an argument, which others could see.
+# mac_of FILE: HMAC (RFC 2104) as two hashes, because openssl gets the key of its own HMAC as an argument, visible to others.
 mac_of() {
   block=${mac_key}0000000000000000000000000000000000000000000000000000000000000000 # 64 bytes: the block of SHA-256
   inner=$({ bytes "$block" 54 && cat "$1"; } | sha256)
@@ -95,7 +95,7 @@ mac_of() {
 }
 
 cipher() {
-  # The key stands in no argument, which others could see.
+  # The key is in no argument, which would be visible to others.
   printf '%s\n' "$key" >"$run/key" && openssl enc -aes-256-ctr -pbkdf2 -md sha256 -pass "file:$run/key" "$@" 2>/dev/null
 }
 
@@ -106,7 +106,7 @@ unpack() { # ARCHIVE FOLDER
   fi
   read_keys && [ "${1##*.}" = "$(mac_of "$1")" ] || return
   { cipher -d -in "$1" | gzip -dc | tar -C "$2" -xpf -; } 2>/dev/null || incomplete=yes
-  # The wsdash before wrote no number.
+  # The previous version wrote no number.
   if [ "$archived" = 0.1 ] && ! [ -f "$2/packed" ] && [ -f "$2/state/saved" ]; then echo 0.1 >"$2/packed"; fi
 }
 
@@ -115,7 +115,7 @@ pack() {
     report_problem cache unsaved 'The key of the cache did not arrive from your machine: nothing of this job goes into the cache.'
     return 1
   fi
-  # A file that cannot be read, or changes meanwhile, is no reason to keep none.
+  # A file that is unreadable or changes meanwhile does not prevent the archive.
   # shellcheck disable=SC2086
   tar -C "$root" -cf - home projects volumes state $aside packed 2>/dev/null | gzip -1 | cipher -out "$draft"
   mac=$(mac_of "$draft" 2>/dev/null)
@@ -125,7 +125,7 @@ pack() {
   return 1
 }
 
-# No plain copy of what is in the cache stays where a runner keeps its folders.
+# No plain copy of the cache's content stays on a runner that keeps its folders.
 remove_plaintext() {
   rm -f "$run/keys" "$run/key"
   [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || ! [ -f "$run/stored" ] || rm -rf "${root:?}"

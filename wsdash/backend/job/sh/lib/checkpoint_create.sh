@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by checkpoint.sh: the making of one, as refs of the repository beside the checkout and then as a bundle.
+# Sourced by checkpoint.sh: creates a checkpoint, as refs of the separate repository and then as a bundle.
 
 prepare() {
   have git || fail no-git || return
@@ -17,7 +17,7 @@ prepare() {
   if ! [ -d "$own/objects" ]; then
     git init --quiet --bare --template= --object-format="$format" "$own" >/dev/null 2>&1 || fail disk || return
     mkdir -p "$own/info" "$own/objects/info"
-    # Bytes as they are, whatever the attributes of the project would make of them.
+    # Bytes are not converted, whatever the attributes of the project say.
     echo '* -text -filter -ident -working-tree-encoding' >"$own/info/attributes"
   fi
   printf '%s' "${objects:+$objects
@@ -29,7 +29,7 @@ prepare() {
   return 0
 }
 
-# The index of the checkout, copied when it has changed: its times spare looking into unchanged files.
+# Copies the index of the checkout if it has changed: its times save reading unchanged files.
 copy_index() {
   index=
   [ -z "$objects" ] || index=$(cd "$project" && git rev-parse --git-path index)
@@ -44,12 +44,11 @@ copy_index() {
   cp -p "$work/index.copied" "$work/index.staged" && cp -p "$work/index.copied" "$work/index.work" ||
     fail disk || return
   GIT_INDEX_FILE=$work/index.work shadow_git ls-files --error-unmatch . >/dev/null 2>&1
-  # One that leans on a file elsewhere (a split index) cannot be read here.
+  # An index that needs another file (a split index) cannot be read here.
   if [ $? -eq 128 ]; then rm -f "$work/index.work" "$work/index.staged"; fi
 }
 
-# A file with a flag by which Git does not look at it may have changed all the same. One that a sparse checkout leaves out is
-# not there.
+# A file with a flag that makes Git ignore it may still have changed. One that a sparse checkout leaves out does not exist.
 clear_index_flags() {
   export GIT_INDEX_FILE="$work/index.work"
   shadow_git ls-files -v -z 2>/dev/null | tr '\000\012' '\012\001' | sed -n '/^[a-zS] /p' >"$work/overlooked"
@@ -64,7 +63,7 @@ clear_index_flags() {
   return 0
 }
 
-# A file that is larger than all of a checkpoint may be, or that fills the disk, ends the command.
+# A file that is larger than a whole checkpoint may be, or that fills the disk, ends the command.
 limited() {
   (
     ulimit -f $((most_kib * 2)) 2>/dev/null
@@ -89,12 +88,12 @@ add_all() {
 has_room() {
   free=$(df -Pk "$folder" 2>/dev/null | { read -r _; read -r _ _ _ free _ && printf '%s' "$free"; })
   case $free in '' | *[!0-9]*) return 0 ;; esac
-  # A tenth of what is free: what the user does comes first.
+  # A tenth of the free space: the user's own work has priority.
   [ $((free / 10)) -ge "$most_kib" ] || most_kib=$((free / 10))
   [ "$most_kib" -gt 64 ] || fail disk
 }
 
-# All refs of the next one; `tip` names them.
+# Creates all refs of the next checkpoint; `tip` names them.
 snapshot() {
   prepare && has_room && copy_index || return
   cd "$project" || fail no-folder || return
@@ -161,7 +160,7 @@ snapshot_terminal() {
   kept=$(echo terminal | shadow_git commit-tree "$tree") && shadow_git update-ref refs/wsdash/terminal "$kept"
 }
 
-# The bundle of what `snapshot` found, in `file`, with its `size` and `hash`.
+# Creates the bundle of the refs from `snapshot`: sets `file`, `size` and `hash`.
 bundle() {
   file=$work/bundle
   { shadow_git for-each-ref --format='%(refname)'; cat "$work/pushed"; } |

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by checkpoint.sh: what is unsaved beside the project's own repository. Repositories below it and beside it, and
+# Sourced by checkpoint.sh: unsaved work outside the project's own repository. Repositories below it and next to it, and
 # files outside of any, as unsaved.sh defines them; packed as for `wsdash delete --keep-work`, as the tree of refs/wsdash/others.
 
 snapshot_others() {
@@ -18,7 +18,7 @@ snapshot_others() {
   rm -rf "$packed"
 }
 
-# Of the project's own repository what no branch holds: tags that did not come with the clone, HEADs of linked worktrees.
+# Of the project's own repository, refs without a branch: tags that did not come with the clone, HEADs of linked worktrees.
 snapshot_own_refs() {
   common=$(checkout rev-parse --git-common-dir) || return 0
   case $common in /*) ;; *) common=$project/$common ;; esac
@@ -26,7 +26,7 @@ snapshot_own_refs() {
     [ -f "$file" ] || continue
     id=$(head -n 1 "$file" | grep -x '[0-9a-f]\{40,64\}') && shadow_git update-ref "refs/wsdash/worktrees/$id" "$id" 2>/dev/null
   done
-  # Without that list nobody knows which tags are on the remote.
+  # Without that list it is unknown which tags are on the remote.
   [ -f "$common/wsdash-fetched" ] || return 0
   { echo none && cat "$common/wsdash-fetched"; } >"$work/fetched"
   checkout for-each-ref --format='%(objectname) %(refname)' refs/tags | grep -vF -f "$work/fetched" |
@@ -35,7 +35,7 @@ snapshot_own_refs() {
     sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' >>"$work/pushed"
 }
 
-# Repositories in the project are not its files.
+# Repositories in the project do not count as its files.
 exclude_nested() {
   (cd "$project" && find . -name .git -prune) 2>/dev/null | sed -n 's/[][*?\\]/\\&/g; s|^\.\(/.*/\)\.git$|\1|p' >>"$own/info/exclude"
 }
@@ -51,7 +51,7 @@ restore_own_refs() {
     done
 }
 
-# Over what an older cache may have brought, which is then to be had from refs/wsdash/before of each repository.
+# Restores over files of an older cache, which are then available in refs/wsdash/before of each repository.
 restore_others() {
   $from rev-parse --quiet --verify 'refs/wsdash/restored/others^{tree}' >/dev/null || return 0
   mkdir -p "$work/others" || return 0
@@ -60,7 +60,7 @@ restore_others() {
   for section in project beside; do
     [ "$section" = project ] || project=$PROJECTS_ROOT
     (cd "$project" && WSDASH_RESTORE_OVER=yes sh "$work/others/restore.sh" "$section") >"$work/errors" 2>&1 ||
-      say "Not all repositories and files beside the project's own could be restored: $(tail -n 1 "$work/errors")"
+      say "Some repositories or files outside the project could not be restored: $(tail -n 1 "$work/errors")"
   done
   project=$PROJECTS_ROOT${project_folder:+/$project_folder}
 }

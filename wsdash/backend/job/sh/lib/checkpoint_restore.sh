@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by checkpoint.sh: the kept checkpoint on its way back, and into the project's folder.
+# Sourced by checkpoint.sh: receives the last checkpoint, and restores it into the project's folder.
 
 receive() {
   umask 077
@@ -13,7 +13,7 @@ receive() {
   return 1
 }
 
-# The one that an earlier job has uploaded: registry:ID or branch:ID.
+# Downloads the one that an earlier job has uploaded: registry:ID or branch:ID.
 download_checkpoint() {
   umask 077
   project=$PROJECTS_ROOT
@@ -34,7 +34,7 @@ download_checkpoint() {
   mv "$work/incoming" "$folder/incoming"
 }
 
-# The commits on which the bundle builds must be there: a branch may be gone from origin.
+# Fetches the commits on which the bundle builds, if they are missing: a branch may have been removed from origin.
 fetch_missing() {
   sed -n '/^$/q; s/^-\([0-9a-f]\{40,64\}\).*/\1/p' "$1" | while read -r commit; do
     checkout cat-file -e "$commit^{commit}" 2>/dev/null || checkout fetch --quiet --no-tags origin "$commit:refs/wsdash/base/$commit" 2>/dev/null

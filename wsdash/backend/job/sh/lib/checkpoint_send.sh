@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by checkpoint.sh: checkpoints on their way out of the job, through its tunnel or into the project, as long as it runs.
+# Sourced by checkpoint.sh: sends checkpoints out of the job, through its tunnel or into the project, as long as it runs.
 
-# A request is removed when it is answered and not before: who has read it may end, and the next one reads it again.
+# A request is removed only after its answer: the process that has read it may end, and the next one reads it again.
 answer_request() {
   [ -n "$request" ] || return 0
   printf '%s %s\n' "$request" "$1" >"$folder/answer.new" && mv "$folder/answer.new" "$folder/answer"
@@ -10,13 +10,13 @@ answer_request() {
   [ "$latest" != "$request" ] || rm -f "$folder/request"
 }
 
-is_alive() { # FILE: whether the process whose id stands in it runs, and is not another with its number; sets `pid`
+is_alive() { # FILE: whether the process with this id runs, and the id was not reused; sets `pid`
   pid=
   read -r pid 2>/dev/null <"$folder/$1"
   [ -n "$pid" ] && grep -q checkpoint "/proc/$pid/cmdline" 2>/dev/null
 }
 
-# `new` and the bytes, or `same`. Without an answer there is nobody to send to.
+# Sends `new` and the bytes, or `same`. Without an answer there is no receiver.
 to_tunnel() {
   if [ "$tip" = "$sent" ]; then
     printf 'same %s %s\n' "$last" "$at"
@@ -25,7 +25,7 @@ to_tunnel() {
     cat "$file" || exit 0
     has=
   fi
-  # A trapped signal would end the reading, and with it this process.
+  # A trapped signal would end the read, and with it this process.
   trap '' USR1
   read -r reply rest || exit 0
   trap on_wake USR1
@@ -39,7 +39,7 @@ registry() { # ID
   printf '%s' "$CI_API_V4_URL/projects/$CI_PROJECT_ID/packages/generic/wsdash-$WSDASH_WORKSPACE/$1/checkpoint.bundle"
 }
 
-# Into the project's package registry, and compared with what comes back from there.
+# Sends it into the project's package registry, and compares it with a download from there.
 to_registry() {
   upload "$(registry "$id")" "$file"
   case $code in 2??) ;; *) fail registry || return ;; esac
@@ -54,8 +54,8 @@ record_upload() {
   printf '%s:%s\n' "$1" "$id" >"$WSDASH_RUN/remote-checkpoint.new" && mv "$WSDASH_RUN/remote-checkpoint.new" "$WSDASH_RUN/remote-checkpoint"
 }
 
-# On a branch of the workspace's own, where the project lets its jobs push: one commit that holds the bundle, and that
-# the next one takes the place of. Its hash is that of all that is in it.
+# Sends it on a branch of the workspace, if the project lets its jobs push: one commit with the bundle, which the next one
+# replaces. The commit's hash covers everything in it.
 to_branch() {
   blob=$(shadow_git hash-object -w --no-filters "$file") &&
     tree=$(printf '100644 blob %s\tcheckpoint.bundle\n' "$blob" | shadow_git mktree) &&
@@ -70,7 +70,8 @@ to_project() {
   to_registry || to_branch
 }
 
-# send_checkpoint TO: one, by to_tunnel or to_project, and the outcome: in `saved` or `unsaved`, and to who waits for it.
+# send_checkpoint TO: sends one, by to_tunnel or to_project, and records the result in `saved` or `unsaved`, and for a waiting
+# process.
 send_checkpoint() {
   at=$(date +%s)
   why=
@@ -102,11 +103,11 @@ send_checkpoint() {
   rm -f "$work/bundle"
   printf '%s\n' "$why" >"$WSDASH_RUN/unsaved"
   answer_request "failed ${detail:-$why}"
-  # To try is work too.
+  # The attempt itself takes time, too.
   case $every in *[!0-9]*) ;; *) [ "$every" -ge 600 ] || every=$((every * 2)) ;; esac
 }
 
-# loop FILE TO USUAL: until the job ends, each USUAL seconds. FILE holds this process's id.
+# loop FILE TO USUAL: until the job ends, each USUAL seconds. FILE has this process's id.
 loop() {
   printf '%s\n' "$$" >"$folder/$1"
   usual=$3
@@ -143,7 +144,7 @@ stream() {
   mkdir -p "$folder"
   ! is_alive streamer || kill "$pid"
   rm -rf "$folder"/work.stream.*
-  # The newest one that is kept there is not sent again.
+  # The newest one that is stored there is not sent again.
   read -r has has_hash || exit 0
   loop streamer to_tunnel "${WSDASH_CHECKPOINT_S:-60}"
 }
@@ -152,7 +153,7 @@ upload_checkpoints() {
   umask 077
   # A process that waits for the end of the job's output must not wait for this process.
   exec >/dev/null 2>&1 </dev/null
-  # A runner that ends the job signals every process of it, and the last one is still to be put there.
+  # A runner that ends the job signals all of its processes, but the last checkpoint is still to be stored.
   trap '' TERM INT HUP
   mkdir -p "$folder"
   find_http
@@ -168,7 +169,7 @@ upload_checkpoints() {
   loop uploader to_project "${WSDASH_REMOTE_CHECKPOINT_S:-300}"
 }
 
-# Exit codes: 0 kept; 1 not; 2 nobody takes them.
+# Exit codes: 0 stored; 1 not stored; 2 there is no receiver.
 save() {
   ! have tmux || sh "$here/terminal.sh" save
   if ! is_alive streamer && ! is_alive uploader; then

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034
-# Sourced first by every script that is executed: what more than one of them uses.
+# Sourced first by every script that is executed: functions that more than one of them uses.
 
 say() {
   printf 'wsdash: %s\n' "$1"
@@ -9,7 +9,7 @@ have() {
   command -v "$1" >/dev/null 2>&1
 }
 
-# set_now: sets `now` to the seconds since the epoch, mostly without a process of its own. Where the wall clock may have been
+# set_now: sets `now` to the seconds since the epoch, mostly without starting a process. If the wall clock may have been
 # set meanwhile, an empty `clock_offset` has it read again.
 clock_offset=
 set_now() {
@@ -23,13 +23,13 @@ set_now() {
   now=$((clock_offset + ${uptime%%.*}))
 }
 
-# pause SECONDS: a short sleep; not every sleep takes a fraction.
+# pause SECONDS: a short sleep; some implementations of sleep accept no fraction.
 pause() {
   sleep "$1" 2>/dev/null || sleep 1
 }
 
-# nap SECONDS: sleeps until then, or until `on_wake` is called by a trap. Whoever naps empties `woken` before it looks at what
-# wakes it, so that a signal just before `wait` counts too.
+# nap SECONDS: sleeps until then, or until a trap calls `on_wake`. The caller empties `woken` before it checks its conditions,
+# so that a signal just before `wait` counts too.
 woken=
 nap_pid=
 nap() {
@@ -57,11 +57,11 @@ is_newer() { # NUMBER NUMBER: whether the first, ATTEMPT.COUNT, is
   [ "${1%.*}" -gt "${2%.*}" ] || { [ "${1%.*}" -eq "${2%.*}" ] && [ "${1#*.}" -gt "${2#*.}" ]; }
 }
 
-in_quotes() { # PATH: for '...' in a line of shell
+in_quotes() { # PATH: quotes it for '...' in a line of shell
   printf '%s' "$1" | sed "s/'/'\\\\''/g"
 }
 
-# git_setting KEY VALUE: for every Git of the job
+# git_setting KEY VALUE: sets it for every Git of the job
 git_setting() {
   export "GIT_CONFIG_KEY_${GIT_CONFIG_COUNT:=0}=$1" "GIT_CONFIG_VALUE_$GIT_CONFIG_COUNT=$2"
   export GIT_CONFIG_COUNT="$((GIT_CONFIG_COUNT + 1))"

@@ -1,16 +1,16 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # The fetch entry of job.sh, which sources this file: clones the source into the workspace.
-# Git never runs in a checkout that was there before: anybody may have written its .git/config.
+# Git never runs in a checkout that existed before: any process may have written its .git/config.
 
-source_failed=75       # trying again may help: network, a server's trouble
-configuration_wrong=78 # trying again will not help: no git, no such repository, no such ref
+source_failed=75       # a retry may succeed: network, a server's trouble
+configuration_wrong=78 # a retry will not help: no git, no such repository, no such ref
 
 refuse() {
   say "$1"
   return "$configuration_wrong"
 }
 
-# Whether git's answer in file $1 makes clear that asking again will not help. The phrases are git's own
+# Whether git's answer in file $1 shows that a retry will not help. The phrases are git's own
 # (LC_ALL=C), those of ssh, and those of the big forges.
 is_permanent() {
   while read -r answer || [ -n "$answer" ]; do
@@ -29,8 +29,8 @@ is_permanent() {
   return 1
 }
 
-# Git prints addresses as its settings rewrite them (url.BASE.insteadOf): what stands before their host is left out. So is
-# the advice that it gives after any failure of ssh, which would hide the cause.
+# Git prints addresses as its settings rewrite them (url.BASE.insteadOf): the part before their host is removed. So is
+# the advice that it prints after any failure of ssh, which would hide the cause.
 show_answer() {
   while read -r answer || [ -n "$answer" ]; do
     case $answer in
@@ -53,7 +53,7 @@ show_answer() {
   done <"$1"
 }
 
-# Runs git with its answers kept and shown, without hooks, prompts, or transports that run commands.
+# Runs git with its answers stored and shown, without hooks, prompts, or transports that run commands.
 ask_git() {
   git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c advice.detachedHead=false "$@" \
     >"$work/answer" 2>&1 </dev/null
@@ -83,7 +83,7 @@ check_out() {
   fi
   commit=$(commit_of "$source_ref")
   if [ -z "$commit" ]; then
-    # A commit that no branch or tag reaches, or a ref outside of both: servers may still give it.
+    # A commit that no branch or tag reaches, or a ref outside of both: servers may still send it.
     ask_git -C "$clone" fetch --quiet origin "$source_ref" || {
       status=$?
       [ "$status" -eq "$configuration_wrong" ] || return "$status"
@@ -95,8 +95,8 @@ check_out() {
   ask_git -C "$clone" checkout --quiet --detach "$commit" --
 }
 
-# Lists the commits of the source, so that they do not count as work of the workspace as long as that is there: a tag, or what
-# the ref named, may be on none of its branches.
+# Lists the commits of the source, so that they do not count as work of the workspace as long as the source exists: a tag, or
+# the commit that the ref named, may be on none of its branches.
 note_fetched() {
   {
     printf 'source %s\n' "$source_url"
@@ -122,7 +122,7 @@ check_source() {
   have git || refuse 'git is missing, so the source cannot be cloned. Install git.'
 }
 
-# The folder's parent, which must be below the root also where an earlier job has left symbolic links.
+# The folder's parent, which must be below the root even if an earlier job has left symbolic links.
 make_parent() {
   parent=${PROJECT_SOURCE%/*}
   root=$(cd -P "$PROJECTS_ROOT" && pwd -P) || return "$configuration_wrong"

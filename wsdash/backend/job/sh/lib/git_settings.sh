@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # Sourced by job.sh: Git's identity of the user, and the credentials of the workspace's addresses.
 
-# In the file that the user's own settings, such as those of dotfiles, come after.
+# Written into a file that Git reads before the user's own settings, such as those of dotfiles.
 set_git_identity() {
   [ -n "$git_email" ] && have git || return 0
   ! git config --global user.email >/dev/null 2>&1 || return 0
@@ -10,8 +10,8 @@ set_git_identity() {
     git config --file "$settings" user.email "$git_email"
 }
 
-# Git has the credentials that the workspace was given with its addresses, for their hosts: they stand in a file beside
-# this script, and in no address, argument or environment. The empty helper takes away those that would keep them.
+# Gives Git the credentials of the workspace's addresses for their hosts. They are in a file next to this script, and in no
+# address, argument or environment. The empty helper removes helpers that would store them.
 give_credentials() {
   [ -r "$WSDASH_SCRIPTS/git-credentials" ] || return 0
   while read -r line; do

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by job.sh in a GitLab job (WSDASH_EMIT_HOOK): what it emits is also kept in files below WSDASH_RUN, from which
-# gitlab.sh names the pipeline. Beats stay out of the log while they arrive that way: a log stops at 4 MB.
-# A message in the log erases itself as GitLab's own section marks do, so that no reader of the log sees it.
+# Sourced by job.sh in a GitLab job (WSDASH_EMIT_HOOK): its messages are also stored in files below WSDASH_RUN, from which
+# gitlab.sh names the pipeline. Heartbeats stay out of the log while they arrive that way: a log stops at 4 MB.
+# A message in the log erases itself like GitLab's own section marks, so that a reader of the log does not see it.
 
 beat_seq=0
 read -r _ beat_seq _ 2>/dev/null <"$WSDASH_RUN/beat"
 
-# Where the disk takes nothing, what was there before stays: gitlab_heartbeat.sh then reports it.
+# If the disk is not writable, the old file stays: gitlab_heartbeat.sh then reports that.
 report_state() {
   { printf '%s\n' "$1" >"$WSDASH_RUN/state.new" && mv "$WSDASH_RUN/state.new" "$WSDASH_RUN/state"; } 2>/dev/null
 }
@@ -21,7 +21,8 @@ log_message() {
   printf 'wsdash/1 %s %s\r\033[0K' "$1" "$2"
 }
 
-# A newer attempt that cannot see this job, in another container, waits for the folder that it has locked (claim_folder.sh).
+# A newer attempt in another container, from which this job is invisible, waits for the folder that this job has locked
+# (claim_folder.sh).
 yield_to_newer() {
   own=${WSDASH_ATTEMPT#*.}
   for file in "${WSDASH_RUN%/*}/wanted" "${PROJECTS_ROOT%/*}/wanted"; do

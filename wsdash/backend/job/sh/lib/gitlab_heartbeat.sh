@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2154
-# Sourced by gitlab.sh: the heartbeat, as the name of the pipeline and as lines through the tunnel. It says what the files of
-# the run folder say.
+# Sourced by gitlab.sh: the heartbeat, as the name of the pipeline and as lines through the tunnel. Its facts come from the
+# files of the run folder.
 
-# add_fact NAME=VALUE: GitLab takes 255 characters, so what does not fit is left out.
+# add_fact NAME=VALUE: GitLab accepts 255 characters, so facts that do not fit are left out.
 add_fact() {
   longer="$name $1"
   [ "${#longer}" -gt 255 ] || name=$longer
 }
 
-# Whether the disk takes what is written and has it again: it may be full, over a quota, without inodes, or read-only.
+# Whether a file can be written and read again: the disk may be full, over a quota, without inodes, or read-only.
 can_write() {
   mark=$$.$now
   { printf '%s\n' "$mark" >"$run/probe.$$"; } 2>/dev/null
@@ -18,8 +18,8 @@ can_write() {
   [ "$found" = "$mark" ]
 }
 
-# job.sh hands its heartbeats over in a file. Where the disk does not take them the job is alive all the same, and this counts them
-# in its place: its user can make room only in a job that runs.
+# job.sh passes its heartbeats in a file. If the disk is not writable, the job is still alive, and this process counts the
+# heartbeats instead: only in a running job can the user free space.
 check_disk() {
   disk_unwritable=
   every=${WSDASH_BEAT_S%%.*}
@@ -31,13 +31,13 @@ check_disk() {
   fi
 }
 
-# The state, and the last beat of job.sh. Sets `name`.
+# Reads the state, and the last heartbeat of job.sh. Sets `name`.
 compose_name() {
   read_state
   set_now
   at=0 seq=0 load=- memory=- disk=- active=- shells=-
   read -r at seq load memory disk active shells 2>/dev/null <"$run/beat"
-  # Before the first heartbeat of job.sh, the state is unpacked, or waited for.
+  # Before the first heartbeat of job.sh, the state is unpacked, or the job waits for it.
   if [ "${at:-0}" -eq 0 ]; then at=$now seq=0; fi
   check_disk
   name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
@@ -73,13 +73,13 @@ compose_name() {
   [ "$disk" = - ] || add_fact "disk=$disk"
 }
 
-# One request. Sets `code`.
+# Sends one request. Sets `code`.
 name_pipeline() {
   compose_name
   request PUT "$CI_API_V4_URL/projects/$CI_PROJECT_ID/pipelines/$CI_PIPELINE_ID/metadata" "{\"name\":\"$name\"}"
 }
 
-# A job whose own token is refused twice has been superseded or given up: it saves and ends.
+# A job whose own token is rejected twice has been superseded or given up: it saves and ends.
 check_token() {
   request GET "$CI_API_V4_URL/job"
   case $code in
@@ -97,7 +97,7 @@ check_token() {
   esac
 }
 
-# set_via WAY: the way that heartbeats take, for job.sh.
+# set_via WAY: sets the way that heartbeats take, for job.sh.
 set_via() {
   way=
   read -r way 2>/dev/null <"$run/via"

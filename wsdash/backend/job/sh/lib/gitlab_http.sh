@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2154
-# Sourced by gitlab.sh: requests to GitLab's API with the job's token, by what the image has.
+# Sourced by gitlab.sh: requests to GitLab's API with the job's token, by a program of the image.
 # The token goes through standard input or a file that only this user can read, never on a command line. No request needs
-# room on the job's disk, which may be full.
+# space on the job's disk, which may be full.
 
-# Sets `http` to curl, wget, python3 or node; to none where the image has nothing that can send a PUT.
+# Sets `http` to curl, wget, python3 or node; to none if the image has no program that can send a PUT.
 find_http() {
   http=none
   ca=
@@ -19,7 +19,7 @@ find_http() {
   fi
 }
 
-# request METHOD URL [BODY]: sets `code` to the answer's status, 000 where there is none. BODY is plain JSON.
+# request METHOD URL [BODY]: sets `code` to the answer's status, 000 if there is none. BODY is plain JSON.
 request() {
   case $http in
     curl)
@@ -41,7 +41,7 @@ request() {
   case $code in [0-9][0-9][0-9]) ;; *) code=000 ;; esac
 }
 
-# wget takes the token from a file alone: where the job's disk is full, from one in memory.
+# wget reads the token only from a file: if the job's disk is full, from one in memory.
 write_wgetrc() {
   for folder in "$run" /dev/shm /tmp; do
     wgetrc=$folder/.wsdash-wgetrc.$$
@@ -54,7 +54,7 @@ write_wgetrc() {
   return 1
 }
 
-# The status of the last answer among wget's lines.
+# Prints the status of the last answer from wget's output.
 last_status() {
   found=000
   while read -r protocol status _; do
@@ -84,7 +84,7 @@ fetch(url, { method, headers, body: body || undefined, signal: AbortSignal.timeo
   .then((answer) => console.log(answer.status));
 '
 
-# upload URL FILE, download URL FILE: as request does, with files of any size.
+# upload URL FILE, download URL FILE: same as request, for files of any size.
 upload() {
   transfer PUT "$1" "$2" ''
 }
@@ -93,7 +93,7 @@ download() {
   transfer GET "$1" '' "$2"
 }
 
-# transfer METHOD URL FROM TO: one of the two is a file, the other empty.
+# transfer METHOD URL FROM TO: one of FROM and TO is a file, the other is empty.
 transfer() {
   case $http in
     curl)

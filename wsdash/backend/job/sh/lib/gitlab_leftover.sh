@@ -1,8 +1,7 @@
 # shellcheck shell=sh disable=SC2154
-# Sourced by gitlab.sh: what only the files of a job have that has ended, as `left` of its last heartbeat.
-
-# Unsaved work, for nobody can ask once the job has ended: COMMITS.STASHES.FILES as unsaved.sh counts them into
-# `left`, with `.more` where there may be more. It takes WSDASH_UNSAVED_S at most, and hinders nothing.
+# Sourced by gitlab.sh: the unsaved work of an ended job, as `left` of its last heartbeat, because it cannot be queried after
+# the job has ended: COMMITS.STASHES.FILES as unsaved.sh counts them, with `.more` if there may be more.
+# The search takes at most WSDASH_UNSAVED_S, and its failure stops nothing.
 find_unsaved() {
   rm -f "$run/left" "$run/unsaved-report"
   [ -d "$root/projects" ] && ! [ -e "$run/expects" ] || return 0
@@ -35,7 +34,7 @@ count_left() {
       complete) more= ;;
     esac
   done 2>/dev/null <"$run/unsaved-report"
-  # A state that never came, or was superseded, may have more.
+  # A state that did not arrive, or was superseded, may have more.
   if ! [ -e "$run/restored" ] || [ -e "$run/facts" ] || [ -d "$root/aside" ] || [ -e "$run/checkpoint/wanted" ] ||
     [ -e "$run/checkpoint/no-uploads" ] || grep -q '^missed$' "$run/unsaved" 2>/dev/null; then
     unknown=.more

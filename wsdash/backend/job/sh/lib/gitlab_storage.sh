@@ -2,18 +2,18 @@
 # Sourced by gitlab.sh: the state of the workspace (home, projects, volumes, state) between its jobs.
 #
 #   $root                   the live folder: $base/live, or with WSDASH_VOLUME the workspace's own on the runner's volume
-#   $base/cache/            what the cache carries: one archive state-NUMBER.tar, made when a job has ended. A runner that
-#                           keeps its folders unpacks the cache before any script runs, so no live file may lie there.
-#                           state-NUMBER.MAC is an encrypted one (cache_encryption.sh); state-NUMBER/ is a folder, where the
-#                           image has no tar, or where a cache of an older wsdash came.
-#   $root/state/number      which state it is: ATTEMPT.COUNT. The attempt that works in it makes it ATTEMPT.0, and each
-#                           archive that it makes counts one more. The greater number is the newer state, whatever the
-#                           times of files say.
+#   $base/cache/            the content of the cache: one archive state-NUMBER.tar, created when a job has ended. A runner that
+#                           keeps its folders unpacks the cache before any script runs, so no live file may be there.
+#                           state-NUMBER.MAC is an encrypted one (cache_encryption.sh); state-NUMBER/ is a folder, if the
+#                           image has no tar, or in a cache of an older version.
+#   $root/state/number      the number of the state: ATTEMPT.COUNT. The attempt that works in it sets it to ATTEMPT.0, and each
+#                           archive that it creates adds one to COUNT. The greater number is the newer state, whatever the
+#                           times of files are.
 #   $root/state/history     the numbers of the states that it builds on
-#   $root/aside/NUMBER      a state that lost against a newer one which does not build on it; the newest two are kept
+#   $root/aside/NUMBER      a state that was replaced by a newer one which does not build on it; the newest two are kept
 #
-# $run/facts, where it is, says which state is missing or damaged; $run/from the state that this job began with, $run/stored the one that
-# it has saved; $run/left what only its files had as it ended.
+# $run/facts, if it exists, says which state is missing or damaged; $run/from has the state that this job began with,
+# $run/stored the one that it has saved; $run/left its unsaved work as it ended.
 # From gitlab.sh: base, run, tunnel_pid, ended.
 
 choose_root() {
@@ -28,7 +28,7 @@ choose_root() {
 use_volume() {
   folder=$WSDASH_VOLUME/$WSDASH_WORKSPACE
   if ! [ -d "$WSDASH_VOLUME" ] || ! { is_mounted "$WSDASH_VOLUME" || is_mounted "$folder"; }; then
-    report_problem volume unmounted "This runner mounts nothing at $WSDASH_VOLUME, so the work of this job is not kept: push it."
+    report_problem volume unmounted "This runner mounts nothing at $WSDASH_VOLUME, so the work of this job is not saved: push it."
     return
   fi
   (umask 077 && mkdir "$folder" 2>/dev/null)
@@ -44,23 +44,23 @@ use_volume() {
   fi
   kept=volume
   root=$folder
-  # Of an older wsdash, which began a new state beside the one that it missed.
+  # Of an older version, which began a new state next to the missing one.
   [ ! -d "$root/unsaved" ] || { mkdir -p "$root/aside" && rm -rf "$root/aside/0.0" && mv "$root/unsaved" "$root/aside/0.0"; }
 }
 
-# As claim_folder.sh takes that of the folder below the project directory, which another container has another one of.
+# Claims the folder as claim_folder.sh does for the folder below the project directory, of which each container has its own.
 lock_volume() {
   exec 9>>"$folder/lock"
   WSDASH_TERMINATION_S=${WSDASH_TERMINATION_S:-90} sh "$here/claim_folder.sh" "$folder"
 }
 
-# In a container a folder that only the image has goes with the job. Kubernetes may mount the workspace's own alone.
+# In a container, a folder of the image's own is lost with the job. Kubernetes may mount the workspace's folder alone.
 is_mounted() {
   [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] && have stat || return 0
   [ -d "$1" ] && [ "$(stat -c %d "$1" 2>/dev/null)" != "$(stat -c %d / 2>/dev/null)" ]
 }
 
-# report_problem WHERE WHAT SENTENCE: as a fact of the heartbeats, and in the log.
+# report_problem WHERE WHAT SENTENCE: reports it as a fact of the heartbeats, and in the log.
 report_problem() {
   printf '%s=%s\n' "$1" "$2" >"$run/facts"
   say "$3"
@@ -68,7 +68,7 @@ report_problem() {
 
 # --- numbers ------------------------------------------------------------------------------------------
 
-# valid WORD: prints it where it is a number of a state, else 0.0.
+# valid WORD: prints it if it is the number of a state, else 0.0.
 valid() {
   case $1 in
     *[!0-9.]* | *.*.* | .* | *. | '') echo 0.0 ;;
@@ -77,14 +77,14 @@ valid() {
   esac
 }
 
-# of_attempt: this attempt's number, of ID.NUMBER.GENERATION.
+# of_attempt: prints this attempt's number, from ID.NUMBER.GENERATION.
 of_attempt() {
   attempt=${1#*.}
   attempt=${attempt%%.*}
   case $attempt in '' | *[!0-9]*) attempt=0 ;; esac
 }
 
-# The number of the state in a folder, 0.0 where there is none. An older wsdash wrote the attempt that had saved it.
+# Prints the number of the state in a folder, 0.0 if there is none. An older version wrote the attempt that had saved it.
 number_of() {
   number=
   read -r number 2>/dev/null <"$1/state/number"
@@ -111,7 +111,7 @@ set_number() { # NUMBER: of the live state, which builds on what it was
 
 # --- at the start -------------------------------------------------------------------------------------
 
-# The newest state that is here becomes the live one; of a cache that needs no key.
+# Makes the newest state that exists here the live one; in a cache, only one that needs no key.
 restore_state() {
   if [ "$kept" = volume ]; then
     begin_state
@@ -133,7 +133,7 @@ finish_swap() {
   if [ -d "$root" ]; then keep_superseded "$base/replaced"; else mv "$base/replaced" "$root"; fi
 }
 
-# Caches and kept folders of the wsdash before had the open folders in the cache's own path.
+# Caches and kept folders of the previous version had the unpacked folders in the cache's own path.
 migrate_old_layout() {
   [ -f "$base/state/saved" ] || [ -d "$base/projects" ] || [ -d "$base/unsaved" ] || return 0
   older=$(number_of "$base")
@@ -147,12 +147,12 @@ migrate_old_layout() {
   mkdir -p "$folder/state"
   printf '%s\n' "${folder##*/state-}" >"$folder/state/number"
   cp "$folder/state/number" "$folder/packed"
-  # Work that was done while the cache was missing was never saved.
+  # Work done while the cache was missing was never saved.
   [ ! -d "$base/unsaved" ] || { mkdir -p "$folder/aside" && mv "$base/unsaved" "$folder/aside/0.0"; }
 }
 
-# Sets `archive` to the newest one in the cache that this job may open, and `archived` to its number. In `unopened` are those
-# that it has tried.
+# Sets `archive` to the newest one in the cache that this job can open, and `archived` to its number. `unopened` lists those
+# that it failed to open.
 unopened=
 find_archive() {
   archive=
@@ -178,12 +178,12 @@ is_encrypted() {
   case ${1##*/state-} in *.tar) return 1 ;; *.*.*) return 0 ;; *) return 1 ;; esac
 }
 
-# Overridden where caches are encrypted.
+# Overridden for encrypted caches.
 may_open() {
   ! is_encrypted "$1"
 }
 
-# The archive is unpacked beside, and takes the place of the live folder only when it is whole.
+# Unpacks the archive next to the live folder, and replaces that only if the archive is complete.
 open_archive() {
   draft=$base/draft
   incomplete=
@@ -201,19 +201,19 @@ open_archive() {
   if [ -n "$incomplete" ]; then keep_damaged; else rm -rf "$archive"; fi
 }
 
-# The file that is packed last is there, and has the number of the archive's name.
+# Whether the file that is packed last exists, with the number of the archive's name.
 is_whole() {
   packed=
   read -r packed 2>/dev/null <"$1/packed"
   [ "$packed" = "$archived" ]
 }
 
-# Overridden where caches are encrypted. One file that cannot be written is no reason to go without the others.
+# Overridden for encrypted caches. One file that cannot be written does not prevent the others.
 unpack() { # ARCHIVE FOLDER
   tar -C "$2" -xpf "$1" 2>/dev/null || incomplete=yes
 }
 
-# A state whose place the live one has taken: it goes where that builds on it, and else is kept beside it.
+# Removes a state that the live one has replaced if the live one builds on it, and otherwise keeps it next to it.
 keep_superseded() {
   case $1 in
     */state-*) lost=$(archive_number "$1") ;;
@@ -237,7 +237,7 @@ keep_superseded() {
   done
 }
 
-# It stays to be had: in what this job saves.
+# Keeps it available: in the state that this job saves.
 keep_damaged() {
   rm -rf "$base/draft"
   [ -d "$root" ] || [ ! -d "$base/replaced" ] || mv "$base/replaced" "$root"
@@ -246,7 +246,7 @@ keep_damaged() {
   mv "$archive" "$root/aside/$archived.${archive##*.}"
 }
 
-# From here on the live folder is this attempt's. A state that is missing is reported once: this job saves again.
+# From here on the live folder is this attempt's. A missing state is reported once, because this job saves again.
 begin_state() {
   mkdir -p "$root/home" "$root/projects" "$root/volumes" "$root/state" "$run/volumes"
   for found in "$base"/cache/state-*; do
@@ -257,7 +257,7 @@ begin_state() {
   printf '%s\n' "$began" >"$run/from"
   if [ "$WSDASH_RESTORE_FROM" = import ] && [ "$began" = 0.0 ]; then
     : >"$run/expects"
-    # Until they are here, what this job has is nothing to be saved.
+    # Until they have arrived, this job has nothing to save.
     printf 'import=missed\n' >"$run/facts"
     return
   fi
@@ -293,11 +293,11 @@ report_missing() {
 claim_state() {
   of_attempt "$WSDASH_ATTEMPT"
   ! is_newer "$attempt.0" "$(number_of "$root")" || set_number "$attempt.0"
-  # A volume keeps what a job leaves there, however it ends.
+  # A volume keeps a job's files, however the job ends.
   [ "$kept" != volume ] || number_of "$root" >"$run/stored"
 }
 
-# Files that were imported come through the tunnel.
+# Imported files come through the tunnel.
 await_import() {
   say 'Waiting for the imported files, which your machine sends.'
   waited=0
@@ -317,8 +317,8 @@ await_import() {
 
 # --- at the end ---------------------------------------------------------------------------------------
 
-# The live folder as the one archive of the cache: made beside it, verified, then moved there. Where that fails the cache has
-# nothing to be saved, and stays as it was.
+# Packs the live folder into the one archive of the cache: creates it next to the cache, verifies it, and moves it there. If
+# that fails, the cache stays as it was.
 save_state() {
   [ -z "${WSDASH_VOLUME:-}" ] || return 0
   ! [ -e "$run/expects" ] && [ -d "$root/state" ] || return 0
@@ -338,16 +338,16 @@ save_state() {
   rm -f "$root/packed"
 }
 
-# Overridden where caches are encrypted. Sets `suffix`.
+# Overridden for encrypted caches. Sets `suffix`.
 pack() {
   suffix=.tar
   if ! have tar; then
-    # It goes on from there, and comes back from there.
+    # The count continues from there.
     suffix=
     mv "$root" "$draft"
     return
   fi
-  # A file that cannot be read, or changes meanwhile, is no reason to keep none: what stands last is there if all does.
+  # A file that is unreadable or changes meanwhile does not prevent the archive; the last file shows that it is complete.
   # shellcheck disable=SC2086
   tar -C "$root" -cf "$draft" home projects volumes state $aside packed 2>/dev/null
   [ "$(tar -tf "$draft" 2>/dev/null | tail -n 1)" = packed ] && return
@@ -355,7 +355,7 @@ pack() {
   return 1
 }
 
-# With what could not be opened, of which the newest stays.
+# Saves it together with the archives that could not be opened, of which the newest stays.
 swap_cache() {
   rm -rf "$base/cache.new"
   mkdir -p "$base/cache.new" && mv "$draft" "$base/cache.new/state-$next$suffix" || return

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154
-# Sourced by gitlab.sh: when the job ends by itself, so that no timeout of GitLab's ends it, after which neither its
-# after_script nor the cache is done. The shares are those of timeouts.py.
+# Sourced by gitlab.sh: when the job ends by itself, before GitLab's timeout ends it, after which neither its after_script nor
+# the upload of the cache runs. The shares are those of timeouts.py.
 #
-# WSDASH_DEADLINE (seconds of the script after which it ends) and WSDASH_SAVE_S (what the last checkpoint may take) come from
-# the context's limit. CI_JOB_TIMEOUT is what GitLab tells the job (15.7 and later): the earliest of the project's, the
+# WSDASH_DEADLINE (seconds of the script after which it ends) and WSDASH_SAVE_S (seconds for the last checkpoint) come from
+# the context's limit. CI_JOB_TIMEOUT is GitLab's value for the job (15.7 and later): the earliest of the project's, the
 # job's and the runner's own, in seconds from CI_JOB_STARTED_AT on.
 
-# seconds_of INSTANT: since the epoch, of 2026-11-30T15:04:13Z; no `date` reads that everywhere.
+# seconds_of INSTANT: prints the seconds since the epoch of 2026-11-30T15:04:13Z; not every `date` can parse that.
 seconds_of() {
   case $1 in
     [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]*) ;;
@@ -27,7 +27,7 @@ seconds_of() {
   echo $((((days * 24 + hour) * 60 + minute) * 60 + second))
 }
 
-# seconds_up: of the machine, for a clock may be set while the job runs.
+# seconds_up: prints the uptime of the machine, because a clock may be set while the job runs.
 seconds_up() {
   uptime=
   read -r uptime _ 2>/dev/null </proc/uptime
@@ -41,7 +41,7 @@ set_limits() {
   case $limit in '' | *[!0-9]* | ??????????*) return 0 ;; esac
   share=$((limit / 20))
   [ "$share" -le 300 ] || share=300
-  # Images and the cache took their time. The clocks of GitLab and of the runner may differ, so it is half of all at most.
+  # Images and the cache took time before. GitLab's and the runner's clocks may differ, so it is at most half of the limit.
   before=0
   if started=$(seconds_of "${CI_JOB_STARTED_AT:-}"); then before=$(($(date +%s) - started)); fi
   [ "$before" -ge "$share" ] || before=$share
@@ -58,7 +58,7 @@ set_limits() {
   export WSDASH_DEADLINE WSDASH_SAVE_S
 }
 
-# Before job.sh counts: what has passed since.
+# Called before job.sh starts to count: subtracts the time that has passed since.
 deduct_elapsed() {
   passed=$(seconds_up)
   [ -n "$passed" ] && [ -n "$limits_from" ] || return 0

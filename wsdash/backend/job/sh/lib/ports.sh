@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Sourced by job.sh: the ports that the workspace's processes listen on, a line ADDRESS PORT PROGRAM each, the first two as
-# /proc/net/tcp has them. Whose process it is, its environment tells where others can be seen too.
+# Sourced by job.sh: the ports that the workspace's processes listen on, a line ADDRESS PORT PROGRAM each, the first two as in
+# /proc/net/tcp. On a machine with other processes, the environment of a process shows whether it belongs to the workspace.
 
 is_alone() {
   [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] || grep -qsF "PROJECTS_ROOT=$PROJECTS_ROOT" /proc/1/environ
@@ -13,7 +13,7 @@ job_listening() {
       [ "$state" != 0A ] || sockets="$sockets $inode=$local"
     done 2>/dev/null <"$table"
   done
-  # The SSH server of the job is nothing of the user's.
+  # The SSH server of the job is not the user's.
   own_port=
   read -r own_port 2>/dev/null <"${WSDASH_RUN:-/nowhere}/access/port"
   alone=no

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by save_work.sh, and by checkpoint_others.sh for what is beside the project's own repository.
+# Sourced by save_work.sh, and by checkpoint_others.sh for unsaved work outside the project's own repository.
 
 complete_kib=32768
 most_kib=1040000
@@ -16,15 +16,15 @@ pack() { # PROJECT
   [ -e "$PROJECTS_ROOT" ] || { printf 'data\n\nwsdash-kept\n'; return 0; }
   root=$(cd -P -- "$PROJECTS_ROOT" 2>/dev/null && pwd -P) || root=
   if [ -z "$root" ] || ! cd "$root"; then refuse 'the projects folder cannot be read'; return; fi
-  set_surroundings || refuse 'there is no room to work in' || return
+  set_surroundings || refuse 'there is no space to work in' || return
   out=$scratch/out
   umask 077
-  mkdir "$out" && restore_script >"$out/restore.sh" || refuse 'there is no room to work in' || return
+  mkdir "$out" && restore_script >"$out/restore.sh" || refuse 'there is no space to work in' || return
   report_all >"$scratch/report"
   ! grep '^problem ' "$scratch/report" || return
   print_state || refuse 'there is no sha256sum' || return
   pack_all && prove_all || return
-  # The script is the other side's own.
+  # The receiver has the script itself.
   rm "$out/restore.sh"
   kib=$(du -sk "$out" | { read -r kib _ && printf '%s' "$kib"; })
   [ "$kib" -le "$most_kib" ] || refuse "it takes $((kib / 1024)) MiB, which is more than can be kept so; wsdash export takes more" || return
@@ -67,7 +67,7 @@ pack_all() {
     set_home
     printf '%s\t%s\n' "$(encoded "$home")" "$nth" >>"$scratch/order"
   done
-  # A folder before what lies in it.
+  # A folder before its contents.
   sort "$scratch/order" >"$scratch/sorted"
   while IFS= read -r line; do
     load_unit "${line##*"$tab"}"
@@ -79,7 +79,7 @@ pack_all() {
   pack_loose
 }
 
-# Sets `home`, where it comes back: what has no working tree gets one, beside what it belongs to.
+# Sets `home`, the folder to restore it to: a repository without a working tree gets one, next to the one it belongs to.
 set_home() {
   home=$path
   [ -z "$tree" ] || return 0
@@ -116,7 +116,7 @@ name_unit() {
   printf '%s' "$place" >"$unit/place"
 }
 
-# A commit of the tree in an index: its id, or nothing.
+# Prints the id of a commit of the tree in an index, or nothing.
 tree_commit() { # INDEX MESSAGE_FILE [PARENT]
   made=$(GIT_INDEX_FILE=$1 shadow_git write-tree 2>"$scratch/errors") || return
   shadow_git_stdin commit-tree "$made" ${3:+-p "$3"} <"$2" 2>"$scratch/errors"
@@ -136,12 +136,12 @@ pack_unit() {
     GIT_INDEX_FILE=$S/index.work shadow_git_stdin update-index -z --force-remove --stdin <"$scratch/gone" 2>"$scratch/errors" &&
       GIT_INDEX_FILE=$S/index.work shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/there" 2>"$scratch/errors" ||
       refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
-    # Unmerged files of a merge are kept as they are in the tree.
+    # Unmerged files of a merge are saved as they are in the tree.
     shadow_git ls-files -z --unmerged 2>/dev/null | lines | sed "s/^[^$tab]*$tab//" | tr '\012\001' '\000\012' >"$scratch/paths"
     [ ! -s "$scratch/paths" ] || GIT_INDEX_FILE=$S/index.staged shadow_git_stdin update-index -z --add --remove --replace --stdin <"$scratch/paths" 2>/dev/null
     compare_as git
   fi
-  # Without a working tree, as if all were as committed.
+  # Without a working tree, as if every file were unchanged.
   if [ -z "$tree" ] && [ -n "$head" ]; then
     for index in index.staged index.work; do
       GIT_INDEX_FILE=$S/$index shadow_git read-tree "$head" 2>"$scratch/errors" || refuse "${where:-.}: $(tail -n 1 "$scratch/errors")" || return
@@ -186,7 +186,7 @@ bundle() {
 
 pack_loose() {
   find_hollow
-  # For a checkpoint the project's own are looked at by other means.
+  # For a checkpoint, the project's own files are searched separately.
   files=loose
   [ -z "${others:-}" ] || files=submerged
   cat "$scratch/$files" "$scratch/hollow" | of_part within >"$scratch/within"
@@ -194,15 +194,15 @@ pack_loose() {
   archive within "$root${project:+/$project}" "$out/files.tar" && archive beside "$root" "$out/beside.tar"
 }
 
-# Of paths below the root those in the project, as seen from there, or those beside it.
+# Prints, of paths below the root, those in the project, relative to it, or those outside it.
 of_part() { # within|beside
   part=$1 start=$(encoded "${project:+$project/}") awk '
     BEGIN { within = ENVIRON["part"] == "within"; start = ENVIRON["start"] }
     (index($0, start) == 1 || start == "") == within { print within ? substr($0, length(start) + 1) : $0 }'
 }
 
-# Bare repositories among files that are kept, into $scratch/bare, and their empty folders, without which they are none,
-# into $scratch/hollow.
+# Lists bare repositories among saved files in $scratch/bare, and their empty folders, without which they are invalid,
+# in $scratch/hollow.
 find_hollow() {
   : >"$scratch/hollow"
   : >"$scratch/bare"
@@ -219,20 +219,20 @@ find_hollow() {
     if ! is_kept_here || [ ! -d "./$value/objects" ] || ! is_git_folder "$root/$value"; then continue; fi
     printf '%s\n' "$line" >>"$scratch/bare"
     find "./$value" -type d -print0 | lines >"$scratch/folders"
-    # All that is in something, then all folders.
+    # All files in folders, then all folders.
     find "./$value" -print0 | lines | sed 's|/[^/]*$||' | awk 'NR == FNR { full[$0]; next } !($0 in full)' - "$scratch/folders" |
       sed 's|^\./||' >>"$scratch/hollow"
   done <"$scratch/candidates"
 }
 
-# For a checkpoint nobody knows which of the project's own files are.
+# For a checkpoint it is unknown which of the project's own files are ignored.
 is_kept_here() {
   ! grep -qxF -e "$line/HEAD" "$scratch/kept" || return 0
   [ -n "${others:-}" ] && ! grep -qxF -e "$(encoded "$root/$value")" "$scratch/gits" || return
   case $value in "${project:+$project/}"*) ;; *) return 1 ;; esac
 }
 
-# As Git decides it, without a look at its configuration.
+# Decides it as Git does, without reading its configuration.
 is_git_folder() {
   (cd "$scratch" && git rev-parse --resolve-git-dir "$1") >/dev/null 2>&1
 }
@@ -241,7 +241,7 @@ is_gnu_tar() {
   tar --version 2>/dev/null | grep -q GNU
 }
 
-# Those of the names that there are: a pattern that fits nothing stands for itself.
+# Adds the names that exist: a pattern without a match stays as it is.
 tar_all() { # ARCHIVE NAME...
   archive=$1
   shift
@@ -252,8 +252,8 @@ tar_all() { # ARCHIVE NAME...
   tar -cf "$archive" "$@"
 }
 
-# GNU's makes the same bytes of the same files, so that two can be compared. Others take no list that could hold every
-# name, so they get a folder with just these files.
+# GNU tar makes the same bytes of the same files, so that two archives can be compared. Other tars accept no list of arbitrary
+# names, so they get a folder with just these files.
 archive() { # LIST FOLDER FILE
   [ -s "$scratch/$1" ] || return 0
   cd "$2" || return

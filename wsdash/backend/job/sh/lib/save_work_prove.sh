@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by save_work.sh: what was packed is restored into a scratch folder, and compared with what is there.
+# Sourced by save_work.sh: restores the packed work into a scratch folder, and compares it with the original.
 
 prove_all() {
   mkdir -p "$scratch/proof/project" "$scratch/proof/beside"
@@ -28,7 +28,7 @@ restored_folder() { # into `folder`
   case $file in beside-*) folder=$scratch/proof/beside/$value ;; esac
 }
 
-# A bundle that builds on what is elsewhere is tried on that alone: each such commit without what came before it.
+# A bundle that builds on remote commits is tested on those alone: each such commit without its history.
 prepare_bases() {
   for unit in "$scratch"/unit/*; do
     [ -e "$unit/file" ] || continue
@@ -58,8 +58,8 @@ changed() { # FILE, as a line
   refuse "${where:-.}: $1 changed while it was packed"
 }
 
-# Files below this folder that are not as in an index, into $scratch/differing: those that were packed as changed by their
-# bytes, the others also by what Git makes of them, as they come back as Git writes them.
+# Lists files below this folder that differ from an index in $scratch/differing: by their bytes if they were packed as changed,
+# the others also by Git's conversions, because Git writes them when they are restored.
 list_differing() { # INDEX
   for view in bytes git; do
     compare_as "$view"
@@ -86,7 +86,7 @@ prove_unit() {
   [ "$(restored write-tree)" = "$(shadow_git rev-parse 'refs/kept/index^{tree}')" ] || differs 'the index' || return
   { echo none && restored for-each-ref --format='%(objectname) %(refname)' refs/kept; } >"$scratch/came"
   shadow_git for-each-ref --format='%(objectname) %(refname)' refs/kept | grep -vxF -f "$scratch/came" | while read -r id name; do
-    # Commits on a remote need not come.
+    # Commits on a remote need not be restored.
     left=$( { echo "$id"; cat "$S/elsewhere"; } | shadow_git_stdin rev-list --ignore-missing --stdin --count 2>/dev/null)
     [ "$left" = 0 ] || printf '%s\n' "$name"
   done >"$scratch/lost"

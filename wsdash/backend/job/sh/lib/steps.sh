@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329
-# Sourced by job.sh: the words of the rendered workload (`run`, `once`, `await`, `expect`, `ready`), and what is reported of
-# each step.
+# Sourced by job.sh: the words of the rendered workload (`run`, `once`, `await`, `expect`, `ready`), and the report of each
+# step.
 
 step_started() {
   set_now
@@ -14,7 +14,7 @@ step_ended() {
 
 # run ID FOLDER LINE [NAME=VALUE...]: one command of the rendered workload. A relative FOLDER is below the
 # project's. The environment is set in the subshell only: the workload's PATH must not break this script;
-# and from there only positional parameters count, for the workload may name a variable as this script does.
+# after that only positional parameters are used, because the workload may use this script's names of variables.
 run() {
   id=$1
   shift
@@ -36,7 +36,7 @@ run() {
   return "$status"
 }
 
-# once MARK run ID ...: not where it has succeeded in this workspace before.
+# once MARK run ID ...: skipped if it has succeeded in this workspace before.
 once() {
   mark=$PROJECTS_ROOT/.wsdash/done/$1
   shift
@@ -56,9 +56,9 @@ await() {
   return "$failed"
 }
 
-# expect NAME: a variable that comes from the provider, and not from the workload.
+# expect NAME: checks a variable that the provider, not the workload, defines.
 expect() {
-  eval "[ -n \"\${$1+set}\" ]" || say "The secret $1 is not given to this job. docs/gitlab.md says where it comes from."
+  eval "[ -n \"\${$1+set}\" ]" || say "The secret $1 is not set in this job; docs/gitlab.md says how to set it."
 }
 
 # The steps that the user waits for are done; the rest runs while the user works.

@@ -1,11 +1,11 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by unsaved.sh and save_work.sh, the second of three: which commits are known to be on a remote.
+# Sourced by unsaved.sh and save_work.sh, the second of three: the commits that are known to be on a remote.
 
-# Places that others than the job may clear, and some of which it has for itself.
+# Places that other processes than the job may clear, or of which the job may have a private one.
 volatile='/tmp /var/tmp /dev /run /proc'
 
-# As `^ID` lines into $S/elsewhere: what a remote-tracking ref names, or came with a clone, where that remote outlives
-# the job. Of one on this machine only what it really holds.
+# Writes `^ID` lines into $S/elsewhere: commits that a remote-tracking ref names, or that came with a clone, if that remote
+# outlives the job. Of a remote on this machine, only commits that it really has.
 collect_elsewhere() {
   : >"$S/sure"
   : >"$S/likely"
@@ -20,7 +20,7 @@ collect_elsewhere() {
     done | while read -r id url; do
       echo "$id" | came_from "$url"
     done
-    # As long as it is that of the clone, its tags came with it.
+    # As long as the address is that of the clone, its tags came with it.
     file=$common/logs/refs/remotes/origin/HEAD
     # shellcheck disable=SC3013  # every shell that may be here has -nt
     if [ -f "$common/packed-refs" ] && [ -f "$file" ] && ! [ "$common/packed-refs" -nt "$file" ]; then
@@ -32,7 +32,7 @@ collect_elsewhere() {
   { cat "$S/sure" && in_borrowed; } | sed -n 's/^[0-9a-f]\{40,64\}$/^&/p' | sort -u >"$S/elsewhere"
 }
 
-# The refs that each remote fetches, as `VERDICT DESTINATION`, by the worst of all its addresses; and each once without.
+# Prints the refs that each remote fetches, as `VERDICT DESTINATION`, by the worst of its addresses; each ref once.
 classify_remotes() {
   : >"$scratch/configured"
   [ ! -f "$common/config" ] || (cd "$scratch" && git config --file "$common/config" -z --get-regexp \
@@ -72,8 +72,8 @@ classify_remotes() {
     }'
 }
 
-# Of `ID REF` lines those that a remote has fetched, as `far ID` and `here ID`. A ref that several may have made is
-# believed where all of them are.
+# Prints, of `ID REF` lines, those that a remote has fetched, as `far ID` and `here ID`. A ref that several remotes may have
+# written is accepted if all of them are.
 tracked() {
   awk -F '\t' '
     function fits(ref, to, star, before, after) {
@@ -97,7 +97,7 @@ tracked() {
     }' "$S/remotes" -
 }
 
-# IDs that came with a clone from there.
+# Prints ids that came with a clone from this address.
 came_from() { # URL
   classify_remote "$1"
   case $verdict in
@@ -107,13 +107,13 @@ came_from() { # URL
   esac
 }
 
-# Sets `verdict` of what a URL names:
+# Sets `verdict` for the repository of a URL:
 #   far      on another machine
-#   here     a repository that outlives the job, and can be looked into: its objects go into $S/borrowed
-#   unseen   the source of the workspace, which is there but cannot be seen from here: no job can push to it either
-#   nowhere  not there, this repository itself, or one that goes with the job, or may
-# WSDASH_SOURCE is the source of the workspace where that is a folder that outlives it; WSDASH_MACHINE says that the
-# paths are those of a machine, and no container's.
+#   here     a repository that outlives the job and is readable: its objects go into $S/borrowed
+#   unseen   the source of the workspace, which exists but is invisible from here: no job can push to it either
+#   nowhere  missing, this repository itself, or one that may be removed with the job
+# WSDASH_SOURCE is the source of the workspace if that is a folder that outlives it; WSDASH_MACHINE says that the
+# paths are those of a machine, not of a container.
 classify_remote() { # URL
   verdict=nowhere
   case $1 in
@@ -139,7 +139,7 @@ classify_remote() { # URL
   quoted "$there" >>"$S/borrowed"
 }
 
-# As Git finds it. Sets `folder` and `common`.
+# Finds it as Git does. Sets `folder` and `common`.
 enter_repository() { # PATH
   for suffix in /.git '' .git/.git .git; do
     at=$1$suffix
@@ -149,8 +149,8 @@ enter_repository() { # PATH
   return 1
 }
 
-# Whether neither these objects nor what they borrow are the job's own, or in a place that passes. Who names a source
-# there knows.
+# Whether neither these objects nor the objects that they borrow belong to the job or are in a temporary place. A source that
+# the user named in such a place counts as lasting.
 outlives() { # OBJECTS DEPTH
   at=$(cd -P -- "$1" 2>/dev/null && pwd -P) && [ "$2" -gt 0 ] || return
   set -- "$at" "$2"
@@ -167,7 +167,7 @@ outlives() { # OBJECTS DEPTH
   )
 }
 
-# Of $S/likely what is among the objects of those in $S/borrowed, and in no others.
+# Lists the ids of $S/likely that are among the objects of $S/borrowed, and in no others.
 in_borrowed() {
   [ -s "$S/likely" ] || return 0
   mkdir -p "$S/lasting/objects/info" "$S/lasting/refs" || return

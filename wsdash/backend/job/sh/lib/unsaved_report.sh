@@ -1,16 +1,16 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by unsaved.sh and save_work.sh, the last of three: changes, files outside of repositories, and the lines that report all.
+# Sourced by unsaved.sh and save_work.sh, the last of three: changes, files outside of repositories, and the report's lines.
 
-# Changes as `XY PATH` lines into $S/changes.
+# Writes changes as `XY PATH` lines into $S/changes.
 collect_changes() {
   : >"$S/changes"
   [ -n "$tree" ] || return 0
   (cd "$tree" && shadow_git status --porcelain -z --no-renames --untracked-files=all --ignore-submodules=dirty) 2>"$scratch/errors" >"$S/status" ||
     { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 0; }
-  # A file that is not in the encoding that its attributes name is compared as it is.
+  # A file that is not in the encoding of its attributes is compared without conversion.
   sed '/^hint: /d; /^error: failed to encode /d; /^error: BOM is /d' "$scratch/errors" >"$scratch/said"
   [ ! -s "$scratch/said" ] || problem "${where:-.}: $(tail -n 1 "$scratch/said")"
-  # Repositories in it are looked into by themselves.
+  # Repositories in it are searched separately.
   lines <"$S/status" | grep -vxF -f "$S/nested" >"$S/changes"
   grep '^?? .*/$' "$S/changes" | sed 's/^?? //; s|/$|: a damaged repository, which cannot be looked into|' | while IFS= read -r line; do
     decoded "$line"
@@ -19,7 +19,7 @@ collect_changes() {
 }
 
 nested() {
-  # Without any pattern some greps take every line.
+  # Without any pattern some greps match every line.
   printf '?? /\n'
   for other in "$scratch"/unit/*/path; do
     [ "$other" != "$unit/path" ] && [ -e "${other%/path}/git" ] || continue
@@ -29,8 +29,8 @@ nested() {
   done
 }
 
-# Folders at which the Git of the repository around them does not look, and that are no working tree: those of submodules
-# that are not there, and those that name a bare repository. Into $scratch/unlinked, below the root.
+# Lists folders that the Git of the surrounding repository ignores, and that are not working trees: those of submodules that
+# are not checked out, and those that name a bare repository. Into $scratch/unlinked, below the root.
 collect_unlinked() {
   if [ -z "$tree" ]; then
     [ ! -e "$unit/is-named" ] || [ -z "$path" ] || printf '%s\n' "$(encoded "$path")" >>"$scratch/unlinked"
@@ -46,8 +46,8 @@ collect_unlinked() {
 
 # --- outside of repositories ----------------------------------------------------------------------------
 
-# Sets the arguments of find that leave out caches and repositories; runs it in a folder below the root with those that
-# follow.
+# Sets the arguments of find that leave out caches and repositories; runs it in a folder below the root with the further
+# arguments.
 find_loose() { # FOLDER EXPRESSION...
   start=$1
   shift
@@ -58,10 +58,10 @@ find_loose() { # FOLDER EXPRESSION...
     stored "$file"
     case $file in
       */path)
-        # A .git file that names a bare repository is nothing without it.
+        # A .git file that names a bare repository is meaningless without it.
         [ ! -e "${file%/path}/is-named" ] || value=${value:+$value/}.git
         [ -e "${file%/path}/has-tree" ] || [ -e "${file%/path}/is-named" ] || continue
-        # All of the root is in one.
+        # The whole root is in one.
         [ -n "$value" ] || { [ "$start" != . ] || return 0; continue; }
         ;;
       *) case $value in "$root"/*) value=${value#"$root/"} ;; *) continue ;; esac ;;
@@ -93,7 +93,7 @@ print_list() { # WORD WORDS FILE
   printf '%s %s\n' "$2" "$total"
 }
 
-# A commit that one repository knows to be on a remote is there for all that hold it.
+# A commit that one repository knows to be on a remote counts as saved for all that have it.
 report_commits() {
   { sed 's/ .*//' "$S/tips"; cat "$scratch"/unit/*/shadow/elsewhere; reported_already; } >"$S/revisions"
   sed 's/ .*//' "$S/tips" "$S/stashes" | sort -u | shadow_git_stdin cat-file --batch-check 2>/dev/null | grep -q ' missing$' &&
@@ -133,14 +133,14 @@ report_unit() { # NUMBER
   print_list stash stashes "$S/stash-names"
   nested >"$S/nested"
   collect_unlinked
-  # For a checkpoint the project's own are looked at by other means.
+  # For a checkpoint, the project's own files are searched separately.
   [ -z "${others:-}" ] || [ "$path" != "$project" ] || return 0
   collect_changes
   print_list change changes "$S/changes"
 }
 
-# A line that differs after any change to the report or to what would be kept, also to the content of a changed file.
-# Fails where it cannot be made.
+# Prints a line that differs after any change to the report or to the saved files, including the content of a changed file.
+# Fails if it cannot be computed.
 print_state() {
   have sha256sum && list_state >"$scratch/state" || return
   hash=$(sha256sum <"$scratch/state") || return
@@ -156,13 +156,13 @@ list_state() {
     printf 'repository %s\n' "$(encoded "$where")"
     cat "$S/HEAD" "$S/tips" "$S/stashes"
     [ -n "$tree" ] || continue
-    # In another folder it lists what is below that.
+    # In another folder it lists only the files below that.
     cd "$tree" && shadow_git ls-files --stage -z && sed 's/^...//' "$S/changes" | list_contents || return
   done
   cd "$root" && list_contents <"$scratch/loose"
 }
 
-# Reads paths below this folder: the kind of each, and the hash of each file's content.
+# Reads paths below this folder; prints the kind of each, and the hash of each file's content.
 list_contents() {
   sed 's|^|./|' | tr '\012\001' '\000\012' >"$scratch/paths"
   : >"$scratch/regular"
@@ -183,7 +183,7 @@ list_contents() {
       fi
       printf "%s %s\0" "$kind" "$file"
     done' sh "$scratch/regular" <"$scratch/paths"
-  # A file that cannot be read is not kept either, and is reported as a problem.
+  # A file that cannot be read is not saved either, and is reported as a problem.
   xargs -0 sha256sum -- /dev/null <"$scratch/regular" 2>/dev/null || :
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Sourced by unsaved.sh and save_work.sh, the first of three: the repositories below the projects folder, and one beside each in
-# which Git works.
+# Sourced by unsaved.sh and save_work.sh, the first of three: finds the repositories below the projects folder, and makes a
+# separate repository for each, in which Git works.
 
 caches='.cache node_modules __pycache__ .venv .tox .mypy_cache .pytest_cache .ruff_cache .gradle'
 most_repositories=500
@@ -8,7 +8,7 @@ most_lines=100
 soh=$(printf '\001')
 tab=$(printf '\t')
 
-# Nothing of the environment changes what Git does.
+# The environment does not change how Git works.
 set_surroundings() {
   for name in $(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
   real_home=${HOME:-}
@@ -24,7 +24,7 @@ set_surroundings() {
     GIT_COMMITTER_NAME=wsdash GIT_COMMITTER_EMAIL=wsdash GIT_COMMITTER_DATE='@0 +0000'
 }
 
-# Names that end with NUL, one a line.
+# Prints names that end with NUL, one a line.
 lines() {
   tr '\000\012' '\012\001'
 }
@@ -38,7 +38,7 @@ encoded() { # PATH
   printf '%s' "$1" | tr '\012' '\001'
 }
 
-# As a file of alternates has it.
+# Quotes a path for a file of alternates.
 quoted() { # PATH
   printf '"%s"\n' "$(encoded "$1" | sed "s/[\\\\\"]/\\\\&/g; s/$soh/\\\\n/g")"
 }
@@ -52,7 +52,7 @@ problem() {
   printf 'problem %s\n' "$(encoded "$1" | cut -c 1-400)"
 }
 
-# For `find -path`, where a name may hold what would be a pattern.
+# Escapes a name for `find -path`, so that it is not used as a pattern.
 escaped() {
   value=$(printf '%sx' "$1" | sed 's/[][*?\\]/\\&/g')
   value=${value%x}
@@ -60,12 +60,12 @@ escaped() {
 
 # --- where the repositories are -------------------------------------------------------------------------
 
-# Each as a folder unit/N: `path` (below the root) of the working tree, `git` and `common`, its folders.
+# Each is a folder unit/N: `path` (below the root) of the working tree, `git` and `common`, its folders.
 find_repositories() {
   count=0
   : >"$scratch/gits"
   find . \( -path ./.wsdash -o -path ./.wsdash-fetch \) -prune -o -name .git -prune -print0 2>/dev/null | lines >"$scratch/found"
-  # A folder before a file: the main working tree stands for all that its linked ones share. Last what is bare.
+  # Folders before files: the main working tree represents all that its linked ones share. Bare repositories come last.
   for wanted in folder file bare; do
     while IFS= read -r line; do
       decoded "${line%/.git}"
@@ -74,7 +74,7 @@ find_repositories() {
       add_named
     done <"$scratch/found"
   done
-  # Git folders that no working tree names any more: submodules of another branch, what is bare.
+  # Git folders without a working tree: submodules of another branch, bare repositories.
   known=$count
   nth=0
   while [ "$nth" -lt "$known" ]; do
@@ -88,7 +88,7 @@ find_repositories() {
   done
 }
 
-# The repository of ./$path/.git, where it is one of $wanted.
+# Adds the repository of ./$path/.git, if it is one of $wanted.
 add_named() {
   if [ -d "./$path/.git" ]; then
     [ "$wanted" != file ] || return 0
@@ -100,7 +100,7 @@ add_named() {
     problem "${path:-.} holds a damaged repository, which cannot be looked into"
 }
 
-# The Git folder that a .git file stands for.
+# Prints the Git folder that a .git file names.
 named_by() { # FILE
   line=$(head -n 1 "$1" | cut -c 1-4096)
   case $line in
@@ -110,7 +110,7 @@ named_by() { # FILE
   esac
 }
 
-# Sets `folder` and `common`, which a linked working tree shares with others; fails where it is no repository's.
+# Sets `folder` and `common`, which a linked working tree shares with others; fails if it is not a repository's.
 enter_git_folder() { # GIT_FOLDER
   folder=$(cd -P -- "$1" 2>/dev/null && pwd -P && printf x) || return
   folder=${folder%"
@@ -150,17 +150,17 @@ add_repository() { # PATH GIT_FOLDER folder|file|bare|found: whether it is one
   esac
 }
 
-# A linked working tree is one whatever core.bare says of those that share it, and what has an index has one too.
+# A linked working tree is one whatever core.bare says of those that share it, and a repository with an index has one too.
 has_tree() {
   [ "$folder" != "$common" ] || [ -f "$folder/index" ] || [ "$(setting "$common" bool core.bare)" != true ]
 }
 
-# A setting of the repository's own configuration. Files that it includes are not read.
+# Prints a setting of the repository's own configuration. Files that it includes are not read.
 setting() { # COMMON TYPE KEY
   [ -f "$1/config" ] && (cd "$scratch" && git config --file "$1/config" --type="$2" --get "$3" 2>/dev/null)
 }
 
-# --- a repository beside it -----------------------------------------------------------------------------
+# --- a separate repository ------------------------------------------------------------------------------
 
 load_unit() { # NUMBER
   unit=$scratch/unit/$1
@@ -178,7 +178,7 @@ load_unit() { # NUMBER
 }
 
 # Makes $S for the unit: `path`, `tree` (its working tree, or nothing), `git_folder`, `common`.
-# Fails where that cannot be, and says so.
+# Fails if that is impossible, and reports the reason.
 open_unit() { # NUMBER
   load_unit "$1"
   have git || { problem "${where:-.} cannot be looked into: there is no git"; return 1; }
@@ -215,16 +215,16 @@ open_unit() { # NUMBER
   shadow_git rev-parse --git-dir >/dev/null 2>"$scratch/errors" || { problem "${where:-.} cannot be looked into: $(tail -n 1 "$scratch/errors")"; return 1; }
 }
 
-# How files are compared from now on:
-#   git    by what the conversions that are built into Git make of them, as the repository's attributes and configuration ask:
-#          line ends, encoding, $Id$. They run no program. A filter would: none is configured here, so that a file under one
-#          counts as changed where its times are not those in the index, as nobody but the filter could say that it is not.
-#   bytes  as they are
+# compare_as MODE: how files are compared from now on:
+#   git    with Git's built-in conversions, as the repository's attributes and configuration ask: line ends, encoding, $Id$.
+#          They run no program. A filter would, so none is configured here: a file with a filter counts as changed if its
+#          times differ from those in the index, because only the filter could show that it is unchanged.
+#   bytes  without conversion
 compare_as() { # git|bytes
   if [ -f "$S/attributes.$1" ]; then cp "$S/attributes.$1" "$S/info/attributes"; else : >"$S/info/attributes"; fi
 }
 
-# The settings by which Git converts files: the machine's, the user's, the repository's. Files that they include are not read.
+# Reads the settings by which Git converts files: the machine's, the user's, the repository's. Included files are not read.
 copy_conversions() {
   set -- /etc/gitconfig "$real_settings/config" "$real_home/.gitconfig" "$common/config"
   [ "$(setting "$common" bool extensions.worktreeconfig)" != true ] || set -- "$@" "$git_folder/config.worktree"
@@ -254,7 +254,7 @@ converting() { # ARGUMENT...: of the settings in `file`
   (cd "$scratch" && HOME=$real_home git config --file "$file" "$@" 2>/dev/null)
 }
 
-# With its times, which spare looking into unchanged files and say which may have changed since.
+# Copies the index with its times, which save reading unchanged files and show which may have changed since.
 copy_index() {
   [ -n "$tree" ] && [ -f "$git_folder/index" ] || return 0
   cp -p "$git_folder/index" "$S/index"
@@ -263,8 +263,7 @@ copy_index() {
   return 0
 }
 
-# A file with a flag by which Git does not look at it may have changed all the same. One that a sparse checkout leaves out is
-# not there.
+# A file with a flag that makes Git ignore it may still have changed. One that a sparse checkout leaves out does not exist.
 clear_index_flags() {
   shadow_git ls-files -v -z 2>/dev/null | lines | sed -n '/^[a-zS] /p' >"$scratch/overlooked"
   sed -n 's/^[a-z] //p' "$scratch/overlooked" | tr '\012\001' '\000\012' >"$scratch/assumed"
@@ -286,7 +285,7 @@ shadow_git_stdin() {
     -c core.quotePath=false -c core.warnAmbiguousRefs=false -c pack.threads=1 "$@"
 }
 
-# Tips as `ID NAME` lines into $S/tips.
+# Lists tips as `ID NAME` lines in $S/tips.
 collect_tips() {
   : >"$S/tips"
   ! head=$(shadow_git rev-parse --quiet --verify 'HEAD^{commit}') || printf '%s HEAD\n' "$head" >>"$S/tips"
@@ -311,7 +310,7 @@ collect_tips() {
   fi
 }
 
-# Every stash as `ID MESSAGE`, newest first, into $S/stashes.
+# Lists every stash as `ID MESSAGE`, newest first, in $S/stashes.
 collect_stashes() {
   : >"$S/stashes"
   [ -n "$is_first" ] || return 0

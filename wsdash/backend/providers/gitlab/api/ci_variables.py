@@ -1,7 +1,7 @@
 """Values of secrets as masked CI/CD variables of the project, each for one workspace (GitLab: "CI/CD variables").
 
-All jobs of a project get all its variables, so the name says whose it is; the workspace's job alone takes it
-for its own (`gitlab.sh`).
+All jobs of a project get all its variables, so the name contains the workspace's id; only the workspace's own jobs use
+the value (`gitlab.sh`).
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Forbidden
 
 SHORTEST = 8
-"""Characters of the shortest value that GitLab masks."""
+"""Length of the shortest value that GitLab masks, in characters."""
 
 
 def variable_of(workspace_id: str, name: str) -> str:
-    """The variable in which the project keeps a workspace's secret."""
+    """Return the name of the project's variable that stores a workspace's secret."""
     return f"{_prefix(workspace_id)}{name}"
 
 
 def check(name: str, value: str) -> None:
-    """Raises `PermanentError` for a value that GitLab cannot mask, which would then stand in logs."""
+    """Check that GitLab can mask the value, so that it does not appear in logs. Raises `PermanentError`."""
     reason = ""
     if len(value) < SHORTEST:
         reason = f"it has fewer than {SHORTEST} characters"
     elif any(char.isspace() or not char.isprintable() for char in value):
-        reason = "it has blanks or line ends in it"
+        reason = "it contains blanks or line breaks"
     if reason:
         raise PermanentError(
             f"GitLab cannot mask the value of {name}: {reason}",
-            "Encode it, as with base64, and decode it in the workspace; or leave it out.",
+            "Encode it, for example with base64, and decode it in the workspace; or omit it.",
         )
 
 
 async def keep(api: GitLabApi, project: int, workspace_id: str, values: Mapping[str, str]) -> None:
-    """One request each. Raises `PermanentError` for a value, `PreconditionFailed` where the role does not allow it."""
+    """Store each value, in one request each. Raises `PermanentError` for a value, `PreconditionFailed` if the role
+    forbids it.
+    """
     for name, value in values.items():
         check(name, value)
     for name, value in values.items():
@@ -45,17 +47,18 @@ async def keep(api: GitLabApi, project: int, workspace_id: str, values: Mapping[
             await api.create_variable(project, variable_of(workspace_id, name), value)
         except Forbidden as error:
             raise PreconditionFailed(
-                f"only maintainers of the project may keep the secret {name} there",
-                "Ask one to add it as a masked variable, or leave it out here.",
+                f"only maintainers of the project may store the secret {name} there",
+                "Ask one to add it as a masked variable, or omit it here.",
             ) from error
 
 
 async def keep_credentials(
     api: GitLabApi, project: int, workspace_id: str, instance: str, credentials: Collection[Credential]
 ) -> None:
-    """Each as a variable that `gitlab.sh` makes a file of; none for the instance itself, where a job has its own token.
+    """Store each credential as a variable that `gitlab.sh` writes to a file; none for the instance itself, as jobs have
+    a token.
 
-    Raises `PreconditionFailed` where the role does not allow it.
+    Raises `PreconditionFailed` if the role forbids it.
     """
     needed = [
         one
@@ -69,14 +72,14 @@ async def keep_credentials(
             await api.create_variable(project, name, credential.line)
         except Forbidden as error:
             raise PreconditionFailed(
-                f"what the address has for {credential.host} cannot be handed to jobs: none of them has a tunnel to"
-                " this machine, and only maintainers may keep it in the project",
-                "Set host in [access] of config.toml to this machine's name as runners see it, or leave it out.",
+                f"the credential for {credential.host} in the address cannot be passed to jobs: they have no tunnel to"
+                " this machine, and only maintainers may store it in the project",
+                "Set host in [access] of config.toml to this machine's name as runners see it; or remove it.",
             ) from error
 
 
 async def forget(api: GitLabApi, project: int, workspace_id: str) -> None:
-    """Remove those of one workspace. Who may not see variables has made none."""
+    """Remove the variables of one workspace. A user who may not see variables has created none."""
     try:
         names = await api.variable_names(project)
     except Forbidden:

@@ -1,7 +1,7 @@
 """Requests to one GitLab instance as one user: python-gitlab in a small pool of threads.
 
-python-gitlab blocks, sleeps when it is rate-limited, and has no timeout of its own; here it does none of
-that. Nothing is retried but a read whose idle connection had been closed.
+python-gitlab blocks, sleeps when it is rate-limited, and has no timeout of its own; this client does none of that. The
+only retry is for a read on an idle connection that had been closed.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ READ_S = 30.0
 TOTAL_S = 60.0
 MOST_BYTES = 20 * 1024 * 1024
 LEAST_SKEW_S = 2.0
-"""GitLab tells the time in whole seconds, and answers take a moment."""
+"""Smallest clock difference that is believed, in seconds: GitLab reports whole seconds, and answers take time."""
 
 Query = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: its JSON, its headers by lower-case name, and when it came on our clock.
+    """An answer: its JSON, its headers by lower-case name, and the time of its arrival on our clock.
 
-    Add `skew` to an instant of GitLab's to have it on our clock, in seconds.
+    Add `skew`, in seconds, to a time of GitLab's to convert it to our clock.
     """
 
     data: Any
@@ -55,7 +55,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes of a text from `offset` on, and how long the text is in all."""
+    """Bytes of a text from `offset` on, and the length of the whole text."""
 
     data: bytes
     offset: int
@@ -70,10 +70,10 @@ class _Answer:
 
 
 class GitLabClient:
-    """`url` is the instance's address; `token` gives the access token, which nothing here shows or keeps.
+    """A client. `url` is the instance's address; `token` returns the access token, which is never shown or stored.
 
-    `ca_file` holds certificate authorities that are trusted beside the usual ones. Proxies are those of
-    the environment. `clock` gives seconds since the epoch.
+    `ca_file` has certificate authorities to trust in addition to the usual ones. Proxies are those of the environment.
+    `clock` gives seconds since the epoch.
     """
 
     def __init__(
@@ -106,10 +106,10 @@ class GitLabClient:
         body: Mapping[str, object] | None = None,
         urgent: bool = True,
     ) -> Reply:
-        """Ask `path` below /api/v4. `what` is asked for, in the words of an error.
+        """Send a request to `path` below /api/v4. `what` names the requested thing in errors.
 
-        Raises `Unreachable` when nothing is known, `PreconditionFailed` when something must be fixed first,
-        `Rejected` when GitLab does not take what it was given.
+        Raises `Unreachable` if the outcome is unknown, `PreconditionFailed` if the user must fix something first,
+        `Rejected` if GitLab does not accept the request.
         """
         answer = await self._ask(lambda: self._send(method, path, query, body, what), what, urgent)
         if not answer.body:
@@ -122,7 +122,7 @@ class GitLabClient:
     async def graphql(
         self, query: str, variables: Mapping[str, object], *, what: str, urgent: bool = False
     ) -> Any:  # noqa: ANN401
-        """The `data` of a GraphQL answer. Raises as `call` does, and `PermanentError` for errors in the answer."""
+        """Return the `data` of a GraphQL answer. Raises as `call` does, and `PermanentError` for errors in it."""
         body = {"query": query, "variables": dict(variables)}
         reply = await self.call("post", f"{self.url}/api/graphql", body=body, what=what, urgent=urgent)
         document = reply.data if isinstance(reply.data, dict) else {}
@@ -132,13 +132,13 @@ class GitLabClient:
         return document["data"]
 
     async def read_part(self, path: str, offset: int, limit: int, *, what: str) -> Part:
-        """Up to `limit` bytes of a text from `offset` on. What stands before is read, and not kept."""
+        """Return up to `limit` bytes of a text from `offset` on. The bytes before are read and discarded."""
         part: list[Part] = []
         await self._ask(lambda: self._send_part(path, offset, limit, what, part), what, urgent=True)
         return part[0]
 
     async def aclose(self) -> None:
-        """Wait for no answer any more."""
+        """Close the client without waiting for answers."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._gitlab is not None:
             self._gitlab.session.close()
@@ -156,7 +156,7 @@ class GitLabClient:
                 f"{self.url} did not answer {what} in time", "wsdash retries automatically."
             ) from None
         except RuntimeError as error:
-            raise Unreachable(f"{what} was asked for too late: wsdash ends", "") from error
+            raise Unreachable(f"{what} was not requested: wsdash is ending", "") from error
         state = await self._rate_limiter.record_response(answer.status, answer.headers)
         if 200 <= answer.status < 300:
             return answer
@@ -205,7 +205,7 @@ class GitLabClient:
         body: Mapping[str, object] | None,
         what: str,
     ) -> Response | _Answer:
-        """The answer, still to be read; one that is no success has been read."""
+        """Send a request and return the answer unread, or read if it is not a success."""
         import requests
         from gitlab.exceptions import GitlabError, RedirectError
 
@@ -223,7 +223,7 @@ class GitLabClient:
                     obey_rate_limit=False,
                     retry_transient_errors=False,
                 )
-            except RecursionError:  # python-gitlab reads what an answer says is wrong
+            except RecursionError:  # python-gitlab parses the answer's error message
                 raise errors.no_json(b"", what) from None
             except RedirectError:
                 return _Answer(301, {}, b"")
@@ -237,13 +237,13 @@ class GitLabClient:
         raise AssertionError("the last try returns or raises")
 
     def _client(self) -> Gitlab:
-        """python-gitlab's client, made again when the token is another one now."""
+        """Return python-gitlab's client; a new one if the token has changed."""
         from gitlab import Gitlab
 
         with self._making:
             token = self.token()
             if self._gitlab is None or token != self._token_used:
-                # A Bearer header, unlike GitLab's own, is dropped when an answer leads to another host.
+                # A Bearer header, unlike GitLab's own, is dropped when an answer redirects to another host.
                 self._gitlab = Gitlab(
                     self.url,
                     oauth_token=token,
@@ -258,7 +258,7 @@ class GitLabClient:
         import requests
 
         session = requests.Session()
-        # What the environment says is read once: requests would ask all of it again for each request, and would
+        # The environment is read once: requests would read all of it again for each request, and would
         # look into the user's netrc.
         session.proxies = dict(requests.utils.get_environ_proxies(self.url))
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
@@ -269,7 +269,7 @@ class GitLabClient:
         return session
 
     def _notice(self, response: Response, **_: object) -> Response:
-        """Keep the headers of an answer that is no success: python-gitlab's errors do not have them."""
+        """Keep the headers of an unsuccessful answer: python-gitlab's errors do not have them."""
         if response.status_code >= 400:
             body = response.raw.read(MOST_BYTES, decode_content=True) or b""
             response._content = body
@@ -283,7 +283,7 @@ def _read_whole(response: Response, what: str) -> bytes:
 
 
 def _read_part(response: Response, offset: int, limit: int, what: str, *, must_end: bool = False) -> Part:
-    """Read on to the end even when the part is full, unless the answer says how long it is."""
+    """Read a part. Read on to the end even when the part is full, unless the answer says how long it is."""
     import requests
 
     known = response.headers.get("Content-Length")
@@ -300,7 +300,7 @@ def _read_part(response: Response, offset: int, limit: int, what: str, *, must_e
                 raise Unreachable(f"the answer to {what} does not end", "wsdash retries automatically.")
             if position >= offset + limit:
                 if must_end and (size is None or size > position):
-                    raise Unreachable(f"the answer to {what} is larger than any that makes sense", "")
+                    raise Unreachable(f"the answer to {what} is larger than any valid one", "")
                 if size is not None:
                     return Part(bytes(kept), offset, size)
     except requests.exceptions.RequestException as error:
@@ -313,7 +313,8 @@ def _read_part(response: Response, offset: int, limit: int, what: str, *, must_e
 
 
 def _trusting(ca_file: str) -> Any:  # noqa: ANN401
-    """An adapter that trusts the authorities of a file beside the usual ones. Raises `PreconditionFailed`."""
+    """Return an adapter that trusts the authorities of a file in addition to the usual ones. Raises
+    `PreconditionFailed`."""
     import ssl
 
     from requests.adapters import HTTPAdapter
@@ -341,5 +342,5 @@ def _trusting(ca_file: str) -> Any:  # noqa: ANN401
 
 
 def host_of(url: str) -> str:
-    """The host of an address, with its port if it has one: how Git's own addresses are compared."""
+    """Return the host of an address, with its port if it has one; Git's own addresses are compared this way."""
     return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -1,4 +1,4 @@
-"""The endpoints of GitLab's REST API that wsdash uses, and one GraphQL query. See GitLab's pages of that name."""
+"""The endpoints of GitLab's REST API that wsdash uses, and one GraphQL query. See GitLab's pages of those names."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ query($project: ID!) {
 
 
 class GitLabApi:
-    """Typed calls of one client. Errors are the client's; an answer of another shape is `Unreachable`."""
+    """Typed calls of one client. Errors are the client's; an answer of an unknown shape raises `Unreachable`."""
 
     def __init__(self, client: GitLabClient) -> None:
         self.client = client
 
-    # Who and what.
+    # The user, the instance and the project.
 
     async def user(self) -> User:
         """Return the user that the token belongs to."""
         return _of(User, await self.client.call("get", "/user", what="your user"), "your user")
 
     async def token(self) -> Token | None:
-        """Scopes and expiry of the token; None where GitLab does not tell, as of a token that is no PAT."""
+        """Return the token's scopes and expiry; None if GitLab does not return them (for example for a job token)."""
         try:
             reply = await self.client.call("get", "/personal_access_tokens/self", what="the token's scopes")
         except (NotFound, Forbidden):
@@ -68,7 +68,7 @@ class GitLabApi:
         return (await self.version_and_skew())[0]
 
     async def version_and_skew(self) -> tuple[Version, float]:
-        """With what must be added to GitLab's clock to have ours, in seconds."""
+        """Return the version, and the seconds to add to GitLab's clock to get ours."""
         reply = await self.client.call("get", "/version", what="its version")
         return _of(Version, reply, "its version"), reply.skew
 
@@ -78,13 +78,13 @@ class GitLabApi:
         return _of(Project, await self.client.call("get", _project(path), what=what), what)
 
     async def own_projects(self, limit: int = 20) -> list[Project]:
-        """Projects where the user is at least Developer, the most recently active first."""
+        """Return projects where the user is at least Developer, the most recently active first."""
         query = {"min_access_level": 30, "per_page": limit, "order_by": "last_activity_at", "archived": False}
         what = "your projects"
         return _list(Project, await self.client.call("get", "/projects", query=query, what=what), what)
 
     async def runners(self, project: int) -> list[Runner] | None:
-        """The project's runners; None for those who may not see them (Maintainers may)."""
+        """Return the project's runners; None if the user may not see them (Maintainers may)."""
         what = "the project's runners"
         try:
             return await self._pages(Runner, f"/projects/{project}/runners", {}, what)
@@ -92,7 +92,7 @@ class GitLabApi:
             return None
 
     async def protected_branches(self, project: int) -> list[ProtectedBranch] | None:
-        """Return the protected branches and patterns; None where the user may not see them."""
+        """Return the protected branches and patterns; None if the user may not see them."""
         what = "the project's protected branches"
         try:
             return await self._pages(ProtectedBranch, f"/projects/{project}/protected_branches", {}, what)
@@ -100,7 +100,7 @@ class GitLabApi:
             return None
 
     async def job_token_allowlist(self, project: int) -> list[AllowedProject] | None:
-        """Projects whose jobs may reach this one with their job token; None for those who may not see it."""
+        """Return projects whose jobs may access this one with their job token; None if the user may not see it."""
         what = "the job-token allowlist"
         try:
             path = f"/projects/{project}/job_token_scope/allowlist"
@@ -109,18 +109,18 @@ class GitLabApi:
             return None
 
     async def variable(self, project: int, name: str) -> Variable:
-        """A CI/CD variable of the project, which Maintainers may see. Its value is not read."""
+        """Return a CI/CD variable of the project, without its value. Only Maintainers may see it."""
         what = f"the variable {name}"
         path = f"{_variables(project)}/{quote(name, safe='')}"
         return _of(Variable, await self.client.call("get", path, what=what), what)
 
     async def variable_names(self, project: int) -> list[str]:
-        """Of all CI/CD variables of the project. Raises `Forbidden` for those who are no Maintainers."""
+        """Return the names of all CI/CD variables of the project. Raises `Forbidden` for users below Maintainer."""
         what = "the project's variables"
         return [found.key for found in await self._pages(Variable, _variables(project), {}, what)]
 
     async def create_variable(self, project: int, name: str, value: str) -> None:
-        """A masked one, whose value is taken as it is, for every branch."""
+        """Create a masked variable for every branch, whose value is not expanded."""
         body: dict[str, object] = {
             "key": name,
             "value": value,
@@ -132,7 +132,7 @@ class GitLabApi:
         await self.client.call("post", _variables(project), body=body, what=what)
 
     async def delete_variable(self, project: int, name: str) -> None:
-        """It may be gone already."""
+        """Remove a variable, if it still exists."""
         path = f"{_variables(project)}/{quote(name, safe='')}"
         with suppress(NotFound):
             await self.client.call("delete", path, what=f"removing the variable {name}")
@@ -140,13 +140,13 @@ class GitLabApi:
     # The package registry.
 
     async def packages(self, project: int, name: str) -> list[Package]:
-        """Generic ones of exactly this name: the search of GitLab also gives others."""
+        """Return the generic packages of exactly this name: GitLab's search also finds others."""
         query = {"package_type": "generic", "package_name": name}
         found = await self._pages(Package, f"/projects/{project}/packages", query, "the project's packages")
         return [package for package in found if package.name == name]
 
     async def delete_package(self, project: int, package: int) -> None:
-        """It may be gone already. Raises `Forbidden` for those who are no Maintainers."""
+        """Remove a package, if it still exists. Raises `Forbidden` for users below Maintainer."""
         with suppress(NotFound):
             path = f"/projects/{project}/packages/{package}"
             await self.client.call("delete", path, what=f"removing the package {package}")
@@ -172,7 +172,7 @@ class GitLabApi:
         action: str,
         start_branch: str | None = None,
     ) -> Commit:
-        """One commit; with `start_branch` the branch is made, and must not be there yet."""
+        """Create one commit; with `start_branch`, also the branch, which must not exist yet."""
         body: dict[str, object] = {
             "branch": branch,
             "commit_message": message,
@@ -199,7 +199,7 @@ class GitLabApi:
         return _of(Branch, await self.client.call("get", _branch(project, name), what=what), what)
 
     async def delete_branch(self, project: int, name: str) -> bool:
-        """False when there was none."""
+        """Remove a branch. Return False if there was none."""
         try:
             await self.client.call("delete", _branch(project, name), what=f"removing the branch {name}")
         except NotFound:
@@ -231,7 +231,7 @@ class GitLabApi:
         page: int = 1,
         urgent: bool = True,
     ) -> Listing[Pipeline]:
-        """One page of pipelines that the API has started: a hundred at most, newest first."""
+        """Return one page of pipelines that were started by the API: at most a hundred, newest first."""
         query: dict[str, object] = {"source": "api", "per_page": PER_PAGE, "page": page}
         more = {"ref": ref, "username": username, "updated_after": updated_after}
         query.update({name: value for name, value in more.items() if value is not None})
@@ -243,7 +243,7 @@ class GitLabApi:
         return Listing(items=items, at=reply.at, skew=reply.skew, is_whole=is_whole)
 
     async def own_pipelines(self) -> Listing[Pipeline]:
-        """The newest hundred that the API has started for this user, in all projects (GitLab 19.3)."""
+        """Return the newest hundred pipelines that this user started by the API, in all projects (GitLab 19.3)."""
         query: dict[str, object] = {"source": "api", "per_page": PER_PAGE}
         what = "your pipelines in all projects"
         reply = await self.client.call("get", "/pipelines", query=query, what=what, urgent=False)
@@ -251,13 +251,13 @@ class GitLabApi:
         return Listing(items=items, at=reply.at, skew=reply.skew, is_whole=len(items) < PER_PAGE)
 
     async def jobs(self, project: int, pipeline: int, *, urgent: bool = False) -> list[Job]:
-        """The jobs of a pipeline, newest first, without those that were retried."""
+        """Return the jobs of a pipeline, newest first, without retried ones."""
         what = f"the jobs of pipeline {pipeline}"
         path = f"/projects/{project}/pipelines/{pipeline}/jobs"
         return _list(Job, await self.client.call("get", path, what=what, urgent=urgent), what)
 
     async def cancel_job(self, project: int, job: int, *, force: bool = False) -> Job:
-        """Ask for the end. GitLab answers the same when the job has ended already."""
+        """Ask GitLab to end a job. The answer is the same for a job that has ended already."""
         what = f"{'forcing' if force else 'ending'} job {job}"
         query = {"force": "true"} if force else None
         path = f"/projects/{project}/jobs/{job}/cancel"
@@ -275,12 +275,12 @@ class GitLabApi:
         await self.client.call("delete", f"/projects/{project}/pipelines/{pipeline}", what=what)
 
     async def trace(self, project: int, job: int, offset: int, limit: int) -> Part:
-        """Bytes of a job's log. GitLab always sends the whole log, which is skipped up to `offset`."""
+        """Return bytes of a job's log. GitLab always sends the whole log, which is skipped up to `offset`."""
         path = f"/projects/{project}/jobs/{job}/trace"
         return await self.client.read_part(path, offset, limit, what=f"the log of job {job}")
 
     async def stuck_pipelines(self, project_path: str) -> frozenset[int]:
-        """Pipelines with a pending job that no runner will take, which only GraphQL tells (`CiJob.stuck`)."""
+        """Return pipelines with a pending job that no runner can take, which only GraphQL reports (`CiJob.stuck`)."""
         what = "the jobs that no runner takes"
         data = await self.client.graphql(_STUCK, {"project": project_path}, what=what)
         try:
@@ -290,7 +290,7 @@ class GitLabApi:
             raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "") from None
 
     async def lint(self, project: int, content: str) -> Lint:
-        """GitLab's own verdict on a configuration, without running it."""
+        """Return GitLab's own verdict on a configuration, without running it."""
         what = "a check of the configuration"
         path = f"/projects/{project}/ci/lint"
         return _of(Lint, await self.client.call("post", path, body={"content": content}, what=what), what)
@@ -323,16 +323,16 @@ def _of(model: type[M], reply: Reply, what: str) -> M:
     try:
         return model.model_validate(reply.data)
     except ValidationError:
-        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?") from None
+        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Check the address.") from None
 
 
 def _list(model: type[M], reply: Reply, what: str) -> list[M]:
     if not isinstance(reply.data, list):
-        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?")
+        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Check the address.")
     try:
         return _adapter(model).validate_python(reply.data)
     except ValidationError:
-        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Is it GitLab at all?") from None
+        raise Unreachable(f"GitLab's answer to {what} has an unknown shape", "Check the address.") from None
 
 
 @cache

@@ -1,7 +1,7 @@
-"""What GitLab answered, as a sentence: what happened, to what, and what to do. Pure.
+"""Translates GitLab's error answers into errors with a message and a hint. Pure.
 
 The texts and codes are those of GitLab's REST API documentation ("REST API troubleshooting", "Rate limits")
-and of the checks that pipeline creation makes. Whatever a server says is untrusted text.
+and of the checks at the creation of pipelines. A server's answer is untrusted text.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from wsdash.backend.providers.errors import PermanentError, PreconditionFailed, 
 from wsdash.sanitize import one_line
 
 LONGEST = 300
-"""Characters of a server's message that an error quotes."""
+"""Most characters of a server's message that an error quotes."""
 
 LIMIT_IN_WORDS = "too many pipelines created in the last minute"
-"""GitLab answers 400, and not 429, where the limit is on pipelines."""
+"""The text of GitLab's answer 400 (not 429) for the rate limit on pipelines."""
 
 
 class NotFound(PreconditionFailed):
-    """There is no such thing, or this user may not see it: GitLab says the same for both."""
+    """The object does not exist, or this user may not see it: GitLab's answer is the same for both."""
 
 
 class Forbidden(PreconditionFailed):
-    """The user's role, the token's scope or a rule of the project forbids it."""
+    """The user's role, the token's scopes or a rule of the project forbids it."""
 
 
 class TokenRefused(PreconditionFailed):
-    """The token has expired, was revoked, or was never one of this instance."""
+    """The token has expired, was revoked, or never belonged to this instance."""
 
 
 class RateLimited(Unreachable):
-    """GitLab asks to wait until `retry_at`, where it says how long."""
+    """GitLab's rate limit is exceeded until `retry_at`, if GitLab says how long."""
 
 
 class Rejected(PermanentError):
-    """GitLab has checked what it was given and does not take it."""
+    """GitLab has checked the request and rejects it."""
 
     def __init__(self, message: str, hint: str = "", reason: str = "") -> None:
         super().__init__(message, hint)
@@ -46,26 +46,27 @@ class Rejected(PermanentError):
 
 
 def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -> ProviderError:
-    """The error that an answer which is no success stands for; `what` was asked for, in words.
+    """Return the error for an unsuccessful answer; `what` names the requested thing.
 
-    `RateLimited.retry_at` is left to `rate_limiter`, which knows the clock.
+    `RateLimited.retry_at` is left to `rate_limiter`, which has the clock.
     """
     reason = reason_in(body)
     words = reason.lower()
     if status == 429 or LIMIT_IN_WORDS in words:
         return RateLimited(
-            f"GitLab asks for fewer requests, so {what} must wait", "It goes on by itself; nothing is lost."
+            f"GitLab asks for fewer requests, so {what} must wait",
+            "wsdash retries automatically; nothing is lost.",
         )
     if status == 401:
         return TokenRefused(
-            f"GitLab does not accept the token any more, for {what}: {reason or '401 Unauthorized'}",
-            "It has expired or was revoked. Make a new one with the scope api, and give it to"
+            f"GitLab rejects the token at {what}: {reason or '401 Unauthorized'}",
+            "It has expired or was revoked. Create a new one with the scope api, and give it to"
             " `wsdash context add` for the same context.",
         )
     if status == 403 and "insufficient_scope" in body[:4096].decode(errors="replace"):
         return Forbidden(
             f"the token's scopes do not allow {what}",
-            "Make a token with the scope api, and give it to `wsdash context add` for the same context.",
+            "Create a token with the scope api, and give it to `wsdash context add` for the same context.",
         )
     if status == 403:
         return Forbidden(f"GitLab forbids {what}: {reason or '403 Forbidden'}", _remedy_of_role(words))
@@ -89,11 +90,11 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes, what: str) -
         return NotFound(
             f"{what} has moved{f' to {target}' if target else ''}", "Correct the address in config.toml."
         )
-    return Unreachable(f"GitLab answered {what} with status {status}, which means nothing here", reason)
+    return Unreachable(f"GitLab answered {what} with status {status}, which is unexpected", reason)
 
 
 def reason_in(body: bytes) -> str:
-    """GitLab's own words in an answer that is no success: one line, cut to a sane length."""
+    """Return GitLab's own words in an unsuccessful answer: one line, shortened to a readable length."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -102,18 +103,20 @@ def reason_in(body: bytes) -> str:
 
 
 def no_json(body: bytes, what: str) -> Unreachable:
-    """An answer that should be JSON and is not."""
+    """Return the error for an answer that should be JSON but is not."""
     start = body[:512].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html")):
         return Unreachable(
             f"{what} was answered with a web page instead of data",
-            "Is there a login page or a proxy before GitLab, or is the address not GitLab's?",
+            "Check that the address is GitLab's, and that no login page or proxy is in front of it.",
         )
-    return Unreachable(f"GitLab's answer to {what} was cut off or damaged", "wsdash retries automatically.")
+    return Unreachable(
+        f"GitLab's answer to {what} was incomplete or damaged", "wsdash retries automatically."
+    )
 
 
 def of_exception(error: Exception, url: str, what: str) -> ProviderError:
-    """The error of a request that was never answered, by the kinds of the library `requests`."""
+    """Return the error for a request without an answer, by the exceptions of the library `requests`."""
     import requests
 
     text = str(error).lower()
@@ -121,15 +124,17 @@ def of_exception(error: Exception, url: str, what: str) -> ProviderError:
         return _of_certificate(text, url)
     if isinstance(error, requests.exceptions.ProxyError):
         return Unreachable(
-            f"the proxy on the way to {url} does not let {what} through",
+            f"the proxy on the way to {url} refused {what}",
             "Check HTTPS_PROXY and NO_PROXY in your environment.",
         )
     if isinstance(error, requests.exceptions.Timeout):
         return Unreachable(f"{url} did not answer {what} in time", "wsdash retries automatically.")
     if "name or service not known" in text or "failed to resolve" in text or "nodename" in text:
-        return Unreachable(f"the name of {url} is not known here", "Check the address, the network and DNS.")
+        return Unreachable(
+            f"the host name of {url} cannot be resolved", "Check the address, the network and DNS."
+        )
     if "connection refused" in text:
-        return Unreachable(f"nothing listens at {url}", "Check the address; asking again.")
+        return Unreachable(f"nothing listens at {url}", "Check the address. wsdash retries automatically.")
     if isinstance(error, requests.exceptions.RequestException):
         return Unreachable(f"the connection to {url} broke at {what}", "wsdash retries automatically.")
     return Unreachable(f"{what} at {url} failed: {type(error).__name__}", "wsdash retries automatically.")
@@ -138,28 +143,29 @@ def of_exception(error: Exception, url: str, what: str) -> ProviderError:
 def _of_certificate(text: str, url: str) -> PreconditionFailed:
     if "hostname mismatch" in text or "doesn't match" in text:
         return PreconditionFailed(
-            f"the certificate at {url} is for another name", "Check the address; somebody may listen in."
+            f"the certificate at {url} is for another name",
+            "Check the address; the connection may be intercepted.",
         )
     if "expired" in text:
         return PreconditionFailed(
-            f"the certificate at {url} has expired", "Tell the administrator of that GitLab."
+            f"the certificate at {url} has expired", "Ask the administrator of that GitLab to renew it."
         )
     return PreconditionFailed(
-        f"the certificate at {url} is signed by nobody that is trusted here",
-        "If it is your organisation's own, name the file of its authorities as ca_file in the context.",
+        f"the certificate at {url} is signed by an unknown authority",
+        "If it is your organisation's own, set ca_file of the context to the file of its certificate authorities.",
     )
 
 
 def _of_rejection(reason: str, words: str, what: str) -> ProviderError:
     blocked = (
-        ("pipelines are disabled", "Turn CI/CD on: Settings > General > Visibility, CI/CD."),
+        ("pipelines are disabled", "Enable CI/CD: Settings > General > Visibility, CI/CD."),
         ("insufficient permissions to set pipeline variables", "Ask a maintainer to allow them."),
         ("insufficient permissions to create a new pipeline", "You need the role Developer or higher."),
         ("do not have sufficient permission to run a pipeline", _BRANCHES),
         ("protected branch", _BRANCHES),
         ("not allowed to push", _BRANCHES),
         ("project is deleted", "Choose another project for the context."),
-        ("import is complete", "Wait until it is."),
+        ("import is complete", "Wait until the import is complete."),
         ("too many active jobs", "Wait until some have ended, or ask for a higher limit."),
         ("does not follow the pattern", _PUSH_RULES),
         ("commit message", _PUSH_RULES),
@@ -179,7 +185,7 @@ def _of_rejection(reason: str, words: str, what: str) -> ProviderError:
 _BRANCHES = (
     "Have a maintainer unprotect branches named wsdash/*, or use a project of your own (placement own)."
 )
-_PUSH_RULES = "A push rule of the project is in the way: use a project of your own (placement own)."
+_PUSH_RULES = "A push rule of the project rejects it: use a project of your own (placement own)."
 
 
 def _remedy_of_role(words: str) -> str:
@@ -189,7 +195,7 @@ def _remedy_of_role(words: str) -> str:
 
 
 def _texts(value: Any) -> list[str]:  # noqa: ANN401
-    """All texts in GitLab's several shapes of `message`, `error` and `errors`."""
+    """Return all texts in the several shapes of GitLab's `message`, `error` and `errors`."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""GitLab's answers, as far as wsdash reads them. Fields that a version does not have are None.
+"""GitLab's answers, with the fields that wsdash reads. Fields that a version does not have are None.
 
 The names are those of GitLab's REST API ("Pipelines", "Jobs", "Projects", "Branches").
 """
@@ -18,7 +18,7 @@ class _Reply(BaseModel):
 
 
 def _instant(value: object) -> object:
-    """GitLab writes instants by ISO 8601."""
+    """Parse a time, which GitLab writes in ISO 8601."""
     return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else value
 
 
@@ -47,7 +47,7 @@ class Version(_Reply):
 
     @property
     def parts(self) -> tuple[int, int]:
-        """The major and minor version as numbers; 0 for a part that is none."""
+        """The major and minor version as numbers; 0 for a part that is not a number."""
         numbers = self.version.split("-")[0].split(".")
         major, minor = ([*numbers, "0", "0"])[:2]
         return (int(major) if major.isdecimal() else 0, int(minor) if minor.isdecimal() else 0)
@@ -110,7 +110,7 @@ class Pipeline(_Reply):
 
 
 class Runner(_Reply):
-    """A runner as it stands in a job, or in the list of a project's runners."""
+    """A runner as described in a job, or in the list of a project's runners."""
 
     id: int
     description: str | None = None
@@ -129,7 +129,7 @@ class JobPipeline(_Reply):
 
 
 class Job(_Reply):
-    """GET /projects/:id/jobs/:job_id. `failure_reason` is there only when the status is `failed`."""
+    """GET /projects/:id/jobs/:job_id. `failure_reason` exists only if the status is `failed`."""
 
     id: int
     status: str
@@ -197,7 +197,7 @@ class Lint(_Reply):
 
 
 class Listing(BaseModel, Generic[T]):
-    """Items of a list, newest first; `at` and `skew` as in a client's `Reply`. `is_whole`: there are no more."""
+    """Items of a list, newest first; `at` and `skew` as in a client's `Reply`. `is_whole`: the list is complete."""
 
     model_config = ConfigDict(frozen=True)
 

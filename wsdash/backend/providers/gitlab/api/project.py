@@ -1,4 +1,4 @@
-"""The project in which a context's jobs run: what must be known of it before the first one."""
+"""Facts about a context's project that must be known before its first job."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 
 CONFIG = ".gitlab-ci.yml"
 INPUTS_SINCE = (18, 1)
-"""The version of GitLab whose pipelines take inputs ("CI/CD inputs", generally available)."""
+"""The version of GitLab from which pipelines accept inputs ("CI/CD inputs", generally available)."""
 LISTS_ALL_SINCE = (19, 3)
-"""The version of GitLab that lists a user's pipelines of all projects at once ("Pipelines API")."""
+"""The version of GitLab from which one request lists a user's pipelines of all projects ("Pipelines API")."""
 ID_TOKENS_SINCE = (15, 7)
-"""The version of GitLab that gives jobs id tokens ("OpenID Connect (OIDC) authentication using ID tokens")."""
+"""The version of GitLab that introduced id tokens for jobs ("OpenID Connect (OIDC) authentication using ID tokens")."""
 USUAL_TIMEOUT_S = 3600.0
 DEVELOPER = 30
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
-    """A project, as its API tells of it, and the user. `config_path` is where its configuration stands."""
+    """A project and its user, from the API. `config_path` is the path of the project's CI configuration."""
 
     id: int
     path: str
@@ -36,13 +36,13 @@ class ProjectInfo:
 
 
 async def find_project(api: GitLabApi, project_path: str) -> ProjectInfo:
-    """Asks for the project, the user and the version. Raises what the API does, and `PreconditionFailed`."""
+    """Query the project, the user and the version. Raises what the API does, and `PreconditionFailed`."""
     project, user, version = await asyncio.gather(api.project(project_path), api.user(), api.version())
     config_path = project.ci_config_path or CONFIG
     if "@" in config_path or "://" in config_path:
         raise PreconditionFailed(
-            f"the project {project_path} takes its CI configuration from elsewhere, {config_path}",
-            "A branch's own is not used there: give the context a project of your own (placement own).",
+            f"the project {project_path} reads its CI configuration from elsewhere: {config_path}",
+            "Such a project ignores a branch's own configuration: use a project of your own (placement own).",
         )
     if project.archived:
         raise PreconditionFailed(
@@ -67,7 +67,7 @@ async def find_project(api: GitLabApi, project_path: str) -> ProjectInfo:
 
 
 class CurrentProject:
-    """The project of a context, which is asked for once."""
+    """The project of a context, which is queried once."""
 
     def __init__(self, api: GitLabApi, path: str) -> None:
         self._api = api
@@ -76,12 +76,12 @@ class CurrentProject:
         self._info: ProjectInfo | None = None
 
     async def info(self) -> ProjectInfo:
-        """Raises what `find_project` does."""
+        """Return the project's facts. Raises what `find_project` does."""
         async with self._finding:
             if self._info is None:
                 self._info = await find_project(self._api, self._path)
             return self._info
 
     def update(self, info: ProjectInfo) -> None:
-        """More is known of it now."""
+        """Replace the facts by newer ones."""
         self._info = info

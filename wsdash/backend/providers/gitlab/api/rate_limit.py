@@ -1,7 +1,7 @@
 """The rate limit of one GitLab user, shared by all dashboards and daemons on this host.
 
-GitLab has two limiters (its page "Rate limits"): one that tells all in headers, and one that answers 429
-and says nothing more. What one process learns is kept in a small file, so that the others wait as well.
+GitLab has two limiters (its page "Rate limits"): one reports its state in headers, the other answers 429 without
+details. A process stores its findings in a small file, so that the others wait as well.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from wsdash.paths import make_folder
 FIRST_BACKOFF_S = 15.0
 LONGEST_BACKOFF_S = 300.0
 LONGEST_S = 3600.0
-"""However far in the future a server's header points, nobody waits longer."""
+"""Longest wait in seconds, however far in the future a server's header points."""
 SCARCE = 0.1
-"""With a smaller share of the requests left, looks wait and leave the rest to what users ask for."""
+"""With a smaller share of the requests left, polls wait and leave the rest to users' commands."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of the limits. Instants are in seconds since the epoch on our clock."""
+    """The known state of the limits. Times are in seconds since the epoch on our clock."""
 
     not_before: float = 0.0
     looks_not_before: float = 0.0
     refusals: int = 0
-    """Refusals in a row that did not say how long to wait."""
+    """Consecutive refusals that did not say how long to wait."""
 
 
 def next_state(state: State, status: int, headers: Mapping[str, str], now: float, random: float) -> State:
-    """The state after an answer. `random` is from 0 up to 1; header names are in lower case."""
+    """Return the state after an answer. `random` is from 0 up to 1; header names are in lower case."""
     if status == 429:
         wait = _seconds(headers.get("retry-after"), now)
         if wait is None:
@@ -58,12 +58,12 @@ def next_state(state: State, status: int, headers: Mapping[str, str], now: float
 
 
 def refused_in_words(state: State, now: float, random: float) -> State:
-    """The state after the answer 400 that is a limit in words: it is over in a minute."""
+    """Return the state after an answer 400 for a limit, which is over in a minute."""
     return replace(state, not_before=max(state.not_before, now + 60.0 * (1.0 + 0.2 * random)))
 
 
 class RateLimiter:
-    """Keeps the state in `file`. A file that is damaged or cannot be written only makes it forget."""
+    """Keeps the state in `file`. If the file is damaged or not writable, the state is lost, with no other effect."""
 
     def __init__(self, file: Path, clock: Callable[[], float], random: Callable[[], float]) -> None:
         self._file = file
@@ -71,27 +71,27 @@ class RateLimiter:
         self._random = random
 
     async def check(self, *, urgent: bool, what: str) -> None:
-        """Raises `RateLimited` when it is not time yet. A look is not urgent, what a user asked for is."""
+        """Raise `RateLimited` if the limit is reached. A user's command is urgent, a poll is not."""
         state = await asyncio.to_thread(self._read)
         due = state.not_before if urgent else max(state.not_before, state.looks_not_before)
         if self._clock() < due:
             raise self.limited(what, due)
 
     async def record_response(self, status: int, headers: Mapping[str, str]) -> State:
-        """Take in an answer's status and headers."""
+        """Update the state with an answer's status and headers."""
         lower = {name.lower(): value for name, value in headers.items()}
         return await self._change(lambda s: next_state(s, status, lower, self._clock(), self._random()))
 
     async def record_refusal(self) -> State:
-        """Take in the 400 that is a limit."""
+        """Update the state with an answer 400 for a limit."""
         return await self._change(lambda s: refused_in_words(s, self._clock(), self._random()))
 
     def limited(self, what: str, due: float) -> RateLimited:
-        """The error that says until when to wait."""
+        """Return the error with the end of the wait."""
         seconds = max(1, round(due - self._clock()))
         error = RateLimited(
             f"GitLab asked for fewer requests, so {what} waits for {seconds} s",
-            "It goes on by itself; nothing is lost.",
+            "wsdash retries automatically; nothing is lost.",
         )
         error.retry_at = due
         return error
@@ -110,7 +110,7 @@ class RateLimiter:
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return State()
-        # A clock that was set back, or a damaged file, must not make anybody wait for ever.
+        # A clock that was set back, or a damaged file, must not cause an endless wait.
         latest = self._clock() + LONGEST_S
         fits = state.not_before <= latest and state.looks_not_before <= latest and 0 <= state.refusals <= 10
         return state if fits else State()
@@ -133,7 +133,7 @@ class RateLimiter:
 
 
 def _seconds(text: str | None, now: float) -> float | None:
-    """A Retry-After: seconds, or a date."""
+    """Return the seconds of a Retry-After header, which holds seconds or a date."""
     if text is None:
         return None
     number = _number(text)
@@ -146,7 +146,7 @@ def _seconds(text: str | None, now: float) -> float | None:
 
 
 def _until_reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds until RateLimit-Reset, which is an instant and not a duration; the server's clock counts."""
+    """Return the seconds until RateLimit-Reset, which is a time and not a duration, by the server's clock."""
     reset = _number(headers.get("ratelimit-reset"))
     if reset is None:
         return None

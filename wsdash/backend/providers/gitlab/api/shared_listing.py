@@ -1,6 +1,6 @@
-"""The user's newest pipelines in all projects by one request, for contexts that share an instance and a token.
+"""Lists the user's newest pipelines of all projects in one request, for contexts with the same instance and token.
 
-GitLab has `GET /pipelines` since 19.3. Where it is not there, or leaves out what is needed, each project is asked.
+GitLab has `GET /pipelines` since 19.3. Without it, or if its answer is incomplete, each project is queried.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from wsdash.backend.providers.gitlab.api.models import Listing, Pipeline
 
 
 class SharedListing:
-    """What one context has asked for, the others use while it is fresh. `clock` gives seconds since the epoch."""
+    """The last answer, shared by the contexts while it is fresh. `clock` gives seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.users = 0
-        """How many contexts there are to share it: one alone is served better by its own project's list."""
+        """The number of contexts that share it; for a single one, its own project's list is better."""
         self._clock = clock
         self._asking = asyncio.Lock()
         self._last: Listing[Pipeline] | None = None
@@ -26,7 +26,7 @@ class SharedListing:
         self._is_there = True
 
     async def of(self, api: GitLabApi, project_id: int, max_age_s: float) -> Listing[Pipeline] | None:
-        """Those of a project among the user's newest hundred; None where they are to be asked for by project.
+        """Return a project's pipelines among the user's newest hundred; None if the project itself must be queried.
 
         Raises what the API does when GitLab cannot be reached.
         """

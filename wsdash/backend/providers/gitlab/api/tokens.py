@@ -1,7 +1,7 @@
-"""Access tokens: those that are there already for an instance, and where wsdash keeps its own.
+"""Access tokens: finds existing ones for an instance, and stores wsdash's own.
 
-A token never stands in the state store, in an argument, in a log or in config.toml. One that was made for
-another host is never offered, for it would be sent there.
+A token never appears in the state store, in an argument, in a log or in config.toml. A token for another
+host is never used, because it would be sent to the wrong host.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wsdash.paths import make_folder
 
 SERVICE = "wsdash"
 KEYRING_S = 5.0
-"""A keyring may ask its user to unlock it, on a screen that nobody looks at."""
+"""Longest wait for a keyring, in seconds: it may ask its user to unlock it, on a screen that is not visible."""
 REREAD_S = 30.0
 OWN_VARIABLE = "WSDASH_GITLAB_TOKEN"
 _TOKENS = tuple(name for name in environments.GITLAB_TOKENS if name != OWN_VARIABLE)
@@ -31,21 +31,21 @@ _USUAL_HOST = "gitlab.com"
 
 
 class NoToken(PreconditionFailed):
-    """There is no access token for an instance."""
+    """The instance has no access token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An access token, and where it is from, in words."""
+    """An access token, and a description of its origin."""
 
     source: str
     token: str = field(repr=False)
 
 
 def find(url: str, own_file: Path, environ: Mapping[str, str]) -> list[Credential]:
-    """All tokens for the instance at `url`, the best first: wsdash's own, the environment, other programs'.
+    """Return all tokens for the instance at `url`, the best first: wsdash's own, the environment's, other programs'.
 
-    Blocks. Raises `PreconditionFailed` when the own file can be read by others.
+    Blocks. Raises `PreconditionFailed` if other users can read wsdash's own file.
     """
     home = Path(environ.get("HOME", "~")).expanduser()
     found = [*_own(url, own_file), *_of_environment(url, environ)]
@@ -54,14 +54,14 @@ def find(url: str, own_file: Path, environ: Mapping[str, str]) -> list[Credentia
 
 
 def store(url: str, token: str, own_file: Path) -> str:
-    """Keep a token in the keyring where there is one, else in a file that only this user can read.
+    """Store a token in the keyring if there is one, else in a file that only this user can read.
 
-    Where it is kept, in words. Blocks. Raises `OSError` when it cannot be kept.
+    Return a description of the location. Blocks. Raises `OSError`.
     """
     import keyring
 
     if _has_keyring():
-        with suppress(Exception):  # any backend's own errors: then the file keeps it
+        with suppress(Exception):  # any backend's own errors: the file is used instead
             _bounded(lambda: keyring.set_password(SERVICE, url, token))
             _change_file(own_file, url, None)
             return "the keyring"
@@ -70,17 +70,17 @@ def store(url: str, token: str, own_file: Path) -> str:
 
 
 def forget(url: str, own_file: Path) -> None:
-    """Remove what `store` kept."""
+    """Remove the token that `store` stored."""
     import keyring
 
     if _has_keyring():
-        with suppress(Exception):  # it was not there, or the backend cannot
+        with suppress(Exception):  # it did not exist, or the backend failed
             _bounded(lambda: keyring.delete_password(SERVICE, url))
     _change_file(own_file, url, None)
 
 
 class TokenSource:
-    """The token for an instance, looked up again now and then, so that a new one is used without a restart."""
+    """The token for an instance, looked up regularly, so that a new one is used without a restart."""
 
     def __init__(
         self, url: str, own_file: Path, environ: Mapping[str, str], clock: Callable[[], float]
@@ -93,7 +93,7 @@ class TokenSource:
         self._read_at = float("-inf")
 
     def __call__(self) -> str:
-        """Raises `NoToken` when there is none, and as `find` does."""
+        """Return the token. Raises `NoToken` without one, and as `find` does."""
         now = self._clock()
         if abs(now - self._read_at) >= REREAD_S:
             found = find(self._url, self._own_file, self._environ)
@@ -109,9 +109,9 @@ class TokenSource:
 def git_environ(
     url: str, ca_file: str | None, token: Callable[[], str], environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """What lets Git on this machine read the projects of the instance at `url`, beside its `environ`.
+    """Return variables with which Git on this machine can read the projects of the instance at `url`.
 
-    Empty where there is no token, so that the user's own credential helpers are asked. Blocks. Raises as `find` does.
+    Empty without a token, so that the user's own credential helpers are used. Blocks. Raises as `find` does.
     """
     try:
         given = token()
@@ -157,7 +157,7 @@ def _of_environment(url: str, environ: Mapping[str, str]) -> Iterator[Credential
 
 
 def _of_python_gitlab(url: str, home: Path, environ: Mapping[str, str]) -> Iterator[Credential]:
-    """python-gitlab's page "Configuration files". A value that names a helper is a command, and is not run."""
+    """Read python-gitlab's configuration (its page "Configuration files"). A helper command is not run."""
     named = environ.get("PYTHON_GITLAB_CFG")
     files = [Path(named)] if named else [Path("/etc/python-gitlab.cfg"), home / ".python-gitlab.cfg"]
     for file in files:
@@ -176,7 +176,7 @@ def _of_python_gitlab(url: str, home: Path, environ: Mapping[str, str]) -> Itera
 
 
 def _of_glab(url: str, home: Path, environ: Mapping[str, str]) -> Iterator[Credential]:
-    """glab keeps its hosts in `config.yml`; it tags tokens as null, so the nodes are read and not their values."""
+    """Read glab's hosts in `config.yml`. It tags tokens as null, so the nodes are read instead of the values."""
     import yaml
 
     own = environ.get("GLAB_CONFIG_DIR")
@@ -195,7 +195,7 @@ def _of_glab(url: str, home: Path, environ: Mapping[str, str]) -> Iterator[Crede
 
 
 def _entries(node: object) -> dict[str, object]:
-    """The entries of a YAML mapping by their keys; none of anything else."""
+    """Return the entries of a YAML mapping by their keys; none for any other node."""
     import yaml
 
     if not isinstance(node, yaml.MappingNode):
@@ -204,7 +204,7 @@ def _entries(node: object) -> dict[str, object]:
 
 
 def _host(address: str) -> str:
-    """Host and port of an address, with or without a scheme."""
+    """Return host and port of an address, with or without a scheme."""
     try:
         return urlsplit(address if "://" in address else f"//{address}").netloc.rpartition("@")[2].lower()
     except ValueError:
@@ -218,10 +218,11 @@ def _read_file(file: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise PreconditionFailed(f"{file} cannot be read", "Fix its rights, or remove it.") from error
+        raise PreconditionFailed(f"{file} cannot be read", "Fix its permissions, or remove it.") from error
     if status.st_mode & 0o077:
         raise PreconditionFailed(
-            f"{file} holds access tokens, and others can read it", f"Run: chmod 600 {quote(str(file))}"
+            f"{file} contains access tokens, but other users can read it",
+            f"Run: chmod 600 {quote(str(file))}",
         )
     try:
         tokens = tomllib.loads(text).get("tokens", {}).items()
@@ -243,14 +244,14 @@ def _change_file(file: Path, url: str, token: str | None) -> None:
     if not tokens:
         file.unlink(missing_ok=True)
         return
-    lines = ["# Access tokens of wsdash. Nobody else may read this file.", "[tokens]"]
+    lines = ["# Access tokens of wsdash. Only you may read this file.", "[tokens]"]
     lines += [f"{quoted(name)} = {quoted(value)}" for name, value in tokens.items()]
     make_folder(file.parent)
     atomic.write(file, ("\n".join(lines) + "\n").encode(), durable=True)
 
 
 def _has_keyring() -> bool:
-    """Whether there is a keyring that keeps things, and not one that only refuses."""
+    """Whether there is a keyring that stores passwords, not one that only refuses."""
     import keyring
     from keyring.backends import chainer, fail, null
 
@@ -264,7 +265,7 @@ def _has_keyring() -> bool:
 
 
 def _bounded(ask: Callable[[], object]) -> str | None:
-    """What it answers, within a bounded time. Raises its errors, and TimeoutError."""
+    """Return the result of a call within a bounded time. Raises its errors, and TimeoutError."""
     answer: list[object] = []
     problem: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""Writes a workspace's configuration to the branch of its own, in as few requests as can be."""
+"""Writes a workspace's configuration to its branch, with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHA = re.compile(r"[0-9a-f]{40,64}", re.ASCII)
 
 
 class BranchWriter:
-    """Knows which branches are there and what they hold, as far as this process has learned it.
+    """Remembers which branches exist and which configuration they have, as far as this process knows.
 
-    The commit that was written last to each is kept in a file below `folder`, for the next process: another commit at
-    the head of the branch is of somebody else, who may push there.
+    The last commit written to each branch is stored in a file below `folder`, for the next process: any other commit at
+    the head of the branch was pushed by another user.
     """
 
     def __init__(self, api: GitLabApi, project: CurrentProject, folder: Path) -> None:
@@ -35,35 +35,36 @@ class BranchWriter:
         self._distrusted: set[str] = set()
 
     def record_digest(self, workspace_id: str, digest: str, sha: str | None) -> None:
-        """A pipeline of this user ran this configuration of this commit: the branch holds it, if that commit is the
-        one that was written last, by this process or one before.
+        """Record that a pipeline of this user ran this configuration at this commit.
+
+        The branch has the configuration if that commit is the last one written, by this process or a previous one.
         """
         if sha is not None and self._commit(workspace_id) == sha and workspace_id not in self._distrusted:
             self._digests[workspace_id] = digest
 
     def is_there(self, workspace_id: str) -> None:
-        """The branch is known to be there, with something in it."""
+        """Record that the branch exists and is not empty."""
         self._digests.setdefault(workspace_id, "")
 
     def is_foreign(self, workspace_id: str, sha: str | None) -> bool:
-        """Whether a commit is another one than ours, where ours is known."""
+        """Whether a commit is known not to be ours."""
         return sha is not None and sha != (self._commit(workspace_id) or sha)
 
     def holds(self, workspace_id: str, digest: str) -> bool:
-        """Whether the branch is known to hold this configuration, as we have written it."""
+        """Whether the branch is known to have this configuration, as we wrote it."""
         return self._digests.get(workspace_id) == digest and self._commit(workspace_id) is not None
 
     def may_hold(self, workspace_id: str) -> bool:
-        """Whether the branch is known to be there, with a configuration of ours in it."""
+        """Whether the branch is known to exist with a configuration of ours."""
         return bool(self._digests.get(workspace_id)) and self._commit(workspace_id) is not None
 
     def distrust(self, workspace_id: str) -> None:
-        """The branch does not hold what we have written: the configuration is to be rewritten."""
+        """Record that the branch was changed by others: the configuration is to be rewritten."""
         self._digests.pop(workspace_id, None)
         self._distrusted.add(workspace_id)
 
     def forget(self, workspace_id: str) -> None:
-        """The branch is gone."""
+        """Record that the branch is deleted."""
         self._digests.pop(workspace_id, None)
         self._distrusted.discard(workspace_id)
         self._written[workspace_id] = None
@@ -71,7 +72,7 @@ class BranchWriter:
             self._file(workspace_id).unlink(missing_ok=True)
 
     def _commit(self, workspace_id: str) -> str | None:
-        """Reads a file, once."""
+        """Return the last commit that we wrote. Reads a file, once."""
         if workspace_id not in self._written:
             found = ""
             with suppress(OSError, UnicodeDecodeError):
@@ -80,7 +81,7 @@ class BranchWriter:
         return self._written[workspace_id]
 
     def _keep(self, workspace_id: str, sha: str) -> None:
-        """Blocks. Where it cannot be kept, the next process writes the branch again."""
+        """Store the last commit that we wrote. Blocks. If that fails, the next process rewrites the branch."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             atomic.write(self._file(workspace_id), f"{sha}\n".encode("ascii"))
@@ -91,8 +92,8 @@ class BranchWriter:
     async def write(self, workspace_id: str, text: str, digest: str, message: str) -> None:
         """Commit the configuration.
 
-        Whether the branch and the file are there is guessed from what is known, and GitLab's refusal of a
-        wrong guess says what is so ("Commits API": an action `create` or `update`, and `start_branch`).
+        Whether the branch and the file exist is guessed from what is known; GitLab's refusal of a wrong guess says
+        what is true ("Commits API": an action `create` or `update`, and `start_branch`).
         """
         project = await self._project.info()
         branch = branch_of(workspace_id)
@@ -128,4 +129,6 @@ class BranchWriter:
             if not is_there:
                 self._project.update(replace(project, has_config=has_file))
             return
-        raise Unreachable(f"the branch {branch} changes while it is written", "wsdash retries automatically.")
+        raise Unreachable(
+            f"the branch {branch} changes while wsdash writes it", "wsdash retries automatically."
+        )

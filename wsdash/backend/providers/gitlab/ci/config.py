@@ -1,7 +1,7 @@
 """The `.gitlab-ci.yml` of a workspace: a workload as one CI job. Pure.
 
 The job writes `wsdash/backend/job`'s scripts and the workload's data below its project directory and runs
-them there, since nothing else survives into the cache. Keywords are those of GitLab's "CI/CD YAML syntax
+them there, because nothing else goes into the cache. Keywords are those of GitLab's "CI/CD YAML syntax
 reference"; GitLab's own CI schema accepts the result.
 """
 
@@ -28,14 +28,14 @@ from wsdash.workload import EnvVar, Resources, Service, Workload
 
 JOB = "workspace"
 HOME = "$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE"
-"""Of each workspace its own, for a shell runner's next job finds what the one before has left."""
+"""Each workspace has its own folder, because a shell runner's next job finds the files of the previous one."""
 CACHED = "cache"
-"""Of a workspace's folder, the one that the cache holds: an archive of its state, and no file that a job works with."""
+"""The folder, below a workspace's folder, that the cache stores: an archive of the state, and no file in use."""
 LARGEST = 128 * 1024
-"""Bytes of one NAME=VALUE: with more, `execve` fails and no process of the job starts."""
+"""Most bytes of one NAME=VALUE: with more, `execve` fails and no process of the job starts."""
 
 INTERPOLATION = "$[["
-"""Where a configuration takes inputs, GitLab puts their values in place of this, in any text."""
+"""GitLab replaces this in every text of a configuration that takes inputs."""
 
 _VARIABLES = {
     "attempt": "WSDASH_ATTEMPT",
@@ -43,7 +43,7 @@ _VARIABLES = {
     "checkpoint": "WSDASH_CHECKPOINT",
     "owner": "WSDASH_OWNER",
 }
-"""By the name of the input."""
+"""The declarations of the inputs, by name."""
 _BY_INPUT = {name: f"$[[ inputs.{name} ]]" for name in _VARIABLES}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RUNNERS = re.compile(
@@ -51,29 +51,29 @@ _RUNNERS = re.compile(
 )
 
 Restores = str
-"""What a job is to find: "no"; "import", files that are sent to it; "yes", what an earlier one saved, whose number is
-not known; or the number of the state that was saved last."""
+"""The state that a job should find: "no"; "import", files that are sent to it; "yes", a state of an earlier job with
+an unknown number; or the number of the state that was saved last."""
 
 
 class NotRenderable(ValueError):
-    """The workload cannot be a CI job: what stands in the way, and what to do."""
+    """The workload cannot be a CI job. The message has the reason and a hint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose job it is, and what differs from one attempt to the next."""
+    """The workspace and attempt of a job, and other values that differ between attempts."""
 
     workspace_id: str
     name: str
     attempt_key: str
     restores: Restores = "no"
     checkpoint: str = NO_CHECKPOINT
-    """The newest one that is kept here, which the job gets where its cache is older."""
+    """The newest checkpoint on this machine, which is sent to a job whose cache is older."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the context says of jobs. Durations in seconds; `injector_image` holds the editor's server."""
+    """The context's settings for jobs. Durations are in seconds; `injector_image` has the editor's server."""
 
     tags: tuple[str, ...] = ()
     image: str | None = None
@@ -82,33 +82,33 @@ class Options:
     checkpoint_s: float = 60.0
     injector_image: str | None = None
     remote_checkpoints: bool = True
-    """Whether checkpoints may go into the project itself, where no tunnel takes them."""
+    """Whether checkpoints may be stored in the project itself when there is no tunnel."""
     idle: Mapping[str, str] = field(default_factory=dict)
-    """What tells a job when it is idle (`rendering.idle_settings`)."""
+    """The variables by which a job decides that it is idle (`rendering.idle_settings`)."""
     owner: str = "-"
-    """Which store keeps the workspace alive: the name of every pipeline says so."""
+    """The store that keeps the workspace alive; the name of every pipeline contains it."""
     relay: RelayAddress | None = None
     """The relay that the job connects to, for the tunnel by which the user enters."""
     id_tokens: bool = True
-    """Whether the job proves to it who it is by an id token; else by a secret that its pipeline is given."""
+    """Whether the job authenticates to the relay with an id token; else with a secret of its pipeline."""
     volume: Volume | None = None
-    """Where the workspace's files are, which the cache then has nothing of."""
+    """The volume with the workspace's files; None if the cache has them."""
     encrypt_cache: bool = False
-    """Whether the cache gets one encrypted file alone."""
+    """Whether the cache contains only one encrypted file."""
     credentials: tuple[str, ...] = ()
-    """Addresses of hosts for which this machine has credentials, so that Git waits for them."""
+    """Addresses of hosts for which this machine has credentials, so that Git in the job waits for them."""
     record: str = ""
-    """What else is committed with the configuration: a change of it is a change of the configuration."""
+    """Further data that is committed with the configuration; a change of it changes the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The text of the file, and the digest by which a pipeline's name says which one it ran."""
+    """The text of the file, and its digest, which a pipeline's name contains."""
 
     text: str
     digest: str
     inputs: Mapping[str, str]
-    """Those of the attempt's pipeline; none where the text holds their values."""
+    """The inputs of the attempt's pipeline; none if the text contains their values."""
 
     @property
     def takes_inputs(self) -> bool:
@@ -117,16 +117,16 @@ class Configuration:
 
 
 ONE_TIME_SECRET = "WSDASH_ONE_TIME_SECRET"
-"""The variable of a pipeline by which its job proves who it is, where there are no id tokens."""
+"""The pipeline's variable with the secret by which its job authenticates when there are no id tokens."""
 
 
 def render(
     workload: Workload, identity: Identity, options: Options, *, may_take_inputs: bool = False
 ) -> Configuration:
-    """The workload as a configuration: one document, or a header and a body where it takes inputs.
+    """Render the workload as a configuration: one document, or a header and a body if it takes inputs.
 
-    Without `may_take_inputs`, and where GitLab would replace a text of the workload (`INTERPOLATION`), the values are
-    part of it. Raises NotRenderable for what no job can be given, ValueError for too short a timeout.
+    Without `may_take_inputs`, and if GitLab would replace a text of the workload (`INTERPOLATION`), the values are
+    part of the text. Raises NotRenderable for an impossible workload, ValueError for too short a timeout.
     """
     _check(workload)
     try:
@@ -148,7 +148,7 @@ def render(
     try:
         body = yaml_of(document)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        raise NotRenderable(f"a text of the workload cannot be written as YAML: {error}") from error
+        raise NotRenderable(f"the workload contains a text that YAML cannot represent: {error}") from error
     about = f"# The workspace {_plain(identity.name)}: written by wsdash, and rewritten when it changes.\n"
     if not takes_inputs:
         return Configuration(about + body, digest, {})
@@ -159,15 +159,15 @@ def _header(options: Options) -> str:
     inputs = {
         "attempt": {"description": "Which attempt of the workspace this is"},
         "restores": {
-            "description": "The state that an earlier attempt saved last; yes, no, or import where files are sent",
+            "description": "The state to restore: its number, yes, no, or import for files that are sent",
             "default": "no",
         },
         "checkpoint": {
-            "description": "The checkpoint that waits on the user's machine",
+            "description": "The newest checkpoint on the user's machine",
             "default": NO_CHECKPOINT,
         },
         # GitLab itself refuses a pipeline of the previous owner.
-        "owner": {"description": "Which state store keeps it alive", "options": [options.owner]},
+        "owner": {"description": "The state store that keeps it alive", "options": [options.owner]},
     }
     return yaml_of({"spec": {"inputs": inputs}})
 
@@ -175,7 +175,7 @@ def _header(options: Options) -> str:
 def _document(
     job: dict[str, Any], workspace_id: str, values: Mapping[str, str], digest: str
 ) -> dict[str, Any]:
-    """The whole of it, with an attempt's values in the places that `_job` has left for them."""
+    """Return the whole document, with an attempt's values in the places that `_job` leaves for them."""
     varying = {_VARIABLES[name]: value for name, value in values.items()} | {"WSDASH_CONFIG": digest}
     name = f"{BRANCH}{workspace_id} {values['attempt']} 0 queued 0 config={digest} owner={values['owner']}"
     return {
@@ -236,7 +236,7 @@ def _job(workload: Workload, workspace_id: str, options: Options, commands: str)
             "WSDASH_CHECKPOINT_S": f"{options.checkpoint_s:g}",
             "WSDASH_REMOTE_CHECKPOINT_S": f"{5 * options.checkpoint_s:g}",
             "WSDASH_SAVE_S": str(limits.save),
-            # All who may read the project could read them.
+            # All users who may read the project could read them.
             "WSDASH_REMOTE_CHECKPOINTS": "yes"
             if options.remote_checkpoints and not options.encrypt_cache
             else "no",
@@ -252,9 +252,9 @@ def _job(workload: Workload, workspace_id: str, options: Options, commands: str)
 
 
 def image_of(workload: Workload, usual: str | None) -> dict[str, Any]:
-    """The keyword `image`; `usual` is used where the workload names none, and the runner's own where neither does."""
+    """Return the keyword `image`: the workload's, else `usual`, else none, so that the runner uses its own."""
     image = workload.image or usual
-    # An entrypoint of the image would be given the runner's shell as its arguments.
+    # An entrypoint of the image would get the runner's shell as its arguments.
     return {"image": {"name": image, "entrypoint": [""]} | _user(workload.user)} if image else {}
 
 
@@ -269,7 +269,9 @@ def _cache(workspace_id: str) -> dict[str, Any]:
 
 
 def _user(user: str | None) -> dict[str, Any]:
-    """Both executors' own keys, "image:docker:user" and "image:kubernetes:user"; the latter takes numbers only."""
+    """Return the keys of both executors, "image:docker:user" and "image:kubernetes:user"; the latter takes numbers
+    only.
+    """
     if not user:
         return {}
     is_number = re.fullmatch(r"\d+(:\d+)?", user) is not None
@@ -307,7 +309,7 @@ def _script(workload: Workload, options: Options, commands: str) -> list[str]:
     scripts["workload.sh"] = commands
     scripts["volumes.sh"] = job_render.render_volumes(workload)
     return [
-        # A runner that ends the job signals every process of it; this shell must wait for the others.
+        # A runner that ends the job signals all of its processes; this shell must wait for the others.
         f'trap : TERM\n{_alone()}\nrm -rf "{HOME}/run" && mkdir -p "{HOME}/run/job"',
         *(_file(name, text) for name, text in scripts.items()),
         f'sh "{HOME}/run/job/gitlab.sh" start 9>&-',
@@ -315,13 +317,13 @@ def _script(workload: Workload, options: Options, commands: str) -> list[str]:
 
 
 def _alone() -> str:
-    """Commands that run before any file is touched: the folder's lock stays open in the runner's shell."""
+    """Return commands that run before any file is touched: the folder's lock stays open in the runner's shell."""
     document = _here_document("claim_folder.sh", program("claim_folder.sh"))
     return f'mkdir -p "{HOME}"\nexec 9>>"{HOME}/lock"\nsh -s "{HOME}" {document}'
 
 
 def _file(name: str, text: str) -> str:
-    """A command that writes the text, as it is, into a file of the job."""
+    """Return a command that writes the text unchanged into a file of the job."""
     return f'cat >"{HOME}/run/job/{name}" {_here_document(name, text)}'
 
 
@@ -347,18 +349,18 @@ def _service(service: Service) -> dict[str, Any]:
 
 
 def _exact(env: tuple[EnvVar, ...]) -> dict[str, Any]:
-    """Values as they are: GitLab expands no `$` in them. What the job itself must expand is left to job.sh."""
+    """Return values for GitLab to use unchanged, without expanding `$`. Expansions by the job are left to job.sh."""
     fit = (v for v in env if _NAME.fullmatch(v.name) and not v.expands)
     return {v.name: {"value": v.value, "expand": False} for v in fit}
 
 
 def _workload_variables(env: tuple[EnvVar, ...]) -> dict[str, Any]:
-    """The workload's environment, less what would change the runner itself; job.sh sets all of it exactly."""
+    """Return the workload's environment, without names that affect the runner itself; job.sh sets all of it exactly."""
     return _exact(tuple(v for v in env if not _RUNNERS.fullmatch(v.name)))
 
 
 def _kubernetes(resources: Resources) -> dict[str, str]:
-    """What a Kubernetes runner may be asked for ("Overwrite container resources"); others ignore it."""
+    """Return the requests to a Kubernetes runner ("Overwrite container resources"); others ignore them."""
     variables = {
         "KUBERNETES_CPU_LIMIT": resources.cpu_limit,
         "KUBERNETES_CPU_REQUEST": resources.cpu_request,
@@ -373,8 +375,8 @@ def _check(workload: Workload) -> None:
         size = len(f"{variable.name}={variable.value}".encode("utf-8", "surrogatepass")) + 1
         if size > LARGEST:
             raise NotRenderable(
-                f"the variable {variable.name} takes {size} bytes, and no job starts with more than {LARGEST}"
-                " in one. Put the value into a file of the repository."
+                f"the variable {variable.name} takes {size} bytes; the limit for"
+                f" one variable is {LARGEST}. Put the value into a file of the repository."
             )
 
 

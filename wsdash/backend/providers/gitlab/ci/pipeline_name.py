@@ -3,7 +3,7 @@
     wsdash/<workspace id> <attempt id>.<number>.<generation> <epoch s> <state> <seq> [name=value ...]
 
 `workflow: name:` sets the first name, and the job renames its pipeline with its job token ("Pipelines API",
-update pipeline metadata), at most 255 characters. Anybody who may push could write it: untrusted text.
+update pipeline metadata), at most 255 characters. Every user who may push can write it: untrusted text.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ BRANCH = "wsdash/"
 LONGEST = 255
 QUEUED, FETCHING, STARTING, READY, ENDING = RUNNING_STATES
 FINAL = {state: Cause(state) for state in FINAL_STATES}
-"""The last state of a job that came to its end: why it ended."""
+"""The causes of end by the last state of a job that ended by itself."""
 SAVED = frozenset({Cause.DEADLINE.value, Cause.CANCELLED.value, Cause.USER_CODE.value})
-"""Last states of a job whose cache holds what it had."""
+"""Last states of a job whose cache has its saved state."""
 STATES = frozenset({*RUNNING_STATES, *FINAL_STATES})
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -35,7 +35,7 @@ _FACT = re.compile(r"([a-z_]{1,20})=([A-Za-z0-9_.:-]{1,64})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a pipeline's name says. `at` is on the job's clock in seconds since the epoch, 0 before it ran."""
+    """The contents of a pipeline's name. `at` is on the job's clock in seconds since the epoch, 0 before it ran."""
 
     workspace_id: str
     attempt_id: str
@@ -48,12 +48,12 @@ class Heartbeat:
 
 
 def attempt_key(attempt_id: str, number: int, generation: int) -> str:
-    """The idempotency key of an attempt, as GitLab keeps it."""
+    """Return the idempotency key of an attempt, as stored in GitLab."""
     return f"{attempt_id}.{number}.{generation}"
 
 
 def name_of(beat: Heartbeat) -> str:
-    """The name that says it. Facts that would make it too long are left out."""
+    """Return the name of a pipeline. Facts that would make it too long are left out."""
     key = attempt_key(beat.attempt_id, beat.number, beat.generation)
     name = f"{BRANCH}{beat.workspace_id} {key} {beat.at} {beat.state} {beat.seq}"
     for fact, value in beat.facts.items():
@@ -65,7 +65,7 @@ def name_of(beat: Heartbeat) -> str:
 
 @lru_cache(8192)
 def parse(name: str | None) -> Heartbeat | None:
-    """What a pipeline's name says; None for a name that is not of a workspace."""
+    """Parse a pipeline's name; None for a name of another kind."""
     found = _NAME.fullmatch(name or "")
     if found is None or found[7] not in STATES:
         return None
@@ -87,5 +87,5 @@ def parse(name: str | None) -> Heartbeat | None:
 
 
 def branch_of(workspace_id: str) -> str:
-    """The branch that holds a workspace's configuration."""
+    """Return the branch that has a workspace's configuration."""
     return f"{BRANCH}{workspace_id}"

@@ -1,7 +1,7 @@
 """A workspace as the message of the commit on its branch: enough to rebuild it from GitLab alone. Pure.
 
-The list of branches carries each branch's last commit with its message, so that one request tells of a
-hundred workspaces. Anybody who may push could write it: untrusted text, bounded and checked.
+The list of branches contains each branch's last commit with its message, so that one request describes a
+hundred workspaces. Every user who may push can write it: untrusted text, bounded and checked.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SIGN = "Wsdash-Record: "
 FORMAT = 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 LONGEST = 200_000
-"""Characters of a record that is read at all."""
+"""Most characters of a record that is read."""
 MOST_BYTES = 2_000_000
-"""Bytes of a record that is unpacked."""
+"""Most bytes of a record after decompression."""
 
 
 class RecordError(Exception):
-    """The message holds no record that can be used; the text says why not."""
+    """The message contains no usable record; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Where the files of workspaces are: a folder that the runners with these tags mount into their jobs."""
+    """The place of the workspaces' files: a folder that the runners with these tags mount into their jobs."""
 
     path: str
     tags: tuple[str, ...]
@@ -42,9 +42,10 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What GitLab keeps of a workspace. `user` is whose it is on GitLab, `host` and `store` who keeps it alive.
+    """The description of a workspace in GitLab. `user` is its owner there; `host` and `store` keep it alive.
 
-    `volume` is where its files were put at its first start, and so are; None where they are in the cache. `image` is
+    `volume` is the place that its files got at its first start, and still have; None if they are in the cache. `image`
+    is
     the context's, for jobs whose workload names none.
     """
 
@@ -64,7 +65,7 @@ class Record:
 
 
 def message_of(record: Record) -> str:
-    """The commit's message: a line for people, which also keeps GitLab from starting a pipeline, then the record."""
+    """Return the commit's message: a readable line, which also prevents a pipeline from starting, and the record."""
     values = {"format": FORMAT, **asdict(record)}
     packed = zlib.compress(json.dumps(values, separators=(",", ":")).encode(), 9)
     text = base64.urlsafe_b64encode(packed).decode()
@@ -72,17 +73,17 @@ def message_of(record: Record) -> str:
 
 
 def record_of(message: str) -> Record:
-    """The record in a commit's message. Raises `RecordError`."""
+    """Parse the record in a commit's message. Raises `RecordError`."""
     line = next((line for line in message.splitlines() if line.startswith(SIGN)), None)
     if line is None:
-        raise RecordError("it holds no record of a workspace")
+        raise RecordError("it contains no record of a workspace")
     if len(line) > LONGEST:
         raise RecordError("its record is longer than any that wsdash writes")
     try:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.urlsafe_b64decode(line.removeprefix(SIGN).strip()), MOST_BYTES)
         if not unpacker.eof:
-            raise RecordError("its record is cut off, or larger than any that wsdash writes")
+            raise RecordError("its record is incomplete, or larger than any that wsdash writes")
         values = json.loads(data)
     except (ValueError, binascii.Error, zlib.error, RecursionError):
         raise RecordError("its record is damaged") from None
@@ -93,15 +94,15 @@ def _checked(values: Any) -> Record:  # noqa: ANN401
     from pydantic import TypeAdapter, ValidationError
 
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
-        raise RecordError("its record is of another version of wsdash")
+        raise RecordError("its record was written by another version of wsdash")
     try:
         record = TypeAdapter(Record).validate_python(values)
     except (ValidationError, RecursionError):
-        raise RecordError("its record does not say what it should") from None
+        raise RecordError("its record has missing or wrong fields") from None
     if record.volume is not None and not VOLUME_PATH.fullmatch(record.volume.path):
-        raise RecordError("its record puts the workspace's files where none can be")
+        raise RecordError("its record has an invalid path for the workspace's files")
     if not _NAME.fullmatch(record.name):
-        raise RecordError("its record names the workspace as none can be named")
+        raise RecordError("its record has an invalid name of the workspace")
     # An earlier version wrote addresses as they were typed.
     source = record.source_url and without_secrets(record.source_url)
     return replace(record, source_url=source, workload=taken_out(record.workload)[0])

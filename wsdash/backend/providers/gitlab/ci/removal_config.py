@@ -13,8 +13,9 @@ REMOVAL = "remove-volume"
 
 
 def render_removal(workspace_id: str, workload: Workload, image: str | None, volume: Volume) -> str:
-    """The configuration of a job that removes the workspace's folder from a volume, as the user who made it: `image` is
-    used where the workload names none. In the same resource group it runs after the last job of the workspace.
+    """Return the configuration of a job that removes the workspace's folder from a volume, as the user who created it.
+
+    `image` is used if the workload names none. In the same resource group it runs after the workspace's last job.
     """
     job = {"stage": JOB, "inherit": {"default": False, "variables": False}, **image_of(workload, image)}
     job |= {
@@ -42,5 +43,5 @@ def render_removal(workspace_id: str, workload: Workload, image: str | None, vol
 
 
 def removal_name(workspace_id: str) -> str:
-    """The name of such a pipeline, which is no heartbeat."""
+    """Return the name of such a pipeline, which is not a heartbeat."""
     return f"{BRANCH}{workspace_id} removal"

@@ -1,6 +1,6 @@
-"""What a job's log tells, beside what its pipeline's name does: steps, readiness, beats, last words. Pure.
+"""Reads from a job's log what its pipeline's name does not have: steps, readiness, heartbeats, last lines. Pure.
 
-The log is a fallback: it comes a minute late, and takes no more after 4 MB.
+The log is a fallback: it arrives a minute late, and ends after 4 MB.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ from wsdash.sanitize import printable
 
 MOST_STEPS = 400
 ENDING_STEPS = frozenset({"fetch"})
-"""A job whose step of this name fails ends with it; after others it goes on."""
+"""Steps whose failure ends the job; after others it continues."""
 
 _MESSAGE = re.compile(re.escape(MARK).join((b"(", rb"[^\r\n]*)(?:\r\x1b\[0K)?")))
 CACHE_IS_LOCAL = b"cache will not be downloaded from shared cache server"
-"""GitLab Runner, `commands/helpers/cache_extractor.go`."""
+"""The runner's message without shared cache storage (GitLab Runner, `commands/helpers/cache_extractor.go`)."""
 _SCRIPT = re.compile(
     rb"section_start:\d+:(?:step_|build_)?script(?:\[[^\[\]\r\n]*+\])?\r\x1b\[0K[^\n]*+(?:\n|\Z)(.*?)"
     rb"(?:section_end:\d+:(?:step_|build_)?script\b|\Z)",
     re.DOTALL,
 )
-"""What the script of a job has written: all else is the runner's (GitLab Runner, `common/build.go`)."""
+"""The part of the log that the job's script wrote; the rest is the runner's (GitLab Runner, `common/build.go`)."""
 _ECHO = re.compile(rb"^(?:\x1b\[0K)?\x1b\[32;1m\$ [^\n]*\n?", re.MULTILINE)
-"""A command of the script, as the runner shows it before it runs."""
+"""A command of the script, which the runner prints before it runs it."""
 _EXIT = re.compile(
     rb"ERROR: Job failed: (?:exit (?:status|code) |command terminated with exit code )(\d{1,3})\b"
 )
-"""GitLab Runner's last line: of the shell, the docker and the kubernetes executor."""
+"""GitLab Runner's last line, for the shell, the docker and the kubernetes executor."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedLog:
-    """What a log holds. Instants are on the job's clock."""
+    """The contents of a log. Times are on the job's clock."""
 
     steps: tuple[StepResult, ...] = ()
     ready_at: float | None = None
     beat_at: float | None = None
     tail: str | None = None
-    """The last lines of the step that failed, else of what the job's script wrote, else of all."""
+    """The last lines of the failed step, else of the job's script, else of the whole log."""
     exit_code: int | None = None
-    """That of the script, where the runner tells it."""
+    """The script's exit code, if the runner reports it."""
     cache_is_local: bool = False
-    """Whether the runner says that it has no shared storage for caches, but this machine's disk."""
+    """Whether the runner says that it has no shared cache storage, only its machine's disk."""
 
 
 def read(log: bytes) -> ParsedLog:
-    """The messages of a log and its last words. Any bytes may stand in it.
+    """Parse a log, which may contain any bytes.
 
-    A message is erased by what follows it, as GitLab's marks of sections are, or is a line of its own.
+    A message is on a line of its own, or is followed by a control sequence that erases it, like GitLab's section marks.
     """
     steps: list[StepResult] = []
     ready_at = beat_at = now = None

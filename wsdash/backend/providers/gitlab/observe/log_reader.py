@@ -1,4 +1,4 @@
-"""Reads jobs' logs piece by piece from an API that always sends the whole: ask seldom, keep what is ahead."""
+"""Reads jobs' logs in parts from an API that always sends the whole: request seldom, cache what follows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.types import LogChunk
 
 AGAIN_S = 1.5
-"""Between two requests for a log that goes on: what GitLab has is shown within three seconds."""
+"""Pause between two requests for a growing log, in seconds: new lines appear within three seconds."""
 AHEAD = 1024 * 1024
-"""Bytes that are kept of what follows the part that was asked for."""
+"""Most bytes that are cached after the requested part."""
 MOST_KEPT = 8
 
 
@@ -26,7 +26,7 @@ class _CachedLog:
 
 
 class LogReader:
-    """Remembers the last part of a few logs, for all who look at them."""
+    """Caches the last part of a few logs, for all readers."""
 
     def __init__(self, api: GitLabApi, clock: Callable[[], float]) -> None:
         self._api = api
@@ -37,7 +37,7 @@ class LogReader:
     async def read(
         self, project: int, pipeline: int, offset: int, limit: int, *, has_ended: bool
     ) -> LogChunk:
-        """Up to `limit` bytes from `offset` on; none where nothing new can be there yet.
+        """Return up to `limit` bytes from `offset` on; none if nothing new can exist yet.
 
         `has_ended` says that the job is known to have ended, so that the log does not grow after this.
         """

@@ -1,6 +1,6 @@
-"""From pipelines, as GitLab lists them, to what is observed of attempts. Pure.
+"""Translates GitLab's pipelines into observations of attempts. Pure.
 
-Every instant that comes out is on our clock: GitLab's get the skew added, and a job's own clock counts only as
+Every resulting time is on our clock: the skew is added to GitLab's times, and a job's own clock is used only as
 far as it cannot be wrong.
 """
 
@@ -53,51 +53,51 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What further requests have shown of one pipeline. Instants on our clock."""
+    """The results of further requests about one pipeline. Times are on our clock."""
 
     started_at: float | None = None
     ended_at: float | None = None
     failure_reason: str | None = None
     tail: str | None = None
-    """The last lines of what the job wrote."""
+    """The last lines of the job's output."""
     exit_code: int | None = None
     steps: tuple[StepResult, ...] = ()
     ready_at: float | None = None
     beat_at: float | None = None
-    """The last heartbeat in the log, for jobs that cannot name their pipeline."""
+    """The last heartbeat in the log, for jobs that cannot rename their pipeline."""
     cache_is_local: bool = False
 
 
 CLOCK_WRONG_S = 30.0
-"""A job's clock may be that much off before it does not count: looks are a quarter of a minute apart."""
+"""Largest error of a job's clock, in seconds, before it is ignored: polls are a quarter of a minute apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatSeen:
-    """When a heartbeat was first seen to be another one than before, on our clock."""
+    """The time at which a heartbeat first differed from the previous one, on our clock."""
 
     seq: int
     at: float | None
-    """None for the first that was seen: how old it is, nobody knows."""
+    """None for the first heartbeat seen, whose age is unknown."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """What the looks before have seen, by pipeline."""
+    """Results of earlier polls, by pipeline."""
 
     sightings: dict[int, HeartbeatSeen] = field(default_factory=dict)
     details: dict[int, Detail] = field(default_factory=dict)
     stuck: frozenset[int] = frozenset()
-    """Pipelines whose job no runner takes."""
+    """Pipelines with a job that no runner takes."""
 
 
 def is_live(pipeline: Pipeline) -> bool:
-    """Whether its job may still run; a status that nobody knows is taken for alive."""
+    """Whether its job may still run; an unknown status counts as alive."""
     return STATES.get(pipeline.status) is not JobState.ENDED
 
 
 def sighted(before: HeartbeatSeen | None, beat: Heartbeat, now: float) -> HeartbeatSeen:
-    """What is known of a heartbeat's age without trusting the job's clock."""
+    """Return the known age of a heartbeat, without trusting the job's clock."""
     if before is None:
         return HeartbeatSeen(beat.seq, None)
     return before if before.seq == beat.seq else HeartbeatSeen(beat.seq, now)
@@ -106,9 +106,9 @@ def sighted(before: HeartbeatSeen | None, beat: Heartbeat, now: float) -> Heartb
 def chosen(
     pipelines: Iterable[tuple[Pipeline, Heartbeat]],
 ) -> tuple[list[tuple[Pipeline, Heartbeat]], list[int]]:
-    """One pipeline an attempt, and the ids of live doubles, which a launch that was sent twice has left.
+    """Choose one pipeline for each attempt; return also the ids of live duplicates, left by a repeated launch.
 
-    The oldest that lives counts, for it holds the resource group; the oldest of all where none lives.
+    The oldest live one is chosen, because it holds the resource group; the oldest of all if none is live.
     """
     by_attempt: dict[str, list[tuple[Pipeline, Heartbeat]]] = {}
     for pipeline, beat in sorted(pipelines, key=lambda found: found[0].id):
@@ -129,7 +129,7 @@ def observed(
     now: float,
     tunnel_status: str | None = None,
 ) -> JobObservation:
-    """One attempt's job. `tunnel_status` is that of its tunnel to this machine, in words."""
+    """Return the observation of one attempt's job. `tunnel_status` describes its tunnel to this machine."""
     state = STATES.get(pipeline.status, JobState.QUEUED)
     detail = memory.details.get(pipeline.id, Detail())
     created_at = _ours(pipeline.created_at, skew)
@@ -176,7 +176,7 @@ _LEFT = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(\.more)?", re.ASCI
 
 
 def _left(text: str) -> UnsavedTotals | None:
-    """`left=COMMITS.STASHES.FILES[.more]`, as gitlab_leftover.sh counts it."""
+    """Parse `left=COMMITS.STASHES.FILES[.more]`, as gitlab_leftover.sh writes it."""
     found = _LEFT.fullmatch(text)
     if found is None:
         return None
@@ -195,13 +195,13 @@ NOTICES = {
     ("volume", "older"): VOLUME_OLDER,
     ("volume", "unmounted"): VOLUME_UNMOUNTED,
 }
-"""What a job reports of the place of its files."""
+"""Facts of a job about the place of its files, with their messages."""
 UNSAVED_AT_END = (("run", "unwritable"), ("cache", "unsaved"), ("volume", "unmounted"), ("import", "missed"))
-"""What a job tells that does not save what it has at its end."""
+"""Facts of a job that cannot save its files at its end."""
 
 
 def _saves_on_exit(beat: Heartbeat, *, ended: bool) -> bool:
-    """Whether what it has is kept once it has ended: one that has ended says which state it has saved."""
+    """Whether the job's files are kept after it has ended; an ended job reports the state that it saved."""
     if any(fact in beat.facts.items() for fact in UNSAVED_AT_END):
         return False
     return not ended or "state" in beat.facts or "from" not in beat.facts
@@ -217,7 +217,7 @@ def _warning(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
 
 
 def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
-    """None until the job has given a sign of life: no heartbeat is owed while images are pulled."""
+    """Return None until the job has sent a heartbeat: none is expected while images are pulled."""
     if detail.started_at is not None:
         return detail.started_at
     started = beat.facts.get("started", "")
@@ -236,7 +236,7 @@ def _beat(
     instants = [at for at in (by_job, detail.beat_at) if at is not None]
     if not instants:
         return None
-    # A job reckons in whole seconds, so it may be one ahead.
+    # A job counts in whole seconds, so it may be one ahead.
     return Beat(
         max(instants) if max(instants) <= now + 1.0 else now,
         load=_number(beat.facts, "load"),
@@ -248,8 +248,8 @@ def _beat(
 
 
 def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tuple[Cause, str | None]:
-    """Why it ended. GitLab's reason for a failure comes first, unless it is only that a command failed: a job that is
-    ended from outside, by a limit or by its runner, reports a user's request.
+    """Return the cause of the end. GitLab's failure reason has priority, except that a command failed: a job that a
+    limit or its runner ends from outside reports a user's request itself.
     """
     by_job = pipeline_name.FINAL.get(beat.state)
     reason = reason_of(detail.failure_reason)
@@ -273,7 +273,7 @@ def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tu
 
 
 def _was_killed(detail: Detail) -> bool:
-    """Whether a signal ended the job's script, though nothing that GitLab has a word for did."""
+    """Whether a signal ended the job's script, for no reason that GitLab reports."""
     is_script = detail.failure_reason is None or reason_of(detail.failure_reason).cause is Cause.USER_CODE
     return is_script and detail.exit_code is not None and detail.exit_code > 128
 
@@ -285,21 +285,18 @@ def _exit_code(cause: Cause | None, beat: Heartbeat, detail: Detail) -> int | No
 
 
 def _saved_words(beat: Heartbeat, ended_at: float | None, skew: float) -> str:
-    """What is kept of a job that saved no cache."""
+    """Describe what is saved of a job that saved no cache."""
     if "state" in beat.facts:
         return "All of its work is saved"
     saved_at = _ours(_number(beat.facts, "saved"), skew)
     if saved_at is None or ended_at is None:
-        return "No checkpoint of it was kept, and its cache was not saved"
+        return "It has no checkpoint, and its cache was not saved"
     age = max(0, round(ended_at - saved_at))
-    return (
-        f"What was not pushed is kept by a checkpoint of {age} s before; home and ignored files are as the cache before"
-        " had them"
-    )
+    return f"Unpushed work is in a checkpoint of {age} s before; home and ignored files are as in the previous cache"
 
 
 def _not_before(first: float | None, then: float | None) -> float | None:
-    """A job tells the time in whole seconds."""
+    """Return the later of two times, because a job reports whole seconds."""
     return then if first is None or then is None else max(first, then)
 
 

@@ -1,4 +1,4 @@
-"""Looks at all pipelines of a context, in one request for a hundred, and one more for each that changed."""
+"""Polls all pipelines of a context, with one request for a hundred, and one more for each that changed."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from wsdash.model import JobObservation, StepResult
 log = logging.getLogger(__name__)
 
 FULL_S = 300.0
-"""Between two looks at all pipelines there are, and not only at the newest hundred and those that live."""
+"""Seconds between two polls of all pipelines; others list only the newest hundred and the live ones."""
 MOST_PAGES = 20
 STUCK_S = 30.0
-"""How long a job may be pending before GitLab is asked whether any runner will take it."""
+"""Seconds that a job may be pending before wsdash asks GitLab whether a runner can take it."""
 LOG_S = 20.0
-"""Between two readings of a log that is the only witness."""
+"""Seconds between two reads of a log, if it is the only source."""
 LOG_LATE_S = 60.0
-"""A runner sends a log that nobody watches once a minute, so it is that much younger than it looks."""
+"""Longest delay of a log that is not watched, in seconds: its end may be that much older than the answer."""
 MOST_LOG = 5 * 1024 * 1024
 MOST_DETAILS = 10
-"""Pipelines that one look asks about further; the others follow with the next looks."""
+"""Most pipelines that one poll requests details of; the next polls do the others."""
 CALM_S = 60.0
-"""After so long without a change an answer may be four quick looks old, if another context asked for it."""
+"""After this many seconds without a change, another context's answer may be used until it is four polls old."""
 GIVE_UP_S = 600.0
-"""After so long a log that does not tell of the start is not waited for any more."""
+"""After this many seconds, a log without the job's start is not read any more."""
 
 Found = tuple[Pipeline, Heartbeat]
 
 
 class PipelinePoller:
-    """Remembers what it has seen, so that a calm look is one request, and with `shared` less than one."""
+    """Caches results, so that a poll without changes takes one request, and with `shared` less than one."""
 
     def __init__(
         self,
@@ -73,16 +73,16 @@ class PipelinePoller:
         self._before: dict[int, tuple[tuple[object, ...], JobObservation]] = {}
         self._statuses: dict[int, str] = {}
         self.pipelines: dict[str, Pipeline] = {}
-        """By attempt, the pipeline that counts."""
+        """The chosen pipeline of each attempt."""
         self.beats: dict[str, Heartbeat] = {}
-        """By attempt, its last heartbeat."""
+        """The last heartbeat of each attempt."""
 
     def expect_change(self) -> None:
-        """Something was asked for: for a while only what is new counts."""
+        """Expect a change after a request: for a while, only fresh answers are used."""
         self._changed_at = self._clock()
 
     async def poll(self) -> ProviderSnapshot:
-        """One look. Raises what the API raises when nothing could be seen."""
+        """Poll once. Raises what the API raises if it does not answer."""
         project = await self._project.info()
         is_full = self._clock() - self._full_at >= FULL_S
         pipelines, skew, now = await self._listed(project, is_full=is_full)
@@ -102,7 +102,7 @@ class PipelinePoller:
         return ProviderSnapshot(now, jobs)
 
     async def _fetch_details(self, project_id: int, ones: Sequence[Found], skew: float, now: float) -> None:
-        """Of a bounded number; the next look goes on with what is left."""
+        """Request details of a limited number; the next poll continues with the rest."""
         newest = {beat.workspace_id: beat.number for _, beat in sorted(ones, key=lambda one: one[1].number)}
         wanting = [one for one in ones if self._needs_detail(one, newest, now)]
         changed = wanting[:MOST_DETAILS]
@@ -121,7 +121,7 @@ class PipelinePoller:
             self._heartbeats.forget_all_but({beat.attempt_id for _, beat in live})
 
     def _observed(self, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float) -> JobObservation:
-        """What was observed before, where nothing that it rests on is another thing now."""
+        """Return the previous observation if nothing it is based on has changed."""
         memory = self._memory
         status = self._heartbeats.status(beat) if self._heartbeats is not None else None
         rests_on = (
@@ -138,12 +138,12 @@ class PipelinePoller:
         if before is not None and before[0] == rests_on:
             return before[1]
         found = observation.observed(pipeline, beat, memory, skew, now, status)
-        if found.beat is None or found.beat.at < now:  # one that seems to be of the future is cut to now
+        if found.beat is None or found.beat.at < now:  # a heartbeat in the future is set to now
             self._before[pipeline.id] = (rests_on, found)
         return found
 
     async def _listed(self, project: ProjectInfo, *, is_full: bool) -> tuple[list[Pipeline], float, float]:
-        """The newest pipelines, and on until all that lived at the last look have been seen."""
+        """List the newest pipelines, and further pages until all that were live at the last poll are found."""
         missing = set(self._live)
         if project.lists_all_projects and self._shared is not None and not is_full:
             calm = self._clock() - self._changed_at > CALM_S
@@ -166,14 +166,14 @@ class PipelinePoller:
         return _of_workspaces(pipelines.values()), skew, at
 
     def _beat_of(self, pipeline: Pipeline) -> Heartbeat | None:
-        """What its name says, if it stands on that workspace's branch: a name alone is easily forged."""
+        """Parse its name, if it runs on that workspace's branch: a name alone is easily forged."""
         beat = pipeline_name.parse(pipeline.name)
         if beat is None or pipeline.ref != pipeline_name.branch_of(beat.workspace_id):
             return None
         return self._heartbeats.newest(beat) if self._heartbeats is not None else beat
 
     def _needs_detail(self, one: Found, newest: dict[str, int], now: float) -> bool:
-        """Whether something changed that only another request explains."""
+        """Whether a change needs another request to be explained."""
         pipeline, beat = one
         before = self._statuses.get(pipeline.id)
         if not observation.is_live(pipeline):
@@ -189,7 +189,7 @@ class PipelinePoller:
         detail = self._memory.details.get(pipeline.id, Detail())
         is_due = now - self._log_at.get(pipeline.id, float("-inf")) >= self._log_s
         if beat.state != pipeline_name.ENDING and detail.ready_at is None:
-            # What it is at, and which steps there were; the log comes later than the name.
+            # The current step and the earlier ones; the log arrives later than the name.
             return is_due and now - (pipeline.updated_at or now) < GIVE_UP_S
         return is_due and (beat.at == 0 or beat.facts.get("via") == "none")
 
@@ -202,7 +202,7 @@ class PipelinePoller:
     async def _explain(
         self, project_id: int, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
     ) -> None:
-        """Ask for the job and its log: what failed, which steps there were, when it was ready."""
+        """Request the job and its log: which step failed, which steps ran, when it was ready."""
         before = self._memory.details.get(pipeline.id, Detail())
         job = self._jobs.get(pipeline.id)
         if job is None or not observation.is_live(pipeline):
@@ -231,7 +231,7 @@ class PipelinePoller:
         )
 
     async def _ask_for_stuck(self, project_path: str, ones: list[Found], now: float) -> None:
-        """One query for all, and only while something has been pending for a while."""
+        """Query the stuck jobs of all pipelines at once, only while one has been pending for a while."""
         waiting = [
             p for p, _ in ones if p.status == "pending" and p.created_at and now - p.created_at >= STUCK_S
         ]
@@ -244,14 +244,14 @@ class PipelinePoller:
         try:
             self._memory.stuck = await self._api.stuck_pipelines(project_path)
         except ProviderError as error:
-            log.info("which jobs are stuck is not known: %s", error)
+            log.info("the query for stuck jobs failed: %s", error)
 
     async def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
-        """What explains a change may fail: the change itself is known."""
+        """Run a request for details, which may fail: the change itself is known."""
         try:
             await work
         except ProviderError as error:
-            log.info("a detail is not known: %s", error)
+            log.info("a request for details failed: %s", error)
 
     def _forget(self, kept: set[int]) -> None:
         kept = kept | self._live

@@ -1,6 +1,6 @@
-"""Which state of a workspace its last jobs have saved, by what is in their heartbeats. Pure.
+"""Finds the state of a workspace that its last jobs saved, by their heartbeats. Pure.
 
-`state=N.C` is the state that a job has saved (gitlab_storage.sh), `from=N.C` the one that it began with.
+`state=N.C` is the state that a job saved (gitlab_storage.sh), `from=N.C` the one that it started with.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _MISSED = frozenset({("cache", "missed"), ("cache", "older"), ("volume", "missed
 
 
 def has_saved(beat: Heartbeat) -> bool:
-    """Whether this job came to its end with all that it had: files that were imported for it are in its state."""
+    """Whether this job ended with everything saved, including files that were imported for it."""
     return beat.state in pipeline_name.SAVED and "started" in beat.facts and "import" not in beat.facts
 
 
 def saved_last(beats: Iterable[Heartbeat]) -> str:
-    """What the next job is to find: the number of a state; "yes" where a job of an older wsdash has saved one, "no" for
-    nothing. A state that a later job reported missing is not expected again.
+    """Return the state for the next job: the number of a state; "yes" if a job of an older version saved one, "no" for
+    none. A state that a later job reported missing is not expected again.
     """
     for beat in sorted(beats, key=lambda beat: beat.number, reverse=True):
         stored, began = beat.facts.get("state", ""), beat.facts.get("from", "")

@@ -1,4 +1,4 @@
-"""Background work for attempts: what their jobs say through the tunnel, and what is sent to them."""
+"""Background tasks for attempts, which receive data from their jobs and send data to them through the tunnel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ P = ParamSpec("P")
 
 
 class AttemptTasks:
-    """At most one task for each key, an attempt's or a workspace's id. One that is done is forgotten."""
+    """At most one task for each key, which is an attempt's or a workspace's id. Finished tasks are removed."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -21,7 +21,7 @@ class AttemptTasks:
     def start(
         self, key: str, work: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Do the work in the background, unless work for this key is under way."""
+        """Run the work in the background, unless a task for this key is running."""
         if key in self._tasks:
             return
         task = asyncio.create_task(work(*args, **kwargs))
@@ -29,7 +29,7 @@ class AttemptTasks:
         task.add_done_callback(lambda _: self._tasks.pop(key, None))
 
     async def aclose(self) -> None:
-        """Cancel what is under way, and wait until it has ended."""
+        """Cancel the tasks, and wait until they have ended."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

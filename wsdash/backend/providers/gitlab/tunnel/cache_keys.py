@@ -1,4 +1,4 @@
-"""Keys of encrypted caches: each workspace has its own, made of one secret of the user's, and only its jobs get it."""
+"""Keys of encrypted caches: each workspace has its own, derived from a secret of the user, for its jobs only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SECRET = re.compile(r"[0-9a-f]{64}\n?")
 
 
 class CacheKeys:
-    """`file` holds the secret, mode 0600, made when it is first needed: no encrypted cache can be opened without."""
+    """`file` has the secret, mode 0600, created on first use. Without it no encrypted cache can be opened."""
 
     def __init__(self, file: Path, tunnel: JobTunnel) -> None:
         self._file = file
@@ -35,7 +35,7 @@ class CacheKeys:
         self._sent: set[str] = set()
 
     def send(self, workspace_id: str, attempt_id: str) -> None:
-        """To a job that runs, beside whatever else goes on, unless it has them."""
+        """Send the keys to a running job in the background, unless it has them."""
         if attempt_id not in self._sent:
             self._sending.start(attempt_id, self._send, workspace_id, attempt_id)
 
@@ -58,11 +58,11 @@ class CacheKeys:
                 if await reader.readline() == b"taken\n":
                     self._sent.add(attempt_id)
         except (OSError, ValueError, TimeoutError) as error:
-            log.error("the key of %s's cache is not sent: %s", workspace_id, error)
+            log.error("the cache key of %s could not be sent: %s", workspace_id, error)
 
 
 def keys_of(secret: bytes, workspace_id: str) -> tuple[str, str]:
-    """The one that encrypts and the one that authenticates, as 64 hexadecimal digits each."""
+    """Return the keys for encryption and for authentication, as 64 hexadecimal digits each."""
     encrypting, authenticating = (
         hmac.digest(secret, f"{purpose} {workspace_id}".encode(), "sha256").hex()
         for purpose in ("encrypt", "authenticate")
@@ -71,9 +71,9 @@ def keys_of(secret: bytes, workspace_id: str) -> tuple[str, str]:
 
 
 def secret(file: Path) -> bytes:
-    """The keys in the file, which is created atomically where there is none. Blocks.
+    """Return the secret in the file, which is created atomically if it does not exist. Blocks.
 
-    Raises OSError, and ValueError for a file that holds something else.
+    Raises OSError, and ValueError for a file with another content.
     """
     with suppress(FileNotFoundError):
         return _read(file)
@@ -95,6 +95,6 @@ def _read(file: Path) -> bytes:
     text = file.read_text("ascii", "replace")
     if _SECRET.fullmatch(text) is None:
         raise ValueError(
-            f"{file} holds no secret of 64 hexadecimal digits; bring back the one that was there"
+            f"{file} does not contain a secret of 64 hexadecimal digits; restore it from a backup"
         )
     return bytes.fromhex(text.strip())

@@ -1,4 +1,4 @@
-"""Takes checkpoints of running jobs through their tunnel to this machine, and sends the kept one to a job that waits.
+"""Stores checkpoints of running jobs on this machine, through their tunnel, and sends the last one to a waiting job.
 
 `wsdash/backend/job/sh/bin/checkpoint.sh` describes the protocol.
 """
@@ -30,24 +30,24 @@ log = logging.getLogger(__name__)
 STREAM = (protocol.CHECKPOINT, "stream")
 SAVE_S = 60
 FOLLOWED_S = 25.0
-"""The reconciler follows a job from its next poll on."""
+"""Longest wait for the reconciler's next poll, in seconds, after which it follows a running job."""
 NOBODY = "failed nobody"
 NEVER = ("no-git", "no-folder", "no-repository")
-"""What stands in the way for good: such a job makes no checkpoints, and nobody expects any of it."""
+"""Permanent reasons: such a job never makes a checkpoint, and none is expected."""
 CHUNK = 1 << 18
 LONGEST_LINE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointOffer:
-    """What a job has made, and the one before on which it builds."""
+    """A checkpoint that a job offers, and the earlier one that it builds on."""
 
     one: Checkpoint
     base: CheckpointId
 
 
 class Checkpoints:
-    """Follows each job that runs. Whatever goes wrong with one hinders nothing else."""
+    """Follows each running job. A failure with one job affects no other."""
 
     def __init__(self, folder: Path, tunnel: JobTunnel) -> None:
         self.kept = CheckpointStore(folder)
@@ -57,18 +57,18 @@ class Checkpoints:
         self._sent: set[str] = set()
 
     def follow(self, workspace_id: str, attempt_id: str, number: int) -> None:
-        """Take the checkpoints of a job that runs, unless they are being taken."""
+        """Store the checkpoints of a running job, unless that is being done."""
         self._following.start(attempt_id, self._follow, workspace_id, number)
 
     def send(self, workspace_id: str, attempt_id: str) -> None:
-        """Give the kept one to a job that starts, which takes it if it waits for it."""
+        """Send the last checkpoint to a starting job, which receives it if it waits for it."""
         if attempt_id not in self._sent:
             self._sending.start(attempt_id, self._send, workspace_id, attempt_id)
 
     async def save(self, workspace_id: str, name: str) -> None:
-        """Have the job make one now, and wait until it is kept. Raises ProviderError.
+        """Have the job make a checkpoint now, and wait until it is stored. Raises ProviderError.
 
-        Nothing is kept of a job that never makes any.
+        Does nothing for a job that never makes any.
         """
         end = asyncio.get_running_loop().time() + FOLLOWED_S
         while (answer := await self._ask_to_save(workspace_id, name)) == NOBODY:
@@ -80,7 +80,7 @@ class Checkpoints:
             return
         raise ProviderError(
             f"the work in {name} cannot be saved: {UNSAVED.get(rest) or rest or 'its job does not answer'}",
-            "Push it from within (`wsdash ssh`).",
+            "Push it from inside the workspace (`wsdash ssh`).",
         )
 
     async def _ask_to_save(self, workspace_id: str, name: str) -> str:
@@ -112,7 +112,7 @@ class Checkpoints:
         return "elsewhere" if kept is None else "here"
 
     async def aclose(self) -> None:
-        """What is on its way ends with its ssh; it is asked for again."""
+        """Cancel the transfers, which end with their ssh; they are requested again later."""
         await self._following.aclose()
         await self._sending.aclose()
 
@@ -127,7 +127,7 @@ class Checkpoints:
     async def _take(
         self, workspace_id: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Until the channel ends. Raises ValueError for what a job may not say, OSError."""
+        """Store checkpoints until the channel ends. Raises ValueError for an invalid line of the job, OSError."""
         newest = await asyncio.to_thread(self.kept.newest, workspace_id)
         writer.write(f"{newest.id} {newest.hash}\n".encode() if newest else b"none none\n")
         while line := await reader.readline():
@@ -148,16 +148,18 @@ class Checkpoints:
         try:
             await self._keep(workspace_id, offer, reader)
         except NoRoom:
-            problem = "there is no room for it on your machine"
+            problem = "there is no space for it on your machine"
         except OSError as error:
-            problem = f"it cannot be kept on your machine ({error.strerror or error})"
+            problem = f"it cannot be stored on your machine ({error.strerror or error})"
         else:
             return "kept"
         log.error("the checkpoint %s of %s is refused: %s", offer.one.id, workspace_id, problem)
         return f"refused {problem}"
 
     async def _keep(self, workspace_id: str, offer: CheckpointOffer, reader: asyncio.StreamReader) -> None:
-        """Raises NoRoom and OSError, but not before all of it was read: the channel goes on behind it."""
+        """Store a checkpoint. Raises NoRoom and OSError only after all of it was read, so that the channel can
+        continue.
+        """
         one = offer.one
         try:
             draft = await asyncio.to_thread(self.kept.draft, workspace_id, one)
@@ -187,7 +189,7 @@ class Checkpoints:
 
 
 def offer_of(words: list[str], number: int) -> CheckpointOffer:
-    """`new ID BASE EPOCH SIZE HASH`, of a job with this number. Raises ValueError."""
+    """Parse `new ID BASE EPOCH SIZE HASH`, of a job with this number. Raises ValueError."""
     _, id_, base, at, size, digest = words
     one = Checkpoint(CheckpointId.of(id_), int(at), int(size), digest)
     if one.id.number != number or one.size < 0 or len(digest) > 64 or not digest.isalnum():
@@ -196,7 +198,7 @@ def offer_of(words: list[str], number: int) -> CheckpointOffer:
 
 
 async def _copy(reader: asyncio.StreamReader, file: IO[bytes] | None, size: int) -> None:
-    """All of it is read, whatever becomes of it. Raises OSError, IncompleteReadError."""
+    """Read all bytes, even if they cannot be written. Raises OSError, IncompleteReadError."""
     problem: OSError | None = None
     while size:
         data = await reader.read(min(size, CHUNK))

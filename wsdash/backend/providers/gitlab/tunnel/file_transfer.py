@@ -1,4 +1,4 @@
-"""A workspace's files from its job and to it, through the user's ssh. Everything here blocks, and trusts no tar."""
+"""Transfers a workspace's files from and to its job, through the user's ssh. Every call blocks, and trusts no tar."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wsdash.backend.providers.types import PackReport
 from wsdash.sanitize import one_line
 
 COMPLETE = "complete"
-"""A member that only stands at the end: tar itself does not miss what was cut off between two members."""
+"""The last member of a complete tar: tar itself does not notice a truncation between two members."""
 
 SEND = ("sh", "-c", 'cd "$PROJECTS_ROOT/.." && exec tar -cf - projects home volumes')
 _SKIPPED = re.compile(r"tar: (.*): socket ignored")
@@ -28,14 +28,14 @@ _CHANGED = re.compile(r"tar: (.*): file changed as we read it|tar: (.*): File re
 
 @cache
 def take() -> tuple[str, ...]:
-    """The command that reads the tar in a job, once in one that expects it: all of it, or nothing is seen of it."""
+    """Return the command that reads the tar in a job that expects it: the files appear completely or not at all."""
     return ("sh", "-c", program("take_import.sh"))
 
 
 def clean(source: ByteSource, sink: ByteSink, *, skips: bool) -> list[str]:
-    """Each member that may be a workspace's, rewritten; and the paths of those that can be none.
+    """Copy each member that a workspace may have; return the paths of the others.
 
-    Raises ArchiveError for a tar that is not sound, and without `skips` for such a member.
+    Raises ArchiveError for an invalid tar, and without `skips` for any other member.
     """
     skipped = []
     for member, content in tar.read_members(source):
@@ -56,7 +56,7 @@ def clean(source: ByteSource, sink: ByteSink, *, skips: bool) -> list[str]:
 
 
 def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
-    """What `SEND` writes, run by `argv`. Raises PermanentError."""
+    """Write the output of `SEND`, run by `argv`. Raises PermanentError."""
     with tempfile.TemporaryFile() as stderr:
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
@@ -70,7 +70,7 @@ def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
                 process.kill()
                 process.wait()
                 raise PermanentError(
-                    f"the files of {name} did not come whole: {_last_line(stderr) or error}",
+                    f"the files of {name} arrived incomplete: {_last_line(stderr) or error}",
                     "Export it again.",
                 ) from error
             except BaseException:
@@ -79,10 +79,10 @@ def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
         lines = _lines(stderr)
         changed = [found[1] or found[2] for line in lines if (found := _CHANGED.fullmatch(line))]
         skipped += [found[1] for line in lines if (found := _SKIPPED.fullmatch(line))]
-        # GNU tar's 1 is "some files differ"; others say 1 for anything.
+        # GNU tar's exit code 1 means "some files differ"; other tars use it for any error.
         if process.returncode and not (process.returncode == 1 and changed):
             raise PermanentError(
-                f"the files of {name} cannot all be read: {_last_line(stderr)}",
+                f"the files of {name} could not all be read: {_last_line(stderr)}",
                 "Change their mode or owner in the workspace (`wsdash ssh`), then export it again.",
             )
     sink.write(tar.END)
@@ -90,20 +90,20 @@ def pack(argv: Sequence[str], name: str, sink: ByteSink) -> PackReport:
 
 
 def spool(source: ByteSource, file: IO[bytes]) -> None:
-    """The tar as `take` can have it. Raises ArchiveError, OSError."""
+    """Write the tar in the form that `take` reads. Raises ArchiveError, OSError."""
     clean(source, _Writing(file), skips=False)
     file.write(tar.header(tar.Member(COMPLETE, "file", 0o600)) + tar.END)
 
 
 def push(argv: Sequence[str], file: Path) -> str | None:
-    """Have `take` read it, run by `argv`: what went wrong, None where nothing did."""
+    """Run `take` by `argv` with the file as its input; return its error, None if it succeeded."""
     with file.open("rb") as tarred, tempfile.TemporaryFile() as stderr:
         done = subprocess.run(argv, stdin=tarred, stdout=subprocess.DEVNULL, stderr=stderr, check=False)
         return (_last_line(stderr) or f"status {done.returncode}") if done.returncode else None
 
 
 class _Writing:
-    """A file as a sink: to close the sink aborts the copy; the file's owner closes the file."""
+    """A file as a sink: closing the sink aborts the copy; the file's owner closes the file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,7 +1,7 @@
-"""Answers Git's questions for credentials in a job: with those of the workspace's own addresses, and from the user's
-own credential helpers for hosts they named.
+"""Answers requests of Git in a job for credentials: with those of the workspace's own addresses, or from the
+user's own credential helpers for hosts that the user has named.
 
-A job runs code of others, so it gets nothing for any other host, and each answer is written to the log.
+A job runs untrusted code, so it gets no credentials for any other host, and each answer is logged.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _QUESTION = re.compile(
 
 
 class CredentialServer:
-    """One channel a job, only where the user has named hosts (`credential_hosts`) or its workspace has credentials.
+    """One channel for each job, if the user has named hosts (`credential_hosts`) or its workspace has credentials.
 
-    `kept` gives those of a workspace by its id; it blocks.
+    `kept` returns those of a workspace by its id; it blocks.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CredentialServer:
         self._serving = AttemptTasks()
 
     def serve(self, workspace_id: str, attempt_id: str) -> None:
-        """Answer a job that runs, unless it is being answered."""
+        """Answer a running job, unless that is being done."""
         if self._hosts or self._kept(workspace_id):
             self._serving.start(attempt_id, self._serve, workspace_id)
 
@@ -64,7 +64,7 @@ class CredentialServer:
     async def _answer_all(
         self, workspace_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Until the channel ends. Raises ValueError for what a job may not ask, OSError."""
+        """Answer until the channel ends. Raises ValueError for an invalid request, OSError."""
         while line := await reader.readline():
             question = _QUESTION.fullmatch(line.decode("ascii", "replace"))
             if question is None:
@@ -78,21 +78,19 @@ class CredentialServer:
         kept = await asyncio.to_thread(self._kept, workspace_id)
         for own in sorted(kept, key=lambda one: one.path == ""):
             if (own.protocol, own.host) == (protocol, host.lower()) and own.path in (path, ""):
-                log.info("%s was given what its address had for %s", workspace_id, own.host)
+                log.info("%s got the credentials of its address for %s", workspace_id, own.host)
                 password = {} if own.password is None else {"password": own.password}
                 return {"username": own.username, **password}
         if protocol != "https" or host not in self._hosts:
-            log.warning("%s asks for credentials for %s://%s, and gets none", workspace_id, protocol, host)
+            log.warning("%s requested credentials for %s://%s, and got none", workspace_id, protocol, host)
             return {}
         found = await fill(protocol, host)
-        log.info(
-            "%s was given credentials for %s: %s", workspace_id, host, "yes" if found else "there are none"
-        )
+        log.info("%s requested credentials for %s: %s", workspace_id, host, "sent" if found else "none found")
         return found
 
 
 async def fill(protocol: str, host: str) -> dict[str, str]:
-    """`username` and `password` as the user's own Git has them, without asking anybody; nothing where it has none."""
+    """Return the user's own Git's `username` and `password`, without prompting; empty if it has none."""
     environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true"}
     try:
         answer = await capture(

@@ -1,6 +1,6 @@
-"""Heartbeats through the tunnel: what the pipeline's name says, at once and without a request to GitLab.
+"""Receives heartbeats through the tunnel: the contents of the pipeline's name, at once and without a request to GitLab.
 
-The tunnel is optional: what came through it last counts until the pipeline's name is newer.
+The tunnel is optional: its last heartbeat counts until the pipeline's name has a newer one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ORDER = {
 
 
 class TunnelHeartbeats:
-    """Follows each job that runs; by attempt, its last heartbeat."""
+    """Follows each running job; has the last heartbeat of each attempt."""
 
     def __init__(self, tunnel: JobTunnel) -> None:
         self._tunnel = tunnel
@@ -44,11 +44,11 @@ class TunnelHeartbeats:
         self._of_before: set[str] = set()
 
     def follow(self, workspace_id: str, attempt_id: str) -> None:
-        """Hear a job that runs, unless it is being heard."""
+        """Receive the heartbeats of a running job, unless that is being done."""
         self._following.start(attempt_id, self._follow, workspace_id, attempt_id)
 
     def newest(self, named: Heartbeat) -> Heartbeat:
-        """What the pipeline's name says, or what came through the tunnel since."""
+        """Return the newer heartbeat: the pipeline's name or the last one through the tunnel."""
         sent = self._sent.get(named.attempt_id)
         if sent is None:
             return named
@@ -64,7 +64,7 @@ class TunnelHeartbeats:
         return f"{'down' if self._tunnel.is_configured else 'none'}: {why.text}. {why.hint}"
 
     def forget_all_but(self, attempt_ids: Collection[str]) -> None:
-        """Only these still run."""
+        """Forget the attempts that are not among these running ones."""
         self._sent = {key: beat for key, beat in self._sent.items() if key in attempt_ids}
         self._of_before &= set(attempt_ids)
 
@@ -76,7 +76,7 @@ class TunnelHeartbeats:
         try:
             is_of_before = attempt_id in self._of_before
             if is_of_before or not await self._read(workspace_id, attempt_id, protocol.HEARTBEATS):
-                # A job that the wsdash before has launched has ended that command without a word.
+                # A job of the previous version ends an unknown command without any output.
                 is_of_before = await self._read(workspace_id, attempt_id, protocol.HEARTBEATS_BEFORE)
             if is_of_before:
                 self._of_before.add(attempt_id)
@@ -86,7 +86,7 @@ class TunnelHeartbeats:
             self._up.discard(attempt_id)
 
     async def _read(self, workspace_id: str, attempt_id: str, command: str) -> bool:
-        """Heartbeats until the channel ends; whether there was one. Raises ValueError, OSError."""
+        """Read heartbeats until the channel ends; return whether there was one. Raises ValueError, OSError."""
         async with self._tunnel.open_channel(workspace_id, (command,), LONGEST_LINE) as channel:
             while channel is not None and (line := await channel[0].readline()):
                 self._sent[attempt_id] = _checked(line, workspace_id, attempt_id)
@@ -95,7 +95,7 @@ class TunnelHeartbeats:
 
 
 def newer(named: Heartbeat, sent: Heartbeat) -> Heartbeat:
-    """The later of two heartbeats of one attempt. A job's last word is the name: the tunnel is gone by then."""
+    """Return the later of two heartbeats of one attempt. The final one is in the name: the tunnel is closed by then."""
     if named.state in pipeline_name.FINAL or sent.generation != named.generation:
         return named
     return sent if _place(sent) >= _place(named) else named
@@ -106,7 +106,7 @@ def _place(beat: Heartbeat) -> tuple[int, int]:
 
 
 def _checked(line: bytes, workspace_id: str, attempt_id: str) -> Heartbeat:
-    """A heartbeat of this very attempt. Raises ValueError for anything else: a job may say what it likes."""
+    """Parse a heartbeat of this attempt. Raises ValueError for anything else: a job may send anything."""
     beat = pipeline_name.parse(line.decode("ascii", "replace").strip())
     if beat is None or (beat.workspace_id, beat.attempt_id) != (workspace_id, attempt_id):
         raise ValueError(f"it says {line[:80]!r}")

@@ -1,6 +1,6 @@
-"""Files that were imported and are still to be sent to a workspace's job, which waits for them.
+"""Stores imported files until they are sent to a workspace's job, which waits for them.
 
-They are kept until a job has ended by itself, and so has saved them: a job that dies before gets them again.
+They are kept until a job has ended by itself, and so has saved them: after a crash the next job gets them again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class PendingImports:
-    """A file for each workspace, in a folder of the user's own."""
+    """The imported files, one file for each workspace, in a private folder."""
 
     def __init__(self, folder: Path, tunnel: JobTunnel) -> None:
         self._folder = folder
@@ -44,10 +44,10 @@ class PendingImports:
     async def receive(
         self, workspace: Workspace, source: ByteSource, known: Callable[[], Awaitable[Collection[str]]]
     ) -> AsyncIterator[None]:
-        """In the block they are there, whole; a block that raises leaves nothing."""
+        """Store the files completely before the block; a block that raises removes them."""
         make_folder(self._folder)
         if self.has(workspace.id):
-            raise PermanentError(f"the workspace {workspace.id} has files already")
+            raise PermanentError(f"the workspace {workspace.id} already has files")
         ids = await known()
         for left in self._folder.glob("*.tar"):
             if left.stem not in ids:
@@ -59,14 +59,14 @@ class PendingImports:
         except OSError as error:
             file.unlink(missing_ok=True)
             raise ProviderError(
-                f"the files cannot be kept: {error.strerror}", "Free some disk space."
+                f"the files cannot be stored: {error.strerror}", "Free some disk space."
             ) from error
         except BaseException:
             file.unlink(missing_ok=True)
             raise
 
     def send(self, workspace_id: str, attempt_id: str) -> None:
-        """To a job that runs, beside whatever else goes on, unless it was or is being done."""
+        """Send the files to a running job in the background, unless that was or is being done."""
         if attempt_id not in self._sent and self.has(workspace_id):
             self._sending.start(workspace_id, self._send, workspace_id, attempt_id)
 
@@ -79,10 +79,10 @@ class PendingImports:
         if problem is None:
             self._sent.add(attempt_id)
         else:
-            log.info("the files of %s are not sent yet: %s", workspace_id, problem)
+            log.info("the files of %s could not be sent yet: %s", workspace_id, problem)
 
     async def aclose(self) -> None:
-        """What is on its way ends with its ssh; it is sent again."""
+        """Cancel the transfers, which end with their ssh; they are sent again later."""
         await self._sending.aclose()
 
     def _file(self, workspace_id: str) -> Path:
@@ -96,7 +96,7 @@ def _spool(source: ByteSource, file: Path) -> None:
         with draft.open("wb") as out:
             file_transfer.spool(source, out)
         draft.replace(file)
-        # The workspace's row will be there after a power cut, and so must these.
+        # The workspace's row will survive a power cut, so its files must too.
         os.sync()
     finally:
         draft.unlink(missing_ok=True)

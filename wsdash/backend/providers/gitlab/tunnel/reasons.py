@@ -1,4 +1,4 @@
-"""Why a workspace of a GitLab has no tunnel, and what its user may do about it. Pure."""
+"""Explains why a workspace of a GitLab context has no tunnel, with a remedy. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IMAGE = {
     "old-dropbear": "the dropbear of its image is too old to be used outside of a container",
     "sshd-fails": "the SSH server of its image does not start",
 }
-"""What a job reports that can have no tunnel (`give_up` of tunnel.sh)."""
+"""Reasons of a job that cannot have a tunnel (`give_up` of tunnel.sh), by its word."""
 NETWORK = {
     "no-name": "its runner cannot resolve {host}",
     "no-route": "its runner has no route to {host}",
@@ -24,13 +24,13 @@ NETWORK = {
     "timeout": "{host} does not answer its runner at port {port}",
     "host-key": "another SSH server answers its runner at {host} port {port}",
 }
-"""What a job reports that does not get through to this machine (`note_failure` of tunnel.sh)."""
+"""Reasons of a job that cannot connect to this machine (`note_failure` of tunnel.sh), by its word."""
 DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A sentence without its subject's name at the start, and the remedy."""
+    """A sentence without its subject, which is the workspace's name, and the remedy."""
 
     text: str
     hint: str
@@ -39,9 +39,9 @@ class Reason:
 def reason(
     name: str, address: RelayAddress, grant: Grant | None, seen: Sighting | None, reported: str
 ) -> Reason:
-    """Why no tunnel to the workspace is open while the relay runs.
+    """Return the reason why the workspace has no open tunnel although the relay runs.
 
-    `grant` is that of its newest attempt and `seen` what the relay saw of it; `reported` is the word of the job.
+    `grant` is that of its newest attempt, `seen` the relay's record of it; `reported` is the word of the job.
     """
     restart = f"`wsdash restart {name}` gives it a job that connects to this machine."
     if grant is None:
@@ -52,7 +52,7 @@ def reason(
         return Reason(IMAGE[reported], hint)
     if grant.address and grant.address != address.text:
         return Reason(
-            f"its job connects to {_words(grant.address)}, and this machine is now {_words(address.text)}",
+            f"its job connects to {_words(grant.address)}, but this machine is now {_words(address.text)}",
             restart,
         )
     if seen is not None and seen.attempt_id == grant.attempt_id:
@@ -67,10 +67,10 @@ def reason(
 
 def _of_seen(name: str, address: RelayAddress, seen: Sighting, reported: str, restart: str) -> Reason:
     if seen.is_refused:
-        return Reason(f"its job connects and is refused: {seen.refusal}", restart)
+        return Reason(f"its job is refused: {seen.refusal}", restart)
     if seen.is_connected:
         why = f" ({seen.socket_problem})" if seen.socket_problem else ""
-        text = f"its job is connected, but its socket on this machine is gone{why}"
+        text = f"its job is connected, but its socket on this machine was removed{why}"
         return Reason(text, f"It is created again within seconds; try `wsdash ssh {name}` again.")
     lost = "its job was connected to this machine, and has lost the connection"
     if reported in NETWORK:

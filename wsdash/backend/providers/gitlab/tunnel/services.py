@@ -1,4 +1,4 @@
-"""All that goes through the tunnels of a context's jobs by itself, while they run."""
+"""Runs all automatic transfers through the tunnels of a context's jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsdash.model import JobObservation, JobState
 
 
 class TunnelServices:
-    """`files_folder` holds what is kept here of workspaces' files, `cache_key_file` the secret of encrypted caches.
+    """`files_folder` has the files of workspaces on this machine, `cache_key_file` the secret of encrypted caches.
 
     Git in a job may ask for credentials for `credential_hosts`, and for those of its own addresses, `kept`.
     """
@@ -40,10 +40,10 @@ class TunnelServices:
         self._cache_keys = CacheKeys(cache_key_file, tunnel)
 
     async def serve(self, jobs: Collection[JobObservation]) -> None:
-        """Start, in the background, what these jobs need: files for one that starts, checkpoints of one that runs."""
+        """Start the background transfers for these jobs: files for a starting one, checkpoints of a running one."""
         if all(job.state is JobState.ENDED for job in jobs):
             return
-        # One that starts may be waiting for what comes through its tunnel.
+        # A starting job may be waiting for data from its tunnel.
         await self._tunnel.ensure_relay()
         if self._tunnel.is_configured:
             for job in jobs:
@@ -62,7 +62,7 @@ class TunnelServices:
             self.checkpoints.follow(job.workspace_id, job.attempt_id, job.number)
 
     async def aclose(self) -> None:
-        """End what is under way; it is begun again."""
+        """Cancel the transfers; they are started again later."""
         for service in (
             self.imports,
             self.checkpoints,

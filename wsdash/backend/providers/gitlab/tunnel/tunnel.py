@@ -1,4 +1,4 @@
-"""The ssh tunnel that each job of a GitLab context holds to this machine: who may open it, and what goes through it."""
+"""The ssh tunnel that each job of a GitLab context holds to this machine: authorization, and commands through it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ STOP = (protocol.STOP,)
 STOP_S = 5.0
 LONGEST = 1024
 SECRET_S = 3600.0
-"""How long a secret may wait for its job to start; a job that starts later is not accepted."""
+"""Validity of a secret before its job starts, in seconds; a job that starts later is not accepted."""
 CONNECT_S = 8.0
-"""How long to wait for a tunnel that is down: a job reconnects within seconds."""
+"""Longest wait for a closed tunnel, in seconds: a job reconnects within seconds."""
 NO_ACCESS = "[access] in config.toml does not name this machine, so its job cannot connect to it"
 NO_ACCESS_HINT = (
     "Set host in [access] to this machine's name as runners see it (`wsdash context add` asks for it), then"
@@ -44,7 +44,7 @@ NO_ACCESS_HINT = (
 
 
 class JobTunnel:
-    """Without a `relay_client` there is none: config.toml does not say where this machine is.
+    """Tunnels of a context's jobs. Without a `relay_client` there are none: config.toml does not name this machine.
 
     Its failures never affect the job: the workspace only becomes unreachable.
     """
@@ -61,7 +61,7 @@ class JobTunnel:
         self.address: RelayAddress | None = None
         """The address that jobs connect to; None without a relay, and until it was first asked for."""
         self.problem: PermanentError | None = None
-        """Why no job can connect to this machine; None while the relay runs."""
+        """The reason why no job can connect to this machine; None while the relay runs."""
 
     @property
     def is_configured(self) -> bool:
@@ -83,7 +83,7 @@ class JobTunnel:
             log.error("%s", self.problem)
 
     async def authorize(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
-        """The relay accepts this pipeline's job for the workspace from now on, and no older one."""
+        """Have the relay accept this pipeline's job for the workspace, and no older one."""
         if self._relay_client is None or self.address is None:
             return
         grant = Grant(
@@ -104,7 +104,7 @@ class JobTunnel:
             log.error("%s cannot be authorized at the relay: %s", workspace.name, error)
 
     async def issue_one_time_secret(self, workspace: Workspace, attempt: Attempt) -> str | None:
-        """A secret by which the relay accepts this attempt's job once, for an instance without id tokens."""
+        """Return a secret with which the relay accepts this attempt's job once, for an instance without id tokens."""
         if self._relay_client is None or self.address is None:
             return None
         secret = secrets.token_urlsafe(32)
@@ -126,12 +126,12 @@ class JobTunnel:
         return secret
 
     async def revoke_attempt(self, workspace_id: str) -> None:
-        """The relay accepts no job of the workspace until the next one is authorized."""
+        """Have the relay accept no job of the workspace until the next attempt is authorized."""
         if self._relay_client is not None:
             await asyncio.to_thread(self._relay_client.revoke_attempt, workspace_id)
 
     async def revoke(self, workspace: Workspace) -> None:
-        """The relay forgets a workspace that is gone."""
+        """Remove a deleted workspace from the relay."""
         if self._relay_client is not None:
             await asyncio.to_thread(self._relay_client.revoke, workspace.id, workspace.name)
 
@@ -151,7 +151,7 @@ class JobTunnel:
         return await asyncio.to_thread(relay_client.forward, workspace.id, workspace.name, where, there)
 
     async def command(self, workspace_id: str, name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """A command for the workspace as one for this machine. Raises `PermanentError`."""
+        """Return the ssh command that runs a command in the workspace. Raises `PermanentError`."""
         relay_client = await self._wait_connected(workspace_id, name)
         return await asyncio.to_thread(relay_client.ssh, workspace_id, name, argv)
 
@@ -164,7 +164,7 @@ class JobTunnel:
     async def command_if_connected(
         self, workspace_id: str, name: str, argv: tuple[str, ...]
     ) -> tuple[str, ...] | None:
-        """As `command`, but None where there is no tunnel now."""
+        """Do the same as `command`, but return None if there is no tunnel now."""
         if self._relay_client is None or not await asyncio.to_thread(
             self._relay_client.is_connected, workspace_id
         ):
@@ -175,7 +175,7 @@ class JobTunnel:
     async def open_channel(
         self, workspace_id: str, argv: tuple[str, ...], limit: int
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None]:
-        """The output and the input of a command in the workspace, while the block lasts; None without a tunnel.
+        """Run a command in the workspace during the block; yield its output and input, or None without a tunnel.
 
         `limit` is the longest line in bytes: a longer one raises ValueError. Raises OSError.
         """
@@ -203,7 +203,7 @@ class JobTunnel:
     async def ask(
         self, workspace: Workspace, asked: tuple[str, ...], most: int, timeout_s: float, stdin: bytes = b""
     ) -> bytes:
-        """What a command prints in the workspace's project; nothing where it cannot be asked."""
+        """Return the output of a command in the workspace's project; nothing if the command cannot be run."""
         if self._relay_client is None or not await asyncio.to_thread(
             self._relay_client.is_connected, workspace.id
         ):
@@ -215,7 +215,7 @@ class JobTunnel:
             return b""
 
     async def stop(self, workspace_id: str) -> bool:
-        """Ask the job through its tunnel to end, as GitLab would; whether it will."""
+        """Ask the job through its tunnel to end, as GitLab would; return whether it accepted."""
         try:
             async with asyncio.timeout(STOP_S), self.open_channel(workspace_id, STOP, LONGEST) as channel:
                 return channel is not None and await channel[0].readline() == b"stopping\n"
@@ -223,7 +223,7 @@ class JobTunnel:
             return False
 
     def why_down(self, workspace_id: str, name: str, reported: str) -> Reason:
-        """Why the workspace has no tunnel now. `reported` is the word of its job for that, "" for none. Blocks."""
+        """Return the reason why the workspace has no tunnel now. `reported` is its job's word, "" for none. Blocks."""
         if self._relay_client is None:
             return Reason(NO_ACCESS, NO_ACCESS_HINT.format(name or "NAME"))
         if self.problem is not None or self.address is None:

@@ -1,4 +1,4 @@
-"""Folders opened step by step below another one, whose content is untrusted: no symbolic link is followed."""
+"""Opens folders step by step below another one with untrusted content: no symbolic link is followed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 
 def open_below(top: int, parts: Sequence[str], *, make: bool = False) -> int:
-    """A descriptor of the folder at `parts` below the open folder `top`; `make` makes what is missing.
+    """Return a descriptor of the folder at `parts` below the open folder `top`; `make` creates missing folders.
 
-    Raises OSError: FileNotFoundError, or NotADirectoryError where a link or a file is in the way.
+    Raises OSError: FileNotFoundError, or NotADirectoryError for a link or a file in the path.
     """
     here = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=top)
     for part in parts:

@@ -1,5 +1,5 @@
 """Writes a workspace's folder as a tar, also while a job changes it. Symbolic links are never followed:
-a job may put one in the place of a folder at any moment, and what it points to is none of its files."""
+a job may replace a folder by one at any moment, and the target is not one of the workspace's files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from wsdash.backend.providers.types import PackReport
 
 Parts = tuple[str, ...]
 _SWAPPED = (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.ENXIO)
-"""What opening says of an entry that has gone or become something else since it was listed."""
+"""Errors of opening an entry that was removed or replaced since it was listed."""
 
 
 def pack(folder: Path, sink: ByteSink) -> PackReport:
-    """Raises PermanentError for a file that cannot be read, OSError for other trouble with the files."""
+    """Write the folder. Raises PermanentError for an unreadable file, OSError for other errors of the files."""
     try:
         top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:  # never launched
@@ -46,7 +46,7 @@ class _Packer:
         self.changed: list[str] = []
 
     def pack_tree(self, parts: Parts) -> None:
-        """A folder with all that is in it, parents first. No recursion: a job makes trees of any depth."""
+        """Write a folder with its contents, parents first. Not recursive: a job may create trees of any depth."""
         waiting = [parts]
         while waiting:
             parts = waiting.pop()
@@ -67,7 +67,7 @@ class _Packer:
                 os.close(folder)
 
     def _pack_entry(self, folder: int, name: str, parts: Parts) -> bool:
-        """One entry of an open folder. True for a folder, which is still to be packed."""
+        """Write one entry of an open folder. Return True for a folder, whose contents are still to be written."""
         path = "/".join(parts)
         if entries.is_too_long(path):
             self.skipped.append(path)
@@ -88,7 +88,7 @@ class _Packer:
         return False
 
     def _pack_file(self, folder: int, name: str, path: str) -> None:
-        # Not blocking: what was a file a moment ago may be a named pipe now.
+        # Non-blocking: a regular file may have become a named pipe since it was listed.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=folder)
         try:
@@ -112,7 +112,7 @@ class _Packer:
             os.close(descriptor)
 
     def _copy(self, descriptor: int, size: int) -> None:
-        """As many bytes as were promised: what a file has lost meanwhile is filled with zeros."""
+        """Copy as many bytes as announced: if the file was truncated meanwhile, fill up with zeros."""
         left = size
         while left:
             data = os.read(descriptor, min(CHUNK, left)) or bytes(min(CHUNK, left))
@@ -126,8 +126,8 @@ class _Packer:
     def _trouble(self, error: OSError, path: str) -> None:
         if isinstance(error, PermissionError):
             raise PermanentError(
-                f"{path} cannot be read, and an archive without it would lack work",
-                "Change its mode or its owner, in the workspace if it is another user's (`wsdash ssh`).",
+                f"{path} cannot be read, and an archive without it would be incomplete",
+                "Change its mode or owner; for another user's file, inside the workspace (`wsdash ssh`).",
             ) from error
         if error.errno not in _SWAPPED:
             raise error

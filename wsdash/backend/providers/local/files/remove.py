@@ -1,8 +1,8 @@
 """Removes folders whose content is untrusted: read-only, deep, oddly named, full of symbolic links.
 
-What goes leaves its place in one step, for a folder of the same file system that is called trash here, and is
-emptied there: `trash/OWNER.RANDOM`, where the owner is the id of a workspace. Whatever stands in the trash is to be
-removed, by any process. Symbolic links are never followed. Standard library only.
+A folder is first moved, in one step, to another folder of the same file system, the trash, and emptied there:
+`trash/OWNER.RANDOM`, where the owner is the id of a workspace. Any process may remove any entry of the trash.
+Symbolic links are never followed. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ _ROUNDS = 5
 
 
 def remove(path: Path, trash: Path, owner: str) -> None:
-    """Removes a folder or file by way of `trash`: it is gone from its place at once.
+    """Remove a folder or file by way of `trash`, so that it leaves its place at once.
 
-    No such folder is no error; what an earlier call has left of this owner in `trash` is removed too. Raises
-    OSError when something cannot be removed, which then stays in `trash`.
+    A missing folder is no error; this owner's entries that an earlier call left in `trash` are removed too. Raises
+    OSError if something cannot be removed; it then stays in `trash`.
     """
     discard(path, trash, owner)
     purge(trash, owner)
 
 
 def discard(path: Path, trash: Path, owner: str) -> None:
-    """Takes it out of its place, to be removed by the next `purge`. Raises OSError."""
+    """Move it into the trash, for the next `purge` to remove. Raises OSError."""
     trash.mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         path.rename(trash / f"{owner}.{secrets.token_hex(8)}")
 
 
 def purge(trash: Path, owner: str | None = None) -> None:
-    """Removes what stands in the trash, all of it or what was one owner's.
+    """Remove the entries of the trash, all of them or one owner's.
 
-    What cannot be removed keeps nothing else from being removed. Raises the first OSError of all.
+    An entry that cannot be removed does not prevent the removal of others. Raises the first OSError.
     """
     first: OSError | None = None
     for entry in in_trash(trash, owner):
@@ -50,7 +50,7 @@ def purge(trash: Path, owner: str | None = None) -> None:
 
 
 def in_trash(trash: Path, owner: str | None = None) -> list[Path]:
-    """What stands there, of one owner or of all."""
+    """Return the entries of the trash, of one owner or of all."""
     try:
         found = sorted(Path(entry) for entry in os.scandir(trash))
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def _remove_entry(entry: Path) -> None:
     if entry.is_symlink() or not entry.is_dir():
         entry.unlink(missing_ok=True)
         return
-    # Who else removes it, or a process that still writes into it, may have put something in its place meanwhile.
+    # Another process that removes it, or still writes into it, may have created something in its place meanwhile.
     for rounds_left in reversed(range(_ROUNDS)):
         try:
             with contextlib.suppress(PermissionError):
@@ -78,13 +78,13 @@ def _remove_entry(entry: Path) -> None:
 
 
 def empty(folder: Path) -> None:
-    """Removes everything in a folder. Raises OSError."""
+    """Remove everything in a folder. Raises OSError."""
     if folder.is_dir() and not folder.is_symlink():
         _empty_folder(folder)
 
 
 def _empty_folder(folder: Path) -> None:
-    """Folders inside are moved up to `folder` and emptied there, so no path and no recursion gets deep."""
+    """Move inner folders up to `folder` and empty them there, so that neither paths nor recursion get deep."""
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         waiting = os.listdir(top)  # noqa: PTH208
@@ -97,7 +97,7 @@ def _empty_folder(folder: Path) -> None:
 
 
 def _remove_flat(top: int, name: str) -> list[str]:
-    """Removes one entry of `top`. Names under which its folders stand in `top` now."""
+    """Remove one entry of `top`. Return the names under which its inner folders are in `top` now."""
     if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
         os.unlink(name, dir_fd=top)
         return []
@@ -115,7 +115,7 @@ def _remove_flat(top: int, name: str) -> list[str]:
 
 
 def _take_up(folder: int, entry: str, top: int, moved: list[str]) -> None:
-    """Removes a file of a folder; a folder gets into `top` under a name of its own, which is noted."""
+    """Remove a file of a folder; move a folder into `top` under a unique name, which is added to `moved`."""
     if not stat.S_ISDIR(os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode):
         os.unlink(entry, dir_fd=folder)
         return
@@ -127,11 +127,11 @@ def _take_up(folder: int, entry: str, top: int, moved: list[str]) -> None:
 
 
 def _open_writable(parent: int, name: str) -> int:
-    """Opens a folder after giving its owner every right to it."""
+    """Open a folder after giving its owner all permissions."""
     handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     try:
-        # An O_PATH descriptor has no fchmod; its name in /proc leads to the folder itself. A folder of
-        # somebody else cannot be changed, and may still be empty.
+        # An O_PATH descriptor has no fchmod; its name in /proc leads to the folder itself. Another user's folder
+        # cannot be changed, but may be empty.
         with contextlib.suppress(PermissionError):
             os.chmod(f"/proc/self/fd/{handle}", 0o700)  # noqa: PTH101
         return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_DIRECTORY)

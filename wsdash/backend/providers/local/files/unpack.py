@@ -1,5 +1,5 @@
-"""Makes the files of an untrusted tar in a new folder. Each is opened below the folder's own descriptor, step
-by step and following no link, and must be new: whatever the archive holds, nothing outside is written."""
+"""Creates the files of an untrusted tar in a new folder. Each is opened below the folder's own descriptor, step
+by step without following links, and must be new, so that nothing outside is ever written."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.local.files.openat import open_below
 
 SPARE = 16 * 1024 * 1024
-"""Bytes of the disk that an import leaves free, so that the state store and running jobs can go on."""
+"""Bytes of the disk that an import leaves free, so that the state store and running jobs can continue."""
 _BLOCK = 4096
 _IMPOSSIBLE = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def unpack(folder: Path, source: ByteSource) -> None:
-    """The tar's files in `folder`, which is empty and nobody else's.
+    """Unpack the tar into `folder`, which is empty and private.
 
-    Raises ArchiveError for a tar that is not sound, ProviderError when it needs more room than there is,
-    OSError for other trouble with the disk.
+    Raises ArchiveError for an invalid tar, ProviderError if it needs more space than there is,
+    OSError for other errors of the disk.
     """
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     with contextlib.closing(_Unpacker(top, _free_bytes(top) - SPARE)) as unpacker:
@@ -47,7 +47,7 @@ class _Unpacker:
         self._free = self._room = room
         self._folders: dict[tuple[str, ...], Entry] = {}
         self._parent: tuple[tuple[str, ...], int] | None = None
-        """The folder that the last entry was made in, still open: most entries follow one another there."""
+        """The folder of the last entry, still open: consecutive entries are mostly in the same folder."""
 
     def close(self) -> None:
         self._leave()
@@ -72,17 +72,17 @@ class _Unpacker:
             if error.errno not in _IMPOSSIBLE:
                 raise
             raise ArchiveError(
-                f"{entry.path!r} cannot be made: something else has its place, or it would be written"
+                f"{entry.path!r} cannot be created: its path is taken, or it would be written"
                 f" through a link ({(error.strerror or '').lower()})"
             ) from error
 
     def finish_folders(self) -> None:
-        """Modes and times, from below: a folder may forbid what was still to be done in it."""
+        """Set modes and times, deepest folders first: a folder's mode may forbid changes in it."""
         self._leave()
         for parts, entry in sorted(self._folders.items(), key=lambda item: -len(item[0])):
             folder = open_below(self._top, parts)
             try:
-                # A provider must get into what it mounts.
+                # A provider must be able to enter the folders that it mounts.
                 os.fchmod(folder, entry.mode | (0o700 if len(parts) == 1 else 0))
                 os.utime(folder, ns=(entry.mtime_ns, entry.mtime_ns))
             finally:
@@ -96,7 +96,9 @@ class _Unpacker:
             finally:
                 os.close(source)
         except (FileNotFoundError, PermissionError) as error:
-            raise ArchiveError(f"{entry.path!r} is a link to no file of the archive before it") from error
+            raise ArchiveError(
+                f"{entry.path!r} is a link to a file that is not earlier in the archive"
+            ) from error
 
     def _enter(self, parts: tuple[str, ...]) -> int:
         if self._parent is None or self._parent[0] != parts:
@@ -111,11 +113,11 @@ class _Unpacker:
             self._parent = None
 
     def _take_room(self, entry: Entry) -> None:
-        # An entry of no bytes takes some room all the same.
+        # An entry without bytes still takes some space.
         self._free -= max(1, -(-entry.size // _BLOCK)) * _BLOCK
         if self._free < 0:
             raise ProviderError(
-                f"the archive needs more than the {max(0, self._room) // 1_000_000} MB that can be used here",
+                f"the archive needs more than the {max(0, self._room) // 1_000_000} MB that are free here",
                 "Free some disk space.",
             )
 

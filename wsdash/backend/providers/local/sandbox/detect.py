@@ -1,6 +1,6 @@
-"""Finds out what this machine can isolate jobs with, by really running something in it.
+"""Detects the kinds of isolation that this machine supports, by running a command in each of them.
 
-Blocking: call it in a thread. What was found is kept in `isolation.json` until the next boot.
+Blocking: call it in a thread. The result is stored in `isolation.json` until the next boot.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TIMEOUT_S = 30.0
 _MEMORY = 64 * 1024 * 1024
 _BOUND = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/nix")
 FORCE = "WSDASH_ISOLATION"
-"""Environment variable that names the one kind to use."""
+"""The environment variable that names the one kind to use."""
 
 _GAINS: dict[Kind, str] = {
     "podman": "jobs run in the devfile's image",
@@ -37,7 +37,7 @@ _GAINS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class DetectedIsolation:
-    """The best kind that works, the one for workloads that name no image, and why there is no better."""
+    """The best kind that works, the one for workloads without an image, and the reasons why no better one works."""
 
     best: Isolation
     imageless: Isolation
@@ -45,13 +45,13 @@ class DetectedIsolation:
 
 
 class ProbeError(Exception):
-    """A kind does not work here, with the reason in its words."""
+    """A kind does not work here. The message is the reason in its own words."""
 
 
 def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> DetectedIsolation:
-    """What works here. `again` looks again instead of believing what was found since the last boot.
+    """Return the kinds that work here. `again` repeats the tests instead of using their stored result.
 
-    Raises ProbeError when the kind that `WSDASH_ISOLATION` names does not work, or is no kind.
+    Raises ProbeError if the kind that `WSDASH_ISOLATION` names does not work or is unknown.
     """
     cache = root / "isolation.json"
     key = {
@@ -78,7 +78,7 @@ def find(root: Path, environ: Mapping[str, str], *, again: bool = False) -> Dete
 
 
 def read_host(environ: Mapping[str, str]) -> Host:
-    """The facts that bubblewrap's command line needs."""
+    """Return the facts that bubblewrap's command line needs."""
     top = [
         (entry.name, str(Path(entry).readlink()) if entry.is_symlink() else None) for entry in os.scandir("/")
     ]
@@ -119,7 +119,7 @@ def _forced(environ: Mapping[str, str]) -> Kind | Literal[""]:
     for kind in KINDS:
         if named in (kind, ""):
             return kind if named else ""
-    raise ProbeError(f"{FORCE}={named} is no kind of isolation; use one of {', '.join(KINDS)}")
+    raise ProbeError(f"{FORCE}={named} is not a kind of isolation; use one of {', '.join(KINDS)}")
 
 
 def _notes(best: Isolation, problems: Mapping[Kind, str], forced: str) -> list[str]:
@@ -127,14 +127,14 @@ def _notes(best: Isolation, problems: Mapping[Kind, str], forced: str) -> list[s
     if not best.is_container:
         notes.append(f"The devfile's image is not used: jobs run in {best.kind} on this machine.")
     elif not best.limits:
-        notes.append(f"{best.kind} cannot limit a job's CPU and memory here.")
+        notes.append(f"{best.kind} does not support CPU and memory limits here.")
     if forced:
-        notes.append(f"{FORCE}={forced} keeps wsdash from using anything else.")
+        notes.append(f"{FORCE}={forced} prevents wsdash from using any other kind.")
     for kind, problem in problems.items():
         better = KINDS.index(kind) < KINDS.index(best.kind) and not best.is_container
         gain = f" Where it works, {_GAINS[kind]}." if better else ""
         notes.append(f"{problem}{gain}")
-    notes.append("A workspace gets one container: other components of the devfile are not started.")
+    notes.append("A workspace has only one container: other components of the devfile are not started.")
     return notes
 
 
@@ -156,7 +156,7 @@ def _probe_bubblewrap(program: str, root: Path, scratch: Path, environ: Mapping[
     for folder in (job_paths.projects, job_paths.home, job_paths.tmp, job_paths.scripts):
         folder.mkdir()
     argv = isolations.bubblewrap_argv(program, job_paths, read_host(environ), ())
-    # --info-fd needs a descriptor, which this try has no use for.
+    # --info-fd needs a descriptor, which this test does not use.
     at = argv.index("--info-fd")
     trial = [*argv[:at], *argv[at + 2 :], "--", "sh", "-c", "echo works > /projects/file"]
     done = run(trial, environ)
@@ -183,7 +183,7 @@ def _probe_engine(kind: Kind, program: str, scratch: Path, environ: Mapping[str,
 def _fitting_user(
     kind: Kind, program: str, image: str, scratch: Path, environ: Mapping[str, str]
 ) -> list[str]:
-    """Options with which a container's files on this machine belong to the user."""
+    """Return options with which a container's files on this machine belong to the user."""
     own = f"{os.getuid()}:{os.getgid()}"
     choices = [["--userns=keep-id", "--user", own], []] if kind == "podman" else [["--user", own], []]
     reason = ""
@@ -192,14 +192,14 @@ def _fitting_user(
         made = scratch / "file"
         if done.returncode == 0 and made.exists() and made.stat().st_uid == os.getuid():
             return choice
-        reason = _words(done) if done.returncode else "its files here would belong to somebody else."
+        reason = _words(done) if done.returncode else "its files here would belong to another user."
     raise ProbeError(f"{kind} does not work here: {reason}")
 
 
 def _are_limits_kept(
     program: str, image: str, scratch: Path, environ: Mapping[str, str], options: list[str]
 ) -> bool:
-    """Whether a limit reaches the container's control group: an engine without them says nothing."""
+    """Whether a limit reaches the container's control group: an engine without support does not report that."""
     limited = [*options, "--memory", str(_MEMORY), "--cpus", "1"]
     files = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes"
     line = (
@@ -218,7 +218,7 @@ def _try(
     options: list[str],
     line: str = "echo works >/probe/file",
 ) -> subprocess.CompletedProcess[bytes]:
-    """Runs this machine's own sh in a container of the empty image, for there may be no other image."""
+    """Run this machine's own sh in a container of the empty image, because there may be no other image."""
     (scratch / "file").unlink(missing_ok=True)
     argv = [program, "run", "--rm", "--network", "none", "--pull", "never", *options]
     argv += ["--mount", f"type=bind,source={scratch},target=/probe"]
@@ -239,7 +239,7 @@ def _empty_image() -> bytes:
 
 
 def run(argv: list[str], environ: Mapping[str, str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    # An engine leaves processes that stay, with its environment (podman's pause process): no token is in it.
+    # An engine leaves processes running with its environment (podman's pause process): it contains no token.
     """Run a command to its end; a timeout or a failed start gives exit code 1 and the reason as errors."""
     try:
         return subprocess.run(

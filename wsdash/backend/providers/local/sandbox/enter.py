@@ -1,7 +1,7 @@
-"""Joins a running bubblewrap job's namespaces and becomes a process there: `main(SANDBOX, ARGV...)`.
+"""Joins a running bubblewrap job's namespaces and executes a command there: `main(SANDBOX, ARGV...)`.
 
-So a shell sees the job's processes and ends with the job. Everything needed is loaded before, for
-after the join this machine's Python may be out of sight. Standard library only.
+So a shell sees the job's processes and ends with the job. Every module is loaded beforehand, because
+this machine's Python may be invisible after the join. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _OTHERS = ("mnt", "ipc", "uts", "pid")
 
 
 def main(sandbox: str, *argv: str) -> None:
-    """Runs argv in the sandbox and ends with its exit code."""
+    """Run argv in the sandbox and exit with its exit code."""
     inner = ProcessIdentity.from_record(json_files.read(Path(sandbox)))
     if inner is None or not inner.is_alive():
-        sys.exit("wsdash: the workspace's job has ended just now; the same command waits for the next one")
+        sys.exit("wsdash: the workspace's job has just ended; run the command again to wait for the next one")
     try:
         _join(inner.pid)
     except OSError as error:
@@ -38,11 +38,11 @@ def main(sandbox: str, *argv: str) -> None:
 
 
 def _join(pid: int) -> None:
-    """Into the namespaces of a process. Only children of ours will be in its pid namespace."""
+    """Enter the namespaces of a process. Only children of this process will be in its pid namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     spaces = {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in ("user", *_OTHERS)}
-    # bubblewrap as an ordinary user makes two user namespaces: one that owns the others, and in it one
-    # in which the user is the user again.
+    # bubblewrap as an ordinary user creates two user namespaces: one that owns the others, and inside it one
+    # in which the user has their own id again.
     owner = fcntl.ioctl(spaces["mnt"], _NS_GET_USERNS)
     here = os.stat("/proc/self/ns/user").st_ino  # noqa: PTH116
     if os.fstat(owner).st_ino != here:
@@ -51,7 +51,7 @@ def _join(pid: int) -> None:
         _set_namespace(libc, spaces[name])
     if os.fstat(spaces["user"]).st_ino not in (here, os.fstat(owner).st_ino):
         _set_namespace(libc, spaces["user"])
-    # The job has no privileges and can gain none; nor may what joins it.
+    # The job has no privileges and can gain none; this must hold for processes that join it, too.
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     capability = 0
     while libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
@@ -67,10 +67,10 @@ def _set_namespace(libc: ctypes.CDLL, descriptor: int) -> None:
 
 
 def _become(argv: tuple[str, ...]) -> None:
-    """In the child: a process group of its own, in front if there is a terminal; then argv."""
+    """In the child: create a process group, in the foreground of a terminal if there is one; then execute argv."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if os.isatty(0):
-        # The job control of a shell must not meet a process group that its namespace cannot see.
+        # A shell's job control must not see a process group outside its namespace.
         os.setpgid(0, 0)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         os.tcsetpgrp(0, os.getpid())
@@ -84,7 +84,7 @@ def _become(argv: tuple[str, ...]) -> None:
 
 
 def _wait(child: int) -> int:
-    # All three are for the child, whose end gives us the terminal back.
+    # All three signals are for the child, whose end returns the terminal to this process.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _, status = os.waitpid(child, 0)

@@ -1,4 +1,4 @@
-"""Asks about a workspace's files, inside of a sandbox where there is one."""
+"""Runs queries on a workspace's files, inside a sandbox if there is one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ async def ask(
     environ: Mapping[str, str],
     question: CheckoutQuery,
 ) -> bytes:
-    """What the question's program prints; nothing where it cannot be asked.
+    """Return the output of the query's program; nothing if it cannot be run.
 
-    Without a sandbox it runs as a job does there, as the user: it obeys no configuration in the files. It gets
-    the remotes that outlive the job: see `classify_remote` in unsaved_remotes.sh.
+    Without a sandbox it runs as the user, like a job there: it ignores configuration in the files. It gets the
+    remotes that outlive the job: see `classify_remote` in unsaved_remotes.sh.
     """
     with tempfile.TemporaryDirectory(prefix="wsdash-") as scratch:
 
@@ -53,7 +53,7 @@ async def ask(
 
 
 def outlives(url: str, job_paths: JobPaths) -> bool:
-    """Whether the address is one of a repository in this file system, outside of all that workspaces have."""
+    """Whether the address is a repository on this machine's file system, outside of all workspaces' files."""
     path = Path(unquote("/" + url[7:].partition("/")[2]) if url.startswith("file://") else url)
     if not path.is_absolute():
         return False
@@ -71,7 +71,7 @@ def outlives(url: str, job_paths: JobPaths) -> bool:
 async def answer(
     argv: tuple[str, ...], env: Mapping[str, str], most: int, timeout_s: float, stdin: bytes = b""
 ) -> bytes:
-    """The first bytes of what the command prints within the time; nothing where it cannot be started."""
+    """Return the first bytes of the command's output within the time; nothing if it cannot be started."""
     try:
         return (await capture(argv, limit=most, timeout_s=timeout_s, stdin=stdin, env=env)).output
     except OSError:

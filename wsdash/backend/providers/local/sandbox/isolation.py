@@ -1,8 +1,8 @@
-"""How a job is set apart from the machine: command lines for each kind of isolation. Pure.
+"""Isolates a job from the machine: command lines for each kind of isolation. Pure.
 
 In every kind but `plain` a job sees the same paths: the project below `/projects`, its scripts in
-`/wsdash`. Only the workspace's own folders are writable to it, each bound by itself: a job that could
-replace them by symbolic links could lead the next fetch, which runs outside, elsewhere.
+`/wsdash`. Only the workspace's own folders are writable to it, each mounted separately: a job that could
+replace them by symbolic links could redirect the next fetch, which runs outside.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from wsdash.workload import Volume, Workload
 
 Kind = Literal["podman", "docker", "bubblewrap", "plain"]
 KINDS: tuple[Kind, ...] = ("podman", "docker", "bubblewrap", "plain")
-"""Best first."""
+"""The kinds of isolation, best first."""
 
 Entry = Literal["enter", "listening", "shells"]
-"""What of job.sh runs beside a job: a shell or a command, or what tells where the job listens or who is in it."""
+"""The entries of job.sh that run next to a job: a shell or command, its listening ports, or its open sessions."""
 
 PROJECTS = "/projects"
 VOLUMES = "/volumes"
-"""Where an inspection sees all of them."""
+"""The folder of all volumes in an inspection."""
 SCRIPTS = "/wsdash"
 CONTAINER_HOME = "/home/workspace"
 INFO_FD = 9
@@ -37,10 +37,10 @@ _PASSED_ON |= {"LOGNAME", "SHELL", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """One kind that works here.
+    """A kind of isolation that works here.
 
     `program` is its executable; `user` the options that make a container's files belong to the user;
-    `limits` says whether limits of CPU and memory can be given; `init` whether containers get one.
+    `limits` says whether it supports CPU and memory limits; `init` whether containers get an init process.
     """
 
     kind: Kind
@@ -57,10 +57,10 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What bubblewrap must know of the machine.
+    """Facts about the machine that bubblewrap needs.
 
     `top` are the names in `/`, each with the target of a symbolic link or None; `resolver` is the folder
-    below `/run` that holds the machine's resolv.conf, if it lies there.
+    below `/run` that contains the machine's resolv.conf, if it is there.
     """
 
     top: tuple[tuple[str, str | None], ...]
@@ -70,7 +70,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class JobPaths:
-    """Where one job's files are on this machine. `state` is the provider's root, which jobs may not see."""
+    """The paths of one job's files on this machine. `state` is the provider's root, which jobs may not see."""
 
     attempt_id: str
     workspace: Path
@@ -80,7 +80,7 @@ class JobPaths:
 
     @property
     def job(self) -> Path:
-        """The folder that holds the job's scripts."""
+        """The folder of the job's scripts."""
         return self.scripts.parent
 
     @property
@@ -100,7 +100,7 @@ class JobPaths:
 
     @property
     def volumes(self) -> Path:
-        """The folder that holds the workspace's volumes."""
+        """The folder of the workspace's volumes."""
         return self.workspace / "volumes"
 
     def volume(self, volume: Volume) -> Path:
@@ -116,7 +116,7 @@ def container_name(attempt_id: str) -> str:
 def job_environment(
     isolation: Isolation, job_paths: JobPaths, host_home: str, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """The job's environment before the workload's own: nothing secret of the user's is passed on."""
+    """Return the job's environment before the workload's own: none of the user's secrets are passed on."""
     given: dict[str, str] = {}
     if not isolation.is_container:
         given = {k: v for k, v in environ.items() if k in _PASSED_ON or k.startswith("LC_")}
@@ -135,7 +135,7 @@ def job_environment(
 def run_argv(
     isolation: Isolation, job_paths: JobPaths, host: Host, workload: Workload, env: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """The command that runs the job's `run` entry. `env` is the job's environment."""
+    """Return the command that runs the job's `run` entry. `env` is the job's environment."""
     if isolation.kind == "plain":
         return ("sh", str(job_paths.scripts / "job.sh"), "run", str(job_paths.scripts / "workload.sh"))
     inside = (f"{SCRIPTS}/job.sh", "run", f"{SCRIPTS}/workload.sh")
@@ -147,11 +147,11 @@ def run_argv(
 def unmountable(
     isolation: Isolation, host: Host, volumes: tuple[Volume, ...], folders: frozenset[str]
 ) -> dict[str, str]:
-    """Volumes that cannot be mounted at their path, with the reason. `folders` are the paths that exist."""
+    """Return volumes that cannot be mounted at their path, with the reason. `folders` are the existing paths."""
     if isolation.is_container:
         return {}
     if isolation.kind == "plain":
-        return {v.name: "nothing can be mounted without a container or bubblewrap" for v in volumes}
+        return {v.name: "mounting needs a container or bubblewrap" for v in volumes}
     found: dict[str, str] = {}
     top = {name for name, _ in host.top}
     for volume in volumes:
@@ -160,14 +160,14 @@ def unmountable(
             volume.path in folders or len(parts) < 2 or parts[1] not in top or _is_fresh(volume.path, host)
         )
         if not makeable:
-            found[volume.name] = f"{volume.path} does not exist on this machine, which a job may not change"
+            found[volume.name] = f"{volume.path} does not exist on this machine, and a job may not create it"
     return found
 
 
 def bubblewrap_argv(
     program: str, job_paths: JobPaths, host: Host, volumes: tuple[Volume, ...]
 ) -> tuple[str, ...]:
-    """bwrap around a job: the machine read-only, the workspace's folders writable."""
+    """Return the bwrap command around a job: the machine read-only, the workspace's folders writable."""
     argv = [program, *_machine(job_paths, host), "--hostname", job_paths.name[:64], "--info-fd", str(INFO_FD)]
     argv += ["--bind", str(job_paths.tmp), "/tmp"]
     if any(name == "var" for name, _ in host.top):
@@ -188,9 +188,9 @@ def inspect_argv(
     scratch: Path,
     command: tuple[str, ...],
 ) -> tuple[str, ...] | None:
-    """A command that sees the workspace's folders read-only, has no network and can change nothing but `scratch`.
+    """Return a command that sees the workspace's folders read-only, without network, and can only write to `scratch`.
 
-    In `plain` it is the command itself; None in a container without an image. `env` is its environment.
+    In `plain` it is the command itself; None for a container without an image. `env` is its environment.
     """
     if isolation.kind == "plain":
         return command
@@ -221,9 +221,9 @@ def inspect_argv(
 
 
 def _machine(job_paths: JobPaths, host: Host) -> list[str]:
-    """The machine read-only, with other people's homes and the user's hidden, and a /run of its own.
+    """Return the options for the machine read-only, with all home folders hidden, and a private /run.
 
-    The root is a new one with the machine's folders bound into it, so that `/projects` can be made.
+    The root is a new one with the machine's folders mounted in it, so that `/projects` can be created.
     """
     argv = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
     hidden = _hidden(host)
@@ -244,9 +244,9 @@ def _machine(job_paths: JobPaths, host: Host) -> list[str]:
 def container_argv(
     isolation: Isolation, job_paths: JobPaths, workload: Workload, env: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """podman or docker run, up to the image. Both take the same options here.
+    """Return podman or docker run, up to the image. Both take the same options here.
 
-    The container stays until `remove_argv`: by the Docker API of podman, one that removes itself is reported as exit 0.
+    The container stays until `remove_argv`: podman's Docker API reports exit 0 for one that removes itself.
     """
     argv = [isolation.program, "run", "--name", container_name(job_paths.attempt_id)]
     argv += ["--label", f"wsdash.attempt={job_paths.attempt_id}", "--workdir", "/", *isolation.user]
@@ -272,18 +272,18 @@ def container_argv(
 
 
 def pull_argv(isolation: Isolation, image: str) -> tuple[str, ...]:
-    """Gets the image unless it is there already."""
+    """Return the command that pulls the image unless it exists."""
     line = '"$1" image inspect -- "$2" >/dev/null 2>&1 || exec "$1" pull -- "$2"'
     return ("sh", "-c", line, "sh", isolation.program, image)
 
 
 def oom_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:
-    """Says `true` where the kernel ended the attempt's container since it was out of memory."""
+    """Return the command that prints `true` if the kernel ended the attempt's container for lack of memory."""
     return (isolation.program, "inspect", "--format", "{{.State.OOMKilled}}", container_name(attempt_id))
 
 
 def remove_argv(isolation: Isolation, attempt_id: str) -> tuple[str, ...]:
-    """Ends the attempt's container, if there is one."""
+    """Return the command that ends the attempt's container, if there is one."""
     return (isolation.program, "rm", "--force", container_name(attempt_id))
 
 
@@ -296,7 +296,9 @@ def enter_argv(
     terminal: bool,
     env: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """The command inside of the job's surroundings that an entry of job.sh is; for containers with the engine's."""
+    """Return the command, inside the job's sandbox or container, for an entry of job.sh; with the engine's for
+    containers.
+    """
     if isolation.kind == "plain":
         return ("sh", str(job_paths.scripts / "job.sh"), entry, str(job_paths.scripts / "workload.sh"), *argv)
     inside = ("sh", f"{SCRIPTS}/job.sh", entry, f"{SCRIPTS}/workload.sh", *argv)
@@ -308,13 +310,13 @@ def enter_argv(
 
 
 def _bind(source: Path, target: str, *options: str) -> list[str]:
-    # --mount and not -v: a colon in a path must not end it. A comma or a quote is quoted as CSV asks.
+    # --mount instead of -v, because a colon in a path would end it there. A comma or a quote is quoted as in CSV.
     fields = ["type=bind", f"source={source}", f"target={target}", *options]
     return ["--mount", ",".join(_csv(field) for field in fields)]
 
 
 def _unlabelled(isolation: Isolation) -> list[str]:
-    # With SELinux podman would need the user's files relabelled, which would outlast the job.
+    # With SELinux podman would have to relabel the user's files, permanently.
     return ["--security-opt", "label=disable"] if isolation.kind == "podman" else []
 
 
@@ -328,17 +330,17 @@ def _hidden(host: Host) -> frozenset[str]:
 
 
 _KEPT = frozenset({"bin", "etc", "lib", "lib32", "lib64", "nix", "opt", "sbin", "srv", "sys", "usr", "var"})
-"""Never hidden, even when the user's home lies there, as it does for service accounts."""
+"""Never hidden, even if the user's home is there, as for service accounts."""
 
 
 def _is_fresh(path: str, host: Host) -> bool:
-    """Whether the sandbox holds a folder of its own where this path begins, so that mount points can be made."""
+    """Whether the sandbox has a folder of its own at the start of this path, so that mount points can be created."""
     parts = PurePosixPath(os.path.normpath(path)).parts
     return len(parts) > 1 and (parts[1] in _hidden(host) or PurePosixPath(path).is_relative_to(host.home))
 
 
 def purge_argv(isolation: Isolation, folder: Path, image: str) -> tuple[str, ...]:
-    """Removes what is in a folder as the container's root, whose files the user may not remove."""
+    """Return the command that empties a folder as the container's root, whose files the user may not remove."""
     root = [] if "--userns=keep-id" in isolation.user else ["--user", "0:0"]
     options = ["--rm", "--network", "none", "--pull", "never", *root, *_bind(folder, "/purge")]
     return (

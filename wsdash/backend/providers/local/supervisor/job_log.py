@@ -1,4 +1,4 @@
-"""The log of a job: bytes as the job wrote them, up to a cap, also on a disk that is full at times."""
+"""The log of a job: its output unchanged, up to a maximum, also on a disk that is full at times."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class JobLog:
         self._tail = b""
 
     def write(self, data: bytes) -> None:
-        """Never raises for a disk that is full or failing."""
+        """Append data. Never raises for a disk that is full or failing."""
         self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
         if self._capped:
             return
@@ -33,7 +33,7 @@ class JobLog:
             data += f"\nwsdash: the log has reached {self._cap} bytes; the rest is dropped.\n".encode()
             self._capped = True
         if self.dropped:
-            lost = f"\nwsdash: {self.dropped} bytes were lost here: no room on the disk.\n".encode()
+            lost = f"\nwsdash: {self.dropped} bytes were lost here: no space on the disk.\n".encode()
             if self._append(lost) < len(lost):
                 self.dropped += len(data)
                 return
@@ -41,15 +41,15 @@ class JobLog:
         self.dropped += len(data) - self._append(data)
 
     def note(self, text: str) -> None:
-        """A line of wsdash's own."""
+        """Append a line of wsdash's own."""
         self.write(f"wsdash: {text}\n".encode())
 
     def begin_stage(self) -> None:
-        """What follows is another stage's, which `last_words` tells of alone."""
+        """Begin the output of another stage; `last_words` then uses only this stage's."""
         self._tail = b""
 
     def last_words(self, *, own_error: bool) -> str:
-        """The last lines that the stage has written, for a reader who asks why the job ended. Untrusted text."""
+        """Return the last lines of the stage, as the reason for the end of the job. Untrusted text."""
         return last_words(self._tail, own_error=own_error, most=_MESSAGE_LINES)
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""The supervisor's start: `python -c` with this module's `main`, detached, once for an attempt.
+"""The supervisor's entry point: `python -c` with this module's `main`, detached, once for an attempt.
 
-Prints one word for the launcher: `started`, or `known` when the attempt has or had its supervisor, or
+It prints one word for the launcher: `started`; or `known` if the attempt has or had a supervisor; or
 `failed: ` and the reason. Standard library only.
 """
 
@@ -22,9 +22,9 @@ _LOCK_WAIT_S = 2.0
 
 
 def main(job_folder: str, listeners: str) -> None:
-    """Supervises the attempt whose folder this is, in a process that nobody waits for.
+    """Supervise the attempt of this folder, in a detached process.
 
-    Standard input holds the environment of what it starts outside of the job: the fetch, container engines.
+    Standard input has the environment of what it starts outside the job: the fetch, container engines.
     """
     environ = environments.unpacked(sys.stdin.buffer.read())
     if os.fork():
@@ -61,10 +61,10 @@ def _begin(files: JobFiles, listeners: Path, environ: dict[str, str]) -> Supervi
 
 
 def take_lock(path: Path, wait_s: float, until: Path, kind: int = fcntl.LOCK_EX) -> int | None:
-    """The lock's descriptor, or None when another holds it for longer, or `until` appears meanwhile.
+    """Return the lock's descriptor, or None if another process holds it for longer, or `until` appears meanwhile.
 
-    A canceller holds it for an instant only. Who sweeps up takes the shared `kind`, which no supervisor's lock
-    leaves room for; that distinguishes it from a supervisor. Raises OSError.
+    A cancel holds it only for an instant. The cleanup takes the shared `kind`, which fails while a supervisor holds
+    it; that distinguishes the cleanup from a supervisor. Raises OSError.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     give_up = time.monotonic() + wait_s
@@ -81,7 +81,7 @@ def take_lock(path: Path, wait_s: float, until: Path, kind: int = fcntl.LOCK_EX)
 
 
 def _answer_launcher(word: str) -> None:
-    """Answers the launcher and lets go of the streams that it gave."""
+    """Answer the launcher and close the streams that it passed."""
     with open(1, "w", encoding="utf-8", closefd=False) as answer:
         answer.write(f"{word}\n")
     nothing = os.open(os.devnull, os.O_RDWR)

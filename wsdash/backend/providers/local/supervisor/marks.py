@@ -1,13 +1,13 @@
-"""How every process of a job is known, though it leaves its session, its parents and its environment.
+"""Marks every process of a job, so that it is found even after it has left its session, parents and environment.
 
-What the supervisor has started is below it, for it is a subreaper; but once it is killed its orphans are anybody's.
-They are known by two things that a process inherits: `WSDASH_JOB` in its environment, and a number of the job's own as
-its RLIMIT_LOCKS (getrlimit(2)), which no Linux since 2.4 has obeyed and nothing sets. That number outlives an emptied
-environment, setsid, a double fork and closed descriptors, and anybody may read it in /proc/PID/limits.
+The supervisor is a subreaper, so its descendants stay below it; but once it is killed, its orphans get another parent.
+They are found by two properties that processes inherit: `WSDASH_JOB` in the environment, and a number unique to the job
+as RLIMIT_LOCKS (getrlimit(2)), which no Linux since 2.4 enforces and no program sets. That number survives an emptied
+environment, setsid, a double fork and closed descriptors, and every user may read it in /proc/PID/limits.
 
-A job within a job has no right to a higher limit than it got, so its numbers lie just below those of the outer one.
-Not known are processes that somebody else starts for the job (systemd-run, at, a container engine), and such as lower
-that limit themselves. Standard library only.
+A job within a job may not raise its limit, so its numbers are just below those of the outer one.
+Not found are processes that another program starts for the job (systemd-run, at, a container engine), and those that
+lower the limit themselves. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import read_file, stat_of
 
 VARIABLE = "WSDASH_JOB"
-_RLIMIT_LOCKS = 10  # of asm-generic/resource.h, for which Python has no name
+_RLIMIT_LOCKS = 10  # from asm-generic/resource.h; Python has no name for it
 _LINE = b"Max file locks"
 _LOWEST = 2**61
 _SPAN = 2**21
-"""Numbers of jobs within a job lie that far below its own at most."""
+"""The numbers of jobs within a job are at most that far below its own."""
 
 
 class Mark:
@@ -41,7 +41,7 @@ class Mark:
 
     @classmethod
     def of(cls, files: JobFiles) -> Mark:
-        """As the job's supervisor has recorded it."""
+        """Return the mark that the job's supervisor has recorded."""
         number = (json_files.read(files.supervisor) or {}).get("mark")
         return cls(files.folder, number if isinstance(number, int) else None)
 
@@ -54,7 +54,7 @@ class Mark:
 
 
 def take_on(job_folder: Path) -> int | None:
-    """Marks this process, and all that it will start: the number, None where the system does not take it."""
+    """Mark this process and its future children; return the number, None if the system does not allow it."""
     digest = int.from_bytes(hashlib.sha256(os.fsencode(job_folder)).digest()[:7], "big")
     _, highest = resource.getrlimit(_RLIMIT_LOCKS)
     number = _LOWEST + digest
@@ -64,14 +64,14 @@ def take_on(job_folder: Path) -> int | None:
 
 
 def marked(mark: Mark) -> list[int]:
-    """Running processes with the mark. This process and those above it are left out."""
+    """Return running processes with the mark, except this process and its ancestors."""
     own = set(_line_of(os.getpid()))
     pids = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
     return [pid for pid in pids if pid not in own and mark.is_of(pid) and _is_running(pid)]
 
 
 def main(number: str, *argv: str) -> None:
-    """Becomes argv, with a job's number: what is started beside a job ends with it."""
+    """Execute argv with a job's number, so that a command that runs next to a job ends with it."""
     _set(int(number))
     os.execvp(argv[0], argv)
 

@@ -1,4 +1,4 @@
-"""How many processes the kernel has ended for want of memory, by this process's own cgroup. Standard library only.
+"""Counts the processes that the kernel ended for lack of memory, by this process's own cgroup. Standard library only.
 
 cgroups(7): both `memory.events` of version 2 and `memory.oom_control` of version 1 (since Linux 4.13) have `oom_kill`.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class OomKills:
-    """Counts from when it was made, or last asked to begin again. Where no cgroup counts, nothing ever grows."""
+    """Counts from its creation, or from the last `begin`. Without a cgroup that counts, the number never grows."""
 
     def __init__(self, cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> None:
         self._file = next((file for file in _counters(cgroups, own) if _count(file) is not None), None)
@@ -17,11 +17,11 @@ class OomKills:
         self.begin()
 
     def begin(self) -> None:
-        """Only what happens from now on counts."""
+        """Count only from now on."""
         self._before = self._now()
 
     def has_grown(self) -> bool:
-        """Whether the kernel has ended a process for want of memory since the count began."""
+        """Whether the kernel has ended a process for lack of memory since the count began."""
         return self._now() > self._before
 
     def _now(self) -> int:
@@ -29,7 +29,7 @@ class OomKills:
 
 
 def _counters(cgroups: Path, own: Path) -> list[Path]:
-    """Where the count may be. In a container the path in /proc may lead outside of what is mounted there."""
+    """Return the files that may have the count. In a container the path in /proc may not exist in its mounts."""
     found: list[Path] = []
     try:
         lines = own.read_text().splitlines()

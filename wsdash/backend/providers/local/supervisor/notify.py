@@ -1,6 +1,6 @@
-"""Hints from supervisors to listeners: an attempt's id in a datagram, to each socket in `listeners/`.
+"""Hints from supervisors to watching processes: an attempt's id in a datagram, to each socket in `listeners/`.
 
-A supervisor never waits for a listener and never fails for one. Standard library only.
+A supervisor never waits for a listener, and a listener's failure never affects it. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def send(listeners: Path, attempt_id: str) -> None:
-    """Tells every listener; sockets that nobody holds any more are removed."""
+    """Send the id to every listener; remove sockets without a process."""
     try:
         folder = os.open(listeners, os.O_PATH | os.O_DIRECTORY)
     except OSError:
@@ -31,7 +31,7 @@ def send(listeners: Path, attempt_id: str) -> None:
 
 def _send_one(sender: socket.socket, folder: int, name: str, data: bytes) -> None:
     try:
-        # By descriptor: the path of a socket may hold 107 bytes only.
+        # By descriptor, because the path of a socket is limited to 107 bytes.
         sender.sendto(data, f"/proc/self/fd/{folder}/{name}")
     except OSError as error:
         if error.errno == errno.ECONNREFUSED:
@@ -40,7 +40,7 @@ def _send_one(sender: socket.socket, folder: int, name: str, data: bytes) -> Non
 
 
 def abandoned(listeners: Path) -> list[Path]:
-    """Sockets that nobody holds any more."""
+    """Return sockets without a process."""
     found: list[Path] = []
     folder = os.open(listeners, os.O_PATH | os.O_DIRECTORY)
     try:
@@ -58,7 +58,7 @@ def abandoned(listeners: Path) -> list[Path]:
 
 
 class Listener:
-    """A socket in `listeners/`. Raises OSError when it cannot be made."""
+    """A socket in `listeners/`. Raises OSError if it cannot be created."""
 
     def __init__(self, listeners: Path, name: str) -> None:
         self._path = listeners / name
@@ -74,7 +74,7 @@ class Listener:
             os.close(folder)
 
     def receive(self) -> list[str]:
-        """The ids that have arrived."""
+        """Return the ids that have arrived."""
         found: list[str] = []
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -1,4 +1,4 @@
-"""Processes: who descends from whom, and what they hold. For the supervisor: standard library only."""
+"""Processes: their descendants and their memory. For the supervisor: standard library only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PROC = Path("/proc")
 
 
 def children(pid: int) -> list[int]:
-    """The children of a process. Empty when it has ended."""
+    """Return the children of a process; none if it has ended."""
     found: list[int] = []
     try:
         for task in os.scandir(f"/proc/{pid}/task"):
@@ -26,7 +26,7 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Every process below `pid`, parents before their children."""
+    """Return every process below `pid`, parents before their children."""
     found: list[int] = []
     waiting = children(pid)
     while waiting:
@@ -41,7 +41,7 @@ def all_pids() -> list[int]:
 
 
 def resident_bytes(pids: list[int]) -> int:
-    """Memory that the processes hold together; pages that they share are counted for each."""
+    """Return the processes' memory; shared pages count once for each process."""
     pages = 0
     for pid in pids:
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -1,8 +1,8 @@
-"""Ends everything that a supervisor has started, however it tries to stay.
+"""Ends every process that a supervisor has started, even those that try to stay.
 
-A supervisor is its descendants' subreaper: a process that loses its parent, also after setsid or a double fork,
-becomes the supervisor's child. So nothing of the job runs when the supervisor has no child left, and that
-is what `wait` says. Standard library only.
+A supervisor is its descendants' subreaper: a process that loses its parent, also after setsid or a double fork, becomes
+the supervisor's child. So no process of the job runs once the supervisor has no children, which `wait` reports.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def become_subreaper() -> None:
-    """Orphans below this process become its children. Raises OSError."""
+    """Make orphans below this process its children. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
 def reap() -> tuple[dict[int, int], bool]:
-    """Takes the exit of every child that has ended: statuses by pid, and whether any child is left."""
+    """Reap every child that has ended; return statuses by pid, and whether any child is left."""
     statuses: dict[int, int] = {}
     while True:
         try:
@@ -41,10 +41,10 @@ def reap() -> tuple[dict[int, int], bool]:
 
 
 def end_children(gentle_s: float, longest_s: float, pause: Callable[[float], object]) -> list[int]:
-    """TERM to all descendants, `gentle_s` later KILL until none is left; gives up after `longest_s`.
+    """Send TERM to all descendants, and KILL after `gentle_s` until none is left; give up after `longest_s`.
 
-    `pause` waits up to so many seconds, less when a child ends. Returns the pids that are left: processes
-    of another user, or such as the kernel cannot end.
+    `pause` waits up to so many seconds, less if a child ends. Returns the pids that are left: processes
+    of another user, or those that the kernel cannot end.
     """
     begun = time.monotonic()
     signalled: set[int] = set()
@@ -63,7 +63,7 @@ def end_children(gentle_s: float, longest_s: float, pause: Callable[[float], obj
 
 
 def end_marked(mark: Mark, longest_s: float) -> list[int]:
-    """HUP, then KILL, to every process that carries the mark. Returns those that are left."""
+    """Send HUP, then KILL, to every process with the mark. Return those that are left."""
     begun = time.monotonic()
     number = signal.SIGHUP
     while found := marked(mark):
@@ -71,7 +71,7 @@ def end_marked(mark: Mark, longest_s: float) -> list[int]:
             return found
         for pid in found:
             _kill(pid, number)
-        # An interactive shell ends by HUP and leaves its terminal in order.
+        # An interactive shell ends on HUP and restores its terminal.
         time.sleep(0.05)
         number = signal.SIGKILL
     return []

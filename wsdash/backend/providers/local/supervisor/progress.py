@@ -1,6 +1,6 @@
-"""What the supervisor knows of its job so far, from the job's messages. Pure; standard library only.
+"""The supervisor's knowledge of its job, from the job's messages. Pure; standard library only.
 
-A job may send anything, so what is kept has bounds.
+A job may send anything, so the stored data is bounded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _LONGEST_MESSAGE = 150
 
 
 class Progress:
-    """State, steps, readiness and the job's own word about its end. Instants are the supervisor's clock."""
+    """State, steps, readiness and the job's own reason for its end. Times are on the supervisor's clock."""
 
     def __init__(self) -> None:
         self.state = "starting"
@@ -24,7 +24,7 @@ class Progress:
         self.end_message: str | None = None
 
     def record(self) -> dict[str, object]:
-        """For `state.json`."""
+        """Return the content of `state.json`."""
         return {
             "state": self.state,
             "started_at": self.started_at,
@@ -33,7 +33,7 @@ class Progress:
         }
 
     def apply(self, message: Message, now: float, log_size: int) -> bool:
-        """Takes a message in. Whether anything changed that `record` shows."""
+        """Apply a message. Return whether anything in `record` changed."""
         if message.kind == "step":
             return self._step(message, now, log_size)
         if message.kind == "ready" and self.ready_at is None and self.state == "running":
@@ -46,7 +46,7 @@ class Progress:
         return False
 
     def begin_step(self, phase: str, command: str | None, now: float, log_size: int) -> bool:
-        """A step has started. False when there are too many already."""
+        """Record the start of a step. Return False if there are too many already."""
         if len(self.steps) >= MOST_STEPS:
             return False
         self.steps.append(
@@ -63,7 +63,7 @@ class Progress:
         return True
 
     def end_step(self, phase: str, command: str | None, exit_code: int, now: float, log_size: int) -> bool:
-        """The newest open step of that name has ended. False when there is none."""
+        """Record the end of the newest open step of that name. Return False if there is none."""
         for step in reversed(self.steps):
             if (step["phase"], step["command"], step["ended_at"]) == (phase, command, None):
                 step.update(ended_at=now, exit_code=exit_code, log_end=log_size)
@@ -84,7 +84,7 @@ class Progress:
 
 
 def beat_record(message: Message, now: float, memory: int | None, disk_free: int | None) -> dict[str, object]:
-    """For `beat.json`: the supervisor's own measures where it has them, else the job's."""
+    """Return the content of `beat.json`: the supervisor's own measurements if it has them, else the job's."""
     return {
         "at": now,
         "load": message.number("load"),

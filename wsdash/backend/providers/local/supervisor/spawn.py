@@ -1,4 +1,4 @@
-"""Starts the small Python programs that stand apart from the dashboard: supervisors and shells' doors."""
+"""Starts small Python programs that run independently of the dashboard: supervisors, and `enter.py` for shells."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _TIMEOUT_S = 30.0
 
 
 def python_argv(module: str, *arguments: str) -> list[str]:
-    """Runs `main` of a module of this package without site packages, which take longer to find than to use."""
+    """Return the command that runs `main` of a module without site packages, which are slow to find."""
     package = Path(wsdash.__file__).parents[1]
     return [sys.executable, "-I", "-S", "-c", _CODE.format(module=module), str(package), *arguments]
 
 
 def start_supervisor(files: JobFiles, listeners: Path, environ: Mapping[str, str]) -> str:
-    """Starts the attempt's supervisor unless it has or had one. Its answer; see `main.py`.
+    """Start the attempt's supervisor unless it has or had one, and return its answer; see `main.py`.
 
-    `environ` is the user's, some of which the fetch of the source needs: it goes through a pipe, so that no job
+    `environ` is the user's, some of which the fetch of the source needs. It is sent through a pipe, so that no job
     can read it in the supervisor's own environment. Blocks until the supervisor answers.
-    Raises OSError when it cannot be started or does not answer.
+    Raises OSError if it cannot be started or does not answer.
     """
     argv = python_argv("supervisor.main", str(files.folder), str(listeners))
     try:

@@ -1,4 +1,4 @@
-"""One entry of `spec.json`, the record by which a supervisor knows what to start."""
+"""One entry of `spec.json`, which tells a supervisor the processes to start."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypedDict
 class Stage(TypedDict):
     """One process that the supervisor starts and waits for.
 
-    `env` None is the supervisor's own environment, and `adds` is added to either. `causes` gives the
+    `env` None means the supervisor's own environment; `adds` is added in both cases. `causes` has the
     cause of an exit code, `otherwise` that of all others. `step` names a step that the supervisor
-    reports itself; `empties` are folders that are emptied before; `notes` are lines for the log. `oom_asked` is a
-    command that says `true` where a container was ended for want of memory; empty where this machine's cgroup tells.
+    reports itself; `empties` are folders to empty before; `notes` are lines for the log. `oom_asked` is a command that
+    prints `true` if a container ended for lack of memory; empty if this machine's cgroup counts that.
     """
 
     argv: list[str]

@@ -1,8 +1,8 @@
-"""The process that stands over one job: starts it, keeps its log and state, ends it, records its end.
+"""The process that supervises one job: starts it, writes its log and state, ends it, records its end.
 
 It outlives the process that launched it. One attempt has one supervisor, ever: it holds the lock of the attempt's
-folder for its life, and none starts where an earlier one has been. Started by `spawn.py`; standard
-library only, since a hundred of them may run.
+folder for its life, and none starts in a folder where an earlier one has run. Started by `spawn.py`; standard
+library only, because a hundred of them may run.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from wsdash.backend.providers.local.supervisor.progress import Progress, beat_re
 from wsdash.backend.system import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
-TYPE_CHECKING = False  # as mypy allows; supervisors need no `typing`, which takes long to load
+TYPE_CHECKING = False  # mypy knows this name; supervisors avoid `typing`, which is slow to import
 if TYPE_CHECKING:
     from wsdash.backend.providers.local.supervisor.stage import Stage
 
 _CHUNK = 256 * 1024
 _WRITE_EVERY_S = 0.02
 _LEFTOVER_S = 1.0
-"""From TERM to KILL for what is left when the job's main process has ended as it was asked to."""
+"""Seconds from TERM to KILL for leftover processes, after the job's main process has ended on request."""
 _LONGEST_END_S = 10.0
 _UNASKED_GRACE_S = 10.0
-"""For a TERM that no `cancel.json` explains, such as that of a machine that shuts down."""
+"""The grace period in seconds for a TERM without a `cancel.json`, for example when the machine shuts down."""
 
 
 class Supervisor:
-    """Runs the stages of one attempt, one after the other, and writes down what happens."""
+    """Runs the stages of one attempt, one after the other, and records the results."""
 
     def __init__(
         self, files: JobFiles, spec: dict[str, object], listeners: Path, environ: dict[str, str]
@@ -67,10 +67,10 @@ class Supervisor:
         self._output: int | None = None
         self._wake, self._wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
-    # --- the whole ------------------------------------------------------------------------------
+    # --- the run --------------------------------------------------------------------------------
 
     def listen_to_signals(self) -> None:
-        """TERM asks for the end, as `cancel.json` says. A hangup or an interrupt is meant for a terminal."""
+        """Handle TERM, which requests the end as `cancel.json` says. Ignore hangup and interrupt."""
         signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._ask(_UNASKED_GRACE_S))
@@ -78,7 +78,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def run(self) -> None:
-        """From the first stage to the record of the end. Never raises for what a job does."""
+        """Run from the first stage to the record of the end. Never raises because of a job's behaviour."""
         if self._files.cancel.exists():
             self._ask(0.0)
         self._notify()
@@ -92,14 +92,14 @@ class Supervisor:
             }
         left = self._end_everything()
         if left:
-            ending["message"] = f"{ending['message']}\nStill running, and not ours to end: {left}"
+            ending["message"] = f"{ending['message']}\nStill running, and cannot be ended: {left}"
         self._progress.state = "ended"
         self._save_state()
         json_files.write_reserved(self._files.exit, {**ending, "at": time.time()})
         self._notify()
 
     def _ask(self, default_grace_s: float) -> None:
-        """Takes note that the job is to end; a shorter grace than before counts."""
+        """Record that the job is to end; a shorter grace period than before replaces it."""
         request = json_files.read(self._files.cancel) or {}
         grace_s = request.get("grace_s", default_grace_s)
         grace_s = float(grace_s) if isinstance(grace_s, int | float) else default_grace_s
@@ -121,7 +121,9 @@ class Supervisor:
         message_of_job = self._progress.end_message
         message: str | None
         if self._asked:
-            killed = "it did not end in its time and was killed" if self._was_killed_by_us else None
+            killed = (
+                "it did not end within the grace period and was killed" if self._was_killed_by_us else None
+            )
             cause, message = "cancelled", message_of_job or killed or "ended on request"
         elif status > 128:
             cause = "killed"
@@ -137,7 +139,7 @@ class Supervisor:
         return {"exit_code": status, "cause": cause, "message": message}
 
     def _ran_out_of_memory(self, stage: Stage, status: int) -> bool:
-        """Whether the memory limit was hit. A container's own engine does; else the cgroup counts."""
+        """Whether the memory limit was reached: by a container's own engine, else by the cgroup's counter."""
         if status != 128 + signal.SIGKILL:
             return False
         if stage["oom_asked"]:
@@ -203,12 +205,12 @@ class Supervisor:
             stage["argv"],
             {**inherited, **stage["adds"]},
             file_actions=actions,
-            # Ignored here, and a job must not inherit that.
+            # Ignored by this process, which a job must not inherit.
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT],
         )
 
     def _note_sandbox(self, info: int) -> None:
-        """Writes down the sandbox's first process, by which a shell joins its namespaces."""
+        """Record the sandbox's first process, by which a shell joins its namespaces."""
         text = b""
         while select.select([info], [], [], _LONGEST_END_S)[0] and (chunk := os.read(info, 4096)):
             text += chunk
@@ -218,7 +220,7 @@ class Supervisor:
                 json_files.write(self._files.sandbox, inner.record())
 
     def _tend(self) -> int:
-        """Takes the main process's output until it ends or must be ended. Its status as a shell gives it."""
+        """Read the main process's output until it ends or must be ended. Return its status as a shell does."""
         while True:
             statuses, _ = process_tree.reap()
             if self._main in statuses:
@@ -232,7 +234,7 @@ class Supervisor:
             self._pause(self._until_next())
 
     def _terminate_main(self) -> None:
-        """TERM to the job's own shell: inside of a sandbox, for the sandbox's end would be its end too."""
+        """Send TERM to the job's own shell. In a sandbox, a TERM to the sandbox would end the shell at once."""
         self._main_signalled = True
         self._progress.state = "ending"
         self._changed()
@@ -259,7 +261,7 @@ class Supervisor:
         )
 
     def _answer(self, argv: list[str]) -> bytes:
-        """The output of a command of our own, as far as it comes in time."""
+        """Return the output of one of wsdash's commands, as far as it arrives in time."""
         outlet, inlet = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -278,10 +280,10 @@ class Supervisor:
             os.close(inlet)
             os.close(outlet)
 
-    # --- what comes in --------------------------------------------------------------------------
+    # --- input ---------------------------------------------------------------------------------
 
     def _pause(self, timeout: float | None) -> None:
-        """Waits for output, a signal or the time, and takes in what came."""
+        """Wait for output, a signal or the timeout, and process what arrived."""
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
         if self._output is not None:
@@ -301,7 +303,7 @@ class Supervisor:
         return max(0.0, min(instants) - time.monotonic()) if instants else None
 
     def _read_once(self) -> bool:
-        """Takes one chunk of output. False when there is none now."""
+        """Read one chunk of output. Return False if there is none now."""
         assert self._output is not None
         try:
             data = os.read(self._output, _CHUNK)
@@ -328,7 +330,7 @@ class Supervisor:
         elif self._progress.apply(message, time.time(), self._log.size):
             self._changed()
 
-    # --- what goes out --------------------------------------------------------------------------
+    # --- output --------------------------------------------------------------------------------
 
     def _save_beat(self, message: Message) -> None:
         now, first = time.monotonic(), self._beat_written is None
@@ -345,7 +347,7 @@ class Supervisor:
             self._notify()
 
     def _changed(self) -> None:
-        """Writes the state and tells of it: at once, but a job that floods us is written less often."""
+        """Write the state and notify listeners: at once, but less often for a job that sends many messages."""
         if self._state_due is None:
             self._state_due = max(time.monotonic(), self._state_written + _WRITE_EVERY_S)
         if time.monotonic() >= self._state_due:
