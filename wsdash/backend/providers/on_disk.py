@@ -38,7 +38,7 @@ def find_leftovers(paths: Paths, ask: AskIds, oldest_s: float) -> list[Leftover]
     found: list[Leftover] = []
     for layout in _layouts(paths):
         found += leftovers.find(layout, ask)
-        found += [Leftover(path, "a try of a sandbox that died") for path in _tries(layout, oldest_s)]
+        found += [Leftover(path, "an isolation test whose process died") for path in _tries(layout, oldest_s)]
     return found
 
 

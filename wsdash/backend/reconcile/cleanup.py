@@ -65,7 +65,7 @@ def _of_state(paths: Paths) -> list[Leftover]:
     secret = (paths.config_file, paths.credentials_file, paths.cache_key_file)
     drafts = [path for file in secret for path in file.parent.glob(f".{file.name}[.-]*") if _is_old(path)]
     drafts += [path for path in owned if path.name.startswith(".") and _is_old(path)]
-    return found + [Leftover(path, "a process that died while it wrote") for path in drafts]
+    return found + [Leftover(path, "a process that died while writing it") for path in drafts]
 
 
 def _ids(paths: Paths) -> Ids:
