@@ -47,7 +47,7 @@ def of(api: Api) -> GitLabApi:
     [
         ("short", "fewer than 8"),
         ("has a blank", "blanks"),
-        ("line\nend-long", "line ends"),
+        ("line\nend-long", "line breaks"),
         ("tab\there", "blanks"),
     ],
 )
@@ -72,7 +72,9 @@ async def test_secrets_of_one_workspace_are_kept_and_forgotten_and_no_others() -
 
 async def test_who_is_no_maintainer_is_told_whom_to_ask_and_forgets_nothing() -> None:
     api = Api(refuses=True)
-    with pytest.raises(PreconditionFailed, match="only maintainers of the project may keep the secret TOKEN"):
+    with pytest.raises(
+        PreconditionFailed, match="only maintainers of the project may store the secret TOKEN"
+    ):
         await ci_variables.keep(of(api), 1, "w1", {"TOKEN": "long-enough"})
     await ci_variables.forget(of(api), 1, "w1")
 

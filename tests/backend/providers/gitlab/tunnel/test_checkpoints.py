@@ -88,7 +88,7 @@ async def test_one_without_room_is_refused_and_the_channel_goes_on_behind_it(
 
     monkeypatch.setattr(checkpoints.kept, "draft", full)
     answers = await taken(checkpoints, offered("3.1", "3.1") + b"same\n")
-    assert answers[1:] == ["refused there is no room for it on your machine", "kept"]
+    assert answers[1:] == ["refused there is no space for it on your machine", "kept"]
 
 
 @pytest.mark.parametrize("said", [b"give /etc/passwd\n", b"\xff\xfe\n"])
