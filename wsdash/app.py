@@ -25,6 +25,7 @@ from wsdash.paths import Paths
 from wsdash.screens.action import ScreenKind
 from wsdash.screens.actions import BY_ID
 from wsdash.screens.base import NotConnected, Notification, Severity, View
+from wsdash.screens.port_notices import PortNotices
 from wsdash.screens.session import ServiceOpener, Session, rows_in_store
 from wsdash.screens.text import header
 from wsdash.screens.text.glyphs import ASCII, UNICODE
@@ -87,6 +88,7 @@ class WsdashApp(App[None], inherit_bindings=False):
         self.last_words: list[str] = []
         """Errors after the screen was closed, printed on standard error."""
         self.program: TerminalProgram | None = None
+        self.port_notices = PortNotices()
         self.typed = TypeAhead(self, self._deliver)
         self.set_class(ascii, "-ascii")
         self.animation_level = "none"
@@ -103,8 +105,6 @@ class WsdashApp(App[None], inherit_bindings=False):
             changed=self._later_changed,
             failed=self._later_failed,
         )
-
-    # What screens use (see `wsdash.screens.base.Dashboard`).
 
     @property
     def service(self) -> Service:
@@ -210,9 +210,9 @@ class WsdashApp(App[None], inherit_bindings=False):
         """Lend the terminal to a shell in the workspace."""
         self._lend(self._shell(workspace), f"a shell in {workspace.name}")
 
-    def open_editor(self, workspace: Workspace, verb: str = "open") -> None:
-        """Lend the terminal to `wsdash open` or `wsdash code`."""
-        self._lend(self._editor(workspace, verb), f"the editor of {workspace.name}")
+    def open_in(self, workspace: Workspace, verb: str, *options: str) -> None:
+        """Lend the terminal to `wsdash open`, `code` or `ports`."""
+        self._lend(self._open(workspace, verb, *options), f"wsdash {verb} {workspace.name}")
 
     def _lend(self, work: Coroutine[Any, Any, None], what: str) -> None:
         """Lend the terminal to another program. Keys typed before it starts are dropped: it cannot get them."""
@@ -239,13 +239,13 @@ class WsdashApp(App[None], inherit_bindings=False):
             self.notify_user(f"{name}: the shell could not be started (exit {code})", severity="error")
         self._taken_back()
 
-    async def _editor(self, workspace: Workspace, verb: str) -> None:
+    async def _open(self, workspace: Workspace, verb: str, *options: str) -> None:
         """Run the verb, and wait for enter, so that its output can be read before the dashboard covers it."""
         from wsdash.screens.shell import lend_terminal
 
-        opening = (sys.executable, "-m", "wsdash", verb, workspace.id)
+        opening = (sys.executable, "-m", "wsdash", verb, workspace.id, *options)
         argv = ("sh", "-c", '"$@"; printf "\\npress enter to return to wsdash. "; read -r _', "sh", *opening)
-        await lend_terminal(self, argv, os.environ, None, f"the editor of {workspace.name}")
+        await lend_terminal(self, argv, os.environ, None, f"{verb} {workspace.name}; ctrl+c ends it.")
         self._taken_back()
 
     def _taken_back(self) -> None:

@@ -215,6 +215,17 @@ async def test_open_gives_the_command_for_the_users_own_machine_without_a_displa
     assert f"and open http://localhost:{listening}/" in said
 
 
+async def test_open_takes_another_port_of_this_machine_where_its_own_is_taken(
+    stub: Stub, listening: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = asyncio.create_task(
+        forward.forward(service(stub), asked(forward=str(listening), open=True), None)
+    )
+    said = await ended(running, capsys, "and open")
+    assert f"port {listening} of this machine is used by another program" in said.lower()
+    assert f"forwards to port {listening} of web" in said
+
+
 async def test_open_opens_the_browser_where_there_is_a_display(
     stub: Stub, listening: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

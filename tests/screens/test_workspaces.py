@@ -11,6 +11,8 @@ import pytest
 
 from tests.screens.conftest import Running, answered_yes, notifications, until
 from tests.screens.stub import StubService, dashboard, row
+from wsdash.app import WsdashApp
+from wsdash.backend.job.ports import Listener, ports
 from wsdash.backend.providers.types import Capabilities
 from wsdash.backend.service import Reconciling
 from wsdash.model import Phase, Status
@@ -317,3 +319,38 @@ async def test_the_list_is_what_stays_in_a_window_of_any_height(
         rows = [line for line in lines if re.match(r"[ ▌]*● running ", line)]
         assert len(rows) >= least, "\n".join(lines)
         assert any("? Help" in line for line in lines) == (size[1] >= 4), "the footer goes last"
+
+
+async def test_a_port_that_begins_to_listen_is_offered_once_and_a_key_opens_it(
+    stub: StubService, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        WsdashApp, "open_in", lambda _, workspace, *words: opened.append((workspace.name, *words))
+    )
+    stub.ports_of["api-gateway"] = ports((), ())
+    async with running() as pilot:
+        await pilot.press("p")
+        await until(pilot, lambda: "none of its processes listens" in "".join(notifications(pilot)))
+        screen_of(pilot).look_for_ports()
+        await pilot.app.workers.wait_for_complete()
+        stub.ports_of["api-gateway"] = ports((), [Listener(3000, loopback=True, program="node")])
+        for _ in range(2):
+            screen_of(pilot).look_for_ports()
+            await pilot.app.workers.wait_for_complete()
+        said = "api-gateway listens on port 3000 (node, from within only); p opens it."
+        await until(pilot, lambda: notifications(pilot).count(said) == 1)
+        await pilot.press("p")
+        await until(pilot, lambda: opened == [("api-gateway", "ports", "--forward", "3000", "--open")])
+
+
+async def test_a_workspace_that_does_not_run_is_not_asked_for_its_ports(
+    stub: StubService, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(WorkspacesScreen, "_offer_ports", lambda _, workspace: asked.append(workspace.name))
+    async with running() as pilot:
+        await pilot.press("j", "j", "j")
+        assert selected(pilot) == "docs-site"
+        screen_of(pilot).look_for_ports()
+        assert asked == []

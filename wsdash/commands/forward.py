@@ -63,9 +63,12 @@ async def forward(service: Service, args: Namespace, found: Ports | None) -> int
             _open_page(wanted[0].number, f"{HERE}:{wanted[0].number}")
             return DONE
         if not is_local:
+            wanted = [_or_another(wanted[0]) if args.open and ":" not in args.forward else wanted[0]]
             check_free(wanted[0])
     async with AsyncExitStack() as stack:
-        running = [await stack.enter_async_context(_Ssh(service, args, one)) for one in wanted]
+        running = [
+            await stack.enter_async_context(_Ssh(service, args, one, workspace.name)) for one in wanted
+        ]
         for ssh in running:
             ssh.tell()
         if args.open:
@@ -126,6 +129,18 @@ def free_port() -> int:
         return port
 
 
+def _or_another(wanted: Forward) -> Forward:
+    """Return it, or with another port of this machine if its own cannot be used."""
+    try:
+        check_free(wanted)
+    except UserError as error:
+        if wanted.where.startswith("/"):
+            raise
+        wanted = Forward(wanted.number, f"{HERE}:{free_port()}")
+        print_stderr(f"{error.message[0].upper()}{error.message[1:]}: {wanted.shown} takes its place.")
+    return wanted
+
+
 def _every(ports: Ports, name: str) -> list[Forward]:
     """Return a forward for each port that is declared or listens, on another local port where its own is taken."""
     found = []
@@ -133,13 +148,7 @@ def _every(ports: Ports, name: str) -> list[Forward]:
         if port.declared is not None and port.declared.protocol == "udp":
             print_stderr(f"Port {port.number} is not forwarded: ssh forwards no UDP.")
             continue
-        one = Forward(port.number, f"{HERE}:{port.number}")
-        try:
-            check_free(one)
-        except UserError as error:
-            one = Forward(port.number, f"{HERE}:{free_port()}")
-            print_stderr(f"{error.message[0].upper()}{error.message[1:]}: {one.shown} takes its place.")
-        found.append(one)
+        found.append(_or_another(Forward(port.number, f"{HERE}:{port.number}")))
     if not found:
         raise UserError(
             f"{name} has no ports to forward: its devfile declares none, and nothing listens",
@@ -151,8 +160,8 @@ def _every(ports: Ports, name: str) -> list[Forward]:
 class _Ssh:
     """The ssh that forwards one port. Entering waits until it listens here."""
 
-    def __init__(self, service: Service, args: Namespace, forward: Forward) -> None:
-        self._service, self._args, self.forward = service, args, forward
+    def __init__(self, service: Service, args: Namespace, forward: Forward, name: str) -> None:
+        self._service, self._args, self.forward, self._name = service, args, forward, name
         self._lines: list[str] = []
         self._is_up = self.is_answered = False
 
@@ -191,7 +200,7 @@ class _Ssh:
 
     def tell(self) -> None:
         """Say that it forwards, or that nothing listens in the workspace."""
-        one, name = self.forward, self._args.name
+        one, name = self.forward, self._name
         if self.is_answered:
             print_stderr(f"{one.shown} forwards to port {one.number} of {name} until ctrl+c.")
         else:
@@ -215,7 +224,7 @@ class _Ssh:
                 self._is_up, self.is_answered = True, answer
                 return
             await asyncio.sleep(STEP_S)
-        name = self._args.name
+        name = self._name
         if self.process.returncode is not None:
             await self._pump
         why = f": {self._lines[-1]}" if self._lines else ""

@@ -24,6 +24,7 @@ from wsdash.screens.availability import (
     with_workspace,
 )
 
+RARE = frozenset(f"workspace.{verb}" for verb in ("create", "update", "desktop_editor", "port"))
 EVERYWHERE = frozenset(ScreenKind)
 ON_WORKSPACE = frozenset({ScreenKind.LIST, ScreenKind.DETAIL, ScreenKind.LOG})
 ON_LIST = frozenset({ScreenKind.LIST})
@@ -38,6 +39,10 @@ TO_SCROLL = TO_READ | {ScreenKind.DIALOG, ScreenKind.FORM}
 def _on_workspace(verb: str, key: str, title: str, text: str, **more: Any) -> Action:  # noqa: ANN401
     where = more.pop("where", LIST_AND_DETAIL)
     return Action(f"workspace.{verb}", tuple(key.split()), title, text, Group.WORKSPACE, where, **more)
+
+
+def _into(verb: str, key: str, title: str, text: str, **more: Any) -> Action:  # noqa: ANN401
+    return _on_workspace(verb, key, title, text, available=each(can_enter), opens=Opens.PROGRAM, **more)
 
 
 def _on_context(verb: str, key: str, title: str, text: str, hint: int, **more: Any) -> Action:  # noqa: ANN401
@@ -92,35 +97,30 @@ ACTIONS: tuple[Action, ...] = (
         hint=2,
         opens=Opens.VIEW,
     ),
-    _on_workspace(
+    _into(
         "shell",
         "s",
         "Shell",
         "Open a shell inside the workspace; the dashboard comes back when it ends.",
         where=ON_WORKSPACE,
-        available=each(can_enter),
         hint=13,
-        opens=Opens.PROGRAM,
     ),
-    _on_workspace(
+    _into(
         "editor",
         "o",
         "Editor",
         "Open its editor in a browser, here or on your own machine.",
         where=ON_WORKSPACE,
-        available=each(can_enter),
         hint=15,
-        opens=Opens.PROGRAM,
     ),
-    _on_workspace(
+    _into(
         "desktop_editor",
         "E",
         "Desktop editor",
         "Open its folder in a desktop editor (wsdash code), here or on your own machine.",
         where=ON_WORKSPACE,
-        available=each(can_enter),
-        opens=Opens.PROGRAM,
     ),
+    _into("port", "p", "Page", "Open the page of a listening port."),
     _on_workspace(
         "logs",
         "l",
@@ -370,9 +370,7 @@ def available_actions(where: ScreenKind, subject: Subject) -> tuple[Action, ...]
     return tuple(
         action
         for action in on(where)
-        if action.group is Group.WORKSPACE
-        and action.id not in ("workspace.create", "workspace.update", "workspace.desktop_editor")
-        and not action.available(subject)
+        if action.group is Group.WORKSPACE and action.id not in RARE and not action.available(subject)
     )
 
 

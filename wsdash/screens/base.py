@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wsdash.backend.service import Service
     from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace
+    from wsdash.screens.port_notices import PortNotices
 
 Severity = Literal["information", "warning", "error"]
 Result = TypeVar("Result")
@@ -99,8 +100,11 @@ class Dashboard(Protocol):
     def enter_shell(self, workspace: Workspace) -> None:
         """Lend the terminal to a shell in the workspace, and come back when it ends."""
 
-    def open_editor(self, workspace: Workspace, verb: str = "open") -> None:
-        """Lend the terminal to `wsdash open` or `wsdash code`, which open an editor or print how to do it."""
+    def open_in(self, workspace: Workspace, verb: str, *options: str) -> None:
+        """Lend the terminal to `wsdash open`, `code` or `ports`, which open something or print how to do it."""
+
+    port_notices: PortNotices
+    """The ports that were seen."""
 
 
 class NotConnected(Exception):

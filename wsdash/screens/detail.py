@@ -93,7 +93,7 @@ class DetailScreen(WorkspaceActionsMixin, WsdashScreen[None]):
 
     async def _read_ports(self) -> None:
         """Ask the job for its ports, which change without a change in the store."""
-        ports = await self.dashboard.service.access.ports(self._workspace.id)
+        ports = await self.ports_of(self._workspace)
         if ports != self._ports:
             self._ports = ports
             self._redraw()

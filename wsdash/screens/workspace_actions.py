@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.screen import Screen
 
 from wsdash.backend.errors import NotSaved, WsdashError
+from wsdash.backend.job.ports import listens
 from wsdash.screens.action import Action, Danger
 from wsdash.screens.actions import BY_ID
 from wsdash.screens.availability import Subject
@@ -18,6 +19,7 @@ from wsdash.screens.base import ActionMixin, View
 from wsdash.screens.confirm_text import ENDING, consequence, done, warnings
 
 if TYPE_CHECKING:
+    from wsdash.backend.job.ports import Ports
     from wsdash.backend.store.reader import WorkspaceRow
     from wsdash.model import Workspace
 
@@ -39,13 +41,35 @@ class WorkspaceActionsMixin(ActionMixin):
         """Open the workspace's editor."""
         row = self.current()
         if row is not None:
-            self.dashboard.open_editor(row.workspace)
+            self.dashboard.open_in(row.workspace, "open")
 
     def action_workspace_desktop_editor(self) -> None:
         """Open the workspace's folder in a desktop editor."""
         row = self.current()
         if row is not None:
-            self.dashboard.open_editor(row.workspace, "code")
+            self.dashboard.open_in(row.workspace, "code")
+
+    async def action_workspace_port(self) -> None:
+        """Open the page of a port that listens, by the command line, which forwards it until ctrl+c."""
+        row = self.current()
+        if row is None:
+            return
+        ports = await self.dashboard.service.access.ports(row.workspace.id)
+        number = self.dashboard.port_notices.page(row.workspace.id, ports)
+        if number is None:
+            self.dashboard.notify_user(f"{row.workspace.name}: none of its processes listens on a port.")
+            return
+        self.dashboard.open_in(row.workspace, "ports", "--forward", str(number), "--open")
+
+    async def ports_of(self, workspace: Workspace) -> Ports:
+        """Ask the job for its ports, over its tunnel or on this machine, and offer those that are new."""
+        ports = await self.dashboard.service.access.ports(workspace.id)
+        for port in self.dashboard.port_notices.begun(workspace.id, ports):
+            program = listens(port, is_known=True)
+            self.dashboard.notify_user(
+                f"{workspace.name} listens on port {port.number} ({program}); p opens it."
+            )
+        return ports
 
     def action_workspace_open(self) -> None:
         """Open the workspace."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -10,6 +11,8 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.timer import Timer
 
+from wsdash.backend.errors import WsdashError
+from wsdash.model import Phase
 from wsdash.screens.action import Action, ScreenKind
 from wsdash.screens.actions import BY_ID, available_actions
 from wsdash.screens.availability import Subject
@@ -24,8 +27,11 @@ from wsdash.screens.workspace_actions import WorkspaceActionsMixin
 
 if TYPE_CHECKING:
     from wsdash.backend.store.reader import WorkspaceRow
+    from wsdash.model import Workspace
     from wsdash.screens.widgets.find_input import FindInput
 
+PORTS_S = 10.0
+RUNS = frozenset({Phase.RUNNING, Phase.UNHEALTHY})
 EMPTY: tuple[Line, ...] = (
     (("No workspaces yet.", Tone.TITLE),),
     (),
@@ -74,8 +80,19 @@ class WorkspacesScreen(WorkspaceActionsMixin, WsdashScreen[None]):
         yield KeyBar(self.WHERE, self.why_not)
 
     def on_mount(self) -> None:
-        """Show the rows."""
+        """Show the rows, and look for new ports of the selected workspace every `PORTS_S`."""
         self.show_rows()
+        self.set_interval(PORTS_S, self.look_for_ports)
+
+    def look_for_ports(self) -> None:
+        """Ask the selected workspace for its ports, if it runs and no other screen is open."""
+        row = self.selected
+        if self.is_current and self.dashboard.connected and row and row.status.phase in RUNS:
+            self.spawn(self._offer_ports(row.workspace), "ports", exclusive=True)
+
+    async def _offer_ports(self, workspace: Workspace) -> None:
+        with suppress(WsdashError):  # such as a workspace that was deleted meanwhile
+            await self.ports_of(workspace)
 
     @property
     def table(self) -> WorkspaceTable:

@@ -33,7 +33,8 @@ def now_lines(
     """Return the current state: reason, facts, ports, the steps of the newest attempt, and all attempts."""
     lines = [*why_lines(detail.row, width), (), *fact_lines(detail.row, place, now, width, glyphs)]
     if ports is not None and ports.ports:
-        lines += [(), (("PORTS", Tone.TITLE),), *port_lines(ports, width, glyphs)]
+        hint = "  p opens a page" if any(port.listener for port in ports.ports) else ""
+        lines += [(), (("PORTS", Tone.TITLE), (hint, Tone.MUTED)), *port_lines(ports, width, glyphs)]
     if detail.superseded:
         lines += [(), (("CHECKPOINTS SET ASIDE, bundles for git fetch", Tone.TITLE),)]
         lines += [((text, Tone.WARN),) for file in detail.superseded for text in wrap(plain(file), width)]
