@@ -31,9 +31,15 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Namespace:
+def probe() -> tuple[str, ...]:
+    """A command that shows why no connection can be made: here none is known."""
+    return ()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, probe: tuple[str, ...]) -> Namespace:
     """A shell by the tunnel, asked for on a terminal."""
-    by_tunnel = ShellCommand(argv=("ssh",), env={}, by_tunnel=True)
+    by_tunnel = ShellCommand(argv=("ssh",), env={}, by_tunnel=True, probe=probe)
     answers: Iterator[object] = itertools.chain(
         [SimpleNamespace(id="w1", name="web")], itertools.repeat(by_tunnel)
     )
@@ -70,6 +76,17 @@ def test_a_workspace_that_closes_each_connection_at_once_is_given_up_with_a_way_
         ssh.ssh(asked, paths)
     assert "web closes each connection" in refused.value.message
     assert "`wsdash ssh web -- COMMAND`" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "probe", [("sh", "-c", "echo 'root@web.wsdash: Permission denied (publickey).' >&2; exit 255")]
+)
+def test_a_login_that_is_refused_is_given_up_with_that_reason(
+    monkeypatch: pytest.MonkeyPatch, asked: Namespace, paths: Paths
+) -> None:
+    connections(monkeypatch, *[(1, LOST)] * 3)
+    with pytest.raises(UserError, match="web refuses the login as root"):
+        ssh.ssh(asked, paths)
 
 
 @pytest.mark.parametrize(

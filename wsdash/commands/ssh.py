@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import os
 import signal
+import subprocess
 import sys
 import time
 from argparse import Namespace
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from wsdash.backend.access.ssh_errors import refusal
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.log_text import LogText
 from wsdash.backend.providers.errors import NotRunning, PermanentError
@@ -35,6 +37,7 @@ ON_THE_WAY = frozenset({Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.BAC
 """With the desired state running, these phases lead to one of `ENTERED` or to failed."""
 CHUNK = 65536
 LOOK_S = 0.25
+PROBE_S = 10.0
 AT_ONCE_S, MOST_LOST_AT_ONCE = 5.0, 3
 """After that many connections in a row that were each lost within `AT_ONCE_S`, the workspace refuses shells."""
 
@@ -63,8 +66,9 @@ def ssh(args: Namespace, paths: Paths) -> int:
             return code
         lost_at_once = lost_at_once + 1 if time.monotonic() - began < AT_ONCE_S else 0
         if lost_at_once == MOST_LOST_AT_ONCE:
+            reason = _refusal(command) or "closes each connection before a shell starts"
             raise UserError(
-                f"{workspace.name} closes each connection before a shell starts",
+                f"{workspace.name} {reason}",
                 f"`wsdash ssh {workspace.name} -- COMMAND` runs a command without a terminal;"
                 f" `wsdash logs {workspace.name}` may show the reason.",
             )
@@ -72,6 +76,24 @@ def ssh(args: Namespace, paths: Paths) -> int:
         command = with_service(
             paths, lambda service: _shell_again(service, workspace.id, args.timeout, during_setup)
         )
+
+
+def _refusal(command: ShellCommand) -> str:
+    """Return why ssh cannot log in, by a connection without a terminal; "" if it can or that is not known."""
+    if not command.probe:
+        return ""
+    try:
+        done = subprocess.run(
+            command.probe,
+            env=command.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return refusal(done.stderr.decode(errors="replace")) if done.returncode == 255 else ""
 
 
 def _lend_terminal(command: ShellCommand) -> int:

@@ -44,6 +44,8 @@ class ShellCommand:
     env: dict[str, str]
     cwd: str | None = None
     by_tunnel: bool = False
+    probe: tuple[str, ...] = ()
+    """A command that does nothing inside, by which to see why a connection cannot be made."""
 
     def lost_connection(self, exit_code: int) -> bool:
         """Whether it ended because its connection did, for example with its job: ssh reports that by its exit code."""

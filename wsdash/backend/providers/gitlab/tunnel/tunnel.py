@@ -139,7 +139,8 @@ class JobTunnel:
         """Raises `PermanentError`, as `forwarding` does. `reported` is as in `why_down`."""
         relay_client = await self._wait_connected(workspace.id, workspace.name, reported)
         command = await asyncio.to_thread(relay_client.ssh, workspace.id, workspace.name, argv)
-        return ShellCommand(command, dict(os.environ), by_tunnel=True)
+        probe = await asyncio.to_thread(relay_client.ssh, workspace.id, workspace.name, ("true",))
+        return ShellCommand(command, dict(os.environ), by_tunnel=True, probe=probe)
 
     async def forwarding(
         self, workspace: Workspace, where: str, there: int | str, reported: str = ""
