@@ -125,10 +125,12 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
     from wsdash.backend.system import environments
     from wsdash.backend.system.bounded_log import FORMAT, log_to
     from wsdash.commands.run_service import with_service
+    from wsdash.commands.upgrades import code_changes
 
+    idle = [] if idle_exit_s is None else ["--idle-exit", f"{idle_exit_s:g}"]
+    argv = [sys.executable, "-m", "wsdash", "daemon", *idle]
     if not environments.receive():
-        idle = [] if idle_exit_s is None else ["--idle-exit", f"{idle_exit_s:g}"]
-        environments.hide([sys.executable, "-m", "wsdash", "daemon", *idle])
+        environments.hide(argv)
 
     if _is_standard_error(paths.daemon_log):
         log_to(paths.daemon_log)
@@ -136,7 +138,7 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
         logging.basicConfig(level=logging.INFO, format=FORMAT)
     log = logging.getLogger("wsdash.daemon")
 
-    async def reconcile(service: Service) -> None:
+    async def reconcile(service: Service) -> bool:
         work = asyncio.ensure_future(service.reconcile("daemon", idle_exit_s=idle_exit_s))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, work.cancel)
@@ -144,11 +146,21 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
         found = await service.daemon.reconciling()
         if found.by != "nobody":
             log.info("the reconciler is a %s already (pid %s)", found.by, found.pid)
+        upgrade = asyncio.create_task(code_changes())
+        await asyncio.wait([work, upgrade], return_when=asyncio.FIRST_COMPLETED)
+        is_upgraded = upgrade.done() and not work.done()
+        if is_upgraded:
+            log.info("wsdash was upgraded: the daemon starts again with the new code; jobs keep running")
+        upgrade.cancel()
+        work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
-        log.info("ended; jobs keep running")
+        if not is_upgraded:
+            log.info("ended; jobs keep running")
+        return is_upgraded
 
-    with_service(paths, reconcile)
+    if with_service(paths, reconcile):
+        environments.execute(argv)
     return DONE
 
 

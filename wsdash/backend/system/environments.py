@@ -92,9 +92,13 @@ def receive() -> bool:
 
 def hide(argv: list[str]) -> None:
     """Re-execute this process with an environment without secrets, if it has any."""
-    if not (tokens(os.environ) or any(_SECRET.search(name) for name in os.environ)):
-        return
-    data = packed(os.environ, with_tokens=True)
+    if tokens(os.environ) or any(_SECRET.search(name) for name in os.environ):
+        execute(argv)
+
+
+def execute(argv: list[str]) -> None:
+    """Replace this process by another program, which gets its variables and access tokens through a pipe."""
+    data = packed({**os.environ, **received}, with_tokens=True)
     stream = os.memfd_create("environment")
     os.write(stream, data)
     os.lseek(stream, 0, os.SEEK_SET)
