@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from wsdash import cli
+from wsdash.backend.errors import UserError
 from wsdash.backend.operations import connect_gitlab
+from wsdash.backend.operations.connect_gitlab import ContextRequest
 from wsdash.backend.providers.types import Finding
+from wsdash.backend.service import Service
 from wsdash.config.settings import load_config
 from wsdash.paths import Paths
 
@@ -41,3 +45,20 @@ def test_a_script_names_this_machine_or_leaves_it_out(
     assert cli.main(["context", "list"]) == 0
     assert "untested" in capsys.readouterr().out
     assert cli.main(["relay", "--stop"]) == 0
+
+
+async def test_the_form_of_the_dashboard_sets_it_too(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(*_: object) -> list[Finding]:
+        return []
+
+    monkeypatch.setattr(connect_gitlab, "check", check)
+    async with Service.open(paths) as service:
+        request = ContextRequest("work", "https://gitlab.example.com", "group/app", "glpat-typed")
+        assert "cannot be entered" in (await service.contexts.check_context(request)).findings[0].message
+        with pytest.raises(UserError, match="is not the name or address") as refused:
+            await service.contexts.check_context(replace(request, access_host="a b"))
+        assert refused.value.field == "access_host"
+        seen = await service.contexts.check_context(replace(request, access_host="jump.example"))
+        assert seen.findings == ()
+        await service.contexts.add_context(seen)
+        assert (await service.contexts.config()).access.host == "jump.example"

@@ -54,6 +54,16 @@ async def test_the_first_gitlab_is_connected_and_becomes_where_new_workspaces_ar
         await until(pilot, lambda: "work: podman" in place.text)
 
 
+async def test_the_name_of_this_machine_is_asked_for_and_shown(stub: StubService, running: Running) -> None:
+    async with running((80, 24)) as pilot:
+        screen = await form(pilot, name="work", url=URL, project="group/app", access_host="jump.example")
+        await checked(pilot, screen)
+        assert stub.checked[0].access_host == "jump.example"
+        await pilot.press("escape")
+        for name in screen.FIELDS:
+            assert screen.query_one(f"#{name}", Input).region.bottom <= 24, "all fields are in the window"
+
+
 async def test_a_token_that_is_typed_is_not_shown_and_not_kept_in_the_draft(
     stub: StubService, running: Running
 ) -> None:

@@ -25,6 +25,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
         "project": Field("Project", "group/name, whose runners run the workspaces; empty to see yours"),
         "placement": Field("Placement", "source: has the code (default); own: clones the code"),
         "tags": Field("Tags", "of the runners to use, separated by blanks; empty for any"),
+        "access_host": Field("Access", "name or address by which runners reach this machine, for shells"),
         "ca_file": Field("CA file", "certificates, if the GitLab has its own authority"),
     }
     INTRO = "Workspaces run as CI jobs of a project. Nothing is saved before you confirm."
@@ -43,6 +44,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
             placement=self.typed("placement"),
             tags=tuple(self.typed("tags").split()),
             ca_file=self.typed("ca_file"),
+            access_host=self.typed("access_host"),
         )
         return await self.dashboard.service.contexts.check_context(request)
 
@@ -88,6 +90,7 @@ class ConnectScreen(FormScreen[str, "ContextPreview"]):
                 ("placement", settings.placement),
                 ("tags", ", ".join(settings.tags) or "any runner"),
                 ("token", preview.token_source or "the one you typed"),
+                *([("access", preview.access_host)] if preview.access_host else []),
             ],
             width,
         )

@@ -1,4 +1,4 @@
-"""Why ssh could not log in to a workspace, by what it prints."""
+"""Reasons of a login that failed, by the output of ssh."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ class ContextRequest:
     placement: str = ""
     tags: tuple[str, ...] = ()
     ca_file: str = ""
+    access_host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class ContextPreview:
     token: str = field(repr=False)
     token_source: str
     findings: tuple[Finding, ...]
+    access_host: str = ""
+    """This machine's name, as runners see it, if it is to be set."""
 
     @property
     def is_blocked(self) -> bool:
@@ -54,6 +57,8 @@ async def preview(
 ) -> ContextPreview:
     """Check the input, find a token if none was typed, and query GitLab. Raises `WsdashError` with its `field`."""
     context_file.check_name(request.name)
+    if request.access_host:
+        context_file.check_host(request.access_host)
     if not request.url:
         raise UserError(
             "the address of the GitLab instance is missing", "For example https://gitlab.com.", field="url"
@@ -78,7 +83,18 @@ async def preview(
             field="project",
         )
     findings = await check(settings, token, paths)
-    return ContextPreview(request.name, settings, token, source, tuple(findings))
+    if not request.access_host and context_file.read(paths).access.host is None:
+        from wsdash.backend.providers.types import Finding
+
+        text = "workspaces there cannot be entered: their jobs do not know the address of this machine"
+        findings.append(
+            Finding(
+                "warning",
+                text,
+                "Esc goes back to the field Access, which takes the name by which runners reach it.",
+            )
+        )
+    return ContextPreview(request.name, settings, token, source, tuple(findings), request.access_host)
 
 
 def _settings_typed(request: ContextRequest, project: str, paths: Paths) -> GitLabSettings:

@@ -140,13 +140,8 @@ def use(name: str, paths: Paths) -> None:
     save(paths, text, replace(config, default_context=name))
 
 
-def set_access(paths: Paths, host: str) -> None:
-    """Write this machine's name, as runners see it, to config.toml. A name of IPv6 alone has the relay listen at `::`.
-
-    Raises `UserError`.
-    """
-    from wsdash.backend.operations.check_access import needs_ipv6
-
+def check_host(host: str) -> None:
+    """Raises `UserError` for a text that cannot be a machine's name or address."""
     if not HOST.fullmatch(host):
         raise UserError(
             f"{host!r} is not the name or address of a machine",
@@ -154,6 +149,16 @@ def set_access(paths: Paths, host: str) -> None:
             exit_code=2,
             field="access_host",
         )
+
+
+def set_access(paths: Paths, host: str) -> None:
+    """Write this machine's name, as runners see it, to config.toml. A name of IPv6 alone has the relay listen at `::`.
+
+    Raises `UserError`.
+    """
+    from wsdash.backend.operations.check_access import needs_ipv6
+
+    check_host(host)
     config = read(paths)
     needs_all = config.access.bind == Access().bind and needs_ipv6(plain_host(host))
     bind = "::" if needs_all else config.access.bind

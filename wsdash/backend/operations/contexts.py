@@ -32,9 +32,12 @@ class Contexts:
     async def add_context(self, preview: ContextPreview) -> str | None:
         """Add or change the context; return a description of where a typed token is stored. Raises `WsdashError`."""
         token = None if preview.token_source else preview.token
-        return await asyncio.to_thread(
+        kept = await asyncio.to_thread(
             context_file.add, preview.name, preview.settings, token, self._state.paths
         )
+        if preview.access_host:
+            await asyncio.to_thread(context_file.set_access, self._state.paths, preview.access_host)
+        return kept
 
     async def use_context(self, name: str) -> None:
         """Make it the default context of new workspaces. Raises `UserError`."""
