@@ -220,7 +220,7 @@ watch_helpers() {
   set_now
   if [ "$now" -lt "$helpers_not_before" ]; then
     # Its end wakes this process again.
-    sleep 2 >/dev/null 2>&1 &
+    sleep 2 >/dev/null 2>&1 9>&- &
     return 0
   fi
   if [ -n "$reporter" ] && was_killed "$reporter"; then
@@ -236,7 +236,7 @@ watch_helpers() {
     return 0
   fi
   helpers_not_before=$((now + 2))
-  sleep 2 >/dev/null 2>&1 &
+  sleep 2 >/dev/null 2>&1 9>&- &
 }
 
 read_state() {
