@@ -77,7 +77,7 @@ def test_a_context_with_workspaces_stays(
 
 def test_the_local_context_cannot_be_removed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["context", "remove", "local"]) == 1
-    assert "always there" in capsys.readouterr().err
+    assert "cannot be removed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

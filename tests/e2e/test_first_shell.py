@@ -74,7 +74,9 @@ def test_the_first_shell(work: Work) -> None:
         assert f"port {taken} is used by" in work.run_stderr("ssh", "app", "--", "true", code=1)
     set_access(work, f"{ACCESS}port = {port}\n")
     until_sync(lambda: relay_port(work) == port, PATIENCE_S, "the relay again")
-    until_sync(lambda: "up: heartbeats" in work.run("show", "app"), PATIENCE_S, "the tunnel again")
+    until_sync(
+        lambda: "up: it transports heartbeats" in work.run("show", "app"), PATIENCE_S, "the tunnel again"
+    )
     work.run("delete", "app", "--yes", "--wait")
 
 

@@ -18,7 +18,7 @@ from wsdash.backend.providers.gitlab.tunnel.tunnel import JobTunnel
 log = logging.getLogger(__name__)
 
 LONGEST_LINE = 1024
-UP = "up: heartbeats come by it, and shells, ports and checkpoints go by it"
+UP = "up: it transports heartbeats, shells, ports and checkpoints"
 _ORDER = {
     state: place
     for place, state in enumerate(
