@@ -78,9 +78,13 @@ class JobTunnel:
             await asyncio.to_thread(_ensure_running, self._relay_client)
         except (OSError, PathError) as error:
             hint = error.hint if isinstance(error, CannotListen) else "`wsdash doctor` checks it."
-            self.problem = PermanentError(f"no job can connect to this machine: {error}", hint)
+            is_running = await asyncio.to_thread(self._relay_client.is_running)
+            state = (
+                "the relay keeps its earlier settings" if is_running else "no job can connect to this machine"
+            )
+            self.problem = PermanentError(f"{state}: {error}", hint)
         if self.problem is not None and str(before) != str(self.problem):
-            log.error("%s", self.problem)
+            log.info("%s", self.problem)
 
     async def authorize(self, workspace: Workspace, attempt: Attempt, pipeline_id: int) -> None:
         """Have the relay accept this pipeline's job for the workspace, and no older one."""
