@@ -21,7 +21,7 @@ import pexpect
 from benchmarks.figures import Figure
 from tests.e2e.gitlab_work import working
 from tests.gitlab_runner import Runner
-from wsdash.backend.access.local_sshd import why_no_terminal
+from wsdash.backend.access.ssh.local_sshd import why_no_terminal
 from wsdash.backend.job.render import checkpoint_scripts, render, scripts
 from wsdash.paths import Paths
 from wsdash.workload import Source, Workload

@@ -8,6 +8,10 @@ from pathlib import Path
 from scripts.rooms import PAGE, with_picture
 
 ROOT = Path(__file__).parents[1]
+MOST_LINES = 400
+MOST_MODULES = 12
+OF_ONE_KIND = {"commands", "screens", "backend/operations"}
+"""Folders whose modules are a verb, a screen or an operation each."""
 MOST_DECISIONS = 5
 """A module with more of them has logic, and a test file of its name."""
 DECISIONS = (
@@ -30,6 +34,27 @@ def test_the_picture_shows_the_imports_as_they_are() -> None:
 def test_each_module_with_logic_has_a_test_file_of_its_name() -> None:
     missing = {name for name in modules_with_logic() if not file_of_tests(name).exists()}
     assert missing == set(), "write each of them a test_NAME.py in the same folder of tests/"
+
+
+def test_no_module_is_longer_than_four_hundred_lines() -> None:
+    long = [
+        f"{file.relative_to(ROOT)}: {count}"
+        for file in (ROOT / "wsdash").rglob("*.py")
+        if (count := len(file.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    ]
+    assert long == [], "split them"
+
+
+def test_no_folder_has_more_than_twelve_modules_of_different_kinds() -> None:
+    folders = [folder for folder in (ROOT / "wsdash").rglob("*") if folder.is_dir()]
+    counts = {
+        folder.relative_to(ROOT / "wsdash").as_posix(): sum(
+            not file.stem.startswith("__") for file in folder.glob("*.py")
+        )
+        for folder in folders
+    }
+    large = {name for name, count in counts.items() if count > MOST_MODULES}
+    assert large == OF_ONE_KIND, "give some of them a room of their own"
 
 
 def test_a_decision_is_what_mccabe_counts() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import PYTHON, Command, processes_of
 from tests.waiting import until_sync
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 from wsdash.paths import Paths
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_running")

@@ -1,6 +1,6 @@
 """`wsdash code` with stand-ins for the editors, which cannot be installed here: they record their arguments.
 
-The sources of the arguments are named in `wsdash/backend/access/desktop_editors.py`.
+The sources of the arguments are named in `wsdash/backend/access/ssh/desktop_editors.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.commands.test_contracts import validate
 from tests.conftest import Command
 from tests.repositories import make_repository
 from tests.waiting import until_sync
-from wsdash.backend.access.desktop_editors import DESKTOP_EDITORS
+from wsdash.backend.access.ssh.desktop_editors import DESKTOP_EDITORS
 from wsdash.paths import Paths
 
 SSH = shutil.which("ssh")

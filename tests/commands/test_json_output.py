@@ -13,8 +13,7 @@ from tests.backend import builders
 from tests.backend.builders import NOW
 from wsdash import cli
 from wsdash.backend.rules.recovery_point import RecoveryPoint
-from wsdash.backend.store.details import WorkspaceDetail
-from wsdash.backend.store.reader import WorkspaceRow
+from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.commands.json_output import detail_json, row_json
 from wsdash.model import Attempt, Cause, Phase, Status, StepResult, UnsavedRecord, UnsavedTotals, Workspace
 from wsdash.paths import Paths

@@ -14,7 +14,7 @@ import pytest
 from tests.backend.access.conftest import SSHD
 from tests.conftest import Command
 from tests.repositories import DEVFILE, make_repository
-from wsdash.backend.access import local_sshd
+from wsdash.backend.access.ssh import local_sshd
 from wsdash.paths import Paths
 
 pytestmark = [

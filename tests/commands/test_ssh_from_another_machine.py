@@ -20,7 +20,7 @@ from tests.conftest import Command
 from tests.repositories import make_repository
 from tests.waiting import until_sync
 from wsdash.backend.access.keys import public_key, write_key
-from wsdash.backend.access.ssh_config import stanza_elsewhere
+from wsdash.backend.access.ssh.config import stanza_elsewhere
 
 SSH, SCP = shutil.which("ssh"), shutil.which("scp")
 pytestmark = [

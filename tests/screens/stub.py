@@ -23,8 +23,7 @@ from wsdash.backend.service import (
     UnsavedWork,
     Update,
 )
-from wsdash.backend.store.details import WorkspaceDetail
-from wsdash.backend.store.reader import WorkspaceRow
+from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.config.settings import Config, Context, GitLabSettings
 from wsdash.devfile import Diagnostic
 from wsdash.model import (

@@ -123,7 +123,7 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
 
     from wsdash import __version__
     from wsdash.backend.system import environments
-    from wsdash.backend.system.bounded_log import FORMAT, log_to
+    from wsdash.backend.system.files.bounded_log import FORMAT, log_to
     from wsdash.commands.run_service import with_service
     from wsdash.commands.upgrades import code_changes
 

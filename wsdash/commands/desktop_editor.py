@@ -11,9 +11,9 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from wsdash.backend.access.desktop_editors import DESKTOP_EDITORS, DesktopEditor, Place
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.ssh_files import own_login, reported_logins
+from wsdash.backend.access.ssh.desktop_editors import DESKTOP_EDITORS, DesktopEditor, Place
+from wsdash.backend.access.ssh.files import own_login, reported_logins
 from wsdash.backend.errors import UserError
 from wsdash.backend.job.web_editor import came_to, has_display
 from wsdash.backend.system.clipboard import copy

@@ -23,10 +23,10 @@ def access_findings(paths: Paths) -> Iterator[Finding]:
 
     Raises `ConfigError`.
     """
-    from wsdash.backend.access.local_sshd import why_no_terminal
     from wsdash.backend.access.paths import AccessFolder
     from wsdash.backend.access.relay_client import RelayClient
-    from wsdash.backend.access.ssh_files import in_the_way, overridden_by
+    from wsdash.backend.access.ssh.files import in_the_way, overridden_by
+    from wsdash.backend.access.ssh.local_sshd import why_no_terminal
     from wsdash.backend.operations import check_access
 
     if (reason := why_no_terminal()) is not None:

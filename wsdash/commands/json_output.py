@@ -13,8 +13,7 @@ from wsdash.paths import Paths
 
 TYPE_CHECKING = False  # as in typing, which the quick verbs do without
 if TYPE_CHECKING:
-    from wsdash.backend.store.details import WorkspaceDetail
-    from wsdash.backend.store.reader import WorkspaceRow
+    from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 
 
 def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.ports import listens
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.commands.console import DONE, FAILED, USAGE, ask, can_ask, print_json, print_stderr, print_table
 from wsdash.model import Desired, Phase
 from wsdash.paths import Paths
@@ -26,8 +26,8 @@ def ssh_config(args: Namespace, paths: Paths) -> int:
     """Print wsdash's part of the ssh configuration, or include it in `~/.ssh/config`, or remove that line."""
     from wsdash.backend.access.keys import make_keys
     from wsdash.backend.access.paths import AccessFolder
-    from wsdash.backend.access.ssh_config import stanza, with_include, without_include
-    from wsdash.backend.access.ssh_files import in_the_way, overridden_by, own_login, renew, write_stanza
+    from wsdash.backend.access.ssh.config import stanza, with_include, without_include
+    from wsdash.backend.access.ssh.files import in_the_way, overridden_by, own_login, renew, write_stanza
 
     if args.action == "remote":
         from wsdash.commands.remote_machine import print_remote

@@ -40,8 +40,8 @@ def connect(args: Namespace, paths: Paths) -> NoReturn:
 
 async def _line(service: Service, paths: Paths, name: str, timeout_s: float) -> socket.socket:
     """Return a connected socket to the workspace's SSH server. Raises `UserError`."""
-    from wsdash.backend.access.local_sshd import serve, why_no_terminal
     from wsdash.backend.access.paths import AccessFolder
+    from wsdash.backend.access.ssh.local_sshd import serve, why_no_terminal
 
     async def way_in(row: WorkspaceRow) -> tuple[Workspace, ShellCommand]:
         # For a job of a GitLab this waits for its tunnel.

@@ -10,8 +10,8 @@ import socket
 
 from wsdash.backend.access.keys import make_keys
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.ssh_config import KEY_ELSEWHERE, KNOWN_HOSTS_ELSEWHERE, stanza_elsewhere, users
-from wsdash.backend.access.ssh_files import own_login, reported_logins
+from wsdash.backend.access.ssh.config import KEY_ELSEWHERE, KNOWN_HOSTS_ELSEWHERE, stanza_elsewhere, users
+from wsdash.backend.access.ssh.files import own_login, reported_logins
 from wsdash.backend.job.web_editor import came_to
 from wsdash.commands.console import DONE
 from wsdash.paths import Paths

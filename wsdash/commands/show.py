@@ -25,9 +25,8 @@ from wsdash.backend.rules.decide import (
 )
 from wsdash.backend.rules.recovery_point import sentence
 from wsdash.backend.rules.status import words_for_seconds
-from wsdash.backend.store.details import WorkspaceDetail
 from wsdash.backend.store.mapping import NoSuchWorkspace
-from wsdash.backend.store.reader import WorkspaceRow
+from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.commands.console import (
     DONE,
     fit,

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from wsdash.backend.access.ssh_errors import refusal
+from wsdash.backend.access.ssh.errors import refusal
 from wsdash.backend.errors import UserError, WsdashError
 from wsdash.backend.job.log_text import LogText
 from wsdash.backend.providers.errors import NotRunning, PermanentError

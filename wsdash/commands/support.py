@@ -17,7 +17,7 @@ from wsdash import __version__
 from wsdash.backend.errors import UserError
 from wsdash.backend.operations import support as bundle
 from wsdash.backend.store.errors import DatabaseError
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.commands.console import DONE
 from wsdash.commands.doctor import findings_json
 from wsdash.commands.json_output import event_json, row_json

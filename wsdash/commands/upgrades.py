@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import wsdash
-from wsdash.backend.access.relay_code import code_mark
+from wsdash.backend.access.relay.code import code_mark
 from wsdash.backend.system import environments
 
 LOOK_S = 10.0

@@ -20,8 +20,7 @@ from wsdash.screens.workspace_actions import WorkspaceActionsMixin
 
 if TYPE_CHECKING:
     from wsdash.backend.job.ports import Ports
-    from wsdash.backend.store.details import WorkspaceDetail
-    from wsdash.backend.store.reader import WorkspaceRow
+    from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
     from wsdash.model import StepResult, Workspace
 
 STEP_LOG = 4096

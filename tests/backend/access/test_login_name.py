@@ -19,7 +19,7 @@ from tests.ordinary_users import START_UP_FILES, as_user, change_users
 from tests.waiting import until_sync
 from wsdash.backend.access.keys import make_keys
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.ssh_files import renew, write_stanza
+from wsdash.backend.access.ssh.files import renew, write_stanza
 
 SOMEBODY = f"wsdash-{os.getpid()}"
 OF_ITS_OWN = ("sh", "-c", 'WSDASH_JOB_PID=$$; export WSDASH_JOB_PID; "$@"', "sh")

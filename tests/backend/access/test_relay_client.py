@@ -10,7 +10,7 @@ import pytest
 
 from tests.backend.access.conftest import ConnectedJob, Running, client_of
 from tests.waiting import until_sync
-from wsdash.backend.access import relay_process
+from wsdash.backend.access.relay import process as relay_process
 
 
 def is_reachable(relay: Running) -> bool:

@@ -28,9 +28,9 @@ from wsdash.backend.reconcile import cleanup
 from wsdash.backend.store import database
 from wsdash.backend.store.fenced_store import FencedStore
 from wsdash.backend.store.store import Store
-from wsdash.backend.system import json_files
 from wsdash.backend.system.clock import boot_time
-from wsdash.backend.system.locks import filling
+from wsdash.backend.system.files import json_files
+from wsdash.backend.system.files.locks import filling
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Desired, Workspace
 from wsdash.paths import Paths

@@ -8,7 +8,7 @@ import pytest
 
 from tests.screens.stub import FAILED_STEP, NOW, attempt, event, row
 from wsdash.backend.job.ports import Listener, ports
-from wsdash.backend.store.details import WorkspaceDetail
+from wsdash.backend.store.reader import WorkspaceDetail
 from wsdash.model import Beat, Cause, End, Phase, StepResult
 from wsdash.screens.text.detail import (
     attempt_lines,

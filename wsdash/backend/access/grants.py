@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)

@@ -9,7 +9,7 @@ import asyncssh
 
 from wsdash.backend.access.known_hosts import trust
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 
 CERTIFIED_FOR = "32d"
 """Validity of a certificate: longer than a job can run (GitLab's longest timeout is a month)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 
 CERTIFIED = "wsdash-*,*.wsdash"
 """The names that the authority may sign, as patterns of known_hosts."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.paths import PathError, Paths, private_folder
 
 LONGEST_PATH = 107

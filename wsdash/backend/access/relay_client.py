@@ -11,15 +11,16 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from wsdash.backend.access import proxy_command, sightings, ssh_files
+from wsdash.backend.access import proxy_command, sightings
 from wsdash.backend.access.grants import LOGIN, Grant, Grants, Unreadable
 from wsdash.backend.access.known_hosts import alias_of
 from wsdash.backend.access.leftovers import forget
 from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.access.relay.process import RelayProcess
 from wsdash.backend.access.relay_address import RelayAddress
-from wsdash.backend.access.relay_process import RelayProcess
 from wsdash.backend.access.sightings import Reached, Sighting
-from wsdash.backend.access.ssh_config import FAST_CIPHERS, TERMINAL_VARIABLES, word
+from wsdash.backend.access.ssh import files as ssh_files
+from wsdash.backend.access.ssh.config import FAST_CIPHERS, TERMINAL_VARIABLES, word
 from wsdash.config.settings import Access
 from wsdash.paths import Paths
 

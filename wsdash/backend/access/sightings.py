@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from wsdash.backend.access.grants import Grant, Grants
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 
 LONGEST = 200
 """Most characters of a reason."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wsdash.backend.clone_address import Credential, scoped
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.paths import make_folder
 
 

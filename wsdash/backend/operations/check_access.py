@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from wsdash.backend.access.relay.process import RelayProcess
 from wsdash.backend.access.relay_client import RelayClient
-from wsdash.backend.access.relay_process import RelayProcess
 from wsdash.backend.access.sightings import Reached
 from wsdash.backend.providers.types import Finding
 

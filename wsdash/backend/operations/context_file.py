@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from wsdash.backend.access.listening import plain_host
 from wsdash.backend.errors import UserError, as_failure
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.config.settings import (
     GITLAB,
     LOCAL,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wsdash.backend.rules.status import words_for_seconds
-from wsdash.backend.store.details import WorkspaceDetail
+from wsdash.backend.store.reader import WorkspaceDetail
 from wsdash.model import Event
 
 _FOR_PROGRAMS = frozenset({"message", "log_start", "log_end"})

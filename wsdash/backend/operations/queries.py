@@ -10,10 +10,9 @@ from wsdash.backend.operations.explain import Explanation, why
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.features import OnThisMachine
 from wsdash.backend.providers.types import Capabilities, LogChunk
-from wsdash.backend.store.details import PlannedStep, WorkspaceDetail
 from wsdash.backend.store.errors import DatabaseError
-from wsdash.backend.store.reader import WorkspaceRow
-from wsdash.backend.system.file_watch import FileWatch
+from wsdash.backend.store.reader import PlannedStep, WorkspaceDetail, WorkspaceRow
+from wsdash.backend.system.files.file_watch import FileWatch
 from wsdash.model import Attempt, Event, Workspace
 
 CHANGES_S = 0.5

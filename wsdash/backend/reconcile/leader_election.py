@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from wsdash.backend.access import ssh_files
 from wsdash.backend.access.paths import AccessFolder
+from wsdash.backend.access.ssh import files as ssh_files
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.reconcile import cleanup
 from wsdash.backend.reconcile.failures import log_failures

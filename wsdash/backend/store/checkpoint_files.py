@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.paths import make_folder
 
 NO_CHECKPOINT = "none"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from wsdash.backend.errors import WorkspaceGone
-from wsdash.backend.rules.decide import decide
+from wsdash.backend.rules.decide import Decision, decide
 from wsdash.backend.rules.recovery_point import RecoveryPoint, recovery_point
 from wsdash.backend.rules.status import has_lost_its_supervisor, status
 from wsdash.backend.store import mapping
@@ -24,7 +24,7 @@ from wsdash.backend.store.lease import Lease, lease_of
 from wsdash.backend.store.mapping import NoSuchWorkspace
 from wsdash.backend.store.repair import await_file, part_from_log
 from wsdash.backend.system.clock import boot_time
-from wsdash.backend.system.file_watch import FileIdentity, file_identity, log_identity
+from wsdash.backend.system.files.file_watch import FileIdentity, file_identity, log_identity
 from wsdash.backend.system.supervision import Supervision
 from wsdash.model import Attempt, Event, Observation, Status, Workspace
 from wsdash.paths import Paths
@@ -32,7 +32,6 @@ from wsdash.paths import Paths
 TYPE_CHECKING = False  # as in typing, which the quick verbs do without
 if TYPE_CHECKING:
     from wsdash.backend.rules.leftovers import Ids
-    from wsdash.backend.store.details import PlannedStep, WorkspaceDetail
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,29 @@ class WorkspaceRow:
     attempt: Attempt | None
     event: Event | None
     saved: RecoveryPoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceDetail:
+    """One workspace with its attempts and events, newest first; `workload` is JSON text, without secrets of
+    addresses.
+
+    `superseded` are paths of checkpoints that could not be restored into a later job; they are kept for the user.
+    """
+
+    row: WorkspaceRow
+    attempts: tuple[Attempt, ...]
+    events: tuple[Event, ...]
+    workload: str
+    superseded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """The reconciler's next step for one workspace."""
+
+    workspace: Workspace
+    decision: Decision
 
 
 class Reader:
@@ -160,7 +182,6 @@ class Reader:
         # Imported here, because a list does not need it.
         from wsdash.backend.git.hide_secrets import SecretHider
         from wsdash.backend.store.checkpoint_files import CheckpointStore
-        from wsdash.backend.store.details import WorkspaceDetail
 
         superseded = CheckpointStore(self._paths.state / "checkpoints").superseded(workspace.id)
         return WorkspaceDetail(
@@ -185,8 +206,6 @@ class Reader:
 
     def plan(self, now: float) -> list[PlannedStep]:
         """Return the next step for every workspace, computed from the store as the reconciler does."""
-        from wsdash.backend.store.details import PlannedStep
-
         observed = self._context_observations()
         steps = []
         for row in self._query(

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wsdash.backend.store.errors import BUSY_TIMEOUT_S, DatabaseError, StateRemoved, is_damage
-from wsdash.backend.system.file_watch import FileIdentity, log_identity
+from wsdash.backend.system.files.file_watch import FileIdentity, log_identity
 from wsdash.paths import Paths
 
 BACKUPS_KEPT = 24

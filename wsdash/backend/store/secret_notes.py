@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.paths import make_folder
 
 

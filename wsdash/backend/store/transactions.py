@@ -30,7 +30,7 @@ from wsdash.backend.store.errors import (
 )
 from wsdash.backend.store.lease import LEASE_NAME, LeaseLost
 from wsdash.backend.store.repair import await_file, part_from_log
-from wsdash.backend.system.file_watch import FileIdentity, FileWatch, file_identity, log_identity
+from wsdash.backend.system.files.file_watch import FileIdentity, FileWatch, file_identity, log_identity
 from wsdash.paths import PathError, Paths
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from wsdash.backend.system.locks import is_locked
+from wsdash.backend.system.files.locks import is_locked
 from wsdash.backend.system.processes import ProcessIdentity
 
 

@@ -9,8 +9,7 @@ from wsdash.backend.operations.explain import facts
 from wsdash.backend.operations.unsaved_words import record_words
 from wsdash.backend.rules.recovery_point import sentence
 from wsdash.backend.rules.status import words_for_seconds
-from wsdash.backend.store.details import WorkspaceDetail
-from wsdash.backend.store.reader import WorkspaceRow
+from wsdash.backend.store.reader import WorkspaceDetail, WorkspaceRow
 from wsdash.model import Attempt, Beat, Event, StepResult
 from wsdash.screens.text.glyphs import TONES, Glyphs
 from wsdash.screens.text.rows import age_words, time_words

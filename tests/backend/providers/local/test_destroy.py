@@ -11,7 +11,7 @@ from wsdash.backend.providers.local.destroy import destroy, jobs_of
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.terminate import Ender
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 
 
 @pytest.fixture

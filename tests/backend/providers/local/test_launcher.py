@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.backend.providers.contract import RUN, STAY, Harness, attempt, workspace
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 from wsdash.model import Cause, JobState
 from wsdash.workload import Command, Workload
 

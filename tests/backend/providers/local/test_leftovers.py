@@ -11,8 +11,8 @@ from wsdash.backend.providers.local import destroy, leftovers
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.rules.leftovers import Ids
-from wsdash.backend.system import json_files
-from wsdash.backend.system.locks import filling
+from wsdash.backend.system.files import json_files
+from wsdash.backend.system.files.locks import filling
 
 
 @pytest.fixture

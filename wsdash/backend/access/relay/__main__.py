@@ -18,16 +18,17 @@ from pathlib import Path
 
 import asyncssh
 
-from wsdash.backend.access import relay_code, ssh_files
 from wsdash.backend.access.listening import BACKLOG, listen
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay import algorithms
+from wsdash.backend.access.relay import code as relay_code
 from wsdash.backend.access.relay.admission import Limits
+from wsdash.backend.access.relay.code import Needed
 from wsdash.backend.access.relay.lifetime import UNUSED_S, Lifetime
 from wsdash.backend.access.relay.server import JobConnection, Relay
-from wsdash.backend.access.relay_code import Needed
-from wsdash.backend.system import atomic
-from wsdash.backend.system.bounded_log import log_to
+from wsdash.backend.access.ssh import files as ssh_files
+from wsdash.backend.system.files import atomic
+from wsdash.backend.system.files.bounded_log import log_to
 from wsdash.backend.system.processes import ProcessIdentity
 
 log = logging.getLogger("wsdash.relay")

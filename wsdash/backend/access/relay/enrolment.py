@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import asyncssh
 
-from wsdash.backend.access import ssh_files
 from wsdash.backend.access.grants import LOGIN, Grant, Grants
 from wsdash.backend.access.keys import certify
 from wsdash.backend.access.known_hosts import names_of, pin
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay.token_verifier import NotProven, Proofs
+from wsdash.backend.access.ssh import files as ssh_files
 
 KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 

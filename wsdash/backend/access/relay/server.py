@@ -22,7 +22,6 @@ from contextlib import contextmanager, suppress
 
 import asyncssh
 
-from wsdash.backend.access import ssh_files
 from wsdash.backend.access.grants import Grant, Grants, GrantStatus
 from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay.admission import Limits, LoginRate, Logins
@@ -31,6 +30,7 @@ from wsdash.backend.access.relay.issuer_keys import NoKeys
 from wsdash.backend.access.relay.token_verifier import NotProven
 from wsdash.backend.access.relay.tunnel import Tunnel
 from wsdash.backend.access.sightings import Sightings
+from wsdash.backend.access.ssh import files as ssh_files
 from wsdash.paths import PathError
 
 log = logging.getLogger("wsdash.relay")

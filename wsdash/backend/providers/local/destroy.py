@@ -16,7 +16,7 @@ from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.local.files import remove, staging
 from wsdash.backend.providers.local.layout import JobFiles, Layout
 from wsdash.backend.providers.local.terminate import Ender
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 
 ByContainer = Callable[[Path, str], None]
 """Empties a folder as root in a container of an image, as far as possible."""

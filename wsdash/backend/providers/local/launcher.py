@@ -16,7 +16,7 @@ from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.local.sandbox import detect
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Isolation, JobPaths
-from wsdash.backend.system import json_files, locks
+from wsdash.backend.system.files import json_files, locks
 from wsdash.model import Attempt, Workspace
 from wsdash.paths import make_folder, write_private
 from wsdash.workload import Workload

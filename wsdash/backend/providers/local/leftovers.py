@@ -22,8 +22,8 @@ from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.terminate import Ender
 from wsdash.backend.rules.leftovers import AskIds, Ids, Leftover
-from wsdash.backend.system import atomic, json_files
-from wsdash.backend.system.locks import clearing, is_locked
+from wsdash.backend.system.files import atomic, json_files
+from wsdash.backend.system.files.locks import clearing, is_locked
 from wsdash.backend.system.processes import stat_of
 
 _DRAFT = re.compile(r"\..+\.(\d{1,9})")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles, Layout
 from wsdash.backend.providers.types import LogChunk
-from wsdash.backend.system import json_files
-from wsdash.backend.system.locks import is_locked
+from wsdash.backend.system.files import json_files
+from wsdash.backend.system.files.locks import is_locked
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult
 
@@ -213,3 +213,13 @@ def read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
         return LogChunk(os.pread(descriptor, limit, offset), offset, os.fstat(descriptor).st_size, ended)
     finally:
         os.close(descriptor)
+
+
+def can_be_entered(job: JobObservation, files: JobFiles) -> bool:
+    """Whether the sandbox or container exists, which it does once the job has sent a heartbeat or is ready."""
+    if job.state is not JobState.RUNNING or (job.beat is None and job.ready_at is None):
+        return False
+    if job.isolation != "bubblewrap":
+        return True
+    inner = ProcessIdentity.from_record(json_files.read(files.sandbox))
+    return inner is not None and inner.is_alive()

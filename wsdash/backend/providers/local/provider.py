@@ -38,8 +38,8 @@ from wsdash.backend.providers.local.files import pack as files_pack
 from wsdash.backend.providers.local.files import staging
 from wsdash.backend.providers.local.files import unpack as files_unpack
 from wsdash.backend.providers.local.launcher import Launcher, as_provider_error, space_hint
-from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
-from wsdash.backend.providers.local.observer import Observer, read_log
+from wsdash.backend.providers.local.layout import Layout, checked_id
+from wsdash.backend.providers.local.observer import Observer, can_be_entered, read_log
 from wsdash.backend.providers.local.sandbox import detect, git_query
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import Entry, Host, Isolation, JobPaths
@@ -59,8 +59,7 @@ from wsdash.backend.providers.types import (
     ProviderSnapshot,
     ShellCommand,
 )
-from wsdash.backend.system import json_files
-from wsdash.backend.system.processes import ProcessIdentity
+from wsdash.backend.system.files import json_files
 from wsdash.model import Attempt, JobObservation, JobState, Workspace
 from wsdash.workload import Workload
 
@@ -231,9 +230,9 @@ class LocalProvider(
         return await git_query.answer(command.argv, command.env, most, timeout_s)
 
     def socket_here(self, workspace: Workspace, path: str) -> str:
-        """Return a socket's path on this machine. A job sees its temporary folder as `/tmp` or by its own path. Links
-        out of it
-        are not followed.
+        """Return a socket's path on this machine. A job sees its temporary folder as `/tmp` or by its own path.
+
+        Links out of it are not followed.
         """
         own = self._launcher.workspace(workspace).resolve() / "tmp"
         found = Path(path)
@@ -355,7 +354,7 @@ class LocalProvider(
         files = self._launcher.files(attempt)
         with self._observing:
             job = self._observer.look_at(attempt.id)
-        if job is None or not _can_be_entered(job, files):
+        if job is None or not can_be_entered(job, files):
             state = "has no job" if job is None else f"is {job.state}"
             if job is not None and job.state is JobState.RUNNING:
                 state = "has a job that is starting or ending"
@@ -392,13 +391,3 @@ class LocalProvider(
             act()
         except OSError as error:
             raise as_provider_error(error) from error
-
-
-def _can_be_entered(job: JobObservation, files: JobFiles) -> bool:
-    """Whether the sandbox or container exists, which it does once the job has sent a heartbeat or is ready."""
-    if job.state is not JobState.RUNNING or (job.beat is None and job.ready_at is None):
-        return False
-    if job.isolation != "bubblewrap":
-        return True
-    inner = ProcessIdentity.from_record(json_files.read(files.sandbox))
-    return inner is not None and inner.is_alive()

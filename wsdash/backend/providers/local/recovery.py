@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 from wsdash.backend.providers.local.layout import JobFiles, Layout, checked_id
 from wsdash.backend.providers.types import FoundWorkspace, Inventory, Orphan
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 from wsdash.config.settings import LOCAL, policy
 from wsdash.model import Attempt, Cause, Desired, End, JobObservation, JobState, Policy, Workspace
 from wsdash.workload import Source, Workload

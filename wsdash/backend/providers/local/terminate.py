@@ -16,7 +16,7 @@ from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import notify, process_tree
 from wsdash.backend.providers.local.supervisor.main import take_lock
 from wsdash.backend.providers.local.supervisor.marks import Mark
-from wsdash.backend.system import json_files, locks
+from wsdash.backend.system.files import json_files, locks
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.model import Cause
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from wsdash.backend.providers.local.layout import Layout
 from wsdash.backend.providers.local.supervisor.notify import Listener
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 

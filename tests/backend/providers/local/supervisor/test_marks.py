@@ -13,7 +13,7 @@ from tests.waiting import until_sync
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import marks
 from wsdash.backend.providers.local.supervisor.marks import Mark
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 
 TAKES = """
 import subprocess, sys

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from wsdash.backend.providers.gitlab.api.errors import RateLimited
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 from wsdash.paths import make_folder
 
 FIRST_BACKOFF_S = 15.0

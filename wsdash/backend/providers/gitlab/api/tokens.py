@@ -17,7 +17,8 @@ from shlex import quote
 from urllib.parse import urlsplit
 
 from wsdash.backend.providers.errors import PreconditionFailed
-from wsdash.backend.system import atomic, environments
+from wsdash.backend.system import environments
+from wsdash.backend.system.files import atomic
 from wsdash.paths import make_folder
 
 SERVICE = "wsdash"

@@ -13,7 +13,7 @@ from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import Rejected
 from wsdash.backend.providers.gitlab.api.project import CurrentProject
 from wsdash.backend.providers.gitlab.ci.pipeline_name import branch_of
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 
 TRIES = 4
 _SHA = re.compile(r"[0-9a-f]{40,64}", re.ASCII)

@@ -26,8 +26,8 @@ from wsdash.backend.archive.streams import in_thread
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.local.files import remove
 from wsdash.backend.providers.local.layout import Layout
-from wsdash.backend.system import json_files
-from wsdash.backend.system.locks import clearing
+from wsdash.backend.system.files import json_files
+from wsdash.backend.system.files.locks import clearing
 
 
 @asynccontextmanager

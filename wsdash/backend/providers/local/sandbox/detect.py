@@ -18,7 +18,8 @@ from typing import Literal
 
 from wsdash.backend.providers.local.sandbox import isolation as isolations
 from wsdash.backend.providers.local.sandbox.isolation import KINDS, Host, Isolation, JobPaths, Kind
-from wsdash.backend.system import environments, json_files
+from wsdash.backend.system import environments
+from wsdash.backend.system.files import json_files
 from wsdash.backend.system.processes import boot_id
 
 _TIMEOUT_S = 30.0

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 _NS_GET_USERNS = 0xB701

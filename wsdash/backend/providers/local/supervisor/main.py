@@ -15,7 +15,8 @@ from pathlib import Path
 from wsdash.backend.providers.local.layout import JobFiles
 from wsdash.backend.providers.local.supervisor import marks, process_tree
 from wsdash.backend.providers.local.supervisor.supervisor import Supervisor
-from wsdash.backend.system import environments, json_files
+from wsdash.backend.system import environments
+from wsdash.backend.system.files import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 _LOCK_WAIT_S = 2.0

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 from wsdash.backend.system.processes import read_file, stat_of
 
 VARIABLE = "WSDASH_JOB"

@@ -22,7 +22,7 @@ from wsdash.backend.providers.local.supervisor.job_log import JobLog
 from wsdash.backend.providers.local.supervisor.marks import Mark
 from wsdash.backend.providers.local.supervisor.memory import OomKills
 from wsdash.backend.providers.local.supervisor.progress import Progress, beat_record
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 from wsdash.backend.system.processes import ProcessIdentity
 
 TYPE_CHECKING = False  # mypy knows this name; supervisors avoid `typing`, which is slow to import

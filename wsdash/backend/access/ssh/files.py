@@ -10,8 +10,8 @@ from pathlib import Path
 
 from wsdash.backend.access.grants import LOGIN, Grants
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.ssh_config import overridden, stanza, users
-from wsdash.backend.system import atomic
+from wsdash.backend.access.ssh.config import overridden, stanza, users
+from wsdash.backend.system.files import atomic
 
 CHECK_S = 10.0
 """`ssh -G` connects to nobody, but `Match exec` runs commands of the user's."""

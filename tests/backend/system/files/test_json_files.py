@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.backend.system import json_files
+from wsdash.backend.system.files import json_files
 
 
 @given(record=st.dictionaries(st.text(), st.integers() | st.text() | st.none()))

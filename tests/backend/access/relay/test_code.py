@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend.access.relay_code import VERSION, Needed, code_mark, why_replace
+from wsdash.backend.access.relay.code import VERSION, Needed, code_mark, why_replace
 
 WANT = Needed("0.0.0.0", 8022, "jump.example", "/venv/wsdash", "c0de", "0.2.0")
 SAME = asdict(WANT)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 
 
 def test_a_new_file_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.backend.access.conftest import client_of
-from wsdash.backend.access import listening, relay_process
+from wsdash.backend.access import listening
 from wsdash.backend.access.grants import Grant, Grants
 from wsdash.backend.access.listening import CannotListen
+from wsdash.backend.access.relay import process as relay_process
 from wsdash.backend.access.relay_client import RelayClient
 
 LOCAL = "127.0.0.1"

@@ -20,7 +20,7 @@ from pathlib import Path
 from wsdash.backend.access.keys import certify, make_keys, public_key, write_key
 from wsdash.backend.access.known_hosts import names_of
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.ssh_config import TERMINAL_VARIABLES
+from wsdash.backend.access.ssh.config import TERMINAL_VARIABLES
 from wsdash.backend.errors import UserError
 from wsdash.backend.system import environments
 from wsdash.backend.system.spawn import detach

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend.system import bounded_log
-from wsdash.backend.system.bounded_log import BoundedLog
+from wsdash.backend.system.files import bounded_log
+from wsdash.backend.system.files.bounded_log import BoundedLog
 
 
 class Clock:

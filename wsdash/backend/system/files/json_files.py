@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from wsdash.backend.system import atomic
+from wsdash.backend.system.files import atomic
 
 _LARGEST = 4 * 1024 * 1024
 RESERVE = 4096

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.backend.access import ssh_files
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.ssh_config import stanza, users, with_include
+from wsdash.backend.access.ssh import files as ssh_files
+from wsdash.backend.access.ssh.config import stanza, users, with_include
 
 
 @pytest.mark.parametrize(

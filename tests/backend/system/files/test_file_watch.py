@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wsdash.backend.system.file_watch import RECENT_NS, FileWatch
+from wsdash.backend.system.files.file_watch import RECENT_NS, FileWatch
 
 
 def test_a_write_is_noticed_and_rest_is_rest(tmp_path: Path) -> None:

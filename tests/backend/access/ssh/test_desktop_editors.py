@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from wsdash.backend.access.desktop_editors import DESKTOP_EDITORS, Place
+from wsdash.backend.access.ssh.desktop_editors import DESKTOP_EDITORS, Place
 from wsdash.config.values import DESKTOP_EDITORS as NAMES
 
 PLACE = Place("web.wsdash", "/projects/my web", "ada")

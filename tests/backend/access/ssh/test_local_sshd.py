@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from wsdash.backend.access.local_sshd import why_no_terminal
+from wsdash.backend.access.ssh.local_sshd import why_no_terminal
 
 
 @pytest.fixture

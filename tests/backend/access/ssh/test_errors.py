@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.backend.access.ssh_errors import refusal
+from wsdash.backend.access.ssh.errors import refusal
 
 
 @pytest.mark.parametrize(

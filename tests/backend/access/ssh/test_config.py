@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.ordinary_users import FOR_EVERY_HOST
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.access.ssh_config import stanza, users, with_include, without_include
+from wsdash.backend.access.ssh.config import stanza, users, with_include, without_include
 
 FILE = Path("/home/ada/.local/state/wsdash/access/ssh_config")
 TEXTS = st.lists(st.sampled_from(["Host a", "  User b", "", "# note", "Include other", "Match all"])).map(

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from wsdash.backend.access import listening, relay_code
+from wsdash.backend.access import listening
 from wsdash.backend.access.grants import Grants, Unreadable
 from wsdash.backend.access.paths import AccessFolder
-from wsdash.backend.system import atomic, environments
+from wsdash.backend.access.relay import code as relay_code
+from wsdash.backend.system import environments
+from wsdash.backend.system.files import atomic
 from wsdash.backend.system.processes import ProcessIdentity
 from wsdash.backend.system.spawn import detach
 from wsdash.config.settings import Access

@@ -1,0 +1,1 @@
+"""Files: written whole, watched, locked, bounded."""
