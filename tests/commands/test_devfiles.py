@@ -172,7 +172,7 @@ def test_a_dev_container_is_checked_with_carets_and_rendered(
 ) -> None:
     assert cli.main(["devfile", "check", str(container)]) == 0
     text = capsys.readouterr().out
-    assert f"{container}:4:3: warning: privileged is not given" in text
+    assert f"{container}:4:3: warning: privileged is left out" in text
     assert '      "privileged": true,\n      ^' in text
     assert f"{container}: accept" in text
     assert cli.main(["devfile", "render", str(container)]) == 0

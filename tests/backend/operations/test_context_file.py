@@ -44,7 +44,7 @@ def test_a_file_whose_layout_is_not_understood_is_left_to_the_user(
     paths.config.mkdir(exist_ok=True)
     paths.config_file.write_text("# mine\n")
     meant = load_config(paths.config_file)
-    with pytest.raises(UserError, match="laid out in a way") as refused:
+    with pytest.raises(UserError, match="layout that wsdash cannot edit") as refused:
         context_file.save(paths, 'default_context = "other"\n', meant)
     assert 'default_context = "local"' in refused.value.hint
     with pytest.raises(UserError, match="laid out"):
@@ -59,7 +59,7 @@ def test_a_token_that_cannot_be_kept_is_an_error_that_names_its_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tokens, "store", full)
-    with pytest.raises(UserError, match="could not be kept: No space left") as refused:
+    with pytest.raises(UserError, match="could not be stored: No space left") as refused:
         context_file.add("work", WORK, "glpat-MARKER", paths)
     assert str(paths.credentials_file) in refused.value.hint
     assert "MARKER" not in paths.config_file.read_text()
