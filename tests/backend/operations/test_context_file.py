@@ -47,7 +47,7 @@ def test_a_file_whose_layout_is_not_understood_is_left_to_the_user(
     with pytest.raises(UserError, match="layout that wsdash cannot edit") as refused:
         context_file.save(paths, 'default_context = "other"\n', meant)
     assert 'default_context = "local"' in refused.value.hint
-    with pytest.raises(UserError, match="laid out"):
+    with pytest.raises(UserError, match="layout that wsdash cannot edit"):
         context_file.save(paths, "[[", meant)
     assert paths.config_file.read_text() == "# mine\n"
 
