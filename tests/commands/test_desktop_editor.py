@@ -102,7 +102,7 @@ def test_an_option_or_the_settings_choose_the_editor(
     paths.config_file.write_text('[personal]\neditor = "emacs"\n')
     refused = wsdash("code", "web")
     assert refused.returncode == 1
-    assert "personal.editor is not right. It takes one of code, codium" in refused.stderr
+    assert "personal.editor has a wrong value. It takes one of code, codium" in refused.stderr
 
 
 def test_without_an_editor_it_says_what_it_looked_for_and_what_to_do(wsdash: Command, programs: Path) -> None:

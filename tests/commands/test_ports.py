@@ -34,7 +34,7 @@ def test_ports_lists_the_endpoints_and_says_where_they_are(wsdash: Command, repo
         }
     ]  # fmt: skip
     forwarded = wsdash("ports", "web", "--forward", "8080")
-    assert (forwarded.returncode, "at 127.0.0.1:8080 itself" in forwarded.stderr) == (1, True)
+    assert (forwarded.returncode, "127.0.0.1:8080 directly" in forwarded.stderr) == (1, True)
 
 
 def test_the_users_ssh_configuration_is_changed_once_and_only_after_yes(

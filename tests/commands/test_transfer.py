@@ -204,14 +204,14 @@ def hostile(document: dict[str, Any], *more: tuple[str, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda whole, _: whole[: len(whole) // 2], "cut off or damaged"),
-        (lambda whole, _: b"", "cut off"),
-        (lambda whole, _: b"no archive " * 100, "no tar"),
+        (lambda whole, _: whole[: len(whole) // 2], "incomplete or damaged"),
+        (lambda whole, _: b"", "is incomplete"),
+        (lambda whole, _: b"no archive " * 100, "is not a tar"),
         (lambda _, document: hostile(document | {"format": 99}), "format 99"),
         (lambda _, document: hostile(document | {"name": "../../x"}), "is not a valid name"),
         (lambda _, document: hostile(document | {"workload": {"source": {"url": "x", "folder": "../x"}}}), "job"),
         (lambda _, document: hostile(document | {"policy": {"ladder_s": [-1]}}), "policy.ladder_s"),
-        (lambda _, document: hostile(document | {"ref": "x" * manifest.LARGEST}), "more than"),
+        (lambda _, document: hostile(document | {"ref": "x" * manifest.LARGEST}), "is larger than"),
         (lambda _, document: hostile(document, ("projects/a", b"a"), ("home/../../x", b"x")), "outside"),
         (lambda _, document: hostile(document, ("projects/a", b"a"), ("etc/passwd", b"x")), "none of"),
     ],

@@ -70,7 +70,7 @@ def test_a_workspace_is_created_seen_alive_stopped_with_its_cache_and_deleted_wi
     work.run("start", "app", "--wait")
     work.wait_for(phase="running", attempt=2)
     until_sync(lambda: "kept work" in work.run("logs", "app"), PATIENCE_S, "the log of the second job")
-    until_sync(lambda: "keeps caches on its own disk" in work.run("show", "app"), PATIENCE_S, "a notice")
+    until_sync(lambda: "stores caches on its own disk" in work.run("show", "app"), PATIENCE_S, "a notice")
     work.run("delete", "app", "--yes", "--wait")
     assert list(work.project.repository.branches()) == ["main"]
     assert work.server.state.pipelines == {}

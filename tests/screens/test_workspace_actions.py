@@ -104,7 +104,9 @@ async def test_a_question_about_a_deleted_workspace_never_acts_on_another_of_its
         stub.change([replace(stub.rows[0], workspace=again), *stub.rows[1:]])
         stub.refusals["delete"] = WorkspaceGone("api-gateway")
         await answered_yes(pilot)
-        await until(pilot, lambda: any("api-gateway is gone" in text for text in notifications(pilot)))
+        await until(
+            pilot, lambda: any("api-gateway was deleted meanwhile" in text for text in notifications(pilot))
+        )
         assert ("delete", "another") not in stub.asked
 
 

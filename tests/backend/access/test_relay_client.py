@@ -22,7 +22,7 @@ def is_reachable(relay: Running) -> bool:
         return True
 
 
-@pytest.mark.parametrize("what", ["version", "code", "bind", "port", "host"])
+@pytest.mark.parametrize("what", ["version", "code", "bind", "host"])
 def test_a_relay_with_other_settings_or_code_is_replaced_and_its_job_connects_to_the_new_one(
     what: str, relay: Running, job: ConnectedJob, tmp_path: Path
 ) -> None:

@@ -259,6 +259,7 @@ def test_fifty_sessions_at_once(relay: Running, job: ConnectedJob) -> None:
 
 
 def _argv(relay: Running, command: str) -> list[str]:
+    """Its proxy command is started by the shell in SHELL, as `RelayClient` has it."""
     helper = shlex.join(
         [sys.executable, "-S", "-E", proxy_command.__file__, str(relay.folder.socket("w1")), "w1"]
     )
@@ -274,7 +275,7 @@ def _argv(relay: Running, command: str) -> list[str]:
         "BatchMode": "yes",
     }
     named = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    return ["ssh", "-F", "/dev/null", *named, "w1.wsdash", command]
+    return ["env", "SHELL=/bin/sh", "ssh", "-F", "/dev/null", *named, "w1.wsdash", command]
 
 
 def _ssh(relay: Running, command: str) -> subprocess.CompletedProcess[str]:

@@ -88,7 +88,7 @@ async def test_a_running_workspace_that_the_store_lost_comes_back_and_its_job_is
         row = await service.lifecycle.wait_for((await service.queries.find("kept")).id, RUNNING, 60.0)
         assert row.attempt is not None and row.attempt.id == job.id
         assert supervisors(paths) == {int(job.job_id or 0)}
-        assert any("back from its folder" in notice for notice in service.notices)
+        assert any("recovered from its folder" in notice for notice in service.notices), service.notices
         # It is whole: it can be restarted, with the steps of its devfile, and deleted.
         await service.lifecycle.restart((await service.queries.find("kept")).id)
 
