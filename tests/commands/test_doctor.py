@@ -12,6 +12,7 @@ import pytest
 from tests.backend import builders
 from tests.conftest import Command
 from wsdash import cli
+from wsdash.backend.operations import connect_gitlab
 from wsdash.backend.providers.types import Finding
 from wsdash.commands import doctor
 from wsdash.model import Workspace
@@ -88,10 +89,9 @@ def test_a_machine_without_git_is_broken(
 
 
 def test_a_context_without_a_token_is_a_finding_beside_the_others(
-    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("WSDASH_GITLAB_TOKEN", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))  # without the tokens of other programs
+    monkeypatch.setattr(connect_gitlab, "credentials", lambda *_: [])
     paths.config.mkdir(exist_ok=True)
     paths.config_file.write_text(
         '[contexts.work]\nprovider = "gitlab"\nurl = "http://127.0.0.1:1"\nproject = "a/b"\n'
