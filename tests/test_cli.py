@@ -236,6 +236,13 @@ def test_a_verb_that_acts_does_so_without_any_stream(paths: Paths) -> None:
 
 
 @pytest.mark.slow
+def test_a_letter_that_the_terminal_lacks_is_shown_by_its_number(paths: Paths, tmp_path: Path) -> None:
+    home = tmp_path / "h\u00e5me"
+    done = shell("wsdash doctor; wsdash list", PYTHONIOENCODING="ascii", WSDASH_HOME=str(home))
+    assert "h\\xe5me" in done.stdout
+    assert "UnicodeEncodeError" not in done.stderr and not list(home.rglob("crashes/*"))
+
+
 def test_what_was_closed_is_not_taken_by_a_file_of_ours(paths: Paths) -> None:
     """A state store that is opened as descriptor 1 would be printed into."""
     assert shell("wsdash list").returncode == 0

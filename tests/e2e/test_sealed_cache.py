@@ -62,5 +62,5 @@ def test_without_a_way_to_this_machine_nothing_is_run_that_could_not_be_sealed(w
     output = work.run_stderr(
         "create", work.source, "--context", "work", "--name", "app", "--yes", "--wait", code=1
     )
-    assert "encrypt_cache of the context needs a way" in output
+    assert "encrypt_cache of the context needs a tunnel" in output
     assert work.server.state.pipelines == {}

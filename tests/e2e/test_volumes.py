@@ -60,7 +60,7 @@ def test_what_is_there_outlives_a_lost_job_and_a_stop_and_is_removed_on_delete(
     other.mkdir()
     output = work.run_stderr("delete", "app", "--yes", "--wait")
     assert list(volume.iterdir()) == [other]
-    assert "a job removes its folder" in output
+    assert "a job is removing its folder" in output
     assert list(work.project.repository.branches()) == ["main"]
     assert work.server.state.pipelines == {}
 
@@ -73,7 +73,7 @@ def test_where_the_runner_is_gone_delete_ends_and_names_what_is_left(work: Work,
     for runner in work.server.state.runners.values():
         runner.paused = True
     work.run("delete", "app", "--yes")
-    until_sync(lambda: "a job removes its folder" in work.run("events", "app"), PATIENCE_S, "the removal")
+    until_sync(lambda: "a job is removing its folder" in work.run("events", "app"), PATIENCE_S, "the removal")
     assert work.row()["phase"] == "deleting"
     work.server.advance(1000)
     work.wait_for(phase="deleted")
