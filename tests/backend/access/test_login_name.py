@@ -181,15 +181,16 @@ def test_a_job_whose_uid_is_in_no_password_file(relay: Running, tmp_path: Path, 
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o011)
-    file = tmp_path / "passwd"
-    shutil.copy("/etc/passwd", file)
-    file.chmod(0o664 if may_write else 0o644)
+    # All of /etc: a mount on the file alone ends when another process of this machine changes a user.
+    etc = tmp_path / "etc"
+    subprocess.run(["cp", "-a", "/etc", etc], check=True)
+    (etc / "passwd").chmod(0o664 if may_write else 0o644)
     uid = ["setpriv", "--reuid", "1000620000", "--regid", "0", "--clear-groups"]
     script = 'chmod -R a+rwX "$1" && shift && exec "$@"'
     try:
         job.open_tunnel(
             "sh", "-c", script, "sh", str(job.folder),
-            "bwrap", "--dev-bind", "/", "/", "--bind", str(file), "/etc/passwd", *uid, *OF_ITS_OWN,
+            "bwrap", "--dev-bind", "/", "/", "--bind", str(etc), "/etc", *uid, *OF_ITS_OWN,
         )  # fmt: skip
         if not may_write:
             until_sync(lambda: (job.folder / "run/unreachable").exists(), timeout=60, what="the reason")
