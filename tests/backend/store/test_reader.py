@@ -71,6 +71,22 @@ async def test_the_row_of_a_deleted_workspace_is_its_tombstone(fenced: FencedSto
         reader.row("never", NOW)
 
 
+async def test_the_workload_of_a_deleted_workspace_is_gone_from_the_file(
+    fenced: FencedStore, paths: Paths, reader: Reader
+) -> None:
+    workload = reader.detail("w1", NOW).workload.encode()
+    assert len(workload) > 2
+    connection = database.connect(paths.database)
+    connection.execute(
+        """UPDATE workspace SET workload = '{"env": {"TEAM": "orange-marker"}}' WHERE id = 'w1'"""
+    )
+    assert b"orange-marker" in paths.database.read_bytes()
+    await fenced.record_deletion("w1", NOW, "gone", {})
+    assert reader.detail("w1", NOW).workload == "{}"
+    assert b"orange-marker" not in paths.database.read_bytes()
+    connection.close()
+
+
 async def test_an_observation_of_an_earlier_version_is_read_without_what_is_no_longer_known(
     fenced: FencedStore, paths: Paths, reader: Reader
 ) -> None:

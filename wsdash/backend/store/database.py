@@ -56,6 +56,7 @@ def settings(path: Path) -> list[str]:
         "synchronous = FULL",
         "foreign_keys = ON",
         "trusted_schema = OFF",
+        "secure_delete = ON",  # not every build of SQLite does it by itself
     ]
 
 

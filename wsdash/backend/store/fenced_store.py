@@ -293,7 +293,8 @@ class FencedStore(Records):
         if text:
             await self._new_event(now, workspace_id, None, kind, text)
 
-    # The end of a workspace: a tombstone. Its name is free again, and its timeline stays.
+    # The end of a workspace: a tombstone. Its name is free again, its timeline stays, and its workload does not:
+    # an environment may hold what was meant for the workspace alone.
 
     @transaction
     async def record_deletion(
@@ -320,7 +321,9 @@ class FencedStore(Records):
 
     async def _bury(self, workspace_id: str, now: float) -> None:
         await self.transactions.execute(
-            "UPDATE workspace SET deleted_at = ?, desired = 'deleted' WHERE id = ?", now, workspace_id
+            "UPDATE workspace SET deleted_at = ?, desired = 'deleted', workload = '{}' WHERE id = ?",
+            now,
+            workspace_id,
         )
 
     async def _extend_lease(self, boot_now: float) -> None:

@@ -63,10 +63,12 @@ class Records:
         return mapping.workspace_of(found[0])
 
     async def workload(self, workspace_id: str) -> Workload:
-        """Return the workload of the workspace's job. Raises `NoSuchWorkspace`."""
+        """Return the workload of the workspace's job. Raises `NoSuchWorkspace`, also if it was deleted."""
         from pydantic import TypeAdapter
 
-        found = await self.transactions.read("SELECT workload FROM workspace WHERE id = ?", workspace_id)
+        found = await self.transactions.read(
+            "SELECT workload FROM workspace WHERE id = ? AND deleted_at IS NULL", workspace_id
+        )
         if not found:
             raise NoSuchWorkspace(workspace_id)
         return taken_out(TypeAdapter(Workload).validate_json(found[0]["workload"]))[0]
