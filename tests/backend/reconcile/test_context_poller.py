@@ -85,6 +85,21 @@ async def other_context(polled: Polled) -> Attempt:
     return one
 
 
+@pytest.mark.parametrize("step", [-7200.0, 7200.0])
+async def test_after_this_machines_clock_was_set_heartbeats_get_time_to_arrive_again(
+    polled: Polled, step: float
+) -> None:
+    boot = [0.0]
+    polled.poller._runtime = replace(polled.poller._runtime, boot_clock=lambda: boot[0])
+    for seconds in (5.0, 5.0, 5.0 + step, 5.0):
+        await polled.poller.poll()
+        boot[0] += 5.0
+        polled.provider.now += seconds
+    await polled.poller.poll()
+    found = polled.poller.observation
+    assert found is not None and found.at - found.watching_since == 5.0
+
+
 async def test_a_poll_reads_only_its_own_contexts_rows(polled: Polled) -> None:
     await polled.launch(attempt(launched=None))
     other = await other_context(polled)

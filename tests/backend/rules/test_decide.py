@@ -154,6 +154,13 @@ class TestRule8IgnoranceIsNotDeath:
         asleep = seen(job(live, beat_at=NOW - 8 * 3600), since=NOW - 10)
         assert isinstance(decided([live], asleep), Wait)
 
+    def test_a_heartbeat_of_later_than_now_keeps_no_dead_job_alive(self) -> None:
+        # This machine's clock was set back, and the watch began anew.
+        live = attempt()
+        ahead = job(live, beat_at=NOW + 3600)
+        assert isinstance(decided([live], seen(ahead, since=NOW - 80)), Wait)
+        assert isinstance(decided([live], seen(ahead, since=NOW - 91)), Cancel)
+
     def test_a_job_that_was_just_accepted_may_be_missing_from_the_list(self) -> None:
         fresh = attempt(launched=NOW - 10)
         assert end_of(fresh, seen(), POLICY, NOW) is None
@@ -178,6 +185,15 @@ class TestRule9Autostop:
         busy = replace(job(live), beat=Beat(NOW - 1, active_at=NOW - 299))
         assert isinstance(decided([live], seen(idle), policy=policy), Cancel)
         assert decided([live], seen(busy), policy=policy) == Wait(NOW + 1, "running, as desired")
+
+    def test_only_a_heartbeat_of_the_present_watch_says_that_it_is_idle(self) -> None:
+        # Before that, wsdash or this machine's clock stood still, and the user may have worked all the time.
+        policy = replace(POLICY, idle_minutes=5)
+        live = attempt()
+        idle = replace(job(live), beat=Beat(NOW - 10, active_at=NOW - 400))
+        before = decided([live], seen(idle, since=NOW - 9), policy=policy)
+        assert before == Wait(NOW + 10, "running, as desired")
+        assert isinstance(decided([live], seen(idle, since=NOW - 10), policy=policy), Cancel)
 
     def test_a_setup_that_still_runs_is_not_idle_and_the_time_counts_from_its_end(self) -> None:
         policy = replace(POLICY, idle_minutes=5)

@@ -24,6 +24,8 @@ SOON_S = 180.0
 """Seconds that a job waits for a runner before polls get rarer: a free runner takes it within minutes."""
 PAUSE = 3.0
 """After a gap of so many normal intervals no process was polling: heartbeats get time to arrive again."""
+STEP_S = 5.0
+"""A clock that differs by so much from the boot-time clock was set meanwhile: no span between two times is known."""
 
 Observed = Callable[["ContextPoller", Mapping[str, Workspace], Mapping[str, Sequence[Attempt]]], None]
 
@@ -47,6 +49,7 @@ class ContextPoller:
         self._on_observed = on_observed
         self._runtime = runtime
         self._polled_at: float | None = None
+        self._clock_offset: float | None = None
         self._poll_now = asyncio.Event()
         self._unmanaged: set[str] = set()
         """Attempt ids of jobs that belong to no workspace of this store."""
@@ -113,6 +116,9 @@ class ContextPoller:
         before = self.observation
         longest = PAUSE * self.provider.poll_intervals.steady_s
         paused = self._polled_at is not None and boot_now - self._polled_at > longest
+        offset, before_offset = now - boot_now, self._clock_offset
+        was_set = before_offset is not None and abs(offset - before_offset) > STEP_S
+        self._clock_offset = offset
         try:
             answer = await self.provider.observe()
         except ProviderError as error:
@@ -120,7 +126,7 @@ class ContextPoller:
             problem = f"{error.message}. {error.hint}".strip() if error.hint else error.message
             return Observation(now, False, now, (), problem)
         self._polled_at = boot_now
-        is_unbroken = before is not None and before.reachable and not paused
+        is_unbroken = before is not None and before.reachable and not paused and not was_set
         since = before.watching_since if before is not None and is_unbroken else answer.at
         return Observation(answer.at, True, since, answer.jobs)
 

@@ -25,6 +25,8 @@ from wsdash.model import (
 
 FOREVER = float("inf")
 UNREACHABLE_RETRY_S = 10.0
+READ_S = 30.0
+"""A heartbeat is later than the poll that it belongs to by at most so many seconds: it is read after the poll began."""
 STOP_AT_ONCE = frozenset({Cause.CONFIGURATION, Cause.PERMISSION, Cause.QUOTA, Cause.NO_RUNNER})
 """Causes that a new job would share, until the user has fixed what the message says."""
 NOT_THE_USERS = frozenset({Cause.RUNNER_LOST, Cause.QUEUE})
@@ -173,6 +175,8 @@ def silent_for(attempt: Attempt, observation: Observation) -> float | None:
     if job is None or job.state not in (JobState.STARTING, JobState.RUNNING) or job.started_at is None:
         return None
     last = job.beat.at if job.beat is not None else job.started_at
+    if last > observation.at + READ_S:  # this machine's clock was set back since
+        last = observation.watching_since
     return max(0.0, observation.at - max(last, job.started_at, observation.watching_since))
 
 
@@ -272,9 +276,13 @@ def _keep_alive(workspace: Workspace, attempt: Attempt, observation: Observation
         reason = f"no heartbeat for {silence:.0f} s, although the provider answers"
         return Cancel(attempt, reason, cause=Cause.RUNNER_LOST)
     due = autostop_due(workspace, job)
-    if due is not None and now >= due[0]:
+    checks: list[float] = []
+    if due is not None and now < due[0]:
+        checks.append(due[0])
+    elif due is not None and _tells_of_now(job, observation):
         return Cancel(attempt, due[1], autostop=True)
-    checks = [due[0]] if due is not None else []
+    elif due is not None:
+        checks.append(now + UNREACHABLE_RETRY_S)
     if late is not None:
         checks.append(late)
     if silence is not None:
@@ -374,6 +382,11 @@ def autostop_due(workspace: Workspace, job: JobObservation | None) -> tuple[floa
         return None
     at, why = min(limits)
     return max(at, workspace.autostop_not_before or at), why
+
+
+def _tells_of_now(job: JobObservation | None, observation: Observation) -> bool:
+    """Whether the job's heartbeat is of the current watch: before that, wsdash or this machine's clock stood still."""
+    return job is not None and (job.beat is None or job.beat.at >= observation.watching_since)
 
 
 def _runs_a_step(job: JobObservation) -> bool:

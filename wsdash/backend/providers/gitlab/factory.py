@@ -16,6 +16,7 @@ from wsdash.backend.providers.gitlab.api.rate_limit import RateLimiter
 from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
 from wsdash.backend.providers.gitlab.api.tokens import TokenSource
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
+from wsdash.backend.system.clock import boot_time
 from wsdash.config.settings import Access, GitLabSettings
 from wsdash.paths import Paths
 
@@ -55,6 +56,7 @@ def gitlab_provider(
         host=host,
         owner=owner_of(host, paths),
         clock=clock,
+        boot_clock=boot_time if clock is time.time else None,
         shared=shared,
         relay_client=relay_client,
         files_folder=paths.state,

@@ -106,6 +106,7 @@ class GitLabProvider(
         host: str,
         owner: str,
         clock: Callable[[], float],
+        boot_clock: Callable[[], float] | None = None,
         log_s: float = LOG_S,
         shared: SharedListing | None = None,
         relay_client: RelayClient | None = None,
@@ -123,7 +124,7 @@ class GitLabProvider(
             self._tunnel, settings, files_folder, cache_key_file, credential_hosts, self._kept
         )
         self._poller = PipelinePoller(
-            api, self._project, clock, log_s, shared, settings.poll_s, self._services.heartbeats
+            api, self._project, clock, log_s, shared, settings.poll_s, self._services.heartbeats, boot_clock
         )
         self._branches = BranchWriter(api, self._project, files_folder / "branches")
         self._session = Session(

@@ -9,7 +9,7 @@ import pytest
 from wsdash.backend.providers.gitlab.api.models import Pipeline
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
 from wsdash.backend.providers.gitlab.observe import observation
-from wsdash.backend.providers.gitlab.observe.observation import Detail, HeartbeatSeen, Memory
+from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory
 from wsdash.model import Cause, JobObservation, JobState, UnsavedTotals
 
 NOW = 1_800_000_000.0
@@ -19,27 +19,30 @@ class TestHeartbeats:
     beat = Heartbeat("w", "a", 1, 1, int(NOW) - 5, "ready", 7, {"started": str(int(NOW) - 100)})
     pipeline = Pipeline(id=1, status="running", ref="wsdash/w", created_at=NOW - 200, updated_at=NOW - 100)
 
-    def seen(self, beat: Heartbeat, sighting: HeartbeatSeen | None = None, skew: float = 0.0) -> float | None:
-        memory = Memory(sightings={} if sighting is None else {1: sighting})
-        job = observation.observed(self.pipeline, beat, memory, skew, NOW)
-        return None if job.beat is None else job.beat.at
+    def at(self, *polls: tuple[Heartbeat, float], skew: float = 0.0) -> float | None:
+        """The heartbeat's time after these polls, each with what it saw and its time."""
+        memory, looked_at, found = Memory(), None, None
+        for beat, now in polls:
+            clock = observation.clock_of(self.pipeline, beat, memory, skew, now, looked_at)
+            memory.clocks[1], looked_at = clock, now
+            found = observation.observed(self.pipeline, beat, memory, skew, now).beat
+        return None if found is None else found.at
 
-    def test_its_age_is_that_of_the_jobs_clock_put_on_ours(self) -> None:
-        assert self.seen(self.beat) == NOW - 5
-        assert self.seen(replace(self.beat, at=int(NOW) - 65), skew=60.0) == NOW - 5
+    @pytest.mark.parametrize("off", [-86400, -600, 0, 600, 86400])
+    def test_it_is_as_old_as_its_first_sight_whatever_the_jobs_clock_says(self, off: int) -> None:
+        first = replace(self.beat, at=int(NOW) + off)
+        second = replace(first, at=int(NOW) + off + 30, seq=8)
+        assert self.at((first, NOW), (first, NOW + 15), (second, NOW + 30), (second, NOW + 60)) == NOW + 30
 
-    def test_a_clock_that_is_ahead_does_not_keep_a_dead_job_alive(self) -> None:
-        assert self.seen(replace(self.beat, at=int(NOW) + 5000)) == NOW
-
-    def test_a_clock_that_is_behind_does_not_kill_a_live_job(self) -> None:
-        behind = replace(self.beat, at=int(NOW) - 3600)
-        assert self.seen(behind, HeartbeatSeen(7, NOW - 3)) == NOW - 3
-
-    def test_a_heartbeat_is_news_only_when_its_number_is_another(self) -> None:
-        first = observation.sighted(None, self.beat, NOW)
-        assert first == HeartbeatSeen(7, None)
-        assert observation.sighted(first, self.beat, NOW + 30) == first
-        assert observation.sighted(first, replace(self.beat, seq=8), NOW + 30) == HeartbeatSeen(8, NOW + 30)
+    def test_one_that_no_other_follows_is_no_newer_than_it_says(self) -> None:
+        old = replace(self.beat, at=int(NOW) - 3600)
+        assert self.at((old, NOW), (old, NOW + 15)) == NOW
+        assert self.at((old, NOW), (old, NOW + 100)) == NOW - 3600
+        assert self.at((old, NOW), (old, NOW + 100), skew=60.0) == NOW - 3540
+        ahead = replace(self.beat, at=int(NOW) + 5000)
+        assert self.at((ahead, NOW), (ahead, NOW + 100)) == NOW, (
+            "a clock that is ahead keeps no dead job alive"
+        )
 
     def test_before_the_first_sign_of_life_no_heartbeat_is_owed(self) -> None:
         job = observation.observed(self.pipeline, Heartbeat("w", "a", 1, 1), Memory(), 0.0, NOW)
@@ -55,9 +58,7 @@ class TestHeartbeats:
 
 
 class TestEnd:
-    beat = Heartbeat(
-        "w", "a", 1, 1, int(NOW) - 5, "cancelled", 7, {"started": "1", "saved": str(int(NOW) - 90)}
-    )
+    beat = Heartbeat("w", "a", 1, 1, int(NOW), "cancelled", 7, {"started": "1", "saved": str(int(NOW) - 90)})
 
     def end(self, status: str, reason: str | None, beat: Heartbeat) -> JobObservation:
         pipeline = Pipeline.model_validate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,15 @@ def test_no_message_breaks_what_is_known_of_a_job(sent: list[Message]) -> None:
         ended, code = step["ended_at"], step["exit_code"]
         assert (ended is None) == (code is None)
         assert isinstance(step["phase"], str) and 0 < len(step["phase"]) <= 80
+
+
+@pytest.mark.parametrize("clock", [0.0, 7_000.0, 1_900_000_000.0])
+def test_the_last_activity_is_as_old_as_the_job_says_whatever_its_clock(clock: float) -> None:
+    message = Message("beat", {"at": clock + 100, "active": clock + 40})
+    assert beat_record(message, 1_700_000_000.0, None, None)["active_at"] == 1_700_000_000.0 - 60
+    ahead = Message("beat", {"at": clock, "active": clock + 40})
+    assert beat_record(ahead, 1_700_000_000.0, None, None)["active_at"] == 1_700_000_000.0
+    assert beat_record(Message("beat", {"at": clock}), 1.0, None, None)["active_at"] is None
 
 
 def test_the_same_step_may_run_twice_and_each_end_is_its_own() -> None:

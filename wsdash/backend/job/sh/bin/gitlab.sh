@@ -286,7 +286,8 @@ job_start() {
   write_credentials
   rename_secrets
   export WSDASH_RUN="$run" WSDASH_EMIT_HOOK="$here/gitlab_emit.sh" WSDASH_JOB_PID="$$"
-  date +%s >"$run/started"
+  set_now
+  printf '%s\n' "$now" >"$run/started"
   set_limits
   choose_root
   configure_git

@@ -62,8 +62,6 @@ measure_disk() {
 }
 
 beat() {
-  # The wall clock may be set while the job runs, so it is read again now and then.
-  [ "$((beats % 60))" -ne 0 ] || clock_offset=
   [ "$((beats % 6))" -ne 1 ] || measure_disk
   beats=$((beats + 1))
   set_now
@@ -249,7 +247,7 @@ job_enter() {
   cd "${WSDASH_START_DIR:-$PROJECT_SOURCE}" 2>/dev/null || cd "$PROJECT_SOURCE" 2>/dev/null || cd "$PROJECTS_ROOT" || exit 1
   unset WSDASH_START_DIR
   stdin=other
-  [ ! -t 0 ] || stdin=terminal
+  [ ! -t 0 ] || stdin="terminal $(tty 2>/dev/null)"
   mkdir -p "$sessions" && printf '%s\n' "$stdin" >"$sessions/$$"
   fit_locale
   if [ "$#" -eq 0 ]; then

@@ -294,6 +294,7 @@ workspace cannot be entered."
   refused=0
   enrolled=
   relay=
+  now=0
   if [ -e "$access/enrolled" ]; then
     enrolled=yes
     take_over
@@ -318,10 +319,12 @@ workspace cannot be entered."
     fi
     if [ -n "$enrolled" ]; then
       say "The job connects to your machine: wsdash ssh can enter the workspace."
-      began=$(date +%s)
+      set_now
+      began=$now
       ssh_relay -N -o BatchMode=yes -R "/wsdash/$WSDASH_WORKSPACE:127.0.0.1:$port"
       say "The tunnel to your machine is down: the job reconnects."
-      [ "$(($(date +%s) - began))" -lt 30 ] || delay=0.3 refused=0
+      set_now
+      [ $((now - began)) -lt 30 ] || delay=0.3 refused=0
     fi
     note_failure
     if answer_has 'Permission denied'; then

@@ -17,16 +17,19 @@ measure_activity() {
       continue
     fi
     shells=$((shells + 1))
-    at=
-    read -r stdin 2>/dev/null <"$session"
-    [ "$stdin" != terminal ] || at=$(stat -Lc %X "/proc/${session##*/}/fd/0" 2>/dev/null)
-    note_activity "${at:-$now}"
+    terminal=
+    read -r stdin terminal 2>/dev/null <"$session"
+    if [ "$stdin" = terminal ]; then
+      note_change "${session##*/}" "$(read_at "/proc/${session##*/}/fd/0" || read_at "$terminal")" "$now"
+    else
+      note_activity "$now"
+    fi
   done
   for name in ${WSDASH_KEEP_AWAKE:-}; do ! runs "$name" || note_activity "$now"; done
   measure_cpu
   measure_forwarding
   used=${HOME:-}/.local/share/code-server/heartbeat
-  [ ! -e "$used" ] || note_activity "$(stat -c %Y "$used" 2>/dev/null)"
+  [ ! -e "$used" ] || note_change editor "$(written_at "$used")" 0
 }
 
 # runs NAME: whether a process has this name.
@@ -106,6 +109,31 @@ add_ticks() {
   shift 11
   used=$((used + $1 + $2 + $3 + $4))
   for child in $below; do add_ticks "$child"; done
+}
+
+# Times of files are on the machine's clock, which may be set meanwhile, so only that one has changed counts.
+read_at() { # FILE
+  stat -Lc %X "$1" 2>/dev/null || stat -Lf %a "$1" 2>/dev/null
+}
+
+written_at() { # FILE
+  stat -c %Y "$1" 2>/dev/null || stat -f %m "$1" 2>/dev/null
+}
+
+# note_change NAME VALUE AT: activity now if the value is another one than at the last call, or is not known. The first call for
+# a name is activity at AT.
+noted=' '
+note_change() {
+  case $noted in
+    *" $1="*)
+      before=${noted#*" $1="}
+      before=${before%% *}
+      noted="${noted%%" $1="*} ${noted#*" $1=$before "}"
+      [ -n "$2" ] && [ "$before" = "$2" ] || note_activity "$now"
+      ;;
+    *) note_activity "$3" ;;
+  esac
+  noted="$noted$1=$2 "
 }
 
 note_activity() {

@@ -73,7 +73,8 @@ to_project() {
 # send_checkpoint TO: sends one, by to_tunnel or to_project, and records the result in `saved` or `unsaved`, and for a waiting
 # process.
 send_checkpoint() {
-  at=$(date +%s)
+  set_now
+  at=$now
   why=
   detail=
   if snapshot && { [ "$tip" = "$sent" ] || bundle; }; then
@@ -176,10 +177,11 @@ save() {
     echo 'failed nobody'
     return 2
   fi
-  own_request=$$.$(date +%s)
+  set_now
+  own_request=$$.$now
   printf '%s\n' "$own_request" >"$folder/request.new" && mv "$folder/request.new" "$folder/request"
-  end=$(($(date +%s) + ${1:-30}))
-  while [ "$(date +%s)" -le "$end" ]; do
+  end=$((now + ${1:-30}))
+  while set_now && [ "$now" -le "$end" ]; do
     # It may be another process than at first.
     is_alive streamer || is_alive uploader
     kill -USR1 "$pid" 2>/dev/null

@@ -9,18 +9,30 @@ have() {
   command -v "$1" >/dev/null 2>&1
 }
 
-# set_now: sets `now` to the seconds since the epoch, mostly without starting a process. If the wall clock may have been
-# set meanwhile, an empty `clock_offset` has it read again.
-clock_offset=
-set_now() {
+# set_uptime: sets `uptime` to the seconds since the machine started, which do not jump when its clock is set; empty if the
+# machine has neither Linux's /proc nor the `kern.boottime` of BSD and macOS, which moves with the clock.
+set_uptime() {
   uptime=
   read -r uptime _ 2>/dev/null </proc/uptime
+  uptime=${uptime%%.*}
+  if [ -z "$uptime" ] && booted=$(sysctl -n kern.boottime 2>/dev/null); then
+    # { sec = 1764570000, usec = 0 } Tue Dec  1 ...
+    booted=${booted#*sec = } booted=${booted%%[!0-9]*}
+    [ -z "$booted" ] || uptime=$(($(date +%s) - booted))
+  fi
+}
+
+# set_now: sets `now` to the seconds since the epoch by the clock of the job: the machine's at the start of the job's first
+# process (WSDASH_CLOCK), and from there on its uptime. So the difference of two times is a span, also after the machine's
+# clock was set, and mostly no process is started.
+set_now() {
+  set_uptime
   if [ -z "$uptime" ]; then
     now=$(date +%s 2>/dev/null) || now=0
     return 0
   fi
-  [ -n "$clock_offset" ] || clock_offset=$(($(date +%s 2>/dev/null || echo 0) - ${uptime%%.*}))
-  now=$((clock_offset + ${uptime%%.*}))
+  [ -n "${WSDASH_CLOCK:-}" ] || export WSDASH_CLOCK="$(($(date +%s 2>/dev/null || echo 0) - uptime))"
+  now=$((WSDASH_CLOCK + uptime))
 }
 
 # pause SECONDS: a short sleep; some implementations of sleep accept no fraction.

@@ -27,16 +27,10 @@ seconds_of() {
   echo $((((days * 24 + hour) * 60 + minute) * 60 + second))
 }
 
-# seconds_up: prints the uptime of the machine, because a clock may be set while the job runs.
-seconds_up() {
-  uptime=
-  read -r uptime _ 2>/dev/null </proc/uptime
-  echo "${uptime%%.*}"
-}
-
 # At the start of the script. Sets WSDASH_DEADLINE to the earliest end, and `limits_from`.
 set_limits() {
-  limits_from=$(seconds_up)
+  set_now
+  limits_from=$now
   limit=${CI_JOB_TIMEOUT:-}
   case $limit in '' | *[!0-9]* | ??????????*) return 0 ;; esac
   share=$((limit / 20))
@@ -60,10 +54,9 @@ set_limits() {
 
 # Called before job.sh starts to count: subtracts the time that has passed since.
 deduct_elapsed() {
-  passed=$(seconds_up)
-  [ -n "$passed" ] && [ -n "$limits_from" ] || return 0
+  set_now
   case ${WSDASH_DEADLINE:-} in '' | *[!0-9]*) return 0 ;; esac
-  WSDASH_DEADLINE=$((WSDASH_DEADLINE - passed + limits_from))
+  WSDASH_DEADLINE=$((WSDASH_DEADLINE - now + limits_from))
   [ "$WSDASH_DEADLINE" -ge 1 ] || WSDASH_DEADLINE=1
   export WSDASH_DEADLINE
 }

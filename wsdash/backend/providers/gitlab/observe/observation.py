@@ -1,14 +1,13 @@
 """Translates GitLab's pipelines into observations of attempts. Pure.
 
-Every resulting time is on our clock: the skew is added to GitLab's times, and a job's own clock is used only as
-far as it cannot be wrong.
+Every resulting time is on our clock: the skew is added to GitLab's times, and `job_clock.py` places those of the job.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wsdash.backend.job.protocol import killed_by
 from wsdash.backend.providers.gitlab.api.models import Pipeline
@@ -31,9 +30,13 @@ from wsdash.backend.providers.gitlab.messages import (
     VOLUME_UNMOUNTED,
     WAITS,
 )
+from wsdash.backend.providers.gitlab.observe import job_clock
 from wsdash.backend.providers.gitlab.observe.failure_reasons import is_known, reason_of
+from wsdash.backend.providers.gitlab.observe.job_clock import JobClock
 from wsdash.model import Beat, Cause, JobObservation, JobState, StepResult, UnsavedTotals
 
+TIMES = ("active", "saved", "started")
+"""Facts of a heartbeat that are times on the job's clock."""
 STATES = {
     "created": JobState.HELD,
     "waiting_for_resource": JobState.HELD,
@@ -53,7 +56,10 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """The results of further requests about one pipeline. Times are on our clock."""
+    """The results of further requests about one pipeline.
+
+    Times of GitLab are on our clock; those of the log (`steps`, `ready_at`, `beat_at`) are on the job's.
+    """
 
     started_at: float | None = None
     ended_at: float | None = None
@@ -68,24 +74,15 @@ class Detail:
     cache_is_local: bool = False
 
 
-CLOCK_WRONG_S = 30.0
-"""Largest error of a job's clock, in seconds, before it is ignored: polls are a quarter of a minute apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatSeen:
-    """The time at which a heartbeat first differed from the previous one, on our clock."""
-
-    seq: int
-    at: float | None
-    """None for the first heartbeat seen, whose age is unknown."""
+LOG_LATE_S = 60.0
+"""Longest delay of a log that is not watched, in seconds: its end may be that much older than the answer."""
 
 
 @dataclass(slots=True)
 class Memory:
     """Results of earlier polls, by pipeline."""
 
-    sightings: dict[int, HeartbeatSeen] = field(default_factory=dict)
+    clocks: dict[int, JobClock] = field(default_factory=dict)
     details: dict[int, Detail] = field(default_factory=dict)
     stuck: frozenset[int] = frozenset()
     """Pipelines with a job that no runner takes."""
@@ -96,11 +93,39 @@ def is_live(pipeline: Pipeline) -> bool:
     return STATES.get(pipeline.status) is not JobState.ENDED
 
 
-def sighted(before: HeartbeatSeen | None, beat: Heartbeat, now: float) -> HeartbeatSeen:
-    """Return the known age of a heartbeat, without trusting the job's clock."""
-    if before is None:
-        return HeartbeatSeen(beat.seq, None)
-    return before if before.seq == beat.seq else HeartbeatSeen(beat.seq, now)
+def is_last_witness(pipeline: Pipeline, beat: Heartbeat) -> bool:
+    """Whether only the log has the heartbeats of this job: it cannot rename its pipeline."""
+    return is_live(pipeline) and (beat.at == 0 or beat.facts.get("via") == "none")
+
+
+def clock_of(
+    pipeline: Pipeline,
+    beat: Heartbeat,
+    memory: Memory,
+    skew: float,
+    now: float,
+    looked_at: float | None = None,
+) -> JobClock:
+    """Return what a poll at `now` tells of a job's clock: nothing before its first heartbeat."""
+    detail = memory.details.get(pipeline.id, Detail())
+    in_log = detail.beat_at if is_last_witness(pipeline, beat) else None
+    reading = in_log if in_log is not None else float(beat.at)
+    if reading == 0.0:
+        return job_clock.silent(now)
+    reported = {"beat": reading}
+    reported |= {fact: at for fact in TIMES if (at := _number(beat.facts, fact)) is not None}
+    for place, step in enumerate(detail.steps):
+        reported[f"step {place}"] = step.started_at
+        if step.ended_at is not None:
+            reported[f"end {place}"] = step.ended_at
+    if detail.ready_at is not None:
+        reported["ready"] = detail.ready_at
+    ended_at = None
+    if not is_live(pipeline):
+        ended_at = detail.ended_at or _ours(pipeline.updated_at, skew)
+    span = job_clock.Span(_ours(pipeline.created_at, skew), ended_at, beat.state in pipeline_name.FINAL)
+    before = memory.clocks.get(pipeline.id)
+    return job_clock.seen(before, (beat.seq, in_log or 0.0), reading, reported, now, looked_at, span)
 
 
 def chosen(
@@ -132,15 +157,18 @@ def observed(
     """Return the observation of one attempt's job. `tunnel_status` describes its tunnel to this machine."""
     state = STATES.get(pipeline.status, JobState.QUEUED)
     detail = memory.details.get(pipeline.id, Detail())
+    known = memory.clocks.get(pipeline.id) or clock_of(pipeline, beat, memory, skew, now)
+    clock = known if known.placed else None
     created_at = _ours(pipeline.created_at, skew)
-    started_at = _not_before(created_at, _started_at(beat, detail, skew))
+    started_at = _not_before(created_at, _started_at(clock, detail))
+    saved_at = None if clock is None else clock.at_most("saved", skew)
     if state is JobState.RUNNING and beat.state not in (pipeline_name.READY, pipeline_name.ENDING):
         state = JobState.RUNNING if detail.ready_at is not None else JobState.STARTING
     ended = state is JobState.ENDED
-    cause, message = _end(pipeline, beat, detail, skew) if ended else (None, None)
+    cause, message = _end(pipeline, beat, detail, skew, saved_at) if ended else (None, None)
     if pipeline.status in WAITS:
         message = STUCK if pipeline.id in memory.stuck else WAITS[pipeline.status]
-    ready_at = detail.ready_at
+    ready_at = None if clock is None else clock.instant("ready")
     if ready_at is None and beat.state in (pipeline_name.READY, pipeline_name.ENDING):
         ready_at = started_at
     return JobObservation(
@@ -152,8 +180,8 @@ def observed(
         started_at=started_at,
         ended_at=(detail.ended_at or _ours(pipeline.updated_at, skew)) if ended else None,
         ready_at=_not_before(started_at, ready_at),
-        beat=_beat(beat, memory.sightings.get(pipeline.id), detail, skew, now),
-        steps=detail.steps,
+        beat=None if clock is None else _beat(pipeline, beat, clock, skew, now),
+        steps=() if clock is None else _steps(detail.steps, clock),
         exit_code=_exit_code(cause, beat, detail),
         cause=cause,
         message=message,
@@ -162,7 +190,7 @@ def observed(
         number=beat.number,
         generation=beat.generation,
         state_since=_ours(pipeline.updated_at, skew),
-        saved_at=_ours(_number(beat.facts, "saved"), skew),
+        saved_at=saved_at,
         warning=_warning(beat, detail, ended=ended),
         on_volume=beat.facts.get("kept") == "volume",
         saves_on_exit=_saves_on_exit(beat, ended=ended),
@@ -216,38 +244,40 @@ def _warning(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
     return "; ".join(notices) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
 
 
-def _started_at(beat: Heartbeat, detail: Detail, skew: float) -> float | None:
+def _started_at(clock: JobClock | None, detail: Detail) -> float | None:
     """Return None until the job has sent a heartbeat: none is expected while images are pulled."""
-    if detail.started_at is not None:
+    if detail.started_at is not None or clock is None:
         return detail.started_at
-    started = beat.facts.get("started", "")
-    if started.isdecimal():
-        return _ours(float(started), skew)
-    return _ours(float(beat.at), skew) if beat.at else None
+    return clock.instant("started") or clock.at
 
 
-def _beat(
-    beat: Heartbeat, sighting: HeartbeatSeen | None, detail: Detail, skew: float, now: float
-) -> Beat | None:
-    by_job = float(beat.at) + skew if beat.at else None
-    seen_at = None if sighting is None else sighting.at
-    if by_job is not None and seen_at is not None and seen_at - by_job > CLOCK_WRONG_S:
-        by_job = seen_at
-    instants = [at for at in (by_job, detail.beat_at) if at is not None]
-    if not instants:
-        return None
-    # A job counts in whole seconds, so it may be one ahead.
+def _beat(pipeline: Pipeline, beat: Heartbeat, clock: JobClock, skew: float, now: float) -> Beat:
+    late_s = LOG_LATE_S if is_last_witness(pipeline, beat) else 0.0
+    at = clock.at if not clock.is_doubtful else clock.at_most("beat", skew) or clock.at
     return Beat(
-        max(instants) if max(instants) <= now + 1.0 else now,
+        min(now, at + late_s),
         load=_number(beat.facts, "load"),
         memory=_whole(beat.facts, "memory"),
         disk_free=_whole(beat.facts, "disk"),
-        active_at=_ours(_number(beat.facts, "active"), skew),
+        active_at=clock.instant("active"),
         shells=_whole(beat.facts, "shells"),
     )
 
 
-def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tuple[Cause, str | None]:
+def _steps(steps: tuple[StepResult, ...], clock: JobClock) -> tuple[StepResult, ...]:
+    return tuple(
+        replace(
+            step,
+            started_at=clock.instant(f"step {place}") or clock.at,
+            ended_at=clock.instant(f"end {place}"),
+        )
+        for place, step in enumerate(steps)
+    )
+
+
+def _end(
+    pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float, saved_at: float | None
+) -> tuple[Cause, str | None]:
     """Return the cause of the end. GitLab's failure reason has priority, except that a command failed: a job that a
     limit or its runner ends from outside reports a user's request itself.
     """
@@ -267,7 +297,7 @@ def _end(pipeline: Pipeline, beat: Heartbeat, detail: Detail, skew: float) -> tu
         return Cause.CANCELLED, "it ended by itself"
     text = reason.text
     if reason.cause is Cause.TIMEOUT:
-        text = f"{text}. {_saved_words(beat, detail.ended_at or _ours(pipeline.updated_at, skew), skew)}"
+        text = f"{text}. {_saved_words(beat, detail.ended_at or _ours(pipeline.updated_at, skew), saved_at)}"
     lines = [line for line in (detail.tail, text) if line]
     return reason.cause, "\n".join(lines)
 
@@ -284,11 +314,10 @@ def _exit_code(cause: Cause | None, beat: Heartbeat, detail: Detail) -> int | No
     return detail.exit_code if cause in (Cause.USER_CODE, Cause.KILLED) else None
 
 
-def _saved_words(beat: Heartbeat, ended_at: float | None, skew: float) -> str:
+def _saved_words(beat: Heartbeat, ended_at: float | None, saved_at: float | None) -> str:
     """Describe what is saved of a job that saved no cache."""
     if "state" in beat.facts:
         return "All of its work is saved"
-    saved_at = _ours(_number(beat.facts, "saved"), skew)
     if saved_at is None or ended_at is None:
         return "It has no checkpoint, and its cache was not saved"
     age = max(0, round(ended_at - saved_at))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from wsdash.backend.providers.errors import ProviderError
@@ -19,7 +18,7 @@ from wsdash.backend.providers.gitlab.observe import job_log, observation
 from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory
 from wsdash.backend.providers.gitlab.tunnel.heartbeats import TunnelHeartbeats
 from wsdash.backend.providers.types import ProviderSnapshot
-from wsdash.model import JobObservation, StepResult
+from wsdash.model import JobObservation
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +29,13 @@ STUCK_S = 30.0
 """Seconds that a job may be pending before wsdash asks GitLab whether a runner can take it."""
 LOG_S = 20.0
 """Seconds between two reads of a log, if it is the only source."""
-LOG_LATE_S = 60.0
-"""Longest delay of a log that is not watched, in seconds: its end may be that much older than the answer."""
 MOST_LOG = 5 * 1024 * 1024
 MOST_DETAILS = 10
 """Most pipelines that one poll requests details of; the next polls do the others."""
 CALM_S = 60.0
 """After this many seconds without a change, another context's answer may be used until it is four polls old."""
+STEP_S = 5.0
+"""This machine's clock was set if it differs by so many seconds more than before from the boot-time clock."""
 GIVE_UP_S = 600.0
 """After this many seconds, a log without the job's start is not read any more."""
 
@@ -55,6 +54,7 @@ class PipelinePoller:
         shared: SharedListing | None = None,
         poll_s: float = 3.0,
         heartbeats: TunnelHeartbeats | None = None,
+        boot_clock: Callable[[], float] | None = None,
     ) -> None:
         self._shared = shared
         self._heartbeats = heartbeats
@@ -66,6 +66,9 @@ class PipelinePoller:
         self._clock = clock
         self._memory = Memory()
         self._live: set[int] = set()
+        self._looked_at: float | None = None
+        self._boot_clock = boot_clock
+        self._clock_offset: float | None = None
         self._full_at = float("-inf")
         self._stuck_at = float("-inf")
         self._log_at: dict[int, float] = {}
@@ -90,16 +93,32 @@ class PipelinePoller:
         ones, doubles = observation.chosen(found)
         for pipeline_id in doubles:
             await self._quietly(self._api.cancel_pipeline(project.id, pipeline_id))
-        for pipeline, beat in found:
-            before = self._memory.sightings.get(pipeline.id)
-            self._memory.sightings[pipeline.id] = observation.sighted(before, beat, now)
         await self._fetch_details(project.id, ones, skew, now)
+        self._read_clocks(found, skew, now)
         await self._ask_for_stuck(project.path, ones, now)
         self._remember(ones)
         jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
         if is_full:
             self._forget({p.id for p in pipelines})
         return ProviderSnapshot(now, jobs)
+
+    def _read_clocks(self, found: Sequence[Found], skew: float, now: float) -> None:
+        clocks = self._memory.clocks
+        if self._was_set():
+            clocks.clear()
+            self._looked_at = None
+        for pipeline, beat in found:
+            clocks[pipeline.id] = observation.clock_of(
+                pipeline, beat, self._memory, skew, now, self._looked_at
+            )
+        self._looked_at = now
+
+    def _was_set(self) -> bool:
+        """Whether this machine's clock was set since the last poll, so that no time from before counts."""
+        if self._boot_clock is None:
+            return False
+        before, self._clock_offset = self._clock_offset, self._clock() - self._boot_clock()
+        return before is not None and abs(self._clock_offset - before) > STEP_S
 
     async def _fetch_details(self, project_id: int, ones: Sequence[Found], skew: float, now: float) -> None:
         """Request details of a limited number; the next poll continues with the rest."""
@@ -130,7 +149,7 @@ class PipelinePoller:
             status,
             pipeline.updated_at,
             skew,
-            memory.sightings.get(pipeline.id),
+            memory.clocks.get(pipeline.id),
             memory.details.get(pipeline.id),
             pipeline.id in memory.stuck,
         )
@@ -191,7 +210,7 @@ class PipelinePoller:
         if beat.state != pipeline_name.ENDING and detail.ready_at is None:
             # The current step and the earlier ones; the log arrives later than the name.
             return is_due and now - (pipeline.updated_at or now) < GIVE_UP_S
-        return is_due and (beat.at == 0 or beat.facts.get("via") == "none")
+        return is_due and observation.is_last_witness(pipeline, beat)
 
     async def _fetch_detail(self, project_id: int, one: Found, skew: float, now: float) -> None:
         pipeline, beat = one
@@ -203,7 +222,6 @@ class PipelinePoller:
         self, project_id: int, pipeline: Pipeline, beat: Heartbeat, skew: float, now: float
     ) -> None:
         """Request the job and its log: which step failed, which steps ran, when it was ready."""
-        before = self._memory.details.get(pipeline.id, Detail())
         job = self._jobs.get(pipeline.id)
         if job is None or not observation.is_live(pipeline):
             jobs = await self._api.jobs(project_id, pipeline.id)
@@ -213,20 +231,15 @@ class PipelinePoller:
         part = await self._api.trace(project_id, job.id, 0, MOST_LOG)
         parsed = job_log.read(part.data)
         is_live = observation.is_live(pipeline)
-        is_last_witness = is_live and (beat.at == 0 or beat.facts.get("via") == "none")
-        beat_at = None
-        if is_last_witness and parsed.beat_at is not None:
-            moved = before.beat_at is None or parsed.beat_at + skew + LOG_LATE_S > before.beat_at
-            beat_at = min(now, parsed.beat_at + skew + LOG_LATE_S) if moved else before.beat_at
         self._memory.details[pipeline.id] = Detail(
             started_at=_started(job, skew) if parsed.steps or beat.at else None,
             ended_at=None if job.finished_at is None else job.finished_at + skew,
             failure_reason=job.failure_reason,
             tail=None if is_live else parsed.tail,
             exit_code=None if is_live else parsed.exit_code,
-            steps=tuple(_ours(step, skew) for step in parsed.steps),
-            ready_at=None if parsed.ready_at is None else parsed.ready_at + skew,
-            beat_at=beat_at,
+            steps=parsed.steps,
+            ready_at=parsed.ready_at,
+            beat_at=parsed.beat_at,
             cache_is_local=parsed.cache_is_local,
         )
 
@@ -255,7 +268,7 @@ class PipelinePoller:
 
     def _forget(self, kept: set[int]) -> None:
         kept = kept | self._live
-        self._memory.sightings = {i: seen for i, seen in self._memory.sightings.items() if i in kept}
+        self._memory.clocks = {i: clock for i, clock in self._memory.clocks.items() if i in kept}
         self._memory.details = {i: detail for i, detail in self._memory.details.items() if i in kept}
         self._log_at = {i: at for i, at in self._log_at.items() if i in kept}
         self._jobs = {i: job for i, job in self._jobs.items() if i in kept}
@@ -265,11 +278,6 @@ class PipelinePoller:
 
 def _started(job: Job, skew: float) -> float | None:
     return None if job.started_at is None else job.started_at + skew
-
-
-def _ours(step: StepResult, skew: float) -> StepResult:
-    ended = None if step.ended_at is None else step.ended_at + skew
-    return replace(step, started_at=step.started_at + skew, ended_at=ended)
 
 
 def _of_workspaces(pipelines: Iterable[Pipeline]) -> list[Pipeline]:

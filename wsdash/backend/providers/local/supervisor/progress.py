@@ -85,11 +85,15 @@ class Progress:
 
 def beat_record(message: Message, now: float, memory: int | None, disk_free: int | None) -> dict[str, object]:
     """Return the content of `beat.json`: the supervisor's own measurements if it has them, else the job's."""
+    at, active = message.number("at"), message.number("active")
+    if at is not None and active is not None:
+        # Both are on the job's clock, which keeps its pace when this machine's clock is set.
+        active = now - max(0.0, at - active)
     return {
         "at": now,
         "load": message.number("load"),
         "memory": memory if memory is not None else message.integer("memory"),
         "disk_free": disk_free if disk_free is not None else message.integer("disk_free"),
-        "active_at": message.number("active"),
+        "active_at": active,
         "shells": message.integer("shells"),
     }
