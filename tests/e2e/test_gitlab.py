@@ -65,6 +65,11 @@ def test_a_workspace_is_created_seen_alive_stopped_with_its_cache_and_deleted_wi
     work.create()
     first = work.wait_for(phase="running", attempt=1)
     until_sync(lambda: "nothing kept" in work.run("logs", "app"), PATIENCE_S, "the log of the first job")
+    log, raw = work.run("logs", "app"), work.run("logs", "app", "--raw")
+    assert "section_start" in raw and "gitlab.sh" in raw and "wsdash: cloning" in log
+    assert not any(
+        word in log for word in ("section_start", "gitlab.sh", "wsdash/1", "Running with gitlab-runner")
+    )
     until_sync(lambda: work.row()["last_beat_at"] != first["last_beat_at"], PATIENCE_S, "another heartbeat")
     work.run("stop", "app", "--wait")
     work.run("start", "app", "--wait")
@@ -264,7 +269,7 @@ def test_a_secret_comes_from_the_project_alone_which_keeps_it_for_its_workspace(
     monkeypatch.setenv("OTHER", "s3cret-of-mine")
     output += work.run_stderr("create", work.source, *arguments, "--name", "app", "--secret", "OTHER")
     until_sync(lambda: "lengths 12 14" in work.run("logs", "app"), PATIENCE_S, "the log of the job")
-    log = work.run("logs", "app")
+    log = work.run("logs", "app", "--raw")
     branch = next(name for name in work.project.repository.branches() if name.startswith("wsdash/"))
     committed = work.project.repository.read(branch, ".gitlab-ci.yml")
     assert committed is not None and "NPM_TOKEN" in committed
@@ -368,7 +373,7 @@ def test_ssh_leads_into_the_workspace_by_the_line_that_its_job_holds(
     relay = json.loads((work.paths.state / "access" / "relay.json").read_text())["process"]
     os.kill(relay["pid"], signal.SIGKILL)
     assert work.run("ssh", "app", "--", "echo", "again") == "again\n"
-    secrets = (work.paths.state / "access" / "relay.log").read_text() + work.run("logs", "app")
+    secrets = (work.paths.state / "access" / "relay.log").read_text() + work.run("logs", "app", "--raw")
     assert "eyJ" not in secrets  # no token of GitLab's
     work.run("delete", "app", "--yes", "--wait", "--keep-work")
     (script,) = (work.paths.state / "kept").glob("app-*/restore.sh")
@@ -390,7 +395,7 @@ def test_without_id_tokens_a_job_is_let_in_by_a_secret_that_counts_once(work: Wo
     (first,) = [pipeline.variables for pipeline in work.server.state.pipelines.values()]
     secret = first["WSDASH_ONE_TIME_SECRET"]
     access = work.paths.state / "access"
-    assert secret not in work.run("logs", "app") + (access / "relay.log").read_text()
+    assert secret not in work.run("logs", "app", "--raw") + (access / "relay.log").read_text()
     assert secret not in "".join(file.read_text() for file in (access / "grants").iterdir())
     work.run("restart", "app", "--wait")
     work.wait_for(phase="running", attempt=2)

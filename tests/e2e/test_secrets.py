@@ -87,7 +87,7 @@ class User:
         """Every verb that tells something."""
         for verb in ("list", "show app", "show app --json", "events app --json", "why app", "plan", "doctor"):
             self.run(*verb.split(), code=None)
-        self.run("logs", "app", code=None)
+        self.run("logs", "app", "--raw", code=None)
         self.run("ports", "app", code=None)
         self.run("update", "app", "--yes", code=None)
         self.run("export", "app", str(self.folder / "app.tar.gz"), "--force", code=None)

@@ -62,7 +62,7 @@ class Job:
 
     def run(self) -> None:
         reporter = self._reporter
-        reporter.say(f"Running with wsdash-tests on {os.uname().nodename}")
+        reporter.say("\x1b[0KRunning with gitlab-runner of the tests\x1b[0;m")
         self._prepare()
         for entry in self._payload["cache"]:
             cache.restore(entry, self._directory, self._cache, reporter.say)

@@ -159,6 +159,11 @@ def logs_options(parser: ArgumentParser) -> None:
     """Add the options of `logs`."""
     parser.add_argument("-f", "--follow", action="store_true", help="keep printing until the job ends")
     parser.add_argument("--attempt", type=int, metavar="N", help="the log of attempt N (the newest)")
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="the log as the provider has it, with the runner's own lines and marks",
+    )
 
 
 def devfile_options(parser: ArgumentParser) -> None:

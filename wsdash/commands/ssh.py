@@ -229,7 +229,7 @@ async def wait_until_entered(
 def logs(args: Namespace, paths: Paths) -> int:
     """Print the job's output: unchanged into a file or pipe, without control sequences on a terminal.
 
-    wsdash's own protocol, and a runner's timestamps and marks, are left out.
+    wsdash's own protocol, and a runner's timestamps, marks and own lines, are left out, unless `--raw` is given.
     """
     writer = _ToTerminal() if sys.stdout.isatty() else _Raw()
     with_service(paths, lambda service: _copy_log(service, args, writer))
@@ -240,7 +240,7 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
     workspace = await service.queries.find(args.name)
     number = args.attempt or await _newest_attempt(service, workspace, wait=args.follow)
     offset, ended, looks = 0, False, 0
-    text = LogText()
+    text = _Unchanged() if args.raw else LogText()
     while True:
         chunk = await service.queries.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
         await asyncio.to_thread(writer.write, text.feed(chunk.data) if chunk.data else text.rest())
@@ -258,6 +258,16 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
             await asyncio.sleep(LOOK_S)
     await asyncio.to_thread(writer.write, text.rest(ended=True))
     writer.close()
+
+
+class _Unchanged:
+    """A log as its provider has it, with the methods of `LogText`."""
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+    def rest(self, *, ended: bool = False) -> bytes:
+        return b""
 
 
 async def _newest_attempt(service: Service, workspace: Workspace, *, wait: bool) -> int:

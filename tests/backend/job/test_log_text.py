@@ -18,9 +18,7 @@ STAMPED = (
     b"2026-11-30T15:04:14.200000Z 01O  10 %\r 90 %\r\n"
     b"2026-11-30T15:04:14.300000Z 01O+100 %\n"
 )
-PLAIN = (
-    b"Running with gitlab-runner 19.4.0\n$ sh .wsdash/gitlab.sh start\n\nnpm warn old\n 10 %\r 90 %\r100 %\n"
-)
+PLAIN = b"\nnpm warn old\n 10 %\r 90 %\r100 %\n"
 
 
 def read(log: bytes, cuts: list[int]) -> bytes:

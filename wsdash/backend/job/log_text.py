@@ -18,18 +18,19 @@ import bisect
 import re
 
 from wsdash.backend.job.protocol import KINDS, MARK
+from wsdash.backend.job.runner_log import OwnOutput
 
 OWN = "wsdash: "
 """The prefix of lines that wsdash itself has written into a log."""
 MOST_LINES = 12
 _LONGEST = 1000
-_STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f]{2}[OE]([ +])", re.MULTILINE)
+_STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ([0-9a-f]{2}[OE])([ +])", re.MULTILINE)
 _STAMP_LENGTH = len(b"2026-11-30T15:04:13.212613Z 00O ")
 _ERASED = rb"\r\x1b\[0K"
 _KINDS = "|".join(KINDS).encode()
 _NOISE = re.compile(
     rb"%s(?:%s) [^\r\n]*+(?:%s|\r?\n|\r?(?:\x1b(?:\[0?)?)?\Z|(?=\r))" % (re.escape(MARK), _KINDS, _ERASED)
-    + rb"|section_(?:start|end):\d++:[\w.-]*+(?:\[[^\[\]\r\n]*+\])?%s" % _ERASED
+    + rb"|section_(start|end):\d++:([\w.-]*+)(?:\[[^\[\]\r\n]*+\])?%s" % _ERASED
 )
 """Reads each byte once, whatever a job writes: a message ends before the next line at the latest."""
 _BEGINS = (MARK, b"section_")
@@ -48,10 +49,12 @@ class Unstamped:
             return
         parts: list[bytes] = []
         length = at = 0
+        stream = b""
         for stamp in _STAMP.finditer(log):
             end = stamp.start()
-            if stamp[1] == b"+" and log[end - 1 : end] == b"\n":
+            if stamp[2] == b"+" and stamp[1] == stream and log[end - 1 : end] == b"\n":
                 end -= 1
+            stream = stamp[1]
             parts.append(log[at:end])
             length += max(0, end - at)
             at = stamp.end()
@@ -78,7 +81,9 @@ class LogText:
         self._is_stamped: bool | None = None
         self._raw = b""
         self._ends_line = False
+        self._stream = b""
         self._held = b""
+        self._own = OwnOutput()
 
     def feed(self, data: bytes) -> bytes:
         """Return the text that is complete; hold back bytes that may begin a message or marker."""
@@ -87,7 +92,7 @@ class LogText:
         if len(self._held) - cut > _LONGEST_HELD:
             cut = len(self._held)
         ready, self._held = self._held[:cut], self._held[cut:]
-        return _NOISE.sub(b"", ready)
+        return self._of_job(ready)
 
     def rest(self, *, ended: bool = False) -> bytes:
         """Return the held bytes after a pause in the log; `ended`: the log has ended."""
@@ -102,7 +107,20 @@ class LogText:
             text += self._raw
             self._raw = b""
         self._held = b""
-        return _NOISE.sub(b"", text)
+        return self._of_job(text) + self._own.rest()
+
+    def _of_job(self, text: bytes) -> bytes:
+        out = []
+        at = 0
+        for noise in _NOISE.finditer(text):
+            out.append(self._own.feed(text[at : noise.start()]))
+            at = noise.end()
+            if noise[1] == b"start":
+                self._own.enter(noise[2])
+            elif noise[1] == b"end":
+                out.append(self._own.leave(noise[2]))
+        out.append(self._own.feed(text[at:]))
+        return b"".join(out)
 
     def _unstamp(self, data: bytes) -> bytes:
         self._raw += data
@@ -117,10 +135,13 @@ class LogText:
         text = b""
         for line in whole.split(b"\n") if whole else ():
             stamp = _STAMP.match(line)
-            goes_on = stamp is not None and stamp[1] == b"+"
+            stream = stamp[1] if stamp is not None else b""
+            # Only what the same stream began goes on; another one may have written a line meanwhile.
+            goes_on = stamp is not None and stamp[2] == b"+" and stream == self._stream
             text += b"\n" if self._ends_line and not goes_on else b""
             text += line[stamp.end() :] if stamp is not None else line
             self._ends_line = True
+            self._stream = stream
         return text
 
 
