@@ -101,6 +101,7 @@ def pipeline(found: Pipeline, base: str) -> dict[str, Any]:
 
 
 def runner(found: Runner) -> dict[str, Any]:
+    """As in a list or a job (GitLab: lib/api/entities/ci/runner.rb): without its tags and what it takes."""
     return {
         "id": found.id,
         "description": found.description,
@@ -109,9 +110,13 @@ def runner(found: Runner) -> dict[str, Any]:
         "runner_type": "instance_type" if found.project is None else "project_type",
         "online": found.contacted_at is not None,
         "status": "online" if found.contacted_at is not None else "never_contacted",
-        "tag_list": found.tags,
-        "run_untagged": found.run_untagged,
     }
+
+
+def runner_details(found: Runner) -> dict[str, Any]:
+    """As GET /runners/:id tells it (GitLab: lib/api/entities/ci/runner_details.rb)."""
+    more = {"tag_list": found.tags, "run_untagged": found.run_untagged, "access_level": found.access_level}
+    return {**runner(found), **more, "locked": found.locked, "maximum_timeout": found.maximum_timeout}
 
 
 def variable(key: str, found: Variable) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Rest:
             ("DELETE", repository + "/branches/{branch}", self.delete_branch),
             ("GET", project + "/protected_branches", self.protected_branches),
             ("GET", project + "/runners", self.runners),
+            ("GET", r"/api/v4/runners/{runner:\d+}", self.runner),
             ("GET", project + "/job_token_scope/allowlist", self.allowlist),
             ("GET", project + "/variables", self.variables),
             ("POST", project + "/variables", self.create_variable),
@@ -121,6 +122,18 @@ class Rest:
         _, project = self._project(request, MAINTAINER, write=False)
         found = [r for r in self.state.runners.values() if r.project in (None, project.id)]
         return self._paged(request, [answers.runner(r) for r in found])
+
+    def runner(self, request: web.Request) -> web.Response:
+        """Instance runners are shown to everybody, those of a project to its maintainers."""
+        user = self._token(request).user
+        wanted = int(request.match_info["runner"])
+        found = next((r for r in self.state.runners.values() if r.id == wanted), None)
+        if found is None:
+            raise not_found("Runner")
+        project = None if found.project is None else self.state.projects[found.project]
+        if project is not None and self.state.role(user, project) < MAINTAINER:
+            raise forbidden("No access granted")
+        return web.json_response(answers.runner_details(found))
 
     def allowlist(self, request: web.Request) -> web.Response:
         _, project = self._project(request, MAINTAINER, write=False)

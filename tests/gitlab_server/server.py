@@ -115,7 +115,8 @@ class GitLabServer:
         return self.do(add)
 
     def add_runner(self, description: str = "runner", tags: Iterable[str] = (), **more: Any) -> Runner:  # noqa: ANN401
-        return self.do(lambda: self._runner_api.add_runner(description, list(tags), **more))
+        seen = {"contacted_at": self.clock.now(), **more}
+        return self.do(lambda: self._runner_api.add_runner(description, list(tags), **seen))
 
     def advance(self, seconds: float = 0.0) -> None:
         """Let time pass, and everything happen that happens by itself."""

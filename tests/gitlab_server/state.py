@@ -6,6 +6,7 @@ that drop stuck and timed-out builds.
 
 from __future__ import annotations
 
+import fnmatch
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +90,8 @@ class Runner:
     project: int | None = None
     run_untagged: bool = True
     paused: bool = False
+    access_level: str = "not_protected"
+    locked: bool = False
     maximum_timeout: float | None = None
     contacted_at: float | None = None
 
@@ -245,7 +248,10 @@ class State:
     def matches(self, runner: Runner, job: Job) -> bool:
         tags = set(job.config.get("tags", []))
         in_scope = runner.project is None or runner.project == job.pipeline.project.id
-        return in_scope and tags <= set(runner.tags) and bool(tags or runner.run_untagged)
+        protected = job.pipeline.project.protected
+        is_protected = any(fnmatch.fnmatchcase(job.pipeline.ref, name) for name in protected)
+        takes = runner.access_level == "not_protected" or is_protected
+        return in_scope and takes and tags <= set(runner.tags) and bool(tags or runner.run_untagged)
 
     def start(self, job: Job, runner: Runner, *, cancels_gracefully: bool) -> None:
         now = self.clock.now()

@@ -50,7 +50,9 @@ FACTS = frozenset(
         "remote",
         "tunnel",
     }
-) | frozenset({"unsaved", "run", "cache", "volume", "import", "active", "shells", "load", "memory", "disk"})
+) | frozenset(
+    {"unsaved", "run", "debug", "cache", "volume", "import", "active", "shells", "load", "memory", "disk"}
+)
 """Names of the facts in a heartbeat, written as `NAME=VALUE` in the name of the pipeline."""
 FACTS_BEFORE = {"deposit": "remote"}
 """Old names of facts, from jobs that the previous version launched, with their present names."""

@@ -84,8 +84,13 @@ class GitLabHarness(Harness):
         job = await super().launch(workload, of)
         trace = self.instance.server.state.pipelines[int(job.job_id)].jobs[0].trace
         await until(lambda: b"wsdash/1 ready" in trace, self.patience_s, "the log of the start")
-        started = bytes(trace).count(b'"state":"start"')
-        return await self.until(launched, lambda job: len(job.steps) == started)
+        started, ended = (bytes(trace).count(b'"state":"%s"' % state) for state in (b"start", b"end"))
+
+        def has_read_it(job: JobObservation) -> bool:
+            done = [step for step in job.steps if step.ended_at is not None]
+            return len(job.steps) >= started and len(done) >= ended
+
+        return await self.until(launched, has_read_it)
 
     async def run_inside(self, *argv: str) -> tuple[int, bytes]:
         base = next(

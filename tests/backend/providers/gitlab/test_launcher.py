@@ -12,6 +12,7 @@ import yaml
 from tests.backend.providers.contract import attempt, workspace
 from tests.backend.providers.gitlab.harness import WORKLOAD, Instance, now
 from tests.gitlab_server.faults import Fault
+from tests.gitlab_server.state import Package
 from wsdash.backend.job import render as job_render
 from wsdash.backend.providers.errors import OwnershipLost, PermanentError, PreconditionFailed, Unreachable
 from wsdash.backend.providers.gitlab.ci import config
@@ -201,3 +202,34 @@ def job_on(instance: Instance, branch: str) -> dict[str, Any]:
     text = instance.project.repository.read(branch, ".gitlab-ci.yml") or ""
     found: dict[str, Any] = list(yaml.safe_load_all(text))[-1]["workspace"]
     return found
+
+
+@pytest.mark.parametrize("deposits", [False, True])
+async def test_a_workspace_whose_pipelines_gitlab_has_removed_loses_nothing(
+    instance: Instance, deposits: bool
+) -> None:
+    instance.settings = replace(instance.settings, deposits=deposits)
+    provider = instance.provider()
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    (variables,) = launched(instance)
+    assert variables["WSDASH_RESTORE_FROM"] == "no", "there was no job before"
+
+    def remove() -> None:
+        instance.server.state.pipelines.clear()
+        instance.server.state.jobs.clear()
+        for version in ("1.9", "1.10", "nonsense"):
+            package = Package(instance.server.state.new_id(), f"wsdash-{workspace().id}", version)
+            instance.project.packages.append(package)
+
+    instance.server.do(remove)
+    again = instance.provider()
+    await again.observe()
+    await again.launch(workspace(), now(instance, 2), WORKLOAD)
+    (variables,) = launched(instance)
+    assert variables["WSDASH_RESTORE_FROM"] == "yes"
+    assert variables["WSDASH_CHECKPOINT"] == ("registry:1.10" if deposits else "none")
+
+
+def launched(instance: Instance) -> list[dict[str, str]]:
+    """The variables of the jobs that GitLab has."""
+    return [job.config["variables"] for job in instance.server.state.jobs.values()]

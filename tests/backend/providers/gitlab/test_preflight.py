@@ -8,6 +8,7 @@ import pytest
 
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.faults import Fault
+from tests.gitlab_server.state import Variable
 from wsdash.backend.providers.gitlab.preflight import probe, source_finding
 from wsdash.backend.providers.types import Finding
 
@@ -28,7 +29,7 @@ async def test_a_project_of_ones_own_with_a_runner_lacks_nothing(instance: Insta
     found = await findings(instance)
     assert {finding.level for finding in found} == {"ok"}
     assert all(asked.startswith(("GET", "HEAD")) for asked in instance.server.asked())
-    assert len(instance.server.asked()) <= 7
+    assert len(instance.server.asked()) <= 9
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,30 @@ async def test_tags_that_no_runner_has_and_runners_that_are_paused(instance: Ins
     assert "no runner with the tags gpu" in blocked(await findings(instance, tags=("gpu",)))
     next(iter(instance.server.state.runners.values())).paused = True
     assert "paused" in blocked(await findings(instance))
+
+
+async def test_runners_for_protected_branches_alone_take_no_job_of_a_workspace(instance: Instance) -> None:
+    (runner,) = instance.server.state.runners.values()
+    runner.access_level = "ref_protected"
+    assert "takes only jobs of protected branches" in blocked(await findings(instance))
+    instance.project.protected.append("wsdash/*")
+    assert "1 runners fit" in [finding.message for finding in await findings(instance)]
+
+
+async def test_a_runner_that_is_not_there_may_come_and_is_a_warning(instance: Instance) -> None:
+    (runner,) = instance.server.state.runners.values()
+    runner.contacted_at = None
+    (warning,) = [finding for finding in await findings(instance) if finding.level == "warning"]
+    assert warning.message == "no suitable runner is online"
+
+
+@pytest.mark.parametrize(("value", "warns"), [("true", True), ("1", True), ("false", False)])
+async def test_a_project_whose_jobs_log_their_secrets_is_warned_of(
+    instance: Instance, value: str, warns: bool
+) -> None:
+    instance.project.variables["CI_DEBUG_TRACE"] = Variable(value)
+    warnings = [finding.message for finding in await findings(instance) if finding.level == "warning"]
+    assert any("so the log shows secrets" in message for message in warnings) is warns
 
 
 async def test_an_old_gitlab_is_named(instance: Instance) -> None:

@@ -48,7 +48,11 @@ class Launcher:
         self._asked_for: set[str] = set()
         self._launching: dict[str, asyncio.Lock] = {}
         self._volumes: dict[str, Volume | None] = {}
+        self._stored: dict[str, registry_checkpoints.RemoteCheckpoint | None] = {}
+        """The newest checkpoint in the project, of workspaces whose pipelines are removed."""
         self._foreign: set[int] = set()
+        self._launched: set[str] = set()
+        """The workspaces that this process has launched a job of."""
         self.pipelines: dict[str, int] = {}
         """The id of each attempt's pipeline."""
         self.withdrawn: dict[str, JobObservation] = {}
@@ -84,6 +88,9 @@ class Launcher:
         if attempt.number > 1 or session.branches.may_hold(workspace.id):
             head = await self._head(workspace.id)
         project = await session.project.info()
+        if session.settings.deposits and self._is_forgotten(workspace.id, attempt.number):
+            stored = await registry_checkpoints.stored(session.api, project.id, workspace.id)
+            self._stored[workspace.id] = stored
         configuration, message = await asyncio.to_thread(self._render, project, workspace, attempt, workload)
         is_written = configuration.takes_inputs and session.branches.holds(workspace.id, configuration.digest)
         if head is not None:
@@ -92,6 +99,7 @@ class Launcher:
             await session.branches.write(workspace.id, configuration.text, configuration.digest, message)
         made = await self._start(workspace, attempt, configuration, message)
         self.pipelines[attempt.id] = made.id
+        self._launched.add(workspace.id)
         await self._authorize(workspace, attempt, made.id)
         return self._observed(made, attempt)
 
@@ -125,6 +133,7 @@ class Launcher:
     def forget(self, workspace_id: str) -> None:
         """Discard everything about a deleted workspace."""
         self._volumes.pop(workspace_id, None)
+        self._stored.pop(workspace_id, None)
         self.withdrawn = {key: job for key, job in self.withdrawn.items() if job.workspace_id != workspace_id}
 
     # --- rendering -----------------------------------------------------------------------
@@ -171,7 +180,7 @@ class Launcher:
             workspace.id,
             workspace.name,
             attempt_key(attempt.id, attempt.number, attempt.generation),
-            restores=self._restores(workspace.id),
+            restores=self._restores(workspace.id, attempt.number),
             checkpoint=self._checkpoint(workspace.id),
         )
         try:
@@ -185,18 +194,29 @@ class Launcher:
         """Return the newest remote checkpoint, in the format that a job restores from."""
         kept = self._checkpoints.newest(workspace_id)
         remote = registry_checkpoints.newest(self._session.poller.beats.values(), workspace_id)
+        remote = remote or self._stored.get(workspace_id)
         if remote is not None and (kept is None or remote.id > kept.id):
             return str(remote)
         return NO_CHECKPOINT if kept is None else str(kept.id)
 
-    def _restores(self, workspace_id: str) -> Restores:
-        """Return the state that the next job should find: the one saved last, or files that wait here for it."""
-        beats = [beat for beat in self._session.poller.beats.values() if beat.workspace_id == workspace_id]
+    def _beats_of(self, workspace_id: str) -> list[Heartbeat]:
+        return [beat for beat in self._session.poller.beats.values() if beat.workspace_id == workspace_id]
+
+    def _is_forgotten(self, workspace_id: str, number: int) -> bool:
+        """Whether there were jobs before, but GitLab has none of their pipelines any more."""
+        return number > 1 and workspace_id not in self._launched and not self._beats_of(workspace_id)
+
+    def _restores(self, workspace_id: str, number: int) -> Restores:
+        """Return the state that the next job should find: the one saved last, or files that wait here for it.
+
+        The number of that state is not known if the pipelines are gone.
+        """
+        beats = self._beats_of(workspace_id)
         if self._imports.has(workspace_id):
             if not any(saved_state.has_saved(beat) for beat in beats):
                 return "import"
             self._imports.drop(workspace_id)
-        return saved_state.saved_last(beats)
+        return "yes" if self._is_forgotten(workspace_id, number) else saved_state.saved_last(beats)
 
     def _volume(self) -> Volume | None:
         path = self._session.settings.volume

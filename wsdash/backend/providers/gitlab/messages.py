@@ -50,6 +50,10 @@ DISK_FULL = (
     "the job's disk is full or not writable (a quota, no inodes, read-only): nothing is saved until there is space."
     " Remove files that are not needed (`wsdash ssh`); the job is not replaced because of this"
 )
+DEBUG_TRACE = (
+    "CI_DEBUG_TRACE is set for its job (by the project, a group, GitLab's administrator or the runner): the log shows"
+    " every command with its variables, also secrets. Have it removed, and the log deleted"
+)
 SSH_DOWN = (
     "its SSH server has ended, so ssh cannot enter it; the job starts it again every two seconds, and its log says why"
     " that fails"
@@ -69,4 +73,6 @@ CACHE_IS_LOCAL = (
     "its runner stores caches on its own disk only, so a job on another runner would start without the cache: choose"
     " tags that select one runner, or give the runners a shared cache"
 )
-STUCK = "no runner takes it: none with these tags is online; GitLab drops it after an hour"
+STUCK = "no runner takes it: {}; GitLab drops it after an hour"
+NONE_ONLINE = "none with these tags is online"
+"""The reason why no runner takes a job, where the user may not see the runners or one of them would fit."""

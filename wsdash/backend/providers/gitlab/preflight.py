@@ -26,6 +26,7 @@ from wsdash.backend.providers.gitlab.api.models import (
 )
 from wsdash.backend.providers.gitlab.api.project import DEVELOPER, ID_TOKENS_SINCE, INPUTS_SINCE
 from wsdash.backend.providers.gitlab.ci.timeouts import LEAST_S
+from wsdash.backend.providers.gitlab.observe import runner_fit
 from wsdash.backend.providers.types import Finding
 from wsdash.config.settings import GitLabSettings
 
@@ -49,21 +50,26 @@ class Facts:
     runners: list[Runner] | None
     protected: list[ProtectedBranch] | None
     allowlist: list[AllowedProject] | None
+    traces_commands: bool | None
+    """Whether the project's variables have jobs log each command with its variables."""
     skew: float
     """Seconds that this machine's clock is ahead of GitLab's."""
 
 
 async def facts(api: GitLabApi, settings: GitLabSettings) -> Facts:
-    """Query everything at once, with at most seven requests. Raises what the API does for user and project."""
+    """Query everything at once: eight requests, and one for each runner. Raises what the API does for user and
+    project.
+    """
     user, (version, skew), token, project = await asyncio.gather(
         api.user(), api.version_and_skew(), api.token(), api.project(settings.project)
     )
-    runners, protected, allowlist = await asyncio.gather(
-        _or_none(api.runners(project.id)),
+    runners, protected, allowlist, traces = await asyncio.gather(
+        _or_none(runner_fit.runners_of(api, project.id)),
         _or_none(api.protected_branches(project.id)),
         _or_none(api.job_token_allowlist(project.id)),
+        _or_none(api.traces_commands(project.id)),
     )
-    return Facts(user, version, token, project, runners, protected, allowlist, skew)
+    return Facts(user, version, token, project, runners, protected, allowlist, traces, skew)
 
 
 def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
@@ -74,6 +80,7 @@ def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
         *_role(found),
         *_pipelines(found),
         *_runners(found, settings),
+        *_debug(found),
         *_version(found),
         *_clock(found),
         *_time(found, settings),
@@ -176,7 +183,6 @@ def _pipelines(found: Facts) -> Iterator[Finding]:
 
 
 def _runners(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
-    tags = ", ".join(settings.tags)
     if found.runners is None:
         yield Finding(
             "warning",
@@ -184,24 +190,37 @@ def _runners(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
             "wsdash reports a job that no runner takes after half a minute.",
         )
         return
-    fitting = _fitting(found.runners, settings)
-    if not fitting:
-        which = f"with the tags {tags}" if tags else "that takes jobs without tags"
+    is_protected = bool(_protecting(found))
+    reason = runner_fit.none_fits(found.runners, settings.tags, is_protected=is_protected)
+    if reason is not None:
+        yield Finding("blocked", *reason)
+        return
+    fitting = runner_fit.fitting(found.runners, settings.tags, is_protected=is_protected)
+    tags = f" ({', '.join(settings.tags)})" if settings.tags else ""
+    if all(runner.run_untagged is None for runner in fitting):
         yield Finding(
-            "blocked", f"the project has no runner {which}", "Register one, or choose other tags (--tag)."
+            "warning",
+            f"{len(fitting)} runners may fit{tags}: your role does not show which jobs they take",
+            "wsdash reports a job that no runner takes after half a minute.",
         )
-    elif all(runner.paused for runner in fitting):
-        yield Finding("blocked", "every suitable runner is paused", "Ask for one to be resumed.")
+    elif all(runner.online is False for runner in fitting):
+        yield Finding(
+            "warning",
+            f"no suitable runner{tags} is online",
+            "A job waits until one is; its admin may know more.",
+        )
     else:
+        yield Finding("ok", f"{len(fitting)} runners fit{tags}")
+
+
+def _debug(found: Facts) -> Iterator[Finding]:
+    if found.traces_commands:
         yield Finding(
-            "ok", f"{len([r for r in fitting if not r.paused])} runners fit{f' ({tags})' if tags else ''}"
+            "warning",
+            "the project's variable CI_DEBUG_TRACE has jobs log every command with its variables, so the log shows"
+            " secrets",
+            "Remove it (Settings > CI/CD > Variables), and have the logs of jobs that ran with it deleted.",
         )
-
-
-def _fitting(runners: list[Runner], settings: GitLabSettings) -> list[Runner]:
-    if not settings.tags:
-        return [r for r in runners if r.run_untagged is not False]
-    return [r for r in runners if set(settings.tags) <= set(r.tag_list)]
 
 
 def _version(found: Facts) -> Iterator[Finding]:
@@ -275,7 +294,8 @@ def _placement(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
 def _volume(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
     if settings.volume is None:
         return
-    count = len(_fitting(found.runners or [], settings))
+    runners = found.runners or []
+    count = len(runner_fit.fitting(runners, settings.tags, is_protected=bool(_protecting(found))))
     if count > 1:
         yield Finding(
             "warning",

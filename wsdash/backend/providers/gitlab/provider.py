@@ -124,7 +124,15 @@ class GitLabProvider(
             self._tunnel, settings, files_folder, cache_key_file, credential_hosts, self._kept
         )
         self._poller = PipelinePoller(
-            api, self._project, clock, log_s, shared, settings.poll_s, self._services.heartbeats, boot_clock
+            api,
+            self._project,
+            clock,
+            log_s,
+            shared,
+            settings.poll_s,
+            self._services.heartbeats,
+            boot_clock,
+            settings.tags,
         )
         self._branches = BranchWriter(api, self._project, files_folder / "branches")
         self._session = Session(

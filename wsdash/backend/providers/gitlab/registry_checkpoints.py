@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
@@ -43,6 +45,29 @@ def newest(beats: Iterable[Heartbeat], workspace_id: str) -> RemoteCheckpoint | 
             except ValueError:
                 continue
     return max(found, key=lambda remote: remote.id, default=None)
+
+
+_MESSAGE = re.compile(r"checkpoint ([0-9.]{3,20}) ", re.ASCII)
+
+
+async def stored(api: GitLabApi, project: int, workspace_id: str) -> RemoteCheckpoint | None:
+    """Return the newest checkpoint that the project has, for a workspace whose pipelines are removed.
+
+    GitLab removes old pipelines if the project says so ("Pipelines settings", automatic cleanup). None also if the user
+    may not see it.
+    """
+    found = []
+    with suppress(NotFound, Forbidden):
+        versions = [package.version for package in await api.packages(project, f"wsdash-{workspace_id}")]
+        found += [f"registry:{version}" for version in versions]
+    with suppress(NotFound, Forbidden):
+        message = (await api.branch(project, f"{BRANCH}{workspace_id}")).commit.message
+        found += [f"branch:{id_}" for id_ in _MESSAGE.findall(message)[:1]]
+    known = []
+    for text in found:
+        with suppress(ValueError):
+            known.append(RemoteCheckpoint.of(text))
+    return max(known, key=lambda remote: remote.id, default=None)
 
 
 async def prune(api: GitLabApi, project: int, workspace_id: str, keep: RemoteCheckpoint | None) -> None:

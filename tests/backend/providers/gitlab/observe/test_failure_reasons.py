@@ -12,6 +12,7 @@ from wsdash.model import Cause
     ("name", "cause"),
     [
         ("script_failure", Cause.USER_CODE),
+        ("trace_size_exceeded", Cause.USER_CODE),
         ("runner_system_failure", Cause.RUNNER_LOST),
         ("stuck_or_timeout_failure", Cause.RUNNER_LOST),
         ("no_updates_running", Cause.RUNNER_LOST),

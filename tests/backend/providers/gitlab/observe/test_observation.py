@@ -53,6 +53,11 @@ class TestHeartbeats:
         job = observation.observed(self.pipeline, beat, Memory(), 0.0, NOW)
         assert job.warning is not None and "SSH server has ended" in job.warning
 
+    def test_a_log_that_shows_secrets_is_told(self) -> None:
+        beat = replace(self.beat, facts={**self.beat.facts, "debug": "trace"})
+        job = observation.observed(self.pipeline, beat, Memory(), 0.0, NOW)
+        assert job.warning is not None and "CI_DEBUG_TRACE is set" in job.warning
+
     def test_a_status_that_nobody_knows_is_taken_for_alive(self) -> None:
         assert observation.is_live(self.pipeline.model_copy(update={"status": "hibernating"}))
 

@@ -67,7 +67,17 @@ async def test_a_job_that_no_runner_takes_says_so(instance: Instance, provider: 
     pipeline = next(iter(instance.server.state.pipelines.values()))
     pipeline.created_at -= 60
     (job,) = (await provider.observe()).jobs
-    assert job.state is JobState.QUEUED and "no runner takes it" in (job.message or "")
+    assert job.state is JobState.QUEUED
+    assert "no runner takes it: every suitable runner is paused" in (job.message or "")
+
+
+async def test_a_developer_is_told_that_none_is_online(instance: Instance, provider: GitLabProvider) -> None:
+    next(iter(instance.server.state.runners.values())).paused = True
+    instance.project.roles[instance.user.id] = 30
+    await provider.launch(workspace(), now(instance), WORKLOAD)
+    next(iter(instance.server.state.pipelines.values())).created_at -= 60
+    (job,) = (await provider.observe()).jobs
+    assert "none with these tags is online" in (job.message or "")
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,9 @@ job_start() {
   export WSDASH_RUN="$run" WSDASH_EMIT_HOOK="$here/gitlab_emit.sh" WSDASH_JOB_PID="$$"
   set_now
   printf '%s\n' "$now" >"$run/started"
+  case ${CI_DEBUG_TRACE:-} in
+    [Tt]rue | TRUE | 1) say 'CI_DEBUG_TRACE is on: this log shows every command with its variables, also secrets.' ;;
+  esac
   set_limits
   choose_root
   configure_git

@@ -42,6 +42,7 @@ compose_name() {
   check_disk
   name="wsdash/$WSDASH_WORKSPACE $WSDASH_ATTEMPT $at $state $seq config=$WSDASH_CONFIG owner=$WSDASH_OWNER via=$http"
   read -r started 2>/dev/null <"$run/started" && add_fact "started=$started"
+  case ${CI_DEBUG_TRACE:-} in [Tt]rue | TRUE | 1) add_fact debug=trace ;; esac
   failed=0
   while read -r _; do failed=$((failed + 1)); done 2>/dev/null <"$run/failed"
   [ "$failed" -eq 0 ] || add_fact "failed=$failed"

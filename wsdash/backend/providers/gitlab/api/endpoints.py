@@ -17,6 +17,7 @@ from wsdash.backend.providers.gitlab.api.models import (
     AllowedProject,
     Branch,
     Commit,
+    DebugTrace,
     Job,
     Lint,
     Listing,
@@ -91,6 +92,11 @@ class GitLabApi:
         except Forbidden:
             return None
 
+    async def runner(self, runner: int) -> Runner:
+        """Return a runner with its tags and what it takes."""
+        what = "a runner"
+        return _of(Runner, await self.client.call("get", f"/runners/{runner}", what=what), what)
+
     async def protected_branches(self, project: int) -> list[ProtectedBranch] | None:
         """Return the protected branches and patterns; None if the user may not see them."""
         what = "the project's protected branches"
@@ -113,6 +119,16 @@ class GitLabApi:
         what = f"the variable {name}"
         path = f"{_variables(project)}/{quote(name, safe='')}"
         return _of(Variable, await self.client.call("get", path, what=what), what)
+
+    async def traces_commands(self, project: int) -> bool:
+        """Return whether the project's variables have jobs log each command with its variables (`CI_DEBUG_TRACE`)."""
+        what = "the variable CI_DEBUG_TRACE"
+        path = f"{_variables(project)}/CI_DEBUG_TRACE"
+        try:
+            found = _of(DebugTrace, await self.client.call("get", path, what=what), what)
+        except NotFound:
+            return False
+        return (found.value or "").lower() not in ("", "0", "false")
 
     async def variable_names(self, project: int) -> list[str]:
         """Return the names of all CI/CD variables of the project. Raises `Forbidden` for users below Maintainer."""

@@ -110,7 +110,10 @@ class Pipeline(_Reply):
 
 
 class Runner(_Reply):
-    """A runner as described in a job, or in the list of a project's runners."""
+    """A runner as described in a job, in the list of a project's runners, or by GET /runners/:id.
+
+    Only the last one, which a maintainer may see, has the fields from `tag_list` on; they are None otherwise.
+    """
 
     id: int
     description: str | None = None
@@ -118,8 +121,9 @@ class Runner(_Reply):
     is_shared: bool = False
     online: bool | None = None
     status: str | None = None
-    tag_list: list[str] = []
+    tag_list: list[str] | None = None
     run_untagged: bool | None = None
+    access_level: str | None = None
 
 
 class JobPipeline(_Reply):
@@ -186,6 +190,12 @@ class Variable(_Reply):
     key: str
     masked: bool = False
     protected: bool = False
+
+
+class DebugTrace(_Reply):
+    """GET /projects/:id/variables/CI_DEBUG_TRACE, the one variable whose value is no secret."""
+
+    value: str | None = None
 
 
 class Lint(_Reply):

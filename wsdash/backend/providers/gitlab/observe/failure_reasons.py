@@ -39,7 +39,11 @@ _TIMEOUT = (
 )
 _NO_RUNNER = "no runner takes it: compare the context's tags with those of the project's runners"
 _BY_CAUSE = {
-    Cause.USER_CODE: {"script_failure": "a command of the job failed"},
+    Cause.USER_CODE: {
+        "script_failure": "a command of the job failed",
+        "trace_size_exceeded": "its output grew beyond GitLab's limit for a log (100 MB unless an administrator changed"
+        " it): have what runs in the workspace write less to its standard output; a new job follows",
+    },
     Cause.IMAGE: {
         "runner_external_dependency_failure": "the image or another external file could not be fetched",
         "image_pull_failure": "the image could not be fetched: check its name and the runner's credentials",
@@ -80,7 +84,6 @@ _BY_CAUSE = {
         "data_integrity_failure": "GitLab cannot use the job's data; `wsdash restart` creates a new pipeline",
         "missing_dependency_failure": "a dependency of the job is missing",
         "unmet_prerequisites": "GitLab could not prepare the job's prerequisites",
-        "trace_size_exceeded": "the log grew beyond GitLab's limit: write less to standard output",
         "secrets_provider_not_found": "GitLab has no provider for the job's secrets",
         "id_token_burned_project_path": "the project's path cannot be used for id tokens",
         "environment_creation_failure": "GitLab could not create the environment",

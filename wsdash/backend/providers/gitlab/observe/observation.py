@@ -20,7 +20,9 @@ from wsdash.backend.providers.gitlab.messages import (
     CACHE_MISSED,
     CACHE_OLDER,
     CACHE_UNSAVED,
+    DEBUG_TRACE,
     DISK_FULL,
+    NONE_ONLINE,
     SSH_DOWN,
     STUCK,
     SUPERSEDED_STATE,
@@ -86,6 +88,7 @@ class Memory:
     details: dict[int, Detail] = field(default_factory=dict)
     stuck: frozenset[int] = frozenset()
     """Pipelines with a job that no runner takes."""
+    why_stuck: str = NONE_ONLINE
 
 
 def is_live(pipeline: Pipeline) -> bool:
@@ -167,7 +170,7 @@ def observed(
     ended = state is JobState.ENDED
     cause, message = _end(pipeline, beat, detail, skew, saved_at) if ended else (None, None)
     if pipeline.status in WAITS:
-        message = STUCK if pipeline.id in memory.stuck else WAITS[pipeline.status]
+        message = STUCK.format(memory.why_stuck) if pipeline.id in memory.stuck else WAITS[pipeline.status]
     ready_at = None if clock is None else clock.instant("ready")
     if ready_at is None and beat.state in (pipeline_name.READY, pipeline_name.ENDING):
         ready_at = started_at
@@ -213,6 +216,7 @@ def _left(text: str) -> UnsavedTotals | None:
 
 NOTICES = {
     ("run", "unwritable"): DISK_FULL,
+    ("debug", "trace"): DEBUG_TRACE,
     ("ssh", "down"): SSH_DOWN,
     ("cache", "missed"): CACHE_MISSED,
     ("cache", "older"): CACHE_OLDER,

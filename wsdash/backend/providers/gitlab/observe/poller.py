@@ -14,7 +14,8 @@ from wsdash.backend.providers.gitlab.api.project import CurrentProject, ProjectI
 from wsdash.backend.providers.gitlab.api.shared_listing import SharedListing
 from wsdash.backend.providers.gitlab.ci import pipeline_name
 from wsdash.backend.providers.gitlab.ci.pipeline_name import Heartbeat
-from wsdash.backend.providers.gitlab.observe import job_log, observation
+from wsdash.backend.providers.gitlab.messages import NONE_ONLINE
+from wsdash.backend.providers.gitlab.observe import job_log, observation, runner_fit
 from wsdash.backend.providers.gitlab.observe.observation import Detail, Memory
 from wsdash.backend.providers.gitlab.tunnel.heartbeats import TunnelHeartbeats
 from wsdash.backend.providers.types import ProviderSnapshot
@@ -55,6 +56,7 @@ class PipelinePoller:
         poll_s: float = 3.0,
         heartbeats: TunnelHeartbeats | None = None,
         boot_clock: Callable[[], float] | None = None,
+        tags: Sequence[str] = (),
     ) -> None:
         self._shared = shared
         self._heartbeats = heartbeats
@@ -71,6 +73,8 @@ class PipelinePoller:
         self._clock_offset: float | None = None
         self._full_at = float("-inf")
         self._stuck_at = float("-inf")
+        self._runners_at = float("-inf")
+        self._tags = tags
         self._log_at: dict[int, float] = {}
         self._jobs: dict[int, Job] = {}
         self._before: dict[int, tuple[tuple[object, ...], JobObservation]] = {}
@@ -95,7 +99,7 @@ class PipelinePoller:
             await self._quietly(self._api.cancel_pipeline(project.id, pipeline_id))
         await self._fetch_details(project.id, ones, skew, now)
         self._read_clocks(found, skew, now)
-        await self._ask_for_stuck(project.path, ones, now)
+        await self._ask_for_stuck(project, ones, now)
         self._remember(ones)
         jobs = tuple(self._observed(p, beat, skew, now) for p, beat in ones)
         if is_full:
@@ -151,7 +155,7 @@ class PipelinePoller:
             skew,
             memory.clocks.get(pipeline.id),
             memory.details.get(pipeline.id),
-            pipeline.id in memory.stuck,
+            pipeline.id in memory.stuck and memory.why_stuck,
         )
         before = self._before.get(pipeline.id)
         if before is not None and before[0] == rests_on:
@@ -243,7 +247,7 @@ class PipelinePoller:
             cache_is_local=parsed.cache_is_local,
         )
 
-    async def _ask_for_stuck(self, project_path: str, ones: list[Found], now: float) -> None:
+    async def _ask_for_stuck(self, project: ProjectInfo, ones: list[Found], now: float) -> None:
         """Query the stuck jobs of all pipelines at once, only while one has been pending for a while."""
         waiting = [
             p for p, _ in ones if p.status == "pending" and p.created_at and now - p.created_at >= STUCK_S
@@ -255,7 +259,13 @@ class PipelinePoller:
             return
         self._stuck_at = now
         try:
-            self._memory.stuck = await self._api.stuck_pipelines(project_path)
+            self._memory.stuck = await self._api.stuck_pipelines(project.path)
+            if self._memory.stuck and now - self._runners_at >= FULL_S:
+                self._runners_at = now
+                runners = await runner_fit.runners_of(self._api, project.id)
+                reason = runner_fit.none_fits(runners or [], self._tags, is_protected=False)
+                known = runners is not None and reason is not None
+                self._memory.why_stuck = reason[0] if known and reason else NONE_ONLINE
         except ProviderError as error:
             log.info("the query for stuck jobs failed: %s", error)
 
