@@ -47,6 +47,9 @@ class Verb:
 QUICK = frozenset({"list", "show", "events", "why", "plan"})
 """Verbs that only read the state store and print, without the service and an event loop."""
 
+WITH_COMMAND = frozenset({"ssh", "session"})
+"""Verbs that take a command to run after `--`."""
+
 VERBS: dict[str, Verb] = {
     "create": Verb(
         "create a workspace from a Git repository",
@@ -114,6 +117,12 @@ VERBS: dict[str, Verb] = {
         arguments.name,
         arguments.during_setup,
         arguments.timeout,
+    ),
+    "session": Verb(
+        "start, list and attach to programs that run on in a workspace",
+        "session:session",
+        arguments.name,
+        arguments.session_actions,
     ),
     "export": Verb(
         "copy a workspace with its files into an archive",
@@ -280,7 +289,7 @@ def _answer(argv: list[str], verb: str) -> int:
         answer(build_parser(VERBS))
     if argv and not verb and not argv[0].startswith("-"):
         raise _unknown_verb(argv[0])
-    argv, command = split_command(argv) if verb == "ssh" else (argv, [])
+    argv, command = split_command(argv) if verb in WITH_COMMAND else (argv, [])
     needed: Iterable[str] = [verb] if verb else VERBS if {"-h", "--help"}.intersection(argv) else []
     args = build_parser(needed).parse_args(argv)
     args.command = command

@@ -82,6 +82,11 @@ class Paths:
         return self.config / "credentials.toml"
 
     @property
+    def profiles_file(self) -> Path:
+        """The user's profiles of sessions, in addition to those of wsdash."""
+        return self.config / "profiles.toml"
+
+    @property
     def cache_key_file(self) -> Path:
         """The secret of encrypted caches, which a second machine needs too."""
         return self.config / "cache.key"

@@ -6,6 +6,7 @@ import argparse
 import ast
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -182,6 +183,10 @@ def test_workspaces_as_json(wsdash: Command, repository: Path, tmp_path: Path) -
     assert run("why", "web")["evidence"]
     assert [step["step"] for step in run("plan")] == ["wait"]
     assert [port["port"] for port in run("ports", "web")] == [8080]
+    if shutil.which("tmux") is not None:
+        assert wsdash("session", "web", "start", "--name", "s", "--", "cat").returncode == 0
+        for action in (("list",), ("why", "s")):
+            assert validate(f"session-{action[0]}", wsdash("session", "web", *action, "--json").stdout)
     assert run("doctor")
     assert run("context-list")
     assert run("recover", "--yes")[0]["present"] == 1

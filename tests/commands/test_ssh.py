@@ -57,7 +57,7 @@ def connections(monkeypatch: pytest.MonkeyPatch, *ends: tuple[float, int]) -> No
         now[0] += seconds
         return code
 
-    monkeypatch.setattr(ssh, "_lend_terminal", lend)
+    monkeypatch.setattr(ssh, "lend_terminal", lend)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
 

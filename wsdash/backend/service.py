@@ -39,6 +39,7 @@ from wsdash.paths import Paths
 
 if TYPE_CHECKING:
     from wsdash.backend.operations.recover import Recovery
+    from wsdash.backend.operations.sessions import Sessions
     from wsdash.backend.operations.transfer import Transfer
 
 __all__ = [
@@ -105,7 +106,14 @@ class Service:
             finally:
                 await loop.run_in_executor(thread, reader.close)
 
-    # Imported on first use: the dashboard's first paint needs neither.
+    # Imported on first use: the dashboard's first paint needs none of them.
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Starts, lists, attaches and ends the sessions of workspaces."""
+        from wsdash.backend.operations.sessions import Sessions
+
+        return Sessions(self.access, self._state.paths.profiles_file)
 
     @cached_property
     def transfer(self) -> Transfer:

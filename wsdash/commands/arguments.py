@@ -241,6 +241,43 @@ def context_actions(parser: ArgumentParser) -> None:
         _completed_by(named, "context_names")
 
 
+def session_actions(parser: ArgumentParser) -> None:
+    """Add the actions of `session` with their arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    start = _action(
+        actions, "start", "start a program: by its profile, or CMD after --; or an ended one again"
+    )
+    start.add_argument("--profile", metavar="P", help="a profile: how to start, resume and watch a program")
+    start.add_argument("--name", dest="session", metavar="S", help="the session's name (that of the program)")
+    start.add_argument("--prompt", metavar="TEXT", help="with --profile: the first task of the program")
+    found = _action(actions, "list", "list the sessions, those that wait for somebody first")
+    attach = _action(actions, "attach", "show a session on this terminal; F12 leaves it")
+    stop = _action(actions, "stop", "end a session's program")
+    stop.add_argument("--forget", action="store_true", help="remove it from the list too")
+    send = _action(actions, "send", "type a text into a session, and the return key")
+    screen = _action(actions, "screen", "print what a session's terminal shows")
+    why = _action(actions, "why", "explain a session's state by the fact that decided it")
+    wait = _action(actions, "wait", "wait until a session is in one of some states")
+    for action in (attach, stop, send, screen, why, wait):
+        action.add_argument("session", metavar="S", help="the session's name")
+    send.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
+    send.add_argument("--no-enter", action="store_true", help="do not press the return key after it")
+    screen.add_argument(
+        "--lines", type=int, default=0, metavar="N", help="also N lines that scrolled out of it"
+    )
+    wait.add_argument(
+        "--for",
+        dest="states",
+        default="waiting,done,failed",
+        metavar="STATES",
+        help="separated by commas (%(default)s)",
+    )
+    for action in (found, why):
+        as_json(action)
+    for action in (start, found, attach, stop, send, screen, why, wait):
+        timeout(action)
+
+
 def daemon_options(parser: ArgumentParser) -> None:
     """Add the options of `daemon`."""
     one = parser.add_mutually_exclusive_group()

@@ -61,7 +61,7 @@ def ssh(args: Namespace, paths: Paths) -> int:
     lost_at_once = 0
     while True:
         began = time.monotonic()
-        code = _lend_terminal(command)
+        code = lend_terminal(command)
         if not command.lost_connection(code):
             return code
         lost_at_once = lost_at_once + 1 if time.monotonic() - began < AT_ONCE_S else 0
@@ -96,7 +96,7 @@ def _refusal(command: ShellCommand) -> str:
     return refusal(done.stderr.decode(errors="replace")) if done.returncode == 255 else ""
 
 
-def _lend_terminal(command: ShellCommand) -> int:
+def lend_terminal(command: ShellCommand) -> int:
     """Run the command on this terminal and return its exit code. Keys such as ctrl+c go to the command.
 
     If the terminal is gone, or a signal asks this process to end, the command ends first. The signals get a handler

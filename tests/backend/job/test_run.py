@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -424,9 +425,24 @@ def test_where_others_use_the_machine_too_what_the_job_itself_computes_is_activi
     assert idle_since(idle)
     idle.stop()
     compute = "for one in 1 2 3; do timeout 15 sh -c 'while :; do :; done' & done; wait"
-    busy = job.start("run", Workload(post_start=(Command("compute", compute),)))
-    start = until_sync(lambda: actives(busy), 10.0, "a heartbeat")[0]
+    # Beside the setup, which counts as activity itself.
+    busy = job.run_until_ready(Workload(entrypoint=("sh", "-c", compute)))
+    start = until_sync(lambda: actives(busy), 10.0, "a heartbeat")[-1]
     until_sync(lambda: actives(busy)[-1] > start + 1, 10.0, "activity")
+
+
+def test_what_wsdash_itself_computes_for_a_checkpoint_is_no_activity(job: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "run/checkpoint"
+    folder.mkdir(parents=True)
+    job.environment |= {"WSDASH_CGROUP": str(tmp_path / "none"), "WSDASH_IDLE_CPU": "60"}
+    job.environment["WSDASH_RUN"] = str(tmp_path / "run")
+    compute = "timeout 60 sh -c 'while :; do :; done' & echo $! >\"$WSDASH_RUN/checkpoint/streamer\"; wait"
+    running = job.run_until_ready(Workload(entrypoint=("sh", "-c", compute)))
+    until_sync(lambda: (folder / "streamer").exists(), 10.0, "the checkpoint")
+    assert idle_since(running)
+    helper = int((folder / "streamer").read_text())
+    assert Path(f"/proc/{helper}").exists(), "it still computes"
+    os.kill(helper, signal.SIGTERM)
 
 
 def git_settings(job: Job, *words: str) -> str:

@@ -23,7 +23,7 @@ import pytest
 from tests.repositories import git, make_repository
 from tests.waiting import until
 from wsdash.backend.archive import ArchiveError, tar
-from wsdash.backend.job.sessions import shells_of
+from wsdash.backend.job.shells import shells_of
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import PermanentError
 from wsdash.backend.providers.features import CheckoutQueries, Files, OnThisMachine, SecretStore, Shells

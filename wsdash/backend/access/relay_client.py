@@ -145,10 +145,20 @@ class RelayClient:
             return []
         return sorted(grant.name for grant in grants if self.is_connected(grant.workspace_id))
 
-    def ssh(self, workspace_id: str, name: str, argv: Sequence[str]) -> tuple[str, ...]:
-        """Return the command of the user's ssh into a workspace, for a shell or a command."""
+    def ssh(
+        self, workspace_id: str, name: str, argv: Sequence[str], *, needs_terminal: bool = False
+    ) -> tuple[str, ...]:
+        """Return the command of the user's ssh into a workspace, for a shell or a command.
+
+        A shell has a terminal, a command only if it needs one.
+        """
         command = [shlex.join(argv)] if argv else []
-        return (*self._ssh(workspace_id, name), *([] if argv else ["-t"]), f"{name}.wsdash", *command)
+        return (
+            *self._ssh(workspace_id, name),
+            *([] if argv and not needs_terminal else ["-t"]),
+            f"{name}.wsdash",
+            *command,
+        )
 
     def forward(self, workspace_id: str, name: str, where: str, there: int | str) -> tuple[str, ...]:
         """Return the command of the user's ssh that forwards a local address, or a socket's path, to a remote port or

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsdash.backend.errors import UserError, as_failure
 from wsdash.backend.job import ports as job_ports
-from wsdash.backend.job import sessions
+from wsdash.backend.job import shells
 from wsdash.backend.operations.state import State
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotSupported, ProviderError
@@ -30,7 +30,12 @@ class Access:
         self._state = state
 
     async def shell(
-        self, workspace_id: str, argv: tuple[str, ...] = (), *, attempt: int | None = None
+        self,
+        workspace_id: str,
+        argv: tuple[str, ...] = (),
+        *,
+        attempt: int | None = None,
+        needs_terminal: bool = False,
     ) -> ShellCommand:
         """Return the command for the user's terminal that opens a login shell (or runs a command) inside the workspace.
 
@@ -42,7 +47,7 @@ class Access:
         with as_failure():
             if not isinstance(provider, Shells):
                 raise NotSupported(provider.kind, f"open a shell in {workspace.name}", _ANOTHER_CONTEXT)
-            return await provider.shell(workspace, entered, argv)
+            return await provider.shell(workspace, entered, argv, needs_terminal=needs_terminal)
 
     async def ports(self, workspace_id: str) -> job_ports.Ports:
         """Return the ports that the devfile declares, and those that processes listen on if the workspace runs."""
@@ -70,11 +75,11 @@ class Access:
         if not isinstance(provider, Shells):
             return None
         try:
-            async with asyncio.timeout(sessions.TIMEOUT_S):
+            async with asyncio.timeout(shells.TIMEOUT_S):
                 output = await provider.shells(workspace, attempts[-1])
         except (ProviderError, TimeoutError):
             return None
-        return sessions.shells_of(output)
+        return shells.shells_of(output)
 
     async def forwarding(
         self, workspace_id: str, where: str, number: int, *, attempt: int | None = None

@@ -33,8 +33,12 @@ from wsdash.workload import Workload
 class Shells(Protocol):
     """Its jobs can be entered. Without it: no shell, no command inside, no editor; open sessions are not counted."""
 
-    async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+    async def shell(
+        self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...], *, needs_terminal: bool = False
+    ) -> ShellCommand:
         """Return a command for a terminal in the running workspace; an empty argv is the login shell.
+
+        With `needs_terminal` the argv gets a terminal too, as the login shell does.
 
         Raises `NotRunning` when the job does not run.
         """

@@ -13,7 +13,7 @@ from wsdash.backend.access.relay_client import RelayClient
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
-from wsdash.backend.job import ports, protocol, sessions
+from wsdash.backend.job import ports, protocol, shells
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotRunning, PermanentError, Unreachable
 from wsdash.backend.providers.features import (
@@ -277,10 +277,12 @@ class GitLabProvider(
         has_ended = has_ended or (found is not None and not observation.is_live(found))
         return await self._logs.read(project.id, pipeline_id, offset, limit, has_ended=has_ended)
 
-    async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+    async def shell(
+        self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...], *, needs_terminal: bool = False
+    ) -> ShellCommand:
         """Return the ssh command for a shell or a command in the job. Raises `NotRunning` for an ended attempt."""
         reported = await self._refuse_an_ended(workspace, attempt)
-        return await self._tunnel.shell(workspace, argv, reported)
+        return await self._tunnel.shell(workspace, argv, reported, needs_terminal=needs_terminal)
 
     async def _refuse_an_ended(self, workspace: Workspace, attempt: Attempt) -> str:
         """GitLab, which may be silent, is asked only where no tunnel stands. Raises NotRunning.
@@ -301,7 +303,7 @@ class GitLabProvider(
 
     async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """Return the job's number of open sessions; None if it has no tunnel, and then no session of this machine."""
-        return await self._ask_job(workspace, protocol.SHELLS, sessions.MOST_BYTES, sessions.TIMEOUT_S)
+        return await self._ask_job(workspace, protocol.SHELLS, shells.MOST_BYTES, shells.TIMEOUT_S)
 
     async def _ask_job(self, workspace: Workspace, command: str, most: int, timeout_s: float) -> bytes | None:
         if not await self._tunnel.is_connected(workspace):

@@ -18,7 +18,7 @@ from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.archive.streams import ByteSink, ByteSource, in_thread
 from wsdash.backend.clone_address import Credential
 from wsdash.backend.git.credential_files import KeptCredentials
-from wsdash.backend.job import ports, sessions
+from wsdash.backend.job import ports, shells
 from wsdash.backend.job.render import render_secrets
 from wsdash.backend.providers.base import Provider
 from wsdash.backend.providers.errors import NotRunning, PermanentError, ProviderError, Unreachable
@@ -208,7 +208,9 @@ class LocalProvider(
         """Return up to `limit` bytes of the attempt's log from `offset` on."""
         return await asyncio.to_thread(read_log, self._launcher.files(attempt), max(0, offset), max(0, limit))
 
-    async def shell(self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...]) -> ShellCommand:
+    async def shell(
+        self, workspace: Workspace, attempt: Attempt, argv: tuple[str, ...], *, needs_terminal: bool = False
+    ) -> ShellCommand:
         """Return a command for the user's terminal in the job's sandbox or container. Raises PermanentError."""
         return await asyncio.to_thread(self._inside, workspace, attempt, "enter", argv)
 
@@ -218,7 +220,7 @@ class LocalProvider(
 
     async def shells(self, workspace: Workspace, attempt: Attempt) -> bytes | None:
         """Return the job's number of open sessions as text; None where it cannot be asked. Untrusted."""
-        return await self._ask_job(workspace, attempt, "shells", sessions.MOST_BYTES, sessions.TIMEOUT_S)
+        return await self._ask_job(workspace, attempt, "shells", shells.MOST_BYTES, shells.TIMEOUT_S)
 
     async def _ask_job(
         self, workspace: Workspace, attempt: Attempt, entry: Entry, most: int, timeout_s: float

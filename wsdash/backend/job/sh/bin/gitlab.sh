@@ -114,8 +114,9 @@ volume() {
   say "The volume $1 cannot be linked to $2: the image has something there, or does not allow it. Use $folder."
 }
 
-# Git reaches this GitLab with the job's token, which is in no address and no file. The user's own credentials have priority,
-# if the user's machine has any, because the job's token can usually only read.
+# Git reaches this GitLab with the job's token, which is in no address, and in a file because no shell and no session of the
+# workspace has it in its environment. The user's own credentials have priority, if the user's machine has any, because the
+# job's token can usually only read.
 configure_git() {
   export GIT_CONFIG_COUNT=0
   [ ! -f "$here/credentials.sh" ] ||
@@ -125,9 +126,9 @@ configure_git() {
     case ${url#*://} in */*) git_setting "credential.$url.useHttpPath" true ;; esac
   done
   [ -z "${CI_SERVER_URL:-}" ] || {
+    (umask 077; printf 'username=gitlab-ci-token\npassword=%s\n' "${CI_JOB_TOKEN:-}" >"$run/job-token")
     # shellcheck disable=SC2016  # expanded by the helper itself
-    git_setting "credential.$CI_SERVER_URL.helper" \
-      '!f() { [ "$1" != get ] || printf "username=gitlab-ci-token\npassword=%s\n" "$CI_JOB_TOKEN"; }; f'
+    git_setting "credential.$CI_SERVER_URL.helper" '!f() { [ "$1" != get ] || cat "$WSDASH_RUN/job-token"; }; f'
     git_setting "url.$CI_SERVER_URL/.insteadOf" "git@${CI_SERVER_HOST:-}:"
     git_setting "url.$CI_SERVER_URL/.insteadOf" "ssh://git@${CI_SERVER_HOST:-}/"
   }
@@ -366,6 +367,7 @@ save_after() {
   [ "${WSDASH_REMOTE_CHECKPOINTS:-no}" = yes ] && [ -d "$root/projects" ] || return 0
   configure_git
   PROJECTS_ROOT=$root/projects HOME=$root/home WSDASH_RUN=$run WSDASH_JOB_PID=$$ sh "$here/checkpoint.sh" upload once
+  rm -f "$run/job-token"
 }
 
 job_after() {
@@ -374,7 +376,7 @@ job_after() {
   read -r owner 2>/dev/null <"$run/job-id"
   [ "$owner" = "${CI_JOB_ID:-}" ] || return 0
   # A runner may keep its folders, so all secrets of this job are removed.
-  rm -f "$here/git-credentials" "$run/access/environment" "$run/access/enroll-token"
+  rm -f "$here/git-credentials" "$run/access/environment" "$run/access/enroll-token" "$run/job-token"
   root=$base/live
   read -r root 2>/dev/null <"$run/root"
   read_state

@@ -4,7 +4,7 @@
 #   sh terminal.sh enter          attach to it; to a new one, or to the one that the previous job has saved
 #   sh terminal.sh save           save its contents for the next job
 #   sh terminal.sh pane NAME      the shell of a restored pane
-#   sh terminal.sh end            end it with the job
+#   sh terminal.sh end            end it with the job, and the sessions of session.sh
 #
 # Environment: that of the job; PROJECTS_ROOT, WSDASH_WORKSPACE. The saved files are in the state folder next to the
 # projects: `windows` (tmux's layout, name and whether it is the active one), `panes`, and a file for each pane.
@@ -97,6 +97,9 @@ case ${1:-} in
   enter) enter ;;
   save) save ;;
   pane) pane "${2:-}" ;;
-  end) workspace_tmux kill-server 2>/dev/null ;;
+  end)
+    workspace_tmux kill-server 2>/dev/null
+    tmux -L "wsdash-$WSDASH_WORKSPACE-sessions" kill-server 2>/dev/null
+    ;;
   *) printf 'usage: sh terminal.sh enter|save|pane NAME|end\n' >&2; exit 64 ;;
 esac

@@ -386,6 +386,8 @@ enter() {
     wsdash-listening | wsdash-shells) exec sh "$here/job.sh" "${SSH_ORIGINAL_COMMAND#wsdash-}" "$here/workload.sh" ;;
     'wsdash-credentials serve') exec sh "$here/credentials.sh" serve ;;
   esac
+  # What Git needs of these its credential helper has.
+  unset CI_JOB_TOKEN CI_REPOSITORY_URL CI_REGISTRY_PASSWORD CI_DEPENDENCY_PROXY_PASSWORD CI_DEPLOY_PASSWORD
   if [ -n "${SSH_ORIGINAL_COMMAND:-}" ]; then
     exec sh "$here/job.sh" enter "$here/workload.sh" sh -c "$SSH_ORIGINAL_COMMAND"
   fi

@@ -89,11 +89,17 @@ measure_cpu() {
     # Processes whose parent has ended are children of the supervisor of a local job.
     add_ticks "${WSDASH_JOB_PID:-$PPID}"
   fi
-  if [ -n "${cpu_at:-}" ] && [ "$now" -gt "$cpu_at" ]; then
-    # In hundredths of a core.
-    [ $(((used - cpu_used) / (now - cpu_at))) -lt "$WSDASH_IDLE_CPU" ] || note_activity "$now"
+  all=$used
+  used=0
+  # The checkpoints of a large repository take time, and are no work of the user's.
+  for file in "${WSDASH_RUN:-/nowhere}/checkpoint/streamer" "${WSDASH_RUN:-/nowhere}/checkpoint/uploader"; do
+    ! read -r helper _ 2>/dev/null <"$file" || add_ticks "$helper"
+  done
+  # In hundredths of a core. When one of these processes ends, its time becomes its parent's.
+  if [ -n "${cpu_at:-}" ] && [ "$now" -gt "$cpu_at" ] && [ "$used" -ge "$cpu_own" ]; then
+    [ $(((all - cpu_all - used + cpu_own) / (now - cpu_at))) -lt "$WSDASH_IDLE_CPU" ] || note_activity "$now"
   fi
-  cpu_used=$used cpu_at=$now
+  cpu_all=$all cpu_own=$used cpu_at=$now
 }
 
 # Adds the CPU time of a process, its reaped children, and all processes below it to `used`, in hundredths of a second:

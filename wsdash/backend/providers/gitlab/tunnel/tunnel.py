@@ -139,10 +139,19 @@ class JobTunnel:
         if self._relay_client is not None:
             await asyncio.to_thread(self._relay_client.revoke, workspace.id, workspace.name)
 
-    async def shell(self, workspace: Workspace, argv: tuple[str, ...], reported: str = "") -> ShellCommand:
+    async def shell(
+        self,
+        workspace: Workspace,
+        argv: tuple[str, ...],
+        reported: str = "",
+        *,
+        needs_terminal: bool = False,
+    ) -> ShellCommand:
         """Raises `PermanentError`, as `forwarding` does. `reported` is as in `why_down`."""
         relay_client = await self._wait_connected(workspace.id, workspace.name, reported)
-        command = await asyncio.to_thread(relay_client.ssh, workspace.id, workspace.name, argv)
+        command = await asyncio.to_thread(
+            relay_client.ssh, workspace.id, workspace.name, argv, needs_terminal=needs_terminal
+        )
         probe = await asyncio.to_thread(relay_client.ssh, workspace.id, workspace.name, ("true",))
         return ShellCommand(command, dict(os.environ), by_tunnel=True, probe=probe)
 
