@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,10 +28,13 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     token: str | None = None
     body: bytes = b""
+    tokens: list[str | None] = field(default_factory=list)
+    redirects: dict[str, str] = field(default_factory=dict)
+    """Where a path leads to."""
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def serving() -> Iterator[Server]:
     kept = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -42,6 +46,13 @@ def server() -> Iterator[Server]:
 
         def do_GET(self) -> None:
             kept.token = self.headers.get("JOB-TOKEN")
+            kept.tokens.append(kept.token)
+            if self.path in kept.redirects:
+                self.send_response(302)
+                self.send_header("Location", kept.redirects[self.path])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             found = kept.files.get(self.path)
             self._answer(404 if found is None else 200, found or b"")
 
@@ -62,6 +73,19 @@ def server() -> Iterator[Server]:
     httpd.shutdown()
     thread.join()
     httpd.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def storage() -> Iterator[Server]:
+    """Another host, as GitLab's object storage is."""
+    with serving() as found:
+        yield found
 
 
 def code_of(tool: str, folder: Path, line: str) -> str:
@@ -106,3 +130,34 @@ def test_a_file_comes_back_byte_for_byte(tool: str, server: Server, tmp_path: Pa
     assert back.read_bytes() == file.read_bytes()
     assert code_of(tool, tmp_path, f"download {server.url}/a/c {back}") == "404"
     assert code_of(tool, tmp_path, f"upload http://127.0.0.1:1/ {file}") == "000"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_download_from_an_object_storage_goes_there_without_the_token(
+    tool: str, server: Server, storage: Server, tmp_path: Path
+) -> None:
+    back = tmp_path / "back"
+    # GitLab itself may redirect first; no host after the first other one gets the token, not even GitLab.
+    server.redirects = {"/a": "/b", "/b": f"{storage.url}/c?signed=1"}
+    storage.redirects = {"/c?signed=1": f"{server.url}/d"}
+    server.files["/d"] = b"what was kept"
+    assert code_of(tool, tmp_path, f"download {server.url}/a {back}") == "200"
+    assert back.read_bytes() == b"what was kept"
+    assert server.tokens == ["glcbt-secret", "glcbt-secret", None]
+    assert storage.tokens == [None]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_redirect_that_leads_nowhere_ends(tool: str, server: Server, tmp_path: Path) -> None:
+    server.redirects = {"/a": "/a", "/file": "file:///etc/passwd"}
+    assert code_of(tool, tmp_path, f"download {server.url}/a {tmp_path}/back") == "302"
+    assert len(server.tokens) == 6
+    assert code_of(tool, tmp_path, f"download {server.url}/file {tmp_path}/back") == "302"
+    assert not (tmp_path / "back").exists() or not (tmp_path / "back").read_bytes()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_request_follows_no_redirect(tool: str, server: Server, storage: Server, tmp_path: Path) -> None:
+    server.redirects = {"/job": f"{storage.url}/job"}
+    assert code_of(tool, tmp_path, f"request GET {server.url}/job") == "302"
+    assert storage.tokens == []

@@ -118,7 +118,7 @@ volume() {
 # workspace has it in its environment. The user's own credentials have priority, if the user's machine has any, because the
 # job's token can usually only read.
 configure_git() {
-  export GIT_CONFIG_COUNT=0
+  keep_git_settings
   [ ! -f "$here/credentials.sh" ] ||
     git_setting credential.helper "!sh '$(in_quotes "$here")/credentials.sh'"
   # Hosts, and single repositories for which the user's machine has credentials.
@@ -131,8 +131,10 @@ configure_git() {
     git_setting "credential.$CI_SERVER_URL.helper" '!f() { [ "$1" != get ] || cat "$WSDASH_RUN/job-token"; }; f'
     git_setting "url.$CI_SERVER_URL/.insteadOf" "git@${CI_SERVER_HOST:-}:"
     git_setting "url.$CI_SERVER_URL/.insteadOf" "ssh://git@${CI_SERVER_HOST:-}/"
+    # GitLab's authority is for GitLab alone: other hosts need those of the image.
+    [ ! -f "${CI_SERVER_TLS_CA_FILE:-}" ] || [ -n "${GIT_SSL_CAINFO:-}" ] ||
+      git_setting "http.$CI_SERVER_URL/.sslCAInfo" "$CI_SERVER_TLS_CA_FILE"
   }
-  [ ! -f "${CI_SERVER_TLS_CA_FILE:-}" ] || export GIT_SSL_CAINFO="${GIT_SSL_CAINFO:-$CI_SERVER_TLS_CA_FILE}"
 }
 
 # Heartbeats through the tunnel cost no requests, so they are more frequent; GitLab's stay as rare as without a tunnel.

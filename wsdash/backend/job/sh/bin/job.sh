@@ -131,7 +131,7 @@ end_if_setup_broke() {
 # Sends TERM to process $1 and all below it: a parent before its children, so that it starts no further ones.
 end_tree() {
   children=
-  read -r children 2>/dev/null <"/proc/$1/task/$1/children"
+  children_of "$1"
   kill -TERM "$1" 2>/dev/null
   for child in $children; do end_tree "$child"; done
 }
@@ -198,6 +198,7 @@ job_run() {
   for tool in sleep date df; do
     have "$tool" || say "$tool is missing: heartbeats are less exact."
   done
+  [ -n "$has_proc" ] || say 'This machine has no /proc: no ports are listed, and forwarded ports and computing are no activity.'
   have sleep || { emit_end image 'the image holds no sleep, which a job needs'; exit 1; }
   do_entrypoint &
   # A shell without job control starts background processes with SIGINT ignored, and their children inherit that.

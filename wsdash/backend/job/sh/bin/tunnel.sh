@@ -97,7 +97,9 @@ EOF
   # The user's shell starts each session. Its start-up files must have no effect: bash reads them if it finds SHLVL
   # unset, zsh, fish and tcsh always. They look into an empty home; `enter` sets the job's home again.
   # Before OpenSSH 7.8 there is no such setting.
-  "$server" -t -f "$access/sshd_config" 2>/dev/null || sed -i '/^SetEnv /d' "$access/sshd_config"
+  "$server" -t -f "$access/sshd_config" 2>/dev/null || {
+    sed '/^SetEnv /d' "$access/sshd_config" >"$access/sshd_config.new" && mv "$access/sshd_config.new" "$access/sshd_config"
+  }
 }
 
 # Starts the server on `port`; sets `server_pid`. A check whether it runs must come after a wait.

@@ -13,7 +13,12 @@ answer_request() {
 is_alive() { # FILE: whether the process with this id runs, and the id was not reused; sets `pid`
   pid=
   read -r pid 2>/dev/null <"$folder/$1"
-  [ -n "$pid" ] && grep -q checkpoint "/proc/$pid/cmdline" 2>/dev/null
+  [ -n "$pid" ] || return
+  if [ -n "$has_proc" ]; then
+    grep -q checkpoint "/proc/$pid/cmdline" 2>/dev/null
+  else
+    ps -o args= -p "$pid" 2>/dev/null | grep -q checkpoint
+  fi
 }
 
 # Sends `new` and the bytes, or `same`. Without an answer there is no receiver.

@@ -59,10 +59,34 @@ on_wake() {
   [ -z "$nap_pid" ] || kill "$nap_pid" 2>/dev/null
 }
 
+# Linux has /proc, unless a container hides it; BSD and macOS do not.
+has_proc=
+[ ! -r /proc/self/stat ] || has_proc=yes
+
 has_ended() { # PID: a zombie has, too
-  read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 0
-  case $stat_line in *') Z '*) return 0 ;; esac
+  if [ -n "$has_proc" ]; then
+    read -r stat_line 2>/dev/null <"/proc/$1/stat" || return 0
+    case $stat_line in *') Z '*) return 0 ;; esac
+    return 1
+  fi
+  kill -0 "$1" 2>/dev/null || return 0
+  case $(ps -o stat= -p "$1" 2>/dev/null) in Z*) return 0 ;; esac
   return 1
+}
+
+# children_of PID: sets `children` to the processes that it has started. Some kernels list them only in the table of all.
+children_of() {
+  children=
+  if [ -e "/proc/$1/task/$1/children" ]; then
+    read -r children 2>/dev/null <"/proc/$1/task/$1/children"
+    return 0
+  fi
+  children=$(ps -A -o pid= -o ppid= 2>/dev/null | while read -r child parent; do [ "$parent" != "$1" ] || printf '%s ' "$child"; done)
+}
+
+# device_of FILE: prints the number of its file system; empty without a usable `stat`.
+device_of() {
+  stat -c %d "$1" 2>/dev/null || stat -f %d "$1" 2>/dev/null
 }
 
 is_newer() { # NUMBER NUMBER: whether the first, ATTEMPT.COUNT, is
@@ -71,6 +95,21 @@ is_newer() { # NUMBER NUMBER: whether the first, ATTEMPT.COUNT, is
 
 in_quotes() { # PATH: quotes it for '...' in a line of shell
   printf '%s' "$1" | sed "s/'/'\\\\''/g"
+}
+
+# Keeps the settings that the project, a group or the runner gives to every Git of the job (GIT_CONFIG_COUNT); ours come after
+# them. Git refuses to run if one that is counted is missing.
+keep_git_settings() {
+  case ${GIT_CONFIG_COUNT:-} in '' | *[!0-9]* | ????*) GIT_CONFIG_COUNT=0 ;; esac
+  given=$GIT_CONFIG_COUNT
+  GIT_CONFIG_COUNT=0
+  while [ "$GIT_CONFIG_COUNT" -lt "$given" ] &&
+    eval "[ -n \"\${GIT_CONFIG_KEY_$GIT_CONFIG_COUNT:-}\" ] && [ -n \"\${GIT_CONFIG_VALUE_$GIT_CONFIG_COUNT+set}\" ]"; do
+    GIT_CONFIG_COUNT=$((GIT_CONFIG_COUNT + 1))
+  done
+  [ "$GIT_CONFIG_COUNT" -eq "$given" ] ||
+    say "GIT_CONFIG_COUNT is $given, but the setting $GIT_CONFIG_COUNT is not there: only those before it are used."
+  export GIT_CONFIG_COUNT
 }
 
 # git_setting KEY VALUE: sets it for every Git of the job

@@ -56,8 +56,8 @@ lock_volume() {
 
 # In a container, a folder of the image's own is lost with the job. Kubernetes may mount the workspace's folder alone.
 is_mounted() {
-  [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] && have stat || return 0
-  [ -d "$1" ] && [ "$(stat -c %d "$1" 2>/dev/null)" != "$(stat -c %d / 2>/dev/null)" ]
+  [ -n "${CI_DISPOSABLE_ENVIRONMENT:-}" ] && [ -n "$(device_of /)" ] || return 0
+  [ -d "$1" ] && [ "$(device_of "$1")" != "$(device_of /)" ]
 }
 
 # report_problem WHERE WHAT SENTENCE: reports it as a fact of the heartbeats, and in the log.
