@@ -55,7 +55,7 @@ class GitLabServer:
         self._tls = tls
         self._port = port
         self._issuer = Issuer()
-        self._rest = Rest(self.state, lambda: self.url)
+        self._rest = Rest(self.state, lambda: self.state.external_url or self.url)
         self._runner_api = RunnerApi(self.state, self._issuer, lambda: self.url)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gitlab", daemon=True)

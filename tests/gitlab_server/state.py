@@ -155,6 +155,8 @@ class State:
         self.stuck_in_resource: set[str] = set()
         """Resource groups that never let a job go on, as happens on the real one."""
         self.trace_update_interval = 3
+        self.external_url: str | None = None
+        """What it calls itself in its answers; None for the address that it has."""
         self._last_id = 0
 
     def new_id(self) -> int:

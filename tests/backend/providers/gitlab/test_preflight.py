@@ -9,7 +9,8 @@ import pytest
 from tests.backend.providers.gitlab.harness import Instance
 from tests.gitlab_server.faults import Fault
 from tests.gitlab_server.state import Variable
-from wsdash.backend.providers.gitlab.preflight import probe, source_finding
+from wsdash.backend.providers.gitlab.api.models import Project
+from wsdash.backend.providers.gitlab.preflight import _own_address, probe, source_finding
 from wsdash.backend.providers.types import Finding
 
 
@@ -89,6 +90,27 @@ async def test_a_project_whose_jobs_log_their_secrets_is_warned_of(
     instance.project.variables["CI_DEBUG_TRACE"] = Variable(value)
     warnings = [finding.message for finding in await findings(instance) if finding.level == "warning"]
     assert any("so the log shows secrets" in message for message in warnings) is warns
+
+
+async def test_a_gitlab_that_calls_itself_otherwise_is_warned_of(instance: Instance) -> None:
+    instance.server.state.external_url = "https://gitlab.example.com/git"
+    (warning,) = [finding for finding in await findings(instance) if finding.level == "warning"]
+    assert "this GitLab calls itself https://gitlab.example.com/git, not http://" in warning.message
+    instance.server.state.external_url = None
+
+
+@pytest.mark.parametrize(
+    ("own", "url"),
+    [
+        ("https://x.org", "https://X.org:443/"),
+        ("http://x.org/git", "http://x.org/git"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_addresses_are_the_same_however_they_are_written(own: str, url: str) -> None:
+    project = Project(id=1, path_with_namespace="group/app", web_url=f"{own}/group/app")
+    assert list(_own_address(project, url)) == []
+    assert list(_own_address(project.model_copy(update={"web_url": ""}), url)) == []
 
 
 async def test_an_old_gitlab_is_named(instance: Instance) -> None:

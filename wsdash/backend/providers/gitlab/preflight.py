@@ -76,6 +76,7 @@ def findings(found: Facts, settings: GitLabSettings) -> list[Finding]:
     """Return each result of the checks: fine, or missing, with a remedy."""
     return [
         *_address(settings.url),
+        *_own_address(found.project, settings.url),
         *_token(found),
         *_role(found),
         *_pipelines(found),
@@ -105,6 +106,25 @@ def _address(url: str) -> Iterator[Finding]:
             "the token travels unencrypted: anyone on the network path can read and use it",
             f"Use https://{url.removeprefix('http://')} where the instance offers it.",
         )
+
+
+def _own_address(project: Project, url: str) -> Iterator[Finding]:
+    """Warn of an address that is not GitLab's own (`external_url`), which it writes into tokens and job variables."""
+    own = project.web_url.removesuffix(f"/{project.path_with_namespace}")
+    if not own or own == project.web_url or _place(own) == _place(url):
+        return
+    yield Finding(
+        "warning",
+        f"this GitLab calls itself {own}, not {url}: jobs get their tokens for {own}, so this machine rejects them, and"
+        f" they clone no source by {url}",
+        f"Use --url {own}, if this machine reaches it, or have GitLab's external_url changed.",
+    )
+
+
+def _place(url: str) -> tuple[str, str, int | None, str]:
+    parts = urlsplit(url)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", parts.port or usual, parts.path.rstrip("/")
 
 
 def _token(found: Facts) -> Iterator[Finding]:

@@ -26,6 +26,8 @@ from wsdash.backend.providers.gitlab.api.rate_limit import RateLimiter
 from wsdash.sanitize import one_line
 
 if TYPE_CHECKING:
+    import ssl
+
     from gitlab import Gitlab
     from requests import Response, Session
 
@@ -257,6 +259,8 @@ class GitLabClient:
     def _session(self) -> Session:
         import requests
 
+        from wsdash.backend.providers.gitlab.api.connections import Adapter
+
         session = requests.Session()
         # The environment is read once: requests would read all of it again for each request, and would
         # look into the user's netrc.
@@ -264,8 +268,8 @@ class GitLabClient:
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         session.trust_env = False
         session.hooks["response"].append(self._notice)
-        if self._ca_file is not None:
-            session.mount("https://", _trusting(self._ca_file))
+        session.mount("http://", Adapter())
+        session.mount("https://", Adapter(None if self._ca_file is None else _trusting(self._ca_file)))
         return session
 
     def _notice(self, response: Response, **_: object) -> Response:
@@ -312,12 +316,11 @@ def _read_part(response: Response, offset: int, limit: int, what: str, *, must_e
     return Part(bytes(kept), offset, position)
 
 
-def _trusting(ca_file: str) -> Any:  # noqa: ANN401
-    """Return an adapter that trusts the authorities of a file in addition to the usual ones. Raises
-    `PreconditionFailed`."""
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    """Return a context that trusts the authorities of a file in addition to the usual ones. Raises
+    `PreconditionFailed`.
+    """
     import ssl
-
-    from requests.adapters import HTTPAdapter
 
     try:
         context = ssl.create_default_context()
@@ -330,15 +333,7 @@ def _trusting(ca_file: str) -> Any:  # noqa: ANN401
             f"the file of certificate authorities {ca_file} cannot be used: {one_line(str(reason))}",
             "Correct ca_file of the context in config.toml.",
         ) from error
-
-    class Trusting(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return super().init_poolmanager(*args, ssl_context=context, **kwargs)
-
-        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return super().proxy_manager_for(*args, ssl_context=context, **kwargs)
-
-    return Trusting()
+    return context
 
 
 def host_of(url: str) -> str:
