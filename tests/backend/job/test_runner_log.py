@@ -105,6 +105,15 @@ def test_a_job_on_no_runner_keeps_what_looks_like_a_runners_output(log: list[byt
     assert out + own.rest() == text
 
 
+def test_a_log_that_its_runner_has_cut_ends_without_a_part_of_a_stamp() -> None:
+    log = (
+        b"2026-11-30T15:04:13.000001Z 01O line\n2026-11-30T15:04:\nJob's log exceeded limit of 65536 bytes.\n"
+    )
+    assert read(log, []) == b"line\nJob's log exceeded limit of 65536 bytes.\n"
+    plain = b"line\n2026-11-30T15:04:\n"
+    assert read(plain, []) == plain
+
+
 def test_what_two_streams_write_is_not_joined() -> None:
     lines = (
         b"2026-11-30T15:04:13.000001Z 01O 10 %\r\n",

@@ -25,6 +25,8 @@ OWN = "wsdash: "
 MOST_LINES = 12
 _LONGEST = 1000
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ([0-9a-f]{2}[OE])([ +])", re.MULTILINE)
+_BEGUN = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]{0,15}Z?(?: [0-9a-f]{0,2}[OE]?)?")
+"""A stamp that the runner's limit of the log has cut."""
 _STAMP_LENGTH = len(b"2026-11-30T15:04:13.212613Z 00O ")
 _ERASED = rb"\r\x1b\[0K"
 _KINDS = "|".join(KINDS).encode()
@@ -135,6 +137,8 @@ class LogText:
         text = b""
         for line in whole.split(b"\n") if whole else ():
             stamp = _STAMP.match(line)
+            if stamp is None and _BEGUN.fullmatch(line):
+                continue
             stream = stamp[1] if stamp is not None else b""
             # Only what the same stream began goes on; another one may have written a line meanwhile.
             goes_on = stamp is not None and stamp[2] == b"+" and stream == self._stream

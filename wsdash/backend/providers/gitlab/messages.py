@@ -54,6 +54,10 @@ DEBUG_TRACE = (
     "CI_DEBUG_TRACE is set for its job (by the project, a group, GitLab's administrator or the runner): the log shows"
     " every command with its variables, also secrets. Have it removed, and the log deleted"
 )
+LOG_CUT = (
+    "its log has reached its runner's limit (output_limit, 4 MB unless it is set): what its commands write from now on"
+    " is in no log"
+)
 SSH_DOWN = (
     "its SSH server has ended, so ssh cannot enter it; the job starts it again every two seconds, and its log says why"
     " that fails"

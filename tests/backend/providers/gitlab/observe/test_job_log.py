@@ -118,3 +118,14 @@ def test_a_log_tells_that_a_runner_has_its_caches_to_itself() -> None:
 def test_no_log_does_harm(parts: list[bytes]) -> None:
     output = job_log.read(b"".join(parts))
     assert "\x1b" not in (output.tail or "")
+
+
+def test_a_log_that_its_runner_has_cut_names_that_and_not_the_runners_words() -> None:
+    cut = b"x\n\n\x1b[33;1mJob's log exceeded limit of 65536 bytes.\n"
+    cut += b"Job execution will continue but no more output will be collected.\x1b[0;m\n"
+    assert "its log ends at its runner's limit of 65536 bytes" in (job_log.read(cut).tail or "")
+    fetch = (
+        b'wsdash/1 step {"phase":"fetch","state":"start","at":1}\r\x1b[0K\nfatal: no such host\n'
+        b'wsdash/1 step {"phase":"fetch","state":"end","at":2,"exit":75}\r\x1b[0K\n'
+    )
+    assert job_log.read(fetch + cut).tail == "fatal: no such host"

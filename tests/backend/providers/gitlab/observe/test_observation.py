@@ -53,6 +53,15 @@ class TestHeartbeats:
         job = observation.observed(self.pipeline, beat, Memory(), 0.0, NOW)
         assert job.warning is not None and "SSH server has ended" in job.warning
 
+    def test_a_job_whose_heartbeats_were_cut_off_with_its_log_is_not_dead(self) -> None:
+        beat = replace(self.beat, facts={**self.beat.facts, "via": "none"})
+        for is_cut, last in ((False, NOW + 60), (True, NOW + 3600)):
+            memory = Memory(details={1: Detail(beat_at=self.beat.at, log_is_cut=is_cut)})
+            memory.clocks[1] = observation.clock_of(self.pipeline, beat, memory, 0.0, NOW)
+            job = observation.observed(self.pipeline, beat, memory, 0.0, NOW + 3600)
+            assert job.beat is not None and job.beat.at == last
+            assert ("has reached its runner's limit" in (job.warning or "")) is is_cut
+
     def test_a_log_that_shows_secrets_is_told(self) -> None:
         beat = replace(self.beat, facts={**self.beat.facts, "debug": "trace"})
         job = observation.observed(self.pipeline, beat, Memory(), 0.0, NOW)

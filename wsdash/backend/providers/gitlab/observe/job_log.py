@@ -14,6 +14,8 @@ from wsdash.model import StepResult
 from wsdash.sanitize import printable
 
 MOST_STEPS = 400
+_LAST = 1000
+"""Bytes of the end of a log, in which the runner's own last line is."""
 ENDING_STEPS = frozenset({"fetch"})
 """Steps whose failure ends the job; after others it continues."""
 
@@ -34,6 +36,14 @@ _EXIT = re.compile(
 """GitLab Runner's last line, for the shell, the docker and the kubernetes executor."""
 
 
+_CUT = re.compile(rb"Job's log exceeded limit of (\d{1,15}) bytes\.")
+"""GitLab Runner's last line of a log that has reached `output_limit` of the runner (`helpers/trace/buffer.go`)."""
+CUT_WORDS = (
+    "its log ends at its runner's limit of {} bytes, before the job did: have what runs in the workspace write less to"
+    " its standard output, or have output_limit of the runner raised"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedLog:
     """The contents of a log. Times are on the job's clock."""
@@ -47,6 +57,8 @@ class ParsedLog:
     """The script's exit code, if the runner reports it."""
     cache_is_local: bool = False
     """Whether the runner says that it has no shared cache storage, only its machine's disk."""
+    is_cut: bool = False
+    """Whether it ends at its runner's limit: what came after that is unknown."""
 
 
 def read(log: bytes) -> ParsedLog:
@@ -84,11 +96,15 @@ def read(log: bytes) -> ParsedLog:
         _tail(text, ending),
         int(exit_codes[-1]) if exit_codes else None,
         CACHE_IS_LOCAL in log,
+        _CUT.search(text[-_LAST:]) is not None,
     )
 
 
 def _tail(text: bytes, ending: tuple[int, int] | None) -> str | None:
     words = last_words(text[slice(*ending)], own_error=True) if ending is not None else ""
+    cut = _CUT.search(text[-_LAST:])
+    if not words and cut is not None:
+        return CUT_WORDS.format(cut[1].decode())
     script = _SCRIPT.search(text)
     if not words and script is not None:
         words = last_words(_ECHO.sub(b"", script[1]))

@@ -22,6 +22,7 @@ from wsdash.backend.providers.gitlab.messages import (
     CACHE_UNSAVED,
     DEBUG_TRACE,
     DISK_FULL,
+    LOG_CUT,
     NONE_ONLINE,
     SSH_DOWN,
     STUCK,
@@ -74,6 +75,8 @@ class Detail:
     beat_at: float | None = None
     """The last heartbeat in the log, for jobs that cannot rename their pipeline."""
     cache_is_local: bool = False
+    log_is_cut: bool = False
+    """Whether the log ends at its runner's limit."""
 
 
 LOG_LATE_S = 60.0
@@ -183,7 +186,7 @@ def observed(
         started_at=started_at,
         ended_at=(detail.ended_at or _ours(pipeline.updated_at, skew)) if ended else None,
         ready_at=_not_before(started_at, ready_at),
-        beat=None if clock is None else _beat(pipeline, beat, clock, skew, now),
+        beat=None if clock is None else _beat(pipeline, beat, clock, detail, skew, now),
         steps=() if clock is None else _steps(detail.steps, clock),
         exit_code=_exit_code(cause, beat, detail),
         cause=cause,
@@ -245,6 +248,8 @@ def _warning(beat: Heartbeat, detail: Detail, *, ended: bool) -> str | None:
         notices.append(CACHE_UNSAVED)
     if "aside" in beat.facts:
         notices.append(SUPERSEDED_STATE.format(beat.facts["aside"]))
+    if detail.log_is_cut and not ended:
+        notices.append(LOG_CUT)
     return "; ".join(notices) or (CACHE_IS_LOCAL if detail.cache_is_local else None)
 
 
@@ -255,9 +260,14 @@ def _started_at(clock: JobClock | None, detail: Detail) -> float | None:
     return clock.instant("started") or clock.at
 
 
-def _beat(pipeline: Pipeline, beat: Heartbeat, clock: JobClock, skew: float, now: float) -> Beat:
+def _beat(
+    pipeline: Pipeline, beat: Heartbeat, clock: JobClock, detail: Detail, skew: float, now: float
+) -> Beat:
     late_s = LOG_LATE_S if is_last_witness(pipeline, beat) else 0.0
     at = clock.at if not clock.is_doubtful else clock.at_most("beat", skew) or clock.at
+    if late_s and detail.log_is_cut:
+        # No heartbeat can come any more. The runner, which GitLab hears of, reports the end of the job.
+        at = now
     return Beat(
         min(now, at + late_s),
         load=_number(beat.facts, "load"),

@@ -245,6 +245,7 @@ class PipelinePoller:
             ready_at=parsed.ready_at,
             beat_at=parsed.beat_at,
             cache_is_local=parsed.cache_is_local,
+            log_is_cut=parsed.is_cut,
         )
 
     async def _ask_for_stuck(self, project: ProjectInfo, ones: list[Found], now: float) -> None:
