@@ -7,8 +7,9 @@ unless its name says otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from wsdash.frozen import dataclass, field
 
 
 class Desired(StrEnum):

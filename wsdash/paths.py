@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from wsdash.frozen import dataclass
 
 NETWORK_FILE_SYSTEMS = frozenset(
     [

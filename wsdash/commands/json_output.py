@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from functools import cache
 
 from wsdash.backend.providers import on_disk
@@ -47,6 +46,8 @@ def row_json(row: WorkspaceRow, paths: Paths) -> dict[str, object]:
 
 def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
     """Return one workspace as in `show --json`: the row, its attempts and events."""
+    from dataclasses import asdict
+
     seen = detail.row.attempt.last_observation if detail.row.attempt else None
     return {
         **row_json(detail.row, paths),
@@ -62,7 +63,11 @@ def detail_json(detail: WorkspaceDetail, paths: Paths) -> dict[str, object]:
 
 
 def _unsaved_json(record: UnsavedRecord | None) -> dict[str, object] | None:
-    return None if record is None else {"at": instant(record.at), **asdict(record.totals)}
+    if record is None:
+        return None
+    from dataclasses import asdict
+
+    return {"at": instant(record.at), **asdict(record.totals)}
 
 
 def _step_json(step: StepResult) -> dict[str, object]:

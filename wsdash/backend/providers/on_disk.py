@@ -6,7 +6,6 @@ Each context has a folder below `Paths.contexts` if its provider keeps anything 
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +43,8 @@ def find_leftovers(paths: Paths, ask: AskIds, oldest_s: float) -> list[Leftover]
 
 def end_leftovers(paths: Paths, ask: AskIds, oldest_s: float) -> Iterator[str]:
     """End and remove what `find_leftovers` lists, and yield what could not be removed, with the reason."""
+    import shutil  # which a list, that only needs the folders, would load in vain
+
     from wsdash.backend.providers.local import leftovers
     from wsdash.backend.providers.local.terminate import Ender
 

@@ -8,8 +8,8 @@ and for the policy again when the deletion is announced, and just before it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from wsdash.frozen import dataclass
 from wsdash.model import Attempt, JobState, Policy, UnsavedRecord, UnsavedTotals, Workspace
 
 LONGEST_WARNING_S = 24 * 3600.0

@@ -7,10 +7,10 @@ decision out; `wsdash plan` prints it; `wsdash.backend.rules.status` describes t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wsdash.backend.rules.autodelete import autodelete, calls_for_a_look
 from wsdash.backend.rules.crashes import PLANNED, backoff_s, crashes, is_crash
+from wsdash.frozen import dataclass
 from wsdash.model import (
     Attempt,
     Cause,

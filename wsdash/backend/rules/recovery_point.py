@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wsdash.backend.rules.status import words_for_seconds
+from wsdash.frozen import dataclass
 from wsdash.model import Attempt, Cause
 
 TYPE_CHECKING = False  # as in typing, which the quick verbs do without

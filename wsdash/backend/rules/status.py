@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wsdash.backend.rules.autodelete import autodelete
 from wsdash.backend.rules.crashes import crashes
@@ -53,15 +52,15 @@ def status(
     )
     if live and not fresh:
         return _unknown(workspace, live[-1], observation, now)
+    if workspace.desired is Desired.STOPPED and not live:
+        return _stopped(workspace, attempts, now)
     decision = decide(workspace, attempts, observation, now)
     if workspace.desired is Desired.DELETED:
         return Status(
             Phase.DELETING, _wait_reason(decision, "waiting for its job to end, then its files are removed")
         )
     if workspace.desired is Desired.STOPPED:
-        if live:
-            return Status(Phase.STOPPING, _wait_reason(decision, "its job is asked to end"))
-        return _stopped(workspace, attempts, now)
+        return Status(Phase.STOPPING, _wait_reason(decision, "its job is asked to end"))
     if not live:
         found = _of_none_live(workspace, decision)
     else:
@@ -83,10 +82,10 @@ def _with_condition(
     if last is not None and now - last.at < CRASH_LOOP_S:
         message = f"after crash {len(episode)}: {last.headline}"
         reason = found.reason if last.headline in found.reason else f"{found.reason} ({message})"
-        return replace(found, reason=reason, condition="crash-loop")
+        return Status(found.phase, reason, found.healthy, found.until, "crash-loop")
     job = observation.job_of(live[-1].id) if live and observation is not None else None
     if found.phase is Phase.RUNNING and job is not None and any(step.failed for step in job.steps):
-        return replace(found, condition="degraded")
+        return Status(found.phase, found.reason, found.healthy, found.until, "degraded")
     return found
 
 
@@ -94,6 +93,8 @@ def has_lost_its_supervisor(attempt: Attempt) -> Attempt:
     """Return the attempt as the next poll will find it: its supervisor has ended since the last one."""
     if attempt.last_observation is None or attempt.last_observation.state in (JobState.LOST, JobState.ENDED):
         return attempt
+    from dataclasses import replace  # most lists need it for none of their rows
+
     return replace(attempt, last_observation=replace(attempt.last_observation, state=JobState.LOST))
 
 

@@ -8,9 +8,9 @@ clock, which runs while the machine sleeps and which no user can set.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from wsdash.backend.system.processes import ProcessIdentity, boot_id
+from wsdash.frozen import dataclass
 
 LEASE_NAME = "reconciler"
 LEASE_S = 45.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import fields
 from functools import lru_cache
 
 from wsdash.backend.clone_address import without_secrets
@@ -36,8 +35,8 @@ class NoSuchWorkspace(LookupError):
     """There is no workspace of this name or id."""
 
 
-_POLICY_FIELDS = {field.name for field in fields(Policy)}
-_JOB_FIELDS = {field.name for field in fields(JobObservation)}
+_POLICY_FIELDS = frozenset(Policy.__match_args__)
+_JOB_FIELDS = frozenset(JobObservation.__match_args__)
 _RENAMED_JOB_FIELDS = {
     "line": "tunnel_status",
     "notice": "warning",

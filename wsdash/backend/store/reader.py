@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
 
 from wsdash.backend.errors import WorkspaceGone
 from wsdash.backend.rules.decide import Decision, decide
@@ -26,6 +25,7 @@ from wsdash.backend.store.repair import await_file, part_from_log
 from wsdash.backend.system.clock import boot_time
 from wsdash.backend.system.files.file_watch import FileIdentity, file_identity, log_identity
 from wsdash.backend.system.supervision import Supervision
+from wsdash.frozen import dataclass
 from wsdash.model import Attempt, Event, Observation, Status, Workspace
 from wsdash.paths import Paths
 
