@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -81,7 +82,8 @@ class Folder:
     def of(cls, file: Path) -> Folder:
         """Return the repository or folder that contains `file`."""
         here = file.resolve().parent
-        return cls(next((place for place in (here, *here.parents) if (place / ".git").exists()), here))
+        # Path.exists raises where a folder cannot be entered.
+        return cls(next((p for p in (here, *here.parents) if os.path.exists(p / ".git")), here))  # noqa: PTH110
 
     def path_of(self, file: Path) -> str:
         """Return the file's path from the root. Raises `ValueError` for a file outside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,6 +125,6 @@ def repository_here(folder: Path | None = None) -> str | None:
     """Return the repository that contains the folder (the current directory), as the default source."""
     here = folder or Path.cwd()
     for place in (here, *here.parents):
-        if (place / ".git").exists():
+        if os.path.exists(place / ".git"):  # noqa: PTH110 - Path's raises where a folder cannot be entered
             return str(place)
     return None

@@ -76,6 +76,19 @@ async def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
     assert "does not exist" in (await said(str(tmp_path / "gone"))).message
 
 
+async def test_a_path_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "cannot be read: File name too long" in (await said("x" * 300)).message
+    assert "cannot be read" in (await said("~nobody-of-that-name/app")).message
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for source in (".", "app"):
+        assert "cannot be read: No such file or directory" in (await said(source)).message
+    assert url_of("https://example.com/group/app.git") == "https://example.com/group/app.git"
+    assert url_of("git@example.com:" + "x" * 300) == "git@example.com:" + "x" * 300
+
+
 async def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     assert "has no commit yet" in (await said(str(tmp_path))).message

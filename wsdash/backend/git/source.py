@@ -117,15 +117,22 @@ def url_of(source: str) -> str:
         raise SourceError(
             f"the transport {transport}:: is not allowed", "Use https, ssh, git or a local path."
         )
-    path = Path(source).expanduser()
-    if path.exists():
-        return str(path.resolve())
-    if "://" in source or re.match(r"[^/\s]+:(?!//)\S", source):
+    is_address = "://" in source or re.match(r"[^/\s]+:(?!//)\S", source)
+    try:
+        path = Path(source).expanduser()
+        if path.exists():
+            return str(path.resolve())
+        place = path.absolute()
+    except (OSError, RuntimeError) as error:  # also where the current directory was removed
+        if is_address:
+            return source
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SourceError(
+            f"{shown(source)} cannot be read: {reason}", "Give a folder that you can read, or a URL."
+        ) from error
+    if is_address:
         return source
-    raise SourceError(
-        f"{Path(shown(source)).expanduser().absolute()} does not exist",
-        "Give a URL, or the path of a Git repository.",
-    )
+    raise SourceError(f"{shown(str(place))} does not exist", "Give a URL, or the path of a Git repository.")
 
 
 @contextlib.asynccontextmanager

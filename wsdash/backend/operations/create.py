@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -94,7 +95,10 @@ def free_name(request: CreateRequest, taken: set[str]) -> str:
             )
         return request.name
     source = request.source or "workspace"
-    stem = project_name(str(Path(source).resolve()) if Path(source).is_dir() else source)
+    with suppress(OSError):  # of a folder that cannot be entered, which is reported when it is read
+        if Path(source).is_dir():
+            source = str(Path(source).resolve())
+    stem = project_name(source)
     return next_name(re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "workspace", taken)
 
 
@@ -157,7 +161,7 @@ async def address_for(request: CreateRequest) -> CreateRequest:
 
 def _folder_here(source: str | None) -> str | None:
     folder = None if source is None else Path(source).expanduser()
-    return str(folder) if folder is not None and folder.exists() else None
+    return str(folder) if folder is not None and os.path.exists(folder) else None  # noqa: PTH110
 
 
 async def look_and_translate(
