@@ -25,6 +25,7 @@ WORDS = b"wsdash: cloning\n\x1b[32;1mgreen is the job's\x1b[0;m\n  10 %\r 90 %\r
 SCRIPT = section(
     b"step_script",
     b'Executing "step_script" stage of the job script',
+    b"\x1b[0KUsing docker image sha256:1 for alpine with digest 2 ...\x1b[0;m",
     b"\x1b[32;1m$ cat >job.sh # collapsed multi-line command\x1b[0;m",
     b"\x1b[32;1m$ sh gitlab.sh start\x1b[0;m",
     WORDS[:-1],

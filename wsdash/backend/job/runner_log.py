@@ -14,8 +14,12 @@ import re
 SCRIPTS = frozenset({b"script", b"step_script", b"build_script", b"after_script"})
 """The sections with output of the job."""
 _FIRST = (b"\x1b[0KRunning with gitlab-runner", b"Running with gitlab-runner")
-_GREEN = b"\x1b[32;1m"
-_COMMAND = re.compile(rb"\x1b\[32;1m(?:\$ |Running after script)")
+_BEGINS = (b"\x1b[32;1m", b"\x1b[0KUsing ")
+OF_RUNNER = re.compile(
+    rb"\x1b\[32;1m(?:\$ |Running after script)"
+    rb"|\x1b\[0KUsing (?:docker image|effective pull policy|locally found image|helper image|Docker executor)"
+)
+"""Lines of the runner in the section of a script: its commands, and with the docker executor the image."""
 _ERROR = re.compile(rb"(?:\x1b\[[0-9;]*[mK])*(ERROR: .*)", re.DOTALL)
 MOST_HELD = 1024 * 1024
 """Bytes of the runner's preparation that are held back until the script begins."""
@@ -74,7 +78,7 @@ class OwnOutput:
 
     def rest(self) -> bytes:
         """Return what is held back, when the log pauses or ends."""
-        if self._part in ("title", "after") or (self._part == "script" and _COMMAND.match(self._held)):
+        if self._part in ("title", "after") or (self._part == "script" and OF_RUNNER.match(self._held)):
             return b""
         if self._part == "before":
             self._is_shown = True
@@ -88,10 +92,10 @@ class OwnOutput:
         out = b"".join(
             line + b"\n"
             for place, line in enumerate(lines)
-            if (place == 0 and self._is_in_line) or not _COMMAND.match(line)
+            if (place == 0 and self._is_in_line) or not OF_RUNNER.match(line)
         )
         self._is_in_line = self._is_in_line and not lines
-        if not self._is_in_line and (_GREEN.startswith(last[: len(_GREEN)]) and last):
+        if not self._is_in_line and last and any(begin.startswith(last[: len(begin)]) for begin in _BEGINS):
             self._held = last
             return out
         self._is_in_line = self._is_in_line or bool(last)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from wsdash.backend.job.log_text import Unstamped, last_words
 from wsdash.backend.job.protocol import MARK, Message, parse
+from wsdash.backend.job.runner_log import OF_RUNNER
 from wsdash.model import StepResult
 from wsdash.sanitize import printable
 
@@ -28,8 +29,8 @@ _SCRIPT = re.compile(
     re.DOTALL,
 )
 """The part of the log that the job's script wrote; the rest is the runner's (GitLab Runner, `common/build.go`)."""
-_ECHO = re.compile(rb"^(?:\x1b\[0K)?\x1b\[32;1m\$ [^\n]*\n?", re.MULTILINE)
-"""A command of the script, which the runner prints before it runs it."""
+_WHOLE_LINE = re.compile(rb"^(?:\x1b\[0K\x1b\[32;1m\$ |%s)[^\n]*\n?" % OF_RUNNER.pattern, re.MULTILINE)
+"""A line of the runner's in the script's part."""
 _EXIT = re.compile(
     rb"ERROR: Job failed: (?:exit (?:status|code) |command terminated with exit code )(\d{1,3})\b"
 )
@@ -107,7 +108,7 @@ def _tail(text: bytes, ending: tuple[int, int] | None) -> str | None:
         return CUT_WORDS.format(cut[1].decode())
     script = _SCRIPT.search(text)
     if not words and script is not None:
-        words = last_words(_ECHO.sub(b"", script[1]))
+        words = last_words(_WHOLE_LINE.sub(b"", script[1]))
     return printable(words or last_words(text)) or None
 
 
