@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import PYTHON, Command
 from tests.repositories import DEVFILE, make_repository
+from tests.waiting import until_sync
 from wsdash.backend.errors import UserError
 from wsdash.backend.providers.types import ShellCommand
 from wsdash.commands import ssh
@@ -147,3 +148,27 @@ def test_a_log_on_a_terminal_shows_what_overwriting_leaves(
         writer.write(piece)
     writer.close()
     assert capsys.readouterr().out == "done\nplain\n漢\nlast\n"
+
+
+def test_a_followed_log_that_is_cut_goes_on_behind_the_cut(
+    wsdash: Command, repository: Path, paths: Paths
+) -> None:
+    assert wsdash("create", str(repository), "--wait").returncode == 0
+    (log,) = paths.contexts.glob("local/jobs/*/log")
+    with log.open("ab") as file:
+        file.write(b"".join(b"line %d\n" % number for number in range(1000)))
+    following = pexpect.spawn(PYTHON[0], [*PYTHON[1:], "logs", repository.name, "-f"], timeout=60)
+    try:
+        following.expect("line 999\r\n")
+        with log.open("r+b") as file:
+            file.truncate(100)
+        until_sync(lambda: following_reads(following, log), 60, "the output after the cut")
+    finally:
+        following.close(force=True)
+
+
+def following_reads(following: pexpect.spawn, log: Path) -> bool:
+    """Whether a line that is written now is printed."""
+    with log.open("ab") as file:
+        file.write(b"later\n")
+    return bool(following.expect(["later", pexpect.TIMEOUT], timeout=2) == 0)

@@ -58,6 +58,16 @@ async def test_it_opens_at_the_end_and_follows(stub: StubService, running: Runni
         await until(pilot, lambda: "one more" in shown(pilot))
 
 
+async def test_a_log_that_is_cut_is_read_again(stub: StubService, running: Running) -> None:
+    stub.logs[1] = numbered(500)
+    async with running((80, 24)) as pilot:
+        await opened(pilot, "line 499")
+        stub.logs[1] = numbered(100) + b"wsdash: output was removed here\nthe end\n"
+        await until(pilot, lambda: "the end" in shown(pilot))
+        assert "line 499" not in shown(pilot)
+        assert "following" in state(pilot)
+
+
 async def test_who_scrolls_up_stays_there_until_f(stub: StubService, running: Running) -> None:
     stub.logs[1] = numbered(500)
     async with running((80, 24)) as pilot:

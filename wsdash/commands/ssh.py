@@ -244,7 +244,8 @@ async def _copy_log(service: Service, args: Namespace, writer: _Writer) -> None:
     while True:
         chunk = await service.queries.read_log(workspace.id, attempt=number, offset=offset, limit=CHUNK)
         await asyncio.to_thread(writer.write, text.feed(chunk.data) if chunk.data else text.rest())
-        offset += len(chunk.data)
+        # A log that was cut while it was followed goes on behind the cut.
+        offset = chunk.size if 0 < chunk.size < offset else offset + len(chunk.data)
         if chunk.data:
             continue
         if ended or not args.follow:

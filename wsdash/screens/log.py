@@ -121,6 +121,9 @@ class LogScreen(WorkspaceActionsMixin, WsdashScreen[None]):
             chunk = await self.dashboard.service.queries.read_log(
                 self._workspace.id, attempt=number, offset=view.index.size, limit=CHUNK
             )
+            if 0 < chunk.size < view.index.size:  # it was cut, and its lines are others
+                self._show_attempt(number)
+                return
             self._log_size = chunk.size
             self._ended = chunk.ended
             if chunk.data:

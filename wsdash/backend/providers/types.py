@@ -28,7 +28,9 @@ class ProviderSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class LogChunk:
-    """Bytes of a log from `offset` on. `size` is the log's length now; `ended` says it will not grow."""
+    """Bytes of a log from `offset` on. `size` is the log's length now, 0 if it is not known; `ended` says it will not
+    grow. A log that became shorter was cut, and what follows its beginning is other text than before.
+    """
 
     data: bytes
     offset: int

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsdash.backend.providers.local.layout import JobFiles, Layout
+from wsdash.backend.providers.local.log_files import LogFiles
 from wsdash.backend.providers.types import LogChunk
 from wsdash.backend.system.files import json_files
 from wsdash.backend.system.files.locks import is_locked
@@ -205,14 +206,8 @@ def _text(value: object) -> str | None:
 def read_log(files: JobFiles, offset: int, limit: int) -> LogChunk:
     """Return up to `limit` bytes of a job's log from `offset` on. Blocks."""
     ended = files.exit.exists()
-    try:
-        descriptor = os.open(files.log, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return LogChunk(b"", offset, 0, ended)
-    try:
-        return LogChunk(os.pread(descriptor, limit, offset), offset, os.fstat(descriptor).st_size, ended)
-    finally:
-        os.close(descriptor)
+    log = LogFiles(files.log)
+    return LogChunk(log.read(offset, limit), offset, log.size, ended)
 
 
 def can_be_entered(job: JobObservation, files: JobFiles) -> bool:

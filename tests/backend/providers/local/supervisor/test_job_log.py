@@ -10,23 +10,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsdash.backend.providers.local.log_files import CUT, LogFiles
 from wsdash.backend.providers.local.supervisor.job_log import JobLog
 
 
-@given(chunks=st.lists(st.binary(max_size=30), max_size=10), cap=st.integers(0, 100))
-def test_a_log_holds_what_was_written_up_to_its_cap(tmp_path: Path, chunks: list[bytes], cap: int) -> None:
-    path = tmp_path / "log"
-    path.unlink(missing_ok=True)
-    log = JobLog(path, cap)
+@given(chunks=st.lists(st.binary(max_size=30), max_size=20), cap=st.integers(4, 100))
+def test_a_log_holds_its_beginning_and_its_end_and_never_more_than_its_cap(
+    tmp_path: Path, chunks: list[bytes], cap: int
+) -> None:
+    for file in tmp_path.iterdir():
+        file.unlink()
+    log, files = JobLog(tmp_path / "log", cap), LogFiles(tmp_path / "log")
     for chunk in chunks:
         log.write(chunk)
     log.close()
-    whole, kept = b"".join(chunks), path.read_bytes()
-    assert log.size == len(kept)
-    if len(whole) <= cap:
+    whole, kept = b"".join(chunks), files.read(0, 10_000)
+    assert log.size == files.size == len(kept)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= cap + 4
+    if len(whole) <= cap // 2 + 2 * (cap // 4):
         assert kept == whole
-    else:
-        assert kept.startswith(whole[:cap]) and b"has reached" in kept[cap:]
+    elif kept != whole:
+        before, _, after = kept.partition(CUT)
+        assert whole.startswith(before) and len(before) == cap // 2
+        assert whole.endswith(after) and len(after) >= cap // 4
+    assert b"".join(files.read(offset, 7) for offset in range(0, len(kept), 7)) == kept
+
+
+def test_a_log_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    for text in (b"one ", b"two ", b"three"):
+        log = JobLog(tmp_path / "log", 1000)
+        log.write(text)
+        log.close()
+    assert LogFiles(tmp_path / "log").read(4, 100) == b"two three"
 
 
 def test_bytes_lost_on_a_full_disk_are_counted_and_said(
