@@ -27,10 +27,19 @@ cache_dir = "{folder}/cache"
 class RealRunner(Runner):
     """`gitlab-runner run`, configured as docs/gitlab-test-server.md says."""
 
-    def __init__(self, url: str, token: str, folder: Path) -> None:
-        super().__init__(url, token, folder)
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        folder: Path,
+        *,
+        env: dict[str, str] | None = None,
+        keeps_folders: bool = True,
+    ) -> None:
+        """`keeps_folders` is what this executor always does; others cannot be had."""
+        super().__init__(url, token, folder, env=env, keeps_folders=keeps_folders)
         config = folder / "config.toml"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         config.write_text(CONFIG.format(url=url, token=token, folder=folder))
         self._argv = [
             PROGRAM or "gitlab-runner",
