@@ -10,7 +10,7 @@ import pytest
 from tests.backend.providers.contract import attempt, workspace
 from tests.backend.providers.gitlab.harness import WORKLOAD, Instance, now
 from wsdash.backend.providers.gitlab.provider import GitLabProvider
-from wsdash.model import Cause, JobState
+from wsdash.model import Cause, JobObservation, JobState
 
 
 async def test_a_look_at_a_hundred_workspaces_is_one_request(
@@ -50,6 +50,33 @@ async def test_a_pipeline_made_twice_is_kept_once(instance: Instance, provider: 
     look = await provider.observe()
     assert [seen.job_id for seen in look.jobs] == [job.job_id]
     assert [p.status for p in instance.server.state.pipelines.values()] == ["pending", "canceled"]
+
+
+@pytest.mark.parametrize("step", [-7200.0, 7200.0])
+async def test_after_this_machines_clock_was_set_no_time_of_before_counts(
+    instance: Instance, provider: GitLabProvider, step: float
+) -> None:
+    wall, boot, poller = [1_900_000_000.0], [0.0], provider._poller
+    poller._clock, poller._boot_clock = (lambda: wall[0]), (lambda: boot[0])
+    poller._api.client._clock = poller._clock
+    add_running(instance, 1)
+    (pipeline,) = instance.server.state.pipelines.values()
+    pipeline.created_at -= 10_000
+
+    async def look(seq: int, seconds: float = 10.0) -> JobObservation:
+        pipeline.name = f"wsdash/w1 a1.1.1 1000 ready {seq} active=990"
+        pipeline.ref = "wsdash/w1"
+        boot[0] += 10.0
+        wall[0] += seconds
+        (job,) = (await provider.observe()).jobs
+        return job
+
+    await look(1)
+    before = await look(2)
+    assert before.beat is not None and before.beat.active_at == wall[0] - 20
+    after = await look(2, 10.0 + step)
+    assert after.beat is not None
+    assert (after.beat.at, after.beat.active_at) == (wall[0], wall[0] - 10)
 
 
 async def test_a_foreign_name_on_another_branch_is_nobodys_heartbeat(

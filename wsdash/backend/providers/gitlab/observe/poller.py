@@ -91,6 +91,8 @@ class PipelinePoller:
     async def poll(self) -> ProviderSnapshot:
         """Poll once. Raises what the API raises if it does not answer."""
         project = await self._project.info()
+        if self._was_set():
+            self._start_anew()
         is_full = self._clock() - self._full_at >= FULL_S
         pipelines, skew, now = await self._listed(project, is_full=is_full)
         found = [(p, beat) for p in pipelines if (beat := self._beat_of(p)) is not None]
@@ -108,9 +110,6 @@ class PipelinePoller:
 
     def _read_clocks(self, found: Sequence[Found], skew: float, now: float) -> None:
         clocks = self._memory.clocks
-        if self._was_set():
-            clocks.clear()
-            self._looked_at = None
         for pipeline, beat in found:
             clocks[pipeline.id] = observation.clock_of(
                 pipeline, beat, self._memory, skew, now, self._looked_at
@@ -123,6 +122,14 @@ class PipelinePoller:
             return False
         before, self._clock_offset = self._clock_offset, self._clock() - self._boot_clock()
         return before is not None and abs(self._clock_offset - before) > STEP_S
+
+    def _start_anew(self) -> None:
+        """Forget each time of before, on which no span can be based any more."""
+        self._memory.clocks.clear()
+        self._memory.details.clear()
+        self._log_at.clear()
+        self._looked_at = None
+        self._changed_at = self._full_at = self._stuck_at = self._runners_at = float("-inf")
 
     async def _fetch_details(self, project_id: int, ones: Sequence[Found], skew: float, now: float) -> None:
         """Request details of a limited number; the next poll continues with the rest."""
