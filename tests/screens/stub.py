@@ -215,6 +215,7 @@ class StubService:
         self.refusals: dict[str, Exception] = {}
         self.shells_now: dict[str, int] = {}
         self.asked_who: list[str] = []
+        self.upgraded = asyncio.Event()
         self.looking = asyncio.Event()
         self.looking.set()
         self.logs: dict[int, bytes] = {}
@@ -403,6 +404,9 @@ class StubService:
     async def reconcile(self, owner: str, *, idle_exit_s: float | None = None) -> None:
         self.asked.append(("reconcile", owner))
         await asyncio.Event().wait()
+
+    async def until_upgraded(self) -> None:
+        await self.upgraded.wait()
 
     async def hand_over(self) -> bool:
         self.handed_over = True

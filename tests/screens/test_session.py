@@ -61,6 +61,14 @@ async def test_rows_follow_the_store_until_the_end_and_a_daemon_takes_over(watch
     assert watched.failures == []
 
 
+async def test_an_upgrade_under_the_dashboard_is_reported(watched: Watched) -> None:
+    watched.session.start()
+    await until(lambda: watched.session.reconciling, what="the reconciler")
+    watched.stub.upgraded.set()
+    await until(lambda: watched.stub.notices, what="the notice")
+    assert watched.stub.notices[0].startswith("wsdash was upgraded: this dashboard runs the old code")
+
+
 async def test_a_store_that_cannot_be_read_keeps_the_last_rows_with_the_reason(watched: Watched) -> None:
     session, stub = watched.session, watched.stub
     session.start()

@@ -122,10 +122,10 @@ def _run(paths: Paths, idle_exit_s: float | None) -> int:
     import logging
 
     from wsdash import __version__
+    from wsdash.backend.operations.upgrades import code_changes
     from wsdash.backend.system import environments
     from wsdash.backend.system.files.bounded_log import FORMAT, log_to
     from wsdash.commands.run_service import with_service
-    from wsdash.commands.upgrades import code_changes
 
     idle = [] if idle_exit_s is None else ["--idle-exit", f"{idle_exit_s:g}"]
     argv = [sys.executable, "-m", "wsdash", "daemon", *idle]

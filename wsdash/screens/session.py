@@ -85,6 +85,7 @@ class Session:
                         (self._watch(service), "watching the store"),
                         (self._keep_reading(service), "reading the store"),
                         (self._find_out_isolation(service), "reading the default context"),
+                        (self._await_upgrade(service), "looking for an upgrade"),
                     )
                 ]
                 try:
@@ -101,6 +102,13 @@ class Session:
             self._changed()
         finally:
             self.service = None
+
+    async def _await_upgrade(self, service: Service) -> None:
+        await service.daemon.until_upgraded()
+        service.notices.append(
+            "wsdash was upgraded: this dashboard runs the old code until you quit and open it again."
+        )
+        self._changed()
 
     async def _report_errors(self, work: Coroutine[Any, Any, None], what: str) -> None:
         with self._reporting(what):

@@ -59,6 +59,12 @@ class Daemon:
         if (await self.reconciling()).by == "nobody":
             spawn(self._state.paths)
 
+    async def until_upgraded(self) -> None:
+        """Return once wsdash was upgraded under this process, and the new code can be started."""
+        from wsdash.backend.operations.upgrades import code_changes
+
+        await code_changes()
+
     async def hand_over(self) -> bool:
         """Before this process ends, start a daemon if there is a workspace to keep alive or to end.
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import until_sync
-from wsdash.commands import upgrades
+from wsdash.backend.operations import upgrades
 from wsdash.paths import Paths
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 SAID = "wsdash was upgraded"
 
 
