@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not can_be_made(), reason="bubblewrap does not w
 NO_PROC = "This machine has no /proc: no ports are listed, and forwarded ports and computing are no activity."
 NO_HTTP = "The image has no curl, wget, python3 or node: heartbeats go through the job log"
 MACHINES = [
-    Machine("dash"),
+    Machine("a read-only root"),
     Machine("busybox alone", ("busybox", "sh"), (*NEEDED, "stat", "ps"), notices=(NO_HTTP,)),
     Machine(
         "BSD", programs=(*NEEDED, "curl", "git", *BSD, "ps"), is_bsd=True, has_proc=False, notices=(NO_PROC,)

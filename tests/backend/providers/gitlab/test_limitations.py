@@ -56,6 +56,28 @@ async def test_a_secret_that_the_job_would_not_get_is_named(
     assert bool(found) is bool(words)
 
 
+async def test_runners_that_take_no_job_of_the_workspace_are_named(instance: Instance) -> None:
+    (runner,) = instance.server.state.runners.values()
+    api = instance.api()
+
+    async def remarks() -> list[str]:
+        return [remark.text for remark in await limitations_of(api, instance.settings, Workload())]
+
+    assert await remarks() == []
+    runner.access_level = "ref_protected"
+    (remark,) = await remarks()
+    assert remark.startswith(
+        "its job would wait: every suitable runner takes only jobs of protected branches"
+    )
+    instance.project.protected.append("wsdash/*")
+    assert await remarks() == []
+    runner.paused = True
+    assert await remarks() == ["its job would wait: every suitable runner is paused"]
+    instance.project.roles[instance.user.id] = 30
+    assert await remarks() == [], "a developer does not see the runners"
+    await api.client.aclose()
+
+
 async def test_what_a_role_does_not_show_is_not_remarked_on(instance: Instance) -> None:
     instance.project.roles[instance.user.id] = 30
     api = instance.api()
@@ -63,11 +85,16 @@ async def test_what_a_role_does_not_show_is_not_remarked_on(instance: Instance) 
     await api.client.aclose()
 
 
-async def test_nothing_is_asked_where_nothing_is_to_be_known(instance: Instance) -> None:
+async def test_only_the_runners_are_asked_for_where_nothing_else_is_to_be_known(instance: Instance) -> None:
     api = instance.api()
     settings = replace(instance.settings, placement="own")
     assert await limitations_of(api, settings, Workload(source=Source("https://github.com/a/b.git"))) == []
-    assert instance.server.asked() == []
+    number, (runner,) = instance.project.id, instance.server.state.runners.values()
+    assert instance.server.asked() == [
+        f"GET /projects/{instance.project.path}",
+        f"GET /projects/{number}/runners",
+        f"GET /runners/{runner.id}",
+    ]
     await api.client.aclose()
 
 

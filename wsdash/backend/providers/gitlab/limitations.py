@@ -1,4 +1,4 @@
-"""Finds what a project does not give a workload: missing secrets, and code that its jobs may not clone."""
+"""Finds what a project does not give a workload: runners, secrets, and code that its jobs may not clone."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from wsdash.backend.providers.errors import ProviderError
 from wsdash.backend.providers.gitlab.api.endpoints import GitLabApi
 from wsdash.backend.providers.gitlab.api.errors import NotFound
 from wsdash.backend.providers.gitlab.api.models import Project, Variable
-from wsdash.backend.providers.gitlab.preflight import source_finding
+from wsdash.backend.providers.gitlab.observe import runner_fit
+from wsdash.backend.providers.gitlab.preflight import including, source_finding
 from wsdash.backend.providers.types import Limitation
 from wsdash.config.settings import GitLabSettings
 from wsdash.workload import Secret, Workload
 
 
 async def limitations_of(api: GitLabApi, settings: GitLabSettings, workload: Workload) -> list[Limitation]:
-    """Return the limitations, with one request per secret, and three if another project is cloned. Never raises."""
+    """Return the limitations, with a request for each runner and secret, and three if another project is cloned. Never
+    raises.
+    """
     try:
         found = [await _of_source(api, settings, workload)]
+        project = await api.project(settings.project)
+        found.append(await _of_runners(api, settings, project))
         if workload.secrets:
-            project = await api.project(settings.project)
             found += await asyncio.gather(*(_of_secret(api, project, secret) for secret in workload.secrets))
     except ProviderError:
         return []
@@ -52,6 +56,16 @@ async def _of_source(api: GitLabApi, settings: GitLabSettings, workload: Workloa
     return (
         Limitation(finding.message, finding.hint) if finding is not None and finding.level != "ok" else None
     )
+
+
+async def _of_runners(api: GitLabApi, settings: GitLabSettings, project: Project) -> Limitation | None:
+    runners = await runner_fit.runners_of(api, project.id)
+    if runners is None:
+        return None
+    reason = runner_fit.none_fits(runners, settings.tags, is_protected=False)
+    if reason is not None and including(await api.protected_branches(project.id)):
+        reason = runner_fit.none_fits(runners, settings.tags, is_protected=True)
+    return None if reason is None else Limitation(f"its job would wait: {reason[0]}", reason[1])
 
 
 async def _of_secret(api: GitLabApi, project: Project, secret: Secret) -> Limitation | None:

@@ -287,7 +287,12 @@ def _time(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
 
 def _protecting(found: Facts) -> list[str]:
     """Return the protected branches, by name or pattern, that include the branches of workspaces."""
-    return [one.name for one in found.protected or [] if fnmatch.fnmatchcase("wsdash/0", one.name)]
+    return including(found.protected)
+
+
+def including(protected: list[ProtectedBranch] | None) -> list[str]:
+    """Return those of the protected branches that include the branches of workspaces."""
+    return [one.name for one in protected or [] if fnmatch.fnmatchcase("wsdash/0", one.name)]
 
 
 def _placement(found: Facts, settings: GitLabSettings) -> Iterator[Finding]:
