@@ -77,9 +77,11 @@ def _use_shell(command: ShellCommand) -> tuple[int | None, str]:
     shell.sendline("echo one-$((1 + 1)) | sed s/2/two/")
     shell.expect("one-two")
     shell.expect(PROMPT)
-    shell.sendline("sh -c 'echo sleeping-$((2 + 3)); exec sleep 60'")
+    shell.sendline("sh -c 'echo sleeping-$((2 + 3)); exec sleep 600'")
     shell.expect("sleeping-5")
     shell.sendintr()
+    # A prompt that an interrupt meets while it is drawn is drawn at the next line only.
+    shell.sendline("")
     shell.expect(PROMPT)
     shell.sendline("echo after-interrupt; exit 5")
     shell.expect(pexpect.EOF)
