@@ -24,7 +24,7 @@ from wsdash.backend.access.paths import AccessFolder
 from wsdash.backend.access.relay.server import JobConnection
 
 FILES = 256
-SOON_S = 60.0
+SOON_S = 180.0
 """A job reconnects after seconds; this machine may be busy besides."""
 
 

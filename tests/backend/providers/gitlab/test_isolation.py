@@ -62,7 +62,7 @@ def test_all_that_a_job_names_outside_of_its_own_folder_has_the_workspace_in_its
     scripts = "\n".join(document("0123456789")[JOB]["script"])
     assert "packages/generic/wsdash-$WSDASH_WORKSPACE/" in scripts
     servers = re.findall(r"tmux -L (\S+)", scripts)
-    assert set(servers) == {'"wsdash-$WSDASH_WORKSPACE"'}
+    assert set(servers) == {'"wsdash-$WSDASH_WORKSPACE"', '"wsdash-$WSDASH_WORKSPACE-sessions"'}
     assert "base=$CI_PROJECT_DIR/.wsdash/$WSDASH_WORKSPACE\n" in scripts
 
 

@@ -78,8 +78,9 @@ to_project() {
 # send_checkpoint TO: sends one, by to_tunnel or to_project, and records the result in `saved` or `unsaved`, and for a waiting
 # process.
 send_checkpoint() {
+  # A second earlier: `now` is rounded twice, and a time at which more was there than is saved would promise too much.
   set_now
-  at=$now
+  at=$((now - 1))
   why=
   detail=
   if snapshot && { [ "$tip" = "$sent" ] || bundle; }; then
