@@ -207,7 +207,7 @@ def test_an_autostop_is_announced_and_can_be_put_off(wsdash: Command, repository
     refused = wsdash("extend", "nobody")
     assert refused.returncode == 3
     paths.config_file.parent.mkdir(exist_ok=True)
-    paths.config_file.write_text("[policy]\nbeat_s = 1\nmax_hours = 0.003\n")
+    paths.config_file.write_text("[policy]\nbeat_s = 1\nmax_hours = 0.05\n")
     assert wsdash("create", str(repository), "--wait").returncode == 0
     assert "`wsdash extend web` postpones it" in wsdash("show", "web").stdout
     assert "no autostop before" in wsdash("extend", "web", "--hours", "0.5").stderr
