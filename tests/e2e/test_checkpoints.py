@@ -90,7 +90,7 @@ def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
 @pytest.mark.long
 def test_a_job_ends_by_itself_before_its_time_limit_saved_and_the_next_one_goes_on(work: Work) -> None:
     text = work.paths.config_file.read_text()
-    text = text.replace("timeout_s = 3600", "timeout_s = 40").replace(
+    text = text.replace("timeout_s = 3600", "timeout_s = 60").replace(
         "checkpoint_s = 1\n", "checkpoint_s = 600\n"
     )
     work.paths.config_file.write_text(text)
