@@ -36,7 +36,7 @@ def test_the_command_and_the_address_of_each_editor(name: str, argv: tuple[str, 
 
 
 def test_a_path_is_whole_after_the_editor_has_decoded_the_address() -> None:
-    folder = "/work/a&b=c #1 +ü%20"
+    folder = "/projects/a&b=c #1 +ü%20"
     words = parse_qs(DESKTOP_EDITORS["gateway"].uri(Place("web.wsdash", folder)).partition("#")[2])
     assert words["projectPath"] == [folder] and "user" not in words
 
