@@ -115,8 +115,9 @@ def working(
     tags: Sequence[str] = (),
     devfile: str = DEVFILE,
     whose: OrdinaryUser | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Work]:
-    """The code is in group/app; the jobs run in the project at `project_path`."""
+    """The code is in group/app; the jobs run in the project at `project_path`. `options`: more of `context add`."""
     with GitLabServer(folder / "gitlab") as server:
         user = server.add_user("ada")
         project = server.add_project("group/app", {"devfile.yaml": devfile}, owners=[user])
@@ -134,6 +135,7 @@ def working(
             "--job-timeout",
             "1h",
             *(word for tag in tags for word in ("--tag", tag)),
+            *options,
         ]
         added = subprocess.run(
             wsdash_of(whose, ["context", "add", "work", "--token-stdin", *where]),

@@ -15,8 +15,9 @@ import pexpect
 import pytest
 
 from tests.backend.access.conftest import SSHD
-from tests.e2e.gitlab_work import PATIENCE_S, MakeRunner, Work, working
+from tests.e2e.gitlab_work import DEVFILE, PATIENCE_S, MakeRunner, Work, working
 from tests.e2e.test_gitlab import make_runner
+from tests.gitlab_server.state import Variable
 from tests.repositories import git
 from tests.waiting import until_sync
 from wsdash.paths import Paths
@@ -28,9 +29,13 @@ pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd (openssh-
 
 @pytest.fixture
 def work(
-    tmp_path: Path, paths: Paths, make_runner: MakeRunner, leaves_nothing_running: None
+    tmp_path: Path,
+    paths: Paths,
+    make_runner: MakeRunner,
+    leaves_nothing_running: None,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Work]:
-    with working(tmp_path, paths, make_runner) as work:
+    with working(tmp_path, paths, make_runner, devfile=getattr(request, "param", DEVFILE)) as work:
         text = paths.config_file.read_text()
         paths.config_file.write_text(text.replace("[policy]\n", "[policy]\ncheckpoint_s = 1\n"))
         yield work
@@ -87,15 +92,18 @@ def test_work_outlives_a_runner_that_is_lost_with_its_disk(work: Work) -> None:
     assert "mine" in inside(work, "git log --oneline")
 
 
+WRITES_ONCE = DEVFILE.replace("echo nothing kept;", "echo precious >notes.txt;")
+
+
 @pytest.mark.long
+@pytest.mark.parametrize("work", [WRITES_ONCE], indirect=True, ids=["writes-once"])
 def test_a_job_ends_by_itself_before_its_time_limit_saved_and_the_next_one_goes_on(work: Work) -> None:
     text = work.paths.config_file.read_text()
-    text = text.replace("timeout_s = 3600", "timeout_s = 60").replace(
-        "checkpoint_s = 1\n", "checkpoint_s = 600\n"
-    )
-    work.paths.config_file.write_text(text)
-    work.create()
-    inside(work, "echo precious >notes.txt")
+    work.paths.config_file.write_text(text.replace("checkpoint_s = 1\n", "checkpoint_s = 600\n"))
+    work.server.do(lambda: work.project.variables.update(WSDASH_DEADLINE=Variable("20", masked=False)))
+    work.run("create", work.source, "--context", "work", "--name", "app", "--yes")
+    work.wait_for(phase="running", attempt=1)
+    work.server.do(lambda: work.project.variables.pop("WSDASH_DEADLINE"))
     work.wait_for(phase="running", attempt=2)
     assert "checkpoint: kept" in work.run("logs", "app", "--attempt", "1")
     assert inside(work, "cat notes.txt") == "precious\n"

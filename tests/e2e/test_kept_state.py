@@ -142,7 +142,7 @@ def seconds_between(first: str, second: str) -> float:
 
 
 def fill(disk: Path) -> None:
-    with (disk / "big").open("wb", buffering=0) as file:
+    with (disk / "big").open("ab", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(4096))
@@ -152,8 +152,8 @@ def fill(disk: Path) -> None:
 
 def take_all_inodes(disk: Path) -> None:
     folder = disk / "many"
-    folder.mkdir()
     try:
+        folder.mkdir(exist_ok=True)
         for number in range(10_000):
             (folder / str(number)).touch()
     except OSError:
@@ -177,11 +177,14 @@ def test_a_job_whose_disk_is_full_stays_and_says_so_until_there_is_room(
         work.paths.config_file.write_text(text.replace('host = "127.0.0.1"\n', ""))
     work.create()
     (home_of(work).parent / "projects/app/precious").write_text("work\n")
-    if how == "no room":
-        fill(disk)
-    else:
-        take_all_inodes(disk)
-    until_sync(lambda: is_told(work), PATIENCE_S, "the warning")
+    take_the_rest = fill if how == "no room" else take_all_inodes
+
+    def is_told_of_a_full_disk() -> bool:
+        # The job frees what it had in hand, such as a checkpoint that is made just then.
+        take_the_rest(disk)
+        return is_told(work)
+
+    until_sync(is_told_of_a_full_disk, PATIENCE_S, "the warning")
     began = str(work.row()["last_beat_at"])
 
     def goes_on() -> bool:

@@ -235,15 +235,16 @@ class RunnerApi:
         for name, about in (job.config.get("id_tokens") or {}).items():
             token = self._issuer.token(job, about["aud"], base, self._state.clock.now())
             variables.append(_variable(name, token, masked=True))
+        # The last one of a name counts ("CI/CD variable precedence").
+        for name, value in (job.config.get("variables") or {}).items():
+            is_raw = isinstance(value, dict) and value.get("expand") is False
+            text = value["value"] if isinstance(value, dict) else value
+            variables.append(_variable(name, str(text), public=True, raw=is_raw))
         for name, variable in job.pipeline.project.variables.items():
             if not variable.protected:
                 variables.append(_variable(name, variable.value, masked=variable.masked, raw=variable.raw))
         for name, value in job.pipeline.variables.items():
             variables.append(_variable(name, value))
-        for name, value in (job.config.get("variables") or {}).items():
-            is_raw = isinstance(value, dict) and value.get("expand") is False
-            text = value["value"] if isinstance(value, dict) else value
-            variables.append(_variable(name, str(text), public=True, raw=is_raw))
         return variables
 
     def _cache(self, cache: dict[str, Any], job: Job) -> dict[str, Any]:
